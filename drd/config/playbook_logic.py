@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from drd.actions.settings import StepSettings, Text
+from drd.actions.settings import StepSettings
 from drd.config.playbook_build import named_steps
 from drd.config.playbook_schema import (
     Acting,
@@ -182,8 +182,3 @@ def _given(step: PlaybookStep) -> Iterator[str]:
     yield from step.keep
     if step.kind in PEOPLE:
         yield from ("by", "comment")
-
-
-def texts_of(step: StepSettings) -> list[Text]:
-    """Return the texts of a step that a person reads in a dry run."""
-    return list(step_texts(step))

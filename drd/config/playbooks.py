@@ -19,7 +19,7 @@ from drd.config.own_files import Sort, read_own
 from drd.config.playbook_build import build_playbook
 from drd.config.playbook_logic import check_playbook, unheld_roles
 from drd.config.playbook_schema import PlaybookFile
-from drd.config.problems import Report, nearest
+from drd.config.problems import Report
 from drd.config.translation import translate
 from drd.errors import ConfigError, Problem, UsageError
 from drd.model.finding import Finding
@@ -112,8 +112,3 @@ def _playbook(report: Report, *, own: bool) -> Playbook | None:
     if report.errors:
         return None
     return build_playbook(file, report.document.file, own=own)
-
-
-def unknown_playbook(name: str, known: Collection[str]) -> str:
-    """Return the remedy for a name that no playbook has."""
-    return nearest(name, sorted(known))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -119,8 +119,3 @@ def reference(text: str) -> SecretRef:
     if source == "credential" and ("/" in value or value in (".", "..")):
         raise Malformed("credential must be the name of a file", "write a whole path as file:PATH")
     return SecretRef(source, value)  # type: ignore[arg-type]
-
-
-def role_words(role: str, names: Collection[str]) -> str:
-    """Return a role, with the people who hold it."""
-    return f"{role} ({', '.join(names)})" if names else f"{role} (nobody holds this role)"

@@ -275,6 +275,23 @@ def test_the_largest_state_counts_and_unknown_homes_may_all_be_one() -> None:
     assert holds({"people": 800, "residents.US-CA": 400, "residents.US-TX": None}) is None
 
 
+def test_no_place_has_more_residents_affected_than_there_are_people() -> None:
+    texans = Condition.parse("residents.US-TX >= 250")
+
+    def holds(facts: Facts) -> bool | None:
+        return texans.holds(Setting(facts, {}, ZoneInfo("UTC"), NoHolidays()))
+
+    assert holds({"people": 249}) is False
+    assert holds({"people": 250}) is None
+    assert holds({"residents.US-CA": 3}) is None
+    assert (
+        Condition.parse("people >= 250").holds(
+            Setting({"residents.US-TX": 3}, {}, ZoneInfo("UTC"), NoHolidays())
+        )
+        is None
+    )
+
+
 def test_gdpr_has_three_thresholds() -> None:
     base: dict[str, Fact] = {"role": "controller", "personal_data": True, "encrypted": False}
 

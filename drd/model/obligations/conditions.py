@@ -117,10 +117,19 @@ class Condition:
         name = self.fact
         count = _number(facts.get(name))
         if count is None:
-            return None
+            return self._within_all(facts) if name.startswith(RESIDENTS) else None
         holds = compare(count, self.number)
         more = _number(facts.get(UNKNOWN_RESIDENCE)) if name.startswith(RESIDENTS) else None
         return None if more and compare(count + more, self.number) is not holds else holds
+
+    def _within_all(self, facts: Facts) -> bool | None:
+        """Whether it holds for every number of residents from none to all people; else None."""
+        people = _number(facts.get(PEOPLE))
+        if people is None:
+            return None
+        compare = _ORDER[self.operator]
+        holds = compare(0, self.number)
+        return holds if compare(people, self.number) is holds else None
 
 
 def _in_any_state(facts: Facts, holds: Callable[[int], bool]) -> bool | None:
