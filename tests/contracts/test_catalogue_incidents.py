@@ -193,7 +193,14 @@ def test_one_that_continues_in_another_is_in_its_timeline(loaded: SqlCatalogue) 
     owned = loaded.runs.begin(plan(), RunKind.BACKUP, trigger="schedule", at=at(4))
     loaded.runs.finish(owned, RunState.SUCCEEDED, at=at(5))
     assert kinds(loaded, 2)[-1] == "run.end"
-    desk(loaded, 1).set_state("detected", "they were two")
+    at_work = desk(loaded, 1)
+    at_work.log("typed out of habit", None)
+    assert "incident 1 is closed and continues in incident 2" in at_work.notes[0]
+    assert kinds(loaded, 2)[-1] == "incident.log"
+    at_work = desk(loaded, 1)
+    at_work.set_state("detected", "they were two")
+    at_work.log("and this one goes on", None)
+    assert at_work.notes == []
     desk(loaded, 2).merge(1, "or one")
     assert kinds(loaded, 1)[-1] == "incident.merge"
 

@@ -320,7 +320,14 @@ class Desk:
         )
 
     def _add(self, kind: str, body: Mapping[str, Any]) -> Incident:
-        return self.catalogue.incidents.add(self.number, lambda _: [self._draft(kind, body)])
+        incident = self.catalogue.incidents.add(self.number, lambda _: [self._draft(kind, body)])
+        into = incident.merged_into
+        if into is not None and not incident.is_open:
+            self.notes.append(
+                f"incident {self.number} is closed and continues in incident {into}, whose timeline "
+                f"shows this entry, too. Give the number {into} from now on."
+            )
+        return incident
 
     def _draft(self, kind: str, body: Mapping[str, Any]) -> Draft:
         return draft(kind, self.number, self.author, body)
