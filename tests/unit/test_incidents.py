@@ -316,6 +316,8 @@ def test_an_hour_that_the_clock_repeats_is_the_first_one() -> None:
     assert past("02:30", changed, BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     assert past("01:30", changed, BERLIN) == datetime(2026, 10, 24, 23, 30, tzinfo=UTC)
     assert past("12:30", changed, BERLIN) == datetime(2026, 10, 25, 11, 30, tzinfo=UTC)
+    assert past("yesterday 02:30", changed, BERLIN) == datetime(2026, 10, 24, 0, 30, tzinfo=UTC)
+    assert past("today 02:30", changed, BERLIN) == past("02:30", changed, BERLIN)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +348,8 @@ def test_a_time_of_an_event_in_the_future_is_refused(text: str) -> None:
 def test_the_hint_of_a_time_to_come_is_the_same_time_a_day_before() -> None:
     with pytest.raises(UsageError) as caught:
         past("13:30", NOON, BERLIN)
-    wanted = caught.value.hint.rpartition(" ")[2]
+    wanted = caught.value.hint.split('"')[1]
+    assert wanted == "yesterday 13:30"
     assert past(wanted, NOON, BERLIN) == datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
 
 

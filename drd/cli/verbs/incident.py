@@ -22,7 +22,8 @@ examples:
   drd incident                 what is open, and what is next
 
 The number of the incident comes first (drd incident log 3 "TEXT"). It may be left out while exactly
-one incident is open. Times: 14:30 (today), -2h, now, 2026-11-28T14:30, 2026-11-28T14:30:00Z.
+one incident is open. Times: 14:30 (today), "yesterday 14:30", -2h, now, 2026-11-28T14:30,
+2026-11-28T14:30:00Z.
 Without a zone they are of `organisation: {timezone: …}` in drd.yaml, else of this host.
 Nothing is ever changed: each command adds an entry to the signed records.
 

@@ -63,7 +63,7 @@ def _anchor(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         "aware, discovered, classified, determined, materiality_determined, "
         "high_risk_determined, requested, notified_by_third_party, "
         "information_available, contained, recovered_regular, handled. Times: "
-        "14:30, -2h, now, 2026-11-28T14:30, or a time in RFC 3339.",
+        f"{TIMES}.",
     )
     reason(parser, "why the time is corrected")
 

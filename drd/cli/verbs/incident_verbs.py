@@ -8,7 +8,7 @@ import re
 from drd.cli.verbs.leaf import leaf
 
 NUMBER = "number of the incident (default: the only open one)"
-TIMES = "14:30, -2h, now, 2026-11-28T14:30, or a time in RFC 3339"
+TIMES = '14:30, "yesterday 14:30", -2h, now, 2026-11-28T14:30, or a time in RFC 3339'
 _BEFORE_NOW = re.compile(r"^-\d+(\.\d+)?[smhdw0-9.]*$")
 """`-2h` is a time, not an option."""
 

@@ -10,6 +10,8 @@ from drd.model.units import format_time, from_rfc3339, parse_duration, to_rfc333
 
 _CLOCK = r"(\d{1,2}):(\d{2})(?::(\d{2}))?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
+_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_DAY = rf"(?:({'|'.join(_DAYS)}) +)?"
 _SHORT = timedelta(minutes=1)
 
 
@@ -18,10 +20,11 @@ def past(text: str, now: datetime, zone: tzinfo) -> datetime:
     UsageError for anything else."""
     at = _parsed(text, now, zone)
     if at > now + _SHORT:
-        before = (at - timedelta(days=1)).astimezone(zone)
         raise UsageError(
             f"{text} is {format_time(at, zone=zone)}, which is in the future",
-            hint=f"if it was yesterday, write the date as well: {before:%Y-%m-%dT%H:%M}",
+            hint=f'if it was yesterday, write "yesterday {at.astimezone(zone):%H:%M}".'
+            if re.fullmatch(_CLOCK, text.strip())
+            else "give the time at which it happened.",
         )
     return min(at, now)
 
@@ -60,10 +63,10 @@ def ambiguity(text: str, at: datetime, zone: tzinfo) -> str:
     one; or that the clock never showed this time. Empty for any other time, and with an offset."""
     local = at.astimezone(zone)
     later = local.replace(fold=1)
-    typed_one = re.fullmatch(rf"(?:({_DATE})[T ])?{_CLOCK}(?:\.\d+)?", text.strip())
+    typed_one = re.fullmatch(rf"(?:({_DATE})[T ]|{_DAY}){_CLOCK}(?:\.\d+)?", text.strip())
     if typed_one is None:
         return ""
-    day, hour, minute = typed_one[1] or f"{local:%Y-%m-%d}", int(typed_one[2]), int(typed_one[3])
+    day, hour, minute = typed_one[1] or f"{local:%Y-%m-%d}", int(typed_one[3]), int(typed_one[4])
     asked = datetime.fromisoformat(day).replace(hour=hour, minute=minute, tzinfo=zone)
     shown = asked.astimezone(UTC).astimezone(zone)
     if (shown.hour, shown.minute) != (hour, minute):
@@ -91,10 +94,11 @@ def _parsed(text: str, now: datetime, zone: tzinfo) -> datetime:
             return now
         if words.startswith("-"):
             return now - timedelta(seconds=parse_duration(words[1:]))
-        if (clock := re.fullmatch(_CLOCK, words)) is not None:
-            hour, minute, second = (int(part or 0) for part in clock.groups())
+        if (clock := re.fullmatch(_DAY + _CLOCK, words)) is not None:
+            hour, minute, second = (int(part or 0) for part in clock.groups()[1:])
             today = now.astimezone(zone).replace(tzinfo=None)
-            at = today.replace(hour=hour, minute=minute, second=second, microsecond=0, fold=0)
+            day = today + timedelta(days=_DAYS[clock[1] or "today"])
+            at = day.replace(hour=hour, minute=minute, second=second, microsecond=0, fold=0)
             return typed(at.isoformat(), zone)
         return typed(re.sub(r" UTC$", "Z", words), zone)
     except (ValueError, OverflowError) as error:
@@ -104,6 +108,6 @@ def _parsed(text: str, now: datetime, zone: tzinfo) -> datetime:
 def _hint(now: datetime, zone: tzinfo) -> str:
     example = now.astimezone(zone) - timedelta(hours=1)
     return (
-        f"write 14:30 (today, in the time zone {zone}), -2h, now, {example:%Y-%m-%dT%H:%M} "
-        f"(in the same time zone), or a time with an offset: {to_rfc3339(example)[:16]}Z."
+        f'write 14:30, "yesterday 14:30" or {example:%Y-%m-%dT%H:%M} (in the time zone {zone}), '
+        f"-2h, now, or a time with an offset: {to_rfc3339(example)[:16]}Z."
     )

@@ -324,7 +324,7 @@ class Desk:
         into = incident.merged_into
         if into is not None and not incident.is_open:
             self.notes.append(
-                f"incident {self.number} is closed and continues in incident {into}, whose timeline "
+                f"incident {self.number} is closed and continues in incident {into}. Its timeline "
                 f"shows this entry, too. Give the number {into} from now on."
             )
         return incident
