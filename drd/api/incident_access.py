@@ -13,9 +13,10 @@ from drd.flows.records.restricted import concealed, is_restricted, restricted_in
 from drd.model.incidents.entries import subject
 from drd.model.incidents.incident import Incident
 from drd.model.person_names import is_among
+from drd.model.playbook_conditions import CONCEALED, incident_of
 from drd.model.records import Entry
 from drd.model.run import Run
-from drd.model.run_details import PlaybookDetail, RunDetail
+from drd.model.run_details import RunDetail
 from drd.ports import Catalogue
 
 
@@ -56,21 +57,19 @@ def require_run_access(
 ) -> None:
     """Raise Refused for the run of a playbook in a restricted incident if the caller does not have
     a role in this incident: steps and inputs of the run show what the incident is about."""
-    number = _incident_of(run)
+    number = incident_of(run)
     if number is not None:
         require_access(catalogue, caller, number, settings)
 
 
 def readable_run(catalogue: Catalogue, caller: Caller, run: Run, settings: DaemonSettings) -> Run:
-    """Return a run for a list of runs. If the caller may not read the run, leave out its texts."""
-    number = _incident_of(run)
+    """Return a run for a list of runs. If the caller may not read the run, leave out its texts and
+    the name of the playbook."""
+    number = incident_of(run)
     if number is None or may_read(caller, catalogue.incidents.get(number), settings):
         return run
-    return replace(run, detail=RunDetail(), error="(restricted)" if run.error else run.error)
-
-
-def _incident_of(run: Run) -> int | None:
-    return run.detail.incident if isinstance(run.detail, PlaybookDetail) else None
+    error = "(restricted)" if run.error else run.error
+    return replace(run, plan=CONCEALED, detail=RunDetail(), error=error)
 
 
 def require_may_admit(

@@ -24,11 +24,13 @@ from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
 from drd.config.plan_search import names_a_file
 from drd.config.playbooks import findings as playbook_findings
+from drd.config.playbooks import playbooks_of
 from drd.config.regimes import findings as regime_findings
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine
 from drd.flows.host.intake import findings as intake_findings
 from drd.flows.host.records_key import findings as records_key_findings
+from drd.flows.playbooks.in_force import in_force_findings
 from drd.flows.records.key import RecordKey
 from drd.flows.repository.observed_state import probe
 from drd.flows.state.foreign_files import findings as state_findings
@@ -71,7 +73,10 @@ def run(args: argparse.Namespace) -> int:
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
         items += [doctor_document("drd", f) for f in regime_findings(settings, app.clock.now())]
-        items += [doctor_document("drd", f) for f in playbook_findings(settings)]
+        known = playbooks_of(settings).known.values()
+        own = [*playbook_findings(settings)]
+        own += in_force_findings(app.catalogue, known, app.clock.now())
+        items += [doctor_document("drd", f) for f in own]
         key, named = RecordKey(settings.records_key), settings.own_records_key is not None
         found = records_key_findings(key, app.catalogue.records.current_key(), named=named)
         found += intake_findings(settings.intake, secrets.resolve)

@@ -18,6 +18,7 @@ from drd.config.playbook_words import deed, step_words
 from drd.config.playbooks import playbooks_of
 from drd.errors import Cancelled, DrdError, UsageError
 from drd.flows.playbooks.containing import Values
+from drd.flows.playbooks.in_force import RELOAD, not_in_force, require_in_force
 from drd.flows.playbooks.on_incident import OnIncident
 from drd.flows.playbooks.run import Ordered, require_holders, resume_playbook, run_playbook
 from drd.flows.runbook.outcome import Outcome
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         _require_possible(services, ordered)
         if args.dry_run:
             return _dry_run(app, services, ordered, args)
+        require_in_force(app.catalogue, playbook, app.clock.now())
         if not args.yes:
             _say_steps(ordered, args)
             confirm(
@@ -217,6 +219,9 @@ def _dry_run(app: App, services: Services, ordered: Ordered, args: argparse.Name
     """Print what the playbook would do, and what is missing. Does not change anything."""
     playbook = ordered.playbook
     found = [f for step in playbook.runbook for f in preflight_step(services, step) if f.failed]
+    warnings = [f.text for f in found]
+    if differs := not_in_force(app.catalogue, playbook, app.clock.now()):
+        warnings.append(f"this text is not in force: {differs}. To load it: {RELOAD}")
     if args.json:
         values = Values.of_run(playbook, ordered.detail)
         output.print_json(
@@ -232,13 +237,13 @@ def _dry_run(app: App, services: Services, ordered: Ordered, args: argparse.Name
                     }
                     for step in playbook.runbook
                 ],
-                "warnings": [f.text for f in found],
+                "warnings": warnings,
             }
         )
         return 0
     _say_steps(ordered, args)
-    for finding in found:
-        output.warn(f"{finding.text}")
+    for text in warnings:
+        output.warn(text)
     if not args.quiet:
         at = format_time(app.clock.now(), seconds=True)
         output.say(f"dry run at {at}: nothing was changed")

@@ -15,7 +15,9 @@ from drd.errors import UsageError
 from drd.flows.restore.resume import resume_plan
 from drd.flows.restore.unfinished import unfinished
 from drd.model.plan import Plan
+from drd.model.playbook_names import of_words, playbook_of
 from drd.model.run import Run, RunKind
+from drd.model.text import escaped
 from drd.model.units import format_time
 
 
@@ -23,6 +25,8 @@ def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
         run = app.catalogue.runs.get(args.run) if args.run else _only_one(app)
         if run.kind is RunKind.PLAYBOOK:
+            if not args.run:
+                _confirm_playbook(run, args)
             return playbook_run.resume(app, run, args)
         plan = app.plans.load_known(run.plan)
         services = app.services(plan)
@@ -32,24 +36,35 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _only_one(app: App) -> Run:
-    """Return the recovery that stopped before its end. Raises UsageError for none, or several."""
+    """Return the recovery that stopped before its end, or the recovery or playbook whose process
+    died. Raises UsageError for none, or several."""
     stopped = {facts.unfinished.run for facts in app.read_facts() if facts.unfinished is not None}
-    died = [r for r in app.catalogue.runs.abandoned() if r.kind is RunKind.RECOVERY]
+    died = [r for r in app.catalogue.runs.abandoned() if r.kind.is_peoples]
     found = {r.id: r for r in [*died, *map(app.catalogue.runs.get, stopped)]}
     if len(found) == 1:
         return next(iter(found.values()))
     if not found:
         raise UsageError(
-            "no recovery over production is unfinished, and no recovery was interrupted",
-            hint="to see all recoveries: `drd runs`; then: `drd resume RUN`",
+            "no recovery over production is unfinished, and no recovery or playbook was "
+            "interrupted",
+            hint="to see all runs: `drd runs`; then: `drd resume RUN`",
         )
     names = "\n".join(f"drd resume {r.id}    ({_words(r)})" for r in found.values())
-    raise UsageError(f"{len(found)} recoveries are not finished", hint=f"choose one:\n{names}")
+    raise UsageError(f"{len(found)} runs are not finished", hint=f"choose one:\n{names}")
 
 
 def _words(run: Run) -> str:
     at = run.started_at
-    return f"of {run.plan}" + (f", begun {format_time(at, seconds=True)}" if at else "")
+    whose = of_words(run.plan) if run.kind is RunKind.PLAYBOOK else run.plan
+    return f"of {whose}" + (f", begun {format_time(at, seconds=True)}" if at else "")
+
+
+def _confirm_playbook(run: Run, args: argparse.Namespace) -> None:
+    """Name the run that nobody named, and ask before it goes on."""
+    output.say_below("resume ", f"run {run.id} {escaped(_words(run))}", beside=args.json)
+    if not args.yes:
+        name = playbook_of(run.plan) or run.plan
+        confirm(name, f"to resume run {run.id} without naming it", f"drd resume {run.id}")
 
 
 def _confirm(app: App, plan: Plan, run: Run, args: argparse.Namespace) -> None:

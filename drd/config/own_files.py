@@ -5,6 +5,8 @@ and line; a broken file leaves the others usable."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,11 +37,13 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class OwnFile:
-    """A file whose text could be read. `name` is the file's own, also if the rest is broken."""
+    """A file whose text could be read. `name` is the file's own, also if the rest is broken; `text`
+    is the digest of its bytes."""
 
     report: Report
     name: str
     own: bool
+    text: str
 
     @property
     def file(self) -> str:
@@ -76,6 +80,11 @@ class OwnFiles:
         self.broken[name] = (*self.broken.get(name, ()), *problems)
 
 
+def text_digest(raw: bytes) -> str:
+    """Return the digest by which drd recognises the text of a file."""
+    return hashlib.sha256(raw).hexdigest()
+
+
 def yaml_files(directory: Path) -> list[Path]:
     """Return the files of a directory that are read."""
     return sorted(directory.glob("*.yaml"))
@@ -105,6 +114,10 @@ def _of_directory(sort: Sort, directory: Path | None, problems: list[Problem]) -
         hint = f"make the directory, or correct the key `{sort.key}` of drd.yaml."
         problems.append(Problem(str(directory), 1, "", "is not a directory", hint))
         return []
+    if not os.access(directory, os.R_OK | os.X_OK, effective_ids=True):
+        hint = "let the user of drd's service read it: chmod a+rx DIRECTORY"
+        problems.append(Problem(str(directory), 1, "", "cannot be read", hint))
+        return []
     own = yaml_files(directory)
     if len(own) > MOST:
         message = f"has {len(own)} {sort.what}s, and drd reads at most {MOST}"
@@ -117,7 +130,7 @@ def _open(
     sort: Sort, found: OwnFiles, path: Path, *, own: bool, trusted: Collection[int] | None
 ) -> None:
     try:
-        report = _report(sort, path, trusted)
+        report, text = _report(sort, path, trusted)
     except ConfigError as error:
         found.breaks(path.stem, error.problems)
         return
@@ -132,20 +145,21 @@ def _open(
     if refused or not name:
         found.breaks(name or path.stem, report.errors)
     else:
-        there[name] = OwnFile(report, name, own)
+        there[name] = OwnFile(report, name, own, text)
 
 
-def _report(sort: Sort, path: Path, trusted: Collection[int] | None) -> Report:
-    """Read a file, and report a file that other users can change. Raises ConfigError."""
+def _report(sort: Sort, path: Path, trusted: Collection[int] | None) -> tuple[Report, str]:
+    """Read a file, and report a file that other users can change. Return the digest of its bytes,
+    too. Raises ConfigError."""
     if trusted is None:
         raw, _ = read_bytes(path, what=sort.what)
-        return Report(read(raw, str(path), allow_empty=True))
+        return Report(read(raw, str(path), allow_empty=True)), text_digest(raw)
     raw, reached = read_reached(path, what=sort.what)
     report = Report(read(raw, str(path), allow_empty=True))
     exposed = judged(reached, trusted)
     if exposed is not None and not exposed.is_told_only:
         report.error((), f"the file {exposed.why}", exposed.remedy)
-    return report
+    return report, text_digest(raw)
 
 
 def _name(sort: Sort, report: Report) -> str:

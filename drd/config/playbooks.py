@@ -6,7 +6,7 @@ and line; a broken file leaves the others usable."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -70,7 +70,7 @@ def load_playbooks(
         if playbook is None:
             found.breaks(file.name, file.report.errors)
         else:
-            built[file.name] = playbook
+            built[file.name] = replace(playbook, text=file.text)
     known = {k: built[k] for k in found.chosen() if k in built and k not in found.broken}
     return Playbooks(known, tuple(dict.fromkeys(found.problems)), found.broken)
 

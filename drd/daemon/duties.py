@@ -80,12 +80,12 @@ class DutyWatch:
 
     def _actions(self, now: datetime) -> list[Condition]:
         """The overdue action items, also of closed incidents. First closes the items whose proof
-        has passed: a run that was killed at its end could not do that."""
+        has passed, if there are new records: a run that was killed at its end could not do that."""
         catalogue, zone = self._app.catalogue, local_zone(self._app.settings.timezone)
         if self._items is None:
             self._items = with_items(catalogue)
-        if settle(catalogue, now, incidents=self._items):
-            self._items = with_items(catalogue)
+            if settle(catalogue, now, incidents=self._items):
+                self._items = with_items(catalogue)
         found: list[Condition] = []
         for incident in self._items:
             overdue = list(action_conditions(incident, now, zone))

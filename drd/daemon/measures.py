@@ -1,37 +1,56 @@
-"""Temporary measures of playbooks that nobody has taken back in time, for the alerts of the
-daemon."""
+"""What the daemon knows of runs of playbooks, for its alerts: temporary measures that nobody has
+taken back in time, and runs whose process died."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from drd.errors import CatalogueError
+from drd.errors import CatalogueError, UsageError
+from drd.flows.incidents.merged import has_restricted
 from drd.model.alerts import Condition
-from drd.model.measures import EXPIRES, expired
-from drd.model.run import RunKind
+from drd.model.playbook_conditions import EXPIRES, expired, incident_of, interrupted
+from drd.model.run import Run, RunKind
 from drd.ports import Catalogue
 
 _EVERY = timedelta(minutes=1)
 
 
 class MeasureWatch:
-    """Reads the measures once a minute. While it cannot read the catalogue, it reports the measures
-    that it read last."""
+    """Reads the measures once a minute, and the interrupted runs every time. While it cannot read
+    the catalogue, it reports what it read last."""
 
     def __init__(self) -> None:
-        self._last: tuple[Condition, ...] = ()
+        self._measures: tuple[Condition, ...] = ()
+        self._died: tuple[Condition, ...] = ()
         self._at: datetime | None = None
 
     def conditions(self, catalogue: Catalogue, now: datetime) -> tuple[Condition, ...]:
-        if self._at is not None and abs(now - self._at) < _EVERY:
-            return self._last
         with suppress(CatalogueError):
-            runs = catalogue.steps.runs_with(EXPIRES, RunKind.PLAYBOOK)
-            self._last = tuple(
-                condition
-                for run in map(catalogue.runs.get, runs)
-                for condition in expired(run, catalogue.steps.of_run(run.id), now)
-            )
-            self._at = now
-        return self._last
+            self._died = tuple(_died(catalogue))
+            if self._at is None or abs(now - self._at) >= _EVERY:
+                self._measures = tuple(_measures(catalogue, now))
+                self._at = now
+        return (*self._died, *self._measures)
+
+
+def _died(catalogue: Catalogue) -> Iterator[Condition]:
+    for run in catalogue.queue.open_runs():
+        if run.kind is RunKind.PLAYBOOK and run.left_by_its_process:
+            yield interrupted(run, hides=_hides(catalogue, run))
+
+
+def _measures(catalogue: Catalogue, now: datetime) -> Iterator[Condition]:
+    for run in map(catalogue.runs.get, catalogue.steps.runs_with(EXPIRES, RunKind.PLAYBOOK)):
+        records = catalogue.steps.of_run(run.id)
+        yield from expired(run, records, now, hides=_hides(catalogue, run))
+
+
+def _hides(catalogue: Catalogue, run: Run) -> bool:
+    """Return whether alerts, which everybody reads, must not name the playbook."""
+    number = incident_of(run)
+    try:
+        return number is not None and has_restricted(catalogue, catalogue.incidents.get(number))
+    except UsageError:
+        return True  # the incident is unknown here

@@ -30,6 +30,7 @@ from drd.daemon.letters import LetterThread
 from drd.daemon.measures import MeasureWatch
 from drd.daemon.packages import package_troubles
 from drd.daemon.plan_texts import PlanTexts
+from drd.daemon.playbooks import PlaybookWatch
 from drd.daemon.run_heartbeats import RunHeartbeats
 from drd.daemon.run_messages import RunMessages
 from drd.errors import CatalogueError, ConfigError, DrdError, UnknownPlan
@@ -114,6 +115,7 @@ class Monitor:
         self._credentials, self._gone_secrets = CredentialWatch(), GoneSecrets()
         self._duties = DutyWatch(app)
         self._measures = MeasureWatch()
+        self._playbooks = PlaybookWatch()
         self._note_extensions()
         self._refused: Mapping[str, Refusal] | None = None
         self._settings_changed = threading.Event()
@@ -320,6 +322,7 @@ class Monitor:
             reports=(
                 *self._duties.conditions(now),
                 *self._measures.conditions(self._app.catalogue, now),
+                *self._playbooks.conditions(self._app, now),
             ),
         )
         self._changed.clear()

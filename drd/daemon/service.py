@@ -29,6 +29,7 @@ from drd.daemon.figures import DaemonReport
 from drd.daemon.intake import IntakeListener
 from drd.daemon.monitor import Monitor
 from drd.daemon.plans import PlanBook
+from drd.daemon.playbooks import load_playbooks
 from drd.daemon.probes import Probes
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import ServiceManager
@@ -166,7 +167,9 @@ class Daemon:
         self._app.catalogue.incidents.rebuild()
         loaded = self._plan_book.load(running=False, so_far=self._loading)
         self._monitor.loaded(loaded.refused)
-        self._refused = some([f"plan {name}" for name in loaded.refused])
+        refused = [f"plan {name}" for name in loaded.refused]
+        refused += [f"playbook {name}" for name in load_playbooks(self._app)]
+        self._refused = some(refused)
         self._loaded = True
         _log.info("daemon.started", version=drd.__version__, plans=str(loaded))
 
@@ -299,6 +302,7 @@ class Daemon:
         try:
             loaded = self._plan_book.load(running=True, so_far=self._loading)
             refused += [f"plan {name}" for name in loaded.refused]
+            refused += [f"playbook {name}" for name in load_playbooks(self._app)]
             _log.info("daemon.reloaded", plans=str(loaded), refused=list(loaded.refused))
             self._monitor.loaded(loaded.refused)
             notes.insert(0, str(loaded))

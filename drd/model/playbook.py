@@ -84,7 +84,8 @@ class ExecutedPlaybook:
 @dataclass(frozen=True, slots=True)
 class Playbook:
     """`use_when` says in which situation the playbook helps. `digest` is the digest of its resolved
-    text. `own`: the playbook belongs to this installation, not to drd."""
+    text, `text` that of the bytes of the file. `own`: the playbook belongs to this installation,
+    not to drd."""
 
     name: str
     title: str
@@ -96,6 +97,7 @@ class Playbook:
     digest: str
     file: str
     own: bool
+    text: str = ""
 
     @property
     def executed(self) -> ExecutedPlaybook:

@@ -17,8 +17,8 @@ def _words(text: str) -> frozenset[str]:
 
 _VERBS = (
     r"alerts|backup|cancel|catalogue\ verify|config\ check|copy|diff|doctor|drill"
-    r"|evidence\ (?:list|show)|kit\ verify|ls|notify\ (?:list|test)|plan\ check|points"
-    r"(?!\ forget)|prune|readiness|repository\ list|resume|retention|run\ (?:list|show)|runs"
+    r"|evidence\ (?:list|show)|kit\ verify|ls|notify\ (?:list|test)|plan\ check|playbook\ check"
+    r"|points(?!\ forget)|prune|readiness|repository\ list|resume|retention|run\ (?:list|show)|runs"
     r"|schedule|status|verify"
 )
 _FLAGS = "accept-size|all|component|dry-run|follow|grants|help|json|point|repository|scenario"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.daemons import daemon
 from tests.e2e.runbook_site import until
 from tests.e2e.site import Site, make_sqlite
 from tests.servers.caddy import Caddy
@@ -286,4 +287,23 @@ def test_a_step_cut_off_by_ctrl_c_is_asked_about_and_taken_back_after_a_skip(sit
     assert child.wait(60) == 0
     assert "rolled back  step deed" in site.drd("rollback", run).out
     assert deeds.read_text().split() == ["done", "undone"]
+    site.assert_clean()
+
+
+def test_an_edited_playbook_runs_after_a_reload(site: Site) -> None:
+    file = site.base / "playbooks/deed.yaml"
+    done = site.base / "deeds"
+    text = DEED.replace("FILE", str(done)).replace("; exec sleep 300", "")
+    file.write_text(text)
+    with daemon(site) as running:
+        file.write_text(text.replace("echo done", "echo twice"))
+        words = ("playbook", "run", "deed")
+        assert "this text is not in force" in site.drd(*words, "--dry-run").err
+        refused = site.drd(*words, "--yes", code=2).err
+        assert "deed.yaml was edited after the daemon loaded the playbooks" in refused
+        assert "systemctl reload drd" in refused
+        assert not done.exists()
+        running.reload()
+        site.drd(*words, "--yes")
+    assert done.read_text() == "twice\n"
     site.assert_clean()

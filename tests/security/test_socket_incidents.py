@@ -192,6 +192,9 @@ def test_playbook_of_a_restricted_incident_is_for_those_with_a_role_in_it(house:
     for uid, reads in ((STRANGER, False), (BERT, True)):
         listed = ask(house.path, uid, [OPERATORS], "/v1/runs")[1]
         assert (str(listed).count(owned.run.id), "sysadmin" in str(listed)) == (1, reads)
+        assert [run["plan"] for run in listed["runs"]] == [
+            "playbook:insider" if reads else "playbook:(restricted)"
+        ]
     status, told = ask(house.path, BERT, [OPERATORS], run)
     assert (status, told["detail"]["inputs"]) == (200, {"account": "sysadmin"})
 

@@ -14,12 +14,16 @@ from drd import log
 from drd.actions.command import CommandAction, CommandSettings
 from drd.daemon.measures import MeasureWatch
 from drd.errors import StepFailed
+from drd.flows.incidents.opening import open_incident
 from drd.flows.runbook.live import VALUE, Answer, changed, taken
 from drd.flows.runbook.step_runner import StepRunner, preflight_step
 from drd.flows.runbook.taking_back import to_undo
 from drd.kit.playbook_effects import playbook_orders
-from drd.model.measures import EXPIRED, EXPIRES, expired
+from drd.model.incidents.entries import Author
+from drd.model.playbook import ExecutedPlaybook
+from drd.model.playbook_conditions import EXPIRED, EXPIRES, INTERRUPTED, expired
 from drd.model.run import Run, RunKind, RunState, StepState
+from drd.model.run_details import PlaybookDetail
 from drd.model.runbook import Live, NewSecret, OwnRun, Step
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult
@@ -217,3 +221,33 @@ def test_playbooks_of_a_repository_are_shown_before_they_are_accepted() -> None:
     ]
     assert all(effect.asks for effects in found.values() for effect in effects)
     assert set(found) == {"playbooks/x.yaml", "playbooks/y.yaml"}
+
+
+def test_an_interrupted_playbook_is_an_alert_which_does_not_name_it_if_restricted(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, copies=False)
+    try:
+        catalogue, watch = world.catalogue, MeasureWatch()
+        desk = Author(by="anna", at=NOW)
+        number = open_incident(catalogue, desk, "one of us", restricted=True).number
+        owned = catalogue.runs.begin(
+            ExecutedPlaybook("playbook:insider", "d"), RunKind.PLAYBOOK, trigger="manual", at=NOW,
+            detail=PlaybookDetail(incident=number),
+        )  # fmt: skip
+        assert watch.conditions(catalogue, NOW) == ()
+        owned.release()
+        assert catalogue.runs.leave(catalogue.runs.get(owned.run.id), NOW)
+        [told] = watch.conditions(catalogue, NOW)
+        assert (told.kind, told.remedy) == (INTERRUPTED, f"drd resume {owned.run.id}")
+        assert "insider" not in told.text
+        assert f"a playbook of incident {number} was interrupted" in told.text
+        late = NOW + timedelta(hours=5)
+        record = StepRecord(
+            owned.run.id, "lock", "http", StepState.SUCCEEDED, 1, NOW,
+            result=ActionStepResult.of({EXPIRES: NOW.isoformat()}),
+        )  # fmt: skip
+        [measure] = expired(owned.run, [record], late, hides=True)
+        assert "lock" not in f"{measure.text}{measure.subject}"
+    finally:
+        world.close()

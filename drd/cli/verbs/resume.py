@@ -8,7 +8,7 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd resume 4f2a                        continue the recovery
-  drd resume                             continue the only unfinished recovery
+  drd resume                             continue the only unfinished recovery or playbook
 
 Finished steps are not repeated. The step that was interrupted starts again, and so does the failed
 step that ended the recovery.
@@ -18,16 +18,16 @@ exit codes: as drd recover; 2 the recovery cannot be resumed, 11 a process is ex
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "resume",
-        description="Continue a recovery whose process died (even if the host went down), that "
-        "failed, or that was cancelled.",
+        description="Continue a recovery or a playbook whose process died (even if the host went "
+        "down), that failed, or that was cancelled.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument(
         "run",
         nargs="?",
-        help="id of the run, or its beginning (default: the only recovery that is not finished, "
-        "after you confirm it)",
+        help="id of the run, or its beginning (default: the only recovery that is not finished "
+        "or playbook whose process died, after you confirm it)",
     )
     parser.add_argument(
         "--yes",

@@ -10,6 +10,7 @@ from drd import process
 from drd.errors import Fenced, UsageError
 from drd.flows.durable_steps import Runner, closing_run, new_run, require_not_executed
 from drd.flows.playbooks.containing import Containing, Values
+from drd.flows.playbooks.in_force import require_in_force
 from drd.flows.playbooks.on_incident import OnIncident
 from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import Outcome
@@ -65,6 +66,7 @@ def require_holders(services: Services, playbook: Playbook) -> None:
 
 def run_playbook(services: Services, ordered: Ordered) -> tuple[Run, Outcome]:
     """Run a playbook to its end. Raises UsageError before anything was changed."""
+    require_in_force(services.catalogue, ordered.playbook, services.clock.now())
     require_holders(services, ordered.playbook)
     require_approvable(ordered.playbook.runbook, process.actor_here())
     with ExitStack() as stack:
@@ -94,6 +96,7 @@ def resume_playbook(services: Services, ordered: Ordered, run: Run) -> tuple[Run
             hint=f"to begin anew: drd playbook run {ordered.playbook.name}",
         )
     actor, steps = process.actor_here(), ordered.playbook.runbook
+    require_in_force(services.catalogue, ordered.playbook, services.clock.now())
     require_holders(services, ordered.playbook)
     require_still_approvable(services.catalogue, steps, run, actor)
     if ordered.playbook.digest != run.plan_digest:

@@ -16,7 +16,7 @@ from drd.errors import DrdError, StepFailed
 from drd.exhaustion import system_reason
 from drd.masking import masked
 from drd.model.json_pointer import MISSING, found, parts_of
-from drd.model.measures import EXPIRES
+from drd.model.playbook_conditions import EXPIRES
 from drd.model.runbook import Live, NewSecret, Step
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult

@@ -1,0 +1,103 @@
+"""Conditions for alerts about playbooks: temporary measures that stand too long, interrupted runs,
+files that were not loaded. Pure.
+
+Of a run in a restricted incident they name neither the playbook nor its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+
+from drd.model.alerts import Condition
+from drd.model.playbook_names import PREFIX, of_words
+from drd.model.run import Run, StepState
+from drd.model.run_details import PlaybookDetail
+from drd.model.step_record import StepRecord
+from drd.model.step_results import ActionStepResult
+from drd.model.text import escaped
+from drd.model.units import format_time, from_rfc3339
+
+EXPIRES = "expires_at"
+"""The key of the result that has the time at which a temporary measure should end."""
+EXPIRED = "measure-expired"
+"""The kind of an alert about a temporary measure that is still in effect after its time."""
+NOT_LOADED = "playbook-not-loaded"
+"""The kind of an alert about a playbook that the daemon has not loaded."""
+INTERRUPTED = "playbook-unfinished"
+"""The kind of an alert about a playbook whose process died."""
+CONCEALED = f"{PREFIX}(restricted)"
+"""Stands for the name of a playbook that the reader must not know."""
+
+
+def incident_of(run: Run) -> int | None:
+    """Return the incident in which a playbook runs; None for another run, or without incident."""
+    return run.detail.incident if isinstance(run.detail, PlaybookDetail) else None
+
+
+def expired(
+    run: Run, records: Iterable[StepRecord], now: datetime, *, hides: bool = False
+) -> Iterator[Condition]:
+    """Return a condition for each measure of a playbook's run that is still in effect after its
+    time. `hides`: the run is in a restricted incident."""
+    known = list(records)
+    taken = {r.subject for r in known if r.kind == "rollback" and r.state is StepState.SUCCEEDED}
+    for at, record in enumerate(known):
+        until = _until(record)
+        if until is None or now < until or record.name in taken:
+            continue
+        step = f"a step of {_words(run, hides=hides)}"
+        if not hides:
+            step = f"step {escaped(record.name)} of {_words(run, hides=False)}"
+        yield Condition(
+            EXPIRED,
+            "warning",
+            f"{run.id} {f'step {at + 1}' if hides else record.name}",
+            f"{step} (run {run.id}) is a temporary measure that should have ended at "
+            f"{format_time(until)}, and {_stands(record)}",
+            f"drd rollback {run.id}",
+        )
+
+
+def interrupted(run: Run, *, hides: bool = False) -> Condition:
+    """Return the condition that the process of a playbook died."""
+    return Condition(
+        INTERRUPTED,
+        "critical",
+        run.id,
+        f"run {run.id} of {_words(run, hides=hides)} was interrupted: its process died. Its steps "
+        "stay as they are until a person continues it (drd resume), rolls it back (drd rollback), "
+        "or ends it (drd cancel)",
+        f"drd resume {run.id}",
+    )
+
+
+def not_loaded(name: str, why: str) -> Condition:
+    """Return the condition that the file of a playbook is not what the daemon has loaded."""
+    text = f"playbook {escaped(name)} is not in force as its file is now: {why}"
+    remedy = "drd playbook check && systemctl reload drd"
+    return Condition(NOT_LOADED, "warning", name, text, remedy)
+
+
+def _words(run: Run, *, hides: bool) -> str:
+    if hides:
+        return f"a playbook of incident {incident_of(run)}"
+    return escaped(of_words(run.plan))
+
+
+def _stands(record: StepRecord) -> str:
+    failed = record.state is not StepState.SUCCEEDED
+    return (
+        "may still be in effect: the step failed, but may have happened"
+        if failed
+        else "is still in effect"
+    )
+
+
+def _until(record: StepRecord) -> datetime | None:
+    counts = record.state in (StepState.SUCCEEDED, StepState.FAILED, StepState.WAITING)
+    if not counts or not isinstance(record.result, ActionStepResult):
+        return None
+    with suppress(ValueError, TypeError):
+        return from_rfc3339(record.result.given(EXPIRES))
+    return None
