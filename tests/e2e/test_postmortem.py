@@ -95,7 +95,8 @@ def _add_items(site: Site) -> None:
     assert "so it does not know a finding of this plan" in told
     other = ("incident", "action", "1", "add", "rotate the key", "--owner", "bert", "--due", "1h")
     site.drd(*other)
-    assert "drd closes it when check:shop/files passes" in site.drd(*whose, "check:shop/files").out
+    added = site.drd(*whose, "check:shop/files").out
+    assert "drd closes the item when check:shop/files passes" in added
     listed = site.drd("incident", "action").out
     assert "drd closes it when check:shop/files passes" in listed
     assert listed.index("rotate the key") < listed.index("look at the files")

@@ -33,6 +33,15 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     duty.add_argument(
         "words", nargs="*", metavar="[N] [ID]", help="number of the incident, and id of a regime"
     )
+    _showing(duty)
+    _deciding(duty)
+    _submitting(duty)
+    _delaying(duty)
+    author(duty)
+    reason(duty, "the reason: for the decision, for a late report, or who asked for the delay")
+
+
+def _showing(duty: argparse.ArgumentParser) -> None:
     duty.add_argument("--all", action="store_true", help="also show regimes that do not apply")
     duty.add_argument(
         "--draft",
@@ -40,53 +49,65 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         help="print a draft of the report, and what is missing in the draft",
     )
     duty.add_argument("--ics", metavar="FILE", help="write the due times as iCalendar; - is stdout")
-    duty.add_argument(
+
+
+def _deciding(duty: argparse.ArgumentParser) -> None:
+    group = duty.add_argument_group("facts and decisions")
+    group.add_argument(
         "--fact", action="append", default=[], metavar="NAME=VALUE", help="a fact of the incident, "
         "such as people=5000, residents.US-CA=unknown; may be given several times",
     )  # fmt: skip
-    duty.add_argument("--applies", action="store_true", help="decide that the regime applies")
-    duty.add_argument(
+    group.add_argument("--applies", action="store_true", help="decide that the regime applies")
+    group.add_argument(
         "--does-not-apply", action="store_true", help="decide that the regime does not apply"
     )
-    duty.add_argument("--submitted", metavar="TIME", help="when the report was submitted")
-    duty.add_argument(
-        "--late",
-        action="store_true",
-        help="record why the submitted report was late, with --reason; this does not "
-        "record another submission",
-    )
-    duty.add_argument(
-        "--hold",
-        choices=("law-enforcement", "attorney-general"),
-        metavar="WHO",
-        help="an authority asked for a delay: law-enforcement, attorney-general",
-    )
-    duty.add_argument("--keep", metavar="FILE", help="keep this file as a version of the report")
-    duty.add_argument(
+
+
+def _submitting(duty: argparse.ArgumentParser) -> None:
+    group = duty.add_argument_group("a report that was submitted")
+    group.add_argument("--keep", metavar="FILE", help="keep this file as a version of the report")
+    group.add_argument("--submitted", metavar="TIME", help="when the report was submitted")
+    group.add_argument(
         "--version",
         type=count,
         metavar="ENTRY",
         help="the number of the kept version that was submitted; with --draft: print this version",
     )
-    duty.add_argument(
+    group.add_argument(
         "--reference", default="", metavar="REF", help="reference number that the authority gave"
     )
-    duty.add_argument(
+    group.add_argument(
         "--channel",
         default="",
         metavar="TEXT",
         help="how the report was submitted: portal, letter, e-mail",
     )
-    duty.add_argument(
+    group.add_argument(
         "--proof", default="", metavar="TEXT", help="what proves the submission: a receipt, a file"
     )
-    duty.add_argument("--since", metavar="TIME", help="when the delay was asked for (default: now)")
-    duty.add_argument(
+    group.add_argument(
+        "--late",
+        action="store_true",
+        help="record why the submitted report was late, with --reason; this does not "
+        "record another submission",
+    )
+
+
+def _delaying(duty: argparse.ArgumentParser) -> None:
+    group = duty.add_argument_group("a delay that an authority asked for")
+    group.add_argument(
+        "--hold",
+        choices=("law-enforcement", "attorney-general"),
+        metavar="WHO",
+        help="who asked for the delay: law-enforcement, attorney-general",
+    )
+    group.add_argument(
+        "--since", metavar="TIME", help="when the delay was asked for (default: now)"
+    )
+    group.add_argument(
         "--until", metavar="TIME", help="end of the delay: 720h from now, or RFC 3339"
     )
-    duty.add_argument("--oral", action="store_true", help="the delay was not asked for in writing")
-    author(duty)
-    reason(duty, "the reason: for the decision, for a late report, or who asked for the delay")
+    group.add_argument("--oral", action="store_true", help="the delay was not asked for in writing")
 
 
 def giving_out(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
