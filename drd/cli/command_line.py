@@ -57,6 +57,7 @@ VERBS = {
     "notify": "send a test through every channel; list the channels' state",
     "incident": "open, report, show, log, close: the response to an incident",
     "playbook": "list, show, check, run: how to contain an incident",
+    "exercise": "list, show, run, report: table-top exercises",
     "obligations": "duties to report an incident, and when reports are due",
     "records": "the signed records of what was proven, decided and done",
     "daemon": "run the service: start what is due, supervise, alert",

@@ -20,6 +20,7 @@ from drd.cli.findings import name_width, print_findings, worth_showing
 from drd.cli.follow import is_alive
 from drd.cli.grants import print_grants
 from drd.cli.session import as_if_in_force, loaded_plans, require_owner, session
+from drd.config.exercises import findings as exercise_findings
 from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
 from drd.config.plan_search import names_a_file
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         known = playbooks_of(settings).known.values()
         own = [*playbook_findings(settings)]
         own += in_force_findings(app.catalogue, known, app.clock.now())
+        own += exercise_findings(settings)
         items += [doctor_document("drd", f) for f in own]
         key, named = RecordKey(settings.records_key), settings.own_records_key is not None
         found = records_key_findings(key, app.catalogue.records.current_key(), named=named)

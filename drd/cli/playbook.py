@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from drd.api.findings import finding_document
 from drd.api.playbook_documents import playbook_document
 from drd.cli import output
 from drd.cli.enduring import quick_settings
-from drd.cli.new_file import write_new
+from drd.cli.own_copy import copied, tell_copied
 from drd.cli.plan import print_problem, problem_json
 from drd.config.playbook_words import step_words
 from drd.config.playbooks import (
@@ -23,9 +22,7 @@ from drd.config.playbooks import (
     playbooks_of,
     unheld_findings,
 )
-from drd.errors import UsageError
 from drd.model.finding import Finding
-from drd.model.plan import NAME
 from drd.model.playbook import Playbook
 from drd.model.text import counted, escaped
 
@@ -121,34 +118,17 @@ def _print_found(playbooks: Playbooks, found: list[Finding], *, quiet: bool) -> 
 
 def new(args: argparse.Namespace) -> int:
     """Copy a playbook of drd into the directory of the user's own playbooks."""
-    settings = quick_settings(args)
-    directory, shipped = settings.playbooks_dir, load_playbooks(None)
-    source = shipped.get(args.source)
-    if directory is None:
-        raise UsageError(
-            "drd.yaml does not name a directory for your own playbooks",
-            hint="add `playbooks: playbooks` to drd.yaml, and make the directory `playbooks` "
-            "beside drd.yaml.",
-        )
-    if not directory.is_dir():
-        raise UsageError(
-            f"{directory} is not a directory", hint=f"make the directory: mkdir -p {directory}"
-        )
+    source = load_playbooks(None).get(args.source)
     name = args.name or source.name
-    if not re.fullmatch(NAME, name):
-        hint = "use lower-case letters, digits and hyphens, at most 40."
-        raise UsageError(f"{name!r} cannot be the name of a playbook", hint=hint)
-    text = (SHIPPED / f"{source.name}.yaml").read_text()
-    text = text.replace(f"playbook: {source.name}\n", f"playbook: {name}\n")
-    text = re.sub(r"^# To adapt it[^\n]*\n", "", text)
-    file = directory / f"{name}.yaml"
-    write_new(str(file), text.encode())
+    file = copied(
+        SHIPPED / f"{source.name}.yaml", "playbook", quick_settings(args).playbooks_dir, name
+    )
     if args.json:
         output.print_json({"playbook": name, "file": str(file)})
-    elif not args.quiet:
-        output.say(f"wrote {escaped(str(file))}")
-        output.say("  next       adapt the addresses, roles and steps to your service")
-        output.say(f"  check      drd playbook check && drd playbook run {name} --dry-run")
+        return 0
+    adapt = "adapt the addresses, roles and steps to your service"
+    dry = f"drd playbook run {name} --dry-run"
+    tell_copied("playbook", file, adapt, dry, quiet=args.quiet)
     return 0
 
 

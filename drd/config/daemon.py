@@ -100,6 +100,7 @@ class DaemonSettings:
     regimes_dir: Path | None = None
     templates_dir: Path | None = None
     playbooks_dir: Path | None = None
+    exercises_dir: Path | None = None
     jurisdictions: tuple[str, ...] = ()
     facts: Mapping[str, bool | int | str] = field(default_factory=dict)
     timezone: str | None = None
@@ -307,6 +308,7 @@ def _settings(
         regimes_dir=Path(place(file.regimes, base)) if file.regimes else None,
         templates_dir=Path(place(file.templates, base)) if file.templates else None,
         playbooks_dir=Path(place(file.playbooks, base)) if file.playbooks else None,
+        exercises_dir=Path(place(file.exercises, base)) if file.exercises else None,
         jurisdictions=tuple(file.organisation.jurisdictions),
         facts=file.organisation.facts,
         timezone=file.organisation.timezone,

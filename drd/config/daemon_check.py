@@ -90,6 +90,8 @@ def _absent_places(settings: DaemonSettings, document: Document, file: Path) -> 
         places.append((("regimes",), settings.regimes_dir))
     if settings.playbooks_dir is not None:
         places.append((("playbooks",), settings.playbooks_dir))
+    if settings.exercises_dir is not None:
+        places.append((("exercises",), settings.exercises_dir))
     if settings.templates_dir is not None:
         places.append((("templates",), settings.templates_dir))
     if settings.metrics_textfile is not None:

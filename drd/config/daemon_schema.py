@@ -354,6 +354,11 @@ class DaemonFile(Settings):
         description="Directory of your own playbooks, in addition to drd's: each *.yaml file in "
         "it is one playbook.",
     )
+    exercises: Place | None = Field(
+        None,
+        description="Directory of your own table-top exercises, in addition to drd's: each *.yaml "
+        "file in it is one exercise.",
+    )
     templates: Place | None = Field(
         None,
         description="Directory of your own templates of messages in incidents: *.j2. A file "

@@ -60,6 +60,7 @@ _KEYS |= {
     "on_call",
     "absences",
     "playbooks",
+    "exercises",
     "templates",
 }
 _READ = ("state", "plans", "public_dir")

@@ -1,4 +1,5 @@
-"""Read the YAML files of which drd has some and an installation has its own: regimes and playbooks.
+"""Read the YAML files of which drd has some and an installation has its own: regimes, playbooks,
+exercises.
 
 A file of one's own replaces the shipped one of the same name. All problems are reported with file
 and line; a broken file leaves the others usable."""

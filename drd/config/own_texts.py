@@ -1,4 +1,5 @@
-"""The own regimes, playbooks and templates of a host, as kits and repositories keep them."""
+"""The own texts of a host (regimes, playbooks, exercises, templates), as kits and repositories
+keep them."""
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ from drd.config.daemon import DaemonSettings
 
 
 def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
-    """One's own regimes, playbooks and templates of messages, by the name that copies give them:
-    `regimes/acme.yaml`, `templates/press.j2`."""
+    """One's own regimes, playbooks, exercises and templates of messages, by the name that copies
+    give them: `regimes/acme.yaml`, `templates/press.j2`."""
     places = {
         "regimes": settings.regimes_dir,
         "playbooks": settings.playbooks_dir,
+        "exercises": settings.exercises_dir,
         "templates": settings.templates_dir,
     }
     return {
@@ -26,9 +28,14 @@ def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
     }
 
 
-_SUFFIXES = {"regimes": ".yaml", "playbooks": ".yaml", "templates": ".j2"}
+_SUFFIXES = {
+    "regimes": ".yaml",
+    "playbooks": ".yaml",
+    "exercises": ".yaml",
+    "templates": ".j2",
+}
 OWN_TEXT = re.compile(
-    r"(?:regimes|playbooks)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml|"
+    r"(?:regimes|playbooks|exercises)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml|"
     r"templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2"
 )
 """The names of one's own texts in copies and kits: nothing that leads elsewhere."""

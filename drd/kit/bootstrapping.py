@@ -48,6 +48,9 @@ from drd.ports import Catalogue, Repository
 from drd.registry import unavailable
 from drd.repositories import open_repository
 
+_OWN_TEXTS = ("etc/regimes/", "etc/playbooks/", "etc/exercises/", "etc/templates/")
+"""Where a kit has one's own texts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -172,7 +175,7 @@ def _belongings(
         {
             name.removeprefix("etc/"): data
             for name, data in kit.files.items()
-            if name.startswith(("etc/regimes/", "etc/playbooks/", "etc/templates/"))
+            if name.startswith(_OWN_TEXTS)
         },
     )
 

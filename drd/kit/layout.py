@@ -42,7 +42,8 @@ class LostHost:
     """What is known of the lost host: plans by name and drd.yaml as texts, `config_file` the path
     that drd.yaml gets (its relative paths begin there, and plans lie beside it), secrets by
     reference, and other files by their path; `programs` are scripts that the plans run, with their
-    modes; `texts` own regimes and templates, as `regimes/NAME`."""
+    modes; `texts` own regimes, playbooks, exercises and templates, as
+    `regimes/NAME`."""
 
     plans: Mapping[str, str]
     config: str | None
@@ -278,12 +279,9 @@ class _Moving:
             "work_dir": (known.work_dir, self._moved(known.work_dir)),
             "cache_dir": (known.cache_dir, self._moved(known.cache_dir)),
         }
-        if known.regimes is not None:
-            wanted["regimes"] = (known.regimes, "regimes")
-        if known.playbooks is not None:
-            wanted["playbooks"] = (known.playbooks, "playbooks")
-        if known.templates is not None:
-            wanted["templates"] = (known.templates, "templates")
+        for key in ("regimes", "playbooks", "exercises", "templates"):
+            if (own := getattr(known, key)) is not None:
+                wanted[key] = (own, key)
         if known.public_dir is not None:
             wanted["public_dir"] = (known.public_dir, self._moved(known.public_dir))
         values: dict[YamlPath, str] = {

@@ -70,9 +70,9 @@ repositories.*.rest.user repositories.*.gs.project_id repositories.*.pgbackrest.
 components.*.ca_cert targets.*.*.ca_cert
 checks.*.expect
 incident.intake.listen incident.intake.mapping
-state state.url work_dir cache_dir public_dir regimes playbooks run_as groups.read groups.operate
-metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user
-people.*.roles records.timestamp
+state state.url work_dir cache_dir public_dir regimes playbooks exercises run_as
+groups.read groups.operate metrics.http metrics.textfile
+people.*.name people.*.email people.*.phone people.*.user people.*.roles records.timestamp
 notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans
 notify.*.ca_cert contacts on_call absences templates
 """

@@ -42,6 +42,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "notify": ("notify", "test the channels; list their state"),
         "incident": ("incident", "the response to an incident: who did what when"),
         "playbook": ("playbook", "how to contain an incident: revoke, limit, block, recover"),
+        "exercise": ("exercise", "table-top exercises: people practise an incident by the clock"),
     },
     "repository": {
         "copy": ("copy", "copy restore points to the plan's other repositories"),
