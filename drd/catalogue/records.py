@@ -86,6 +86,12 @@ class SqlRecords(SqlStore):
         with self._database.write() as connection:
             return self.add(connection, draft)
 
+    def extend(self, subject: str, drafts: Callable[[list[Entry]], Sequence[Draft]]) -> list[Entry]:
+        query = WHOLE.where(table.c.subject == subject).order_by(table.c.seq)
+        with self._database.write() as connection:
+            found = [to_entry(row) for row in connection.execute(query)]
+            return [*found, *(self.add(connection, draft) for draft in drafts(found))]
+
     def head(self) -> Entry | None:
         query = select(table).order_by(table.c.seq.desc()).limit(1)
         with self._database.read() as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,10 @@ class RecordStore(Protocol):
 
     def append(self, draft: Draft) -> Entry:
         """Add an entry at the end. It is signed if the key can be read."""
+
+    def extend(self, subject: str, drafts: Callable[[list[Entry]], Sequence[Draft]]) -> list[Entry]:
+        """Add at the end what `drafts` makes of the entries about exactly this subject, in one
+        transaction: nobody adds any in between. Returns all of them then, oldest first."""
 
     def head(self) -> Entry | None:
         """The newest entry, without its body; None while there is none."""

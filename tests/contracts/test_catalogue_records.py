@@ -183,6 +183,15 @@ def test_a_redaction_removes_the_body_and_leaves_the_chain(
             catalogue.records.redact(secret.seq, reason="again", at=at(4), actor=ANNA)
 
 
+def test_entries_are_added_by_what_there_is_about_the_subject(catalogue: SqlCatalogue) -> None:
+    records = catalogue.records
+    records.append(draft(1))
+    about = records.extend(draft(1).subject, lambda found: [draft(len(found) + 7)])
+    assert [body(entry)["number"] for entry in about] == [1, 8]
+    assert records.extend("nothing", lambda found: [draft()] if found else []) == []
+    assert len(list(records.read())) == 2
+
+
 def test_no_redaction_without_a_signature(catalogue: SqlCatalogue) -> None:
     entry = catalogue.records.append(draft())
     with pytest.raises(UsageError, match="cannot be signed"):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+
+from drd.cli.options import count
 from drd.cli.parser import Verbs
 from drd.cli.verbs.leaf import leaf
+
+_FASTEST = 100_000
 
 EXAMPLES = """\
 examples:
@@ -15,6 +20,26 @@ examples:
   drd exercise schema > exercise.schema.json
 
 exit codes: 0 done, 2 usage, or a file has an error."""
+
+RUN_EXAMPLES = """\
+examples:
+  drd exercise run ransomware                    by the clock: the next news comes when it is time
+  drd exercise run ransomware --speed 60         a minute of the exercise takes a second
+  drd exercise run ./quake.yaml --speed 0        without a clock: Enter goes on
+  drd exercise run --resume 213                  continue an exercise that was interrupted
+  drd exercise run insider --answers said.yaml   without a terminal: what people said is in a file
+
+drd records each answer, with the time and who said it, before it confirms it. After an interruption
+or a kill, --resume continues with the first question that has no answer.
+exit codes: 0 all was met, 1 something was missed or late, 2 usage, 130 interrupted."""
+
+REPORT_EXAMPLES = """\
+examples:
+  drd exercise report                            which exercises were played
+  drd exercise report 213                        what was met, late and missed, and what to improve
+  drd exercise report 213 --output result.md     the same, into a new file
+
+exit codes: 0 done, 2 usage."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -81,3 +106,62 @@ def add_parser(sub: Verbs) -> None:
         description="Print the JSON Schema of exercises, for editors.",
         epilog=EXAMPLES,
     )
+    _run(verbs)
+    _report(verbs)
+
+
+def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    run = leaf(
+        verbs,
+        "run",
+        "play an exercise: news by the clock, answers are recorded",
+        "exercise_run:run",
+        description="Play an exercise with the people at the table: one person types what they "
+        "answer and decide. At the end, drd asks whether the expectations were met and what should "
+        "change, and prints the result. drd opens no incident, starts no deadline, raises no alert "
+        "and sends no message. It needs root, or the user who owns drd's state.",
+        epilog=RUN_EXAMPLES,
+    )
+    run.add_argument("name", nargs="?", metavar="NAME", help="name or file of the exercise")
+    run.add_argument(
+        "--speed",
+        type=_speed,
+        metavar="N",
+        help="how many times faster than in reality the clock runs; 0: no clock, Enter goes on "
+        "(default: 1)",
+    )
+    run.add_argument(
+        "--answers",
+        metavar="FILE",
+        help="a YAML file with what people said; drd then asks and waits for nothing",
+    )
+    run.add_argument(
+        "--resume", type=count, metavar="N", help="continue the exercise with this number"
+    )
+    run.add_argument("--by", metavar="NAME", help="the name of the person who types")
+
+
+def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    report = leaf(
+        verbs,
+        "report",
+        "the exercises that were played, and their results",
+        "exercise_report:run",
+        description="List the exercises that were played, or print the result of one as Markdown: "
+        "what was met, late and missed, who said what, and what should change.",
+        epilog=REPORT_EXAMPLES,
+    )
+    report.add_argument(
+        "number", nargs="?", type=count, metavar="N", help="number of an exercise that was played"
+    )
+    report.add_argument("--output", metavar="FILE", help="write the page into this new file")
+
+
+def _speed(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= _FASTEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {_FASTEST}")
+    return found

@@ -1,0 +1,273 @@
+"""The terminal at which an exercise is played: news by the clock, and what people type."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from drd import process
+from drd.cli import output
+from drd.cli.exercise import clock_words, concerns
+from drd.errors import Cancelled, UsageError
+from drd.flows.exercises.playing import Table
+from drd.model.exercises.exercise import Inject, Question
+from drd.model.exercises.played import MET, MISSED, PARTLY
+from drd.model.malformed import Malformed
+from drd.model.text import escaped
+from drd.model.units import format_duration, parse_duration
+
+_TICK_S = 0.25
+_LONGEST = 8000
+_WORDS = {"y": MET, "yes": MET, "p": PARTLY, "partly": PARTLY, "n": MISSED, "no": MISSED}
+HELP = (
+    ("an answer", "answers the question above. For a decision: the number of an option"),
+    ("@NAME TEXT", "NAME says it, not you"),
+    ("/note TEXT", "note something, for example who decided what"),
+    ("/skip", "leave this question out"),
+    ("/next", "do not wait for the clock: the next news now"),
+    ("/stop", "interrupt the exercise; it can be continued later"),
+    ("/end", "end the exercise now, before its last news"),
+)
+
+
+class Terminal:
+    """A person types for all at the table. `speed` is how many seconds of the exercise pass in one
+    second; 0: Enter goes on; None: as the exercise was begun. Says everything on stderr if it is
+    `beside` a document."""
+
+    def __init__(self, table: Table, speed: float | None, *, beside: bool) -> None:
+        self.table = table
+        begun = table.played.speed if table.played.speed is not None else 1.0
+        self.speed = begun if speed is None else speed
+        self.beside = beside
+        self._began = time.monotonic()
+        self._base = table.played.elapsed_s
+        self._typed = b""
+        self._prompted = ""
+        self._is_ended = False
+        self._goes_on = False
+        self._verbs: Mapping[str, Callable[[str], None]] = {
+            "note": self._note,
+            "skip": self._skip,
+            "next": self._next,
+            "stop": self._stop,
+            "end": self._end,
+            "help": self._help,
+        }
+
+    # --- the clock ---
+
+    def _elapsed(self) -> float | None:
+        if not self.speed:
+            return None
+        return self._base + (time.monotonic() - self._began) * self.speed
+
+    def _due(self) -> Inject | None:
+        """Return the next inject, if it is time for it."""
+        untold = self.table.played.untold
+        if not untold:
+            return None
+        now, idle = self._elapsed(), not self.table.played.open_questions
+        first = not self.table.played.told
+        if self._goes_on or (now is None and first and idle):
+            return untold[0]
+        return untold[0] if now is not None and untold[0].at_s <= now else None
+
+    # --- the exercise ---
+
+    def play(self) -> None:
+        """Tell the injects, and record what people answer, until all is told and answered. Raises
+        Cancelled when people interrupt it."""
+        self._say_begin()
+        while not self._is_ended:
+            if (inject := self._due()) is not None:
+                self._goes_on = False
+                self._tell(inject)
+                continue
+            asked = next(iter(self.table.played.open_questions), None)
+            if asked is None and not self.table.played.untold:
+                return
+            self._prompt(asked)
+            line = self._line()
+            if line is not None:
+                self._prompted = ""
+                self._handled(line, asked)
+
+    def review(self) -> None:
+        """Ask whether the expectations were met, and what should change."""
+        played = self.table.played
+        left = [e for e in played.exercise.expectations if e.name not in played.judged]
+        self._say("")
+        if left:
+            self._say("Now look back: was this done? y, p (partly) or n; then how long after the")
+            self._say("news, if you know it, and what you want to say: `y 5m`, `p only the lead`.")
+        for expected in left:
+            within = expected.within_s
+            limit = f" (within {format_duration(within)})" if within is not None else ""
+            self._below("  expected ", f"{expected.what}{limit}")
+            while not self._judge(expected.name, self._asked("  y, p or n > ")):
+                pass
+        self._say("What should change? One line for each; an empty line ends the exercise.")
+        while text := self._asked("  change > "):
+            self._try(partial(self.table.note, text, None, improves=True))
+
+    def _judge(self, name: str, line: str) -> bool:
+        word, _, rest = line.partition(" ")
+        verdict = _WORDS.get(word.casefold())
+        if verdict is None:
+            self._say("  type y, p or n")
+            return False
+        head, _, tail = rest.strip().partition(" ")
+        told = self.table.played.told.get(self.table.played.inject_of(name).name)
+        try:
+            after: float | None = parse_duration(head) if head else None
+        except (Malformed, ValueError):
+            after = None
+        text = tail if after is not None else rest
+        at = told + after if told is not None and after is not None else None
+        return self._try(lambda: self.table.judge(name, verdict, text=text.strip(), elapsed_s=at))
+
+    def _tell(self, inject: Inject) -> None:
+        elapsed = self._elapsed()
+        self.table.tell(inject.name, elapsed)
+        injects = self.table.played.exercise.injects
+        at = clock_words(inject.at_s if elapsed is None else elapsed)
+        to = f" for {inject.role}" if inject.role else ""
+        self._say("")
+        self._below(f"[{at}] ", f"news {injects.index(inject) + 1} of {len(injects)}{to}")
+        self._below("  ", inject.tell)
+        if about := concerns(inject):
+            self._below("  about    ", about)
+
+    def _prompt(self, asked: Question | None) -> None:
+        """Ask, unless this is asked already."""
+        wanted = asked.name if asked is not None else f"wait{len(self.table.played.told)}"
+        if wanted == self._prompted:
+            return
+        self._prompted = wanted
+        if asked is not None:
+            self._ask(asked)
+        elif not self.speed:
+            self._say("  Enter: the next news. /help: what you can type")
+        else:
+            at = clock_words(self.table.played.untold[0].at_s)
+            now = clock_words(self._elapsed() or 0.0)
+            self._say(
+                f"  it is {now}. The next news comes at {at}; /next: now. /help: what you can type"
+            )
+        self._print("> ")
+
+    def _ask(self, asked: Question) -> None:
+        role = f" for {asked.role}" if asked.role else ""
+        self._say("")
+        self._below("  decision " if asked.is_decision else "  question ", f"{asked.ask}{role}")
+        for number, option in enumerate(asked.options, start=1):
+            self._below(f"        {number}  ", option)
+
+    def _handled(self, line: str, asked: Question | None) -> None:
+        text = line.strip()
+        if text.startswith("/"):
+            verb, _, rest = text[1:].partition(" ")
+            self._verbs.get(verb.casefold(), self._help)(rest)
+        elif not text:
+            self._goes_on = not self.speed and asked is None
+        elif asked is not None:
+            by, said = _speaker(text)
+            self._try(lambda: self.table.answer(asked, said, self._elapsed(), by))
+        else:
+            self._note(text)
+
+    # --- what people type after / ---
+
+    def _note(self, text: str) -> None:
+        by, said = _speaker(text)
+        self._try(lambda: self.table.note(said, self._elapsed(), by=by))
+
+    def _skip(self, _: str) -> None:
+        asked = next(iter(self.table.played.open_questions), None)
+        if asked is not None:
+            self._try(lambda: self.table.answer(asked, "", self._elapsed()))
+
+    def _next(self, _: str) -> None:
+        """Go on at once; the clock goes on from the time of the next news."""
+        self._goes_on = bool(self.table.played.untold)
+        if self._goes_on and self.speed:
+            self._base = max(self._elapsed() or 0.0, self.table.played.untold[0].at_s)
+            self._began = time.monotonic()
+
+    def _stop(self, _: str) -> None:
+        raise Cancelled("interrupted")
+
+    def _end(self, _: str) -> None:
+        self._is_ended = True
+
+    def _help(self, _: str) -> None:
+        for head, text in HELP:
+            self._below(f"  {head:<11} ", text)
+
+    def _try(self, act: Callable[[], None]) -> bool:
+        """Record it, and say so; say why it cannot be recorded."""
+        try:
+            act()
+        except UsageError as error:
+            self._below("  ", f"not recorded: {error.message}. {error.hint}")
+            return False
+        self._say("  recorded")
+        return True
+
+    # --- the terminal ---
+
+    def _asked(self, question: str) -> str:
+        self._print(question)
+        while (line := self._line()) is None:
+            pass
+        return line.strip()
+
+    def _line(self) -> str | None:
+        """Return a line that was typed; None after a while without one. Raises Cancelled for the
+        end of input, and when the process is to end."""
+        while b"\n" not in self._typed:
+            readable, _, _ = select.select([sys.stdin], [], [], _TICK_S)
+            process.check_cancelled()
+            if sys.stdin not in readable:
+                return None
+            part = os.read(sys.stdin.fileno(), _LONGEST)
+            if not part:
+                self._say("")
+                raise Cancelled("the input has ended")
+            self._typed += part
+        line, _, self._typed = self._typed.partition(b"\n")
+        return line.decode("utf-8", "backslashreplace")
+
+    def _say_begin(self) -> None:
+        played = self.table.played
+        again = " goes on" if played.told else ""
+        self._below("", f"exercise {played.number}{again}: {played.exercise.title}")
+        self._say("THIS IS AN EXERCISE. drd opens no incident and sends no message. Do not act")
+        self._say("on real systems. An answer is safe when you see `recorded`.")
+        self._say("/help: what you can type.")
+        if played.told:
+            last = [one for one in played.exercise.injects if one.name in played.told][-1]
+            self._below("  the last news was: ", last.tell)
+
+    def _print(self, text: str) -> None:
+        print(text, end="", flush=True, file=sys.stderr if self.beside else sys.stdout)
+
+    def _say(self, text: str) -> None:
+        output.say(text, beside=self.beside)
+
+    def _below(self, head: str, text: str) -> None:
+        output.say_below(head, escaped(text), beside=self.beside)
+
+
+def _speaker(text: str) -> tuple[str, str]:
+    """Return who says it, and what: `@anna revoke it` is anna's."""
+    text = text.strip()
+    if text.startswith("@") and " " in text:
+        name, _, said = text[1:].partition(" ")
+        return name, said.strip()
+    return "", text
