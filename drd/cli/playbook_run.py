@@ -17,10 +17,10 @@ from drd.cli.session import require_owner, session
 from drd.config.playbook_words import deed, step_words
 from drd.config.playbooks import playbooks_of
 from drd.errors import Cancelled, DrdError, UsageError
-from drd.flows.playbooks.containing import Values
 from drd.flows.playbooks.in_force import RELOAD, not_in_force, require_in_force
 from drd.flows.playbooks.on_incident import OnIncident
 from drd.flows.playbooks.run import Ordered, require_holders, resume_playbook, run_playbook
+from drd.flows.playbooks.values import Values
 from drd.flows.runbook.outcome import Outcome
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
@@ -29,7 +29,7 @@ from drd.model.playbook import Input, Playbook, reference
 from drd.model.playbook_names import playbook_of
 from drd.model.run import Run, StepState
 from drd.model.run_details import PlaybookDetail
-from drd.model.runbook import Live, OwnRun
+from drd.model.runbook import Live, OwnRun, Preserving
 from drd.model.text import escaped
 from drd.model.units import format_time
 from drd.model.values import filled, references
@@ -160,6 +160,14 @@ def _require_possible(services: Services, ordered: Ordered) -> None:
         raise UsageError(
             f"playbook {playbook.name} needs a plan: its steps work on a plan",
             hint=f"name the plan: drd playbook run {playbook.name} --plan PLAN",
+        )
+    preserves = any(isinstance(s.settings, Preserving) for s in playbook.runbook)
+    if preserves and values.incident is None:
+        raise UsageError(
+            f"playbook {playbook.name} preserves evidence, but no incident was given to which the "
+            "evidence belongs",
+            hint=f"name the incident: drd playbook run {playbook.name} --incident N. To open an "
+            "incident: drd incident open TITLE",
         )
     cleans = any(isinstance(s.settings, OwnRun) and s.settings.clean for s in playbook.runbook)
     if cleans and values.incident is None:

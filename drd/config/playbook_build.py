@@ -10,6 +10,7 @@ from drd.config.playbook_schema import (
     BackupSettings,
     PlaybookFile,
     PlaybookStep,
+    PreserveSettings,
     Reading,
     RecoverSettings,
     TaskSettings,
@@ -18,7 +19,7 @@ from drd.config.runbook import condition_of, free_name, value_of
 from drd.config.yaml import Path
 from drd.model.down import NO_EFFECT
 from drd.model.playbook import Due, Input, Playbook, PlaybookTask
-from drd.model.runbook import Live, NewSecret, OwnRun, Step
+from drd.model.runbook import Live, NewSecret, OwnRun, Preserving, Step
 from drd.model.snapshot import json_digest
 from drd.registry import ACTIONS
 
@@ -88,11 +89,18 @@ def _own_run(settings: object) -> object:
     """Return the values of a step that makes a run of its own, in the model's form."""
     if isinstance(settings, BackupSettings):
         return OwnRun(settings.plan or "")
+    if isinstance(settings, PreserveSettings):
+        what = tuple(settings.components), tuple(settings.paths)
+        return Preserving(settings.plan or "", *what, settings.reason)
     if isinstance(settings, RecoverSettings):
         texts = (settings.plan, settings.target, settings.point, settings.before)
         plan, target, point, before = (text or "" for text in texts)
-        over, clean = settings.overwrite, settings.clean
-        return OwnRun(plan, target, point, before, over, recovers=True, clean=clean)
+        return OwnRun(
+            *(plan, target, point, before, settings.overwrite),
+            recovers=True,
+            clean=settings.clean is True,
+            clean_if_known=settings.clean == "if-known",
+        )
     return settings
 
 

@@ -94,10 +94,11 @@ class RecoverSettings(StepSettings):
     before: str | None = Field(
         None, description="Use the newest restore point with data from before this time."
     )
-    clean: bool = Field(
+    clean: bool | Literal["if-known"] = Field(
         False,
         description="If true, use the newest restore point with data from before the first sign of "
-        "the incident; the run then needs `--incident`.",
+        "the incident; the run then needs `--incident`. `if-known`: do this in a run with "
+        "`--incident`, and use the newest restore point otherwise; the result says which.",
     )
     overwrite: bool = Field(
         False, description="If true, replace the data that the target contains."
@@ -113,6 +114,34 @@ class RecoverSettings(StepSettings):
     def all_texts(self) -> Iterator[Text]:
         for key in ("plan", "target", "point", "before"):
             yield (key,), getattr(self, key) or ""
+
+
+class PreserveSettings(StepSettings):
+    """Preserve evidence of a plan in the scope of the incident, in a run of its own, as `drd
+    incident preserve` does."""
+
+    plan: str | None = Field(
+        None, description="Name of the plan (default: the plan that `--plan` names)."
+    )
+    components: list[Name] = Field(
+        default_factory=list,
+        max_length=100,
+        description="The components of the plan to preserve (default: all).",
+    )
+    paths: list[str] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Absolute paths of files and directories of this host to preserve, too.",
+    )
+    reason: str = Field(
+        min_length=1, max_length=_TEXT, description="Why the evidence is preserved."
+    )
+
+    def all_texts(self) -> Iterator[Text]:
+        yield ("plan",), self.plan or ""
+        yield ("reason",), self.reason
+        for at, path in enumerate(self.paths):
+            yield ("paths", at), path
 
 
 class Acting(Settings):
@@ -171,7 +200,7 @@ class NewSecretSettings(Settings):
 
 KINDS = (
     *("http", "command", "sql", "approve", "manual", "notify"),
-    *("wait", "start", "stop", "backup", "recover"),
+    *("wait", "start", "stop", "backup", "preserve", "recover"),
 )
 """The kinds of steps that act on a service in operation."""
 
@@ -189,6 +218,9 @@ class PlaybookStep(Settings):
     start: StartSettings | None = Field(None, description="Start a service.")
     stop: StopSettings | None = Field(None, description="Stop a service.")
     backup: BackupSettings | None = Field(None, description="Make a restore point of a plan.")
+    preserve: PreserveSettings | None = Field(
+        None, description="Preserve evidence before something overwrites it."
+    )
     recover: RecoverSettings | None = Field(None, description="Recover a plan.")
 
     name: Name | None = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from drd.model.runbook import Ask, Live, Notice, OwnRun, Step, Wait
+from drd.model.runbook import Ask, Live, Notice, OwnRun, Preserving, Step, Wait
 from drd.model.units import format_duration
 from drd.registry import ACTIONS
 
@@ -41,11 +41,21 @@ def deed(step: Step) -> str:
         return f"tell people: {settings.text}"
     if isinstance(settings, Wait):
         return f"wait {format_duration(settings.seconds)}"
+    if isinstance(settings, Preserving):
+        what = [settings.plan or "${plan}", *settings.paths]
+        if settings.components:
+            what[0] += f" ({', '.join(settings.components)})"
+        return f"preserve evidence of {' and '.join(what)}: {settings.reason}"
     if isinstance(settings, OwnRun):
         plan = settings.plan or "${plan}"
         where = f"into {settings.target}" if settings.target else "to its original places"
         if not settings.recovers:
             return f"make a restore point of {plan}"
         clean = ", from before the first sign of incident ${incident}" if settings.clean else ""
+        if settings.clean_if_known:
+            clean = (
+                ", from before the first sign of the incident if the run has one, else the newest "
+                "restore point"
+            )
         return f"recover {plan} {where}{clean}"
     return ACTIONS[step.kind].in_words(settings)

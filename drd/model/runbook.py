@@ -77,7 +77,8 @@ class Wait:
 class OwnRun:
     """A backup or a recovery that a step of a playbook starts as a run of its own. Empty `plan`:
     the plan of the playbook's run. Empty `target`: the original places. `clean`: restore the clean
-    point, from before the first sign of the incident."""
+    point, from before the first sign of the incident; `clean_if_known`: only if the run belongs to
+    an incident, else the newest point."""
 
     plan: str = ""
     target: str = ""
@@ -86,6 +87,18 @@ class OwnRun:
     overwrite: bool = False
     recovers: bool = False
     clean: bool = False
+    clean_if_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preserving:
+    """The evidence that a step of a playbook preserves, in a run of its own. Empty `plan`: the plan
+    of the playbook's run. Empty `components`: all of the plan."""
+
+    plan: str = ""
+    components: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

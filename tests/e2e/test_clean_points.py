@@ -129,12 +129,17 @@ def test_preserved_evidence_stays_until_it_is_released(short_tmp: Path) -> None:
     assert (killed["state"], killed["whole"]) == ("not whole", False)
     assert site.drd("incident", "preserve", "--verify", killed["preserved"], code=2)
 
-    made = site.drd(*keep, "--path", str(log), "--json").json
+    found = short_tmp / "found"
+    (found / "empty").mkdir(parents=True)
+    (found / "link").symlink_to("/etc/shadow")
+    made = site.drd(*keep, "--path", str(log), "--path", str(found), "--json").json
     assert [item["item"] for item in made["items"]] == [
         "volatile",
         "component-conf",
         "path-1",
+        "path-2",
         "component-db",
+        "tree",
     ]
     assert {r["state"] for r in site.runs() if r["kind"] == "preservation"} == {
         "interrupted",
@@ -163,6 +168,10 @@ def test_preserved_evidence_stays_until_it_is_released(short_tmp: Path) -> None:
     with tarfile.open(into / "volatile/volatile.tar") as tar:
         assert "processes.txt" in tar.getnames()
     assert (into / f"path-1{log}").read_text() == log.read_text()
+    others = (into / "tree/OTHERS").read_bytes().split(b"\0")
+    below = f"./path-2{found}"
+    assert f"l {below}/link // /etc/shadow".encode() in others
+    assert f"d {below}/empty // ".encode() in others
 
     # Somebody with the password removes a part of it.
     database = next(i["snapshot"] for i in made["items"] if i["item"] == "component-db")
@@ -185,3 +194,45 @@ def test_preserved_evidence_stays_until_it_is_released(short_tmp: Path) -> None:
     tagged = site.restic("snapshots", "--json", "--tag", f"run:{name}")
     assert json.loads(tagged) in ([], None)
     assert json.loads(site.restic("snapshots", "--json", "--tag", "drd"))  # the restore points stay
+
+
+KEEP = """
+playbook: keep
+title: Keep evidence
+about: Preserves evidence.
+use_when: Always.
+tasks:
+  - name: keep
+    text: Keep it.
+    role: lead
+    steps:
+      - name: keep
+        preserve: {reason: "before ${plan} is contained", components: [conf], paths: ["${path}"]}
+inputs: [{name: path, what: a file}]
+"""
+
+
+def test_a_playbook_preserves_evidence_once(short_tmp: Path) -> None:
+    site = copied_site(short_tmp)
+    (short_tmp / "playbooks").mkdir()
+    (short_tmp / "playbooks/keep.yaml").write_text(KEEP)
+    with (short_tmp / "drd.yaml").open("a") as file:
+        file.write("playbooks: playbooks\n")
+    words = ("playbook", "run", "keep", "--set", f"path={short_tmp}/drd.yaml", "--plan", "shop")
+    assert "no incident was given" in site.drd(*words, "--yes", code=2).err
+    site.drd("incident", "open", "somebody was here")
+    site.killed_at("undone:keep", *words, "--incident", "1", "--yes")
+    [made] = sets_of(site)
+    assert [item["item"] for item in made["items"]] == [
+        "volatile",
+        "component-conf",
+        "path-1",
+        "tree",
+    ]
+    [run] = [r["run"] for r in site.runs() if r["kind"] == "playbook"]
+    assert made["reason"] == (f"before shop is contained (playbook keep, run {run}, step keep)")
+    done = site.drd("resume", "--yes")
+    assert f"run {run} of playbook keep" in done.out
+    assert f"evidence {made['preserved']} was preserved by an earlier try" in done.out
+    assert [one["preserved"] for one in sets_of(site)] == [made["preserved"]]
+    site.assert_clean()

@@ -12,7 +12,8 @@ import pytest
 
 from drd.daemon import anchoring, workers
 from drd.errors import StepFailed
-from drd.flows.playbooks.containing import Containing, Values
+from drd.flows.playbooks.own_commands import OwnCommand
+from drd.flows.playbooks.values import Values
 from drd.model.runbook import Step
 
 _EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').touch()\n"
@@ -31,14 +32,10 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_step_never_runs_a_module_of_the_working_directory(evil: Path) -> None:
     book = cast("Any", SimpleNamespace(name="copy"))
-    nothing = cast("Any", None)
-    around = Containing(nothing, nothing, Values(book, {}), nothing)
-    told = around._own_command(Step("copy", "backup"), ["playbook", "--help"])
-    assert told.says == "drd playbook --help: done"
+    command, step = OwnCommand(Values(book, {}), None, "4f2a"), Step("copy", "backup")
+    assert command._answer(step, ["playbook", "list", "--json"])["playbooks"]
     with pytest.raises(StepFailed, match=r"ended with exit code 2: .*none\.yaml"):
-        around._own_command(
-            Step("copy", "backup"), ["backup", "shop", "--json", "--config=/none.yaml"]
-        )
+        command._answer(step, ["backup", "shop", "--json", "--config=/none.yaml"])
     assert not (evil / "ran").exists()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from drd.flows.upkeep.digests import digest_lines
+from drd.flows.upkeep.digests import as_list, digest_lines, other_lines
 from drd.flows.upkeep.volatile import Volatile, volatile
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
@@ -105,3 +106,29 @@ def test_processes_and_connections_are_read_from_the_kernel() -> None:
     assert list(found) == ["processes", "connections"]  # what changes fastest comes first
     assert "pytest" in found["processes"].text
     assert found["connections"].text.startswith("PROTOCOL\t")
+
+
+FIND = r"""find . -mindepth 1 \( -type f -o -type d ! -empty \) -o -printf '%y %p // %l\0' |
+LC_ALL=C sort -z | cmp - ../OTHERS"""
+"""As docs/incidents.md has it."""
+
+
+def test_find_checks_the_list_of_what_is_no_file(tmp_path: Path) -> None:
+    base = tmp_path / "set"
+    below = base / "item"
+    (below / "deep/empty\nline").mkdir(parents=True)
+    (below / "file").write_text("x")
+    (below / "link").symlink_to("file // there")
+    (below / "dead").symlink_to("/nowhere")
+    (below / "to-directory").symlink_to("deep")
+    os.mkfifo(below / "pipe")
+    lines = other_lines(base, below)
+    assert len(lines) == 5
+    (tmp_path / "OTHERS").write_bytes(as_list(lines))
+    subprocess.run(FIND, shell=True, cwd=base, check=True)
+    (below / "link").unlink()
+    (below / "link").symlink_to("file // elsewhere")
+    done = subprocess.run(FIND, shell=True, cwd=base, check=False, capture_output=True)
+    assert done.returncode == 1
+    page = (Path(__file__).parents[2] / "docs/incidents.md").read_text()
+    assert " ".join(FIND.split()).replace("../OTHERS", "tree/OTHERS") in " ".join(page.split())

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from drd import process
 from drd.errors import Fenced, UsageError
 from drd.flows.durable_steps import Runner, closing_run, new_run, require_not_executed
-from drd.flows.playbooks.containing import Containing, Values
+from drd.flows.playbooks.containing import Containing
 from drd.flows.playbooks.in_force import require_in_force
 from drd.flows.playbooks.on_incident import OnIncident
+from drd.flows.playbooks.values import Values
 from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import Outcome
 from drd.flows.runbook.permissions import require_approvable, require_still_approvable

@@ -25,7 +25,7 @@ from drd.model.finding_codes import PORT
 from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.run import StepState
-from drd.model.runbook import LOOKING, Ask, Live, Notice, OwnRun, Step, Wait
+from drd.model.runbook import LOOKING, Ask, Live, Notice, OwnRun, Preserving, Step, Wait
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult, NotifyStepResult, StepResult, WaitStepResult
 from drd.model.text import in_one_line
@@ -38,7 +38,7 @@ from drd.process import rights
 from drd.process.rights import Purpose
 from drd.registry import ACTIONS
 
-OURS = (Ask, Notice, OwnRun, Wait)
+OURS = (Ask, Notice, OwnRun, Preserving, Wait)
 """Settings of steps that are not actions."""
 
 _TURN_S = 0.1

@@ -30,7 +30,7 @@ def _may_have_had_effect(record: StepRecord) -> bool:
     return record.state is StepState.WAITING or tried
 
 
-_HARMLESS = ("check", "wait", "approve", "notify")
+_HARMLESS = ("check", "wait", "approve", "notify", "preserve")
 """Kinds of steps that need no rollback, unless the plan names one."""
 
 

@@ -1,10 +1,12 @@
-"""The digests of files, as `sha256sum` writes and checks them."""
+"""The digests of files, as `sha256sum` writes and checks them, and what is no file, as `find` tells
+it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from drd import process
@@ -25,6 +27,41 @@ def digest_lines(base: Path, below: Path) -> list[bytes]:
                 _open_up(path, 0o400)
                 lines.append(_line(path, os.path.relpath(path, os.fsencode(base))))
     return sorted(lines, key=lambda line: line.partition(b"  ")[2])
+
+
+def other_lines(base: Path, below: Path) -> list[bytes]:
+    """Return a text for each link, empty directory and special file below a directory: its kind,
+    its path from `base` and the target of a link, as `find -printf '%y %p // %l'` writes them. A
+    path does not contain `//`."""
+    found = []
+    for directory, below_it, names in os.walk(os.fsencode(below)):
+        if not below_it and not names:
+            found.append((b"d", directory, b""))
+        for name in (*below_it, *names):
+            path = os.path.join(directory, name)  # noqa: PTH118 - bytes: any name
+            kind = _LETTERS.get(stat.S_IFMT(os.lstat(path).st_mode))
+            if kind is not None:
+                found.append((kind, path, os.readlink(path) if kind == b"l" else b""))  # noqa: PTH115
+    start = os.fsencode(base)
+    return [
+        kind + b" ./" + os.path.relpath(path, start) + b" // " + target
+        for kind, path, target in found
+    ]
+
+
+_LETTERS = {
+    stat.S_IFLNK: b"l",
+    stat.S_IFIFO: b"p",
+    stat.S_IFSOCK: b"s",
+    stat.S_IFCHR: b"c",
+    stat.S_IFBLK: b"b",
+}
+
+
+def as_list(lines: Iterable[bytes]) -> bytes:
+    """Return these texts as `sort -z` writes them: each ends with a zero byte, because any name may
+    contain line breaks."""
+    return b"".join(line + b"\0" for line in sorted(lines))
 
 
 def _open_up(path: bytes, bits: int) -> None:

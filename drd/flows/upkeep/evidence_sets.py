@@ -28,7 +28,7 @@ from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
 from drd.flows.state.run_dirs import run_directory
 from drd.flows.state.run_removal import swept_afterwards
-from drd.flows.upkeep.digests import digest_lines
+from drd.flows.upkeep.digests import digest_lines, other_lines
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import draft
 from drd.model.incidents.preservation import Act, Preserved, preserved
@@ -43,6 +43,10 @@ from drd.process import rights
 TAG = "drd-evidence"
 """Marks these snapshots. They do not have the tag `drd`, which all restore points have."""
 DIGESTS = "SHA256SUMS"
+TREE = "tree"
+"""The item of a set that lists what is no file."""
+OTHERS = "OTHERS"
+"""The file of this item."""
 _NAMED = 20
 
 
@@ -201,19 +205,20 @@ def _wrong(
     if data is None:
         return ["the list of digests is missing, or is not the list that drd stored"]
     found: list[bytes] = []
+    others: list[bytes] = []
+    listed: bytes | None = None
     wrong: list[str] = []
     for item in which.items:
-        into = stage / item.name
-        into.mkdir(mode=0o700)
         try:
             _require_there(item.snapshot, there)
-            repository.restore(item.snapshot, into)
-            found += digest_lines(stage, into)
+            with restored(repository, stage, item.name, item.snapshot, keep=keep) as into:
+                found += digest_lines(stage, into)
+                if item.name == TREE:
+                    listed = (into / OTHERS).read_bytes()
+                else:
+                    others += other_lines(stage, into)
         except DrdError as error:
             wrong.append(f"{item.name}: {error.message}")
-        finally:
-            if not keep:
-                shutil.rmtree(into, ignore_errors=True)
     if keep:
         (stage / DIGESTS).write_bytes(data)
     expected = set(data.splitlines())
@@ -221,7 +226,36 @@ def _wrong(
         name = escaped(os.fsdecode(line.partition(b"  ")[2]))
         how = "is missing or has changed" if line in expected else "is new or has changed"
         wrong.append(f"{name} {how}")
+    if listed is not None:  # a set of an older drd has no list
+        wrong += _differing(set(listed.split(b"\0")) - {b""}, set(others))
     return wrong
+
+
+def _differing(listed: set[bytes], found: set[bytes]) -> Iterator[str]:
+    for line in sorted(listed ^ found):
+        how = "is missing or has changed" if line in listed else "is new or has changed"
+        kind, _, name = line.partition(b" ")
+        words = _KINDS.get(kind, "special file")
+        yield f"{words} {escaped(os.fsdecode(name.removesuffix(b' // ')))} {how}"
+
+
+_KINDS = {b"l": "link", b"d": "empty directory"}
+
+
+@contextmanager
+def restored(
+    repository: Repository, stage: Path, item: str, snapshot: str, *, keep: bool = False
+) -> Iterator[Path]:
+    """Restore a snapshot below `stage`, and yield its directory, which is removed afterwards unless
+    it is to `keep`."""
+    into = stage / item
+    into.mkdir(mode=0o700)
+    try:
+        repository.restore(snapshot, into)
+        yield into
+    finally:
+        if not keep:
+            shutil.rmtree(into, ignore_errors=True)
 
 
 def _read_digests(repository: Repository, which: Preserved, there: set[str]) -> bytes | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,8 +33,17 @@ from drd.flows.incidents.texts import reason_of
 from drd.flows.incidents.writing import Desk, require_opened
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
-from drd.flows.upkeep.digests import digest_lines
-from drd.flows.upkeep.evidence_sets import DIGESTS, TAG, find, record, working
+from drd.flows.upkeep.digests import as_list, digest_lines, other_lines
+from drd.flows.upkeep.evidence_sets import (
+    DIGESTS,
+    OTHERS,
+    TAG,
+    TREE,
+    find,
+    record,
+    restored,
+    working,
+)
 from drd.flows.upkeep.volatile import Volatile, volatile
 from drd.model.incidents.preservation import Act, Item, Preserved
 from drd.model.plan import Component, Plan, RepositorySpec
@@ -72,6 +80,7 @@ class _Taking:
     stage: Path
     items: list[Item] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
+    others: list[bytes] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     def tags(self, item: str) -> list[str]:
@@ -193,22 +202,13 @@ def _naming(taking: _Taking, what: str) -> Iterator[None]:
 
 
 def _read_back(taking: _Taking, item: str, what: str, snapshot: str) -> None:
-    """Read a stored snapshot back, and note the digest of each file as the repository has it."""
-    lines = list(_digests_of(taking.repository, taking.stage, item, snapshot))
+    """Read a stored snapshot back, and note the digest of each file as the repository has it, and
+    what is no file."""
+    with restored(taking.repository, taking.stage, item, snapshot) as into:
+        lines = digest_lines(taking.stage, into)
+        taking.others += other_lines(taking.stage, into)
     taking.digests += lines
     taking.items.append(Item(item, escaped(what), snapshot, len(lines)))
-
-
-def _digests_of(repository: Repository, stage: Path, item: str, snapshot: str) -> Iterator[bytes]:
-    """Yield the line of each file of a snapshot. Restores the snapshot below `stage`, and removes
-    the restored files afterwards."""
-    into = stage / item
-    into.mkdir(mode=0o700)
-    try:
-        repository.restore(snapshot, into)
-        yield from digest_lines(stage, into)
-    finally:
-        shutil.rmtree(into, ignore_errors=True)
 
 
 def _finish(taking: _Taking, desk: Desk) -> None:
@@ -218,6 +218,11 @@ def _finish(taking: _Taking, desk: Desk) -> None:
             "drd could not preserve anything: " + some(taking.missing, between="; "),
             hint="run the command as root, and check the repository: drd doctor",
         )
+    others = as_list(taking.others)
+    stored = taking.repository.store_bytes(
+        others, OTHERS, host=taking.plan.name, tags=taking.tags(TREE)
+    )
+    _read_back(taking, TREE, "links, empty directories and special files", stored.snapshot)
     data = b"".join(line + b"\n" for line in taking.digests)
     stored = taking.repository.store_bytes(
         data, DIGESTS, host=taking.plan.name, tags=taking.tags(DIGESTS)
