@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from drd.api.answers import said_document
 from drd.api.caller import require_own_name
@@ -18,6 +19,7 @@ from drd.errors import UsageError
 from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.actor import Actor
 from drd.model.playbook_names import playbook_of
+from drd.model.runbook import ROLLBACK
 from drd.model.text import escaped
 from drd.process import actor_here
 
@@ -65,7 +67,7 @@ def decided(
             tell_of_daemon(opened, args)
             said = _directly(opened, args, decide)
         else:
-            path = f"/v1/runs/{args.run}/steps/{args.step}/{action}"
+            path = f"/v1/runs/{args.run}/steps/{quote(args.step)}/{action}"
             said = Remote(opened).post(path, **body)
     if args.json:
         output.print_json(said)
@@ -79,8 +81,9 @@ def decided(
         of = playbook_of(said["plan"]) or said["plan"]
         output.say(f"{of}: step {said['step']} {words} by {by}")
         if not said["alive"]:
+            verb = "rollback" if str(said["step"]).startswith(f"{ROLLBACK} ") else "resume"
             output.say(
-                f"no process is executing run {said['run']}; to continue the run: drd resume "
+                f"no process is executing run {said['run']}; to continue the run: drd {verb} "
                 f"{said['run']}"
             )
     return 0

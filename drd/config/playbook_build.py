@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 from drd.config.playbook_schema import (
     Acting,
@@ -13,13 +14,14 @@ from drd.config.playbook_schema import (
     PreserveSettings,
     Reading,
     RecoverSettings,
+    RollingBack,
     TaskSettings,
 )
 from drd.config.runbook import condition_of, free_name, value_of
 from drd.config.yaml import Path
 from drd.model.down import NO_EFFECT
 from drd.model.playbook import Due, Input, Playbook, PlaybookTask
-from drd.model.runbook import Live, NewSecret, OwnRun, Preserving, Step
+from drd.model.runbook import ROLLBACK, Live, NewSecret, OwnRun, Preserving, Step
 from drd.model.snapshot import json_digest
 from drd.registry import ACTIONS
 
@@ -126,7 +128,7 @@ def _live(name: str, step: PlaybookStep) -> Live:
     return Live(
         before=_inner(f"before {name}", before),
         takes=(before.take or "") if before is not None else "",
-        rollback=_inner(f"rollback {name}", step.rollback),
+        rollback=_rollback(name, step.rollback),
         done_when=_inner(f"look {name}", step.done_when),
         final=step.final or "",
         expires_s=step.expires,
@@ -134,6 +136,16 @@ def _live(name: str, step: PlaybookStep) -> Live:
         new_secret=NewSecret(secret.take, secret.file) if secret is not None else None,
         reads=_only_reads(step),
     )
+
+
+def _rollback(name: str, acting: RollingBack | None) -> Step | None:
+    """Return the step that takes a step back. It may run again, when nobody knows its outcome,
+    only if its text says so."""
+    step = _inner(f"{ROLLBACK} {name}", acting)
+    if step is None or acting is None:
+        return None
+    look = _inner(f"look {ROLLBACK} {name}", acting.done_when)
+    return replace(step, repeat=acting.repeat == "safe", live=Live(done_when=look))
 
 
 def _inner(name: str, acting: Acting | Reading | None) -> Step | None:

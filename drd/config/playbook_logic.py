@@ -11,6 +11,7 @@ from drd.config.playbook_schema import (
     PlaybookFile,
     PlaybookStep,
     Reading,
+    RollingBack,
     is_rehearsed,
     step_texts,
 )
@@ -19,7 +20,7 @@ from drd.config.steps import ApproveSettings, ManualSettings
 from drd.config.yaml import Path
 from drd.fields import Settings
 from drd.model.playbook import Playbook
-from drd.model.runbook import PEOPLE, Ask
+from drd.model.runbook import PEOPLE, ROLLBACK, Ask
 from drd.model.values import references
 
 PLAIN_VALUES = ("playbook", "plan", "incident", "run")
@@ -103,8 +104,10 @@ class _Review:
         self._contradictions(inner, path)
         if inner.sql is not None and inner.sql.writes:
             self._approved(path)
+        if isinstance(inner, RollingBack) and inner.done_when is not None:
+            self._inner(name, step, inner.done_when, (*path, "done_when"))
         if inner.kind:
-            more = ["before"] if step.before is not None and path[-1] == "rollback" else []
+            more = ["before"] if step.before is not None and ROLLBACK in path else []
             self._settings(name, getattr(inner, inner.kind), (*path, inner.kind), more)
 
     def _settings(self, name: str, settings: StepSettings, path: Path, more: list[str]) -> None:

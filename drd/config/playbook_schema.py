@@ -182,6 +182,22 @@ class Reading(Acting):
     )
 
 
+class RollingBack(Acting):
+    """An HTTP request, a command or SQL that takes a step back."""
+
+    repeat: Literal["safe", "ask"] | None = Field(
+        None,
+        description="Whether drd may repeat the rollback when nobody knows its outcome. `safe`: a "
+        "repetition does no harm. `ask` (default): drd asks a person, unless `done_when` shows "
+        "whether the rollback has happened.",
+    )
+    done_when: Reading | None = Field(
+        None,
+        description="Succeeds if the rollback has already happened. drd executes this before it "
+        "repeats the rollback.",
+    )
+
+
 def _words(value: Any) -> Any:
     return {"command": {"run": value}} if isinstance(value, list) else value
 
@@ -260,7 +276,7 @@ class PlaybookStep(Settings):
         description="Succeeds if the step has already happened. drd executes this before it "
         "repeats the step.",
     )
-    rollback: Annotated[Acting, BeforeValidator(_words)] | None = Field(
+    rollback: Annotated[RollingBack, BeforeValidator(_words)] | None = Field(
         None,
         description="Takes the step back, when a person runs `drd rollback RUN`. A list of words "
         "is a command.",

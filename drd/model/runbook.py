@@ -22,6 +22,9 @@ checks whatever it can. No other step begins then.
 PEOPLE = ("approve", "manual")
 """Kinds that a person carries out."""
 
+ROLLBACK = "rollback"
+"""The kind of a step that rolls another step back, and the first word of its name."""
+
 SANDBOX = "sandbox"
 """What a drill has in place of the name of a target."""
 

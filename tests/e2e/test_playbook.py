@@ -43,6 +43,7 @@ tasks:
         http: {{url: "${{gw}}/limit", method: PUT, headers: {HEADERS}, body: '{{"per_minute": 1}}'}}
         before: {{http: {{url: "${{gw}}/limit", headers: {HEADERS}}}, take: /per_minute}}
         rollback:
+          repeat: safe
           http: {{url: "${{gw}}/limit", method: PUT, headers: {HEADERS},
             body: '{{"per_minute": ${{before}}}}'}}
         repeat: safe
@@ -174,7 +175,19 @@ def test_killed_at_each_boundary_every_step_has_one_effect_and_the_rollback_rest
     assert [t["done_at"] is not None for t in incident["tasks"]] == [True, True]
     assert incident["tasks"][0]["due_at"] is not None
 
+    # The rollback of `block` is killed after its request: a person is asked. `limit` is safe.
+    site.killed_at("undone:rollback block", "rollback", run)
+    assert gateway.route == {"action": "allow"}
+    asked = site.drd("rollback", run, code=1).err
+    assert "nobody knows whether the rollback of step block has happened" in asked
+    assert gateway.asked[-1] == "PUT /route"
+    shown = site.drd("run", "show", run).out.replace("\n", " ")
+    assert f'drd done {run} "rollback block" --by NAME' in " ".join(shown.split())
+    assert "drd rollback" in site.drd("done", run, "rollback block", "--by", "anna").out
+    site.killed_at("undone:rollback limit", "rollback", run)
+    assert gateway.asked[-2:] == ["PUT /route", "PUT /limit"]
     back = site.drd("rollback", run).out
+    assert gateway.asked[-2:] == ["PUT /limit", "PUT /limit"]
     assert "stays        step revoke: a revoked key stays revoked" in back
     assert (gateway.limit, gateway.route) == (100, {"action": "allow"})
     assert (gateway.status("key-one-is-old"), gateway.status(new)) == (401, 200)
@@ -285,8 +298,11 @@ def test_a_step_cut_off_by_ctrl_c_is_asked_about_and_taken_back_after_a_skip(sit
     until(lambda: steps(site)["deed"] == "waiting", "the question about the deed")
     site.drd("skip", run, "deed", "--why", "it happened")
     assert child.wait(60) == 0
+    site.killed_at("undone:rollback deed", "rollback", run)
+    assert site.drd("rollback", run, code=1).err
+    site.drd("retry", run, "rollback deed", "--by", "anna")
     assert "rolled back  step deed" in site.drd("rollback", run).out
-    assert deeds.read_text().split() == ["done", "undone"]
+    assert deeds.read_text().split() == ["done", "undone", "undone"]
     site.assert_clean()
 
 

@@ -235,7 +235,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/flows/hooks.py",  # the plan's own words
         "drd/flows/host/containers.py",  # docker or podman, ps with options alone
         "drd/flows/host/fence_trial.py",  # Python with a program and paths of drd's
-        "drd/flows/playbooks/containing.py",  # drd itself, a plan's name, values in options' words
+        "drd/flows/playbooks/own_commands.py",  # drd itself, a plan, values in options' words
         "drd/flows/incidents/rendering.py",  # Python with a module of drd's
         "drd/flows/host/install.py",  # words of drd's, absolute paths
         "drd/flows/upkeep/volatile.py",  # who, last, systemctl, journalctl with options alone

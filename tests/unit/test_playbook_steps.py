@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -251,3 +253,39 @@ def test_an_interrupted_playbook_is_an_alert_which_does_not_name_it_if_restricte
         assert "lock" not in f"{measure.text}{measure.subject}"
     finally:
         world.close()
+
+
+def test_without_room_for_a_new_secret_the_request_is_not_sent(tmp_path: Path) -> None:
+    live = Live(new_secret=NewSecret("/key", str(tmp_path / "key")))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(StepFailed, match="the step was not executed"):
+            changed(STEP, live, None, lambda _: pytest.fail("asked"), lambda _: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "key").mkdir()
+    with pytest.raises(StepFailed, match="the step was not executed"):
+        changed(STEP, live, None, lambda _: pytest.fail("asked"), lambda _: None)
+
+
+def test_a_new_secret_is_written_whole_in_several_parts_and_kept_if_it_gets_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data[:3])))
+    file = tmp_path / "key"
+    live = Live(new_secret=NewSecret("/key", str(file)))
+    changed(STEP, live, None, answers('{"key": "new-key-4711"}'), lambda _: None)
+    assert file.read_text() == "new-key-4711\n"
+    file.unlink()
+
+    def then_a_directory(step: Step) -> Answer:
+        (file / "full").mkdir(parents=True)
+        return answers('{"key": "new-key-4712"}')(step)
+
+    with pytest.raises(StepFailed, match="cannot give this file the name") as raised:
+        changed(STEP, live, None, then_a_directory, lambda _: None)
+    assert (tmp_path / ".key.drd-new").read_text() == "new-key-4712\n"
+    assert f"mv {tmp_path}/.key.drd-new" in raised.value.hint

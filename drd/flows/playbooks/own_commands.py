@@ -13,6 +13,7 @@ from typing import Any
 
 from drd import process
 from drd.errors import StepFailed
+from drd.flows.incidents.texts import reason_of
 from drd.flows.playbooks.values import Values
 from drd.masking import masked
 from drd.model.incidents.preservation import preserved
@@ -90,7 +91,8 @@ class OwnCommand:
             )
         mark = f"playbook {self.values.playbook.name}, run {self.run}, step {step.name}"
         entries = catalogue.incidents.entries(catalogue.incidents.get(number))
-        there = [one for one in preserved(entries) if one.reason.endswith(f" ({mark})")]
+        reason = reason_of(f"{self._text(settings.reason)} ({mark})")
+        there = [one for one in preserved(entries) if one.reason == reason]
         whole = next((one for one in there if one.is_whole and not one.is_released), None)
         if whole is not None:
             said = f"evidence {whole.id} was preserved by an earlier try"
@@ -98,7 +100,7 @@ class OwnCommand:
         words = ["incident", "preserve", str(number), f"--plan={plan}", "--json"]
         words += [f"--component={one}" for one in settings.components]
         words += [f"--path={self._text(one)}" for one in settings.paths]
-        words.append(f"--reason={self._text(settings.reason)} ({mark})")
+        words.append(f"--reason={reason}")
         told = self._answer(step, words)
         items, missing = told.get("items") or [], told.get("missing") or []
         said = f"evidence {told.get('preserved')} of {plan}: {counted(len(items), 'item')}"

@@ -3,12 +3,15 @@ of an answer only what the step names, and write a new secret to its place."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from drd import log
@@ -27,6 +30,8 @@ BEFORE = "before"
 """The kind of the steps that read what there is before another step changes it."""
 VALUE = "value"
 """The key of the value that these steps read."""
+HAPPENED = "the step had already happened: `done_when` succeeded"
+"""What a step says that an earlier try has carried out."""
 _LONGEST = 1 << 15
 """The most characters that drd keeps: it may have only a part of a longer output."""
 
@@ -61,6 +66,9 @@ def _key_of(kind: str) -> str:
     return ACTIONS[kind].answer
 
 
+_ROOM = (1 << 20) + 4096
+"""Bytes that drd reserves for a new secret: the longest answer that it reads, and a line end."""
+
 Act = Callable[[Step], Answer]
 """Carries out an action once."""
 
@@ -76,10 +84,9 @@ def changed(
 ) -> ActionStepResult:
     """Carry out a step. `expires_at` is when a temporary measure has to be taken back, `earlier`
     the record of an earlier try whose outcome nobody knows. Raises StepFailed."""
-    if earlier is not None and live.done_when is not None and _holds(live.done_when, act):
-        says = "the step had already happened: `done_when` succeeded"
+    if earlier is not None and live.done_when is not None and holds(live.done_when, act):
         return ActionStepResult.of(
-            {"says": says, **({EXPIRES: expires_at} if expires_at is not None else {})}
+            {"says": HAPPENED, **({EXPIRES: expires_at} if expires_at is not None else {})}
         )
     if live.before is not None:
         read_before(live.before)
@@ -122,7 +129,7 @@ def taken(live: Live, reading: Step, act: Act) -> tuple[ActionStepResult, str]:
     return ActionStepResult.of({VALUE: value}), value
 
 
-def _holds(look: Step, act: Act) -> bool:
+def holds(look: Step, act: Act) -> bool:
     """Return whether a step has happened: whether its `done_when` succeeds. Raises StepFailed if
     drd cannot find out."""
     try:
@@ -132,8 +139,9 @@ def _holds(look: Step, act: Act) -> bool:
             return False
         raise StepFailed(
             f"drd cannot find out whether the step has happened: {error.message}",
-            hint="find out whether the step has happened. If yes: drd skip RUN STEP --why TEXT. "
-            "If not, correct `done_when`, then: drd retry RUN STEP",
+            hint="find out whether the step has happened. If yes: drd skip RUN STEP --why TEXT "
+            "(of a rollback: drd done RUN STEP). If not, correct `done_when`, then: drd retry RUN "
+            "STEP",
         ) from error
     return True
 
@@ -170,42 +178,77 @@ def _secret(found: str, to: NewSecret) -> str:
 
 @contextmanager
 def _place(to: NewSecret | None) -> Iterator[Callable[[str], None]]:
-    """Make sure that drd can write a new secret, before the service makes the secret. Yields the
-    function that writes the secret, as a whole or not at all, and masks it from then on. Raises
-    StepFailed."""
+    """Make sure that drd can write a new secret, before the service makes the secret: the file is
+    there, with room for the longest answer. Yields the function that writes the secret, as a whole
+    or not at all, and masks it from then on. Raises StepFailed."""
     if to is None:
         yield log.mask
         return
     file = Path(to.file)
     new = file.with_name(f".{file.name}.drd-new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        new.unlink(missing_ok=True)
-        fd = os.open(new, flags, 0o600)
-    except OSError as error:
-        raise StepFailed(
-            f"drd cannot write the new secret to {file}: {system_reason(error)}; the step was not "
-            "executed",
-            hint=f"make {file.parent} writable for the user who owns drd's state, or name another "
-            "file in the playbook. Then: drd retry RUN STEP",
-        ) from None
-
-    def store(secret: str) -> None:
-        log.mask(secret)
+    with ExitStack() as stack:
         try:
-            os.write(fd, f"{secret}\n".encode())
+            if file.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            new.unlink(missing_ok=True)
+            fd = os.open(new, flags, 0o600)
+            stack.callback(os.close, fd)
+            stack.callback(_remove_unwritten, fd, new)
+            os.posix_fallocate(fd, 0, _ROOM)
             os.fsync(fd)
-            new.rename(file)
+            _sync_directory(file.parent)
         except OSError as error:
             raise StepFailed(
-                f"the request succeeded, but drd cannot write the new secret to {file}: "
-                f"{system_reason(error)}",
-                hint="the new secret is lost: make the directory writable for drd, then make a "
-                "further secret with drd retry.",
+                f"drd cannot write the new secret to {file}: {system_reason(error)}; the step was "
+                "not executed",
+                hint=f"make {file.parent} writable for the user who owns drd's state, with 1 MiB "
+                "of room, or name another file in the playbook. Then: drd retry RUN STEP",
             ) from None
+        yield partial(_store, fd, new, file)
 
+
+def _store(fd: int, new: Path, file: Path, secret: str) -> None:
+    """Write the secret into the open file `new`, and give it its name."""
+    log.mask(secret)
+    data = memoryview(f"{secret}\n".encode())
+    length = len(data)
     try:
-        yield store
+        while data:
+            data = data[os.write(fd, data) :]
+        os.ftruncate(fd, length)
+        os.fsync(fd)
+    except OSError as error:
+        raise StepFailed(
+            f"the request succeeded, but drd cannot write the new secret to {file}: "
+            f"{system_reason(error)}",
+            hint="the new secret is lost: make the directory writable for drd, then make a "
+            "further secret with drd retry.",
+        ) from None
+    try:
+        new.rename(file)
+        _sync_directory(file.parent)
+    except OSError as error:
+        raise StepFailed(
+            f"the request succeeded, and drd wrote the new secret to {new}, but cannot give this "
+            f"file the name {file}: {system_reason(error)}",
+            hint=f"move the file by hand: mv {quote(str(new))} {quote(str(file))}. Then: drd skip "
+            "RUN STEP --why TEXT",
+        ) from None
+
+
+def _remove_unwritten(fd: int, new: Path) -> None:
+    """Remove the file unless it has a secret: with its room it is longer than any."""
+    if os.fstat(fd).st_size in (0, _ROOM):
+        new.unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return  # a directory that drd may write to, but not list
+    try:
+        os.fsync(fd)
     finally:
         os.close(fd)
-        new.unlink(missing_ok=True)

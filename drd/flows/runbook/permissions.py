@@ -15,7 +15,7 @@ from drd.model.playbook import Playbook
 from drd.model.playbook_names import of_words, playbook_of
 from drd.model.run import Decision, Run, RunState, StepState, operators
 from drd.model.run_details import RecoveryDetail
-from drd.model.runbook import PEOPLE, Step, wants_two_persons
+from drd.model.runbook import PEOPLE, ROLLBACK, Step, wants_two_persons
 from drd.model.step_record import StepRecord
 from drd.model.step_results import PersonStepResult
 from drd.model.text import either
@@ -75,6 +75,9 @@ class Deciding:
     ) -> RecordedDecision:
         """`approve` an approval, or report a manual step as `done`, as one of `people` who holds
         the role that the step requires."""
+        if action == "done" and (asked := self._asked_rollback(step)) is not None:
+            name = _person(by, people) if people else by
+            return self._record(step, action, name, comment, asked.attempt)
         kind = "approve" if action == "approve" else "manual"
         known = self._step(step)
         if known.kind != kind:
@@ -104,7 +107,9 @@ class Deciding:
         return self._record(step, action, name, comment, record.attempt)
 
     def retry(self, step: str, by: str) -> RecordedDecision:
-        """Retry a failed step."""
+        """Retry a failed step, or a rollback of which nobody knows whether it happened."""
+        if (asked := self._asked_rollback(step)) is not None:
+            return self._record(step, "retry", by, "", asked.attempt)
         self._step(step)
         record = self.records.get(step)
         over = self.run.state is RunState.SUCCEEDED
@@ -142,6 +147,16 @@ class Deciding:
         return decision
 
     # looking
+
+    def _asked_rollback(self, name: str) -> StepRecord | None:
+        """Return the record of a rollback that waits for a decision. The run is over meanwhile, and
+        stays so until the next `drd rollback`."""
+        record = self.records.get(name)
+        if record is None or record.kind != ROLLBACK:
+            return None
+        if record.state is not StepState.WAITING:
+            raise self._unfit(name, record, "this rollback does not wait for an answer")
+        return record
 
     def _step(self, name: str) -> Step:
         for step in self.plan.runbook:

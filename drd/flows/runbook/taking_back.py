@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from drd.errors import CatalogueError, DrdError, Fenced
+from drd.errors import CatalogueError, DrdError, Fenced, StepFailed
 from drd.flows.durable_steps import Runner, describe
 from drd.flows.runbook.step_runner import StepRunner
 from drd.model.cause import Cause
-from drd.model.run import RunState, StepState
+from drd.model.run import Decision, RunState, StepState
 from drd.model.run_details import PlaybookDetail, RecoveryDetail
-from drd.model.runbook import PEOPLE, Step, can_be_undone
+from drd.model.runbook import PEOPLE, ROLLBACK, Step, can_be_undone
 from drd.model.step_record import StepRecord
+from drd.model.step_results import ActionStepResult, StepResult
 from drd.registry import ACTIONS
-
-ROLLBACK = "rollback"
-"""The kind of a step that rolls another step back."""
 
 
 def _may_have_had_effect(record: StepRecord) -> bool:
@@ -124,16 +122,62 @@ def _taken(
     """Roll back these steps in this order, each once, until a rollback fails. Return the steps that
     were rolled back, and the step whose rollback failed, with its error."""
     taken: list[str] = []
+    catalogue, run = runner.services.catalogue, runner.run.id
+    tries = {r.name: r for r in catalogue.steps.of_run(run) if r.kind == ROLLBACK}
+    decisions = catalogue.decisions.of_run(run)
     for name in names:
         try:
-            effect = partial(step_runner.roll_back, steps[name])
-            runner.step(f"rollback {name}", ROLLBACK, effect, subject=name)
+            before = tries.get(f"{ROLLBACK} {name}")
+            effect = _effect(runner, step_runner, steps[name], before, decisions)
+            runner.step(f"{ROLLBACK} {name}", ROLLBACK, effect, subject=name)
         except DrdError as error:
             if isinstance(error, (Fenced, CatalogueError)):
                 raise
             return taken, (name, error)
         taken.append(name)
     return taken, None
+
+
+def _effect(
+    runner: Runner,
+    step_runner: StepRunner,
+    step: Step,
+    before: StepRecord | None,
+    decisions: Iterable[Decision],
+) -> Callable[[], ActionStepResult]:
+    """Return what rolls a step back. Of a playbook, `before` may be a try that nobody knows the
+    outcome of: it is repeated as a step itself is. Raises StepFailed if a person must decide."""
+    back = step.live.rollback if step.live is not None else None
+    if back is None or before is None or before.state is StepState.SUCCEEDED:
+        return partial(step_runner.roll_back, step)
+    said = next((d for d in decisions if is_answer(d, before)), None)
+    if said is not None and said.action == "done":
+        return lambda: ActionStepResult.of({"says": f"done by {said.by}"})
+    looks = back.live is not None and back.live.done_when is not None
+    if said is None and not back.repeat and not looks:
+        raise _ask(runner, step, before)
+    return partial(step_runner.roll_back, step, before)
+
+
+def is_answer(decision: Decision, asked: StepRecord) -> bool:
+    """Return whether a person decided about this try of a rollback."""
+    about = (decision.step, decision.attempt) == (asked.name, asked.attempt)
+    return about and decision.action in ("done", "retry")
+
+
+def _ask(runner: Runner, step: Step, before: StepRecord) -> StepFailed:
+    """Record that a person has to decide about an earlier try. Return the error that says so."""
+    run, services = runner.run.id, runner.services
+    why = f"nobody knows whether the rollback of step {step.name} has happened"
+    done = f'drd done {run} "{before.name}" --by NAME'
+    again = f'drd retry {run} "{before.name}"'
+    command = f"if it has: `{done}`. If not: `{again}`. Then: `drd rollback {run}`"
+    asked = StepResult(asked_at=services.clock.now(), wanted=why, command=command)
+    services.catalogue.steps.wait(runner.owned, before.name, f"{why}: {command}", asked)
+    return StepFailed(
+        f"{why}: an earlier try was interrupted or failed, and a repetition may do harm",
+        hint=f"find out whether it has happened; {command}",
+    )
 
 
 def rolled_back(records: Iterable[StepRecord]) -> set[str]:
