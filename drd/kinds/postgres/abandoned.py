@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from drd import process
 from drd.kinds.postgres.connection import PASSFILE
+from drd.kinds.servers import end_servers
 
 
 def sweep(directory: Path) -> list[str]:
@@ -36,11 +35,8 @@ def end_server(base: Path) -> list[int]:
     content belongs to the server's user, which may have run code of the data: no link in it is
     followed.
     """
-    pids = _processes_in(base.parent.resolve() / base.name / "data")
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)  # one that was stopped does not listen
-        process.end_process(pid, ask=signal.SIGQUIT)
+    data = base.parent.resolve() / base.name / "data"
+    pids = end_servers(data, b"postgres", ask=signal.SIGQUIT)
     sockets = base / "sockets"
     with suppress(OSError):
         place, user = sockets.readlink(), base.lstat().st_uid
@@ -50,18 +46,3 @@ def end_server(base: Path) -> list[int]:
             shutil.rmtree(place, ignore_errors=True)
     shutil.rmtree(base, ignore_errors=True)
     return pids
-
-
-def _processes_in(data: Path) -> list[int]:
-    """Return the server processes of this data directory, the postmaster first (it is the
-    oldest).
-    """
-    pids = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError):
-            words = (entry / "cmdline").read_bytes()
-            if b"postgres" in words and (entry / "cwd").readlink() == data:
-                pids.append(int(entry.name))
-    return sorted(pids, key=lambda pid: (process.process_start_time(pid) or 0, pid))

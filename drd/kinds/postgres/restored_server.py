@@ -19,8 +19,9 @@ from drd.errors import DrdError, SandboxUnavailable, TargetError
 from drd.kinds.file_system import remove
 from drd.kinds.postgres.abandoned import end_server
 from drd.kinds.postgres.connection import UnknownLogin, connect
-from drd.kinds.postgres.server import ThrowAwayServer, give, says_no_space
+from drd.kinds.postgres.server import ThrowAwayServer, says_no_space
 from drd.kinds.postgres.tools import PostgresPrograms
+from drd.kinds.servers import give
 from drd.ports import Workplace
 from drd.process import Child
 

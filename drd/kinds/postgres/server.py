@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import signal
 import tempfile
 import time
@@ -24,14 +23,12 @@ from drd.kinds.postgres.address import NO_PASSFILE, NO_PASSWORD, Address
 from drd.kinds.postgres.connection import connect, no_event_triggers
 from drd.kinds.postgres.template import ClusterTemplate
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
+from drd.kinds.servers import SOCKET_LIMIT, give, require_passage
 from drd.ports import Workplace
 from drd.process import Child, Command, Completed
 
 PORT = 5432
 """The port is only part of the socket's name."""
-
-_SOCKET_LIMIT = 107
-"""The longest path of a Unix socket in bytes (sun_path)."""
 
 START_S = 60.0
 
@@ -187,8 +184,8 @@ class ThrowAwayServer:
         self._base.mkdir(mode=0o700, parents=True)
         self._give_to_user(self._base)
         if user is not None:
-            self._require_passage(user)
-        if len(f"{self._base}/.s.PGSQL.{PORT}".encode()) > _SOCKET_LIMIT:
+            require_passage(self._base, user)
+        if len(f"{self._base}/.s.PGSQL.{PORT}".encode()) > SOCKET_LIMIT:
             self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
             self._give_to_user(self._sockets)
             # The sweep of a killed drd finds it by this.
@@ -196,20 +193,6 @@ class ThrowAwayServer:
 
     def _give_to_user(self, directory: Path) -> None:
         give(directory, self._place.run_as)
-
-    def _require_passage(self, user: str) -> None:
-        """Require that the server's user can enter its directory; the error names the first parent
-        that prevents it.
-        """
-        if _passes(self._base, user):
-            return
-        for directory in (*reversed(self._base.parents), self._base):
-            if not _passes(directory, user):
-                raise SandboxUnavailable(
-                    f"user {user}, who runs the sandbox's server, cannot enter {directory}",
-                    hint=f"let this user enter the directory: chmod o+x {directory}; or set "
-                    "`work_dir` to a directory that this user can reach.",
-                )
 
     @property
     def _data(self) -> Path:
@@ -336,23 +319,3 @@ class ThrowAwayServer:
     def last_words(self) -> str:
         """Return the end of the server's log."""
         return " | ".join(self._logged().splitlines()[-3:]) or "no log"
-
-
-def _passes(directory: Path, user: str) -> bool:
-    command = Command(["test", "-x", str(directory.absolute())], user=user, deadline_s=10.0)
-    return process.run(command).exit_code == 0
-
-
-def give(path: Path, user: str | None, *, within: int | None = None) -> None:
-    """Give a file to the user of the server; a link itself, not what it leads to. `within` is the
-    open directory of a path that is only a name."""
-    if user is None:
-        return
-    try:
-        account = pwd.getpwnam(user)
-    except KeyError:
-        raise SandboxUnavailable(
-            f"user {user}, who should run the sandbox's server, does not exist",
-            hint="create this user, or set run_as in drd.yaml to an existing user.",
-        ) from None
-    os.chown(path, account.pw_uid, account.pw_gid, dir_fd=within, follow_symlinks=False)

@@ -1,0 +1,76 @@
+"""What servers of drd's own need, which run in a sandbox as another user: a directory that this
+user can reach, and an end also after drd was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from drd import process
+from drd.errors import SandboxUnavailable
+
+SOCKET_LIMIT = 107
+"""The longest path of a Unix socket in bytes (sun_path)."""
+
+
+def give(path: Path, user: str | None, *, within: int | None = None) -> None:
+    """Give a file to the user of the server; a link itself, not what it leads to. `within` is the
+    open directory of a path that is only a name."""
+    if user is None:
+        return
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise SandboxUnavailable(
+            f"user {user}, who should run the sandbox's server, does not exist",
+            hint="create this user, or set run_as in drd.yaml to an existing user.",
+        ) from None
+    os.chown(path, account.pw_uid, account.pw_gid, dir_fd=within, follow_symlinks=False)
+
+
+def require_passage(base: Path, user: str) -> None:
+    """Require that the server's user can enter its directory; the error names the first parent that
+    prevents it. Raises SandboxUnavailable.
+    """
+    if _passes(base, user):
+        return
+    for directory in (*reversed(base.parents), base):
+        if not _passes(directory, user):
+            raise SandboxUnavailable(
+                f"user {user}, who runs the sandbox's server, cannot enter {directory}",
+                hint=f"let this user enter the directory: chmod o+x {directory}; or set "
+                "`work_dir` to a directory that this user can reach.",
+            )
+
+
+def _passes(directory: Path, user: str) -> bool:
+    command = process.Command(["test", "-x", str(directory.absolute())], user=user, deadline_s=10.0)
+    return process.run(command).exit_code == 0
+
+
+def end_servers(data: Path, program: bytes, *, ask: signal.Signals) -> list[int]:
+    """End the server processes that work in a data directory; return their pids, the oldest first.
+    They are recognised by their program and working directory: no recorded pid is trusted.
+    """
+    pids = _processes_in(data, program)
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)  # one that was stopped does not listen
+        process.end_process(pid, ask=ask)
+    return pids
+
+
+def _processes_in(data: Path, program: bytes) -> list[int]:
+    pids = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes()
+            if program in words and (entry / "cwd").readlink() == data:
+                pids.append(int(entry.name))
+    return sorted(pids, key=lambda pid: (process.process_start_time(pid) or 0, pid))
