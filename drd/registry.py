@@ -141,6 +141,8 @@ KINDS: Registry[KindSpec] = Registry(
         "files": "drd.kinds.files:SPEC",
         "command": "drd.kinds.command:SPEC",
         "http": "drd.kinds.http:SPEC",
+        "redis": "drd.kinds.redis:SPEC",
+        "valkey": "drd.kinds.redis:VALKEY",
     },
 )
 

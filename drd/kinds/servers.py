@@ -56,7 +56,7 @@ def end_servers(data: Path, program: bytes, *, ask: signal.Signals) -> list[int]
     """End the server processes that work in a data directory; return their pids, the oldest first.
     They are recognised by their program and working directory: no recorded pid is trusted.
     """
-    pids = _processes_in(data, program)
+    pids = processes_in(data, program)
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)  # one that was stopped does not listen
@@ -64,7 +64,8 @@ def end_servers(data: Path, program: bytes, *, ask: signal.Signals) -> list[int]
     return pids
 
 
-def _processes_in(data: Path, program: bytes) -> list[int]:
+def processes_in(data: Path, program: bytes) -> list[int]:
+    """Return the processes of a program that work in a directory, the oldest first."""
     pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -27,12 +27,15 @@ from drd.kinds.http.kind import HttpKind
 from drd.kinds.http.settings import HttpSettings, HttpTarget
 from drd.kinds.postgres.kind import PostgresKind
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.kinds.redis.kind import RedisKind, ValkeyKind
+from drd.kinds.redis.settings import RedisSettings, RedisTarget, ValkeySettings
 from drd.kinds.sqlite.kind import SqliteKind
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.plan import Component
 from drd.testing.kinds import KindRig
 from tests.extension_support import EXAMPLES, example
 from tests.servers import PostgresServer
+from tests.servers.redis import RedisServer, fill
 from tests.servers.rest_api import TOKEN, RestApi, documents
 
 
@@ -383,6 +386,75 @@ class HttpRig(KindRig):
         return None
 
 
+class RedisRig(KindRig):
+    """A server with everything that it can hold; it saves its file in a directory here."""
+
+    settings: type[RedisSettings] | type[ValkeySettings] = RedisSettings
+    more: tuple[str, ...] = ()
+    names: tuple[str, ...] = ("dump.rdb", "users.acl")
+
+    def __init__(self, directory: Path, request: pytest.FixtureRequest) -> None:
+        self.kind = RedisKind() if self.settings is RedisSettings else ValkeyKind()
+        self._server = RedisServer(directory / "live", self.kind.product, *self.more)
+        request.addfinalizer(self._server.kill)
+        fill(self._server)
+        self._target = directory / "target"
+        self._target.mkdir()
+        self.component = self._component(self._server.url)
+
+    def _component(self, url: str) -> Component:
+        settings = {"kind": self.kind.product, "url": url, "dir": str(self._server.directory)}
+        return Component("sessions", self.kind.product, self.settings.model_validate(settings))
+
+    def unreadable(self) -> Component:
+        return self._component("unix:///nowhere/s")
+
+    def target(self) -> RedisTarget:
+        return RedisTarget(path=str(self._target))
+
+    def beside(self) -> str:
+        return "beside.rdb"
+
+    def fill_target(self) -> None:
+        (self._target / "dump.rdb").write_bytes(b"theirs")
+
+    def lose_source(self) -> None:
+        self._server.kill()
+        shutil.rmtree(self._server.directory)
+
+    def damage_landing(self, landing: Path) -> None:
+        file = landing / "sessions.rdb"
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+
+    def left_beside_target(self) -> list[str]:
+        known = {*self.names, self.beside(), f"{self.beside()}.acl"}
+        return sorted(p.name for p in self._target.iterdir() if p.name not in known)
+
+    def query(self) -> tuple[str, Any]:
+        return "-n 3 XLEN stream", 2
+
+
+class ValkeyRig(RedisRig):
+    settings = ValkeySettings
+
+
+class RedisReplicaRig(RedisRig):
+    """The same over the connection, of a server with append-only files."""
+
+    more = ("--appendonly", "yes")
+    names = ("dump.rdb", "users.acl", "appendonlydir")
+
+    def _component(self, url: str) -> Component:
+        settings = {"kind": "redis", "url": url, "dir": "/", "method": "replica"}
+        return Component("sessions", "redis", RedisSettings.model_validate(settings))
+
+    def fill_target(self) -> None:
+        (self._target / "appendonlydir").mkdir(exist_ok=True)
+        (self._target / "appendonlydir" / "theirs").write_text("x")
+
+
 class CommandServiceRig(CommandRig):
     """The same database as a service that only its own command can load, at an address."""
 
@@ -432,6 +504,9 @@ RIGS: dict[str, Factory] = {
     "cards": lambda _, directory: CardsRig(directory),
     "http": lambda request, directory: HttpRig(directory, request),
     "files": lambda _, directory: FilesRig(directory),
+    "redis": lambda request, directory: RedisRig(directory, request),
+    "redis over the connection": lambda request, directory: RedisReplicaRig(directory, request),
+    "valkey": lambda request, directory: ValkeyRig(directory, request),
     "command": lambda _, directory: CommandRig(directory),
     "command service": lambda _, directory: CommandServiceRig(directory),
     "postgres": lambda request, _: PostgresRig(request.getfixturevalue("postgres"), request),

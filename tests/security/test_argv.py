@@ -254,6 +254,11 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/postgres/server.py",
         "drd/kinds/postgres/tables.py",  # pg_dump with options alone
         "drd/kinds/postgres/tools.py",  # an absolute path with --version
+        "drd/kinds/redis/programs.py",  # an absolute path with --version
+        "drd/kinds/redis/save.py",  # redis-cli with options before each value
+        "drd/kinds/redis/server.py",  # a server with options before each value, of drd's own
+        "drd/kinds/redis/source.py",  # cat behind --
+        "drd/kinds/servers.py",  # test -x with an absolute path
         "drd/kinds/sqlite/reader.py",  # Python with options of drd's, an absolute path
         "drd/kinds/sqlite/source.py",  # cat behind --
         "drd/kinds/postgres/whole_server.py",  # pg_dump with options in one word alone

@@ -54,8 +54,8 @@ BROKEN = [
     ("  store:", "  manifest:", 7, "components.manifest", 'the name "manifest" is reserved: drd uses it for its own snapshots', "choose another name."),
     ("kind: sqlite", "kind: sqllite", 8, "components.store.kind", 'unknown kind "sqllite"', 'did you mean "sqlite"?'),
     ("    kind: sqlite\n", "", 7, "components.store.kind", "kind is missing", "write its kind, for example `kind: postgres`."),
-    ("kind: sqlite", "kind: redis", 8, "components.store.kind", "kind redis is not supported yet", "this version supports postgres, sqlite, files, command, http."),
-    ("kind: sqlite", "kind: mariadb", 8, "components.store.kind", "kind mariadb is not supported yet", "this version supports postgres, sqlite, files, command, http."),
+    ("kind: sqlite", "kind: mysql", 8, "components.store.kind", "kind mysql is not supported yet", "this version supports postgres, sqlite, files, command, http, redis, valkey."),
+    ("kind: sqlite", "kind: mariadb", 8, "components.store.kind", "kind mariadb is not supported yet", "this version supports postgres, sqlite, files, command, http, redis, valkey."),
     ("path: /srv/shop/shop.db", "path: shop.db", 9, "components.store.path", '"shop.db" is not an absolute path', "write the whole path, which begins with /."),
     ("paths: [/etc/shop]", "paths: [/etc/shop, etc]", 12, "components.etc.paths[1]", '"etc" is not an absolute path', "write the whole path, which begins with /."),
     ("paths: [/etc/shop]", "paths: []", 12, "components.etc.paths", "is empty", "give the key a value, or remove the line."),
@@ -147,7 +147,7 @@ BROKEN = [
     ("daily: 7", "dayly: 7", 18, "retention.dayly", 'unknown key "dayly"', 'did you mean "daily"?'),
     ("component: store", "component: stroe", 21, "checks[1].component", 'there is no component "stroe"', 'did you mean "store"?'),
     ("{name: rows, kind: rows", "{name: rows, kind: files", 20, "checks[0].component", "a files check cannot read component db, which is of kind postgres", "this kind of check reads files components."),
-    ("{name: files, kind: files", "{name: files, kind: rows", 22, "checks[2].component", "a rows check cannot read component etc, which is of kind files", "this kind of check reads postgres and sqlite and command components."),
+    ("{name: files, kind: files", "{name: files, kind: rows", 22, "checks[2].component", "a rows check cannot read component etc, which is of kind files", "this kind of check reads postgres and sqlite and command and redis and valkey components."),
     ("name: store, kind: rows", "name: rows, kind: rows", 21, "checks[1].name", 'line 20 already has a check called "rows"', "give each check its own name."),
     ("name: store, kind: rows", "name: store, kind: http", 21, "checks[1].kind", "kind http is not supported yet", "this version supports sql, rows, files, documents, command."),
     ("name: store, kind: rows", "name: store, kind: row", 21, "checks[1].kind", 'unknown kind "row"', 'did you mean "rows"?'),
@@ -211,7 +211,7 @@ def test_secrets_of_a_broken_plan_are_not_repeated(tmp_path: Path) -> None:
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
-    text = changed("rto: 1h", "rto: x").replace("kind: sqlite", "kind: redis")
+    text = changed("rto: 1h", "rto: x").replace("kind: sqlite", "kind: mysql")
     text = text.replace("component: etc", "component: etcc").replace("every: 7d", "every: never")
     found = problems(tmp_path, text)
     assert [(p.line, p.path) for p in found] == [

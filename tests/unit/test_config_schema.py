@@ -68,7 +68,7 @@ def test_schema_accepts_what_a_plan_may_say(text: str) -> None:
         changed("plan: shop", "paln: shop"),
         changed("plan: shop", "plan: Shop"),
         changed("rpo: 1h", "rpo: 1"),
-        changed("kind: sqlite", "kind: redis"),
+        changed("kind: sqlite", "kind: mysql"),
         changed("every: 10m", "every: never"),
         changed("every: 10m", 'every: 10m, blackout: [{from: "22", to: "24:00"}]'),
         changed("every: 10m", 'every: 10m, blackout: [{from: "22:00"}]'),

@@ -122,8 +122,8 @@ def imports_a_kind(source: str, names: Collection[str]) -> Iterator[str]:
 
 
 def strangers(name: str) -> Iterator[Path]:
-    """The modules outside of a kind's package."""
-    own = PACKAGE / "kinds" / name
+    """The modules outside of a kind's package, which two kinds can share."""
+    own = PACKAGE.parent.joinpath(*KINDS[name].adapter.partition(":")[0].split(".")[:-1])
     return (m for m in PACKAGE.rglob("*.py") if not m.is_relative_to(own) and m != REGISTRY)
 
 

@@ -1,0 +1,64 @@
+"""What a server contains, as a fingerprint: keys by database and type.
+
+Keys with a time to live are counted by themselves. They end while nobody looks: `still_alive` says
+whether what is missing from a restored server may have ended since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from drd.kinds.redis.rdb import RdbContent
+from drd.model.snapshot import DatabaseFingerprint, TableState
+
+REST = "the rest of the data"
+_FUNCTIONS = "functions"
+
+
+def fingerprint_of(content: RdbContent, users: int | None = None) -> DatabaseFingerprint:
+    """Return the fingerprint of what a file contains; `users` is the number of users of the ACL."""
+    tables = dict(_tables(content))
+    if users is not None:
+        tables["users"] = TableState(users)
+    unread = {REST: content.unread} if content.unread else {}
+    return DatabaseFingerprint("counts", dict(sorted(tables.items())), unread)
+
+
+def _tables(content: RdbContent) -> Iterable[tuple[str, TableState]]:
+    for (database, kind), count in content.keys.items():
+        yield named(database, kind), TableState(count)
+    for (database, kind), ends in content.expiring.items():
+        yield expiring(database, kind), TableState(len(ends))
+    for database, entries in content.entries.items():
+        yield f"db{database} entries of streams", TableState(entries)
+    if content.functions:
+        digest = hashlib.sha256("\n".join(sorted(content.functions)).encode()).hexdigest()
+        yield _FUNCTIONS, TableState(len(content.functions), digest)
+
+
+def named(database: int, kind: str) -> str:
+    return f"db{database} {kind}"
+
+
+def expiring(database: int, kind: str) -> str:
+    return f"db{database} {kind} with expiry"
+
+
+def after_expiry(
+    file: RdbContent, now: RdbContent, at_ms: int, users: int | None = None
+) -> DatabaseFingerprint:
+    """Return the fingerprint of a server that has loaded `file` and has `now`, at `at_ms` (since
+    1970). Of keys with a time to live, those count as present that were in the file and whose time
+    has passed, as long as all others are there."""
+    found = fingerprint_of(now, users)
+    tables = dict(found.tables)
+    for key, ends in file.expiring.items():
+        present = len(now.expiring.get(key, ()))
+        surely = sum(1 for end in ends if end > at_ms)
+        name = expiring(*key)
+        if surely <= present <= len(ends):
+            tables[name] = TableState(len(ends))
+        elif name not in tables:
+            tables[name] = TableState(0)
+    return DatabaseFingerprint("counts", dict(sorted(tables.items())), found.not_reached)

@@ -1,0 +1,113 @@
+"""Answers about restored data: of a server of drd's own, or of a file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from drd import modes
+from drd.errors import SourceError
+from drd.kinds.one_file import FileInspector
+from drd.kinds.redis.client import connected
+from drd.kinds.redis.fingerprint import after_expiry, fingerprint_of
+from drd.kinds.redis.manifest import DUMP
+from drd.kinds.redis.questions import answer
+from drd.kinds.redis.rdb import MalformedRdb, RdbContent, read
+from drd.kinds.redis.server import SandboxServer, saved_file
+from drd.kinds.redis.server_facts import acl_users
+from drd.kinds.redis.settings import ServerSettings
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint
+from drd.ports import Inspector
+
+_TABLE_OF_USERS = "users"
+_MOST_OF_USERS = 64 << 20
+
+
+class ServerInspector(Inspector):
+    """Asks the server of a drill. `file` is what it has loaded."""
+
+    def __init__(self, server: SandboxServer, file: RdbContent) -> None:
+        self._server = server
+        self._file = file
+
+    @property
+    def location(self) -> str:
+        return f"unix://{self._server.socket}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        login = self._server.login
+        return {
+            "DRD_URL": self.location,
+            "DRD_PATH": os.fspath(self._server.data / DUMP),
+            "DRD_SOCKET": os.fspath(self._server.socket),
+            "DRD_USER": login.user,
+            "REDISCLI_AUTH": login.password,
+        }
+
+    @property
+    def sockets(self) -> Sequence[str]:
+        return (os.fspath(self._server.socket.parent),)
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        with self._server.client() as client:
+            return answer(client, query, timeout_s)
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        """Let the server save what it has now, and count that. Raises SourceError."""
+        limit = time.monotonic() + budget_s
+        counts_users = isinstance(like, DatabaseFingerprint) and _TABLE_OF_USERS in like.tables
+        with self._server.client() as client:
+            client.ask("SAVE", timeout_s=budget_s)
+            at_ms = int(time.time() * 1000)
+            found = acl_users(client) if counts_users else None
+        users = None if found is None else len(found) - 1  # without drd's own
+        now = _read(lambda left: read(saved_file(self._server), left), limit)
+        return after_expiry(self._file, now, at_ms, users)
+
+
+class RdbInspector(FileInspector):
+    """Counts a restored file, which no server needs to have loaded. `users` is the file with the
+    users that were restored beside it, `server` how the server on these files is reached."""
+
+    def __init__(self, path: Path, users: Path, server: ServerSettings | None = None) -> None:
+        super().__init__(path)
+        self._users = users
+        self._server = server
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        url = {"DRD_URL": self._server.url} if self._server is not None else {}
+        return {**super().environment, **url}
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        """Ask the server that a step of the runbook has started on the restored data."""
+        if self._server is None:
+            return super().scalar(query, timeout_s=timeout_s)
+        with connected(self._server) as client:
+            return answer(client, query, timeout_s)
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        limit = time.monotonic() + budget_s
+        counts_users = isinstance(like, DatabaseFingerprint) and _TABLE_OF_USERS in like.tables
+        content = _read(lambda left: read(self._path, left), limit)
+        return fingerprint_of(content, self._count_users() if counts_users else None)
+
+    def _count_users(self) -> int:
+        try:
+            data = modes.read_regular(self._users, _MOST_OF_USERS)
+        except OSError:
+            return 0
+        return sum(line.startswith(b"user ") for line in data.splitlines())
+
+
+def _read(work: Callable[[float], RdbContent], limit: float) -> RdbContent:
+    try:
+        return work(max(0.1, limit - time.monotonic()))
+    except MalformedRdb as error:
+        raise SourceError(f"the file cannot be read: {error}") from error
+    except OSError as error:
+        raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error

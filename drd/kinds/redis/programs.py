@@ -1,0 +1,86 @@
+"""The programs of this host: servers that can read a file, and the client that receives one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from drd import process
+from drd.errors import SandboxUnavailable, ToolMissing
+from drd.kinds.redis.server_facts import PRODUCTS, Version, version_in
+
+_VERSION = re.compile(r"\bv=(\d+(?:\.\d+)*)")
+_ASK_S = 10.0
+
+
+class ServerProgram(NamedTuple):
+    """A server that is installed here."""
+
+    path: str
+    version: Version
+
+
+def cli_program(product: str, bin_dir: str | None) -> str:
+    """Return the client that receives the data of a server. Raises ToolMissing."""
+    missing: ToolMissing | None = None
+    for name in (product, *(other for other in PRODUCTS if other != product)):
+        try:
+            return _found(f"{name}-cli", f"{name}-tools", bin_dir)
+        except ToolMissing as error:
+            missing = missing or error
+    assert missing is not None
+    raise missing
+
+
+def servers(product: str, bin_dir: str | None) -> Iterator[ServerProgram]:
+    """Return the servers of this host, those of the product first."""
+    for name in (product, *(other for other in PRODUCTS if other != product)):
+        try:
+            path = _found(f"{name}-server", f"{name}-server", bin_dir)
+        except ToolMissing:
+            continue
+        done = process.run(process.Command([path, "--version"], deadline_s=_ASK_S))
+        match = _VERSION.search(done.stdout)
+        # Debian's redis-server can be a link to Valkey's: the program knows what it is.
+        real = "valkey" if done.stdout.lower().startswith("valkey") else "redis"
+        version = version_in(real, match[1]) if match is not None else None
+        if version is not None:
+            yield ServerProgram(path, version)
+
+
+def server_for(
+    product: str, wrote: str, form_product: str, form: int, bin_dir: str | None
+) -> ServerProgram:
+    """Return a server that reads a file of this format, which `wrote` has written. Raises
+    SandboxUnavailable, which names the servers that are here and cannot."""
+    here = list(servers(product, bin_dir))
+    for program in here:
+        if program.version.reads(form_product, form):
+            return program
+    package = f"apt-get install --no-install-recommends {product}-server"
+    if not here:
+        raise SandboxUnavailable(
+            f"this host has no {PRODUCTS[product]} server, which a drill starts",
+            hint=f"{package} (and systemctl disable --now {product}-server, if this host needs no "
+            "server besides)",
+        )
+    cannot = " and ".join(program.version.words for program in here)
+    raise cannot_read(cannot, wrote, form, product)
+
+
+def cannot_read(cannot: str, wrote: str, form: int, product: str) -> SandboxUnavailable:
+    """Return the error for servers that are too old or of the other product."""
+    return SandboxUnavailable(
+        f"{cannot} of this host cannot read the data of {wrote} (RDB version {form})",
+        hint=f"install {wrote} or a newer {PRODUCTS[product]} server, for example: apt-get "
+        f"install --no-install-recommends {product}-server; or name the directory of its programs "
+        "in `bin_dir` of this component.",
+    )
+
+
+def _found(name: str, package: str, bin_dir: str | None) -> str:
+    directory = Path(bin_dir) if bin_dir is not None else None
+    return os.fspath(process.find_tool(name, package=package, bin_dir=directory))

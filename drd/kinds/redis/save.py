@@ -1,0 +1,189 @@
+"""Get an RDB file of a live server: let it save, or receive the data as a replica does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from drd import process
+from drd.errors import DeadlineExceeded, DrdError, DumpFailed, SourceError, SourceMissing
+from drd.exhaustion import system_reason
+from drd.kinds.redis.client import Client, Login, ServerRefused
+from drd.kinds.redis.server_facts import info
+from drd.masking import masked
+from drd.model.recovery_command import IF_LOST
+from drd.model.text import escaped
+from drd.model.units import format_duration
+
+_POLL_S = 0.1
+_BUSY = ("in progress", "child process")
+"""What servers say of BGSAVE while another child of theirs writes."""
+_CHUNK = 1 << 20
+_SAID = 300
+_OVER = "wait until the other save or rewrite is over, or raise `timeout` of this component."
+
+
+class SavedFile(NamedTuple):
+    """The copy: from which moment on its data is, its sha256, and who owned the file."""
+
+    at: datetime
+    sha256: str
+    mode: int
+
+
+def save(client: Client, file: Path, copy: Path, timeout_s: float) -> SavedFile:
+    """Let the server save (BGSAVE), and copy its file. A save that runs already is awaited first:
+    its data is older. Raises DumpFailed, SourceError."""
+    limit = time.monotonic() + timeout_s
+    before = require_dump(file, missing_ok=True)
+    at = _begin(client, limit, timeout_s)
+    while (found := info(client, "persistence")).get("rdb_bgsave_in_progress") == "1":
+        _wait(limit, timeout_s, "the server is still saving")
+    if found.get("rdb_last_bgsave_status") != "ok":
+        raise DumpFailed(
+            "the server could not save its data (rdb_last_bgsave_status is not ok)",
+            hint="the log of the server has the reason: often a full disk, or no memory for fork "
+            "(vm.overcommit_memory). Without `dir`, drd needs no save.",
+        )
+    after = require_dump(file, missing_ok=False)
+    if before is not None and after is not None and _same(before, after):
+        raise SourceError(
+            f"the server has saved, but {file} is still the old file",
+            hint="correct `dir` of this component: it is not the data directory of the server at "
+            "`url` (CONFIG GET dir), or write `method: replica`.",
+        )
+    return SavedFile(at, *_copied(file, copy))
+
+
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_ino, one.st_mtime_ns) == (other.st_ino, other.st_mtime_ns)
+
+
+def _begin(client: Client, limit: float, timeout_s: float) -> datetime:
+    """Start a save; return the moment before."""
+    while True:
+        found = info(client, "persistence")
+        busy = [k for k in ("rdb_bgsave_in_progress", "aof_rewrite_in_progress") if
+                found.get(k) == "1"]  # fmt: skip
+        if not busy:
+            at = datetime.now(UTC)
+            try:
+                client.ask("BGSAVE")
+            except ServerRefused as error:
+                if not any(words in error.said for words in _BUSY):
+                    raise DumpFailed(
+                        f"the server refused to save: {error.message}", hint=error.hint
+                    ) from error
+            else:
+                return at
+        _wait(limit, timeout_s, "the server is busy with another save or rewrite")
+
+
+def _wait(limit: float, timeout_s: float, what: str) -> None:
+    process.check_cancelled()
+    if time.monotonic() > limit:
+        raise DeadlineExceeded(f"{what} after {format_duration(timeout_s)}", hint=_OVER)
+    time.sleep(_POLL_S)
+
+
+def require_dump(file: Path, *, missing_ok: bool) -> os.stat_result | None:
+    """Return the server's file, if drd can read it. Raises SourceMissing, SourceError."""
+    try:
+        descriptor = _opened(file)
+    except FileNotFoundError:
+        if missing_ok and file.parent.is_dir():
+            return None
+        hint = f"{IF_LOST} Otherwise correct `dir` of this component (CONFIG GET dir)."
+        raise SourceMissing(f"{file} does not exist", hint=hint) from None
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(file: Path, error: OSError) -> SourceError:
+    return SourceError(
+        f"cannot read {file}: {system_reason(error)}",
+        hint="give the user that runs drd access to this directory (the group of the server), or "
+        "write `method: replica`: drd then receives the data over the connection.",
+    )
+
+
+def _opened(file: Path) -> int:
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SourceError(f"{file} is not a file", hint="correct `dir` of this component.")
+    return descriptor
+
+
+def _copied(file: Path, copy: Path) -> tuple[str, int]:
+    """Copy the file; the server replaces it as a whole, so one descriptor has one state."""
+    digest = hashlib.sha256()
+    try:
+        descriptor = _opened(file)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    with open(descriptor, "rb", buffering=0) as source, copy.open("xb", buffering=0) as made:  # noqa: PTH123
+        mode = os.fstat(descriptor).st_mode
+        while chunk := source.read(_CHUNK):
+            process.check_cancelled()
+            digest.update(chunk)
+            made.write(chunk)
+    return digest.hexdigest(), stat.S_IMODE(mode)
+
+
+def receive(login: Login, program: str, copy: Path, timeout_s: float, directory: Path) -> SavedFile:
+    """Receive the data over the connection, as a replica does, with redis-cli. The password is in
+    its environment only. Raises DumpFailed."""
+    at = datetime.now(UTC)
+    words = [program, *_where(login), "--no-auth-warning", "--rdb", os.fspath(copy)]
+    env = {"REDISCLI_AUTH": login.password} if login.password else {}
+    command = process.Command(
+        words,
+        env=env,
+        cwd=directory,
+        deadline_s=timeout_s,
+        name=Path(program).name,
+        more_time="raise `timeout` of this component.",
+    )
+    try:
+        done = process.run(command)
+    except DeadlineExceeded:
+        raise
+    except DrdError as error:
+        raise DumpFailed(error.message, hint=error.hint) from error
+    said = masked(escaped(" ".join(f"{done.stdout}\n{done.stderr}".split())))[-_SAID:]
+    if done.exit_code != 0 or not copy.is_file():
+        raise DumpFailed(
+            f"{Path(program).name} --rdb ended with exit {done.exit_code}: {said or 'no message'}",
+            hint="the user needs the rights +psync +sync +replconf, and the server a place in "
+            "`client-output-buffer-limit replica` for data that changes meanwhile.",
+        )
+    digest = hashlib.sha256()
+    with copy.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            process.check_cancelled()
+            digest.update(chunk)
+    return SavedFile(at, digest.hexdigest(), 0o660)
+
+
+def _where(login: Login) -> list[str]:
+    address = login.address
+    if address.socket:
+        words = ["-s", address.socket]
+    else:
+        words = ["-h", address.host, "-p", str(address.port)]
+    if address.tls:
+        words += ["--tls", "--sni", address.host]
+        words += ["--cacert", login.ca_cert] if login.ca_cert else []
+        if login.client_cert is not None:
+            words += ["--cert", login.client_cert[0], "--key", login.client_cert[1]]
+    return words + (["--user", login.user] if login.user else [])

@@ -1,0 +1,297 @@
+"""A server of drd's own on restored data: reached by a Unix socket only, and removed at the end.
+
+It never replicates, loads no modules, writes no data back, and runs behind the fence of a drill:
+libraries of functions come with the data.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from drd import modes, process
+from drd.errors import DrdError, RepositoryDamaged, SandboxUnavailable
+from drd.kinds.file_system import ANOTHER_POINT
+from drd.kinds.redis.address import Address
+from drd.kinds.redis.client import Client, Login, ServerRefused
+from drd.kinds.redis.manifest import DUMP
+from drd.kinds.redis.programs import ServerProgram, cannot_read
+from drd.kinds.servers import SOCKET_LIMIT, end_servers, give, require_passage
+from drd.masking import masked
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import escaped
+from drd.ports import Workplace
+from drd.process import Child, Command
+
+USER = "drd-sandbox"
+"""The user by which drd asks its own server; the users of the data keep their names."""
+
+SETTINGS: Mapping[str, str] = {
+    "port": "0",
+    "unixsocketperm": "700",
+    "protected-mode": "yes",
+    "daemonize": "no",
+    "supervised": "no",
+    "logfile": "",
+    "save": "",
+    "appendonly": "no",
+    "dbfilename": DUMP,
+    "maxmemory": "0",
+    "activerehashing": "no",
+    "enable-module-command": "no",
+    "enable-debug-command": "no",
+    "enable-protected-configs": "no",
+    "always-show-logo": "no",
+}
+"""Recorded next to the measured RTA."""
+
+_FEWEST_DATABASES = 16
+_LOG_READ = 256 << 10
+_SAID = 300
+_POLL_S = 0.02
+_LOOK_S = 0.2
+_BINARIES = b"-server"
+
+
+class LoadFailed(Exception):
+    """The server ended while it loaded the data; the text is its last words."""
+
+
+class SandboxServer:
+    """One server in `place.directory / "server"`."""
+
+    def __init__(self, place: Workplace, program: ServerProgram) -> None:
+        self.program = program
+        self._place = place
+        self._base = place.directory / "server"
+        self._sockets = self._base
+        self._child: Child | None = None
+        self._exit: int | None = None
+        self._log: int | None = None
+        self._password = secrets.token_hex(16)
+
+    @property
+    def data(self) -> Path:
+        """The directory of the data: the server finds its file here under the usual name."""
+        return self._base / "data"
+
+    @property
+    def socket(self) -> Path:
+        return self._sockets / "s"
+
+    @property
+    def login(self) -> Login:
+        return Login(Address(socket=os.fspath(self.socket)), USER, self._password)
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.exit_code is None
+
+    def make(self) -> None:
+        """Make the directories. Raises SandboxUnavailable."""
+        end_server(self._base)
+        user = self._place.run_as
+        if os.geteuid() == 0 and user is None:
+            raise SandboxUnavailable(
+                "no server with restored data runs as root",
+                hint="set run_as in drd.yaml to another user.",
+            )
+        self._base.mkdir(mode=0o700, parents=True)
+        give(self._base, user)
+        if user is not None:
+            require_passage(self._base, user)
+        self.data.mkdir(mode=0o700)
+        give(self.data, user)
+        if len(os.fsencode(self.socket)) > SOCKET_LIMIT:
+            self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
+            give(self._sockets, user)
+            # The sweep of a killed drd finds it by this.
+            (self._base / "sockets").symlink_to(self._sockets)
+
+    def start(self, users: Sequence[str], databases: int, within_s: float) -> None:
+        """Start the server on what is in `data`, with these users of ACLs, and wait until it has
+        loaded everything. Raises SandboxUnavailable, LoadFailed."""
+        self._write_users(users)
+        self._child = self._started(databases)
+        try:
+            self._await(self._child, within_s)
+        except BaseException:
+            self._end()
+            raise
+
+    def client(self) -> Client:
+        return Client(self.login)
+
+    def stop(self) -> None:
+        """End the server at once and remove its files; idempotent."""
+        self._end()
+        end_server(self._base)
+        log, self._log = self._log, None
+        if log is not None:
+            os.close(log)
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            self._exit = child.exit_code
+            child.stop(signal.SIGKILL)
+
+    def _write_users(self, users: Sequence[str]) -> None:
+        """Write the ACL: the users of the source, with drd's own. A user `default` of the source
+        would lock drd out without it."""
+        own = f"user {USER} on >{self._password} ~* &* +@all"
+        lines = [line for line in users if line.split()[1:2] != [USER]]
+        file = self._base / "users.acl"
+        file.unlink(missing_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "wb") as out:  # noqa: PTH123
+            text = "".join(f"{line}\n" for line in [*lines, own])
+            out.write(text.encode("utf-8", "surrogateescape"))
+        give(file, self._place.run_as)
+
+    def _started(self, databases: int) -> Child:
+        argv = [self.program.path]
+        own = {
+            **SETTINGS,
+            "dir": os.fspath(self.data),
+            "unixsocket": os.fspath(self.socket),
+            "aclfile": os.fspath(self._base / "users.acl"),
+            "databases": str(max(_FEWEST_DATABASES, databases)),
+        }
+        for name, value in own.items():
+            argv += [f"--{name}", value]
+        if self._log is not None:
+            os.close(self._log)
+        (self._base / "log").unlink(missing_ok=True)
+        # Read by this descriptor: what lies there under its name later, another may have put.
+        how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._log = os.open(self._base / "log", how, 0o600)
+        return process.start(self._command(argv), stdout=self._log, stderr=self._log)
+
+    def _command(self, argv: list[str]) -> Command:
+        own = dict.fromkeys((self._base, self._sockets))
+        reads = [Path(os.path.realpath(argv[0]))]
+        return Command(
+            argv,
+            env={"LC_ALL": "C"},
+            cwd=self.data,
+            user=self._place.run_as,
+            drop_capabilities=True,
+            death_signal=signal.SIGKILL,
+            stop_signal=signal.SIGKILL,
+            fence=self._place.fence(self._place.directory.name, own, reads=reads),
+        )
+
+    def _await(self, child: Child, within_s: float) -> None:
+        end = time.monotonic() + within_s
+        pause = _POLL_S
+        while child.exit_code is None and time.monotonic() < end:
+            process.check_cancelled()
+            if self.socket.exists():
+                try:
+                    with self.client() as client:
+                        client.ask("PING")
+                        return
+                except ServerRefused as error:
+                    if error.reason != "LOADING":
+                        raise
+                    pause = _LOOK_S
+                except DrdError:
+                    pass
+            time.sleep(pause)
+        if child.exit_code is None:
+            raise SandboxUnavailable(
+                f"the sandbox's {self.program.version.words} has not loaded the data in time: "
+                f"{self.last_words()}",
+                hint="check the free memory of this host, then try again.",
+            )
+        if failures := self._fence_failures:
+            raise SandboxUnavailable(
+                f"the fence of the sandbox cannot be set up: {failures}", hint="run drd doctor."
+            )
+        raise LoadFailed(self.last_words())
+
+    @property
+    def _fence_failures(self) -> str:
+        box = self._place.sandbox
+        return "; ".join(box.failures()) if box is not None else ""
+
+    @property
+    def was_killed(self) -> bool:
+        return self._exit in (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+    def logged(self) -> str:
+        """Return the end of the server's log."""
+        if self._log is None:
+            return ""
+        size = os.fstat(self._log).st_size
+        data = os.pread(self._log, _LOG_READ, max(0, size - _LOG_READ))
+        return data.decode("utf-8", "replace")
+
+    def last_words(self) -> str:
+        """Return the last lines of the log that say something, for a message."""
+        lines = [line for line in self.logged().splitlines() if line.strip()]
+        telling = [line for line in lines if " # " in line] or lines
+        said = " | ".join(line.partition(" # ")[2] or line for line in telling[-3:])
+        return masked(escaped(said))[:_SAID] or "no log"
+
+
+def load_error(
+    server: SandboxServer, snapshot: ComponentSnapshot, modules: Sequence[str]
+) -> DrdError:
+    """Return the reason why a server could not load the file."""
+    log, facts = server.logged(), snapshot.facts
+    wrote = f"{facts['product'].capitalize()} {facts['version']}"
+    here = server.program.version.words
+    if "handle RDB format version" in log:
+        return cannot_read(here, wrote, facts["format_version"], facts["product"])
+    if "module" in log.lower() and modules:
+        names = escaped(", ".join(sorted(modules)))
+        return SandboxUnavailable(
+            f"the data contains data of modules ({names}), which {here} of this host does not have",
+            hint="name the directory of a server that has these modules built in in `bin_dir` of "
+            "this component; drd loads no modules.",
+        )
+    if server.was_killed or "out of memory" in log.lower():
+        return SandboxUnavailable(
+            f"the sandbox's {here} was killed while it loaded the data",
+            hint=process.MEMORY_HINT,
+            permanent=False,
+        )
+    if "acl" in log.lower() and "Error" in log:
+        return SandboxUnavailable(
+            f"{here} of this host does not accept the users of the source: {server.last_words()}",
+            hint=f"install {wrote}: another version may know other commands and rights.",
+        )
+    return RepositoryDamaged(
+        f"{here} cannot load the restored data: {server.last_words()}", hint=ANOTHER_POINT
+    )
+
+
+def saved_file(server: SandboxServer) -> Path:
+    """Return the file that the sandbox's server has just saved. Raises OSError if it is no file."""
+    file = server.data / DUMP
+    os.close(modes.open_regular(file, os.O_RDONLY | os.O_NOFOLLOW))
+    return file
+
+
+def end_server(base: Path) -> list[int]:
+    """End the processes of a server's directory, remove it and its sockets; return the pids. No
+    link in it is followed."""
+    data = base.parent.resolve() / base.name / "data"
+    pids = end_servers(data, _BINARIES, ask=signal.SIGKILL)
+    sockets = base / "sockets"
+    with suppress(OSError):
+        place, user = sockets.readlink(), base.lstat().st_uid
+        ours = place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir())
+        if ours and not place.is_symlink() and place.lstat().st_uid in (user, os.geteuid()):
+            shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(base, ignore_errors=True)
+    return pids
