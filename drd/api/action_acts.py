@@ -10,6 +10,7 @@ from pydantic import Field
 from drd.api.incident_requests import Act, Name, Number, Word
 from drd.api.requests import BoundedText, LongText, Request
 from drd.bootstrap import App
+from drd.config.playbooks import playbooks_of
 from drd.errors import UsageError
 from drd.flows.incidents import actions as flow
 from drd.flows.incidents.writing import Desk, require_plans
@@ -22,7 +23,10 @@ from drd.model.run import RunKind
 from drd.model.run_details import ReadinessDetail
 from drd.model.text import some
 
-_FORMS = "check:PLAN/NAME, control:PLAN/NAME, drill:PLAN, drill:PLAN/SCENARIO, finding:PLAN/CODE"
+_FORMS = (
+    "check:PLAN/NAME, control:PLAN/NAME, drill:PLAN, drill:PLAN/SCENARIO, finding:PLAN/CODE, "
+    "playbook:NAME"
+)
 
 
 class ActionBody(Act):
@@ -69,7 +73,7 @@ ACTION_ACTS: Mapping[str, tuple[type[Act], Callable[[App, Desk, Any], Incident]]
 
 def _verified_by(app: App, text: str) -> VerifiedBy:
     """Return the proof that closes an item. Raises UsageError, with the names that exist, if the
-    plan does not have this check, control, drill or finding."""
+    plan does not have this check, control, drill or finding, or there is no such playbook."""
     try:
         wanted = VerifiedBy.read(text)
     except ValueError:
@@ -77,6 +81,9 @@ def _verified_by(app: App, text: str) -> VerifiedBy:
             f"{text!r} does not name something that drd can verify",
             hint=f"use one of these forms: {_FORMS}",
         ) from None
+    if wanted.proof is Proof.PLAYBOOK:
+        playbooks_of(app.settings).get(wanted.plan)
+        return wanted
     require_plans([wanted.plan], {*app.catalogue.plans.names(), *app.plans.names()})
     if wanted.proof is Proof.FINDING:
         _require_finding(app, wanted)

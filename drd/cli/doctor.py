@@ -32,6 +32,7 @@ from drd.flows.host.doctor import examine
 from drd.flows.host.intake import findings as intake_findings
 from drd.flows.host.records_key import findings as records_key_findings
 from drd.flows.playbooks.in_force import in_force_findings
+from drd.flows.playbooks.rehearsals import findings as rehearsal_findings
 from drd.flows.records.key import RecordKey
 from drd.flows.repository.observed_state import probe
 from drd.flows.state.foreign_files import findings as state_findings
@@ -74,9 +75,11 @@ def run(args: argparse.Namespace) -> int:
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
         items += [doctor_document("drd", f) for f in regime_findings(settings, app.clock.now())]
-        known = playbooks_of(settings).known.values()
+        known, now = playbooks_of(settings).known, app.clock.now()
         own = [*playbook_findings(settings)]
-        own += in_force_findings(app.catalogue, known, app.clock.now())
+        own += in_force_findings(app.catalogue, known.values(), now)
+        own_names = [name for name, playbook in known.items() if playbook.own]
+        own += rehearsal_findings(app.catalogue, known, own_names, now)
         own += exercise_findings(settings)
         items += [doctor_document("drd", f) for f in own]
         key, named = RecordKey(settings.records_key), settings.own_records_key is not None

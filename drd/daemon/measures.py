@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from drd.errors import CatalogueError, UsageError
-from drd.flows.incidents.merged import has_restricted
+from drd.errors import CatalogueError
+from drd.flows.incidents.merged import hides as is_hidden
 from drd.model.alerts import Condition
-from drd.model.playbook_conditions import EXPIRES, expired, incident_of, interrupted
-from drd.model.run import Run, RunKind
+from drd.model.playbook_conditions import EXPIRES, expired, interrupted
+from drd.model.run import RunKind
 from drd.ports import Catalogue
 
 _EVERY = timedelta(minutes=1)
@@ -38,19 +38,10 @@ class MeasureWatch:
 def _died(catalogue: Catalogue) -> Iterator[Condition]:
     for run in catalogue.queue.open_runs():
         if run.kind is RunKind.PLAYBOOK and run.left_by_its_process:
-            yield interrupted(run, hides=_hides(catalogue, run))
+            yield interrupted(run, hides=is_hidden(catalogue, run))
 
 
 def _measures(catalogue: Catalogue, now: datetime) -> Iterator[Condition]:
     for run in map(catalogue.runs.get, catalogue.steps.runs_with(EXPIRES, RunKind.PLAYBOOK)):
         records = catalogue.steps.of_run(run.id)
-        yield from expired(run, records, now, hides=_hides(catalogue, run))
-
-
-def _hides(catalogue: Catalogue, run: Run) -> bool:
-    """Return whether alerts, which everybody reads, must not name the playbook."""
-    number = incident_of(run)
-    try:
-        return number is not None and has_restricted(catalogue, catalogue.incidents.get(number))
-    except UsageError:
-        return True  # the incident is unknown here
+        yield from expired(run, records, now, hides=is_hidden(catalogue, run))

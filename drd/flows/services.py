@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.message import Message
 from drd.model.plan import CheckSpec, Component, Plan, RepositorySpec, S3Access
+from drd.model.playbook import Playbook
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.ports import (
@@ -125,8 +126,8 @@ class Services:
     """drd's configuration and plans, for the built-in component."""
     own_texts: Callable[[], Mapping[str, Path]] = dict
     """One's own regimes and templates, by their names in copies."""
-    playbooks: Callable[[], Collection[str]] = tuple
-    """The names of the playbooks that can be used."""
+    playbooks: Callable[[], Mapping[str, Playbook]] = dict
+    """The playbooks that can be used, by name."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The roles of each person of drd.yaml."""
 

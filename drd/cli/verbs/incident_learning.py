@@ -65,7 +65,7 @@ def acting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         default="",
         metavar="WHAT",
         help="what proves that the item is done, so that drd closes it: check:PLAN/NAME, "
-        "control:PLAN/NAME, drill:PLAN, drill:PLAN/SCENARIO, finding:PLAN/CODE",
+        "control:PLAN/NAME, drill:PLAN, drill:PLAN/SCENARIO, finding:PLAN/CODE, playbook:NAME",
     )
     author(parser)
     reason(parser, "why the item is done")

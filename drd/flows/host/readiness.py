@@ -16,6 +16,7 @@ from drd.flows.durable_steps import new_run
 from drd.flows.host.doctor import examine, trial_id
 from drd.flows.host.persons_check import PersonsCheck
 from drd.flows.incidents.actions import settle
+from drd.flows.playbooks.rehearsals import findings as rehearsal_findings
 from drd.flows.repository import signatures
 from drd.flows.restore import usage
 from drd.flows.restore.production_guard import production
@@ -31,6 +32,7 @@ from drd.model.package_versions import other_packages
 from drd.model.plan import Plan, SecretRef, Target
 from drd.model.readiness import ReadinessReport
 from drd.model.readiness_finding import ReadinessFinding
+from drd.model.rehearsals import named_by
 from drd.model.run import DrillResult, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.snapshot import RestorePoint, newest_complete
@@ -96,7 +98,10 @@ def _findings(
     yield from drill_readiness.of_coverage(plan, evidence)
     yield from drill_readiness.of_fence(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
-    yield from readiness.of_rotations(plan, services.playbooks())
+    playbooks = services.playbooks()
+    yield from readiness.of_rotations(plan, playbooks)
+    for found in rehearsal_findings(services.catalogue, playbooks, named_by(plan), now):
+        yield ReadinessFinding(found)
     yield readiness.of_point(plan, newest)
     if newest is not None and (signed := signatures.finding(services, plan, newest)) is not None:
         yield ReadinessFinding(signed, Readiness.READY)

@@ -8,6 +8,7 @@ from typing import Any
 
 from drd import log
 from drd.errors import DrdError, UsageError
+from drd.flows.incidents.merged import hides
 from drd.flows.incidents.texts import name_of, reason_of, text_of
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents import entries as kinds
@@ -15,6 +16,7 @@ from drd.model.incidents.actions import ActionAct, ActionItem, Proof, VerifiedBy
 from drd.model.incidents.entries import Author, draft, number_of
 from drd.model.incidents.incident import Incident
 from drd.model.records import Draft
+from drd.model.rehearsals import executed_all
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence, Run, RunKind, RunState
 from drd.model.run_details import ReadinessDetail
 from drd.model.text import some
@@ -106,7 +108,7 @@ def _settled(catalogue: Catalogue, incident: Incident, now: datetime, plan: str)
     closed = 0
     for item in incident.open_actions:
         wanted = item.awaits
-        if wanted is None or (plan and wanted.plan != plan):
+        if wanted is None or (plan and wanted.runs_of != plan):
             continue
         cited = next(_proofs(catalogue, item, wanted), None)
         if cited is not None:
@@ -142,6 +144,9 @@ def _proofs(
             if evidence.started_at > item.at and (found := _of_evidence(evidence, wanted)):
                 yield found
         return
+    if wanted.proof is Proof.PLAYBOOK:
+        yield from _rehearsals(catalogue, item, wanted)
+        return
     kind = RunKind.CONTROL if wanted.proof is Proof.CONTROL else RunKind.READINESS
     runs = catalogue.runs.newest(wanted.plan, kind=kind, limit=_NEWEST)
     stood = _places(runs, wanted.name, stands=True)
@@ -149,6 +154,24 @@ def _proofs(
         began = run.started_at
         if began is not None and began > item.at and (found := _of_run(run, wanted, stood)):
             yield found
+
+
+def _rehearsals(
+    catalogue: Catalogue, item: ActionItem, wanted: VerifiedBy
+) -> Iterator[Mapping[str, Any]]:
+    """Yield each run of a playbook in which every step was executed, as the fields of an entry."""
+    for run in catalogue.runs.newest(wanted.runs_of, kind=RunKind.PLAYBOOK, limit=_NEWEST):
+        if run.started_at is None or run.started_at <= item.at or hides(catalogue, run):
+            continue
+        said = catalogue.decisions.of_run(run.id)
+        if executed_all(run, catalogue.steps.of_run(run.id), said):
+            cited = {
+                "run": run.id,
+                "playbook": wanted.plan,
+                "digest": run.plan_digest,
+                "finished_at": run.finished_at,
+            }
+            yield {"run": run.id, "evidence": cited}
 
 
 def _of_evidence(evidence: Evidence, wanted: VerifiedBy) -> Mapping[str, Any]:

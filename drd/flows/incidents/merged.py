@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from drd.errors import UsageError
 from drd.model.incidents.incident import Incident
+from drd.model.playbook_conditions import incident_of
+from drd.model.run import Run
 from drd.ports import Catalogue
 
 
@@ -21,6 +24,16 @@ def merged_into(catalogue: Catalogue, incident: Incident) -> list[Incident]:
 def has_restricted(catalogue: Catalogue, incident: Incident) -> bool:
     """Return whether the incident is restricted, or one that was merged into it."""
     return incident.restricted or any(one.restricted for one in merged_into(catalogue, incident))
+
+
+def hides(catalogue: Catalogue, run: Run) -> bool:
+    """Return whether what everybody reads must not name the playbook of a run: it is the run of a
+    restricted incident, or of one that is unknown here."""
+    number = incident_of(run)
+    try:
+        return number is not None and has_restricted(catalogue, catalogue.incidents.get(number))
+    except UsageError:
+        return True
 
 
 def merge_notes(ends: Incident, continues: Incident) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from drd.flows.incidents.merged import hides
+from drd.model.finding import Finding
 from drd.model.playbook import Playbook
-from drd.model.rehearsals import Rehearsal, judged
+from drd.model.rehearsals import Rehearsal, finding, judged, newest
 from drd.model.run import RunKind
 from drd.ports import Catalogue
 
@@ -17,15 +20,27 @@ def rehearsals(
     catalogue: Catalogue, playbook: Playbook, after: datetime | None = None
 ) -> list[Rehearsal]:
     """Return the runs of a playbook that are over, those that began `after` a time, newest first,
-    each with whether it is a rehearsal of the playbook as it is now."""
+    each with whether it is a rehearsal of the playbook as it is now. Those of restricted incidents
+    are left out: everybody reads the findings."""
     name = playbook.executed.name
     runs = catalogue.runs.newest(name, kind=RunKind.PLAYBOOK, limit=_NEWEST)
     found = []
     for run in runs:
         if after is not None and (run.started_at is None or run.started_at <= after):
             continue
+        if hides(catalogue, run):
+            continue
         steps = catalogue.steps.of_run(run.id)
         one = judged(playbook, run, steps, catalogue.decisions.of_run(run.id))
         if one is not None:
             found.append(one)
     return found
+
+
+def findings(
+    catalogue: Catalogue, playbooks: Mapping[str, Playbook], names: Iterable[str], now: datetime
+) -> Iterator[Finding]:
+    """Return for each of these names that is a playbook whether it was rehearsed within a year."""
+    for name in names:
+        if (playbook := playbooks.get(name)) is not None:
+            yield finding(name, newest(rehearsals(catalogue, playbook)), now)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from drd import process
 from drd.errors import Fenced, UsageError
 from drd.flows.durable_steps import Runner, closing_run, new_run, require_not_executed
+from drd.flows.incidents.actions import settle
 from drd.flows.playbooks.containing import Containing
 from drd.flows.playbooks.in_force import require_in_force
 from drd.flows.playbooks.on_incident import OnIncident
@@ -178,6 +179,7 @@ def _execute(
         error=why.text if why is not None else None,
         detail=PlaybookDetail(remedy=(why.remedy or None) if why is not None else None),
     )
+    settle(services.catalogue, services.clock.now(), runner.run.plan)
     return runner.run, outcome
 
 

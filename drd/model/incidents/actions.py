@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from drd.model.playbook_names import PREFIX
 from drd.model.records import Entry
 from drd.model.units import from_rfc3339
 
@@ -31,16 +32,23 @@ class Proof(StrEnum):
     CONTROL = "control"
     DRILL = "drill"
     FINDING = "finding"
+    PLAYBOOK = "playbook"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedBy:
     """What shows that an item is done: `check:PLAN/NAME`, `control:PLAN/NAME`, `drill:PLAN`,
-    `drill:PLAN/SCENARIO`, `finding:PLAN/CODE`. `name` is empty for any drill of the plan."""
+    `drill:PLAN/SCENARIO`, `finding:PLAN/CODE`, `playbook:NAME`. `name` is empty for any drill of
+    the plan, and for a playbook, whose name is in `plan`."""
 
     proof: Proof
     plan: str
     name: str = ""
+
+    @property
+    def runs_of(self) -> str:
+        """What the runs that can show it belong to, as their rows say it."""
+        return f"{PREFIX}{self.plan}" if self.proof is Proof.PLAYBOOK else self.plan
 
     def __str__(self) -> str:
         return f"{self.proof}:{self.plan}{'/' * bool(self.name)}{self.name}"
@@ -51,8 +59,14 @@ class VerifiedBy:
         proof, _, rest = text.partition(":")
         plan, _, name = rest.partition("/")
         read = cls(Proof(proof.strip()), plan.strip(), name.strip())
-        if not read.plan or (not read.name and read.proof is not Proof.DRILL):
-            raise ValueError(f"{text!r} is not a valid name of a check, control, drill or finding")
+        has_name = bool(read.name)
+        needs_name = read.proof not in (Proof.DRILL, Proof.PLAYBOOK)
+        if (
+            not read.plan
+            or (needs_name and not has_name)
+            or (has_name and read.proof is Proof.PLAYBOOK)
+        ):
+            raise ValueError(f"{text!r} is not a valid name of something that proves an item")
         return read
 
 

@@ -1,0 +1,189 @@
+"""When a playbook counts as rehearsed, and what follows from that."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from drd.cli.main import main
+from drd.config.playbooks import load_playbooks
+from drd.flows.playbooks.rehearsals import findings
+from drd.model.incidents.actions import Proof, VerifiedBy
+from drd.model.playbook import Playbook
+from drd.model.rehearsals import Rehearsal, executed_all, finding, judged, named_by, newest
+from drd.model.run import Decision, Run, RunKind, RunState, StepState
+from drd.model.step_record import StepRecord
+from tests.catalogue_support import at, opened
+from tests.config_support import GOOD, load
+from tests.unit.test_inventory import WHOLE
+
+Output = pytest.CaptureFixture[str]
+WORK = """\
+playbook: work
+title: Work
+about: Does it.
+use_when: Something is to do.
+inputs: [{name: word, what: a word, default: "true"}]
+tasks:
+  - name: only
+    text: Do it.
+    role: operator
+    steps:
+      - {name: one, command: {run: ["${word}"]}, repeat: safe, on_failure: abort,
+         rollback: {command: {run: ["true"]}}}
+      - {name: two, command: {run: ["true"]}, repeat: safe, on_failure: abort}
+      - {name: else, command: {run: ["true"]}, repeat: safe, when: {step: one, is: failed}}
+"""
+PLAN = """\
+plan: shop
+objectives: {rpo: 1h, rto: 1h}
+credentials: [{name: key, rotate_with: work}]
+components: {etc: {kind: files, paths: [HERE/own]}}
+repositories: {primary: {url: HERE/repository, password: {file: HERE/password}}}
+"""
+DONE, SKIPPED, FAILED = StepState.SUCCEEDED, StepState.SKIPPED, StepState.FAILED
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Playbook:
+    (tmp_path / "work.yaml").write_text(WORK)
+    return load_playbooks(tmp_path).known["work"]
+
+
+def a_run(playbook: Playbook, state: RunState = RunState.SUCCEEDED, digest: str = "") -> Run:
+    return Run(
+        id="r1",
+        plan=playbook.executed.name,
+        kind=RunKind.PLAYBOOK,
+        trigger="manual",
+        state=state,
+        started_at=at(1),
+        finished_at=at(2),
+        plan_digest=digest or playbook.digest,
+    )
+
+
+def steps(*states: StepState) -> list[StepRecord]:
+    names = ("one", "two", "else")
+    return [
+        StepRecord("r1", name, "command", state, 1, at(1))
+        for name, state in zip(names, states, strict=False)
+    ]
+
+
+SKIP = Decision("two", "skip", "bert", "", 1, at(1))
+
+
+@pytest.mark.parametrize(
+    ("states", "said", "digest", "lacks"),
+    [
+        ((DONE, DONE, SKIPPED), [], "", ""),
+        ((DONE, DONE), [], "", "step else was not executed to its end"),
+        ((DONE, FAILED, SKIPPED), [], "", "step two was not executed to its end"),
+        ((DONE, SKIPPED, SKIPPED), [], "", "step two was not executed to its end"),
+        ((DONE, SKIPPED, SKIPPED), [SKIP], "", "bert skipped step two"),
+        ((DONE, DONE, SKIPPED), [], "another", "the playbook has changed since"),
+    ],
+)
+def test_only_a_run_of_every_step_of_the_present_text_is_a_rehearsal(
+    playbook: Playbook, states: tuple[StepState, ...], said: list[Decision], digest: str, lacks: str
+) -> None:
+    for state in (RunState.SUCCEEDED, RunState.CANCELLED):  # it may be rolled back since
+        found = judged(playbook, a_run(playbook, state, digest), steps(*states), said)
+        assert found is not None
+        assert (found.lacks, found.counts) == (lacks, not lacks)
+
+
+def test_an_item_needs_a_run_that_succeeded_without_a_skipped_step(playbook: Playbook) -> None:
+    whole = steps(DONE, DONE, SKIPPED)
+    assert executed_all(a_run(playbook), whole, [])
+    assert not executed_all(a_run(playbook), whole, [SKIP])
+    assert not executed_all(a_run(playbook), steps(DONE, FAILED), [])
+    assert not executed_all(a_run(playbook, RunState.CANCELLED), whole, [])
+    assert str(VerifiedBy.read("playbook: work")) == "playbook:work"
+    assert VerifiedBy.read("playbook:work") == VerifiedBy(Proof.PLAYBOOK, "work")
+    assert VerifiedBy.read("playbook:work").runs_of == "playbook:work"
+    with pytest.raises(ValueError, match=r"playbook"):
+        VerifiedBy.read("playbook:work/one")
+
+
+def test_the_newest_rehearsal_that_counts_is_told_for_a_year() -> None:
+    good, bad = Rehearsal("r1", at(1)), Rehearsal("r2", at(2), "bert skipped step two")
+    assert newest([bad, good]) == good
+    assert newest([bad]) == bad
+    assert newest([]) is None
+    for last, now, severity, words in (
+        (None, at(3), "warning", "never rehearsed"),
+        (bad, at(3), "warning", "does not count, because bert skipped step two"),
+        (good, at(3), "ok", "executed every step of work"),
+        (good, at(1) + timedelta(days=366), "ok", "executed every step"),
+        (good, at(1) + timedelta(days=367), "warning", "not rehearsed for a year"),
+    ):
+        found = finding("work", last, now)
+        assert (found.code, found.subject, found.severity) == (
+            "playbook-not-rehearsed",
+            "work",
+            severity,
+        )
+        assert words in found.text
+
+
+def test_a_plan_names_playbooks_for_credentials_and_against_risks(tmp_path: Path) -> None:
+    assert named_by(load(tmp_path, GOOD + WHOLE).plan) == ["rotate-stripe", "rebuild"]
+
+
+def test_doctor_names_an_own_playbook_until_a_run_has_executed_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    (tmp_path / "drd.yaml").write_text(
+        "state: sqlite:///state/drd.db\nplans: plans\nplaybooks: own\nwork_dir: work\n"
+    )
+    for name in ("own", "plans"):
+        (tmp_path / name).mkdir()
+    tmp_path.chmod(0o755)
+    (tmp_path / "plans/shop.yaml").write_text(PLAN.replace("HERE", str(tmp_path)))
+    (tmp_path / "password").write_text("x")
+    (tmp_path / "password").chmod(0o600)
+    (tmp_path / "own/work.yaml").write_text(WORK)
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+
+    def of(command: str) -> str:
+        main([command, "shop", "--json"])
+        told = json.loads(capsys.readouterr().out)
+        items = told["items"] if command == "doctor" else told["plans"][0]["findings"]
+        [found] = [i for i in items if i["code"] == "playbook-not-rehearsed"]
+        assert found["subject"] == "work"
+        return str(found["text"])
+
+    def told() -> str:
+        catalogue = opened(f"sqlite:///{tmp_path}/state/drd.db", tmp_path)
+        known = load_playbooks(tmp_path / "own").known
+        [found] = findings(catalogue, known, ["work", "gone"], at(0))
+        catalogue.close()
+        return found.text
+
+    run = ["playbook", "run", "work", "--yes"]
+    assert main([*run, "--dry-run"]) == 0
+    capsys.readouterr()
+    assert "never rehearsed" in of("doctor")
+    assert main([*run, "--set", "word=false"]) == 1
+    capsys.readouterr()
+    assert "does not count, because step one was not executed to its end" in told()
+    assert main(["incident", "open", "leak"]) == 0
+    item = ["incident", "action", "add", "rehearse it", "--owner", "bert", "--due", "1d"]
+    assert main([*item, "--verified-by", "playbook:wrok"]) == 2
+    assert "did you mean work?" in capsys.readouterr().err
+    assert main([*item, "--verified-by", "playbook:work"]) == 0
+    capsys.readouterr()
+    assert main([*run, "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)["run"]
+    assert f"run {done} of" in told()
+    assert main(["incident", "action", "1", "list", "--json"]) == 0
+    [action] = json.loads(capsys.readouterr().out)["actions"]
+    assert (action["done_by"], action["proof"]) == ("drd", done)
+    assert main(["rollback", done]) == 0
+    capsys.readouterr()
+    assert f"run {done} of" in of("readiness")
