@@ -142,6 +142,11 @@ class Terminal:
         self._below("  ", inject.tell)
         if about := concerns(inject):
             self._below("  about    ", about)
+        number = self.table.played.number
+        for expected in inject.expectations:
+            if expected.run:
+                how = f"drd playbook run {expected.run} --exercise {number}"
+                self._below("  to do    ", f"in another terminal, against a stand-in: {how}")
 
     def _prompt(self, asked: Question | None) -> None:
         """Ask, unless this is asked already."""

@@ -17,6 +17,7 @@ from drd.cli.session import require_owner, session
 from drd.config.playbook_words import deed, step_words
 from drd.config.playbooks import playbooks_of
 from drd.errors import Cancelled, DrdError, UsageError
+from drd.flows.exercises.playing import find
 from drd.flows.playbooks.in_force import RELOAD, not_in_force, require_in_force
 from drd.flows.playbooks.on_incident import OnIncident
 from drd.flows.playbooks.run import Ordered, require_holders, resume_playbook, run_playbook
@@ -42,9 +43,11 @@ def run(args: argparse.Namespace) -> int:
         require_owner(app, "playbook run")
         playbook = playbooks_of(app.settings).get(args.name)
         plan = app.plans.load(args.plan) if args.plan else None
+        _require_exercise(app, args.exercise)
         detail = PlaybookDetail(
             incident=args.incident,
             of_plan=plan.name if plan is not None else None,
+            exercise=args.exercise,
             inputs=_inputs(playbook, args),
         )
         services = app.services(plan) if plan is not None else app.services_without_plan()
@@ -144,6 +147,15 @@ def _sound(one: Input, value: str) -> str:
 
 
 # --- before it begins ------------------------------------------------------------------------
+
+
+def _require_exercise(app: App, number: int | None) -> None:
+    """Raise UsageError unless the exercise that was named, if one was, is being played."""
+    if number is not None and find(app.catalogue, number).ended_at is not None:
+        raise UsageError(
+            f"exercise {number} is over",
+            hint="begin an exercise: drd exercise run NAME; or leave out --exercise.",
+        )
 
 
 def _require_possible(services: Services, ordered: Ordered) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from drd.errors import CatalogueError
 from drd.flows.incidents.merged import hides as is_hidden
 from drd.model.alerts import Condition
-from drd.model.playbook_conditions import EXPIRES, expired, interrupted
+from drd.model.playbook_conditions import EXPIRES, expired, in_exercise, interrupted
 from drd.model.run import RunKind
 from drd.ports import Catalogue
 
@@ -37,11 +37,13 @@ class MeasureWatch:
 
 def _died(catalogue: Catalogue) -> Iterator[Condition]:
     for run in catalogue.queue.open_runs():
-        if run.kind is RunKind.PLAYBOOK and run.left_by_its_process:
+        if run.kind is RunKind.PLAYBOOK and run.left_by_its_process and not in_exercise(run):
             yield interrupted(run, hides=is_hidden(catalogue, run))
 
 
 def _measures(catalogue: Catalogue, now: datetime) -> Iterator[Condition]:
     for run in map(catalogue.runs.get, catalogue.steps.runs_with(EXPIRES, RunKind.PLAYBOOK)):
+        if in_exercise(run):
+            continue
         records = catalogue.steps.of_run(run.id)
         yield from expired(run, records, now, hides=is_hidden(catalogue, run))

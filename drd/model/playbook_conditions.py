@@ -35,6 +35,11 @@ def incident_of(run: Run) -> int | None:
     return run.detail.incident if isinstance(run.detail, PlaybookDetail) else None
 
 
+def in_exercise(run: Run) -> bool:
+    """Return whether a playbook runs in an exercise: no alert comes out of that."""
+    return isinstance(run.detail, PlaybookDetail) and run.detail.exercise is not None
+
+
 def expired(
     run: Run, records: Iterable[StepRecord], now: datetime, *, hides: bool = False
 ) -> Iterator[Condition]:

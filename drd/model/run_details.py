@@ -269,12 +269,14 @@ class PreservationDetail(RunDetail):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybookDetail(RunDetail):
     """What was given: the `incident`, the plan (`of_plan`), the `inputs` by name; those that are
-    secret are references. Its end adds the steps that were `rolled_back`."""
+    secret are references. `exercise` is the number of the exercise in which it runs. Its end adds
+    the steps that were `rolled_back`."""
 
     kind = "playbook"
 
     incident: int | None = stored.count()
     of_plan: str | None = stored.text()
+    exercise: int | None = stored.count()
     inputs: Mapping[str, Any] = stored.mapping()
     rolled_back: tuple[str, ...] = stored.texts()
 

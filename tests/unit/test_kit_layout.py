@@ -227,16 +227,21 @@ def test_without_a_target_the_logins_of_the_source_are_needed_to_recover() -> No
 
 def test_own_regimes_and_templates_lie_beside_drd_yaml_and_nowhere_else(tmp_path: Path) -> None:
     texts = {"regimes/acme.yaml": b"id: acme\n", "templates/press.j2": b"x"}
+    texts |= {"exercises/friday.yaml": b"exercise: friday\n"}
     texts |= {"regimes/../../cron.d/x.yaml": b"evil", "regimes/.hidden.yaml": b"evil"}
-    host = LostHost({}, "regimes: /etc/cron.d\ntemplates: t\n", "/opt/drd.yaml", {}, texts=texts)
+    host = LostHost(
+        {}, "regimes: /etc/cron.d\ntemplates: t\nexercises: e\n", "/opt/drd.yaml", {}, texts=texts
+    )
     layout = lay_out(host, tmp_path)
     placed = {str(f.path.relative_to(tmp_path)): f.content for f in layout.files}
     config = placed.pop("opt/drd.yaml").decode()
     assert "regimes: regimes\n" in config
     assert "templates: templates\n" in config
+    assert "exercises: exercises\n" in config
     assert placed == {
         "opt/regimes/acme.yaml": b"id: acme\n",
         "opt/templates/press.j2": b"x",
+        "opt/exercises/friday.yaml": b"exercise: friday\n",
     }
 
 

@@ -9,15 +9,20 @@ from pathlib import Path
 import pytest
 
 from drd.cli.main import main
+from drd.config.exercises import load_exercises
 from drd.config.playbooks import load_playbooks
+from drd.flows.exercises.playing import begin
 from drd.flows.playbooks.rehearsals import findings
 from drd.model.incidents.actions import Proof, VerifiedBy
 from drd.model.playbook import Playbook
+from drd.model.playbook_conditions import in_exercise
 from drd.model.rehearsals import Rehearsal, executed_all, finding, judged, named_by, newest
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
 from drd.model.step_record import StepRecord
+from drd.process.clock import SystemClock
 from tests.catalogue_support import at, opened
 from tests.config_support import GOOD, load
+from tests.records_support import ANNA
 from tests.unit.test_inventory import WHOLE
 
 Output = pytest.CaptureFixture[str]
@@ -43,6 +48,13 @@ objectives: {rpo: 1h, rto: 1h}
 credentials: [{name: key, rotate_with: work}]
 components: {etc: {kind: files, paths: [HERE/own]}}
 repositories: {primary: {url: HERE/repository, password: {file: HERE/password}}}
+"""
+FRIDAY = """\
+exercise: friday
+title: Friday
+about: Work.
+injects:
+  - {name: now, at: 0m, tell: Work., expect: [{name: worked, what: It was run., run: work}]}
 """
 DONE, SKIPPED, FAILED = StepState.SUCCEEDED, StepState.SKIPPED, StepState.FAILED
 
@@ -187,3 +199,33 @@ def test_doctor_names_an_own_playbook_until_a_run_has_executed_every_step(
     assert main(["rollback", done]) == 0
     capsys.readouterr()
     assert f"run {done} of" in of("readiness")
+
+
+def test_a_playbook_is_rehearsed_in_an_exercise_and_its_messages_stay_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    for name in ("own", "plans"):
+        (tmp_path / name).mkdir()
+    text = "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: work\n"
+    (tmp_path / "drd.yaml").write_text(f"{text}playbooks: own\nexercises: .\n")
+    (tmp_path / "own/work.yaml").write_text(f"{WORK}      - notify: done\n")
+    (tmp_path / "friday.yaml").write_text(FRIDAY)
+    (tmp_path / "nothing.yaml").write_text("")
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+    catalogue = opened(f"sqlite:///{tmp_path}/state/drd.db", tmp_path)
+    exercise = load_exercises(tmp_path).known["friday"]
+    table = begin(catalogue, SystemClock(), exercise, by="anna", actor=ANNA, speed=1.0)
+    number = str(table.played.number)
+    run = ["playbook", "run", "work", "--yes", "--exercise", number]
+    assert main([*run, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert "did not send this message, because this is an exercise" in shown.err
+    done = catalogue.runs.get(json.loads(shown.out)["run"])
+    assert in_exercise(done)
+    play = ["exercise", "run", "--resume", number, "--answers", str(tmp_path / "nothing.yaml")]
+    assert main([*play, "--json"]) == 0
+    [item] = json.loads(capsys.readouterr().out)["items"]
+    assert (item["result"], item["run"]) == ("met", done.id)
+    assert main(run) == 2
+    assert f"exercise {number} is over" in capsys.readouterr().err
+    catalogue.close()

@@ -26,6 +26,7 @@ examples:
   drd playbook run leaked-api-key --set key-url=https://gw:8443/keys/17 \\
       --set admin-token=file:/etc/drd/gateway-token   secrets only as file:, env: or credential:
   drd playbook run insider --plan orders --yes        steps that need a plan use this plan
+  drd playbook run insider --exercise 213             rehearse it in exercise 213: sends no message
 
 While the playbook runs, in another terminal: drd approve RUN STEP --by NAME, drd done, drd retry,
 drd skip. To continue after a kill: drd resume RUN. To roll back all steps: drd rollback RUN.
@@ -123,6 +124,13 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         type=count,
         metavar="N",
         help="record the run in this incident, and add the tasks of the playbook to it",
+    )
+    run.add_argument(
+        "--exercise",
+        type=count,
+        metavar="N",
+        help="the run belongs to this exercise, which is being played: its `notify` steps send "
+        "nothing, and drd raises no alert for the run",
     )
     run.add_argument("--by", metavar="NAME", help="your name on the timeline of the incident")
     run.add_argument(

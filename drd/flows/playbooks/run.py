@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from drd import process
 from drd.errors import Fenced, UsageError
@@ -24,6 +25,7 @@ from drd.flows.state.run_dirs import started_directory
 from drd.flows.state.run_removal import swept_afterwards
 from drd.model.actor import Actor
 from drd.model.cause import Cause, joined
+from drd.model.message import Message
 from drd.model.plan import Plan
 from drd.model.playbook import Playbook
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, about_all, taken_back
@@ -169,6 +171,8 @@ def _execute(
     if on_incident is not None:
         on_incident.begin(runner.run, ordered.playbook, ordered.detail.of_plan or "")
         services = replace(services, on_steps=on_incident.watching(services.on_steps))
+    if ordered.detail.exercise is not None:
+        services = replace(services, notify_now=partial(_told_nobody, services))
     engine = Engine(_step_runner(services, ordered, runner))
     outcome = engine.execute()
     why = _stopped_by(outcome)
@@ -181,6 +185,12 @@ def _execute(
     )
     settle(services.catalogue, services.clock.now(), runner.run.plan)
     return runner.run, outcome
+
+
+def _told_nobody(services: Services, message: Message) -> list[str]:
+    """In an exercise, no message leaves this host."""
+    services.warn(f"drd did not send this message, because this is an exercise: {message.title}")
+    return []
 
 
 def _step_runner(services: Services, ordered: Ordered, runner: Runner) -> StepRunner:
