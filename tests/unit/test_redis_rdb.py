@@ -58,7 +58,7 @@ def test_keys_are_counted_by_database_type_and_time_to_live(tmp_path: Path) -> N
         MODULE,
         END,
     )
-    tables = fingerprint_of(content, users=2).tables
+    tables = fingerprint_of(content).tables
     assert {name: state.rows for name, state in tables.items() if "db7 A" not in name} == {
         "db0 set": 1,
         "db0 string": 2,
@@ -68,7 +68,6 @@ def test_keys_are_counted_by_database_type_and_time_to_live(tmp_path: Path) -> N
         "db7 zset": 1,
         f"db7 {next(iter(content.modules))}": 1,
         "functions": 1,
-        "users": 2,
     }
     assert (content.program, content.version, content.databases) == ("redis", 11, 8)
     assert content.unread == ""
@@ -133,3 +132,9 @@ def test_which_server_reads_which_file() -> None:
     assert valkey8.reads("redis", 11)
     assert not redis8.reads("valkey", 80)
     assert Version("valkey", "9.0.0").reads("valkey", 80)
+
+
+def test_users_alone_are_no_data_that_a_drill_could_prove() -> None:
+    found = fingerprint_of(RdbContent("redis", 11), users=3)
+    assert found.properties == {"users of the ACLs": 3}
+    assert "there was no table at backup" in found.says_nothing(may_be_empty=False)

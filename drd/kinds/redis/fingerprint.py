@@ -13,16 +13,16 @@ from drd.kinds.redis.rdb import RdbContent
 from drd.model.snapshot import DatabaseFingerprint, TableState
 
 REST = "the rest of the data"
+USERS = "users of the ACLs"
 _FUNCTIONS = "functions"
 
 
 def fingerprint_of(content: RdbContent, users: int | None = None) -> DatabaseFingerprint:
-    """Return the fingerprint of what a file contains; `users` is the number of users of the ACL."""
-    tables = dict(_tables(content))
-    if users is not None:
-        tables["users"] = TableState(users)
+    """Return the fingerprint of what a file contains; `users` is the number of users of the ACL,
+    which is no data: a server without keys has one as well."""
     unread = {REST: content.unread} if content.unread else {}
-    return DatabaseFingerprint("counts", dict(sorted(tables.items())), unread)
+    properties = {USERS: users} if users is not None else {}
+    return DatabaseFingerprint("counts", dict(sorted(_tables(content))), unread, properties)
 
 
 def _tables(content: RdbContent) -> Iterable[tuple[str, TableState]]:
@@ -45,13 +45,11 @@ def expiring(database: int, kind: str) -> str:
     return f"db{database} {kind} with expiry"
 
 
-def after_expiry(
-    file: RdbContent, now: RdbContent, at_ms: int, users: int | None = None
-) -> DatabaseFingerprint:
+def after_expiry(file: RdbContent, now: RdbContent, at_ms: int) -> DatabaseFingerprint:
     """Return the fingerprint of a server that has loaded `file` and has `now`, at `at_ms` (since
     1970). Of keys with a time to live, those count as present that were in the file and whose time
     has passed, as long as all others are there."""
-    found = fingerprint_of(now, users)
+    found = fingerprint_of(now)
     tables = dict(found.tables)
     for key, ends in file.expiring.items():
         present = len(now.expiring.get(key, ()))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from drd import modes
 from drd.errors import SourceError
 from drd.kinds.one_file import FileInspector
 from drd.kinds.redis.client import connected
@@ -17,13 +16,9 @@ from drd.kinds.redis.manifest import DUMP
 from drd.kinds.redis.questions import answer
 from drd.kinds.redis.rdb import MalformedRdb, RdbContent, read
 from drd.kinds.redis.server import SandboxServer, saved_file
-from drd.kinds.redis.server_facts import acl_users
 from drd.kinds.redis.settings import ServerSettings
-from drd.model.snapshot import DatabaseFingerprint, Fingerprint
+from drd.model.snapshot import Fingerprint
 from drd.ports import Inspector
-
-_TABLE_OF_USERS = "users"
-_MOST_OF_USERS = 64 << 20
 
 
 class ServerInspector(Inspector):
@@ -56,26 +51,22 @@ class ServerInspector(Inspector):
         with self._server.client() as client:
             return answer(client, query, timeout_s)
 
-    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:  # noqa: ARG002 - all is counted
         """Let the server save what it has now, and count that. Raises SourceError."""
         limit = time.monotonic() + budget_s
-        counts_users = isinstance(like, DatabaseFingerprint) and _TABLE_OF_USERS in like.tables
         with self._server.client() as client:
             client.ask("SAVE", timeout_s=budget_s)
             at_ms = int(time.time() * 1000)
-            found = acl_users(client) if counts_users else None
-        users = None if found is None else len(found) - 1  # without drd's own
         now = _read(lambda left: read(saved_file(self._server), left), limit)
-        return after_expiry(self._file, now, at_ms, users)
+        return after_expiry(self._file, now, at_ms)
 
 
 class RdbInspector(FileInspector):
-    """Counts a restored file, which no server needs to have loaded. `users` is the file with the
-    users that were restored beside it, `server` how the server on these files is reached."""
+    """Counts a restored file, which no server needs to have loaded. `server` is how the server on
+    these files is reached."""
 
-    def __init__(self, path: Path, users: Path, server: ServerSettings | None = None) -> None:
+    def __init__(self, path: Path, server: ServerSettings | None = None) -> None:
         super().__init__(path)
-        self._users = users
         self._server = server
 
     @property
@@ -90,18 +81,9 @@ class RdbInspector(FileInspector):
         with connected(self._server) as client:
             return answer(client, query, timeout_s)
 
-    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:  # noqa: ARG002 - all is counted
         limit = time.monotonic() + budget_s
-        counts_users = isinstance(like, DatabaseFingerprint) and _TABLE_OF_USERS in like.tables
-        content = _read(lambda left: read(self._path, left), limit)
-        return fingerprint_of(content, self._count_users() if counts_users else None)
-
-    def _count_users(self) -> int:
-        try:
-            data = modes.read_regular(self._users, _MOST_OF_USERS)
-        except OSError:
-            return 0
-        return sum(line.startswith(b"user ") for line in data.splitlines())
+        return fingerprint_of(_read(lambda left: read(self._path, left), limit))
 
 
 def _read(work: Callable[[float], RdbContent], limit: float) -> RdbContent:

@@ -11,13 +11,15 @@ from drd import process
 from drd.errors import RepositoryDamaged, SandboxUnavailable
 from drd.kinds.file_system import ANOTHER_POINT, fresh, remove, work_finding
 from drd.kinds.one_file import landed_file
+from drd.kinds.redis.fingerprint import USERS
 from drd.kinds.redis.inspector import ServerInspector
 from drd.kinds.redis.manifest import DUMP, filename, users_in
 from drd.kinds.redis.programs import ServerProgram, server_for
 from drd.kinds.redis.rdb import MalformedRdb, RdbContent, read
 from drd.kinds.redis.server import LoadFailed, SandboxServer, load_error
+from drd.kinds.redis.server_facts import acl_users
 from drd.kinds.servers import give
-from drd.model.snapshot import ComponentSnapshot
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 from drd.ports import Destination, Finding, Inspector, OnProgress, Progress, Restored, Workplace
 
 _LOAD_LEAST_S = 60.0
@@ -117,7 +119,17 @@ class RedisSandbox(Destination):
         if (here.product, here.text) != (facts["product"], facts["version"]):
             source = f"{facts['product'].capitalize()} {facts['version']}"
             notes = (f"loaded into {here.words}; the source was {source}",)
-        return Restored(notes, facts={"server_version": here.words})
+        return Restored(notes, self._differences(server), facts={"server_version": here.words})
+
+    def _differences(self, server: SandboxServer) -> tuple[str, ...]:
+        """Compare the number of users of the ACLs, without drd's own."""
+        saved = self._snapshot.fingerprint
+        wanted = saved.properties.get(USERS) if isinstance(saved, DatabaseFingerprint) else None
+        if wanted is None:
+            return ()
+        with server.client() as client:
+            found = len(acl_users(client) or ()) - 1
+        return () if found == wanted else (f"{USERS}: {found}, but {wanted} at backup",)
 
     def _start(
         self, server: SandboxServer, snapshot: ComponentSnapshot, private: Mapping[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -51,7 +52,6 @@ NO_SETTINGS = (
     "drd may not read the settings of the server (CONFIG GET), so it takes the usual names of the "
     "server's files: dump.rdb, appendonlydir and appendonly.aof"
 )
-RIGHTS = "give the user of drd these rights: docs/redis.md has the command ACL SETUSER"
 
 
 class RedisCapture:
@@ -257,14 +257,19 @@ class RedisSource(Source):
             remedy = f"write `kind: {version.product}` ({PRODUCTS[version.product]})."
             findings.append(Finding("version", "warning", name, text, remedy))
         if acl_users(client) is None:
-            findings.append(Finding("rights", "warning", name, NO_USERS, f"{RIGHTS}."))
+            findings.append(self._lacks(NO_USERS, "+acl|list"))
         if not settings_of(client, "dbfilename"):
-            findings.append(Finding("rights", "warning", name, NO_SETTINGS, f"{RIGHTS}."))
+            findings.append(self._lacks(NO_SETTINGS, "+config|get"))
         if found.get("redis_mode") == "cluster" or found.get("server_mode") == "cluster":
             text = "this server is one node of a cluster: drd backs up only the slots of this node"
             remedy = "add a component for each primary of the cluster."
             findings.append(Finding("version", "warning", name, text, remedy))
         return findings
+
+    def _lacks(self, text: str, right: str) -> Finding:
+        user = shlex.quote(self._settings.user or "default")
+        remedy = f"on the server: ACL SETUSER {user} '{right}' (docs/redis.md has all rights)."
+        return Finding("rights", "warning", self._component, text, remedy)
 
     def _require_room(self, found: Mapping[str, str]) -> None:
         what = "the temporary copy of the server's data"

@@ -21,7 +21,7 @@ from drd.kinds.open_files import usage
 from drd.kinds.publish import JOURNAL, Publication, publication_at
 from drd.kinds.redis.in_use import holder, require_unused
 from drd.kinds.redis.inspector import RdbInspector
-from drd.kinds.redis.layout import USERS, Layout, holds_data, users_beside
+from drd.kinds.redis.layout import Layout, holds_data
 from drd.kinds.redis.manifest import DUMP, users_in
 from drd.kinds.redis.sandbox import proven
 from drd.kinds.redis.settings import ServerSettings
@@ -285,9 +285,7 @@ class RedisTargetDirectory(NamedDestination):
             yield Task(code="appendonly", text=_WITHOUT_AOF.format(dump=layout.dump.name))
 
     def inspector(self) -> Inspector:
-        own = self._own_file
-        users = users_beside(own) if own is not None else self._directory / USERS
-        return RdbInspector(self._dump(), users, self._server)
+        return RdbInspector(self._dump(), self._server)
 
     def _dump(self) -> Path:
         """Return the restored file, by the journals of the run if it has another name."""

@@ -19,7 +19,7 @@ from drd.kinds.redis.by_hand import by_hand
 from drd.kinds.redis.kind import RedisKind, ValkeyKind
 from drd.kinds.redis.settings import RedisSettings, RedisTarget
 from drd.model.plan import Component
-from drd.model.snapshot import ComponentSnapshot, StoredSnapshot
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, StoredSnapshot
 from drd.ports import NamedDestination, RestoreOptions, Stream, Workplace, no_progress
 from drd.process import Command
 from tests.death_support import Died, every_death
@@ -162,9 +162,11 @@ def test_killed_anywhere_and_run_again_the_end_is_the_same(
             restore(target(live, base / "t", work), taken)
         again = target(live, base / "t", work)
         restore(again, taken)
-        fingerprint = taken[0].fingerprint
-        assert fingerprint is not None
-        assert again.inspector().fingerprint(fingerprint, 60.0) == fingerprint
+        saved = taken[0].fingerprint
+        assert isinstance(saved, DatabaseFingerprint)
+        restored = again.inspector().fingerprint(saved, 60.0)
+        assert isinstance(restored, DatabaseFingerprint)
+        assert restored.tables == saved.tables
         kept = KIND.kept(component(live), RedisTarget(path=str(base / "t")), taken[0], work.run)
         kept.swap(back=True)
         assert (base / "t/dump.rdb").read_bytes() == b"former", death.effect

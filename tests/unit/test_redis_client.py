@@ -1,0 +1,106 @@
+"""A server that answers wrongly, endlessly or not at all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
+from drd.kinds.redis.address import Address, address_of, wrong_url
+from drd.kinds.redis.client import Client, Login, ServerRefused
+
+Serve = Callable[[bytes], Client]
+
+
+@pytest.fixture
+def serve(short_tmp: Path) -> Iterator[Serve]:
+    """Make a client whose server gives one answer, whatever it is asked."""
+    place = short_tmp / "s"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(place))
+    listener.listen()
+    clients: list[Client] = []
+
+    def work(answer: bytes) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(answer)
+            connection.recv(1)
+
+    def make(answer: bytes) -> Client:
+        threading.Thread(target=work, args=(answer,), daemon=True).start()
+        client = Client(Login(Address(socket=str(place))))
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        client.close()
+    listener.close()
+
+
+def test_answers_are_read_by_their_types(serve: Serve) -> None:
+    answer = b"*5\r\n$3\r\na\r\n\r\n:7\r\n$-1\r\n+OK\r\n*0\r\n"
+    assert serve(answer).ask("X") == [b"a\r\n", 7, None, b"OK", []]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"$99999999999\r\n",
+        b"*99999999\r\n",
+        b"*1\r\n" * 40,
+        b"+" + b"x" * 70_000,
+        b":no number\r\n",
+    ],
+    ids=["http", "huge text", "huge list", "deep list", "long line", "no number"],
+)
+def test_answers_of_another_protocol_and_huge_ones_are_refused(serve: Serve, answer: bytes) -> None:
+    with pytest.raises(SourceError, match="does not answer as a Redis or Valkey server does"):
+        serve(answer).ask("INFO")
+
+
+def test_an_error_of_the_server_is_escaped_and_has_a_remedy(serve: Serve) -> None:
+    with pytest.raises(ServerRefused) as caught:
+        serve(b"-NOPERM \x1b[2J no\r\n").ask("INFO")
+    assert caught.value.message == "NOPERM \\x1b[2J no"
+    assert "rights" in caught.value.hint
+
+
+def test_a_server_that_says_nothing_is_left_in_time(serve: Serve) -> None:
+    with pytest.raises(DeadlineExceeded, match="did not answer within"):
+        serve(b"").ask("INFO", timeout_s=0.05)
+
+
+def test_a_server_that_is_not_there_is_named(short_tmp: Path) -> None:
+    with pytest.raises(SourceUnreachable, match="no such file or directory"):
+        Client(Login(Address(socket=str(short_tmp / "none"))))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://:secret@db/0", "contains a login"),
+        ("redis://db/3", "names a database"),
+        ("redis://", "names no host"),
+        ("redis://db:0", "names no host"),
+        ("redis://db:x", "is not an address"),
+        ("unix://relative/s", "does not name a socket"),
+        ("https://db", "is not the address of a server"),
+        ("redis://db?x=1", "contains more than an address"),
+    ],
+)
+def test_addresses_that_cannot_be_are_refused(url: str, said: str) -> None:
+    assert said in wrong_url(url)
+
+
+def test_addresses_are_read() -> None:
+    assert address_of("redis://db") == Address(host="db", port=6379)
+    assert address_of("rediss://[::1]:7000").named == "[::1]:7000"
+    assert address_of("unix:///run/r%20s") == Address(socket="/run/r s")
