@@ -137,6 +137,7 @@ KINDS: Registry[KindSpec] = Registry(
     "drd.ports.kinds:KindSpec",
     {
         "postgres": "drd.kinds.postgres:SPEC",
+        "postgres-cluster": "drd.kinds.postgres.physical:SPEC",
         "sqlite": "drd.kinds.sqlite:SPEC",
         "files": "drd.kinds.files:SPEC",
         "command": "drd.kinds.command:SPEC",

@@ -27,7 +27,8 @@ from drd.model.run import CheckResult, CheckVerdict
 from drd.ports import CheckContext
 from drd.ports.by_hand import ByHand, Passage
 from drd.ports.check import CheckKind
-from drd.ports.kinds import KindSpec
+from drd.ports.kinds import Ability, KindSpec
+from drd.ports.sources import DatabaseQuery
 
 
 class SqlCheck(CheckSettings):
@@ -35,6 +36,12 @@ class SqlCheck(CheckSettings):
 
     kind: Literal["sql"]
     component: str = Field(description="The component to query.")
+    database: str | None = Field(
+        None,
+        min_length=1,
+        description="The database to query, for a component that has several "
+        "(`postgres-cluster`). Default: the one in its `dsn`.",
+    )
     query: str = Field(
         min_length=1,
         description="One query that gives a single value and changes nothing: SELECT, "
@@ -71,6 +78,8 @@ class SqlValue:
         if inspector is None:
             return [not_run(spec, f"{settings.component} was not restored", wanted)]
         try:
+            if settings.database is not None:
+                inspector = inspector.database(settings.database)
             value = inspector.scalar(settings.query, timeout_s=settings.timeout)
         except DrdError as error:
             if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
@@ -112,7 +121,15 @@ def _surroundings(spec: CheckSpec, settings: SqlCheck, context: CheckContext) ->
 
 def _baseline(settings: SqlCheck) -> str | None:
     """Return the source's own answer, with which `within 10%` compares."""
-    return settings.query if _needs_baseline(settings) else None
+    if not _needs_baseline(settings):
+        return None
+    if settings.database is None:
+        return settings.query
+    return DatabaseQuery.to(settings.database, settings.query)
+
+
+def _needs(settings: SqlCheck) -> Ability | None:
+    return Ability.DATABASES if settings.database is not None else None
 
 
 def _needs_baseline(settings: SqlCheck) -> bool:
@@ -124,7 +141,8 @@ def _by_hand(settings: SqlCheck, hand: ByHand | None) -> Passage | None:
     if hand is None or not hand.ask:
         return None
     expected = parse_expectation(settings.expect)
-    asks = f"{hand.ask} {quote(settings.query)}\n"
+    there = f"PGDATABASE={quote(settings.database)} " if settings.database is not None else ""
+    asks = f"{there}{hand.ask} {quote(settings.query)}\n"
     return Passage(f"must be {settings.expect}.", asks, judged=by_hand_words(expected))
 
 
@@ -132,4 +150,12 @@ def _fits(spec: KindSpec) -> bool:
     return spec.answers
 
 
-SPEC = CheckKind("sql", SqlCheck, SqlValue(), fits=_fits, baseline=_baseline, by_hand=_by_hand)
+SPEC = CheckKind(
+    "sql",
+    SqlCheck,
+    SqlValue(),
+    fits=_fits,
+    baseline=_baseline,
+    needs=_needs,
+    by_hand=_by_hand,
+)

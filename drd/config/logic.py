@@ -212,6 +212,11 @@ def _subject(check: CheckSettings, path: Path, parsed: Parsed, report: Report) -
         report.error(where, f"{message}, which is of kind {kind}", hint)
         return
     own = spec.of(parsed.file.components[check.component])
+    needed = CHECKS[check.kind].needs(check)
+    if needed is not None and needed not in own.can:
+        cannot = f"component {check.component}, of kind {kind}, cannot {needed}"
+        report.error((*path, "database"), cannot, "leave out `database` of this check.")
+        return
     if fits(own):
         return
     alone = ((a, r, spec.without_abilities({a: r})) for a, r in own.remedies.items())

@@ -46,7 +46,8 @@ plan owner description objectives backup copy retention prune verification readi
 components.*.kind components.*.may_be_empty components.*.copied_as
 repositories.*.protection repositories.*.copy_of repositories.*.s3.region
 repositories.*.s3.bucket_lookup repositories.*.made_by repositories.*.only
-checks.*.name checks.*.kind checks.*.component checks.*.timeout checks.*.budget checks.*.tolerance
+checks.*.name checks.*.kind checks.*.component checks.*.database
+checks.*.timeout checks.*.budget checks.*.tolerance
 runbook.*.name runbook.*.restore runbook.*.check runbook.*.approve runbook.*.wait runbook.*.manual
 runbook.*.notify runbook.*.erasures runbook.*.needs runbook.*.group runbook.*.when runbook.*.retries
 runbook.*.pause runbook.*.timeout runbook.*.on_failure runbook.*.repeat runbook.*.rehearse

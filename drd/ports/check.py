@@ -13,7 +13,7 @@ from drd.model.run import CheckResult
 from drd.model.snapshot import RestorePoint
 from drd.ports.by_hand import ByHand, Passage
 from drd.ports.destinations import Inspector
-from drd.ports.kinds import KindSpec, any_kind
+from drd.ports.kinds import Ability, KindSpec, any_kind
 from drd.process import Fence
 
 if TYPE_CHECKING:
@@ -69,6 +69,10 @@ def no_query(_: Any) -> str | None:
     return None
 
 
+def needs_nothing(_: Any) -> None:
+    """Need no ability of the component: for a check that does not depend on its settings."""
+
+
 def no_words(_: Any, __: ByHand | None) -> Passage | None:
     """Give no command: for a check that a person cannot carry out by a command."""
     return None
@@ -81,9 +85,10 @@ class CheckKind:
     `settings` is the model of such a check in a plan, derived from `CheckSettings`; `check` carries
     it out. `fits` says which kinds of component it can check. A check that `compares` compares with
     the state at backup. `baseline` gives, by the settings, the query that the source answers at
-    backup. With `reads_as_root` the check runs with root's rights, if drd has them, to read files
-    of every owner. `by_hand` says what a person does without drd, by the settings and by how the
-    component is restored.
+    backup. `needs` gives, by the settings, an ability without which the check cannot read a
+    component. With `reads_as_root` the check runs with root's rights, if drd has them, to read
+    files of every owner. `by_hand` says what a person does without drd, by the settings and by how
+    the component is restored.
     """
 
     name: str
@@ -92,6 +97,7 @@ class CheckKind:
     fits: Callable[[KindSpec], bool] = any_kind
     compares: bool = False
     baseline: Callable[[Any], str | None] = no_query
+    needs: Callable[[Any], Ability | None] = needs_nothing
     reads_as_root: bool = False
     by_hand: Callable[[Any, ByHand | None], Passage | None] = no_words
 

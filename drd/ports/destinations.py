@@ -67,6 +67,14 @@ class Inspector(Protocol):
             f"{self.location} cannot be queried", hint="use a check of another kind, or `command`."
         )
 
+    def database(self, name: str) -> Inspector:
+        """`Ability.DATABASES`: the same questions to the database of this name. Raises
+        NotSupported for a component that is one database, or none."""
+        raise NotSupported(
+            f"{self.location} does not have several databases",
+            hint="leave out `database` of the check.",
+        )
+
     def execute(self, statements: str, *, timeout_s: float) -> int:
         """Carry out statements in one transaction, and return how many rows they changed. Raises as
         `scalar` does, and then nothing has changed."""

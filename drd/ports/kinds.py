@@ -70,6 +70,8 @@ class Ability(StrEnum):
     """`Inspector.scalar` and `Capture.observe`."""
     SQL = "answer SQL"
     """The same, and `Inspector.execute`."""
+    DATABASES = "answer queries of several databases"
+    """`Inspector.database`: a component with more than one database."""
 
 
 class KeyUse(StrEnum):
@@ -192,6 +194,8 @@ class KindSpec:
     `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
     restore. With `freezes`, all data of a capture is from the moment of its `data_time`, even
     if others write while drd stores it; without, data can be as new as the end of the backup.
+    With `recovers_in_server`, a recovery starts a server of its own on the restored files: it gets
+    a fence, and a place that the user of that server can reach.
 
     `host` gives the server of a component, empty for this host: backups of one server take turns.
     `paths` are the files and directories of this host that settings (of a component or a target)
@@ -240,6 +244,7 @@ class KindSpec:
     values: Mapping[str, str] = field(default_factory=lambda: {"path": "DRD_PATH"})
     properties: bool = False
     freezes: bool = False
+    recovers_in_server: bool = False
     host: Callable[[Any, Reveal], str] = _on_this_host
     paths: Callable[[Any], tuple[str, ...]] = _nothing
     sockets: Callable[[Any], tuple[str, ...]] = _nothing

@@ -105,6 +105,18 @@ class Probe:
         yield from (f"{f.text} (HINT: {f.remedy})" for f in self.findings)
 
 
+class DatabaseQuery(str):
+    """A query to another database of a component that has several (`Ability.DATABASES`)."""
+
+    database = ""
+
+    @classmethod
+    def to(cls, database: str, query: str) -> DatabaseQuery:
+        made = cls(query)
+        made.database = database
+        return made
+
+
 class Capture(Protocol):
     """One consistent state of a component, open for reading."""
 
@@ -132,7 +144,7 @@ class Capture(Protocol):
 
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
         """Answers to scalar queries, by name, from this same state. A query that fails is left
-        out."""
+        out. One that names its database is a `DatabaseQuery`."""
 
     def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         """Called after storing: return the fingerprint with everything marked volatile that has

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.http.kind import HttpKind
 from drd.kinds.http.settings import HttpSettings, HttpTarget
 from drd.kinds.postgres.kind import PostgresKind
+from drd.kinds.postgres.physical.kind import ClusterKind
+from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.redis.kind import RedisKind, ValkeyKind
 from drd.kinds.redis.settings import RedisSettings, RedisTarget, ValkeySettings
@@ -35,6 +37,7 @@ from drd.model.plan import Component
 from drd.testing.kinds import KindRig
 from tests.extension_support import EXAMPLES, example
 from tests.servers import PostgresServer
+from tests.servers.child import ServerError
 from tests.servers.redis import RedisServer, fill
 from tests.servers.rest_api import TOKEN, RestApi, documents
 
@@ -187,6 +190,66 @@ class PostgresRig(KindRig):
     def left_beside_target(self) -> list[str]:
         mine = "SELECT datname FROM pg_database WHERE datname ~ '^drd_run1_.*ledger$'"
         return sorted(name for (name,) in self._server.execute(mine))
+
+    def query(self) -> tuple[str, Any]:
+        return "select count(*) from orders", 500
+
+
+class PostgresClusterRig(KindRig):
+    """The whole server that all tests share, with a database of its own in it."""
+
+    def __init__(
+        self, directory: Path, server: PostgresServer, request: pytest.FixtureRequest
+    ) -> None:
+        self.kind = ClusterKind()
+        self._server = server
+        self._source = f"rig_{uuid4().hex[:8]}"
+        self._target = directory / "target" / "new"
+        self._target.parent.mkdir()
+        self.component = self._component(server.dsn(self._source))
+        server.execute(f"CREATE DATABASE {self._source}")
+        request.addfinalizer(self._drop)
+        server.execute(
+            "CREATE TABLE orders AS SELECT n AS id, n / 7.0::float8 AS amount"
+            ' FROM generate_series(1, 500) n; CREATE TABLE "odd ""name""" (x int)',
+            self._source,
+        )
+
+    @staticmethod
+    def _component(dsn: str) -> Component:
+        settings = {"kind": "postgres-cluster", "dsn": dsn, "fingerprint": "digest"}
+        return Component("server", "postgres-cluster", ClusterSettings.model_validate(settings))
+
+    def _drop(self) -> None:
+        with suppress(ServerError):  # it still runs
+            self._server.start()
+        self._server.execute(f"DROP DATABASE IF EXISTS {self._source} WITH (FORCE)")
+
+    def unreadable(self) -> Component:
+        return self._component("postgresql://postgres@127.0.0.1:9/nowhere")
+
+    def target(self) -> ClusterTarget:
+        return ClusterTarget.model_validate({"data_dir": str(self._target)})
+
+    def beside(self) -> str:
+        raise NotImplementedError
+
+    def fill_target(self) -> None:
+        self._target.mkdir(exist_ok=True)
+        (self._target / "theirs").write_text("x")
+
+    def lose_source(self) -> None:
+        self._server.stop()
+
+    def damage_landing(self, landing: Path) -> None:
+        tables = (p for p in landing.rglob("data/base/*/*") if p.name.isdecimal())
+        file = max(tables, key=lambda p: p.stat().st_size)
+        with file.open("r+b") as damaged:
+            damaged.seek(100)
+            damaged.write(b"\xff" * 100)
+
+    def left_beside_target(self) -> list[str]:
+        return sorted(p.name for p in self._target.parent.iterdir() if p.name != "new")
 
     def query(self) -> tuple[str, Any]:
         return "select count(*) from orders", 500
@@ -510,4 +573,7 @@ RIGS: dict[str, Factory] = {
     "command": lambda _, directory: CommandRig(directory),
     "command service": lambda _, directory: CommandServiceRig(directory),
     "postgres": lambda request, _: PostgresRig(request.getfixturevalue("postgres"), request),
+    "postgres-cluster": lambda request, directory: PostgresClusterRig(
+        directory, request.getfixturevalue("postgres"), request
+    ),
 }

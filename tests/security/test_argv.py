@@ -250,6 +250,8 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/postgres/dump_file.py",  # pg_restore with options in one word, an absolute path
         "drd/kinds/postgres/first_checks.py",  # psql with options alone
         "drd/kinds/postgres/load.py",
+        "drd/kinds/postgres/physical/base_backup.py",  # pg_basebackup, options in one word alone
+        "drd/kinds/postgres/physical/landed.py",  # pg_verifybackup, an absolute path
         "drd/kinds/postgres/sandbox.py",  # locale -a
         "drd/kinds/postgres/server.py",
         "drd/kinds/postgres/tables.py",  # pg_dump with options alone

@@ -69,7 +69,8 @@ def destinations_of(
     for name in plan.components:
         component = plan.plan.components[name]
         place = target_place(services, run, component)
-        if component.adopted and KINDS[component.kind].adopts_server:
+        spec = KINDS[component.kind]
+        if (component.adopted and spec.adopts_server) or spec.recovers_in_server:
             place = replace(place, sandbox=stack.enter_context(server_fences(services, plan.plan)))
         kind = services.kinds(component.kind)
         options = RestoreOptions(

@@ -36,7 +36,10 @@ class _Rooted:
         def work(*args: Any, **kwargs: Any) -> Any:
             with rights.root(self._purpose):
                 result = value(*args, **kwargs)
-            return _Rooted(result, self._gives[name]) if name in self._gives else result
+            if name not in self._gives:
+                return result
+            # An inspector of a component with several databases gives those of one database.
+            return _Rooted(result, self._gives[name], {"database": self._gives[name]})
 
         return work
 

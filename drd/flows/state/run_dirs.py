@@ -26,6 +26,7 @@ from drd.process.private import (
     root_place,
     why_not_private,
 )
+from drd.registry import KINDS
 
 RUN = "run-"
 STARTED = "started-"
@@ -76,7 +77,8 @@ def target_place(services: Services, run: str, component: Component) -> Workplac
     """
     place = _place(_believed(services), services, run, component)
     servers = None
-    if component.adopted and _servers_root(services) != _believed(services):
+    has_server = component.adopted or KINDS[component.kind].recovers_in_server
+    if has_server and _servers_root(services) != _believed(services):
         servers = _place(_servers_root(services), services, run, component).directory
     return replace(place, keep=_keep(services), servers=servers)
 

@@ -14,6 +14,7 @@ from drd.model.plan import SecretRef
 from drd.ports.kinds import Reveal
 
 if TYPE_CHECKING:
+    from drd.kinds.postgres.physical.settings import ClusterSettings
     from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 
 SECRET_KEYWORDS = frozenset({"password", "sslpassword", "oauth_client_secret"})
@@ -48,7 +49,7 @@ def _uri_holds_password(dsn: str) -> bool:
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def host(settings: PostgresSettings, reveal: Reveal) -> str:
+def host(settings: PostgresSettings | ClusterSettings, reveal: Reveal) -> str:
     """Return the server's host; empty for this host, and if it is unknown."""
     dsn = reveal(settings.dsn)
     if dsn is None:
@@ -84,7 +85,12 @@ def database(dsn: SecretRef) -> str:
 
 def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:
     """Return the directories of the server's socket, as far as the plan itself names them."""
-    return tuple(re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", _text(settings.dsn) or ""))
+    return sockets_in(settings.dsn)
+
+
+def sockets_in(dsn: SecretRef) -> tuple[str, ...]:
+    """Return those that a connection string names."""
+    return tuple(re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", _text(dsn) or ""))
 
 
 def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:

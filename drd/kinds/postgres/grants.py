@@ -46,9 +46,9 @@ _SERVER = ("host", "hostaddr", "port", "sslmode", "sslrootcert")
 
 
 @dataclass(slots=True)
-class _Role:
-    """`uses` says what it is for, `recovers` whether it must be a superuser; `optional` superusers
-    are only proposed."""
+class Role:
+    """One role of a script. `uses` says what it is for, `recovers` whether it must be a superuser;
+    `optional` superusers are only proposed."""
 
     uses: dict[str, None] = field(default_factory=dict)
     recovers: bool = False
@@ -57,14 +57,16 @@ class _Role:
 
 
 @dataclass(slots=True)
-class _Server:
+class Server:
+    """One server of a script."""
+
     where: Mapping[str, str]
-    roles: dict[str, _Role] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
     databases: dict[tuple[str, str], str] = field(default_factory=dict)
     """The component, by the database and the role that reads it."""
 
-    def role(self, name: str, use: str, address: Address) -> _Role:
-        role = self.roles.setdefault(name, _Role())
+    def role(self, name: str, use: str, address: Address) -> Role:
+        role = self.roles.setdefault(name, Role())
         role.uses[use] = None
         role.password |= bool(address.password)
         return role
@@ -73,12 +75,12 @@ class _Server:
 def grants(
     components: Sequence[Component], targets: Mapping[str, Sequence[object]], logins: Logins
 ) -> Grants:
-    servers: dict[tuple[str, ...], _Server] = {}
+    servers: dict[tuple[str, ...], Server] = {}
     for component in components:
         assert isinstance(component.settings, PostgresSettings)
         placed = targets.get(component.name, ())
         address = address_of(component.settings.dsn)
-        server = _server(servers, address)
+        server = server_of(servers, address)
         reader = address.params.get("user") or logins.service
         server.role(reader, "backups and drills", address)
         server.databases[address.dbname or reader, reader] = component.name
@@ -90,15 +92,15 @@ def grants(
             assert isinstance(target, PostgresTarget)
             there = address_of(target.dsn)
             name = there.params.get("user") or logins.person
-            role = _server(servers, there).role(name, "recoveries to a target", there)
+            role = server_of(servers, there).role(name, "recoveries to a target", there)
             role.recovers = True
     many = list(servers.values())
     parts = [part for server in many for part in _of_server(server, alone=len(many) == 1)]
     text = "\n".join([_OWN_LOGIN, r"\set drd_is_incomplete false", *parts, END])
-    return Grants(_program(many[0].where), text, tuple(_lacks(many)))
+    return Grants(program(many[0].where), text, tuple(_lacks(many)))
 
 
-def _lacks(servers: Iterable[_Server]) -> Iterator[str]:
+def _lacks(servers: Iterable[Server]) -> Iterator[str]:
     for server in servers:
         for name, role in server.roles.items():
             if role.optional and not role.recovers:
@@ -106,7 +108,8 @@ def _lacks(servers: Iterable[_Server]) -> Iterator[str]:
                 yield "statement for this stands below as a comment: remove its -- to allow them."
 
 
-def _server(servers: dict[tuple[str, ...], _Server], address: Address) -> _Server:
+def server_of(servers: dict[tuple[str, ...], Server], address: Address) -> Server:
+    """Return the server of an address, which is added to those known."""
     for key in (*_SERVER, "user", "dbname"):
         if set(address.params.get(key, "")) & set("\n\r"):
             raise SourceError(
@@ -115,7 +118,7 @@ def _server(servers: dict[tuple[str, ...], _Server], address: Address) -> _Serve
             )
     where = _where(address)
     server = tuple(where.get(word, "") for word in ("host", "hostaddr", "port"))
-    return servers.setdefault(server, _Server(where))
+    return servers.setdefault(server, Server(where))
 
 
 def _where(address: Address) -> dict[str, str]:
@@ -154,7 +157,7 @@ def _belongs_to(place: Path, trusted: Collection[int]) -> bool:
     return stat.S_ISSOCK(info.st_mode) and info.st_uid in trusted and str(place).isprintable()
 
 
-def _of_server(server: _Server, *, alone: bool) -> Iterator[str]:
+def _of_server(server: Server, *, alone: bool) -> Iterator[str]:
     """Return the parts of one server. The only one of a script is the one that psql is connected
     to: so the script runs at another one as well, such as the primary of a standby."""
     where = server.where
@@ -162,7 +165,7 @@ def _of_server(server: _Server, *, alone: bool) -> Iterator[str]:
     to = {} if alone else where
     yield (
         f"-- The server {where.get('host', 'on this host')}{port}\n"
-        + _connect(to, "postgres")
+        + connected(to, "postgres")
         + LOOK
     )
     yield TRY
@@ -171,22 +174,22 @@ def _of_server(server: _Server, *, alone: bool) -> Iterator[str]:
     for (database, reader), component in server.databases.items():
         yield (
             f"-- Component {component}: role {reader} reads database {database}\n"
-            + _filled(IF_THERE, database)
-            + _connect(to, database)
+            + filled(IF_THERE, database)
+            + connected(to, database)
             + TRY
-            + _filled(READ, reader)
-            + _filled(READ_EACH, reader)
+            + filled(READ, reader)
+            + filled(READ_EACH, reader)
             + "\\else\n"
-            + _filled(NO_DATABASE, database)
+            + filled(NO_DATABASE, database)
             + "\\endif\n"
         )
     yield "\\endif\n"
 
 
-def _of_role(name: str, role: _Role) -> Iterator[str]:
-    yield _filled(ROLE, name)
+def _of_role(name: str, role: Role) -> Iterator[str]:
+    yield filled(ROLE, name)
     if role.password:
-        yield _filled(LOGIN_CHECK, name)
+        yield filled(LOGIN_CHECK, name)
     if role.recovers:
         yield (
             "-- Only a superuser can make roles and give all restored objects to their "
@@ -194,7 +197,7 @@ def _of_role(name: str, role: _Role) -> Iterator[str]:
             "--no-owner: then\n-- drd does not create roles, and all restored objects belong "
             "to this role.\n"
         )
-        yield _filled(SUPERUSER, name)
+        yield filled(SUPERUSER, name)
     elif role.optional:
         yield (
             "-- These rights are enough for a recovery to a target. For a recovery in place, "
@@ -203,7 +206,7 @@ def _of_role(name: str, role: _Role) -> Iterator[str]:
         )
 
 
-def _connect(where: Mapping[str, str], database: str) -> str:
+def connected(where: Mapping[str, str], database: str) -> str:
     conninfo = make_conninfo("", **where, dbname=database)
     # Whatever the database's settings are: no object of others is found before the server's own.
     return (
@@ -212,7 +215,7 @@ def _connect(where: Mapping[str, str], database: str) -> str:
     )
 
 
-def _filled(template: str, role: str) -> str:
+def filled(template: str, role: str) -> str:
     tag = "drd"
     while f"${tag}$" in role:
         tag += "_"
@@ -221,7 +224,7 @@ def _filled(template: str, role: str) -> str:
     return template.format(**names, hint=ident(role).replace("'", "''"), unreadable=unreadable)
 
 
-def _program(where: Mapping[str, str]) -> str:
+def program(where: Mapping[str, str]) -> str:
     host, port = where.get("host", ""), where.get("port", "")
     words = ["psql", "-X", "-q", *_option("-h", host), *_option("-p", port), "-d", "postgres"]
     local = not host or host.startswith(("/", "@"))

@@ -151,7 +151,7 @@ class PostgresKind(Kind):
             unknown = words(error)
         wanted = major or newest_major("postgres", settings.bin_dir)
         programs = partial(sandbox_programs, wanted, settings.bin_dir)
-        found = _tried(component.name, programs, place, create)
+        found = tried(component.name, programs, place, create)
         return [_of_unknown(f, unknown, component) for f in found] if not major else found
 
     def sandbox_findings_for(
@@ -159,8 +159,8 @@ class PostgresKind(Kind):
     ) -> list[Finding]:
         bin_dir = _settings(component).bin_dir
         if is_server(snapshot):
-            return _tried(component.name, partial(programs_of, snapshot, bin_dir), place)
-        found = _tried(component.name, partial(programs_of_dump, snapshot, bin_dir), place)
+            return tried(component.name, partial(programs_of, snapshot, bin_dir), place)
+        found = tried(component.name, partial(programs_of_dump, snapshot, bin_dir), place)
         return [of_adopted_dump(snapshot, bin_dir, finding) for finding in found]
 
 
@@ -169,7 +169,7 @@ def _settings(component: Component) -> PostgresSettings:
     return component.settings
 
 
-def _tried(
+def tried(
     name: str,
     programs: Callable[[], PostgresPrograms],
     place: Workplace,

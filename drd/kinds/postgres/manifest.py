@@ -68,7 +68,9 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     _facts(snapshot.facts, snapshot.component)
     place = f"private of {snapshot.component}"
     if "database" in private:
-        _database(strict.mapping(private["database"], f"{place}.database"), f"{place}.database")
+        written_database(
+            strict.mapping(private["database"], f"{place}.database"), f"{place}.database"
+        )
     if "globals" in private:
         _globals(strict.mapping(private["globals"], f"{place}.globals"), f"{place}.globals")
     for key in ("globals_sql", "database_sql"):
@@ -179,7 +181,7 @@ def _limit(value: Any, place: str) -> int:
     return value if value in (-1, -2) else strict.count(value, place, most=(1 << 31) - 1)
 
 
-def _database(saved: Mapping[str, Any], place: str) -> None:
+def written_database(saved: Mapping[str, Any], place: str) -> None:
     for key in ("name", "owner", "tablespace"):
         name(strict.member(saved, key, place), f"{place}.{key}")
     _locale(saved, place)

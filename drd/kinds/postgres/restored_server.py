@@ -31,7 +31,7 @@ OLDEST = 13
 RECOVERY_S = 86400.0
 """How long a server may replay WAL."""
 
-_CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
+CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
 _CONFIGURATION_BYTES = 1 << 20
 """So much of a file of the backup is read: it may be as large as the repository says."""
 _LEFT_OUT = ("standby.signal", "recovery.signal", "recovery.conf", "postmaster.pid")
@@ -67,6 +67,9 @@ class RestoredServer(ThrowAwayServer):
         timeline: int,
         until: datetime | None = None,
         on_tick: Callable[[], None] = lambda: None,
+        superuser: str = "postgres",
+        by_hand: str = "pgbackrest restore",
+        verify: str = "pgbackrest verify",
     ) -> None:
         settings = {
             "hot_standby": "off",
@@ -83,8 +86,10 @@ class RestoredServer(ThrowAwayServer):
                 "recovery_target_inclusive": "off",
                 "recovery_target_action": "promote",
             }
-        super().__init__(place, programs, settings=settings)
+        super().__init__(place, programs, superuser=superuser, settings=settings)
         self._on_tick = on_tick
+        self._by_hand = by_hand
+        self._verify = verify
         self.libraries: tuple[str, ...] = ()
         self.last_transaction = ""
 
@@ -106,7 +111,7 @@ class RestoredServer(ThrowAwayServer):
         self.libraries = _preloaded(data)
         data.rename(self._data)
         if spaces.is_dir():
-            spaces.rename(self._base / "tablespaces")
+            spaces.rename(self._spaces)
         self._link_tablespaces()
         self._configure()
         self._give_tree()
@@ -132,36 +137,46 @@ class RestoredServer(ThrowAwayServer):
             return True
         return False
 
+    @property
+    def _spaces(self) -> Path:
+        return self._base / "tablespaces"
+
     def _link_tablespaces(self) -> None:
-        links = self._data / "pg_tblspc"
+        links, there = self._data / "pg_tblspc", Path(os.path.realpath(self._spaces))
         for link in links.iterdir() if links.is_dir() else ():
             with suppress(OSError):
                 name = link.readlink().name
                 link.unlink()
-                link.symlink_to(self._base / "tablespaces" / name)
+                link.symlink_to(there / name)
 
     def _configure(self) -> None:
-        for name in (*_CONFIGURATION, *_LEFT_OUT, "pg_replslot"):
-            remove(self._data / name)
+        for name in (*CONFIGURATION, *_LEFT_OUT, "pg_replslot"):
+            self._take_away(name)
         (self._data / "pg_replslot").mkdir(0o700)
-        for name in _CONFIGURATION:
+        for name in CONFIGURATION:
             with (self._data / name).open("x", encoding="ascii") as file:
                 file.write(_HBA if name == "pg_hba.conf" else "")
         (self._data / "recovery.signal").touch(exist_ok=False)
         self._data.chmod(0o700)
 
+    def _take_away(self, name: str) -> None:
+        """Take out of the data directory what the source decided, and does not decide here."""
+        remove(self._data / name)
+
     def _give_tree(self) -> None:
         """Give all files to the server's user; no link among them is followed."""
         give(self._data, self._place.run_as)
-        for top in (self._data, self._base / "tablespaces"):
+        for top in dict.fromkeys((self._data, self._spaces)):
             for _, directories, files, at in os.fwalk(top, follow_symlinks=False):
                 for name in (*directories, *files):
                     give(Path(name), self._place.run_as, within=at)
-        if (self._base / "tablespaces").is_dir():
-            give(self._base / "tablespaces", self._place.run_as)
+        if self._spaces.is_dir():
+            give(self._spaces, self._place.run_as)
 
     def _as_its_source(self) -> Mapping[str, str]:
-        done = self._as_user([self.programs.path("pg_controldata"), "-D", str(self._data)])
+        done = self._as_user(
+            [self.programs.path("pg_controldata"), "-D", str(self._there / "data")]
+        )
         if done.exit_code != 0:
             raise TargetError(
                 f"pg_controldata cannot read the backup: {done.complaint}",
@@ -176,7 +191,7 @@ class RestoredServer(ThrowAwayServer):
 
     def _bootstrap_role(self) -> str:
         """Return the name of the role that initdb made, from a server for one user."""
-        words = [self.programs.path("postgres"), "--single", "-D", str(self._data)]
+        words = [self.programs.path("postgres"), "--single", "-D", str(self._there / "data")]
         for name, value in self.settings.items():
             words += ["-c", f"{name}={value}"]
         command = self._command([*words, "template1"], deadline_s=120.0, fenced=True)
@@ -186,7 +201,7 @@ class RestoredServer(ThrowAwayServer):
         if match is None or match[1] == self.superuser:
             raise SandboxUnavailable(
                 f"drd cannot find the superuser of the server: {done.complaint}",
-                hint="restore the backup by hand: pgbackrest restore.",
+                hint=f"restore the backup by hand: {self._by_hand}.",
             )
         return match[1]
 
@@ -236,7 +251,7 @@ class RestoredServer(ThrowAwayServer):
         raise TargetError(
             f"PostgreSQL {self.programs.version} cannot recover the backup: {why}",
             hint="the backup or its WAL is damaged: choose another restore point (drd points "
-            "PLAN), and verify the repository: pgbackrest verify.",
+            f"PLAN), and verify the repository: {self._verify}.",
         )
 
     @property

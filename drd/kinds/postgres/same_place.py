@@ -7,14 +7,17 @@ connection strings decide.
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 
 from drd.errors import DrdError
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.cluster import Cluster
+from drd.kinds.postgres.connection import connect
 from drd.model.plan import SecretRef
 
 _SERVER = "SELECT pg_catalog.pg_postmaster_start_time()::text"
@@ -79,3 +82,16 @@ def _names(host: str) -> set[str]:
         addresses = set()
     here = host in own or any(a.startswith("127.") or a == "::1" for a in addresses)
     return {_HERE} if here else {host.lower(), *addresses}
+
+
+def data_directory(dsn: SecretRef) -> Path | None:
+    """Return the data directory of the server, if that is on this host and says it."""
+    try:
+        address = address_of(dsn)
+        if not any(name == _HERE for name, _ in _hosts(address)):
+            return None
+        with closing(connect(address)) as connection:
+            row = connection.execute(b"SHOW data_directory").fetchone()
+    except (DrdError, psycopg.Error):
+        return None
+    return Path(os.path.realpath(str(row[0]))) if row else None

@@ -117,6 +117,7 @@ class ThrowAwayServer:
         self._child: Child | None = None
         self._log: int | None = None
         self._sockets = self._base
+        self._elsewhere: tuple[Path, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -175,6 +176,12 @@ class ThrowAwayServer:
         end_server(self._base)
         self._close_log()
 
+    @property
+    def _there(self) -> Path:
+        """The server's directory by its real name: `_base` may be a path through a descriptor of
+        this process, by which no other user gets there."""
+        return Path(os.path.realpath(self._base))
+
     def _make_directories(self) -> None:
         user = self._place.run_as
         if os.geteuid() == 0 and user is None:
@@ -183,9 +190,10 @@ class ThrowAwayServer:
             )
         self._base.mkdir(mode=0o700, parents=True)
         self._give_to_user(self._base)
+        self._sockets = self._there
         if user is not None:
-            require_passage(self._base, user)
-        if len(f"{self._base}/.s.PGSQL.{PORT}".encode()) > SOCKET_LIMIT:
+            self._require_passage(user)
+        if len(f"{self._there}/.s.PGSQL.{PORT}".encode()) > SOCKET_LIMIT:
             self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
             self._give_to_user(self._sockets)
             # The sweep of a killed drd finds it by this.
@@ -193,6 +201,9 @@ class ThrowAwayServer:
 
     def _give_to_user(self, directory: Path) -> None:
         give(directory, self._place.run_as)
+
+    def _require_passage(self, user: str) -> None:
+        require_passage(self._there, user)
 
     @property
     def _data(self) -> Path:
@@ -231,7 +242,7 @@ class ThrowAwayServer:
             )
 
     def _postgres(self) -> Child:
-        argv = [self.programs.path("postgres"), "-D", str(self._data), "-p", str(PORT)]
+        argv = [self.programs.path("postgres"), "-D", str(self._there / "data"), "-p", str(PORT)]
         quoted = '"' + str(self._sockets).replace('"', '""') + '"'
         for name, value in {**self.settings, "unix_socket_directories": quoted}.items():
             argv += ["-c", f"{name}={value}"]
@@ -259,12 +270,12 @@ class ThrowAwayServer:
     def _command(
         self, argv: list[str], *, deadline_s: float | None = None, fenced: bool = False
     ) -> Command:
-        own = dict.fromkeys((self._base, self._sockets))
+        own = dict.fromkeys((self._there, self._sockets, *self._elsewhere))
         reads = [Path(os.path.realpath(p)) for p in (self.programs.directory.parent, argv[0])]
         return Command(
             argv,
             env={"LC_ALL": "C"},
-            cwd=self._base,
+            cwd=self._there,
             user=self._place.run_as,
             deadline_s=deadline_s,
             # Code that comes with the data runs in it: `COPY … FROM` any file that it may read.

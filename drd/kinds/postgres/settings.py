@@ -34,7 +34,9 @@ class PostgresSettings(Settings):
         "version that fits the server.",
     )
     method: Literal["logical", "physical"] = Field(
-        "logical", description="logical: pg_dump. physical is not supported yet."
+        "logical",
+        description="logical: pg_dump. For the files of a whole server, use the kind "
+        "`postgres-cluster`.",
     )
     compression: Literal["none", "zstd", "gzip"] = Field(
         "none",
@@ -46,8 +48,9 @@ class PostgresSettings(Settings):
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.method == "physical":
-            hint = "use `method: logical`, which is the default."
-            yield Contradiction(("method",), "`method: physical` is not supported yet", hint)
+            text = "`method: physical` copies a whole server, which is a kind of its own"
+            hint = "use `kind: postgres-cluster` (docs/postgres-cluster.md), or leave out `method`."
+            yield Contradiction(("method",), text, hint)
         yield from dsn.contradictions(self.dsn)
 
 
@@ -68,7 +71,8 @@ class PostgresTarget(Settings):
             raise Malformed(
                 f"names the directory of a server (`{given[0]}`), but drd restores a database "
                 "into a running server",
-                "start a new server, and write its connection string into `dsn`; to restore a "
+                "start a new server, and write its connection string into `dsn`; a directory is "
+                "the target of a component of kind postgres-cluster; to restore a "
                 "whole server of pgBackRest, run pgbackrest restore into a new directory "
                 "(docs/adopted.md)",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -143,11 +143,18 @@ def _reached(
 
 
 def _notes(server: RestoredServer, address: Address) -> list[str]:
+    notes = [not_loaded(server.libraries)] if server.libraries else []
+    return [*notes, *notes_about(address, server.programs.major)]
+
+
+def not_loaded(libraries: Sequence[str]) -> str:
+    """Say which libraries the server of the source loads when it starts."""
+    return f"the source loads {', '.join(libraries)}, which the sandbox does not load"
+
+
+def notes_about(address: Address, major: int) -> list[str]:
+    """Return what this host lacks for a database. Raises TargetError."""
     notes = []
-    if server.libraries:
-        notes.append(
-            f"the source loads {', '.join(server.libraries)}, which the sandbox does not load"
-        )
     try:
         with closing(connect(address)) as connection:
             missing = [row[0] for row in connection.execute(_MISSING.encode()).fetchall()]
@@ -156,7 +163,7 @@ def _notes(server: RestoredServer, address: Address) -> list[str]:
                     f"extensions that are not installed on this host: {', '.join(missing)}; "
                     "queries that need them fail"
                 )
-            if server.programs.major >= 15:
+            if major >= 15:
                 row = connection.execute(_OTHER_COLLATION.encode()).fetchone()
                 if row is not None:
                     notes.append(

@@ -1,0 +1,91 @@
+"""A whole PostgreSQL server, copied file by file with pg_basebackup.
+
+It shares with the kind of single databases how drd connects to a server, starts servers of its own,
+and reads what databases contain."""
+
+from collections.abc import Mapping
+from os.path import normpath
+from typing import Any
+
+from drd.kinds.postgres import dsn
+from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.model.source_version import SourceVersion
+from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
+
+
+def _fingerprints(settings: ClusterSettings) -> bool:
+    return settings.fingerprint.mode != "off"
+
+
+def _version(facts: Mapping[str, Any]) -> SourceVersion:
+    return SourceVersion(str(facts.get("server_major", "")), str(facts.get("server_version", "")))
+
+
+def _paths(settings: ClusterSettings | ClusterTarget) -> tuple[str, ...]:
+    return (settings.data_dir,) if settings.data_dir else ()
+
+
+def _sockets(settings: ClusterSettings | ClusterTarget) -> tuple[str, ...]:
+    return dsn.sockets_in(settings.dsn) if settings.dsn is not None else ()
+
+
+def _is_source(component: ClusterSettings, target: ClusterTarget) -> bool:
+    return component.data_dir is not None and normpath(component.data_dir) == normpath(
+        target.data_dir
+    )
+
+
+def _without(settings: ClusterSettings) -> Mapping[Ability, str]:
+    if settings.data_dir is not None:
+        return {}
+    remedy = (
+        "write the data directory of the server into `data_dir` of the component; "
+        "or recover to a target: --target NAME."
+    )
+    return {Ability.IN_PLACE: remedy}
+
+
+SPEC = KindSpec(
+    name="postgres-cluster",
+    settings=ClusterSettings,
+    target=ClusterTarget,
+    adapter="drd.kinds.postgres.physical.kind:ClusterKind",
+    can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE}),
+    without=_without,
+    freezes=True,
+    comparison="rows",
+    compared=Compared(
+        ("tables", "rows", "names of views", "properties of the databases", "roles"),
+        ("unlogged tables", "tables that changed during the backup", "configuration of the server"),
+        "compare the output of `pg_dumpall --schema-only` of both servers",
+    ),
+    room=1.1,
+    properties=True,
+    recovers_in_server=True,
+    host=dsn.host,
+    paths=_paths,
+    plain_copies=False,
+    sockets=_sockets,
+    families=("AF_UNIX",),
+    fingerprints=_fingerprints,
+    version=_version,
+    is_source=_is_source,
+    server_user="postgres",
+    keys={
+        "dsn": KeyUse.CONNECTS,
+        "data_dir": KeyUse.WRITES,
+        "checkpoint": KeyUse.HARMLESS,
+        "fingerprint": KeyUse.HARMLESS,
+    },
+    target_keys={"data_dir": KeyUse.WRITES, "dsn": KeyUse.CONNECTS},
+    connection_stays_here="drd.kinds.postgres.local:stays_here",
+    by_hand="drd.kinds.postgres.physical.by_hand:by_hand",
+    grants="drd.kinds.postgres.physical.grants:grants",
+    programs={"postgresql": ("pg_ctlcluster",), "postgresql-client": ("psql",)},
+    starting=Starting(
+        "drd.kinds.postgres.physical.discovery:wishes",
+        about="whole PostgreSQL servers, copied with pg_basebackup: connection strings. For single "
+        "databases of up to about 50 GB, --postgres is simpler (docs/postgres-cluster.md)",
+    ),
+    adopts_not="copies of whole servers by pgBackRest are adopted by components of kind postgres",
+)

@@ -1,0 +1,203 @@
+"""Copy the files of a running server with pg_basebackup, and read what it says of the copy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from drd import process
+from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.connection import connect
+from drd.kinds.postgres.physical.manifest import DATA, SPACES
+from drd.kinds.postgres.server import says_no_space
+from drd.kinds.postgres.tools import PostgresPrograms
+from drd.log import masked
+from drd.process import Command
+
+MANIFEST = "backup_manifest"
+LABEL = "backup_label"
+_LABEL_BYTES = 1 << 16
+_POLL_S = 0.25
+
+_STILL_COPIES = """
+SELECT 1 FROM pg_catalog.pg_stat_progress_basebackup p
+  JOIN pg_catalog.pg_stat_activity a USING (pid)
+ WHERE a.application_name = %s
+   AND p.phase NOT IN ('waiting for wal archiving to finish', 'transferring wal files')"""
+
+_HBA = "no pg_hba.conf entry"
+_SENDERS = ("max_wal_senders", "max_replication_slots", "replication slots are in use")
+_RIGHT = ("permission denied to start WAL sender", "REPLICATION attribute", "must be superuser or")
+_DAMAGED = ("checksum error", "checksum verification fail", "checksum mismatch")
+_STARTED = re.compile(r"START WAL LOCATION: ([0-9A-F]+/[0-9A-F]+) ")
+_TIMELINE = re.compile(r"START TIMELINE: (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to copy: the server, its tablespaces (names by id, with their directories there), and
+    the directory that receives the copy. `called` is the name of drd's own session."""
+
+    address: Address
+    environment: Mapping[str, str]
+    programs: PostgresPrograms
+    locations: Mapping[str, str]
+    checkpoint: str
+    into: Path
+    called: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaseBackup:
+    """A copy. `still_at` is a time at which the server still copied: everything that was committed
+    before it is in the copy, whose state is that of the `end_lsn`."""
+
+    still_at: datetime
+    system_identifier: str
+    timeline: int
+    start_lsn: str
+    end_lsn: str
+    manifest_digest: str
+    bytes: int
+
+
+def copy(order: Order) -> BaseBackup:
+    """Make the copy. Raises SourceError in the words of pg_basebackup, and leaves what it has
+    copied to the caller."""
+    data = order.into / DATA
+    (order.into / SPACES).mkdir()
+    with _watched(order) as still:
+        done = process.run(_command(order, data))
+    if done.exit_code != 0:
+        raise _failure(order, masked(done.complaint))
+    return _described(data, still.at)
+
+
+def _command(order: Order, data: Path) -> Command:
+    words = [
+        order.programs.path("pg_basebackup"),
+        f"--pgdata={data}",
+        "--format=plain",
+        "--wal-method=stream",
+        f"--checkpoint={order.checkpoint}",
+        "--manifest-checksums=SHA256",
+        "--no-sync",
+        "--no-password",
+        f"--label={order.called}",
+    ]
+    for oid, location in order.locations.items():
+        there, here = _escaped(location), _escaped(str(order.into / SPACES / oid))
+        words.append(f"--tablespace-mapping={there}={here}")
+    params = {**order.address.params, "application_name": order.called}
+    params.pop("dbname", None)
+    address = Address(params, order.address.password)
+    words.append(f"--dbname={address.conninfo}")
+    return Command(words, env={**order.environment, "LC_ALL": "C"}, name="pg_basebackup")
+
+
+def _escaped(path: str) -> str:
+    return path.replace("=", "\\=")
+
+
+class _Still:
+    """The last time at which the server was seen to copy."""
+
+    def __init__(self) -> None:
+        self.at = datetime.now(UTC)
+
+
+@contextmanager
+def _watched(order: Order) -> Iterator[_Still]:
+    """Look all the time whether the server still copies files: afterwards it ends the backup, and
+    nobody knows exactly when."""
+    still, over = _Still(), threading.Event()
+
+    def watch() -> None:
+        with suppress(DrdError, psycopg.Error), connect(order.address) as connection:
+            while not over.wait(_POLL_S):
+                now = datetime.now(UTC)
+                if connection.execute(_STILL_COPIES.encode(), [order.called]).fetchone():
+                    still.at = now
+
+    watcher = threading.Thread(target=watch, name="drd-watch-backup", daemon=True)
+    watcher.start()
+    try:
+        yield still
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _failure(order: Order, said: str) -> SourceError:
+    user = order.address.params.get("user", "USER")
+    text = f"pg_basebackup failed: {said}"
+    if _HBA in said:
+        return SourceError(
+            text,
+            hint="allow the login in pg_hba.conf of the server, then reload it: host replication "
+            f"{user} ADDRESS scram-sha-256 (or local replication {user} peer, for a socket).",
+        )
+    if any(words in said for words in _RIGHT):
+        return SourceError(text, hint=f'ALTER ROLE "{user}" REPLICATION;')
+    if any(words in said for words in _SENDERS):
+        return SourceError(
+            text,
+            hint="raise max_wal_senders and max_replication_slots of the server: a backup needs "
+            "two connections and one temporary slot.",
+        )
+    if any(words in said for words in _DAMAGED):
+        return SourceError(
+            f"pg_basebackup found damaged pages in the server: {said}",
+            hint="the server itself has damaged data, so drd did not store this backup. Read the "
+            "log of the server, and restore what is damaged from an earlier restore point.",
+            permanent=True,
+        )
+    if says_no_space(said):
+        return SourceError(
+            text,
+            hint=f"free space in {order.into.parent}, or set work_dir to a larger disk: a backup "
+            "first copies the whole server there.",
+        )
+    return SourceUnreachable(text, hint="check the log of the server, then try again.")
+
+
+def _described(data: Path, still_at: datetime) -> BaseBackup:
+    try:
+        written = (data / MANIFEST).read_bytes()
+        known = json.loads(written)
+        (ranges,) = known["WAL-Ranges"]
+        label = (data / LABEL).read_text("utf-8", "replace")[:_LABEL_BYTES]
+        started, timeline = _STARTED.search(label), _TIMELINE.search(label)
+        assert started is not None
+        assert timeline is not None
+        return BaseBackup(
+            still_at,
+            str(known["System-Identifier"]),
+            int(timeline[1]),
+            started[1],
+            str(ranges["End-LSN"]),
+            hashlib.sha256(written).hexdigest(),
+            _size(known, data),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise SourceError(
+            f"pg_basebackup wrote no manifest that drd can read: {type(error).__name__}",
+            hint="use pg_basebackup of PostgreSQL 17 or newer, and try again.",
+        ) from error
+
+
+def _size(known: Mapping[str, Any], data: Path) -> int:
+    """Return the bytes of all files: the manifest does not list the WAL."""
+    wal = sum(p.stat().st_size for p in (data / "pg_wal").iterdir() if p.is_file())
+    return wal + sum(int(file["Size"]) for file in known["Files"])

@@ -1,0 +1,140 @@
+"""Restore a whole PostgreSQL server by hand, with restic and the server's own programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from shlex import quote
+
+from drd.kinds.postgres.physical.directory_server import OFF, SPACES_DIRECTORY
+from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.model.plan import Component, SecretRef
+from drd.ports.by_hand import ByHand, Passage
+
+_PORT = 55432
+"""The port of the server that answers questions: not that of another one on this host."""
+
+
+def by_hand(
+    component: Component,
+    target: object | None,
+    *,
+    place: str,  # noqa: ARG001 - it needs no login
+    resolve: Callable[[SecretRef], str],  # noqa: ARG001 - it needs no login
+) -> ByHand:
+    """Implements `ByHandOf`."""
+    name, directory = component.name, _directory(component, target)
+    return ByHand(
+        (_fetched(name), _placed(directory), _started(name), _compared(name)),
+        ask="psql -XAtq -c",
+        values={"path": '"$DATA"'},
+        environment='DRD_PATH="$DATA"',
+    )
+
+
+def _directory(component: Component, target: object | None) -> str:
+    settings = component.settings
+    assert isinstance(settings, ClusterSettings)
+    named = target.data_dir if isinstance(target, ClusterTarget) else settings.data_dir
+    return quote(named) if named else f'"$PWD/{component.name}.data"'
+
+
+def _fetched(name: str) -> Passage:
+    return Passage(
+        "Fetch the files of the server, and choose the programs of its major version (on Debian: "
+        "apt-get install postgresql-MAJOR; other versions cannot run these files). Compare each "
+        "file with its checksum. The first comparison shows that the list of checksums is the one "
+        "that drd has stored:",
+        f"""\
+MAJOR=$(fact {name} server_major)
+[[ $MAJOR =~ ^[0-9]{{1,3}}$ ]] # else the shell would evaluate it
+export PATH="/usr/lib/postgresql/$MAJOR/bin:$PATH"
+restic restore "$(snapshot {name})" --target {name}.fetched
+COPY={name}.fetched$(fact {name} place)
+echo "$(fact {name} manifest_digest)  $COPY/data/backup_manifest" | sha256sum --check --quiet
+for LINK in "$COPY"/data/pg_tblspc/*; do
+    [[ ! -L $LINK ]] || ln -sfnT "$(realpath "$COPY")/tablespaces/${{LINK##*/}}" "$LINK"
+done
+pg_verifybackup --quiet "$COPY/data"
+""",
+    )
+
+
+def _placed(directory: str) -> Passage:
+    off = "".join(f"{key} = '{value}'\\n" for key, value in OFF.items())
+    return Passage(
+        "Move the files to the data directory, which must be missing or empty, and the tablespaces "
+        "into it. Nothing of the old configuration is used: the restored server must not write "
+        "into the archive of the lost one, or follow another server. postgresql.auto.conf of "
+        "the lost server is kept beside it, for you to read:",
+        f"""\
+DATA={directory}
+[[ ! -e $DATA ]] || rmdir "$DATA"
+mv -T "$COPY/data" "$DATA"
+mv -T "$COPY/tablespaces" "$DATA/{SPACES_DIRECTORY}"
+for LINK in "$DATA"/pg_tblspc/*; do
+    [[ ! -L $LINK ]] || ln -sfnT "$DATA/{SPACES_DIRECTORY}/${{LINK##*/}}" "$LINK"
+done
+rm -f "$DATA"/standby.signal "$DATA"/postmaster.pid
+mv "$DATA/postgresql.auto.conf" "$DATA/postgresql.auto.conf.lost"
+printf "{off}" > "$DATA/postgresql.auto.conf"
+touch "$DATA/recovery.signal"
+chmod 0700 "$DATA"
+""",
+    )
+
+
+def _started(name: str) -> Passage:
+    return Passage(
+        "Start the server with a configuration of its own, on a socket in a new directory; as root "
+        "it runs as user postgres. It replays the WAL of the backup. `stop_server` stops it: do "
+        "that before you start it with the configuration of this host (on Debian: "
+        "pg_createcluster MAJOR NAME -d DIRECTORY):",
+        f"""\
+RUN=$(mktemp -d /tmp/drd-XXXXXX)
+AS=()
+printf 'local all all trust\\n' > "$RUN/hba"
+: > "$RUN/conf"
+if ((EUID == 0)); then
+    AS=(runuser -u postgres --)
+    chown -R postgres: "$DATA" "$RUN"
+fi
+setting() {{ LC_ALL=C pg_controldata "$DATA" | sed -n "s/^$1 setting: *//p"; }}
+on_server() {{
+    (cd "$RUN" && "${{AS[@]}}" "$(command -v pg_ctl)" "$@" --pgdata="$DATA" >/dev/null)
+}}
+stop_server() {{ on_server stop --mode=fast; }}
+on_server start --wait --timeout=86400 --log="$RUN/log" --options="-p {_PORT} \\
+    -c config_file='$RUN/conf' -c hba_file='$RUN/hba' -c unix_socket_directories='$RUN' \\
+    -c listen_addresses= -c restore_command=false -c shared_preload_libraries= \\
+    -c max_connections=$(setting max_connections) \\
+    -c max_worker_processes=$(setting max_worker_processes) \\
+    -c max_prepared_transactions=$(setting max_prepared_xacts) \\
+    -c max_wal_senders=$(setting max_wal_senders) \\
+    -c max_locks_per_transaction=$(setting max_locks_per_xact)"
+export PGHOST="$RUN" PGPORT={_PORT}
+PGUSER="$(fact {name} bootstrap_role)"
+PGDATABASE="$(fact {name} database)"
+export PGUSER PGDATABASE
+""",
+    )
+
+
+def _compared(name: str) -> Passage:
+    compare = f"""\
+jq -r '.components[] | select(.component == "{name}") | .fingerprint
+    | .tables // {{}} | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
+while IFS=$'\\t' read -r table expected; do
+    database=${{table%%.*}}
+    [[ $database != \\"* ]] || {{ database=${{table#\\"}}; database=${{database%%\\".*}}; }}
+    found=$(PGDATABASE="$database" psql -XAtq -c "select count(*) from ${{table#*.}}" </dev/null)
+    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
+    echo "$table: $found rows"
+done
+"""
+    return Passage(
+        "For each table, compare the number of rows with the number at the backup (names of "
+        "databases with a dot or a quote need your help). Tables that changed during the backup "
+        "are left out, because nobody knows their rows:",
+        compare,
+        compares=True,
+    )

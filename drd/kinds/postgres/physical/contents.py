@@ -1,0 +1,183 @@
+"""What all databases of a server contain: the tables with their rows, and what describes them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, Literal
+
+import psycopg
+
+from drd import process
+from drd.errors import DrdError, SourceUnreachable
+from drd.kinds.postgres import database
+from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.connection import Connection, connect, interruptible, words
+from drd.kinds.postgres.fingerprint import describe
+from drd.kinds.postgres.quoting import ident
+from drd.kinds.postgres.server_text import as_stored
+from drd.model.snapshot import DatabaseFingerprint
+
+Reach = Callable[[str], Address]
+"""Gives the address of a database by its name."""
+
+Counters = Mapping[str, tuple[Any, ...]]
+
+UNLOGGED = "an unlogged table, whose rows no base backup contains"
+CHANGED = "it changed during the backup, so nobody knows its rows at the end of the backup"
+
+_NAMES = "SELECT datname::text FROM pg_catalog.pg_database WHERE datallowconn ORDER BY 1"
+
+_UNLOGGED = """
+SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'u'"""
+
+# The file of a table is another one after TRUNCATE and after everything that rewrites the table.
+_COUNTERS = """
+SELECT format('%I.%I', n.nspname, c.relname), pg_catalog.pg_relation_filenode(c.oid),
+       s.n_tup_ins, s.n_tup_upd, s.n_tup_del
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid
+ WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
+
+_ROLES = """
+SELECT rolname::text, rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
+       rolbypassrls, coalesce(array_to_string(rolconfig, E'\\n'), '')
+  FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' ORDER BY 1"""
+_RIGHTS = ("superuser", "createrole", "createdb", "login", "replication", "bypassrls")
+
+
+def names(connection: Connection) -> list[str]:
+    """Return the databases that accept connections."""
+    with as_stored(connection):
+        return [row[0] for row in connection.execute(_NAMES.encode()).fetchall()]
+
+
+def in_database(name: str, table: str) -> str:
+    """Return the name of a table among those of all databases."""
+    return f"{ident(name)}.{table}"
+
+
+def counters(reach: Reach, databases: list[str]) -> Counters:
+    """Return by table what changes whenever its rows change, as far as the server's statistics say
+    it. A database that cannot be read has none."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for name in databases:
+        process.check_cancelled()
+        try:
+            with closing(connect(reach(name))) as connection:
+                rows = connection.execute(_COUNTERS.encode()).fetchall()
+        except (DrdError, psycopg.Error):
+            continue
+        found |= {in_database(name, row[0]): tuple(row[1:]) for row in rows}
+    return found
+
+
+def fingerprint(
+    reach: Reach,
+    databases: list[str],
+    *,
+    mode: Literal["counts", "digest"],
+    budget_s: float,
+    properties: Mapping[str, Any],
+) -> DatabaseFingerprint:
+    """Describe the tables of all databases, each database in one state of its own."""
+    whole = DatabaseFingerprint(mode, properties=properties)
+    end = time.monotonic() + budget_s
+    for name in databases:
+        process.check_cancelled()
+        try:
+            with closing(connect(reach(name))) as connection, interruptible(connection):
+                one = _described(connection, mode, max(0.0, end - time.monotonic()))
+        except (DrdError, psycopg.Error) as error:
+            if isinstance(error, SourceUnreachable):
+                raise
+            said = error.message if isinstance(error, DrdError) else words(error)
+            # Without a count, the database is one thing that was not reached.
+            whole = replace(whole, not_reached={**whole.not_reached, ident(name): said})
+            continue
+        whole = _joined(whole, name, one)
+    return whole
+
+
+def _described(
+    connection: Connection, mode: Literal["counts", "digest"], budget_s: float
+) -> DatabaseFingerprint:
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    unlogged = {row[0] for row in connection.execute(_UNLOGGED.encode()).fetchall()}
+    one = describe(connection, mode=mode, budget_s=budget_s, properties={})
+    tables = {n: t for n, t in one.tables.items() if n not in unlogged}
+    missing = {**one.not_reached, **dict.fromkeys(unlogged, UNLOGGED)}
+    return replace(one, tables=tables, not_reached=missing)
+
+
+def _joined(whole: DatabaseFingerprint, name: str, one: DatabaseFingerprint) -> DatabaseFingerprint:
+    """Add one database. What its materialised views contain comes back as it was."""
+
+    def within(known: Mapping[str, Any]) -> dict[str, Any]:
+        return {in_database(name, table): value for table, value in known.items()}
+
+    leaves = {n: tuple(in_database(name, p) for p in parts) for n, parts in one.partitioned.items()}
+    return replace(
+        whole,
+        tables={**whole.tables, **within(one.tables)},
+        not_reached={**whole.not_reached, **within(one.not_reached)},
+        partitioned={**whole.partitioned, **within(leaves)},
+        others={**whole.others, **within(one.others)},
+    )
+
+
+def without_changed(
+    known: DatabaseFingerprint, before: Counters, after: Counters
+) -> DatabaseFingerprint:
+    """Return the fingerprint without the tables of which the counters differ, or are unknown."""
+    changed = {n for n in known.tables if n not in before or before[n] != after.get(n)}
+    return replace(
+        known,
+        tables={n: t for n, t in known.tables.items() if n not in changed},
+        not_reached={**known.not_reached, **dict.fromkeys(changed, CHANGED)},
+    )
+
+
+def properties(reach: Reach, connection: Connection) -> dict[str, Any]:
+    """Read what belongs to the server and to each database as a whole. A database that refuses the
+    login is left out."""
+    with as_stored(connection):
+        roles = connection.execute(_ROLES.encode()).fetchall()
+    found: dict[str, Any] = {}
+    for name in names(connection):
+        try:
+            with closing(connect(reach(name))) as one:
+                found[name] = database.read(one)
+        except (DrdError, psycopg.Error):
+            continue
+    return {"databases": found, "roles": {row[0]: list(row[1:]) for row in roles}}
+
+
+def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return sentences about properties that differ from the saved ones."""
+    found = []
+    for name, properties_ in saved["databases"].items():
+        if name not in now["databases"]:
+            found.append(f"database {name} is missing, or refuses connections")
+            continue
+        other = now["databases"][name]
+        here = database.differences(properties_, other, with_owner=True)
+        found += [f"database {name}: {sentence}" for sentence in here]
+    for name, was in saved["roles"].items():
+        if name not in now["roles"]:
+            found.append(f"role {name} is missing")
+        elif now["roles"][name] != was:
+            found.append(f"role {name} {_role_words(was, now['roles'][name])}")
+    new = [n for n in now["roles"] if n not in saved["roles"]]
+    return found + [f"role {name} did not exist at backup" for name in new]
+
+
+def _role_words(was: list[Any], now: list[Any]) -> str:
+    for right, before, after in zip(_RIGHTS, was, now, strict=False):
+        if before != after:
+            return f"{'has' if after else 'does not have'} the right {right}, unlike at backup"
+    return "has other settings than at backup"

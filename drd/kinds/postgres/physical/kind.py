@@ -1,0 +1,145 @@
+"""Whole PostgreSQL servers, copied file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from drd.errors import DrdError
+from drd.kinds.file_system import remove
+from drd.kinds.kept_files import Beside, KeptPlaces
+from drd.kinds.postgres import abandoned, dsn
+from drd.kinds.postgres.address import address_of
+from drd.kinds.postgres.connection import connect, words
+from drd.kinds.postgres.kind import tried
+from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical.landed import programs_of
+from drd.kinds.postgres.physical.manifest import require_written
+from drd.kinds.postgres.physical.sandbox import ClusterSandbox
+from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.kinds.postgres.physical.source import COPY, ClusterSource
+from drd.kinds.postgres.physical.target import ClusterDirectory, require_stopped, swept
+from drd.kinds.postgres.same_place import data_directory
+from drd.kinds.postgres.server import sandbox_programs
+from drd.kinds.postgres.tools import newest_major
+from drd.kinds.untrusted_dirs import resolved
+from drd.model.plan import Component
+from drd.model.single_item import Part
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import (
+    AS_IT_IS,
+    Destination,
+    Finding,
+    Kind,
+    NamedDestination,
+    RestoreOptions,
+    Source,
+    Workplace,
+)
+
+
+class ClusterKind(Kind):
+    """The kind of whole servers."""
+
+    spec = SPEC
+
+    def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        require_written(snapshot, private)
+
+    def source(self, component: Component, place: Workplace) -> Source:
+        return ClusterSource(component.name, _settings(component), place)
+
+    def sandbox(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> Destination:
+        return ClusterSandbox(component.name, _settings(component).bin_dir, snapshot, place)
+
+    def target(
+        self,
+        component: Component,
+        settings: object,
+        place: Workplace,
+        options: RestoreOptions = AS_IT_IS,
+    ) -> NamedDestination:
+        assert isinstance(settings, ClusterTarget | ClusterSettings)
+        return ClusterDirectory(
+            component.name,
+            settings,
+            place,
+            keep=options.keep,
+            database=dsn.database(_settings(component).dsn) or "postgres",
+        )
+
+    def kept(
+        self,
+        component: Component,
+        settings: object,
+        snapshot: ComponentSnapshot | None,  # noqa: ARG002 - one directory, whatever was in it
+        run: str,
+        *,
+        part: Part | None = None,  # noqa: ARG002 - always the whole
+    ) -> KeptPlaces:
+        assert isinstance(settings, ClusterTarget | ClusterSettings)
+        assert settings.data_dir is not None
+        place = Beside(resolved(settings.data_dir), f"drd_{run}")
+        return KeptPlaces(component.name, [place], guard=require_stopped)
+
+    def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
+        assert isinstance(settings, ClusterTarget)
+        known = super().same_place(component, settings, place)
+        if known is not None:
+            return known
+        own = data_directory(_settings(component).dsn)
+        if own is not None and own == Path(resolved(settings.data_dir)):
+            return f"the data directory {own} of the server that the plan names as the source"
+        return None
+
+    def sweep(self, directory: Path) -> list[str]:
+        notes = abandoned.sweep(directory)
+        copied = directory / COPY
+        if copied.is_dir() and not copied.is_symlink():
+            remove(copied)
+            notes.append(f"removed the unfinished copy of a server in {copied}")
+        return notes + swept(directory)
+
+    def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
+        return {"PostgreSQL": programs_of(snapshot, _settings(component).bin_dir).version}
+
+    def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
+        settings = _settings(component)
+        major, unknown = 0, ""
+        try:
+            with closing(connect(address_of(settings.dsn))) as connection:
+                major = connection.info.server_version // 10000
+        except DrdError as error:
+            unknown = error.message
+        except psycopg.Error as error:
+            unknown = words(error)
+        wanted = major or newest_major("postgres", settings.bin_dir)
+        found = tried(
+            component.name,
+            partial(sandbox_programs, wanted, settings.bin_dir, or_newer=not major),
+            place,
+        )
+        if not unknown:
+            return found
+        text = (
+            f"drd does not know which version the sandbox needs, because it cannot ask: {unknown}"
+        )
+        return [*found, Finding("sandbox", "warning", component.name, text, "drd doctor again.")]
+
+    def sandbox_findings_for(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> list[Finding]:
+        programs = partial(programs_of, snapshot, _settings(component).bin_dir)
+        return tried(component.name, programs, place)
+
+
+def _settings(component: Component) -> ClusterSettings:
+    assert isinstance(component.settings, ClusterSettings)
+    return component.settings

@@ -1,0 +1,145 @@
+"""A sandbox: the restored server runs in the workplace, and reaches nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
+
+from drd.kinds.file_system import fresh, remove
+from drd.kinds.postgres.connection import connect
+from drd.kinds.postgres.physical import contents
+from drd.kinds.postgres.physical.inspect import ClusterInspector
+from drd.kinds.postgres.physical.landed import programs_of, proven
+from drd.kinds.postgres.restore import sandbox_findings
+from drd.kinds.postgres.restored_server import RestoredServer
+from drd.kinds.postgres.server_text import shown
+from drd.kinds.postgres.whole_server import not_loaded, notes_about
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
+from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+
+BY_HAND = "follow the printed runbook of the kit (docs/recovery-without-drd.md)"
+VERIFY = "drd verify PLAN"
+_SHOWN = 20
+
+
+def restored(snapshot: ComponentSnapshot, server: RestoredServer) -> Restored:
+    """Say of a server that runs what its restore did, and what differs from its source."""
+    notes: list[str] = []
+    facts = snapshot.facts
+    if facts["libraries"]:
+        notes.append(not_loaded([shown(name) for name in facts["libraries"][:_SHOWN]]))
+    with closing(connect(server.address("template1"))) as connection:
+        databases = contents.names(connection)
+        saved = snapshot.fingerprint
+        differences: list[str] = []
+        if isinstance(saved, DatabaseFingerprint) and saved.properties:
+            now = contents.properties(server.address, connection)
+            differences = contents.differences(saved.properties, now)
+    for name in databases:
+        about = notes_about(server.address(name), server.programs.major)
+        notes += [f"database {shown(name)}: {note}" for note in about]
+    return Restored(
+        tuple(notes),
+        tuple(map(shown, differences)),
+        facts={"server_version": server.programs.version, "server_settings": server.settings},
+        reached=_reached(snapshot, server),
+    )
+
+
+def _reached(snapshot: ComponentSnapshot, server: RestoredServer) -> str:
+    facts = snapshot.facts
+    text = f"the end of the base backup, {facts['end_lsn']} on timeline {facts['timeline']}"
+    if not server.last_transaction:
+        return f"{text}; the WAL of the backup contains no transaction"
+    return f"{text}; last transaction at {server.last_transaction} UTC"
+
+
+class ClusterSandbox:
+    """Implements `Destination`."""
+
+    def __init__(
+        self, component: str, bin_dir: str | None, snapshot: ComponentSnapshot, place: Workplace
+    ) -> None:
+        self._component = component
+        self._bin_dir = bin_dir
+        self._snapshot = snapshot
+        self._place = place
+        self._server: RestoredServer | None = None
+
+    def preflight(
+        self,
+        snapshot: ComponentSnapshot,
+        *,
+        overwrite: bool,  # noqa: ARG002 - nothing of anybody's is here
+    ) -> list[Finding]:
+        return sandbox_findings(
+            self._component,
+            lambda: programs_of(snapshot, self._bin_dir),
+            self._place,
+            int(snapshot.facts["cluster_bytes"]),
+        )
+
+    def prepare(self) -> None:
+        """The server starts on what is still to be fetched; only its programs have to be here."""
+        programs_of(self._snapshot, self._bin_dir)
+
+    def landing(self) -> Path:
+        return fresh(self._landing, parents=True)
+
+    @property
+    def _landing(self) -> Path:
+        return self._place.directory / "landing"
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - the server itself has everything
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        self.close(landing=False)
+        programs = programs_of(snapshot, self._bin_dir)
+        try:
+            landed = proven(self._landing, snapshot, programs, self._place)
+            server = RestoredServer(
+                self._place,
+                programs,
+                timeline=int(snapshot.facts["timeline"]),
+                superuser=snapshot.facts["bootstrap_role"],
+                on_tick=ticking(self._component, snapshot, on_progress),
+                by_hand=BY_HAND,
+                verify=VERIFY,
+            )
+            self._server = server
+            server.take_over(landed.data, landed.spaces)
+            return restored(snapshot, server)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            remove(self._landing)
+
+    def inspector(self) -> ClusterInspector:
+        server = self._server
+        assert server is not None
+        default = self._snapshot.facts["database"]
+        address = server.address(default)
+        return ClusterInspector(
+            lambda: nullcontext(server.address), address.uri, default, address.environment()
+        )
+
+    def close(self, *, landing: bool = True) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        if landing:
+            remove(self._landing)
+
+
+def ticking(
+    component: str, snapshot: ComponentSnapshot, on_progress: OnProgress
+) -> Callable[[], None]:
+    """Return what a server calls while it replays WAL."""
+    return lambda: on_progress(Progress(component, "restore", 0, snapshot.bytes))

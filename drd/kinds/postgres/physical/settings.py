@@ -1,0 +1,72 @@
+"""The keys of a plan about a whole PostgreSQL server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from drd.fields import (
+    AbsolutePath,
+    Connection,
+    Contradiction,
+    DatabaseFingerprintField,
+    DatabaseFingerprintSettings,
+    Settings,
+)
+from drd.kinds.postgres import dsn
+
+
+class ClusterSettings(Settings):
+    """A whole PostgreSQL server: all of its databases, copied file by file with pg_basebackup."""
+
+    kind: Literal["postgres-cluster"]
+    dsn: Connection = Field(
+        description="The connection string of the server (libpq), with the database that checks "
+        "ask unless they name another: a secret reference such as `{credential: NAME}`, or, if it "
+        "contains no password, the text itself: `postgresql://drd@db1/orders`. Its user needs the "
+        "right REPLICATION.",
+    )
+    data_dir: AbsolutePath | None = Field(
+        None,
+        description="The data directory of the server, if the server is on this host: needed only "
+        "for recoveries in place (`drd recover --in-place`).",
+    )
+    bin_dir: AbsolutePath | None = Field(
+        None,
+        description="Directory of the programs of PostgreSQL. Default: the installed version that "
+        "is the same as the version of the server.",
+    )
+    checkpoint: Literal["fast", "spread"] = Field(
+        "fast",
+        description="How the server begins a backup. `fast`: it writes all changed pages at once. "
+        "`spread`: it takes up to its `checkpoint_timeout` for this, which loads its disks less.",
+    )
+    fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        return dsn.contradictions(self.dsn)
+
+
+class ClusterTarget(Settings):
+    """Where a whole PostgreSQL server is restored to: a data directory."""
+
+    data_dir: AbsolutePath = Field(
+        description="The data directory. It must be missing or empty, unless --overwrite is given. "
+        "No server may run in it while drd restores."
+    )
+    bin_dir: AbsolutePath | None = Field(
+        None,
+        description="Directory of the programs of PostgreSQL. Their major version must be that of "
+        "the backup.",
+    )
+    dsn: Connection | None = Field(
+        None,
+        description="How to reach the restored server after a step of the runbook has started it: "
+        "checks then ask this server. Without it, start the server after the checks.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.dsn is not None:
+            yield from dsn.contradictions(self.dsn)

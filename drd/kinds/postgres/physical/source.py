@@ -1,0 +1,393 @@
+"""A running PostgreSQL server as a source: its files are copied into the workplace, and stored from
+there as a directory."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, pq
+
+from drd import process
+from drd.errors import DrdError, ImplausibleDump, SourceError
+from drd.kinds.file_system import fresh, remove
+from drd.kinds.postgres.address import Address, address_of
+from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
+from drd.kinds.postgres.inspect import ask, jsonable
+from drd.kinds.postgres.physical import contents
+from drd.kinds.postgres.physical.base_backup import BaseBackup, Order, copy
+from drd.kinds.postgres.physical.settings import ClusterSettings
+from drd.kinds.postgres.pooler import require_own_session
+from drd.kinds.postgres.roles import bootstrap_role
+from drd.kinds.postgres.tools import PostgresPrograms, programs_for
+from drd.log import mask
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
+from drd.model.text import counted
+from drd.model.units import format_size
+from drd.ports import Finding, Payload, Probe, Tree, Workplace
+from drd.ports.sources import DatabaseQuery
+
+OLDEST = 17
+"""The oldest major version of a server that is backed up: its manifests name the server."""
+
+COPY = "cluster"
+"""The directory in the workplace that receives the copy."""
+
+OBSERVE_S = 60.0
+_SENDERS = 2
+_WAL = 512 << 20
+"""So much WAL may come on top of the databases, for the check of the room."""
+
+_FLUSHED_S = 11.0
+"""After so many seconds, the server's statistics have what a session that is idle has changed."""
+
+_SIZE = """
+SELECT sum(pg_catalog.pg_database_size(oid))::bigint FROM pg_catalog.pg_database
+ WHERE pg_catalog.has_database_privilege(oid, 'CONNECT')
+    OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')"""
+_SPACES = """
+SELECT oid::text, spcname::text, pg_catalog.pg_tablespace_location(oid)
+  FROM pg_catalog.pg_tablespace WHERE pg_catalog.pg_tablespace_location(oid) LIKE '/%'
+ ORDER BY oid"""
+_LIBRARIES = """
+SELECT DISTINCT l FROM pg_catalog.pg_settings,
+       unnest(string_to_array(reset_val, ',')) w, trim(both ' "' from w) l
+ WHERE name IN ('shared_preload_libraries', 'session_preload_libraries', 'local_preload_libraries')
+   AND l <> '' ORDER BY 1"""
+_CONFIGURED = """
+SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings
+ WHERE source = 'configuration file' ORDER BY 1"""
+_STANDBY = """
+SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_last_xact_replay_timestamp(),
+       coalesce(pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn(),
+                false)"""
+_WRITERS = """
+SELECT pg_catalog.pg_snapshot_xmin(s) = pg_catalog.pg_snapshot_xmax(s),
+       pg_catalog.pg_snapshot_xmax(s)::text FROM pg_catalog.pg_current_snapshot() s"""
+_LIMITS = """
+SELECT pg_catalog.current_setting('wal_level'),
+       pg_catalog.current_setting('max_wal_senders')::int,
+       (SELECT count(*) FROM pg_catalog.pg_stat_replication),
+       pg_catalog.current_setting('data_checksums'),
+       (SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)"""
+
+
+class ClusterSource:
+    """A server that others use; nothing in it is changed."""
+
+    def __init__(self, name: str, settings: ClusterSettings, place: Workplace) -> None:
+        self._name = name
+        self._settings = settings
+        self._place = place
+        self._given: Address | None = None
+
+    def _address(self) -> Address:
+        if self._given is None:
+            self._given = address_of(self._settings.dsn)
+        return self._given
+
+    def probe(self) -> Probe:
+        with connect(self._address()) as connection:
+            findings = list(self._examined(connection))
+            for finding in findings:
+                if finding.failed:
+                    raise SourceError(finding.text, hint=finding.remedy)
+            warnings = tuple(f for f in findings if f.severity == "warning")
+            facts = {"server_version": _version(connection)}
+            return Probe(_size(connection), facts, findings=warnings)
+
+    def doctor(self) -> list[Finding]:
+        try:
+            with connect(self._address()) as connection:
+                return list(self._examined(connection))
+        except DrdError as error:
+            return [Finding("reachable", "error", self._name, error.message, error.hint)]
+
+    def _examined(self, connection: Connection) -> Iterator[Finding]:
+        """Yield a finding for each thing that a backup needs."""
+        size = _size(connection)
+        said = f"PostgreSQL {_version(connection)}"
+        databases = counted(len(contents.names(connection)), "database")
+        of_size = f", {format_size(size)}" if size is not None else ""
+        yield Finding("reachable", "ok", self._name, f"{said}, {databases}{of_size}")
+        address = self._address().pinned(connection)
+        yield self._found("own-session", lambda: _own_session(address, connection))
+        yield self._found("pg_basebackup", lambda: f"version {self._programs(connection).version}")
+        yield from self._limits(connection)
+        yield self._found("replication", lambda: _replication(address))
+        if size is not None:
+            yield self._room(size)
+
+    def _found(self, code: str, examine: Callable[[], str]) -> Finding:
+        try:
+            return Finding(code, "ok", self._name, examine())
+        except DrdError as error:
+            return Finding(code, "error", self._name, error.message, error.hint)
+
+    def _limits(self, connection: Connection) -> Iterator[Finding]:
+        row = connection.execute(_LIMITS.encode()).fetchone()
+        assert row is not None
+        level, senders, used, checksums, may = row
+        user = connection.info.user
+        if not may:
+            yield Finding(
+                "rights", "error", self._name, f"role {user} does not have the right REPLICATION",
+                f'ALTER ROLE "{user}" REPLICATION;',
+            )  # fmt: skip
+        if level == "minimal":
+            yield Finding(
+                "wal-level", "error", self._name, "wal_level of the server is minimal",
+                "ALTER SYSTEM SET wal_level = replica; then restart the server.",
+            )  # fmt: skip
+        if senders - used < _SENDERS:
+            yield Finding(
+                "max-wal-senders", "error", self._name,
+                f"max_wal_senders of the server is {senders}, and {used} are in use: a backup "
+                f"needs {_SENDERS}",
+                f"ALTER SYSTEM SET max_wal_senders = {used + 2 * _SENDERS}; then restart the "
+                "server.",
+            )  # fmt: skip
+        if checksums == "off":
+            yield Finding(
+                "data-checksums", "warning", self._name,
+                "the server has no checksums of its pages, so nobody notices a page that its "
+                "disk has damaged before a backup",
+                "stop the server, then run: pg_checksums --enable --pgdata=DIRECTORY",
+            )  # fmt: skip
+
+    def _room(self, size: int) -> Finding:
+        free, need = shutil.disk_usage(self._place.directory).free, size + _WAL
+        text = (
+            f"a backup first copies the whole server to {self._place.directory}: this needs "
+            f"{format_size(need)}; {format_size(free)} are free"
+        )
+        if free > need:
+            return Finding("room", "ok", self._name, text)
+        remedy = "free space there, or set work_dir in drd.yaml to a larger disk."
+        return Finding("room", "error", self._name, text, remedy)
+
+    def _programs(self, connection: Connection) -> PostgresPrograms:
+        return programs_of_server(connection.info.server_version // 10000, self._settings.bin_dir)
+
+    @contextmanager
+    def open(self) -> Iterator[ClusterCapture]:
+        into = self._place.directory / COPY
+        with ExitStack() as stack:
+            holder = stack.enter_context(closing(connect(self._address())))
+            address = self._address().pinned(holder)
+            programs = self._programs(holder)
+            environment = stack.enter_context(password_file(address, self._place.directory))
+            stack.callback(remove, into)
+            fresh(into)
+            before = _Before(holder, address, fingerprint=self._settings.fingerprint.mode != "off")
+            spaces = before.spaces
+            order = Order(
+                address,
+                environment,
+                programs,
+                {oid: location for oid, _, location in spaces},
+                self._settings.checkpoint,
+                into,
+                self._place.mark,
+            )
+            made = copy(order)
+            yield ClusterCapture(self._settings, order, before, made)
+
+
+def programs_of_server(major: int, bin_dir: str | None) -> PostgresPrograms:
+    """Return pg_basebackup for a server of this version. Raises ToolError, and SourceError for a
+    server that is too old."""
+    if major < OLDEST:
+        raise SourceError(
+            f"the server is PostgreSQL {major}, and drd backs up whole servers only from version "
+            f"{OLDEST}",
+            hint="back up its databases with components of kind postgres, or adopt the backups of "
+            "pgBackRest (docs/adopted.md).",
+            permanent=True,
+        )
+    return programs_for(major, "pg_basebackup", bin_dir=bin_dir)
+
+
+def _own_session(address: Address, connection: Connection) -> str:
+    return (
+        require_own_session(address, connection)
+        or "drd is connected to the server itself, without a pooler"
+    )
+
+
+def _replication(address: Address) -> str:
+    """Log in as pg_basebackup does. Raises SourceError."""
+    password = address.password
+    if password:
+        mask(password)
+    params = {**address.params, **({"password": password} if password else {})}
+    params |= {"replication": "true"}
+    params.pop("dbname", None)
+    server = pq.PGconn.connect(conninfo.make_conninfo("", **params).encode())
+    try:
+        if server.status == pq.ConnStatus.OK:
+            return "the server accepts connections for replication"
+        said = server.error_message.decode("utf-8", "replace").strip().splitlines()
+    finally:
+        server.finish()
+    user = address.params.get("user", "USER")
+    raise SourceError(
+        f"the server refuses connections for replication: {' '.join(said)[:400]}",
+        hint="add a line to pg_hba.conf of the server, then reload it: host replication "
+        f"{user} ADDRESS scram-sha-256 (or local replication {user} peer, for a socket). "
+        f'The role needs the right, too: ALTER ROLE "{user}" REPLICATION;',
+    )
+
+
+def _version(connection: Connection) -> str:
+    return (connection.info.parameter_status("server_version") or "").split(" ", 1)[0]
+
+
+def _size(connection: Connection) -> int | None:
+    row = connection.execute(_SIZE.encode()).fetchone()
+    return int(row[0]) if row and row[0] is not None else None
+
+
+class _Before:
+    """What is read from the server before its files are copied."""
+
+    def __init__(self, holder: Connection, address: Address, *, fingerprint: bool) -> None:
+        self.address = address
+        try:
+            self.writers = _writers(holder)
+            self.databases = contents.names(holder)
+            self.spaces = [tuple(row) for row in holder.execute(_SPACES.encode()).fetchall()]
+            libraries = holder.execute(_LIBRARIES.encode()).fetchall()
+            configured = holder.execute(_CONFIGURED.encode()).fetchall()
+            standby = holder.execute(_STANDBY.encode()).fetchone()
+            self.bootstrap = bootstrap_role(holder)
+            reach = address.to_database
+            self.counters = contents.counters(reach, self.databases) if fingerprint else {}
+            self.properties = contents.properties(reach, holder) if fingerprint else {}
+        except psycopg.Error as error:
+            raise SourceError(
+                f"cannot read the server: {words(error)}", hint="check the server's log."
+            ) from error
+        assert standby is not None
+        self.standby, self.replayed, self.current = standby
+        self.libraries = [row[0] for row in libraries]
+        self.settings = {str(name): str(value) for name, value in configured}
+        self.version = _version(holder)
+        self.major = holder.info.server_version // 10000
+        self.database = holder.info.dbname
+
+
+def _writers(connection: Connection) -> str | None:
+    """Return the number of the next transaction that writes; None while one is open."""
+    row = connection.execute(_WRITERS.encode()).fetchone()
+    return str(row[1]) if row is not None and row[0] else None
+
+
+class ClusterCapture:
+    """The copy of a server: its state is the one at the end of the copying."""
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        order: Order,
+        before: _Before,
+        made: BaseBackup,
+    ) -> None:
+        self._settings = settings
+        self._address = order.address
+        self._before = before
+        self._made = made
+        self._into = order.into
+        self._programs = order.programs
+        self._read_at = time.monotonic()
+
+    @property
+    def data_time(self) -> datetime:
+        replayed: datetime | None = self._before.replayed
+        if self._before.standby and not self._before.current and replayed is not None:
+            return min(self._made.still_at, replayed)
+        return self._made.still_at
+
+    @property
+    def payload(self) -> Payload:
+        return Tree((str(self._into),), expected_bytes=self._made.bytes)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        before, made = self._before, self._made
+        return {
+            "place": str(self._into),
+            "system_identifier": made.system_identifier,
+            "timeline": made.timeline,
+            "start_lsn": made.start_lsn,
+            "end_lsn": made.end_lsn,
+            "manifest_digest": made.manifest_digest,
+            "cluster_bytes": made.bytes,
+            "server_version": before.version,
+            "server_major": before.major,
+            "pg_basebackup_version": self._programs.version,
+            "bootstrap_role": before.bootstrap,
+            "database": before.database,
+            "databases": before.databases,
+            "tablespaces": {oid: called for oid, called, _ in before.spaces},
+            "libraries": before.libraries,
+            "standby": before.standby,
+        }
+
+    @property
+    def private(self) -> Mapping[str, Any]:
+        return {"settings": self._before.settings}
+
+    def fingerprint(self) -> Fingerprint | None:
+        wanted = self._settings.fingerprint
+        if wanted.mode == "off":
+            return None
+        try:
+            return contents.fingerprint(
+                self._address.to_database,
+                self._before.databases,
+                mode=wanted.mode,
+                budget_s=wanted.budget,
+                properties=self._before.properties,
+            )
+        finally:
+            self._read_at = time.monotonic()
+
+    def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
+        answers = {}
+        for name, query in queries.items():
+            there = query.database if isinstance(query, DatabaseQuery) else self._before.database
+            with suppress(DrdError):
+                answers[name] = self._answer(there, query)
+        return answers
+
+    def _answer(self, database: str, query: str) -> Any:
+        address = self._address.to_database(database)
+        with closing(connect(address, pinned=False)) as reader, interruptible(reader):
+            reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return jsonable(ask(reader, query, timeout_s=OBSERVE_S))
+
+    def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
+        """Leave out of the fingerprint what changed between the beginning of the copying and the
+        time when it was read: nobody knows its state at the end of the copying."""
+        if stored.bytes < self._made.bytes:
+            raise ImplausibleDump(
+                f"restic stored {stored.bytes:,} of {self._made.bytes:,} bytes of the server",
+                hint="check whether another program removes files in work_dir, and try again.",
+            )
+        if not isinstance(fingerprint, DatabaseFingerprint):
+            return fingerprint
+        with closing(connect(self._address)) as connection:
+            now = _writers(connection)
+        if now is not None and now == self._before.writers:
+            return fingerprint  # nothing wrote all the time
+        while (left := self._read_at + _FLUSHED_S - time.monotonic()) > 0:
+            process.check_cancelled()
+            time.sleep(min(0.2, left))
+        after = contents.counters(self._address.to_database, self._before.databases)
+        return contents.without_changed(fingerprint, self._before.counters, after)

@@ -1,0 +1,138 @@
+"""Whole PostgreSQL servers, without a server: settings, facts and names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical.contents import differences
+from drd.kinds.postgres.physical.directory_server import harmless
+from drd.kinds.postgres.physical.discovery import wishes
+from drd.kinds.postgres.physical.grants import grants
+from drd.kinds.postgres.physical.manifest import require_written
+from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.model.strict import UnexpectedValue
+from drd.ports.grants import Logins
+from drd.ports.kinds import Ability
+
+FACTS: dict[str, Any] = {
+    "place": "/var/lib/drd/work/run-1/server.postgres-cluster/cluster",
+    "system_identifier": "7440000000000000000",
+    "timeline": 1,
+    "start_lsn": "0/2000028",
+    "end_lsn": "0/2000158",
+    "manifest_digest": "0" * 64,
+    "cluster_bytes": 40 << 20,
+    "server_version": "17.2",
+    "server_major": 17,
+    "pg_basebackup_version": "17.2",
+    "bootstrap_role": "postgres",
+    "database": "shop",
+    "databases": ["postgres", "shop"],
+    "tablespaces": {"16400": "fast"},
+    "libraries": ["auto_explain"],
+    "standby": False,
+}
+
+SNAPSHOT = ComponentSnapshot("server", "postgres-cluster", "captured", facts=FACTS)
+
+
+def test_what_the_source_writes_is_accepted() -> None:
+    require_written(SNAPSHOT, {"settings": {"max_connections": "100"}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("place", "/var/../etc"),
+        ("place", "etc"),
+        ("tablespaces", {"../../etc": "fast"}),
+        ("tablespaces", {"16400": ""}),
+        ("timeline", -1),
+        ("end_lsn", "0/2; rm -rf /"),
+        ("server_version", "17\n"),
+        ("system_identifier", "x"),
+        ("manifest_digest", "0"),
+        ("libraries", ["a\x1b[0m"]),
+        ("bootstrap_role", 1),
+        ("standby", "no"),
+    ],
+)
+def test_forged_facts_are_refused(key: str, value: Any) -> None:
+    with pytest.raises(UnexpectedValue):
+        require_written(replace(SNAPSHOT, facts={**FACTS, key: value}), {})
+
+
+def test_a_forged_private_part_or_fingerprint_is_refused() -> None:
+    for private in ({"sql": "drop"}, {"settings": {"a": 1}}, {"settings": []}):
+        with pytest.raises(UnexpectedValue):
+            require_written(SNAPSHOT, private)
+    with pytest.raises(UnexpectedValue):
+        require_written(replace(SNAPSHOT, fingerprint=TreeFingerprint()), {})
+
+
+def test_a_restored_server_keeps_its_settings_but_reaches_nobody() -> None:
+    said = harmless(
+        "# Do not edit\n"
+        "work_mem = '7MB'\n"
+        "archive_command = 'cp %p /archive'\n"
+        "  Primary_ConnInfo='host=db1'\n"
+        "shared_preload_libraries = 'evil'\n"
+        "wal_level 'logical'\n"
+        "?? not a setting\n"
+    )
+    lines = said.splitlines()
+    assert "work_mem = '7MB'" in lines
+    assert "wal_level 'logical'" in lines
+    assert "archive_mode = 'off'" in lines
+    assert "primary_conninfo = ''" in lines
+    for word in ("cp %p", "db1", "evil", "??"):
+        assert word not in said
+
+
+def test_in_place_needs_the_data_directory() -> None:
+    bare = ClusterSettings.model_validate({"kind": "postgres-cluster", "dsn": "postgresql:///x"})
+    of = SPEC.of(bare)
+    assert Ability.IN_PLACE not in of.can
+    assert "`data_dir`" in of.remedies[Ability.IN_PLACE]
+    whole = bare.model_copy(update={"data_dir": "/var/lib/postgresql/17/main"})
+    assert Ability.IN_PLACE in SPEC.of(whole).can
+    here = ClusterTarget.model_validate({"data_dir": "/var/lib/postgresql/17/main/"})
+    assert SPEC.is_source(whole, here)
+    assert not SPEC.is_source(bare, here)
+
+
+def test_a_wish_names_the_host_and_hides_a_password() -> None:
+    plain, secret = wishes(["postgresql://drd@db1.example.com/shop", "host=db2 password=x"])
+    assert (plain.name, secret.name) == ("db1", "db2")
+    assert ("dsn", "postgresql://drd@db1.example.com/shop") in list(plain.keys([], ""))
+    assert ("dsn", {"credential": "c"}) in list(secret.keys([], "c"))
+    assert "password=x" not in secret.where
+    assert plain.target is not None
+    assert ("data_dir", "/srv/standby/db1") in list(plain.target("db1"))
+
+
+def test_the_script_of_rights_makes_a_role_for_copies() -> None:
+    settings = {"kind": "postgres-cluster", "dsn": "postgresql://saver@db1/shop"}
+    component = Component("server", "postgres-cluster", ClusterSettings.model_validate(settings))
+    script = grants([component], {}, Logins("drd", "root"))
+    assert 'CREATE ROLE "saver" LOGIN;' in script.sql
+    assert "ALTER ROLE %I REPLICATION" in script.sql
+    assert "--   host  replication  saver  ADDRESS/32  scram-sha-256" in script.sql
+    assert "-h db1" in script.program
+
+
+def test_differences_of_a_server_are_sentences() -> None:
+    saved = {"databases": {"shop": {}}, "roles": {"a": [False] * 6 + [""], "b": []}}
+    now = {"databases": {}, "roles": {"a": [True] + [False] * 5 + [""], "c": []}}
+    assert differences(saved, now) == [
+        "database shop is missing, or refuses connections",
+        "role a has the right superuser, unlike at backup",
+        "role b is missing",
+        "role c did not exist at backup",
+    ]
