@@ -144,6 +144,7 @@ KINDS: Registry[KindSpec] = Registry(
         "http": "drd.kinds.http:SPEC",
         "redis": "drd.kinds.redis:SPEC",
         "valkey": "drd.kinds.redis:VALKEY",
+        "mariadb": "drd.kinds.mariadb:SPEC",
     },
 )
 

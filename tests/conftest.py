@@ -31,10 +31,12 @@ from tests import (
     warm_suite,
 )
 from tests.servers import (
+    MariadbServer,
     PostgresServer,
     RestServer,
     S3Server,
     SshServer,
+    mariadb_server,
     postgres_server,
     rest_server,
     s3_server,
@@ -78,6 +80,13 @@ def rest() -> Iterator[RestServer]:
     if shutil.which("restic-rest-server") is None:
         pytest.skip("this system has no restic-rest-server")
     with short_directory(_run_directory()) as path, rest_server(path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    """A MariaDB server for everybody: make a database of your own, and leave it running."""
+    with short_directory(_run_directory()) as path, mariadb_server(path, tcp=True) as server:
         yield server
 
 

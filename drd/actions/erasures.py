@@ -32,7 +32,7 @@ CHECK = "erased people stay erased"
 _NONE_LEFT = "the restored data contains none of the erased people"
 
 TABLE = "drd_erased"
-"""Exists in a restored database during the step: one column, `id`, of text."""
+"""Exists in a restored database during the step: one column, `id`, of text, as a key."""
 
 _LARGEST = 64 << 20
 _AT_ONCE = 500
@@ -148,7 +148,7 @@ class Erasures:
         in_table = settings.replay.sql is not None or settings.check.sql is not None
         try:
             if in_table:
-                work.sql(_table_of(ids) + (settings.replay.sql or "" if ids else ""))
+                work.sql(work.table_of(ids) + (settings.replay.sql or "" if ids else ""))
             if settings.replay.command is not None and ids:
                 work.command(settings.replay.command)
         except DrdError as error:
@@ -194,6 +194,9 @@ class _RunningReplay:
         self._inspector = context.inspectors(settings.component)
         self._lines = "".join(f"{one}\n" for one in ids).encode()
         self._timeout_s = context.step.timeout_s or TIMEOUT_S
+
+    def table_of(self, ids: list[str]) -> str:
+        return _table_of(ids, self._inspector.key_text)
 
     def sql(self, statements: str) -> None:
         self._inspector.execute(statements, timeout_s=self._timeout_s)
@@ -296,9 +299,9 @@ def _sound(one: str) -> str:
     return one
 
 
-def _table_of(ids: list[str]) -> str:
+def _table_of(ids: list[str], key: str) -> str:
     """Statements that make the table and fill it."""
-    made = f"drop table if exists {TABLE};\ncreate table {TABLE} (id text primary key);\n"
+    made = f"drop table if exists {TABLE};\ncreate table {TABLE} (id {key} primary key);\n"
     for at in range(0, len(ids), _AT_ONCE):
         some = ids[at : at + _AT_ONCE]
         rows = ", ".join("('" + one.replace("'", "''") + "')" for one in some)
@@ -339,7 +342,7 @@ def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:
     in_table = replay.sql is not None or check.sql is not None
     if in_table:
         yield "{ echo 'begin; drop table if exists drd_erased;'"
-        yield "  echo 'create table drd_erased (id text primary key);'"
+        yield f"  echo 'create table drd_erased (id {known.key_text} primary key);'"
         values = "insert into drd_erased values ('&');"
         yield f"""  sed "s/'/''/g; s/.*/{values}/" {ids}"""
         statements = (replay.sql or "").strip().rstrip(";") + "; commit;"

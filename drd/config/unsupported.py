@@ -9,7 +9,7 @@ from drd.config.problems import Report
 from drd.model.plan import SCENARIOS
 from drd.registry import CHECKS, KINDS
 
-_LATER_KINDS = ("mariadb", "mysql")
+_LATER_KINDS = ("mysql",)
 _LATER_CHECKS = ("http",)
 _LATER_SCENARIOS = ("ransomware",)
 

@@ -34,7 +34,7 @@ class ByHand:
     contain secrets. `ask` are the words before a query that print its answer, `change` the words
     before statements, which stop at the first failure; `feed` reads statements from its standard
     input. `values` has the values of `${COMPONENT.…}`, each as a part of a word; `environment` has
-    the assignments that tell a command where the component is.
+    the assignments that tell a command where the component is. `key_text` is that of the inspector.
     """
 
     passages: tuple[Passage, ...]
@@ -44,6 +44,7 @@ class ByHand:
     feed: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     environment: str = ""
+    key_text: str = "text"
 
 
 class ByHandOf(Protocol):

@@ -55,6 +55,11 @@ class Inspector(Protocol):
         compare record it in the evidence. By default nothing."""
         return {}
 
+    @property
+    def key_text(self) -> str:
+        """The type, in SQL, of a column of texts that can be a primary key."""
+        return "text"
+
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         """Return the single value of a query (int, float, Decimal, str, datetime, None). The query
         can only read.

@@ -25,6 +25,8 @@ from drd.kinds.files.kind import FilesKind
 from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.http.kind import HttpKind
 from drd.kinds.http.settings import HttpSettings, HttpTarget
+from drd.kinds.mariadb.kind import MariadbKind
+from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.kinds.postgres.kind import PostgresKind
 from drd.kinds.postgres.physical.kind import ClusterKind
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
@@ -36,7 +38,7 @@ from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.plan import Component
 from drd.testing.kinds import KindRig
 from tests.extension_support import EXAMPLES, example
-from tests.servers import PostgresServer
+from tests.servers import MariadbServer, PostgresServer
 from tests.servers.child import ServerError
 from tests.servers.redis import RedisServer, fill
 from tests.servers.rest_api import TOKEN, RestApi, documents
@@ -250,6 +252,60 @@ class PostgresClusterRig(KindRig):
 
     def left_beside_target(self) -> list[str]:
         return sorted(p.name for p in self._target.parent.iterdir() if p.name != "new")
+
+
+class MariadbRig(KindRig):
+    """A database of its own in the server that all tests share."""
+
+    def __init__(self, server: MariadbServer, request: pytest.FixtureRequest) -> None:
+        self.kind = MariadbKind()
+        self._server = server
+        self._source, self._target = (f"{role}_{uuid4().hex[:8]}" for role in ("rig", "new"))
+        self.component = self._component(self._source)
+        server.execute(f"CREATE DATABASE {self._source}")
+        request.addfinalizer(self._drop)
+        server.execute(
+            "CREATE TABLE orders (id INT PRIMARY KEY, amount DOUBLE)",
+            "INSERT INTO orders SELECT seq, seq / 7 FROM seq_1_to_500",
+            'CREATE TABLE `odd "``name` (x INT)',
+            "CREATE VIEW large AS SELECT id FROM orders WHERE amount > 50",
+            database=self._source,
+        )
+
+    def _component(self, database: str) -> Component:
+        settings = {"kind": "mariadb", "dsn": self._server.dsn(database), "fingerprint": "digest"}
+        return Component("ledger", "mariadb", MariadbSettings.model_validate(settings))
+
+    def _drop(self) -> None:
+        for name in (self._source, self._target, self.beside(), *self.left_beside_target()):
+            self._server.execute(f"DROP DATABASE IF EXISTS {name}")
+
+    def unreadable(self) -> Component:
+        return self._component("nowhere")
+
+    def target(self) -> MariadbTarget:
+        return MariadbTarget.model_validate({"dsn": self._server.dsn(self._target)})
+
+    def beside(self) -> str:
+        return f"{self._target}_beside"
+
+    def fill_target(self) -> None:
+        self._server.execute(f"CREATE DATABASE IF NOT EXISTS {self._target}")
+        self._server.execute("CREATE TABLE theirs (x INT)", database=self._target)
+
+    def lose_source(self) -> None:
+        self._server.execute(f"DROP DATABASE {self._source}")
+
+    def damage_landing(self, landing: Path) -> None:
+        file = landing / "ledger.sql"
+        file.write_bytes(file.read_bytes()[:-200])
+
+    def left_beside_target(self) -> list[str]:
+        mine = (
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE "
+            "'drd\\_run1\\_%ledger'"
+        )
+        return sorted(name for (name,) in self._server.execute(mine))
 
     def query(self) -> tuple[str, Any]:
         return "select count(*) from orders", 500
@@ -572,6 +628,7 @@ RIGS: dict[str, Factory] = {
     "valkey": lambda request, directory: ValkeyRig(directory, request),
     "command": lambda _, directory: CommandRig(directory),
     "command service": lambda _, directory: CommandServiceRig(directory),
+    "mariadb": lambda request, _: MariadbRig(request.getfixturevalue("mariadb"), request),
     "postgres": lambda request, _: PostgresRig(request.getfixturevalue("postgres"), request),
     "postgres-cluster": lambda request, directory: PostgresClusterRig(
         directory, request.getfixturevalue("postgres"), request

@@ -246,6 +246,12 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/files/in_place.py",  # cp behind --
         "drd/kinds/http/source.py",  # cat behind --
         "drd/kinds/http/stand_in.py",  # the plan's own words, with a port and a path of drd's
+        "drd/kinds/mariadb/discovery.py",  # mariadb with options in one word alone
+        "drd/kinds/mariadb/held_dump.py",  # sh with a script of drd's, an absolute path
+        "drd/kinds/mariadb/load.py",  # mariadb with options in one word alone
+        "drd/kinds/mariadb/server.py",  # options in one word, absolute paths
+        "drd/kinds/mariadb/source.py",  # mariadb-dump, the database behind --
+        "drd/kinds/mariadb/tools.py",  # an absolute path with --version
         "drd/kinds/postgres/dump.py",
         "drd/kinds/postgres/dump_file.py",  # pg_restore with options in one word, an absolute path
         "drd/kinds/postgres/first_checks.py",  # psql with options alone

@@ -36,6 +36,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "holidays": ("holiday_calendars",),
     "jinja2": ("rendering",),
     "psycopg": ("kinds/postgres",),
+    "pymysql": ("kinds/mariadb",),
     # Settings, each beside what it sets, and the requests of the socket.
     "pydantic": ("fields", "config", "kinds", "checks", "controls", "actions", "notifiers", "api"),
     "pydantic_core": ("fields", "config"),

@@ -1,0 +1,137 @@
+"""Restore a MariaDB database by hand, with restic and mariadb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from shlex import quote
+
+from drd.errors import SecretUnavailable
+from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.connection import Address
+from drd.kinds.mariadb.inspect import KEY_TEXT
+from drd.kinds.mariadb.settings import MariadbTarget
+from drd.model.plan import Component, SecretRef
+from drd.ports.by_hand import ByHand, Passage
+
+_OWN_SERVER = """\
+Connect to a MariaDB server of the same series or newer, as an administrator. These commands use \
+the server of this host, as root through its socket. To use another server, first write its login \
+into a file of mode 0600 ([client], user, password, host) and set LOGIN to \
+--defaults-extra-file=FILE:"""
+_OWN_LOGIN = 'LOGIN="${LOGIN:---user=root}"\n'
+
+
+def by_hand(
+    component: Component,
+    target: object | None,
+    *,
+    place: str,
+    resolve: Callable[[SecretRef], str],
+) -> ByHand:
+    name = component.name
+    if not isinstance(target, MariadbTarget):
+        database = f'"$(fact {name} database)"'
+        words = f'mariadb "$LOGIN" --batch --sandbox --database={database}'
+        return ByHand(
+            (Passage(_OWN_SERVER, _OWN_LOGIN), *_passages(name, database)),
+            ask=f"{words} --skip-column-names -e",
+            change=f"{words} -e",
+            feed=words,
+            values={"database": database},
+            environment=f"MYSQL_DATABASE={database}",
+            key_text=KEY_TEXT,
+        )
+    try:
+        parts = dsn.parse(resolve(target.dsn))
+    except ValueError as error:
+        raise SecretUnavailable(f"the dsn of the target {error}", hint=f"{dsn.FORM}.") from None
+    file = f"{place}/mariadb.cnf"
+    login = f'LOGIN=--defaults-extra-file="$KIT/{file}"\n'
+    if target.bin_dir is not None:
+        login += f'export PATH={quote(target.bin_dir)}:"$PATH"\n'
+    database = quote(parts.database)
+    words = f'mariadb --defaults-extra-file="$KIT/{file}" --batch --sandbox --database={database}'
+    said = f"Connect to the target, database {parts.database}; the kit has the login:"
+    if not parts.user:
+        parts = parts._replace(user="root")
+    where = (
+        {"host": parts.host, "port": str(parts.port)} if parts.host else {"socket": parts.socket}
+    )
+    return ByHand(
+        (Passage(said, login), *_passages(name, database)),
+        files={file: Address(parts).options().encode()},
+        ask=f"{words} --skip-column-names -e",
+        change=f"{words} -e",
+        feed=words,
+        values={key: quote(v) for key, v in {**where, "user": parts.user}.items()}
+        | {"database": database},
+        environment=f"MYSQL_DATABASE={database}",
+        key_text=KEY_TEXT,
+    )
+
+
+def _passages(name: str, database: str) -> tuple[Passage, ...]:
+    return (_fetched(name), _filled(name, database), _code(name), _compared(name))
+
+
+def _fetched(name: str) -> Passage:
+    fetch = f"""\
+restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {name}.sql
+tail -n 1 {name}.sql | grep -q '^-- Dump completed' # else the dump is cut off
+for part in database_sql users_sql objects_sql; do
+    jq -er '.private["{name}"].'$part manifest.json > {name}.$part
+done
+"""
+    return Passage("Fetch the dump of the tables, and the SQL of everything else:", fetch)
+
+
+def _filled(name: str, database: str) -> Passage:
+    make = f"""\
+TARGET={database}
+[[ $TARGET != *\\`* && $TARGET != *\\'* ]] # a name that the next commands can quote
+found=$(mariadb "$LOGIN" --batch --skip-column-names -e "select count(*) from \\
+information_schema.tables where table_schema = '$TARGET'")
+[[ $found == 0 ]] || {{ echo "database $TARGET exists and is not empty"; false; }}
+mariadb "$LOGIN" --batch -e "drop database if exists \\`$TARGET\\`"
+mariadb "$LOGIN" --batch --sandbox --binary-mode < <(jq -er --arg target "$TARGET" '
+    .private["{name}"].database_sql | sub("^CREATE DATABASE `(``|[^`])+`";
+    "CREATE DATABASE `\\($target)`")' manifest.json)
+mariadb "$LOGIN" --batch --sandbox --binary-mode --local-infile=0 --database="$TARGET" < {name}.sql
+"""
+    return Passage(
+        "Create the database with the character set that it had at the backup, and load the "
+        "tables. If a database of this name exists and is not empty, the script ends:",
+        make,
+    )
+
+
+def _code(name: str) -> Passage:
+    code = f"""\
+mariadb "$LOGIN" --batch --sandbox --binary-mode --database="$TARGET" < {name}.objects_sql
+mariadb "$LOGIN" --batch --sandbox --binary-mode --force < {name}.users_sql
+"""
+    return Passage(
+        "Create the views, procedures, functions, triggers and events, then the missing users and "
+        "their rights in the database. Existing users keep their logins. An error about a user "
+        "does not stop the commands: read it. If the database has another name now, adapt the "
+        "names in the last file first:",
+        code,
+    )
+
+
+def _compared(name: str) -> Passage:
+    compare = f"""\
+jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
+    | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
+while IFS=$'\\t' read -r table expected; do
+    found=$(mariadb "$LOGIN" --batch --skip-column-names --database="$TARGET" \\
+        -e "select count(*) from \\`${{table//\\`/\\`\\`}}\\`" </dev/null)
+    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
+    echo "$table: $found rows"
+done
+"""
+    return Passage(
+        "For each table, compare the number of rows with the number at the backup:",
+        compare,
+        compares=True,
+    )

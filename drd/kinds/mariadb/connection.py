@@ -1,0 +1,329 @@
+"""Connect to a MariaDB server, and pass the login to its programs.
+
+The driver gets a password as a parameter, the programs by an option file of mode 0600. It is never
+part of an argv, of an environment variable or of a message.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from drd import log, process, secrets
+from drd.errors import (
+    NotSupported,
+    SecretUnavailable,
+    SourceError,
+    SourceMissing,
+    SourceUnreachable,
+)
+from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.quoting import ident
+from drd.kinds.mariadb.tools import numbers
+from drd.masking import MASK
+from drd.model.plan import SecretRef
+from drd.model.recovery_command import IF_LOST
+
+OPTIONS = "drd.cnf"
+"""The name of an option file in a workplace."""
+
+CONNECT_S = 10
+OLDEST = (10, 6)
+"""The first version that renames several tables in one step that a crash cannot divide."""
+
+NO_DATABASE = 1049
+_REFUSED = (1044, 1045, 1130, 1698, 1862, 1820, 4151)
+_GONE = (2006, 2013, 2014, 2055)
+_LATE = (1969, 3024)
+
+_SETTINGS = (
+    # So that values print the same in every server, and no limit for applications ends our work.
+    "SET SESSION time_zone = '+00:00'",
+    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
+    "SET SESSION max_statement_time = 0",
+    "SET SESSION wait_timeout = 86400",
+    "SET SESSION net_write_timeout = 86400",
+    "SET SESSION net_read_timeout = 86400",
+    "SET SESSION lock_wait_timeout = 60",
+    "SET SESSION innodb_lock_wait_timeout = 60",
+    "SET SESSION group_concat_max_len = 1048576",
+)
+
+ServerError = pymysql.err.MySQLError
+
+
+class LoginRefused(SourceError):
+    """The server answers, and does not let this user in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is, and the login. `origin` is the reference that it came from, empty for
+    text of a plan."""
+
+    parts: dsn.Parts
+    origin: str = ""
+
+    @property
+    def database(self) -> str:
+        return self.parts.database
+
+    @property
+    def uri(self) -> str:
+        return self.parts.uri()
+
+    @property
+    def named(self) -> str:
+        """The server for errors: what a reference contains is not repeated."""
+        return f"the server of dsn ({self.origin})" if self.origin else self.parts.uri("")
+
+    def to_database(self, name: str) -> Address:
+        return Address(self.parts._replace(database=name), self.origin)
+
+    def as_user(self, user: str, password: str) -> Address:
+        return Address(self.parts._replace(user=user, password=password), self.origin)
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which a command finds the database, without the password."""
+        parts = self.parts
+        where = (
+            {"MYSQL_HOST": parts.host, "MYSQL_TCP_PORT": str(parts.port)}
+            if parts.host
+            else {"MYSQL_UNIX_PORT": parts.socket}
+        )
+        return {**where, "MYSQL_DATABASE": parts.database, "MYSQL_USER": parts.user}
+
+    def options(self) -> str:
+        """The content of an option file for MariaDB's programs."""
+        parts = self.parts
+        lines = ["[client]", f"user={_option(parts.user)}", f"password={_option(parts.password)}"]
+        if parts.host:
+            lines += [f"host={_option(parts.host)}", f"port={parts.port}", "protocol=tcp"]
+        else:
+            lines += [f"socket={_option(parts.socket)}", "protocol=socket"]
+        if parts.ssl:
+            lines.append("ssl")
+        if parts.ssl_ca:
+            lines += [f"ssl-ca={_option(parts.ssl_ca)}", "ssl-verify-server-cert"]
+        elif not parts.ssl:
+            lines.append("skip-ssl-verify-server-cert")
+        return "\n".join([*lines, "default-character-set=utf8mb4", ""])
+
+
+def _option(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def address_of(ref: SecretRef) -> Address:
+    """Return the address that a reference or text names. Raises SecretUnavailable or SourceError,
+    whose text never contains the address."""
+    text = secrets.resolve(ref)
+    try:
+        parts = dsn.parse(text)
+    except ValueError as error:
+        raise SourceError(f"the dsn ({ref.describe()}) {error}", hint=f"{dsn.FORM}.") from None
+    if parts.password == MASK:
+        raise SecretUnavailable(
+            f"the password of the dsn ({ref.describe()}) is {MASK}, the text that drd writes in "
+            "place of a secret",
+            hint="write the real password into the secret.",
+        )
+    if parts.password:
+        log.mask(parts.password)
+    if not parts.user:
+        parts = parts._replace(user=pwd.getpwuid(os.geteuid()).pw_name)
+    return Address(parts, "" if ref.source == "text" else ref.describe())
+
+
+def words(error: BaseException) -> str:
+    """Return the server's own message in one line."""
+    said = error.args[1] if len(error.args) > 1 else error.args[0] if error.args else error
+    return log.masked(" ".join(str(said).split()))[:600]
+
+
+def code(error: BaseException) -> int:
+    """Return the number of the server's error, 0 if there is none."""
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
+
+
+def is_lost(error: BaseException) -> bool:
+    return code(error) in _GONE or isinstance(error, pymysql.err.InterfaceError)
+
+
+def is_late(error: BaseException) -> bool:
+    return code(error) in _LATE
+
+
+class Connection:
+    """A session in autocommit mode. All methods raise `ServerError`."""
+
+    def __init__(self, address: Address, raw: Any) -> None:
+        self.address = address
+        self._raw = raw
+        self.id = int(raw.thread_id())
+        self.version = str(raw.get_server_info())
+
+    def rows(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        with self._raw.cursor() as cursor:
+            cursor.execute(sql, values)
+            return list(cursor.fetchall())
+
+    def one(self, sql: str, values: Sequence[Any] | None = None) -> tuple[Any, ...] | None:
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    def value(self, sql: str, values: Sequence[Any] | None = None) -> Any:
+        row = self.one(sql, values)
+        return row[0] if row else None
+
+    def execute(self, sql: str, values: Sequence[Any] | None = None) -> int:
+        """Carry out one statement, and return how many rows it changed."""
+        with self._raw.cursor() as cursor:
+            return int(cursor.execute(sql, values))
+
+    def use(self, database: str) -> None:
+        self.execute(f"USE {ident(database)}")
+
+    def close(self) -> None:
+        with suppress(pymysql.err.Error, OSError):
+            self._raw.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def connect(address: Address, *, database: bool = True) -> Connection:
+    """Connect to the address's database, or to none of the server. Raises SourceUnreachable,
+    SourceMissing if only the database does not exist, LoginRefused, and NotSupported for a server
+    that is not MariaDB, or too old."""
+    parts = address.parts
+    where = (
+        {"host": parts.host, "port": parts.port} if parts.host else {"unix_socket": parts.socket}
+    )
+    tls = {"ssl": {"ca": parts.ssl_ca or None}} if parts.ssl else {"ssl_disabled": True}
+    try:
+        raw = pymysql.connect(
+            **where,
+            **tls,
+            user=parts.user,
+            password=parts.password,
+            database=parts.database if database else None,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=CONNECT_S,
+            local_infile=False,
+            program_name="drd",
+        )
+    except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
+        raise _refused(address, error) from error
+    connection = Connection(address, raw)
+    try:
+        _require_supported(connection)
+        for statement in _SETTINGS:
+            connection.execute(statement)
+    except ServerError as error:
+        connection.close()
+        raise SourceError(
+            f"cannot set up a session in {address.named}: {words(error)}",
+            hint="connect to the server itself, not through a proxy.",
+        ) from error
+    except NotSupported:
+        connection.close()
+        raise
+    return connection
+
+
+def _require_supported(connection: Connection) -> None:
+    version = str(connection.value("SELECT VERSION()"))
+    connection.version = version
+    if "mariadb" not in version.lower():
+        raise NotSupported(
+            f"{connection.address.named} is not MariaDB: it reports version {version[:60]}",
+            hint="kind mariadb was made for MariaDB alone. For MySQL, use kind `command` with "
+            "mysqldump.",
+        )
+    if numbers(version)[:2] < OLDEST:
+        raise NotSupported(
+            f"{connection.address.named} has MariaDB {version[:60]}, which is older than 10.6",
+            hint="upgrade the server to MariaDB 10.6 or newer, or use kind `command`.",
+        )
+
+
+def version_text(connection: Connection) -> str:
+    """Return `11.8.3`, without the packager's addition."""
+    return connection.version.partition("-")[0]
+
+
+def _refused(address: Address, error: BaseException) -> SourceError:
+    said, number = words(error), code(error)
+    if number == NO_DATABASE:
+        return SourceMissing(
+            f"{address.named} does not have the database that dsn names"
+            if address.origin
+            else f"{address.named} has no database {address.database}",
+            hint=f"{IF_LOST} Otherwise correct the name of the database in dsn, or create the "
+            "database.",
+        )
+    if number in _REFUSED:
+        return LoginRefused(
+            f"{address.named} refuses the login: {said}",
+            hint="correct user and password in dsn. If the user does not exist yet, run the "
+            "script that `drd doctor PLAN --grants` prints: it creates the user with all rights.",
+        )
+    if isinstance(error, RuntimeError):
+        return LoginRefused(
+            f"{address.named} wants a login that drd cannot make: {said}",
+            hint="let the user log in by a password (mysql_native_password) or by unix_socket.",
+        )
+    return SourceUnreachable(
+        f"cannot connect to {address.named}: {said}",
+        hint="check that the server runs, and that host, port and socket in `dsn` are right.",
+    )
+
+
+@contextmanager
+def interruptible(connection: Connection) -> Iterator[None]:
+    """Kill the server's work in the body when drd is cancelled; raises Cancelled then."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            if process.cancelled():
+                with suppress(Exception), connect(connection.address, database=False) as other:
+                    other.execute(f"KILL QUERY {connection.id}")
+                return
+
+    watcher = threading.Thread(target=watch, name="drd-watch-query", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        process.check_cancelled()
+
+
+def write_options(
+    address: Address, file: Path, more: Sequence[str] = (), *, user: str | None = None
+) -> Path:
+    """Write an option file of mode 0600, for `user` if it is not drd's own; the caller removes
+    it."""
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write("\n".join([address.options(), *more, ""]))
+        if user is not None:
+            account = pwd.getpwnam(user)
+            os.fchown(out.fileno(), account.pw_uid, account.pw_gid)
+    return file

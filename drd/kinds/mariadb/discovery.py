@@ -1,0 +1,161 @@
+"""Suggest databases for a new plan: named ones, or those behind local sockets of this host."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from drd import process
+from drd.errors import ToolError, UsageError
+from drd.kinds.mariadb import dsn
+from drd.model.text import escaped
+from drd.ports.kinds import Wish
+from drd.users import user_name
+
+SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108
+OPTION_FILES = ("/etc/mysql/my.cnf", "/etc/my.cnf")
+OPTION_DIRECTORIES = ("/etc/mysql/conf.d", "/etc/mysql/mariadb.conf.d", "/etc/my.cnf.d")
+_SOCKET = re.compile(r"^\s*socket\s*=\s*[\"']?(/[^\"'#\s]+)", re.MULTILINE)
+_LIST = (
+    "SELECT HEX(SCHEMA_NAME) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN "
+    "('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY SCHEMA_NAME"
+)
+_OWN_USER = (
+    "The user that drd runs as must be allowed to connect; this address contains no password. Name "
+    "a separate user for drd, not the user of the application: `drd doctor PLAN --grants` prints a "
+    "script that creates it."
+)
+_LARGEST_FILE = 1 << 20
+_SERVER_USERS = ("mysql", "mariadb")
+
+
+def wishes(given: Sequence[str]) -> list[Wish]:
+    """Suggest a component for each address. Raises UsageError, without repeating the address."""
+    made = []
+    for text in given:
+        try:
+            parts = dsn.parse(text)
+        except ValueError as error:
+            raise UsageError(
+                f"an address given with --mariadb {error}", hint=f"{dsn.FORM}."
+            ) from None
+        made.append(_wish(parts.database, None if parts.password else text, parts))
+    return made
+
+
+def _wish(database: str, text: str | None, parts: dsn.Parts) -> Wish:
+    """Suggest one component. `text` is None if the address holds a password, which then becomes a
+    credential."""
+
+    def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
+        if text is not None:
+            yield "#", _OWN_USER
+        yield "dsn", {"credential": credential} if text is None else text
+
+    def target(name: str) -> Iterator[tuple[str, Any]]:
+        if text is None:
+            credential = f"{name[:32]}-standby-dsn"
+            yield "#", f"Write the address of the standby into the credential {credential}."
+            yield "dsn", {"credential": credential}
+            return
+        yield "#", "Better use another server, which still exists if this server is lost."
+        yield "dsn", parts.uri(f"{database}_standby"[:64])
+
+    secret = "" if text is not None else "the address of the database"
+    where = text or "its address holds a password, so it becomes a credential"
+    return Wish(database, "database", keys, secret=secret, target=target, where=where)
+
+
+def found() -> tuple[list[Wish], list[str]]:
+    """Ask every server with a local socket for its databases, as this user. Returns the databases,
+    and notes about servers that could not be read. Never raises for a server's errors."""
+    trusted = {0, os.geteuid(), *_servers_users()}
+    sockets = list(_sockets())
+    if not sockets:
+        return [], []
+    try:
+        client = process.find_tool("mariadb", package="mariadb-client")
+    except ToolError as error:
+        return [], [f"This host has a MariaDB or MySQL server, but {error.message}."]
+    databases: list[Wish] = []
+    notes: list[str] = []
+    for socket, owner in sockets:
+        where = f"The server at {escaped(socket)}"
+        if owner not in trusted:
+            notes.append(
+                f"drd did not ask the server at {escaped(socket)}, because it belongs to user "
+                f"{user_name(owner)}: add its databases with --mariadb if you trust that user."
+            )
+            continue
+        names = _databases(client, socket)
+        if names is None:
+            notes.append(f"{where} refused the connection: add its databases with --mariadb.")
+        elif isinstance(names, str):
+            notes.append(f"{where} is not MariaDB ({names}): use kind `command` for it.")
+        elif not names:
+            notes.append(f"{where} has no database except its system databases.")
+        else:
+            databases += [_of_socket(name, socket) for name in names]
+    return databases, notes
+
+
+def _of_socket(name: str, socket: str) -> Wish:
+    query = urlencode({"socket": socket}, safe="/")
+    text = f"mariadb:///{quote(name, safe='')}?{query}"
+    return _wish(name, text, dsn.parse(text))
+
+
+def _servers_users() -> Iterator[int]:
+    """Return the users whose servers are no strangers."""
+    for name in _SERVER_USERS:
+        with suppress(KeyError):
+            yield pwd.getpwnam(name).pw_uid
+
+
+def _sockets() -> Iterator[tuple[str, int]]:
+    """Return the sockets of servers with their owners, each once."""
+    seen: set[tuple[int, int]] = set()
+    for name in (*SOCKETS, *_configured()):
+        path = Path(name)
+        with suppress(OSError):
+            info = path.stat()
+            if path.is_socket() and (info.st_dev, info.st_ino) not in seen:
+                seen.add((info.st_dev, info.st_ino))
+                yield str(path.resolve()), info.st_uid
+
+
+def _configured() -> Iterator[str]:
+    """Return the sockets that the option files of this host name."""
+    files = [Path(name) for name in OPTION_FILES]
+    for directory in OPTION_DIRECTORIES:
+        with suppress(OSError):
+            files += sorted(Path(directory).glob("*.cnf"))
+    for file in files:
+        with suppress(OSError):
+            if file.is_file() and file.stat().st_size <= _LARGEST_FILE:
+                yield from _SOCKET.findall(file.read_text(encoding="utf-8", errors="replace"))
+
+
+def _databases(client: str, socket: str) -> list[str] | str | None:
+    """Return the databases of a server, its version if it is not MariaDB, None if it accepts no
+    connection of this user."""
+    words = [client, "--no-defaults", f"--socket={socket}", "--protocol=socket", "--batch"]
+    words += ["--skip-column-names", "--connect-timeout=3", "--skip-ssl", "--sandbox"]
+    sql = f"SELECT VERSION(); {_LIST}"
+    command = process.Command([*words, "-e", sql], cwd=Path("/"), deadline_s=10.0)
+    try:
+        done = process.run(command)
+    except ToolError:
+        return None
+    if done.exit_code != 0:
+        return None
+    version, *names = done.stdout.splitlines() or [""]
+    if "mariadb" not in version.lower():
+        return escaped(version)[:60]
+    return [bytes.fromhex(name).decode("utf-8", "replace") for name in names if name]

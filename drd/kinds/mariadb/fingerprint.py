@@ -1,0 +1,153 @@
+"""Fingerprint the tables of a database: row counts and digests, within a time budget.
+
+The same code reads a source and a restored database, so only the data can differ.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, NamedTuple
+
+from drd import process
+from drd.errors import SourceUnreachable
+from drd.kinds.mariadb.connection import Connection, ServerError, is_late, is_lost, words
+from drd.kinds.mariadb.quoting import ident
+from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.model.units import format_duration
+
+_TABLES = """
+SELECT TABLE_NAME, TABLE_TYPE, ENGINE, COALESCE(DATA_LENGTH, 0) FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s AND TABLE_TYPE <> 'TEMPORARY' ORDER BY 4, 1"""
+_COLUMNS = """
+SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS
+ WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, COLUMN_NAME"""
+_DATABASE = """
+SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
+  FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"""
+
+FROZEN = ("InnoDB",)
+"""The storage engines whose tables one snapshot holds."""
+
+_BYTES = frozenset({"bit", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob",
+                    "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring",
+                    "multipolygon", "geometrycollection"})  # fmt: skip
+
+
+class Table(NamedTuple):
+    name: str
+    engine: str
+    columns: tuple[tuple[str, str], ...]
+
+
+class Tables(NamedTuple):
+    """The tables with rows, the smallest first, and what else has the name of a table."""
+
+    with_rows: tuple[Table, ...]
+    others: Mapping[str, str]
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """The tables that no snapshot holds still."""
+        return tuple(t.name for t in self.with_rows if t.engine not in FROZEN)
+
+
+def properties(connection: Connection, database: str) -> dict[str, Any]:
+    """Return the character set, collation and comment of a database; empty if it is missing."""
+    row = connection.one(_DATABASE, [database])
+    return {"charset": row[0], "collation": row[1], "comment": row[2] or ""} if row else {}
+
+
+def tables_of(connection: Connection, database: str) -> Tables:
+    columns: dict[str, list[tuple[str, str]]] = {}
+    for table, column, kind in connection.rows(_COLUMNS, [database]):
+        columns.setdefault(str(table), []).append((str(column), str(kind).lower()))
+    with_rows, others = [], {}
+    for name, kind, engine, _ in connection.rows(_TABLES, [database]):
+        if "VIEW" in kind:
+            others[str(name)] = "view"
+        elif kind == "SEQUENCE":
+            others[str(name)] = "sequence"
+        else:
+            found = tuple(columns.get(str(name), ()))
+            with_rows.append(Table(str(name), str(engine or ""), found))
+    return Tables(tuple(with_rows), others)
+
+
+def describe(
+    connection: Connection,
+    database: str,
+    *,
+    mode: Literal["counts", "digest"],
+    budget_s: float,
+    only: Collection[str] | None = None,
+) -> DatabaseFingerprint:
+    """Describe every table (of `only`, if given) in the current transaction of `connection`.
+
+    Tables that the budget or a missing right excludes are named with the reason. Raises
+    SourceUnreachable if the connection is lost, ServerError, Cancelled."""
+    end = time.monotonic() + budget_s
+    states: dict[str, TableState] = {}
+    not_reached: dict[str, str] = {}
+    found = tables_of(connection, database)
+    for table in found.with_rows:
+        if only is not None and table.name not in only:
+            continue
+        process.check_cancelled()
+        left_s = end - time.monotonic()
+        state = _state(connection, database, table, mode, left_s) if left_s > 0 else ""
+        if isinstance(state, TableState):
+            states[table.name] = state
+        else:
+            not_reached[table.name] = state or (
+                f"the time limit of the fingerprint (`budget: {format_duration(budget_s)}`) was "
+                "reached"
+            )
+    saved = properties(connection, database)
+    return DatabaseFingerprint(mode, states, not_reached, saved, others=found.others)
+
+
+def _state(
+    connection: Connection,
+    database: str,
+    table: Table,
+    mode: Literal["counts", "digest"],
+    left_s: float,
+) -> TableState | str:
+    """Return the table's state, or why it has none: an empty text if the time was over."""
+    limit = f"SET STATEMENT max_statement_time = {max(0.01, left_s):.2f} FOR "
+    try:
+        row = connection.one(limit + _query(database, table, mode))
+    except ServerError as error:
+        if is_lost(error):
+            raise SourceUnreachable(
+                f"lost the connection while reading {table.name}: {words(error)}",
+                hint="check the server's log.",
+            ) from error
+        process.check_cancelled()
+        return "" if is_late(error) else words(error)
+    assert row is not None
+    if mode == "counts":
+        return TableState(int(row[0]))
+    first, second = int(row[1]) % 2**64, int(row[2]) % 2**64
+    return TableState(int(row[0]), f"{first:016x}{second:016x}")
+
+
+def _query(database: str, table: Table, mode: Literal["counts", "digest"]) -> str:
+    """Return a query that counts rows and sums two 64-bit parts of the MD5 of every row's text. The
+    sums are independent of the order, and a changed, missing or repeated row changes them."""
+    source = f"FROM {ident(database)}.{ident(table.name)}"
+    if mode == "counts":
+        return f"SELECT COUNT(*) {source}"
+    row = f"MD5(CONCAT_WS('|', {', '.join(_text(*c) for c in table.columns)}))"
+    sums = ", ".join(
+        f"COALESCE(SUM(CAST(CONV(SUBSTR({row}, {at}, 16), 16, 10) AS UNSIGNED)), 0)"
+        for at in (1, 17)
+    )
+    return f"SELECT COUNT(*), {sums} {source}"
+
+
+def _text(column: str, kind: str) -> str:
+    """Return a column as hexadecimal digits of its text, with `-` for NULL."""
+    value = ident(column) if kind in _BYTES else f"CONVERT({ident(column)} USING utf8mb4)"
+    return f"IFNULL(HEX({value}), '-')"

@@ -1,0 +1,139 @@
+"""Write the rights that users need for backups, drills and recoveries, as one script of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from shlex import quote
+
+from drd import secrets
+from drd.errors import SourceError
+from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.quoting import account, db_pattern
+from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
+from drd.model.plan import Component, SecretRef
+from drd.ports.grants import Grants, Logins
+
+_HEAD = """\
+-- Use a separate user for drd in each dsn, never the user of the application: whoever breaks into
+-- the application would get the rights of this user.
+-- The script changes no password: it creates missing users, and gives rights.
+"""
+_READ_SERVER = "RELOAD, SHOW DATABASES"
+_RECOVER_SERVER = "CREATE USER, SET USER, RELOAD, PROCESS, SHOW DATABASES, CONNECTION ADMIN"
+
+
+@dataclass(slots=True)
+class _User:
+    """`reads` are databases, `writes` those that a recovery replaces; `password`: the dsn has one,
+    else the system user of this name logs in through the socket."""
+
+    name: str
+    host: str
+    password: bool = False
+    reads: dict[str, str] = field(default_factory=dict)
+    writes: dict[str, str] = field(default_factory=dict)
+
+
+_Servers = dict[tuple[str, int | str], dict[str, _User]]
+
+
+def grants(
+    components: Sequence[Component], targets: Mapping[str, Sequence[object]], logins: Logins
+) -> Grants:
+    servers: _Servers = {}
+    for component in components:
+        assert isinstance(component.settings, MariadbSettings)
+        parts = _parts(component.settings.dsn)
+        _user(servers, parts, parts.user or logins.service).reads[parts.database] = component.name
+        for target in targets.get(component.name, ()):
+            assert isinstance(target, MariadbTarget)
+            there = _parts(target.dsn)
+            user = _user(servers, there, there.user or logins.person)
+            user.writes[there.database] = component.name
+        if not targets.get(component.name, ()):
+            user = _user(servers, parts, parts.user or logins.person)
+            user.writes[parts.database] = component.name
+    first = next(iter(servers), ("", dsn.SOCKET))
+    parts_of = [line for where, users in servers.items() for line in _of_server(where, users)]
+    several = (
+        ["-- SEVERAL SERVERS: run the part of each server at that server alone.", ""]
+        if len(servers) > 1
+        else []
+    )
+    return Grants(
+        _program(*first), "\n".join([_HEAD, *several, *parts_of, ""]), tuple(_lacks(servers))
+    )
+
+
+def _parts(ref: SecretRef) -> dsn.Parts:
+    try:
+        return dsn.parse(secrets.resolve(ref))
+    except ValueError as error:
+        raise SourceError(f"the dsn ({ref.describe()}) {error}", hint=f"{dsn.FORM}.") from None
+
+
+def _user(servers: _Servers, parts: dsn.Parts, name: str) -> _User:
+    here = not parts.host or parts.host in dsn.LOOPBACK
+    where = ("", parts.socket or dsn.SOCKET) if here else (parts.host, parts.port)
+    user = servers.setdefault(where, {}).setdefault(name, _User(name, "localhost" if here else "%"))
+    user.password |= bool(parts.password) or not here
+    return user
+
+
+def _lacks(servers: _Servers) -> Iterator[str]:
+    if any(user.password for users in servers.values() for user in users.values()):
+        yield "The script cannot contain passwords: set that of each new user, as the script says,"
+        yield "to the one in its dsn."
+
+
+def _of_server(where: tuple[str, int | str], users: Mapping[str, _User]) -> Iterator[str]:
+    host, port = where
+    yield f"-- The server {f'{host}, port {port}' if host else 'on this host'}"
+    for user in users.values():
+        yield from _of_user(user)
+
+
+def _of_user(user: _User) -> Iterator[str]:
+    who = account(user.name, user.host)
+    yield f"-- User {_shown(user.name)}"
+    if user.password:
+        # Locked in effect: nobody knows a password with this hash.
+        yield f"CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA mysql_native_password"
+        yield "    USING '*0000000000000000000000000000000000000000';"
+        yield f"-- For a new user: ALTER USER {who} IDENTIFIED BY 'the password in the dsn';"
+    else:
+        yield f"CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA unix_socket;"
+    if user.reads:
+        yield f"GRANT {_READ_SERVER} ON *.* TO {who};"
+        yield f"GRANT SELECT ON mysql.* TO {who};"
+    for database, component in user.reads.items():
+        yield f"-- Component {component}: read database {_shown(database)}"
+        yield f"GRANT {_read_rights()} ON {db_pattern(database)}.* TO {who};"
+    if user.writes:
+        yield "-- Recoveries make databases whose names begin with drd_, and users; they give code"
+        yield "-- and rights back to their owners. Leave these out if this user only makes backups."
+        yield f"GRANT {_RECOVER_SERVER} ON *.* TO {who};"
+        yield f"GRANT SELECT ON mysql.* TO {who};"
+        yield f"GRANT ALL PRIVILEGES ON `drd\\_%`.* TO {who} WITH GRANT OPTION;"
+    for database, component in user.writes.items():
+        yield f"-- Component {component}: restore database {_shown(database)}"
+        yield f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who} WITH GRANT OPTION;"
+
+
+def _read_rights() -> str:
+    """The definition of a procedure is shown to who may read mysql.proc, in every version."""
+    return "SELECT, SHOW VIEW, TRIGGER, EVENT"
+
+
+def _shown(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _program(host: str, port: int | str) -> str:
+    words = ["mariadb", "--batch", "--user=root"]
+    if host:
+        words += [f"--host={host}", f"--port={port}", "--password"]
+    elif port != dsn.SOCKET:
+        words.append(f"--socket={port}")
+    return " ".join(map(quote, words))

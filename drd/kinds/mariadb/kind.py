@@ -1,0 +1,162 @@
+"""MariaDB: one database of a server, dumped with mariadb-dump."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drd.errors import DrdError, UsageError
+from drd.kinds.mariadb import SPEC, server
+from drd.kinds.mariadb.connection import address_of, connect, version_text
+from drd.kinds.mariadb.inspect import describe_now
+from drd.kinds.mariadb.kept_copy import KeptDatabase
+from drd.kinds.mariadb.manifest import require_written
+from drd.kinds.mariadb.same_place import same_place
+from drd.kinds.mariadb.sandbox import MariadbSandbox
+from drd.kinds.mariadb.server import ThrowAwayServer, sandbox_programs
+from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
+from drd.kinds.mariadb.source import MariadbSource
+from drd.kinds.mariadb.target import MariadbTargetDatabase
+from drd.kinds.mariadb.tools import client
+from drd.model.contents import Contents, tables
+from drd.model.plan import Component
+from drd.model.single_item import Part
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.ports import AS_IT_IS, Destination, Finding, Kind, RestoreOptions, Source, Workplace
+
+_LONGEST_NAME = 64
+_SYSTEM = ("mysql", "sys", "information_schema", "performance_schema")
+
+
+class MariadbKind(Kind):
+    """The kind `mariadb`."""
+
+    spec = SPEC
+
+    def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        require_written(snapshot, private)
+
+    def source(self, component: Component, place: Workplace) -> Source:
+        return MariadbSource(component.name, _settings(component), place)
+
+    def sandbox(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> Destination:
+        return MariadbSandbox(component.name, _settings(component).bin_dir, snapshot, place)
+
+    def target(
+        self,
+        component: Component,
+        settings: object,
+        place: Workplace,
+        options: RestoreOptions = AS_IT_IS,
+    ) -> MariadbTargetDatabase:
+        assert isinstance(settings, MariadbTarget | MariadbSettings)
+        name = _name_of(options.part)
+        return MariadbTargetDatabase(component.name, settings, place, options, name)
+
+    def kept(
+        self,
+        component: Component,
+        settings: object,
+        snapshot: ComponentSnapshot | None,  # noqa: ARG002 - the address says it all
+        run: str,
+        *,
+        part: Part | None = None,
+    ) -> KeptDatabase:
+        assert isinstance(settings, MariadbTarget | MariadbSettings)
+        return KeptDatabase(component.name, settings.dsn, run, database=_name_of(part))
+
+    def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
+        return tables(
+            snapshot,
+            within,
+            selects=lambda name, asked: name == asked,
+            separator=".",
+            look="grep '^CREATE TABLE' FILE",
+        )
+
+    def live(
+        self,
+        component: Component,
+        part: Part,  # noqa: ARG002 - the kind has no parts but the whole
+        like: Fingerprint,
+        budget_s: float,
+    ) -> Fingerprint:
+        assert isinstance(like, DatabaseFingerprint)
+        address = address_of(_settings(component).dsn)
+        with connect(address) as connection:
+            return describe_now(connection, address.database, like, budget_s)
+
+    def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - nothing is made
+        assert isinstance(settings, MariadbTarget)
+        return same_place(_settings(component).dsn, settings.dsn)
+
+    def sweep(self, directory: Path) -> list[str]:
+        return server.sweep(directory)
+
+    def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
+        bin_dir = _settings(component).bin_dir
+        found = sandbox_programs(str(snapshot.facts["server_version"]), bin_dir)
+        return {"MariaDB": found.version, "mariadb": client(bin_dir).version}
+
+    def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
+        """Start a sandbox of the source's version, if the source can be asked."""
+        settings, version, unknown = _settings(component), "", ""
+        try:
+            with connect(address_of(settings.dsn)) as connection:
+                version = version_text(connection)
+        except DrdError as error:
+            unknown = error.message
+        finding = _tried(component.name, version, settings.bin_dir, place)
+        if not unknown or finding.failed:
+            return [finding]
+        text = (
+            f"the version of the source's server is unknown, because drd cannot ask it: {unknown}. "
+            f"So drd does not know whether the sandbox of this host fits: {finding.text}"
+        )
+        hint = "see the finding `reachable` of this component, then run drd doctor again."
+        return [Finding("sandbox", "warning", component.name, text, hint)]
+
+    def sandbox_findings_for(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> list[Finding]:
+        version = str(snapshot.facts["server_version"])
+        return [_tried(component.name, version, _settings(component).bin_dir, place)]
+
+
+def _settings(component: Component) -> MariadbSettings:
+    assert isinstance(component.settings, MariadbSettings)
+    return component.settings
+
+
+def _tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> Finding:
+    made: ThrowAwayServer | None = None
+    try:
+        made = ThrowAwayServer(place, sandbox_programs(version, bin_dir), bin_dir)
+        made.start()
+    except DrdError as error:
+        return Finding("sandbox", "error", name, error.message, error.hint)
+    finally:
+        if made is not None:
+            made.stop()
+    return Finding("sandbox", "ok", name, f"MariaDB {made.program.version} starts")
+
+
+def _name_of(part: Part | None) -> str | None:
+    """Return the name of the database that replaces the dsn's. Raises UsageError for a name that
+    cannot be, and for databases of the server itself."""
+    if part is None or not part.into:
+        return None
+    name = part.into
+    if len(name) > _LONGEST_NAME or not name.isprintable() or name.strip() != name or "/" in name:
+        raise UsageError(
+            f"--into {name!r} is not a valid name of a database in MariaDB",
+            hint=f"give a name of 1 to {_LONGEST_NAME} characters.",
+        )
+    if name.lower() in _SYSTEM:
+        raise UsageError(
+            f"--into {name} is a database of the server itself", hint="give another name."
+        )
+    return name

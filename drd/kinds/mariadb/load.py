@@ -1,0 +1,97 @@
+"""Load a dump into a database, with a login of its own that has rights in this database alone.
+
+A dump is input: whoever writes to the repository decides what is in it. The client runs no commands
+(`--sandbox`, `--binary-mode`) and gives no files of this host away. The login may make tables and
+fill them: no views, triggers, procedures or events, no settings of the server, no other database.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from signal import SIGKILL
+
+from drd import log, process
+from drd.kinds.mariadb.connection import OPTIONS, Address, Connection, ServerError, write_options
+from drd.kinds.mariadb.quoting import account, db_pattern, literal
+from drd.kinds.mariadb.tools import Program
+from drd.ports import Workplace
+from drd.process import Command, Completed
+
+_RIGHTS = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, "
+    "CREATE TEMPORARY TABLES"
+)
+ENDS = b"-- Dump completed"
+"""What a whole dump ends with."""
+_TAIL = 4096
+
+
+def is_whole(dump: Path) -> bool:
+    """Return whether mariadb-dump has written the dump to its end."""
+    with dump.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        lines = file.read().rstrip().rsplit(b"\n", 1)
+    return lines[-1].startswith(ENDS)
+
+
+@contextmanager
+def loader(admin: Connection, name: str, database: str) -> Iterator[Address]:
+    """Yield the address of a login for the load; it is dropped at the end. Raises ServerError."""
+    host = str(admin.value("SELECT SUBSTRING_INDEX(USER(), '@', -1)"))
+    who, password = account(name[:80], host), secrets.token_urlsafe(24)
+    log.mask(password)
+    admin.execute(f"DROP USER IF EXISTS {who}")
+    admin.execute(f"CREATE USER {who} IDENTIFIED BY {literal(password)}")
+    try:
+        admin.execute(f"GRANT {_RIGHTS} ON {db_pattern(database)}.* TO {who}")
+        with suppress(ServerError):  # a right that older servers do not know
+            admin.execute(f"GRANT DELETE HISTORY ON {db_pattern(database)}.* TO {who}")
+        yield admin.address.to_database(database).as_user(name[:80], password)
+    finally:
+        with suppress(ServerError):
+            admin.execute(f"DROP USER IF EXISTS {who}")
+
+
+def load(
+    client: Program,
+    dump: Path,
+    address: Address,
+    place: Workplace,
+    *,
+    own: bool,
+    on_tick: Callable[[], None],
+) -> Completed:
+    """Run the program mariadb on the dump; behind the fence if the server is drd's `own`."""
+    fenced = own and place.sandbox is not None
+    user = place.run_as if fenced else None
+    server = Path(address.parts.socket).parent
+    # Behind the fence the client sees only the directory of the server.
+    options = write_options(address, (server if fenced else place.directory) / OPTIONS, user=user)
+    argv = [
+        client.path, f"--defaults-file={options}", "--sandbox", "--binary-mode", "--batch",
+        "--local-infile=0", "--skip-named-commands", "--max-allowed-packet=1G",
+        f"--database={address.database}",
+    ]  # fmt: skip
+    command = Command(
+        argv,
+        user=user,
+        cwd=Path("/"),
+        drop_capabilities=True,
+        death_signal=SIGKILL,
+        fence=place.fence(place.directory.name, [server]) if fenced else None,
+        name="mariadb",
+    )
+    file = os.open(dump, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        child = process.start(command, stdin=file)
+    finally:
+        os.close(file)
+    try:
+        return child.pump(on_tick=on_tick)
+    finally:
+        options.unlink(missing_ok=True)

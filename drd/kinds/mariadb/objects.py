@@ -1,0 +1,168 @@
+"""The code of a database: views, procedures, functions, packages, triggers and events, with their
+definers.
+
+drd keeps their definitions itself, apart from the dump of the tables: the login that loads a dump
+can make none of them, so a dump cannot bring code that runs with the rights of somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.quoting import ident, literal, moved
+from drd.model.text import escaped
+
+CodeObject = Mapping[str, Any]
+"""`kind`, `name`, `sql` (the CREATE statement), `sql_mode`, `charset`, `collation`, `definer`
+(user@host, or a role), `time_zone` (of an event)."""
+
+KINDS = ("function", "procedure", "package", "package body", "view", "trigger", "event")
+"""In the order in which they are made."""
+
+_ROUTINES = """
+SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES
+ WHERE ROUTINE_SCHEMA = %s AND ROUTINE_TYPE IN ('FUNCTION', 'PROCEDURE', 'PACKAGE', 'PACKAGE BODY')
+ ORDER BY 1, 2"""
+_VIEWS = """
+SELECT 'VIEW', TABLE_NAME, DEFINER FROM information_schema.VIEWS
+ WHERE TABLE_SCHEMA = %s ORDER BY 2"""
+_TRIGGERS = """
+SELECT 'TRIGGER', TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS
+ WHERE TRIGGER_SCHEMA = %s ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, ACTION_ORDER"""
+_EVENTS = """
+SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS
+ WHERE EVENT_SCHEMA = %s ORDER BY 2"""
+
+_SHOWN = {  # columns of SHOW CREATE: statement, sql_mode, charset, collation, time zone
+    "function": (2, 1, 3, 4, None),
+    "procedure": (2, 1, 3, 4, None),
+    "package": (2, 1, 3, 4, None),
+    "package body": (2, 1, 3, 4, None),
+    "view": (1, None, 2, 3, None),
+    "trigger": (2, 1, 3, 4, None),
+    "event": (3, 1, 4, 5, 2),
+}
+
+
+def listed(connection: Connection, database: str) -> list[tuple[str, str, str]]:
+    """Return kind, name and definer of every object, in the order in which they are made."""
+    found = [
+        (str(kind).lower(), str(name), str(definer))
+        for query in (_ROUTINES, _VIEWS, _TRIGGERS, _EVENTS)
+        for kind, name, definer in connection.rows(query, [database])
+    ]
+    return sorted(found, key=lambda entry: KINDS.index(entry[0]))
+
+
+def read(connection: Connection, database: str) -> list[dict[str, Any]]:
+    """Return the definitions. Raises ServerError; a definition that this login may not see has an
+    empty `sql`."""
+    connection.use(database)  # so that a view names its tables without the database
+    return [_object(connection, *entry) for entry in listed(connection, database)]
+
+
+def _object(connection: Connection, kind: str, name: str, definer: str) -> dict[str, Any]:
+    row = connection.one(f"SHOW CREATE {kind.upper()} {ident(name)}") or ()
+    sql, mode, charset, collation, zone = (
+        "" if at is None or at >= len(row) or row[at] is None else str(row[at])
+        for at in _SHOWN[kind]
+    )
+    found = {"kind": kind, "name": name, "definer": definer, "sql": sql}
+    return {
+        **found,
+        "sql_mode": mode,
+        "charset": charset,
+        "collation": collation,
+        "time_zone": zone,
+    }
+
+
+def hidden(objects: Iterable[CodeObject]) -> list[str]:
+    """Return the objects whose definition the login could not see."""
+    return [f"{o['kind']} {escaped(o['name'])}" for o in objects if not o["sql"]]
+
+
+@contextmanager
+def _as_made(connection: Connection, wanted: CodeObject) -> Iterator[None]:
+    """In the body, the session has the settings that belong to the object."""
+    settings = [f"sql_mode = {literal(wanted['sql_mode'])}"]
+    if wanted["sql"].isascii() and wanted["charset"]:
+        # Text of other characters is sent, and kept, in the character set of this session.
+        settings.append(f"character_set_client = {ident(wanted['charset'])}")
+    if wanted["collation"]:
+        settings.append(f"collation_connection = {ident(wanted['collation'])}")
+    if wanted["time_zone"]:
+        settings.append(f"time_zone = {literal(wanted['time_zone'])}")
+    connection.execute(f"SET SESSION {', '.join(settings)}")
+    try:
+        yield
+    finally:
+        connection.execute(
+            "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', character_set_client = utf8mb4,"
+            " collation_connection = utf8mb4_general_ci, time_zone = '+00:00'"
+        )
+
+
+def create(
+    connection: Connection, database: str, wanted: Sequence[CodeObject], former: str
+) -> list[str]:
+    """Make the objects in the database, whose name was `former`; those that are there are made
+    anew. Returns a sentence for each that the server refused."""
+    connection.use(database)
+    waiting, refused = list(wanted), [""]
+    while waiting and refused:  # a view can need another one
+        left, said = [], []
+        for one in waiting:
+            try:
+                _create(connection, one, former, database)
+            except ServerError as error:
+                left.append(one)
+                said.append(f"{one['kind']} {escaped(one['name'])}: {words(error)}")
+        if len(left) == len(waiting):
+            return said
+        waiting, refused = left, said
+    return []
+
+
+def _create(connection: Connection, wanted: CodeObject, former: str, database: str) -> None:
+    sql = wanted["sql"]
+    sql = moved(sql, former, database) if wanted["kind"] == "view" else sql
+    connection.execute(f"DROP {wanted['kind'].upper()} IF EXISTS {ident(wanted['name'])}")
+    with _as_made(connection, wanted):
+        connection.execute(sql)
+
+
+def drop_all(connection: Connection, database: str) -> None:
+    """Drop the code of a database, events and triggers first."""
+    for kind, name, _ in reversed(listed(connection, database)):
+        connection.execute(f"DROP {kind.upper()} IF EXISTS {ident(database)}.{ident(name)}")
+
+
+def differences(
+    saved: Sequence[CodeObject], now: Sequence[CodeObject], former: str, here: str
+) -> list[str]:
+    """Return sentences about objects that differ from the saved ones."""
+    ours = {(o["kind"], o["name"]): o for o in now}
+    sentences = []
+    for one in saved:
+        other = ours.pop((one["kind"], one["name"]), None)
+        title = f"{one['kind']} {escaped(one['name'])}"
+        if other is None:
+            sentences.append(f"{title} is missing")
+        elif moved(one["sql"], former, here) != other["sql"]:
+            sentences.append(f"{title} is not defined as it was at backup")
+    return [*sentences, *(f"{kind} {escaped(name)} did not exist at backup" for kind, name in ours)]
+
+
+def script(objects: Sequence[CodeObject]) -> str:
+    """Return the SQL that makes the objects, for the program `mariadb` and a recovery by hand."""
+    lines = ["DELIMITER $drd$"]
+    for one in objects:
+        lines.append(f"SET SESSION sql_mode = {literal(one['sql_mode'])} $drd$")
+        if one["time_zone"]:
+            lines.append(f"SET SESSION time_zone = {literal(one['time_zone'])} $drd$")
+        lines.append(f"{one['sql']} $drd$")
+    return "\n".join([*lines, "DELIMITER ;", ""])

@@ -1,0 +1,270 @@
+"""The databases of a run, and the step that gives a restored one its final name.
+
+MariaDB cannot rename a database. So one statement renames all tables, from the final name to a kept
+database and from the working one to the final name: all of them or none. Code (views, procedures,
+functions, triggers, events) cannot be renamed: it is recorded in a table before it is dropped, and
+made again where it belongs. The table is part of the renaming, so a run that was killed knows what
+is left to do. The published database has the run's mark at the end of its comment until the run has
+finished.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from drd.errors import TargetError, TargetNotEmpty
+from drd.kinds.mariadb import objects
+from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.fingerprint import properties, tables_of
+from drd.kinds.mariadb.quoting import ident, literal
+from drd.kinds.mariadb.source import create_sql
+from drd.model.text import counted, escaped
+from drd.ports import mark_of
+
+_NAME_LIMIT = 64
+_MARK = re.compile(r"\n?\[drd:[^\]\n]*\]$")
+_COUNTS = """
+SELECT (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s),
+       (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s),
+       (SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s)"""
+
+_TABLE = """
+SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
+
+
+def without_mark(comment: str) -> str:
+    return _MARK.sub("", comment)
+
+
+class Publication:
+    """One component's database on one server, for one run. All methods raise ServerError."""
+
+    def __init__(self, admin: Connection, final: str, component: str, run: str) -> None:
+        self._admin = admin
+        self._run = run
+        mark = mark_of(run)
+        self.final = final
+        self.working = f"{mark}_{component}"[:_NAME_LIMIT]
+        self.aside = f"{mark}_before_{component}"[:_NAME_LIMIT]
+        self.after = f"{mark}_after_{component}"[:_NAME_LIMIT]
+        self._record = f"{mark}_record"[:_NAME_LIMIT]
+
+    # What is there
+
+    def has(self, database: str) -> bool:
+        return bool(properties(self._admin, database))
+
+    @property
+    def done(self) -> bool:
+        """Whether this run has already given a database its final name."""
+        comment = properties(self._admin, self.final).get("comment", "")
+        return str(comment).endswith(f"[drd:{self._run}]")
+
+    @property
+    def half_done(self) -> bool:
+        """Whether the tables have their final name, and the code is still missing."""
+        return self._has_record(self.final)
+
+    def content(self, database: str) -> str:
+        """Describe what a database has; empty for nothing, or if there is no such database."""
+        row = self._admin.one(_COUNTS, [database] * 3) or (0, 0, 0)
+        tables, routines, events = (int(n) for n in row)
+        parts = [
+            (tables, counted(tables, "table or view", "tables and views")),
+            (routines, counted(routines, "procedure or function", "procedures and functions")),
+            (events, counted(events, "event")),
+        ]
+        return ", ".join(text for count, text in parts if count)
+
+    def require_room(self, *, overwrite: bool) -> str:
+        """Return the content under the final name. Raises TargetNotEmpty if it has some and may not
+        be replaced."""
+        content = self.content(self.final)
+        if content and not overwrite:
+            raise TargetNotEmpty(
+                f'target database "{escaped(self.final)}" is not empty ({content})',
+                hint="give an empty --target, or --overwrite if these tables may be replaced.",
+            )
+        return content
+
+    # What a restore does
+
+    def make_working(self, saved: dict[str, Any]) -> None:
+        """Make an empty working database; one that an earlier attempt left is dropped."""
+        self.drop(self.working)
+        self._admin.execute(create_sql(self.working, saved).rstrip(";\n"))
+
+    def drop(self, database: str) -> None:
+        self._admin.execute(f"DROP DATABASE IF EXISTS {ident(database)}")
+
+    def prepare(
+        self, code: Sequence[objects.CodeObject], saved: dict[str, Any], former: str
+    ) -> None:
+        """Record in the filled working database what else belongs to it."""
+        self._write_record(self.working, code, saved, former)
+
+    def publish(self, *, overwrite: bool, keep: bool) -> list[str]:
+        """Give the working database its final name, and set a former one aside. Returns sentences
+        about what stayed."""
+        if not self.half_done:
+            content = self.require_room(overwrite=overwrite)
+            exists = self.has(self.final)
+            self._begin(self.working, self.aside if content else "", exists=exists)
+        self._finish(self.working, mark=True)
+        return self.drop_former(keep=keep)
+
+    def drop_former(self, *, keep: bool) -> list[str]:
+        if keep:
+            return []
+        try:
+            self.drop(self.aside)
+        except ServerError as error:
+            return [
+                f"drd could not drop the former database, which is now {self.aside}: {words(error)}"
+            ]
+        return []
+
+    def give_back(self) -> None:
+        """After an exchange that could not be finished: give the former database its name back."""
+        if not self.half_done:
+            return
+        self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
+        objects.drop_all(self._admin, self.final)
+        found = tables_of(self._admin, self.final)
+        if self.has(self.aside):
+            # What is under the final name is dropped with the working database.
+            self._rename(self.final, self.working, self.aside)
+            self._finish(self.aside, mark=False)
+        else:
+            for table in found.with_rows:
+                with suppress(ServerError):
+                    self._admin.execute("SET SESSION foreign_key_checks = 0")
+                    self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(table.name)}")
+            for name, kind in found.others.items():
+                if kind == "sequence":
+                    self._admin.execute(f"DROP SEQUENCE {ident(self.final)}.{ident(name)}")
+        self.drop(self.working)
+
+    def _begin(self, incoming: str, outgoing: str, *, exists: bool) -> None:
+        """Record and drop the code of the final database, and rename all tables in one step."""
+        if not exists:
+            saved = self._read_record(incoming)["saved"]
+            self._admin.execute(create_sql(self.final, saved).rstrip(";\n"))
+        if outgoing:
+            if not self.has(outgoing):
+                saved = properties(self._admin, self.final)
+                self._admin.execute(create_sql(outgoing, saved).rstrip(";\n"))
+            if not self._has_record(outgoing):
+                code = objects.read(self._admin, self.final)
+                if hidden := objects.hidden(code):
+                    raise TargetError(
+                        f"the login may not see the definition of {hidden[0]}, so drd cannot set "
+                        f"database {self.final} aside",
+                        hint="run the script that `drd doctor PLAN --grants` prints.",
+                    )
+                found = properties(self._admin, self.final)
+                found["comment"] = without_mark(found["comment"])
+                self._write_record(outgoing, code, found, self.final)
+        objects.drop_all(self._admin, self.final)
+        self._rename(self.final, outgoing, incoming)
+
+    def _rename(self, final: str, outgoing: str, incoming: str) -> None:
+        pairs = []
+        if outgoing:
+            pairs += [(final, outgoing, name) for name in self._names(final)]
+        pairs += [(incoming, final, name) for name in [*self._names(incoming), self._record]]
+        moves = [f"{ident(a)}.{ident(n)} TO {ident(b)}.{ident(n)}" for a, b, n in pairs]
+        self._admin.execute(f"RENAME TABLE {', '.join(moves)}")
+
+    def _names(self, database: str) -> list[str]:
+        """Return the tables and sequences of a database, without drd's record."""
+        found = tables_of(self._admin, database)
+        sequences = [name for name, kind in found.others.items() if kind == "sequence"]
+        names = [*(t.name for t in found.with_rows), *sequences]
+        return [name for name in names if name != self._record]
+
+    def _finish(self, incoming: str, *, mark: bool) -> None:
+        """Make the code of the database that now has the final name, and remove what is empty."""
+        record = self._read_record(self.final)
+        refused = objects.create(self._admin, self.final, record["code"], record["former"])
+        if refused:
+            raise TargetError(
+                f"the server does not accept {counted(len(refused), 'object')} of the database: "
+                f"{refused[0]}",
+                hint="the login needs the right SET USER to make code of other users: run the "
+                "script that `drd doctor PLAN --grants` prints. Otherwise correct the cause, then "
+                "restore again.",
+            )
+        saved = record["saved"]
+        comment = saved.get("comment", "")
+        marked = f"{comment}\n[drd:{self._run}]".lstrip("\n") if mark else comment
+        change = f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']} " if saved else ""
+        self._admin.execute(f"ALTER DATABASE {ident(self.final)} {change}COMMENT {literal(marked)}")
+        self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
+        self.drop(incoming)
+
+    # The record
+
+    def _has_record(self, database: str) -> bool:
+        found = self._admin.value(_TABLE, [database, self._record])
+        place = f"{ident(database)}.{ident(self._record)}"
+        return bool(found) and bool(self._admin.value(f"SELECT COUNT(*) FROM {place}"))  # noqa: S608 - quoted name
+
+    def _write_record(
+        self, database: str, code: Sequence[objects.CodeObject], saved: dict[str, Any], former: str
+    ) -> None:
+        table = f"{ident(database)}.{ident(self._record)}"
+        self._admin.execute(f"DROP TABLE IF EXISTS {table}")
+        self._admin.execute(
+            f"CREATE TABLE {table} (record LONGTEXT CHARACTER SET utf8mb4) ENGINE=InnoDB"
+        )
+        text = json.dumps({"code": list(code), "saved": dict(saved), "former": former})
+        self._admin.execute(f"INSERT INTO {table} VALUES (%s)", [text])  # noqa: S608 - quoted name
+
+    def _read_record(self, database: str) -> dict[str, Any]:
+        table = f"{ident(database)}.{ident(self._record)}"
+        found: dict[str, Any] = json.loads(self._admin.value(f"SELECT record FROM {table}"))  # noqa: S608 - quoted
+        return found
+
+    # Kept copies
+
+    def _ways(self, *, back: bool) -> tuple[str, str]:
+        return (self.aside, self.after) if back else (self.after, self.aside)
+
+    def require_exchangeable(self, *, back: bool) -> None:
+        """Raise TargetError if the place for the present database is taken."""
+        give, take = self._ways(back=back)
+        if not self.half_done and all(self.has(name) for name in (give, take)):
+            raise TargetError(
+                f"cannot set database {self.final} aside as {take}: database {take} exists "
+                f"already, in addition to the kept copy {give}",
+                hint=f"drd did not make database {take}: drop it, then try again.",
+            )
+
+    def swap(self, *, back: bool) -> None:
+        """Give the final name to the former database (`back`) or to the one that this run made."""
+        give, take = self._ways(back=back)
+        if not self.has(give):
+            return
+        if not self.half_done:
+            exists = self.has(self.final)
+            self._begin(give, take if exists else "", exists=exists)
+        self._finish(give, mark=False)
+
+    def discard(self) -> None:
+        self.drop(self.aside)
+        self.drop(self.after)
+
+    def clean_up(self) -> None:
+        """Drop a working database without its final name, and remove the mark from a published
+        one."""
+        if self.half_done:
+            return  # the run is resumed, or the recovery is undone
+        self.drop(self.working)
+        if self.done:
+            comment = without_mark(properties(self._admin, self.final)["comment"])
+            self._admin.execute(f"ALTER DATABASE {ident(self.final)} COMMENT {literal(comment)}")

@@ -1,0 +1,227 @@
+"""Restore a database: the same for a sandbox and for a target.
+
+Everything is loaded into a working database that carries the run's mark. One statement at the end
+gives its tables their final name, which never belongs to an incomplete database.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drd.errors import DrdError, RepositoryDamaged, SandboxUnavailable, TargetError
+from drd.kinds.mariadb import objects, users
+from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.fingerprint import properties
+from drd.kinds.mariadb.load import is_whole, load, loader
+from drd.kinds.mariadb.manifest import filename
+from drd.kinds.mariadb.publication import Publication, without_mark
+from drd.kinds.mariadb.server import says_no_space
+from drd.kinds.mariadb.tools import Program
+from drd.log import masked
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import escaped
+from drd.model.units import format_size
+from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.process import MEMORY_HINT, Completed
+
+_SAID = 400
+_SIZE = """
+SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s"""
+_OTHER_POINT = "choose another restore point: drd points PLAN"
+
+
+@contextmanager
+def as_target_error(what: str) -> Iterator[None]:
+    """Convert errors of the server."""
+    try:
+        yield
+    except ServerError as error:
+        raise TargetError(
+            f"{what}: {words(error)}",
+            hint="correct the cause, then try again. For missing rights: run the script that `drd "
+            "doctor PLAN --grants` prints.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOrder:
+    """What to restore, and how. `own`: into a server that drd made; `overwrite`: the content under
+    the final name may be replaced; `keep`: it is set aside and kept."""
+
+    component: str
+    place: Workplace
+    client: Program
+    own: bool
+    no_owner: bool
+    overwrite: bool
+    keep: bool = False
+
+
+class Restorer:
+    """Restores one database into one server."""
+
+    def __init__(self, admin: Connection, final: str, order: RestoreOrder) -> None:
+        self._admin = admin
+        self._order = order
+        self.names = Publication(admin, final, order.component, order.place.run)
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],
+        landing: Path,
+        on_progress: OnProgress,
+    ) -> Restored:
+        """Restore all of it. Raises TargetError in the words of the server."""
+        order, names, facts = self._order, self.names, snapshot.facts
+        if "objects" not in private or "users" not in private:
+            raise TargetError(
+                f"the restore point does not describe the database of {order.component}",
+                hint="use another restore point, or load the dump by hand with mariadb.",
+            )
+        notes: list[str] = []
+        with as_target_error(f"cannot restore {order.component}"):
+            if names.done:
+                notes.append(f"this run has restored {names.final} already")
+                notes += names.drop_former(keep=order.keep)
+            else:
+                notes += self._publish(snapshot, private, landing, on_progress)
+            if not order.no_owner:
+                notes += users.grant_rights(self._admin, private["users"], names.final)
+            return self._restored(facts, private, notes)
+
+    def _publish(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],
+        landing: Path,
+        on_progress: OnProgress,
+    ) -> list[str]:
+        order, names = self._order, self.names
+        if not names.half_done:
+            names.require_room(overwrite=order.overwrite)
+            self._fill(snapshot, dump_file(landing, snapshot), on_progress)
+            former = str(snapshot.facts["database"])
+            names.prepare(private["objects"], saved_of(snapshot.facts), former)
+        notes = [] if order.no_owner else users.create_missing(self._admin, private["users"])
+        try:
+            return notes + names.publish(overwrite=order.overwrite, keep=order.keep)
+        except TargetError:
+            with suppress(ServerError, DrdError):
+                names.give_back()
+            raise
+
+    def _fill(self, snapshot: ComponentSnapshot, dump: Path, on_progress: OnProgress) -> None:
+        """Load the dump into an empty working database."""
+        names, order = self.names, self._order
+        if dump.stat().st_size != snapshot.bytes or not is_whole(dump):
+            raise RepositoryDamaged(
+                f"the dump of {order.component} is cut off or damaged: its last line is not that "
+                "of a whole dump",
+                hint=f"the target is unchanged. {_OTHER_POINT}",
+            )
+        names.make_working(saved_of(snapshot.facts))
+        tick = self._ticker(snapshot, on_progress)
+        login = f"{order.place.mark}_{order.component}"
+        with loader(self._admin, login, names.working) as address:
+            done = load(order.client, dump, address, order.place, own=order.own, on_tick=tick)
+        self._require_success(done)
+        if foreign := objects.listed(self._admin, names.working):
+            kind, name, _ = foreign[0]
+            raise TargetError(
+                f"the dump of {order.component} has made {kind} {escaped(name)}: no dump of drd "
+                "contains code",
+                hint=f"somebody else has written this dump. {_OTHER_POINT}",
+            )
+
+    def _require_success(self, done: Completed) -> None:
+        if done.exit_code == 0:
+            return
+        order = self._order
+        if order.own and says_no_space(done.stderr):
+            raise no_space(order.place.directory)
+        if done.killed:
+            text = f"mariadb of {order.component} {done.failure}"
+            raise (SandboxUnavailable if order.own else TargetError)(
+                text, hint=MEMORY_HINT, permanent=False
+            )
+        said = " ".join(masked(done.stderr).split()) or done.complaint
+        raise TargetError(
+            f"the server did not accept the dump of {order.component}: {escaped(said)[:_SAID]}",
+            hint="the target is unchanged. Correct the cause, then restore again. A dump of drd "
+            "makes and fills tables of one database: for anything else the login has no right.",
+        )
+
+    def _ticker(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Callable[[], None]:
+        """Report progress by the size of the working database."""
+        total = snapshot.facts.get("database_bytes")
+
+        def tick() -> None:
+            with suppress(ServerError):
+                size = int(self._admin.value(_SIZE, [self.names.working]) or 0)
+                on_progress(Progress(self._order.component, "restore", size, total))
+
+        return tick
+
+    def _restored(
+        self, facts: Mapping[str, Any], private: Mapping[str, Any], notes: list[str]
+    ) -> Restored:
+        left: tuple[str, ...] = tuple(users.not_granted(private["users"]))
+        if self._order.no_owner:
+            left = tuple(
+                f"user {escaped(u['user'])}@{escaped(u['host'])}".rstrip("@")
+                for u in private["users"]
+            )
+        former, here = str(facts["database"]), self.names.final
+        now = objects.read(self._admin, here)
+        differing = objects.differences(private["objects"], now, former, here)
+        found = properties(self._admin, here)
+        for key, label in (("charset", "character set"), ("collation", "collation")):
+            if found.get(key) != facts[key]:
+                differing.append(f"the {label} is {found.get(key)!r}, but {facts[key]!r} at backup")
+        if without_mark(found.get("comment", "")) != facts["comment"]:
+            differing.append("the comment of the database is not that at backup")
+        more = {"mariadb": self._order.client.version}
+        return Restored(tuple(notes), tuple(differing), left, more)
+
+
+def saved_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties that a database is made with."""
+    return {key: facts[key] for key in ("charset", "collation", "comment")}
+
+
+def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
+    """Return the one file in the restored directory. Raises RepositoryDamaged if it is missing."""
+    name = filename(snapshot.component)
+    dump = next((p for p in landing.rglob(name) if p.is_file() and not p.is_symlink()), None)
+    if dump is None:
+        raise RepositoryDamaged(
+            f"the snapshot of {snapshot.component} does not contain {name}", hint=_OTHER_POINT
+        )
+    return dump
+
+
+def room(component: str, place: Workplace, needed: int) -> Finding:
+    """Check whether the workplace's disk has space for about so many bytes."""
+    free = shutil.disk_usage(place.directory).free
+    fits = free > needed
+    return Finding(
+        "room",
+        "ok" if fits else "error",
+        component,
+        f"{format_size(free)} free in {place.directory}, {format_size(needed)} needed",
+        "" if fits else "free space, or set work_dir to a larger disk.",
+    )
+
+
+def no_space(directory: Path) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        f"no space left for the sandbox in {directory}",
+        hint="free space, or set work_dir to a larger disk.",
+    )

@@ -1,0 +1,75 @@
+"""Examine what the login of drd may do at a source, and which tables no snapshot holds."""
+
+from __future__ import annotations
+
+from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.fingerprint import FROZEN, tables_of
+from drd.kinds.mariadb.quoting import ident
+from drd.model.finding import Finding
+from drd.model.text import counted, escaped, some
+
+_GRANTS = "run the script that `drd doctor PLAN --grants` prints."
+
+
+def examine(connection: Connection, component: str, database: str) -> list[Finding]:
+    """Try what a backup does, and report each. Raises nothing for a finding."""
+    return [
+        _snapshot(connection, component),
+        _others(connection, component),
+        _tables(connection, component, database),
+        *_engines(connection, component, database),
+    ]
+
+
+def _snapshot(connection: Connection, component: str) -> Finding:
+    try:
+        connection.execute("BACKUP STAGE START")
+        connection.execute("BACKUP STAGE END")
+    except ServerError as error:
+        text = f"the login may not freeze the database (right RELOAD): {words(error)}"
+        return Finding("rights", "error", component, text, _GRANTS)
+    return Finding("rights", "ok", component, "the login may freeze the database for a moment")
+
+
+def _others(connection: Connection, component: str) -> Finding:
+    try:
+        connection.rows("SELECT User FROM mysql.global_priv LIMIT 1")
+        connection.rows("SELECT Role FROM mysql.roles_mapping LIMIT 1")
+    except ServerError as error:
+        text = f"the login may not read users and their rights (SELECT on mysql.*): {words(error)}"
+        return Finding("rights", "error", component, text, _GRANTS)
+    return Finding("rights", "ok", component, "the login may read users and their rights")
+
+
+def _tables(connection: Connection, component: str, database: str) -> Finding:
+    try:
+        found = tables_of(connection, database)
+        for table in found.with_rows[:2000]:
+            place = f"{ident(database)}.{ident(table.name)}"
+            connection.rows(f"SELECT 1 FROM {place} LIMIT 1")  # noqa: S608 - quoted names
+    except ServerError as error:
+        text = f"the login may not read the tables of {escaped(database)}: {words(error)}"
+        return Finding("rights", "error", component, text, _GRANTS)
+    text = f"{counted(len(found.with_rows), 'table')} can be read"
+    return Finding("rights", "ok", component, text)
+
+
+def _engines(connection: Connection, component: str, database: str) -> list[Finding]:
+    try:
+        moving = tables_of(connection, database).moving
+    except ServerError:
+        return []
+    if not moving:
+        return []
+    names = some([escaped(name) for name in moving])
+    return [
+        Finding(
+            "engines",
+            "warning",
+            component,
+            f"a snapshot does not hold {counted(len(moving), 'table')} ({names}): the storage "
+            f"engine is not {' or '.join(FROZEN)}. If a program changes them during a backup, they "
+            "can differ from the other tables, and drd does not compare them in a drill",
+            f"ALTER TABLE {ident(database)}.{ident(moving[0])} ENGINE=InnoDB",
+        )
+    ]

@@ -1,0 +1,55 @@
+"""Find out whether a target's database is the one that a component is backed up from.
+
+The servers are asked, since one server has many names: each has an identifier that it makes when it
+is started, and none other has. If the source does not answer, the addresses decide.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+
+from drd.errors import DrdError
+from drd.kinds.mariadb.connection import Address, ServerError, address_of, connect
+from drd.kinds.mariadb.dsn import LOOPBACK
+from drd.model.plan import SecretRef
+
+_IDENTITY = "SELECT @@hostname, @@port, @@socket, @@datadir, @@server_id"
+_HERE = "this host"
+
+
+def same_place(source: SecretRef, target: SecretRef) -> str | None:
+    """Return the database in words if both are one; None if they are not or nobody can tell."""
+    try:
+        first, second = address_of(source), address_of(target)
+    except DrdError:
+        return None
+    if first.database != second.database:
+        return None
+    seen = _identity(second)
+    asked = _identity(first) if seen is not None else None
+    if seen is not None and asked is not None:
+        same = seen == asked
+    else:
+        same = bool(_hosts(first) & _hosts(second))
+    return f"database {second.database} of {second.uri}" if same else None
+
+
+def _identity(address: Address) -> tuple[object, ...] | None:
+    """Return what distinguishes the server from others; None if it does not answer."""
+    with suppress(DrdError, ServerError), connect(address, database=False) as connection:
+        return connection.one(_IDENTITY)
+    return None
+
+
+def _hosts(address: Address) -> set[tuple[str, int | str]]:
+    """Return every server that the address may mean; all names of this host count as one."""
+    parts = address.parts
+    if not parts.host:
+        return {(_HERE, 3306), (_HERE, parts.socket)}
+    own = {socket.gethostname(), socket.getfqdn(), *LOOPBACK}
+    names = {parts.host}
+    with suppress(OSError):
+        names |= {str(info[4][0]) for info in socket.getaddrinfo(parts.host, None)}
+    here = bool(names & own) or any(name.startswith("127.") for name in names)
+    return {(_HERE if here else name, parts.port) for name in names}

@@ -1,0 +1,280 @@
+"""A temporary MariaDB server: made with mariadb-install-db, reached by a Unix socket only, removed
+at the end.
+
+Nothing in it survives a crash of the host, and nothing has to. Whoever can open its socket is its
+administrator, so the socket is in a directory of mode 0700.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from drd import process
+from drd.errors import DrdError, SandboxUnavailable, ToolError
+from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.connection import OPTIONS, Address, connect
+from drd.kinds.mariadb.tools import Program, client, program, series, series_text
+from drd.kinds.servers import SOCKET_LIMIT, end_servers, give, require_passage
+from drd.ports import Workplace
+from drd.process import Child, Command
+
+ADMIN = "root"
+_SOCKET = "s"
+START_S = 120.0
+_LOG_READ = 1 << 20
+
+SETTINGS = {
+    "skip-networking": "1",
+    "skip-log-bin": "1",
+    "skip-slave-start": "1",
+    "performance-schema": "0",
+    "local-infile": "0",
+    # Events of the data would run as soon as they are made.
+    "event-scheduler": "OFF",
+    "skip-name-resolve": "1",
+    "max-allowed-packet": "1G",
+    "innodb-flush-log-at-trx-commit": "0",
+    "innodb-doublewrite": "0",
+    "innodb-log-file-size": "64M",
+    "innodb-undo-tablespaces": "0",
+    "innodb-buffer-pool-size": "256M",
+    "innodb-buffer-pool-load-at-startup": "0",
+    "innodb-buffer-pool-dump-at-shutdown": "0",
+    "aria-pagecache-buffer-size": "32M",
+    "key-buffer-size": "16M",
+    "lc-messages": "en_US",
+}
+"""Settings for speed and for safety, since nothing has to survive; recorded next to the measured
+RTA."""
+
+_MADE_WITH = ("innodb-log-file-size", "innodb-undo-tablespaces")
+"""Settings that the files of the server have from their beginning."""
+
+
+def sandbox_programs(version: str, bin_dir: str | None) -> Program:
+    """Return the server for a sandbox: of the source's series or newer, with the programs that it
+    needs. Raises SandboxUnavailable, which names both versions for an older one."""
+    try:
+        server = program("mariadbd", bin_dir)
+        program("mariadb-install-db", bin_dir)
+        client(bin_dir)
+    except ToolError as error:
+        raise SandboxUnavailable(
+            f"this host has no MariaDB server for a sandbox: {error.message}", hint=error.hint
+        ) from error
+    if version and series(server.version) < series(version):
+        raise SandboxUnavailable(
+            f"the MariaDB server of this host has version {server.version}, which is older than "
+            f"the source's version {version}",
+            hint=f"install MariaDB {series_text(version)} or newer on this host, or set `bin_dir` "
+            "of the component to the directory of such programs.",
+        )
+    return server
+
+
+def says_no_space(text: str) -> bool:
+    return os.strerror(errno.ENOSPC) in text or "is full" in text or "Disk full" in text
+
+
+class ThrowAwayServer:
+    """One server in `place.directory`."""
+
+    def __init__(self, place: Workplace, server: Program, bin_dir: str | None) -> None:
+        self.program = server
+        self.settings: Mapping[str, str] = SETTINGS
+        self._bin_dir = bin_dir
+        self._place = place
+        self._base = place.directory / "server"
+        self._sockets = self._base
+        self._child: Child | None = None
+        self._log: int | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.exit_code is None
+
+    def address(self, database: str) -> Address:
+        socket = str(self._sockets / _SOCKET)
+        return Address(dsn.Parts(ADMIN, "", "", 0, socket, database, "", ssl=False))
+
+    def start(self) -> None:
+        """Make the server's files and start it, after removing what an earlier attempt left; return
+        when it answers. Does nothing if it runs. Raises SandboxUnavailable with what is missing
+        here."""
+        if self.running:
+            return
+        end_server(self._base)
+        self._make_directories()
+        self._install()
+        self._child = self._start()
+        try:
+            self._await(self._child)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the server at once and remove its files; idempotent."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop(signal.SIGKILL)
+        end_server(self._base)
+        self._close_log()
+
+    def _make_directories(self) -> None:
+        user = self._place.run_as
+        if os.geteuid() == 0 and user is None:
+            raise SandboxUnavailable(
+                "mariadbd refuses to run as root", hint="set run_as in drd.yaml to another user."
+            )
+        self._base.mkdir(mode=0o700, parents=True)
+        give(self._base, user)
+        if user is not None:
+            require_passage(self._base, user)
+        if len(f"{self._base}/{_SOCKET}".encode()) > SOCKET_LIMIT:
+            self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
+            give(self._sockets, user)
+            # The sweep of a killed drd finds it by this.
+            (self._base / "sockets").symlink_to(self._sockets)
+        for name in ("data", "tmp", "files"):
+            (self._base / name).mkdir(mode=0o700)
+            give(self._base / name, user)
+
+    def _install(self) -> None:
+        made = [f"--{name}={SETTINGS[name]}" for name in _MADE_WITH]
+        argv = [
+            program("mariadb-install-db", self._bin_dir).path, "--no-defaults",
+            f"--datadir={self._base / 'data'}", f"--tmpdir={self._base / 'tmp'}",
+            "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+            *made,
+        ]  # fmt: skip
+        done = process.run(self._command(argv, deadline_s=300.0))
+        if done.exit_code != 0:
+            raise SandboxUnavailable(
+                f"mariadb-install-db of the sandbox failed: {self._no_fence or done.complaint}",
+                hint="check that there is free space, and that the user of the server may write "
+                "to work_dir.",
+            )
+
+    def _start(self) -> Child:
+        base = self._base
+        argv = [
+            self.program.path, "--no-defaults", f"--datadir={base / 'data'}",
+            f"--socket={self._sockets / _SOCKET}", f"--pid-file={base / 'pid'}",
+            f"--tmpdir={base / 'tmp'}", f"--secure-file-priv={base / 'files'}",
+            *(f"--{name}={value}" for name, value in self.settings.items()),
+        ]  # fmt: skip
+        self._close_log()
+        # Read by this descriptor: what lies there under its name later, the data's code may have
+        # put.
+        how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._log = os.open(base / "log", how, 0o600)
+        return process.start(self._command(argv), stdout=self._log, stderr=self._log)
+
+    def _close_log(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            os.close(log)
+
+    def _logged(self) -> str:
+        """Return the end of the server's log."""
+        if self._log is None:
+            return ""
+        size = os.fstat(self._log).st_size
+        data = os.pread(self._log, _LOG_READ, max(0, size - _LOG_READ))
+        return data.decode("utf-8", "replace")
+
+    def _command(self, argv: list[str], *, deadline_s: float | None = None) -> Command:
+        own = dict.fromkeys((self._base, self._sockets))
+        reads = [Path(os.path.realpath(argv[0]))]
+        return Command(
+            argv,
+            env={"LC_ALL": "C"},
+            cwd=self._base,
+            user=self._place.run_as,
+            deadline_s=deadline_s,
+            # Code that comes with the data runs in it: LOAD DATA reads any file that it may read.
+            drop_capabilities=True,
+            death_signal=signal.SIGKILL,
+            stop_signal=signal.SIGKILL,
+            fence=self._place.fence(self._place.directory.name, own, reads=reads),
+        )
+
+    @property
+    def _no_fence(self) -> str:
+        """Return why the server's fence could not be set up."""
+        box = self._place.sandbox
+        return (
+            f"its fence could not be set up: {'; '.join(box.failures())}"
+            if box and box.failures()
+            else ""
+        )
+
+    def _await(self, child: Child) -> None:
+        socket = self._sockets / _SOCKET
+        end = time.monotonic() + START_S
+        while child.exit_code is None and time.monotonic() < end:
+            process.check_cancelled()
+            if socket.exists():
+                with suppress(DrdError):
+                    connect(self.address("mysql")).close()
+                    return
+            time.sleep(0.05)
+        state = "did not answer in time" if child.exit_code is None else "ended at once"
+        raise SandboxUnavailable(
+            f"the sandbox's MariaDB {self.program.version} {state}: "
+            f"{self._no_fence or self.last_words()}",
+            hint="check the free memory and disk space of this host, then try again.",
+        )
+
+    @property
+    def ran_out_of_space(self) -> bool:
+        """Whether the log reports a full disk (there may have been no space for that line)."""
+        return says_no_space(self._logged())
+
+    def last_words(self) -> str:
+        """Return the end of the server's log."""
+        return " | ".join(self._logged().splitlines()[-3:]) or "no log"
+
+
+def sweep(directory: Path) -> list[str]:
+    """End the server that a killed drd left in a workplace directory, and remove its files."""
+    notes = []
+    base, landing, dump = (directory / name for name in ("server", "landing", "dump"))
+    if base.is_dir() and not base.is_symlink():
+        pids = end_server(base)
+        notes.append(
+            f"ended the abandoned MariaDB server in {base} (pid {pids[0] if pids else '-'})"
+        )
+    for left, what in ((landing, "download"), (dump, "pipe of a dump")):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+            notes.append(f"removed the {what} in {left}")
+    for name in (OPTIONS, "my.cnf"):
+        (directory / name).unlink(missing_ok=True)
+    return notes
+
+
+def end_server(base: Path) -> list[int]:
+    """End the processes of a server's directory, remove it and its sockets; return the pids. Its
+    content belongs to the server's user, which may have run code of the data: no link in it is
+    followed."""
+    data = base.parent.resolve() / base.name / "data"
+    pids = end_servers(data, b"mariadbd", ask=signal.SIGKILL)
+    sockets = base / "sockets"
+    with suppress(OSError):
+        place, user = sockets.readlink(), base.lstat().st_uid
+        ours = place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir())
+        # The server's user could have put another link there: nothing goes but its own.
+        if ours and place.lstat().st_uid == user and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(base, ignore_errors=True)
+    return pids

@@ -1,0 +1,340 @@
+"""A MariaDB database as a source: examined, then frozen in one snapshot while it is dumped.
+
+MariaDB cannot give one session's snapshot to another. So drd blocks commits for a moment, in which
+both its own session and mariadb-dump begin a snapshot: the fingerprint, the answers for checks and
+the dump describe the same state.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from drd import process
+from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError
+from drd.kinds.mariadb import objects, rights, users
+from drd.kinds.mariadb.connection import (
+    OPTIONS,
+    Address,
+    Connection,
+    ServerError,
+    address_of,
+    connect,
+    interruptible,
+    version_text,
+    words,
+    write_options,
+)
+from drd.kinds.mariadb.fingerprint import Tables, describe, properties, tables_of
+from drd.kinds.mariadb.held_dump import HeldDump
+from drd.kinds.mariadb.inspect import ask, jsonable
+from drd.kinds.mariadb.manifest import filename as filename_of
+from drd.kinds.mariadb.quoting import ident, literal
+from drd.kinds.mariadb.settings import MariadbSettings
+from drd.kinds.mariadb.tools import Program, program
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
+from drd.model.text import escaped, some
+from drd.model.units import format_size
+from drd.ports import Finding, Payload, Probe, Stream, Workplace
+from drd.process import Command
+
+OBSERVE_S = 60.0
+"""Time limit for each query whose answer is kept for a later comparison."""
+
+BEGIN_S = 20.0
+"""How long commits may wait for mariadb-dump to begin; then the backup fails and is retried."""
+
+_SIZE = """
+SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s"""
+_HISTORY = """
+SELECT COUNT(*) FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'SYSTEM VERSIONED'"""
+
+
+class Read(NamedTuple):
+    """What describes the database apart from its rows."""
+
+    properties: Mapping[str, Any]
+    tables: Tables
+    code: list[dict[str, Any]]
+    accounts: list[dict[str, Any]]
+    history: bool
+    bytes: int
+
+
+class MariadbSource:
+    """One database of a server that others use; nothing in it is changed."""
+
+    def __init__(self, name: str, settings: MariadbSettings, place: Workplace) -> None:
+        self._name = name
+        self._settings = settings
+        self._place = place
+        self._given: Address | None = None
+
+    def _address(self) -> Address:
+        """Return the address of the dsn; the secret is resolved once."""
+        if self._given is None:
+            self._given = address_of(self._settings.dsn)
+        return self._given
+
+    def probe(self) -> Probe:
+        with connect(self._address()) as connection:
+            tool = program("mariadb-dump", self._settings.bin_dir)
+            findings = rights.examine(connection, self._name, self._address().database)
+            for finding in findings:
+                if finding.failed:
+                    raise SourceError(finding.text, hint=finding.remedy)
+            warnings = tuple(f for f in findings if f.severity == "warning")
+            facts = {"server_version": version_text(connection), "dump_version": tool.version}
+            return Probe(_size(connection), facts, (), warnings)
+
+    def doctor(self) -> list[Finding]:
+        findings: list[Finding] = []
+
+        def examined(code: str, examine: Callable[[], str]) -> bool:
+            try:
+                findings.append(Finding(code, "ok", self._name, examine()))
+            except DrdError as error:
+                findings.append(Finding(code, "error", self._name, error.message, error.hint))
+            return not findings[-1].failed
+
+        with ExitStack() as stack:
+            held: list[Connection] = []
+
+            def reach() -> str:
+                held.append(stack.enter_context(connect(self._address())))
+                size = format_size(_size(held[0]))
+                name = escaped(self._address().database)
+                return f"MariaDB {version_text(held[0])}, database {name}, {size}"
+
+            if not examined("reachable", reach):
+                return findings
+            examined(
+                "mariadb-dump",
+                lambda: f"version {program('mariadb-dump', self._settings.bin_dir).version}",
+            )
+            findings += rights.examine(held[0], self._name, self._address().database)
+        return findings
+
+    @contextmanager
+    def open(self) -> Iterator[MariadbCapture]:
+        address, tool = self._address(), program("mariadb-dump", self._settings.bin_dir)
+        with ExitStack() as stack:
+            control = stack.enter_context(connect(address))
+            reader = stack.enter_context(connect(address))
+            options = self._place.directory / OPTIONS
+            stack.callback(options.unlink, missing_ok=True)
+            moment = _Moment(address, control, reader, tool)
+            read, dump = moment.freeze(self._place, lambda d: stack.callback(d.close))
+            yield MariadbCapture(self._name, self._settings, moment, read, dump)
+
+
+def _size(connection: Connection) -> int:
+    return int(connection.value(_SIZE, [connection.address.database]) or 0)
+
+
+class _Moment:
+    """The one state: no commit happens while drd's session and mariadb-dump begin."""
+
+    def __init__(
+        self, address: Address, control: Connection, reader: Connection, tool: Program
+    ) -> None:
+        self.address = address
+        self.tool = tool
+        self.control = control
+        self.reader = reader
+        self.at = datetime.now(UTC)
+
+    def freeze(
+        self, place: Workplace, on_dump: Callable[[HeldDump], object]
+    ) -> tuple[Read, HeldDump]:
+        """Raises SourceError, and DumpFailed if mariadb-dump did not begin."""
+        try:
+            with interruptible(self.control):
+                for stage in ("START", "FLUSH", "BLOCK_DDL"):
+                    self.control.execute(f"BACKUP STAGE {stage}")
+                read = self._read()
+                command = self._command(place, read)
+                self.control.execute("BACKUP STAGE BLOCK_COMMIT")
+                self.reader.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                self.reader.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+                self.at = datetime.now(UTC)
+                dump = HeldDump(command, place.directory / "dump")
+                on_dump(dump)
+                self._await(dump)
+        except ServerError as error:
+            raise SourceError(
+                f"cannot freeze database {escaped(self.address.database)}: {words(error)}",
+                hint="another session may hold a lock: SHOW FULL PROCESSLIST names it. Then "
+                "try again.",
+            ) from error
+        finally:
+            with suppress(ServerError):
+                self.control.execute("BACKUP STAGE END")
+        return read, dump
+
+    def _read(self) -> Read:
+        name, control = self.address.database, self.control
+        code = objects.read(control, name)
+        if hidden := objects.hidden(code):
+            raise SourceError(
+                f"the login of drd may not see the definitions of {some(hidden)}",
+                hint="run the script that `drd doctor PLAN --grants` prints.",
+            )
+        accounts = users.read(control, name, [o["definer"] for o in code])
+        history = bool(control.value(_HISTORY, [name]))
+        found = properties(control, name)
+        return Read(found, tables_of(control, name), code, accounts, history, _size(control))
+
+    def _command(self, place: Workplace, read: Read) -> Command:
+        """Return mariadb-dump of the tables and sequences: their code is kept apart. The names of
+        views go into the option file: there can be thousands."""
+        database = self.address.database
+        views = [n for n, kind in read.tables.others.items() if kind == "view"]
+        ignored = [f"ignore-table={_option_value(f'{database}.{name}')}" for name in views]
+        file = write_options(self.address, place.directory / OPTIONS, ["[mariadb-dump]", *ignored])
+        argv = [
+            self.tool.path, f"--defaults-file={file}", "--single-transaction", "--quick",
+            # It says then when it has its snapshot.
+            "--verbose",
+            "--no-tablespaces", "--skip-triggers", "--skip-dump-date", "--hex-blob",
+            "--max-allowed-packet=1G",
+        ]  # fmt: skip
+        if read.history:
+            argv.append("--dump-history")
+        return Command([*argv, "--", database], name="mariadb-dump")
+
+    def _await(self, dump: HeldDump) -> None:
+        """Return when mariadb-dump has its snapshot."""
+        end = time.monotonic() + BEGIN_S
+        while dump.exit_code is None:
+            process.check_cancelled()
+            if dump.has_snapshot:
+                return
+            if time.monotonic() > end:
+                raise DumpFailed(
+                    f"mariadb-dump did not begin within {BEGIN_S:.0f} s",
+                    hint="check the load of the server, then try again.",
+                )
+            time.sleep(0.01)
+        if dump.exit_code != 0:
+            raise DumpFailed(
+                f"mariadb-dump of {escaped(self.address.database)} failed: {dump.said().strip()}",
+                hint="correct the cause, then try again.",
+            )
+
+
+def _option_value(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class MariadbCapture:
+    """One state of the database; two transactions hold it until the capture is closed."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: MariadbSettings,
+        moment: _Moment,
+        read: Read,
+        dump: HeldDump,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._reader = moment.reader
+        self._moment = moment
+        self._read = read
+        database = moment.address.database
+        self.payload: Payload = Stream(dump.payload, filename_of(name), read.bytes)
+        self.facts: Mapping[str, Any] = {
+            "filename": filename_of(name),
+            "server_version": version_text(moment.reader),
+            "dump_version": moment.tool.version,
+            "database": database,
+            "database_bytes": read.bytes,
+            **read.properties,
+            "definers": sorted({o["definer"] for o in read.code}),
+            "not_frozen": list(read.tables.moving),
+            "history": read.history,
+        }
+        self.private: Mapping[str, Any] = {
+            "objects": read.code,
+            "users": read.accounts,
+            "database_sql": create_sql(database, read.properties),
+            "objects_sql": objects.script(read.code),
+            "users_sql": users.script(read.accounts, database),
+        }
+
+    @property
+    def data_time(self) -> datetime:
+        return self._moment.at
+
+    def fingerprint(self) -> Fingerprint | None:
+        wanted = self._settings.fingerprint
+        if wanted.mode == "off":
+            return None
+        database = self._moment.address.database
+        try:
+            with interruptible(self._reader):
+                return describe(self._reader, database, mode=wanted.mode, budget_s=wanted.budget)
+        except ServerError as error:
+            raise SourceError(
+                f"cannot read the tables of {self._name}: {words(error)}",
+                hint="check the server's log.",
+            ) from error
+
+    def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
+        answers = {}
+        for name, query in queries.items():
+            with suppress(SourceError, DrdError), interruptible(self._reader):
+                answers[name] = jsonable(ask(self._reader, query, timeout_s=OBSERVE_S))
+        return answers
+
+    def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
+        """Check the dump's size, and compare tables that no snapshot holds with their present
+        state: only those that nobody changed can be compared later."""
+        if stored.bytes == 0:
+            raise ImplausibleDump(
+                f"the dump of {self._name} is empty", hint="check the server's log, and try again."
+            )
+        if not isinstance(fingerprint, DatabaseFingerprint):
+            return fingerprint
+        rows = sum(t.rows for t in fingerprint.tables.values())
+        if stored.bytes < rows:
+            raise ImplausibleDump(
+                f"the dump of {self._name} has only {stored.bytes} bytes for {rows} rows",
+                hint="check whether a program emptied a table at that moment, and try again.",
+            )
+        return self._without_moved(fingerprint)
+
+    def _without_moved(self, fingerprint: DatabaseFingerprint) -> DatabaseFingerprint:
+        moving = [name for name in self._read.tables.moving if name in fingerprint.tables]
+        if not moving or fingerprint.mode == "off":
+            return fingerprint
+        wanted = self._settings.fingerprint
+        database = self._moment.address.database
+        now = describe(
+            self._reader, database, mode=fingerprint.mode, budget_s=wanted.budget, only=moving
+        )
+        changed = [n for n in moving if now.tables.get(n) != fingerprint.tables[n]]
+        why = "changed during the backup, and its storage engine has no snapshots"
+        return replace(
+            fingerprint,
+            tables={n: t for n, t in fingerprint.tables.items() if n not in changed},
+            not_reached={**fingerprint.not_reached, **dict.fromkeys(changed, why)},
+        )
+
+
+def create_sql(name: str, saved: Mapping[str, Any]) -> str:
+    """Return the SQL that makes the empty database."""
+    words_ = [f"CREATE DATABASE {ident(name)}"]
+    if saved.get("charset"):
+        words_.append(f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']}")
+    if saved.get("comment"):
+        words_.append(f"COMMENT {literal(saved['comment'])}")
+    return " ".join(words_) + ";\n"

@@ -1,0 +1,285 @@
+"""The named target of a recovery: a database on an existing server."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drd import log
+from drd.errors import DrdError, TargetError
+from drd.kinds.file_system import fresh
+from drd.kinds.mariadb.connection import (
+    Address,
+    Connection,
+    LoginRefused,
+    ServerError,
+    address_of,
+    connect,
+    version_text,
+    words,
+    write_options,
+)
+from drd.kinds.mariadb.inspect import MariadbInspector
+from drd.kinds.mariadb.publication import Publication
+from drd.kinds.mariadb.quoting import account, db_pattern, ident
+from drd.kinds.mariadb.restore import RestoreOrder, Restorer, as_target_error, room
+from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
+from drd.kinds.mariadb.tools import client, series, series_text
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import counted, escaped, some
+from drd.ports import (
+    Finding,
+    Inspector,
+    NamedDestination,
+    OnProgress,
+    Restored,
+    RestoredPlace,
+    RestoreOptions,
+    Task,
+    Usage,
+    Workplace,
+)
+
+_OVERWRITE = "overwrite"
+# Says in the workplace that the operator agreed, for whoever continues a killed recovery.
+
+BEGUN = "begun"
+# Says there that the server may hold a working database of this run.
+
+LOGIN = "my.cnf"
+"""The option file that the variable MYSQL_HOME leads to."""
+
+_SESSIONS = """
+SELECT USER, SUBSTRING_INDEX(HOST, ':', 1), COUNT(*) FROM information_schema.PROCESSLIST
+ WHERE DB = %s AND ID <> CONNECTION_ID() GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"""
+_EFFECT = (
+    "these sessions see the restored tables from their next statement on. An open transaction "
+    "makes drd wait for up to 60 s"
+)
+_POWERFUL = """
+SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES
+ WHERE GRANTEE = %s AND PRIVILEGE_TYPE IN ('SUPER', 'FILE', 'CREATE USER', 'SET USER')"""
+
+
+class MariadbTargetDatabase(NamedDestination):
+    """The database that a target's dsn names, on its server; it is created if it is missing."""
+
+    def __init__(
+        self,
+        component: str,
+        settings: MariadbTarget | MariadbSettings,
+        place: Workplace,
+        options: RestoreOptions,
+        database: str | None = None,
+    ) -> None:
+        """`database` replaces the one that the dsn names."""
+        self._component = component
+        self._settings = settings
+        self._place = place
+        self._options = options
+        self._database = database
+        self._given: Address | None = None
+        self._admin: Connection | None = None
+        self._inspector: MariadbInspector | None = None
+        self._asking = threading.Lock()
+
+    def _address(self) -> Address:
+        if self._given is None:
+            given = address_of(self._settings.dsn)
+            if self._database == given.database:
+                raise TargetError(
+                    f"--into {self._database} is the database of the target itself",
+                    hint="give another name.",
+                )
+            self._given = given.to_database(self._database or given.database)
+        return self._given
+
+    def _reach(self) -> Connection:
+        """Connect on first use, to no database: the one of the target may be missing."""
+        if self._admin is None:
+            self._admin = connect(self._address(), database=False)
+        return self._admin
+
+    def _names(self) -> Publication:
+        return Publication(
+            self._reach(), self._address().database, self._component, self._place.run
+        )
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        findings = self.check_access(snapshot)
+        if self._admin is not None:
+            agreed = self._place.directory / _OVERWRITE
+            agreed.unlink(missing_ok=True)
+            if overwrite:
+                agreed.touch(mode=0o600)
+                return findings
+            with as_target_error(f"cannot read database {self._address().database}"):
+                names = self._names()
+                if not names.done and not names.half_done:
+                    names.require_room(overwrite=False)
+        return findings
+
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        name = self._component
+        try:
+            admin = self._reach()
+        except DrdError as error:
+            login = isinstance(error, LoginRefused)
+            return [Finding("target", "error", name, error.message, error.hint, login=login)]
+        return [
+            Finding("target", "ok", name, f"MariaDB {version_text(admin)} answers"),
+            _versions(admin, name, snapshot),
+            self._client(),
+            room(name, self._place, snapshot.bytes),
+            *self._rights(admin),
+            *self._others_code(admin, snapshot),
+        ]
+
+    def _client(self) -> Finding:
+        name = self._component
+        try:
+            return Finding(
+                "mariadb", "ok", name, f"version {client(self._settings.bin_dir).version}"
+            )
+        except DrdError as error:
+            return Finding("mariadb", "error", name, error.message, error.hint)
+
+    def _rights(self, admin: Connection) -> list[Finding]:
+        """Try what a recovery does first: make and drop a database and a login."""
+        mark, name = f"{self._place.mark}_try"[:64], self._component
+        try:
+            who = account(mark, "localhost")
+            admin.execute(f"CREATE DATABASE IF NOT EXISTS {ident(mark)}")
+            try:
+                admin.execute(f"CREATE USER IF NOT EXISTS {who}")
+                try:
+                    admin.execute(f"GRANT SELECT ON {db_pattern(mark)}.* TO {who}")
+                finally:
+                    admin.execute(f"DROP USER IF EXISTS {who}")
+            finally:
+                admin.execute(f"DROP DATABASE IF EXISTS {ident(mark)}")
+        except ServerError as error:
+            text = f"the login may not restore a database on this server: {words(error)}"
+            hint = "run the script that `drd doctor PLAN --grants` prints."
+            return [Finding("target-rights", "error", name, text, hint)]
+        return [Finding("target-rights", "ok", name, "the login may make databases and users")]
+
+    def _others_code(self, admin: Connection, snapshot: ComponentSnapshot) -> list[Finding]:
+        """Report code that will run with the rights of powerful users of this server."""
+        powerful = []
+        for definer in snapshot.facts["definers"]:
+            user, _, host = str(definer).rpartition("@")
+            try:
+                found = admin.value(_POWERFUL, [f"'{user}'@'{host}'"])
+            except ServerError:
+                found = 0
+            if found:
+                powerful.append(escaped(str(definer)))
+        if not powerful:
+            return []
+        text = (
+            f"the database has code that runs with the rights of {some(powerful)}, who may change "
+            "the whole server: views, procedures, functions, triggers or events"
+        )
+        hint = "check that only people you trust could change the source database."
+        return [Finding("code-of-others", "warning", self._component, text, hint)]
+
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one database
+        try:
+            return (f"database {self._address().uri}",)
+        except DrdError:
+            return ()  # `check_access` says why it cannot be read
+
+    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
+        return not room(self._component, self._place, snapshot.bytes).failed
+
+    @property
+    def _landing(self) -> Path:
+        return self._place.directory / "landing"
+
+    def landing(self) -> Path:
+        return fresh(self._landing, parents=True)
+
+    def restore(
+        self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
+    ) -> Restored:
+        (self._place.directory / BEGUN).touch(mode=0o600)
+        order = RestoreOrder(
+            self._component,
+            self._place,
+            client(self._settings.bin_dir),
+            own=False,
+            no_owner=self._options.no_owner,
+            overwrite=(self._place.directory / _OVERWRITE).exists(),
+            keep=self._options.keep,
+        )
+        try:
+            restorer = Restorer(self._reach(), self._address().database, order)
+            return restorer.restore(snapshot, private, self._landing, on_progress)
+        finally:
+            shutil.rmtree(self._landing, ignore_errors=True)
+
+    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002 - one database
+        name = self._address().database
+        with as_target_error(f"cannot list the sessions of {self._component}"):
+            rows = self._reach().rows(_SESSIONS, [name])
+        if not rows:
+            return []
+        by = tuple(
+            f"{counted(int(n), 'session')} of {escaped(str(u))} from {escaped(str(h))}"
+            for u, h, n in rows
+        )
+        return [Usage(what=f'database "{escaped(name)}"', by=by, effect=_EFFECT)]
+
+    def now_at(self, snapshot: ComponentSnapshot) -> RestoredPlace:
+        parts = self._address().parts
+        values = {"host": parts.host, "socket": parts.socket, "database": parts.database}
+        values["user"] = parts.user
+        if parts.host:
+            values["port"] = str(parts.port)
+        kept = {name: value for name, value in values.items() if value}
+        return RestoredPlace(places=self.writes(snapshot), address=parts.uri(), values=kept)
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:  # noqa: ARG002
+        return ()
+
+    def inspector(self) -> Inspector:
+        with self._asking:
+            if self._inspector is None:
+                address = self._address()
+                login = {}
+                if address.parts.password:
+                    write_options(address, self._place.directory / LOGIN)
+                    login = {"MYSQL_HOME": str(self._place.directory)}
+                self._inspector = MariadbInspector(address, login)
+            return self._inspector
+
+    def close(self) -> None:
+        if self._inspector is not None:
+            self._inspector.close()
+            self._inspector = None
+        begun = self._place.directory / BEGUN
+        if begun.exists():
+            try:
+                self._names().clean_up()
+                begun.unlink(missing_ok=True)
+            except (ServerError, DrdError) as error:
+                said = words(error) if isinstance(error, ServerError) else error.message
+                log.get().warning("target.not_cleaned", component=self._component, error=said)
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+        (self._place.directory / LOGIN).unlink(missing_ok=True)
+
+
+def _versions(admin: Connection, component: str, snapshot: ComponentSnapshot) -> Finding:
+    here, source = version_text(admin), str(snapshot.facts["server_version"])
+    if series(here) < series(source):
+        text = f"the target's MariaDB {here} is older than the MariaDB {source} of the source"
+        hint = f"restore into MariaDB {series_text(source)} or newer."
+        return Finding("version", "error", component, text, hint)
+    text = f"the target has MariaDB {here}, the source had MariaDB {source}"
+    return Finding("version", "ok", component, text)

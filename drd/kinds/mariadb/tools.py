@@ -1,0 +1,99 @@
+"""Find MariaDB's programs, and read their versions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd import process
+from drd.errors import ToolMissing, ToolTooOld
+
+PACKAGES = {
+    "mariadb-dump": "mariadb-client",
+    "mariadb": "mariadb-client",
+    "mariadbd": "mariadb-server-core",
+    "mariadb-install-db": "mariadb-server-core",
+}
+"""The packages of Debian that have the programs."""
+
+_SYSTEM = (Path("/usr/sbin"), Path("/usr/local/sbin"))
+# Where Debian has the server, and the PATH of an ordinary user does not lead.
+
+_SANDBOX = ((10, 5, 25), (10, 6, 18), (10, 11, 8), (11, 0, 6), (11, 1, 5), (11, 2, 4), (11, 4, 2))
+"""The first versions of each series whose client knows `--sandbox`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program, and its version (`11.8.3`)."""
+
+    path: str
+    version: str
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return numbers(self.version)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return (11, 8, 3) for `11.8.3-MariaDB`."""
+    return tuple(int(n) for n in re.findall(r"\d+", version.partition("-")[0])[:3])
+
+
+def series(version: str) -> tuple[int, ...]:
+    """Return the first two numbers: what an upgrade changes."""
+    return numbers(version)[:2]
+
+
+def series_text(version: str) -> str:
+    return ".".join(map(str, series(version)))
+
+
+def program(name: str, bin_dir: str | None) -> Program:
+    """Raises ToolMissing."""
+    package = PACKAGES[name]
+    if bin_dir is not None:
+        path = process.find_tool(name, package=package, bin_dir=Path(bin_dir))
+    else:
+        path = _installed(name, package)
+    return Program(path, _version(path))
+
+
+def _installed(name: str, package: str) -> str:
+    try:
+        return process.find_tool(name, package=package)
+    except ToolMissing:
+        for directory in _SYSTEM:
+            if (directory / name).is_file():
+                return str(directory / name)
+        raise
+
+
+def _version(path: str) -> str:
+    if path.endswith("-install-db"):
+        return ""  # a script without a version of its own
+    done = process.run(process.Command([path, "--no-defaults", "--version"], deadline_s=20.0))
+    match = re.search(r"(\d+\.\d+\.\d+)-MariaDB", done.stdout)
+    if done.exit_code != 0 or match is None:
+        raise ToolMissing(
+            f"{path} is not a program of MariaDB, or drd cannot use it: {done.complaint}",
+            hint="install MariaDB's own programs (apt-get install mariadb-client), or set "
+            "`bin_dir` to their directory.",
+        )
+    return match[1]
+
+
+def client(bin_dir: str | None) -> Program:
+    """Return `mariadb` with the sandbox mode: it then runs no command that a dump could name.
+    Raises ToolTooOld without it."""
+    found = program("mariadb", bin_dir)
+    first = next((v for v in _SANDBOX if v[:2] == found.numbers[:2]), None)
+    known = found.numbers >= first if first else found.numbers >= (11, 4)
+    if not known:
+        raise ToolTooOld(
+            f"mariadb {found.version} does not have the option --sandbox, so a dump could let it "
+            "run programs of this host",
+            hint="apt-get install --only-upgrade mariadb-client",
+        )
+    return found

@@ -1,0 +1,190 @@
+"""The users and roles that have rights in a database, or own code of it.
+
+Only their rights in this database are kept. Rights on the whole server are named, and a person
+grants them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.quoting import account, db_pattern, ident
+from drd.model.text import escaped, some
+
+User = Mapping[str, Any]
+"""`user`, `host` (empty for a role), `create` (a CREATE USER or CREATE ROLE statement), `grants`
+(each with `rights`, `what`, `object`, `option`), `roles` (each [name, with admin option]), and
+`server` (rights that concern more than this database)."""
+
+OWN = frozenset({"root", "mariadb.sys", "mysql", "PUBLIC"})
+"""Users that every server has of its own."""
+
+_ALL = "SELECT User, Host, is_role FROM mysql.user ORDER BY is_role DESC, 1, 2"
+_MAPPING = "SELECT Role, Admin_option FROM mysql.roles_mapping WHERE User = %s AND Host = %s"
+_NAME = r"`((?:[^`]|``)+)`"
+_GRANT = re.compile(
+    rf"GRANT (.+) ON (?:(PROCEDURE|FUNCTION|PACKAGE|PACKAGE BODY) )?(?:(\*)|{_NAME})\."
+    rf"(?:(\*)|{_NAME}) TO .+?( WITH GRANT OPTION)?",
+    re.DOTALL,
+)
+RIGHTS = re.compile(r"(?:[A-Z][A-Z ]*(?: \((?:`(?:[^`]|``)+`(?:, )?)+\))?(?:, )?)+")
+WHAT = ("", "PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY")
+
+
+def read(connection: Connection, database: str, definers: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the users and roles of the database, roles first. Raises ServerError."""
+    every = {}
+    for user, host, is_role in connection.rows(_ALL):
+        name, where = str(user), "" if is_role == "Y" else str(host)
+        if name and name not in OWN:
+            every[name, where] = _user(connection, name, where, database)
+    wanted = {key for key, user in every.items() if user["grants"]}
+    wanted |= {key for key in every if f"{key[0]}@{key[1]}".rstrip("@") in set(definers)}
+    while more := {
+        (role, "")
+        for key in wanted
+        for role, _ in every[key]["roles"]
+        if (role, "") in every and (role, "") not in wanted
+    }:
+        wanted |= more
+    for key, user in every.items():  # who gets the rights only by a role
+        if any((role, "") in wanted for role, _ in user["roles"]):
+            wanted.add(key)
+    return [user for key, user in every.items() if key in wanted]
+
+
+def _user(connection: Connection, name: str, host: str, database: str) -> dict[str, Any]:
+    who = account(name, host)
+    create = (
+        f"CREATE ROLE {ident(name)}"
+        if not host
+        else str(connection.value(f"SHOW CREATE USER {who}") or "")
+    )
+    grants, server = [], []
+    for (line,) in connection.rows(f"SHOW GRANTS FOR {who}"):
+        grant = _grant(str(line), database)
+        if isinstance(grant, dict):
+            grants.append(grant)
+        elif grant:
+            server.append(grant)
+    roles = [[str(r), a == "Y"] for r, a in connection.rows(_MAPPING, [name, host])]
+    return {"user": name, "host": host, "create": create, "grants": grants, "roles": roles,
+            "server": server}  # fmt: skip
+
+
+def _grant(line: str, database: str) -> dict[str, Any] | str:
+    """Return the parts of a grant about the database; the rights of one about the whole server;
+    empty for everything else."""
+    match = _GRANT.fullmatch(line)
+    if match is None:
+        return ""
+    rights, what, _, db, all_objects, name, option = match.groups()
+    if db is None:
+        return "" if rights == "USAGE" else rights
+    if all_objects and not _fits(db.replace("``", "`"), database):
+        return ""
+    if not all_objects and db.replace("``", "`") != database:
+        return ""
+    named = "" if all_objects else name.replace("``", "`")
+    return {"rights": rights, "what": what or "", "object": named, "option": bool(option)}
+
+
+def _fits(pattern: str, database: str) -> bool:
+    """Return whether a pattern of GRANT (`shop\\_%`) covers the database."""
+    expression = "".join(
+        re.escape(part[1:])
+        if part.startswith("\\") and len(part) > 1
+        else {"%": ".*", "_": "."}.get(part, re.escape(part))
+        for part in re.findall(r"\\.|.", pattern, re.DOTALL)
+    )
+    return re.fullmatch(expression, database, re.DOTALL) is not None
+
+
+def create_missing(connection: Connection, saved: Iterable[User]) -> list[str]:
+    """Create the missing users and roles, without any rights. Returns sentences about those that
+    exist already, and those that the server refused. Raises ServerError."""
+    here = _here(connection)
+    notes: list[str] = []
+    existed = []
+    for user in saved:
+        key = (user["user"], user["host"])
+        if key in here:
+            existed.append(escaped(account(*key)))
+        else:
+            _try(connection, user["create"], f"create {escaped(account(*key))}", notes)
+    if existed:
+        notes.append(
+            f"these users and roles exist already, so drd did not change their logins: "
+            f"{some(existed)}"
+        )
+    return notes
+
+
+def grant_rights(connection: Connection, saved: Iterable[User], database: str) -> list[str]:
+    """Grant all of them their rights in the database. Returns sentences about what was not done.
+    Raises ServerError."""
+    here = _here(connection)
+    notes: list[str] = []
+    for user in saved:
+        key = (user["user"], user["host"])
+        if key not in here:
+            continue  # a note says why it could not be created
+        who, shown = account(*key), escaped(account(*key))
+        for grant in user["grants"]:
+            sql = _grant_sql(grant, database, who)
+            _try(connection, sql, f"grant {shown} its rights in the database", notes)
+        for role, admin in user["roles"]:
+            option = " WITH ADMIN OPTION" if admin else ""
+            if (role, "") in here:
+                sql = f"GRANT {ident(role)} TO {who}{option}"
+                _try(connection, sql, f"grant {shown} the role {escaped(role)}", notes)
+    return notes
+
+
+def _here(connection: Connection) -> set[tuple[str, str]]:
+    return {(str(u), "" if r == "Y" else str(h)) for u, h, r in connection.rows(_ALL)}
+
+
+def _grant_sql(grant: Mapping[str, Any], database: str, who: str) -> str:
+    place = f"{ident(database)}.{ident(grant['object'])}" if grant["object"] else (
+        f"{db_pattern(database)}.*")  # fmt: skip
+    what = f"{grant['what']} " if grant["what"] else ""
+    option = " WITH GRANT OPTION" if grant["option"] else ""
+    return f"GRANT {grant['rights']} ON {what}{place} TO {who}{option}"
+
+
+def _try(connection: Connection, statement: str, what: str, notes: list[str]) -> None:
+    try:
+        connection.execute(statement)
+    except ServerError as error:
+        notes.append(f"drd could not {what}: {words(error)}")
+
+
+def not_granted(saved: Iterable[User]) -> list[str]:
+    """Return sentences about rights on the whole server, which drd does not grant."""
+    return [
+        f"rights of {escaped(account(u['user'], u['host']))} on the whole server "
+        f"({escaped(', '.join(u['server']))[:200]})"
+        for u in saved
+        if u["server"]
+    ]
+
+
+def script(saved: Iterable[User], database: str) -> str:
+    """Return the SQL that makes the users again, for a recovery by hand."""
+    users = list(saved)
+    lines = []
+    for user in users:
+        head, _, rest = user["create"].partition(" ")
+        what, _, end = rest.partition(" ")
+        lines.append(f"{head} {what} IF NOT EXISTS {end}")
+    for user in users:
+        who = account(user["user"], user["host"])
+        lines += [_grant_sql(grant, database, who) for grant in user["grants"]]
+        for role, admin in user["roles"]:
+            option = " WITH ADMIN OPTION" if admin else ""
+            lines.append(f"GRANT {ident(role)} TO {who}{option}")
+    return "".join(f"{line};\n" for line in lines)

@@ -1,0 +1,113 @@
+"""A MariaDB database from its backup to the recovery, by the command line and by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from drd.config.plan_file import plan_of_text
+from drd.kinds.registry import by_hand_of
+from tests import warm
+from tests.e2e.site import PASSWORD, Site
+from tests.e2e.test_docs import commands, section
+from tests.servers import MariadbServer
+
+_PLAN = """
+components:
+  shop-db: {{kind: mariadb, dsn: {dsn}, fingerprint: digest}}
+checks:
+  - {{name: rows, kind: rows, component: shop-db}}
+  - {{name: orders, kind: sql, component: shop-db, query: select count(id) from orders, expect: 3}}
+  - {{name: seen, kind: command, component: shop-db, run: [sh, -c, 'test -n "$MYSQL_DATABASE"']}}
+erasures:
+  component: shop-db
+  register: {{file: {base}/register}}
+  replay: {{sql: delete from orders where id in (select id from drd_erased)}}
+  check: {{sql: select count(*) from orders where id in (select id from drd_erased)}}
+"""
+
+
+@pytest.fixture
+def shop(mariadb: MariadbServer) -> Iterator[str]:
+    name = f"shop_{uuid4().hex[:8]}"
+    mariadb.execute(f"CREATE DATABASE {name}", "CREATE USER IF NOT EXISTS app@'%'")
+    mariadb.execute(
+        "CREATE TABLE orders (id INT PRIMARY KEY, total INT)",
+        "INSERT INTO orders VALUES (1, 10), (2, 20), (3, 30)",
+        "CREATE DEFINER=app@'%' VIEW large AS SELECT id FROM orders WHERE total > 15",
+        "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW SET NEW.total = NEW.total + 1",
+        f"GRANT SELECT ON {name}.* TO app@'%'",
+        database=name,
+    )
+    yield name
+    for (database,) in mariadb.execute("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"):
+        if database == name or "shop-db" in database or database == f"{name}_copy":
+            mariadb.execute(f"DROP DATABASE `{database}`")
+
+
+@pytest.fixture
+def counted(mariadb: MariadbServer, shop: str) -> Callable[[str], int]:
+    return lambda table: int(mariadb.execute(f"SELECT COUNT(*) FROM {table}", database=shop)[0][0])
+
+
+def bash(script: str, site: Site, **more: str) -> str:
+    path = f"{warm.program(os.environ)}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        env={**site.env(), "PATH": path, "PLAN": "shop", "COMPONENT": "shop-db",
+             "RESTIC_REPOSITORY": site.repository, "RESTIC_PASSWORD": PASSWORD, **more},
+        cwd=site.base,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_a_database_comes_back_in_place_and_by_hand(
+    short_tmp: Path, mariadb: MariadbServer, shop: str, counted: Callable[[str], int]
+) -> None:
+    site = Site(short_tmp)
+    (short_tmp / "register").write_text("2999-01-01T00:00:00Z 2\n")
+    site.plan(_PLAN.format(dsn=mariadb.dsn(shop), base=short_tmp))
+    site.drd("backup", "shop")
+    point = str(site.points()[0]["point"])
+    told = site.drd("drill", "shop").out
+    assert "drd repeated 1 erasure" in told
+    site.assert_clean()
+    mariadb.execute("DELETE FROM orders WHERE id = 3", "DROP TRIGGER t", database=shop)
+    told = site.drd("diff", "shop", "--component", "shop-db", "--point", point, code=None).out
+    assert "orders" in told
+    done = site.drd("recover", "shop", "--in-place", "--overwrite", "--yes", "--json").json
+    erased = [(1,), (3,)]
+    assert mariadb.execute("SELECT id FROM orders ORDER BY id", database=shop) == erased
+    assert counted("large") == 1
+    site.drd("undo", str(done["run"]), "--yes")
+    assert mariadb.execute("SELECT id FROM orders ORDER BY id", database=shop) == [(1,), (2,)]
+    site.drd("done", str(done["run"]), "--yes")
+    part = ("--in-place", "--component", "shop-db", "--into", f"{shop}_copy", "--yes")
+    site.drd("recover", "shop", *part)
+    assert mariadb.execute(f"SELECT COUNT(*) FROM {shop}_copy.orders") == [(2,)]
+    site.assert_clean()
+    login = short_tmp / "login.cnf"
+    login.write_text(f"[client]\nuser=root\nsocket={mariadb.socket}\n")
+    words = {"LOGIN": f"--defaults-extra-file={login}"}
+    page = "docs/recovery-without-drd.md"
+    opened = "\n".join(commands(page, section(page, n)) for n in "12")
+    file = site.base / "plans/shop.yaml"
+    component = plan_of_text(file.read_text(), file).components["shop-db"]
+    printed = by_hand_of("mariadb")(component, None, place="", resolve=str)
+    for way in (
+        commands("docs/mariadb.md", "Recovery by hand"),
+        "\n".join(p.commands for p in printed.passages),
+    ):
+        mariadb.execute(f"DROP DATABASE {shop}")
+        subprocess.run(["rm", "-rf", str(site.base / "recovered")], check=True)
+        assert "orders: 3 rows" in bash(f"{opened}\n{way}", site, **words)
+        assert counted("large") == 2

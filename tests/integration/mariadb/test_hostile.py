@@ -1,0 +1,132 @@
+"""Who can write to the repository decides what is in a dump: nothing but tables comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drd.errors import DrdError, Refused, RepositoryDamaged, SourceError
+from drd.kinds.mariadb.inspect import require_select
+from drd.kinds.mariadb.manifest import require_written
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.strict import UnexpectedValue
+from drd.ports import no_progress
+from tests.integration.mariadb.conftest import Shop
+
+END = b"\n-- Dump completed\n"
+
+
+@pytest.fixture
+def snapshot(shop: Shop) -> ComponentSnapshot:
+    shop.server.execute("CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)", database=shop.name)
+    return shop.back_up()
+
+
+def restored(shop: Shop, snapshot: ComponentSnapshot, dump: bytes) -> None:
+    target = shop.target()
+    try:
+        (target.landing() / "shop.sql").write_bytes(dump)
+        private = shop.restic.private[str(snapshot.snapshot)]
+        snapshot = replace(snapshot, bytes=len(dump))
+        target.restore(snapshot, private, on_progress=no_progress)
+    finally:
+        target.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SET GLOBAL max_connections = 11;",
+        "CREATE DEFINER=root@localhost PROCEDURE p() SELECT 1;",
+        "CREATE DEFINER=root@localhost VIEW v AS SELECT * FROM t;",
+        "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.id = 2;",
+        "CREATE EVENT ev ON SCHEDULE EVERY 1 SECOND DO SELECT 1;",
+        "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE t;",
+        "LOAD DATA INFILE '/etc/passwd' INTO TABLE t;",
+        "SELECT 1 INTO OUTFILE '{out}';",
+        "USE mysql\nCREATE TABLE x (y INT);",
+        "GRANT ALL ON *.* TO CURRENT_USER();",
+        "INSTALL SONAME 'ha_spider';",
+        "\\! touch {out}\nSELECT nothing;",
+        "system touch {out}\n;",
+        "tee {out}\nSELECT nothing;",
+        "pager touch {out}\nSELECT nothing;",
+        "source {out}\nSELECT nothing;",
+    ],
+)
+def test_a_dump_can_do_nothing_but_fill_tables(
+    shop: Shop, snapshot: ComponentSnapshot, tmp_path: Path, line: str
+) -> None:
+    tmp_path.chmod(0o777)
+    out = tmp_path / "out"
+    before = shop.server.execute("SELECT @@max_connections")
+    dump = b"CREATE TABLE t (id INT);\n" + line.format(out=out).encode() + END
+    with pytest.raises(DrdError) as caught:
+        restored(shop, snapshot, dump)
+    assert "unchanged" in caught.value.hint
+    assert not out.exists()
+    assert shop.server.execute("SELECT @@max_connections") == before
+    assert shop.databases() == {shop.name}
+    assert not shop.server.execute("SELECT 1 FROM mysql.user WHERE User LIKE 'drd%'")
+
+
+@pytest.mark.parametrize("cut", [1, 200])
+def test_a_dump_that_was_cut_off_is_not_loaded(
+    shop: Shop, snapshot: ComponentSnapshot, cut: int
+) -> None:
+    target = shop.target()
+    shop.restic.restore(str(snapshot.snapshot), target.landing())
+    whole = (shop.work.directory / "landing" / "shop.sql").read_bytes()
+    target.close()
+    with pytest.raises(RepositoryDamaged, match="cut off"):
+        restored(shop, snapshot, whole.rstrip()[:-cut] + b"x")
+
+
+def test_a_manifest_that_makes_other_users_or_code_is_refused(
+    shop: Shop, snapshot: ComponentSnapshot
+) -> None:
+    private = shop.restic.private[str(snapshot.snapshot)]
+    require_written(snapshot, private)
+    user = {"user": "u", "host": "%", "create": "CREATE USER `u`@`%`", "grants": [],
+            "roles": [], "server": []}  # fmt: skip
+    require_written(snapshot, {**private, "users": [user]})
+    grant = {"rights": "ALL PRIVILEGES ON *.* TO x; --", "what": "", "object": "", "option": False}
+    code = {"kind": "view", "name": "v", "sql": "DROP TABLE t", "sql_mode": "", "definer": "",
+            "charset": "utf8mb4", "collation": "utf8mb4_bin", "time_zone": ""}  # fmt: skip
+    for wrong in (
+        {"users": [{**user, "create": "GRANT ALL ON *.* TO `u`@`%`"}]},
+        {"users": [{**user, "create": "CREATE USER `v`@`%`"}]},
+        {"users": [{**user, "grants": [grant]}]},
+        {"objects": [code]},
+        {"objects": [{**code, "sql": "CREATE VIEW v AS SELECT 1", "charset": "x y"}]},
+    ):
+        with pytest.raises((Refused, UnexpectedValue)):
+            require_written(snapshot, {**private, **wrong})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM t",
+        "SELECT 1 INTO OUTFILE '/tmp/x'",
+        "SELECT 1) INTO OUTFILE '/tmp/x' -- ",
+        "SELECT 1; DROP TABLE t",
+        "SELECT /*!50000 1 INTO OUTFILE '/tmp/x' */",
+        "SELECT 1 INTO @x",
+        "SET GLOBAL max_connections = 1",
+        "CALL p()",
+        "(SELECT 1",
+    ],
+)
+def test_a_query_of_a_check_can_only_read(query: str) -> None:
+    with pytest.raises(SourceError):
+        require_select(query)
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT 'a;b' FROM t -- ;", "(SELECT 1)", "WITH x AS (SELECT 1) SELECT * FROM x;"]
+)
+def test_a_query_that_selects_is_accepted(query: str) -> None:
+    assert require_select(query)

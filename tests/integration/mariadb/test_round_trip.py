@@ -1,0 +1,104 @@
+"""Everything that a database can hold comes back, compared by MariaDB's own programs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+from typing import cast
+
+from drd.kinds.mariadb.sandbox import MariadbSandbox
+from drd.model.snapshot import DatabaseFingerprint
+from drd.ports import no_progress
+from drd.testing.kinds import restore_components
+from tests.integration.mariadb.conftest import Shop
+
+
+def dumped(socket: str, database: str) -> str:
+    """What mariadb-dump prints of a database, code and history included."""
+    words = ["mariadb-dump", "--no-defaults", "-uroot", f"--socket={socket}", "--routines",
+             "--events", "--triggers", "--single-transaction", "--dump-history", "--hex-blob",
+             "--skip-dump-date", "--no-tablespaces", "--", database]  # fmt: skip
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    # The clock of a restored history is that of the backup; the counter of a sequence is cached.
+    return re.sub(r"^-- Host.*$", "", text, flags=re.MULTILINE)
+
+
+def rights(shop: Shop, socket: str) -> list[str]:
+    words = ["mariadb", "--no-defaults", "-uroot", f"--socket={socket}", "-BN", "-e"]
+    lines = []
+    for who in ("app@'%'", "reader@localhost", "member@'10.0.0.%'", "owner"):
+        done = subprocess.run([*words, f"SHOW GRANTS FOR {who}"], capture_output=True, text=True,
+                              check=True)  # fmt: skip
+        lines += [line for line in done.stdout.splitlines() if " ON *.*" not in line]
+    plain = [line.replace("\\", "") for line in lines]  # the wildcards of a pattern
+    return [line for line in plain if shop.name in line or "TO `member`" in line]
+
+
+def test_everything_comes_back_in_a_sandbox(shop: Shop) -> None:
+    shop.fill()
+    before = dumped(str(shop.server.socket), shop.name)
+    granted = rights(shop, str(shop.server.socket))
+    snapshot = shop.back_up()
+    assert isinstance(snapshot.fingerprint, DatabaseFingerprint)
+    assert not snapshot.fingerprint.not_reached
+    assert snapshot.facts["not_frozen"] == ["old_engine"]
+    sandbox = cast("MariadbSandbox", shop.kind.sandbox(shop.component, snapshot, shop.work))
+    try:
+        sandbox.preflight(snapshot, overwrite=False)
+        sandbox.prepare()
+        shop.restic.restore(str(snapshot.snapshot), sandbox.landing())
+        private = shop.restic.private[str(snapshot.snapshot)]
+        done = sandbox.restore(snapshot, private, on_progress=no_progress)
+        assert done.differences == ()
+        assert [n for n in done.notes if "drd could not" in n] == []
+        assert [line for line in done.not_restored if "PROCESS" in line]
+        socket = str(shop.work.directory / "server" / "s")
+        assert dumped(socket, shop.name) == before
+        assert rights(shop, socket) == granted
+        assert len(granted) == 5
+        assert sandbox.inspector().scalar("select greet('Ana')") == "grüß Ana"
+        assert sandbox.inspector().scalar("select count(*) from a_sums") == 2
+    finally:
+        sandbox.close()
+
+
+def test_the_fingerprint_is_that_of_the_dump_while_others_write(shop: Shop) -> None:
+    shop.server.execute("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)", database=shop.name)
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            shop.server.execute("INSERT INTO t VALUES ()", database=shop.name)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        snapshot = shop.back_up()
+    finally:
+        over.set()
+        writer.join()
+    target = shop.target()
+    restore_components(target, snapshot, shop.restic)
+    like = snapshot.fingerprint
+    assert isinstance(like, DatabaseFingerprint)
+    now = target.inspector().fingerprint(like, 60)
+    target.close()
+    assert isinstance(now, DatabaseFingerprint)
+    assert now.tables == like.tables
+
+
+def test_tables_without_snapshots_that_changed_are_not_compared(shop: Shop) -> None:
+    shop.server.execute(
+        "CREATE TABLE moving (x INT) ENGINE=MyISAM", "CREATE TABLE still (x INT) ENGINE=MyISAM",
+        database=shop.name,
+    )  # fmt: skip
+    with shop.kind.source(shop.component, shop.work).open() as capture:
+        described = capture.fingerprint()
+        shop.server.execute("INSERT INTO moving VALUES (1)", database=shop.name)
+        stored = shop.restic.store(capture.payload)
+        found = capture.verify(stored, described)
+    assert isinstance(found, DatabaseFingerprint)
+    assert set(found.tables) == {"still"}
+    assert "no snapshots" in found.not_reached["moving"]
+    assert any(f.code == "engines" for f in shop.kind.source(shop.component, shop.work).doctor())
