@@ -17,12 +17,14 @@ from drd.api.incident_documents import incident_document
 from drd.api.requested import AdmittedRequest, AnswerFunction
 from drd.api.requests import Request
 from drd.api.rights import ENDPOINTS, Right
+from drd.api.training_answers import TRAINING_ANSWERS
 from drd.api.values import Document
 from drd.errors import AlreadyRunning, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.incidents.opening import report
 from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.incidents.entries import Author
+from drd.model.plan import OPERATOR
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import AskedOptions, RunDetail
 from drd.model.units import to_rfc3339
@@ -177,12 +179,19 @@ def _enqueued(asked: AdmittedRequest, kind: RunKind, body: Request) -> Document:
     Raises AlreadyRunning when that one has other options."""
     app, caller = asked.app, asked.caller
     plan = documents.require_plan(app, asked.names["plan"])
-    options = AskedOptions.from_json({k: v for k, v in body.model_dump().items() if v})
+    given = {k: v for k, v in body.model_dump().items() if v}
+    by = given.pop("by", None)
+    options = AskedOptions.from_json(given)
+    subject = OPERATOR if options.scenario == OPERATOR else ""
+    if by is not None and not subject:
+        raise UsageError(
+            f"`by` is allowed only with the scenario {OPERATOR}", hint="leave out `by`."
+        )
     known = app.plans.in_force(plan)
     require_components(plan, known.components, options.components)
     queue = app.catalogue.queue
     for run in queue.open_runs():
-        if (run.plan, run.kind, run.subject) == (plan, kind, ""):
+        if (run.plan, run.kind, run.subject) == (plan, kind, subject):
             return _joined(run, options)
     [row] = queue.plan_rows([plan])
     run = queue.enqueue(
@@ -194,8 +203,9 @@ def _enqueued(asked: AdmittedRequest, kind: RunKind, body: Request) -> Document:
             state=RunState.PENDING,
             started_at=None,
             plan_digest=row.digest,
+            subject=subject,
             detail=RunDetail(why=f"asked for by {caller.person or caller.user}", asked=options),
-            actor=caller.actor(),
+            actor=caller.actor(by),
         )
     )
     asked.wake()
@@ -284,5 +294,6 @@ ANSWERS: dict[str, AnswerFunction] = {
     "report": _report,
     "readiness": _readiness,
     **INCIDENT_ANSWERS,
+    **TRAINING_ANSWERS,
 }
 """The functions that answer, by the name of the endpoint."""

@@ -8,6 +8,7 @@ from drd.api.values import Document, error_document, time_of
 from drd.bootstrap import App
 from drd.flows.backup.run import BackupOutcome
 from drd.model.run import RunKind
+from drd.model.run_details import DrillDetail
 from drd.model.snapshot import ComponentSnapshot
 
 
@@ -62,6 +63,9 @@ def outcome(app: App, prefix: str) -> Document:
     else:
         measured = app.catalogue.evidence.newest(run.plan)
         document = next((evidence_document(e) for e in measured if e.run == run.id), None)
+        operator = run.detail.operator if isinstance(run.detail, DrillDetail) else None
+        if document is not None and operator is not None:
+            document["operator"] = dict(operator)
     goals = app.plans.in_force(run.plan).objectives
     return {
         "kind": str(run.kind),

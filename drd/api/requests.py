@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from drd.model.incidents.entries import LONGEST_TEXT as LONGEST_ENTRY
-from drd.model.plan import SCENARIOS
+from drd.model.plan import DRILL_SCENARIOS
 
 LONGEST_TEXT = 1000
 """Limit in characters of a comment or reason."""
@@ -84,8 +84,14 @@ class DrillBody(Request):
         pattern=POINT,
         description="The restore point: its id or the name of its copy, `latest` or `random`.",
     )
-    scenario: Literal[SCENARIOS] | None = Field(  # type: ignore[valid-type]
-        None, description="What the drill assumes to be lost."
+    scenario: Literal[DRILL_SCENARIOS] | None = Field(  # type: ignore[valid-type]
+        None,
+        description="What the drill assumes to be lost; `operator`: people answer the approvals "
+        "and do the manual steps.",
+    )
+    by: PersonName | None = Field(
+        None,
+        description="Your name, with the scenario `operator`. The drill counts for your user only.",
     )
     repository: str | None = Field(
         None, pattern=NAME, description="Name of the only repository that the drill reads from."

@@ -45,6 +45,7 @@ from drd.api.requests import (
     SkipBody,
 )
 from drd.api.rotation_acts import RotatedBody
+from drd.api.training_acts import AttestBody, TextQuery, TrainingQuery
 
 OPERATOR = "operator"
 """The role of `people` that gives a mapped person the rights of the operating group."""
@@ -250,6 +251,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              SettleBody),
     Endpoint("message-withdraw", "POST", "/v1/incidents/{incident}/messages/{message}/withdraw",
              Right.OPERATE, "withdraw a message", "drd incident message withdraw", WithdrawBody),
+    Endpoint("training", "GET", "/v1/training", Right.READ,
+             "who practised and read what, and what the plans require of people",
+             "drd training", TrainingQuery),
+    Endpoint("training-texts", "GET", "/v1/training/texts", Right.READ,
+             "the awareness texts, or one of them", "drd training texts", TextQuery),
+    Endpoint("training-attest", "POST", "/v1/training/attest", Right.REPORT,
+             "attest that you have read a text", "drd training attest", AttestBody),
     Endpoint("readiness", "GET", "/v1/readiness", Right.READ,
              "the result of the last readiness check of each plan", "drd readiness",
              OptionalPlanQuery),

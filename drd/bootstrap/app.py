@@ -18,6 +18,7 @@ from drd.bootstrap.state import OpenState
 from drd.catalogue.sealed_copy import seal
 from drd.catalogue.summary import read_facts
 from drd.checks import check_for, comparison
+from drd.config.awareness import texts_of
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.exposed_files import findings
 from drd.config.location import config_path
@@ -166,6 +167,8 @@ class App:
             seal_copy=self._seal_copy,
             playbooks=lambda: playbooks_of(self.settings).known,
             roles=self.settings.roles,
+            users=self.settings.users,
+            awareness=lambda: texts_of(self.settings).known,
             work_dir=self.settings.work_dir,
             claim=claim,
             is_root=is_root,

@@ -19,6 +19,7 @@ from drd.model import record_drafts
 from drd.model.coverage import Coverage
 from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
+from drd.model.operator_drill import OperatorDrill, of_operator_drill
 from drd.model.run import (
     CheckResult,
     CheckVerdict,
@@ -48,7 +49,9 @@ class SqlEvidenceStore(SqlStore):
         super().__init__(database)
         self._records = records
 
-    def record(self, owned: RunLease, evidence: Evidence) -> None:
+    def record(
+        self, owned: RunLease, evidence: Evidence, operator: OperatorDrill | None = None
+    ) -> None:
         with self._database.write() as connection:
             runs.fence(connection, owned)
             _write(connection, evidence)
@@ -63,7 +66,10 @@ class SqlEvidenceStore(SqlStore):
                 summaries.refresh_points(connection, evidence.plan, evidence.finished_at)
                 health_rows.refresh(connection, evidence.plan, evidence.finished_at)
             run = owned.run
-            self._records.add(connection, record_drafts.of_evidence(run, evidence, actor_of(run)))
+            actor = actor_of(run)
+            self._records.add(connection, record_drafts.of_evidence(run, evidence, actor))
+            if operator is not None:
+                self._records.add(connection, of_operator_drill(run, evidence, operator, actor))
         self._records.note_measured(run.id, owned.token)
 
     def bring_back(self, plan: str, host: str, found: Sequence[Evidence], at: datetime) -> None:

@@ -48,6 +48,7 @@ VERBS = {
     "prune": "remove data that no restore point needs",
     "repository": "copy, verify, retention, prune, rekey: where the backups are",
     "schedule": "what runs next, for how long, and why",
+    "training": "who practised and read what, until when it counts, and what is overdue",
     "runs": "which runs there were, and how they ended",
     "run": "list, show, cancel, resume, retry, done, undo: what ran and runs",
     "evidence": "what drills and recoveries proved",
@@ -159,12 +160,14 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
 
 
 def with_usual_verb(words: list[str]) -> list[str]:
-    """`drd run`, `drd alert` and `drd incident` list; `drd run ID` shows the run, and so does
-    `drd incident N`."""
+    """`drd run`, `drd alert`, `drd incident` and `drd training` list; `drd run ID` and
+    `drd incident N` show one."""
     at = next((n for n, word in enumerate(words) if word in _LISTED), None)
-    if at is None or any(word in VERBS for word in words[:at]):
+    if at is None or any(word in VERBS for word in words[:at] if word != _FAMILIES.get(words[at])):
         return words
     rest = words[at + 1 :]
+    if words[at] in _WITH_OPTIONS and rest[:1] and rest[0].startswith("-") and not _asks(rest[0]):
+        return [*words[: at + 1], "list", *rest]
     if not rest:
         return [*words, "list"]
     shows = {"run": _HEX, "incident": _DIGITS}.get(words[at], frozenset())
@@ -173,7 +176,15 @@ def with_usual_verb(words: list[str]) -> list[str]:
     return words
 
 
-_LISTED = frozenset({"run", "alert", "incident"})
+def _asks(word: str) -> bool:
+    return word in ("-h", "--help")
+
+
+_LISTED = frozenset({"run", "alert", "incident", "training"})
+_WITH_OPTIONS = frozenset({"training"})
+"""Those of which options alone are options of their list."""
+_FAMILIES = {"training": "plan"}
+"""The family in which they list as well."""
 _DIGITS = frozenset("0123456789")
 _HEX = _DIGITS | frozenset("abcdef")
 

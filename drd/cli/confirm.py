@@ -71,6 +71,16 @@ def confirm_approval(shown: Iterable[str], hint: str) -> None:
     _typed("approve", "to approve exactly this message, type approve: ")
 
 
+def confirm_reading(text: str, digest: str) -> None:
+    """Have a person confirm that they have read an awareness text. Raises as `confirm` does."""
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        raise UsageError(
+            f"to attest a text without a terminal, give its digest: --digest {digest}",
+            hint=f"first read the text: drd training show {text}",
+        )
+    _typed("read", "to attest that you have read this text, type read: ")
+
+
 def asked_for(question: str) -> str:
     """Return what a person types. Raises Cancelled for nothing."""
     answer = _answer(question)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
 
 from drd import process
 from drd.api.evidence_document import evidence_document
@@ -13,6 +16,7 @@ from drd.cli import output
 from drd.cli.checks_table import conclusion, evidence_of, print_evidence
 from drd.cli.follow import asked
 from drd.cli.kit import key_of
+from drd.cli.operator_drill import followed, print_operator
 from drd.cli.recorded import failure_of
 from drd.cli.session import cancelled_as, session
 from drd.errors import NotOwner, UsageError
@@ -20,7 +24,7 @@ from drd.flows.drill.host_loss import KitAt
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
 from drd.model.adopted import with_copy
-from drd.model.plan import Objectives
+from drd.model.plan import OPERATOR, Objectives
 from drd.model.units import format_duration, format_time
 from drd.ports import Destination
 
@@ -41,9 +45,12 @@ def run(args: argparse.Namespace) -> int:
             keep=keep if args.keep else None,
             kit=_kit(args),
             components=tuple(args.component),
+            by=args.by or "",
+            blind=args.blind,
         )
         name = plan.name
-        with cancelled_as(lambda: f"the drill of {name} was cancelled: it proved nothing"):
+        shown = followed(app, args, plan) if args.scenario == OPERATOR else nullcontext()
+        with shown, cancelled_as(lambda: f"the drill of {name} was cancelled: it proved nothing"):
             outcome = drill(app.services(plan), plan, request)
         if not args.keep or outcome.error is not None:
             _show(outcome, plan.name, plan.objectives, args)
@@ -64,7 +71,7 @@ def _kit(args: argparse.Namespace) -> KitAt | None:
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     """Ask the daemon for it, and show the result."""
-    own = next((f"--{name}" for name in ("kit", "keep") if getattr(args, name)), "")
+    own = next((f"--{name}" for name in ("kit", "keep", "blind") if getattr(args, name)), "")
     if own:
         owner = app.state.owner
         raise NotOwner(
@@ -80,11 +87,13 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
         scenario=args.scenario,
         repository=args.repository,
         components=args.component,
+        **({"by": args.by} if args.by else {}),
     )
     if done["document"] is None:
         raise failure_of(done)
     outcome = DrillOutcome(evidence_of(done["document"]), None, None)
-    _show(outcome, args.plan, Objectives(done["rpo_s"], done["rto_s"]), args)
+    goals, operator = Objectives(done["rpo_s"], done["rto_s"]), done["document"].get("operator")
+    _show(outcome, args.plan, goals, args, operator)
     return exit_code(outcome)
 
 
@@ -100,16 +109,28 @@ def exit_code(outcome: DrillOutcome) -> int:
     return 5
 
 
-def _show(outcome: DrillOutcome, plan: str, goals: Objectives, args: argparse.Namespace) -> None:
+def _show(
+    outcome: DrillOutcome,
+    plan: str,
+    goals: Objectives,
+    args: argparse.Namespace,
+    operator: Mapping[str, Any] | None = None,
+) -> None:
+    """`operator` is the people's part of a drill that the daemon executed."""
+    if outcome.operator is not None:
+        operator = outcome.operator.to_json()
     if args.json:
         whole_s = _whole_s(outcome)
-        more = {"whole_s": whole_s} if whole_s is not None else {}
+        more: dict[str, Any] = {"whole_s": whole_s} if whole_s is not None else {}
+        more |= {"operator": dict(operator)} if operator is not None else {}
         output.print_json({**evidence_document(outcome.evidence), **more})
     elif args.quiet:
         if outcome.evidence.result != "passed":
             output.complain(f"drill of {plan}: {conclusion(outcome.evidence, goals)}")
     else:
         _print(outcome, plan, goals, colour=output.colours(args.no_color))
+        if operator is not None:
+            print_operator(plan, operator)
 
 
 def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool) -> None:

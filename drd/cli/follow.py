@@ -84,14 +84,19 @@ def follow(source: RunSource, run: str, *, quiet: bool) -> Document:
     """Watch until it is over, with its steps on stderr as they end. Raises Cancelled when the
     watching person leaves: the run goes on."""
     now = source.run(run)
-    told: set[str] = set()
+    told: set[tuple[str, str]] = set()
     which = now["run"]
     _say(f"following {now['kind']} {which} of {now['plan']}; Ctrl-C does not stop it", quiet=quiet)
     while True:
         now = source.run(which)
         for step in now["steps"]:
-            if step["state"] != "running" and step["name"] not in told:
-                told.add(step["name"])
+            at = (step["name"], step["state"])
+            if step["state"] == "waiting" and at not in told:
+                told.add(at)
+                wanted = "  ".join(filter(None, (step["wanted"], step["command"])))
+                _say(f"  {step['name']}  waits: {wanted}", quiet=quiet)
+            elif step["state"] not in ("running", "waiting") and at not in told:
+                told.add(at)
                 ended = from_rfc3339(step["finished_at"] or step["started_at"])
                 took_s = (ended - from_rfc3339(step["started_at"])).total_seconds()
                 _say(f"  {step['name']}  {step['state']}  {format_duration(took_s)}", quiet=quiet)

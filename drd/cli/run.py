@@ -18,6 +18,7 @@ from drd.model.cause import with_remedy
 from drd.model.copy_names import short_copy
 from drd.model.plan import Objectives
 from drd.model.playbook_names import of_words, playbook_of
+from drd.model.run import RunKind
 from drd.model.run_details import DrillDetail, RecoveryDetail, RetentionDetail, RunDetail
 from drd.model.text import escaped, without_output
 from drd.model.units import format_duration, format_rfc3339, from_rfc3339
@@ -115,7 +116,8 @@ def _print_actors(run: dict[str, Any]) -> None:
 
 def _print(run: dict[str, Any]) -> None:
     detail = _detail(run)
-    subject = f", repository {run['repository']}" if run["repository"] else ""
+    what = "repository " if run["kind"] != RunKind.DRILL else ""
+    subject = f", {what}{run['repository']}" if run["repository"] else ""
     whose = f"of {run['plan']}" if playbook_of(run["plan"]) is None else of_words(run["plan"])
     head = "run" if playbook_of(run["plan"]) is not None else run["kind"]
     output.say(f"{head} {run['run']} {whose}{subject}: {run['state']}")

@@ -43,15 +43,16 @@ def status_command(
     installed: bool = False,
     everything: bool = False,
     upcoming: Upcoming | None = None,
+    people: Upcoming | None = None,
     config: str | None = None,
     refused: DrdError | None = None,
     now: datetime | None = None,
     out: TextIO | None = None,
 ) -> int:
-    """Print the status (of one `plan` with all details, and its `upcoming` runs), on a terminal no
-    more than a screen of plans without `everything`, and
-    return the exit code of `code_of`; with `nagios` 0 to 3 by that convention, even for errors.
-    Raises DrdError otherwise."""
+    """Print the status (of one `plan` with all details, its `upcoming` runs, and what is overdue
+    for `people`), on a terminal no more than a screen of plans without `everything`, and return the
+    exit code of `code_of`; with `nagios` 0 to 3 by that convention, even for errors. Raises
+    DrdError otherwise."""
     out = out or sys.stdout
     places = ConfiguredPlaces(
         state_url,
@@ -76,7 +77,7 @@ def status_command(
         from drd.cli.status_plan import render_plan  # few calls name a plan
 
         width = terminal_width(out)
-        lines = render_plan(document, upcoming, width, colour)
+        lines = render_plan(document, upcoming, width, colour, people)
         text = "\n".join([*lines, *about_drd(document, width, colour)])
     else:
         at_most = MANY if out.isatty() and not everything else None

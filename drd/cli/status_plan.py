@@ -31,11 +31,16 @@ _MOST_DUES = 6
 """Of each kind of run only the next is scheduled, so that few plans have more."""
 
 Upcoming = Callable[[], Sequence[Mapping[str, Any]]]
-"""Returns the next scheduled runs, as `drd schedule --json` has them. Raises DrdError."""
+"""Returns the next scheduled runs, as `drd schedule --json` has them, or findings about people.
+Raises DrdError."""
 
 
 def render_plan(
-    document: StatusDocument, upcoming: Upcoming | None, width: int, colour: bool
+    document: StatusDocument,
+    upcoming: Upcoming | None,
+    width: int,
+    colour: bool,
+    people: Upcoming | None = None,
 ) -> list[str]:
     """Return the lines about one plan: its state and the reason, its objectives and runs, its
     components, repositories and drills, and at last all other findings."""
@@ -51,6 +56,7 @@ def render_plan(
     facts = _facts(plan, at)
     if upcoming is not None and plan.rpo.objective_s is not None:
         facts.append(("Next runs", _next_runs(document, upcoming), ""))
+    facts += _people(plan.plan, people) if people is not None else []
     more = ", ".join(f"drd {verb} {plan.plan}" for verb in ("points", "runs", "evidence list"))
     for label, text, style in [*facts, ("More", more, "")]:
         lines += _labelled(label, text, style, width, colour)
@@ -137,6 +143,23 @@ def _next_runs(document: StatusDocument, upcoming: Upcoming) -> str:
             "no run: the plan does not have a schedule, or the daemon has not loaded the plan yet"
         )
     return ", ".join(_due(due, document.at) for due in dues[:_MOST_DUES])
+
+
+def _people(plan: str, people: Upcoming) -> list[Fact]:
+    """Return what the last readiness check found overdue for people: training, reviews."""
+    try:
+        overdue = people()
+    except DrdError:
+        return []  # the verdicts above do not depend on it
+    texts = [f"{one['name']}: {one['text']}" for one in overdue]
+    if texts:
+        texts.append(f"to see who is qualified: drd training list --plan {plan}")
+    labels = ["People", *[""] * (len(texts) - 1)]
+    warn = STYLE[Verdict.AT_RISK]
+    return [
+        (label, text, warn if text != texts[-1] else "")
+        for label, text in zip(labels, texts, strict=False)
+    ]
 
 
 def _due(due: Mapping[str, Any], at: datetime) -> str:

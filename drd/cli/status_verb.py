@@ -29,10 +29,10 @@ def run(args: argparse.Namespace) -> int:
         gc.enable()
 
 
-def _upcoming(args: argparse.Namespace) -> Sequence[Mapping[str, Any]]:
-    from drd.cli.status_upcoming import upcoming  # few calls name a plan
+def _of_plan(args: argparse.Namespace, what: str) -> Sequence[Mapping[str, Any]]:
+    from drd.cli.status_upcoming import ASKED  # few calls name a plan
 
-    return upcoming(args)
+    return ASKED[what](args)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -67,6 +67,7 @@ def _status(
         nagios=args.nagios,
         colour=colours(args.no_color),
         everything=args.all,
-        upcoming=lambda: _upcoming(args),
+        upcoming=lambda: _of_plan(args, "upcoming"),
+        people=lambda: _of_plan(args, "people"),
         installed=path == DEFAULT_CONFIG and os.path.exists(_UNIT),  # noqa: PTH110 (4 ms)
     )

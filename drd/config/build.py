@@ -18,6 +18,7 @@ from drd.config.resolved import resolved_plan
 from drd.config.scheme_settings import SECTIONS
 from drd.config.stanza_settings import option_text, variable_of
 from drd.config.timing_logic import blackout
+from drd.config.training import review_policy, training_policy
 from drd.fields import Settings
 from drd.model.adopted import Adopted, CommandTool, Stanza
 from drd.model.controls import ControlSpec
@@ -88,6 +89,8 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         ),
         readiness=readiness_policy(plan.readiness),
         inventory=inventory(plan),
+        training=training_policy(plan.training),
+        review=review_policy(plan.review),
         controls=tuple(ControlSpec(c.name, c.kind, c, c.every, c.timeout) for c in plan.controls),
     )
 

@@ -101,6 +101,7 @@ class DaemonSettings:
     templates_dir: Path | None = None
     playbooks_dir: Path | None = None
     exercises_dir: Path | None = None
+    awareness_dir: Path | None = None
     jurisdictions: tuple[str, ...] = ()
     facts: Mapping[str, bool | int | str] = field(default_factory=dict)
     timezone: str | None = None
@@ -309,6 +310,7 @@ def _settings(
         templates_dir=Path(place(file.templates, base)) if file.templates else None,
         playbooks_dir=Path(place(file.playbooks, base)) if file.playbooks else None,
         exercises_dir=Path(place(file.exercises, base)) if file.exercises else None,
+        awareness_dir=Path(place(file.awareness, base)) if file.awareness else None,
         jurisdictions=tuple(file.organisation.jurisdictions),
         facts=file.organisation.facts,
         timezone=file.organisation.timezone,

@@ -94,6 +94,8 @@ def _absent_places(settings: DaemonSettings, document: Document, file: Path) -> 
         places.append((("exercises",), settings.exercises_dir))
     if settings.templates_dir is not None:
         places.append((("templates",), settings.templates_dir))
+    if settings.awareness_dir is not None:
+        places.append((("awareness",), settings.awareness_dir))
     if settings.metrics_textfile is not None:
         places.append((("metrics", "textfile"), settings.metrics_textfile.parent))
     for path, place in places:

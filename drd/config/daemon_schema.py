@@ -364,6 +364,11 @@ class DaemonFile(Settings):
         description="Directory of your own templates of messages in incidents: *.j2. A file "
         "replaces drd's template of the same name.",
     )
+    awareness: Place | None = Field(
+        None,
+        description="Directory of your own awareness texts, which people attest to have read: "
+        "*.md. A file replaces drd's text of the same name.",
+    )
     work_dir: Place = Field(
         "/var/lib/drd/work",
         description="Directory of the sandboxes of drills. It needs room for one restore.",

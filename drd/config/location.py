@@ -62,6 +62,7 @@ _KEYS |= {
     "playbooks",
     "exercises",
     "templates",
+    "awareness",
 }
 _READ = ("state", "plans", "public_dir")
 """Keys whose values are needed here."""

@@ -1,5 +1,5 @@
-"""The own texts of a host (regimes, playbooks, exercises, templates), as kits and repositories
-keep them."""
+"""The own texts of a host (regimes, playbooks, exercises, templates, awareness texts), as kits and
+repositories keep them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
         "playbooks": settings.playbooks_dir,
         "exercises": settings.exercises_dir,
         "templates": settings.templates_dir,
+        "awareness": settings.awareness_dir,
     }
     return {
         f"{kind}/{file.name}": file
@@ -33,9 +34,11 @@ _SUFFIXES = {
     "playbooks": ".yaml",
     "exercises": ".yaml",
     "templates": ".j2",
+    "awareness": ".md",
 }
 OWN_TEXT = re.compile(
     r"(?:regimes|playbooks|exercises)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml|"
-    r"templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2"
+    r"templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2|"
+    r"awareness/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.md"
 )
 """The names of one's own texts in copies and kits: nothing that leads elsewhere."""

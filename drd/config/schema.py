@@ -19,6 +19,7 @@ from drd.config.scheme_settings import B2, SECTIONS, Azure, Gs, Rclone, Rest, Sf
 from drd.config.stanza_settings import StanzaSettings
 from drd.config.steps import NAME_RULE, AnyStep
 from drd.config.timing import Backup, Copy, Prune, Verification
+from drd.config.training import PlanReview, PlanTraining
 from drd.controls.settings import ControlSettings
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Name, Secret, Settings, Size
 from drd.model.schemes import SCHEMES
@@ -282,6 +283,8 @@ class PlanFile(Settings):
         "heartbeat": (None,),
         "kit": (PlanKit(),),
         "readiness": (PlanReadiness(),),
+        "training": (PlanTraining(),),
+        "review": (None,),
         "tier": (None,),
         "business_owner": ("",),
         **dict.fromkeys(_INVENTORY, ([],)),
@@ -335,6 +338,8 @@ class PlanFile(Settings):
     )
     kit: PlanKit = PlanKit()
     readiness: PlanReadiness = PlanReadiness()
+    training: PlanTraining = PlanTraining()
+    review: PlanReview | None = None
     tier: Tier | None = Field(
         None, description="How important the service is: 1 is the most important, 5 the least."
     )

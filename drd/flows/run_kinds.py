@@ -18,7 +18,7 @@ from drd.flows.upkeep.listing import listing
 from drd.flows.upkeep.prune import prune
 from drd.flows.upkeep.retention import RetentionRequest, retention
 from drd.flows.upkeep.verification import verification
-from drd.model.plan import SCENARIOS, Plan
+from drd.model.plan import DRILL_SCENARIOS, Plan
 from drd.model.run import Run, RunKind
 from drd.model.run_details import AskedOptions
 
@@ -43,7 +43,7 @@ def _asked(run: Run) -> AskedOptions:
                     f"does not accept: {one!r}",
                     hint=_OTHER_VERSION,
                 )
-    if options.scenario not in (None, *SCENARIOS):
+    if options.scenario not in (None, *DRILL_SCENARIOS):
         raise UsageError(
             f"run {run.id} was made for the scenario {options.scenario!r}, which this version of "
             "drd does not know",

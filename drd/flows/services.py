@@ -18,6 +18,7 @@ from drd.model.plan import CheckSpec, Component, Plan, RepositorySpec, S3Access
 from drd.model.playbook import Playbook
 from drd.model.progression import Progression
 from drd.model.run import Run
+from drd.model.training import AwarenessText
 from drd.ports import (
     Catalogue,
     CheckFactory,
@@ -130,6 +131,10 @@ class Services:
     """The playbooks that can be used, by name."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The roles of each person of drd.yaml."""
+    users: Mapping[str, str] = field(default_factory=dict)
+    """The person of each user that drd.yaml maps to one."""
+    awareness: Callable[[], Mapping[str, AwarenessText]] = dict
+    """The awareness texts that can be used, by name."""
 
     # This process and its host.
     work_dir: Path

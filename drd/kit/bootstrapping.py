@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from drd import log
 from drd.config.build import repository_spec
 from drd.config.extensions import use_those_of_text
+from drd.config.own_texts import OWN_TEXT
 from drd.config.paths import DEFAULT_CONFIG
 from drd.config.plan_file import check
 from drd.config.problems import Report
@@ -47,9 +48,6 @@ from drd.model.seals import Seal
 from drd.ports import Catalogue, Repository
 from drd.registry import unavailable
 from drd.repositories import open_repository
-
-_OWN_TEXTS = ("etc/regimes/", "etc/playbooks/", "etc/exercises/", "etc/templates/")
-"""Where a kit has one's own texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +173,7 @@ def _belongings(
         {
             name.removeprefix("etc/"): data
             for name, data in kit.files.items()
-            if name.startswith(_OWN_TEXTS)
+            if OWN_TEXT.fullmatch(name.removeprefix("etc/"))
         },
     )
 

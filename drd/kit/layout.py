@@ -279,7 +279,7 @@ class _Moving:
             "work_dir": (known.work_dir, self._moved(known.work_dir)),
             "cache_dir": (known.cache_dir, self._moved(known.cache_dir)),
         }
-        for key in ("regimes", "playbooks", "exercises", "templates"):
+        for key in ("regimes", "playbooks", "exercises", "templates", "awareness"):
             if (own := getattr(known, key)) is not None:
                 wanted[key] = (own, key)
         if known.public_dir is not None:

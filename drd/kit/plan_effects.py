@@ -42,7 +42,7 @@ from drd.ports.kinds import KeyUse, KindSpec
 from drd.registry import KINDS
 
 _PLAN = """
-plan owner description objectives backup copy retention prune verification readiness
+plan owner description objectives backup copy retention prune verification readiness training review
 components.*.kind components.*.may_be_empty components.*.copied_as
 repositories.*.protection repositories.*.copy_of repositories.*.s3.region
 repositories.*.s3.bucket_lookup repositories.*.made_by repositories.*.only
@@ -75,7 +75,7 @@ state state.url work_dir cache_dir public_dir regimes playbooks exercises run_as
 groups.read groups.operate metrics.http metrics.textfile
 people.*.name people.*.email people.*.phone people.*.user people.*.roles records.timestamp
 notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans
-notify.*.ca_cert contacts on_call absences templates
+notify.*.ca_cert contacts on_call absences templates awareness
 """
 """Places, addresses and names: a recovery shows where it would write before it does."""
 

@@ -15,6 +15,7 @@ from drd.model.readiness_finding import ReadinessException
 from drd.model.runbook import Step
 from drd.model.schemes import CA_CERT
 from drd.model.sharing import Sharing
+from drd.model.training import ReviewPolicy, TrainingPolicy
 
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 # restic splits tags at commas and prints hosts unquoted, so names stay this plain.
@@ -23,6 +24,14 @@ SCENARIOS = ("database-loss", "region-loss", "host-loss")
 """What a drill can simulate: the data is lost; the primary repository is lost as well, and only the
 copies are left; the whole host is lost.
 """
+
+OPERATOR = "operator"
+"""The scenario of a drill in which people answer approvals and do manual steps. Otherwise it is one
+of database-loss. Only a person can start it.
+"""
+
+DRILL_SCENARIOS = (*SCENARIOS, OPERATOR)
+"""The scenarios of drills that a person starts."""
 
 OWN_COMPONENT = "drd"
 """The name of drd's own catalogue, plans and configuration; no plan may use it for a component."""
@@ -371,6 +380,8 @@ class Plan:
     readiness: ReadinessPolicy = ReadinessPolicy()
     inventory: Inventory = field(default_factory=Inventory)
     controls: tuple[ControlSpec, ...] = ()
+    training: TrainingPolicy = field(default_factory=TrainingPolicy)
+    review: ReviewPolicy | None = None
 
     @property
     def commands(self) -> Mapping[str, str | None]:

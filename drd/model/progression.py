@@ -17,7 +17,7 @@ class Wanted:
     command: str
 
     def __str__(self) -> str:
-        return f"{self.what}  {self.command}"
+        return f"{self.what}  {self.command}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

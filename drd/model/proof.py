@@ -11,9 +11,9 @@ INVENTORY = (
 )  # fmt: skip
 """What a plan says about its service besides how it is restored, and the checks of the live one."""
 
-_NO_PART = ("heartbeat", "kit", "readiness", *INVENTORY)
+_NO_PART = ("heartbeat", "kit", "readiness", "training", "review", *INVENTORY)
 """Sections that are no part of the plan hash: notifications, holders of the kit, accepted findings,
-the inventory.
+what is required of people, the inventory.
 Evidence of an older drd carries this hash, so it has to stay as it is.
 """
 

@@ -76,9 +76,14 @@ class BackupDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillDetail(RunDetail):
-    """`tools` are the versions of the programs that it used."""
+    """`by` is the name that was given with an operator drill, which is `blind` if drd gives no
+    hints. `tools` are the versions of the programs that it used, `operator` the people's part
+    (`drd.model.operator_drill`)."""
 
     kind = "drill"
+    by: str | None = stored.text(sparse=True)
+    blind: bool = stored.flag(sparse=True)
+    operator: Mapping[str, Any] | None = stored.anything(sparse=True)
 
     scenario: str | None = stored.text()
     components: tuple[str, ...] = stored.texts(sparse=True)

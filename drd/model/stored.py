@@ -141,9 +141,9 @@ def values(read: Callable[[Any], Any], *, default: Any = ()) -> Any:
     )
 
 
-def anything() -> Any:
+def anything(*, sparse: bool = False) -> Any:
     """JSON that the reader judges."""
-    return _field(lambda found: found, sparse=False)
+    return _field(lambda found: found, sparse=sparse)
 
 
 def _text(found: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from drd.model.operator_drill import OperatorDrill
 from drd.model.run import Evidence
 from drd.ports.runs import RunLease
 
@@ -13,9 +14,12 @@ from drd.ports.runs import RunLease
 class EvidenceStore(Protocol):
     """What drills and recoveries measured, with their checks."""
 
-    def record(self, owned: RunLease, evidence: Evidence) -> None:
+    def record(
+        self, owned: RunLease, evidence: Evidence, operator: OperatorDrill | None = None
+    ) -> None:
         """Record evidence, or replace that of a run that was resumed. A drill that passed proves
-        its point. Raises Fenced when another process has taken over the run."""
+        its point. `operator` is the people's part of a drill, which gets an entry of its own in the
+        records. Raises Fenced when another process has taken over the run."""
 
     def bring_back(self, plan: str, host: str, found: Sequence[Evidence], at: datetime) -> None:
         """Record drills that the lost `host` had made, each with its run; no entry of the records.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.e2e.site import SMALL, Site, make_sqlite, make_tree
 from tests.e2e.test_docs import bash, commands
 
@@ -152,3 +155,52 @@ def test_two_readiness_commands_at_once_both_get_an_answer(site: Site) -> None:
     looking = [site.start("readiness", "shop", "--json") for _ in range(2)]
     told = [process.communicate(timeout=120) for process in looking]
     assert [process.returncode for process in looking] == [3, 3], told
+
+
+PEOPLE = "people: [{name: Anna, user: daemon}, {name: Bert, user: bin}]\n"
+
+
+def test_people_attest_texts_for_themselves_alone(site: Site) -> None:
+    """In the records, also over sudo, and never for another."""
+    config, key = site.base / "drd.yaml", site.base / "key"
+    config.write_text(f"{config.read_text()}{PEOPLE}records: {{key: {{file: {key}}}}}\n")
+    write(site, "training: {awareness: {every: 365d, texts: [report]}}", "review: {every: 180d}")
+    site.drd("backup", "shop")
+    digest = site.drd("training", "show", "report", "--json").json["digest"]
+    attest = ("training", "attest", "report", "--digest", digest[:12])
+
+    def as_login(login: int | None, *words: str, code: int = 0) -> str:
+        done = warm.run(words, env=site.env(), login=login)
+        assert done.returncode == code, done
+        return (done.stdout + done.stderr).decode()
+
+    assert "cannot sign the record" in as_login(1, *attest, code=2)
+    site.drd("records", "init")
+    assert "root without a login" in as_login(None, *attest, code=2)
+    assert "cannot attest a text for 'Bert'" in as_login(1, *attest, "--by", "Bert", code=2)
+    assert "--digest" in as_login(1, *attest[:3], code=2)
+    assert as_login(1, *attest, "--by", "anna").startswith("Anna attested the text report")
+
+    told = site.drd("training", "--json").json
+    states = {p["person"]: p["qualifications"][0]["state"] for p in told["people"]}
+    assert states == {"Anna": "valid", "Bert": "never"}
+    _, found = look(site, 3)
+    assert found["report: awareness text"]["text"].endswith("missing: Bert (never)")
+    assert found["review"]["severity"] == "warning"
+    shown = site.drd("status", "shop", code=None).out
+    assert "People        report: awareness text: 1 of 2 people" in shown
+
+    # Another text is another one, and a changed record counts no more.
+    (config.parent / "texts").mkdir()
+    (config.parent / "texts/report.md").write_text("# Call 112\n")
+    config.write_text(config.read_text() + "awareness: texts\n")
+    [anna] = site.drd("training", "--person", "anna", "--json").json["people"]
+    assert anna["qualifications"][0]["state"] == "changed"
+    assert "does not have the digest" in as_login(1, *attest, code=2)
+    with closing(sqlite3.connect(site.base / "state/drd.db")) as database, database:
+        wanted = "select name from sqlite_master where type='trigger' and tbl_name='record_bodies'"
+        for (name,) in database.execute(wanted).fetchall():
+            database.execute(f"drop trigger {name}")
+        database.execute("update record_bodies set body = replace(body, '\"daemon\"', '\"bin\"')")
+    people = site.drd("training", "--json").json["people"]
+    assert {q["state"] for p in people for q in p["qualifications"]} == {"never"}

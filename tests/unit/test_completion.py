@@ -71,7 +71,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("drd backup sh", {"shop", "shop-eu"}),
         ("drd --config CONFIG status shop-", {"shop-eu"}),
         ("drd plan show sh", {"shop", "shop-eu"}),
-        ("drd drill shop --scenario ", {"database-loss", "region-loss", "host-loss"}),
+        ("drd drill shop --scenario ", {"database-loss", "region-loss", "host-loss", "operator"}),
         ("drd --config /nowhere/drd.yaml backup sh", {""}),
         ("drd recover shop --target ", {"standby", "spare"}),
         ("drd recover shop --target st", {"standby"}),

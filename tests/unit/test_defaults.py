@@ -35,6 +35,7 @@ from drd.model.plan import (
 )
 from drd.model.run_details import RunDetail
 from drd.model.step_results import StepResult
+from drd.model.training import TrainingPolicy
 from drd.model.verdicts import PlanState, Readiness, Verdict
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -70,6 +71,7 @@ SOMETHING: dict[str, object] = {
     "Plan.kit": KitPolicy(),
     "Plan.readiness": ReadinessPolicy(),
     "Plan.inventory": Inventory(),
+    "Plan.training": TrainingPolicy(),
     "Risk.treatment": "reduce",
     # copies of another tool
     "CommandTool.timeout_s": HOUR,

@@ -95,10 +95,11 @@ def test_the_kit_of_a_plan_is_watched_before_that_of_the_host() -> None:
     assert KitPolicy().watched(None) is None
 
 
-def test_heartbeat_kit_and_readiness_settings_do_not_change_the_hash_of_a_plan() -> None:
-    whole = {"components": {"db": 1}, "heartbeat": 1, "kit": 1, "readiness": 1}
+def test_settings_about_people_and_notices_do_not_change_the_hash_of_a_plan() -> None:
+    keys = ("heartbeat", "kit", "readiness", "training", "review")
+    whole = {"components": {"db": 1}, **dict.fromkeys(keys, 1)}
     assert plan_hash(whole) == plan_hash({"components": {"db": 1}})
-    for key in ("heartbeat", "kit", "readiness"):
+    for key in keys:
         assert plan_hash({**whole, key: 2}) == plan_hash(whole)
     assert plan_hash({**whole, "components": {"db": 2}}) != plan_hash(whole)
 

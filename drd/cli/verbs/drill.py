@@ -5,7 +5,7 @@ from __future__ import annotations
 from drd.cli.options import global_options
 from drd.cli.parser import Verbs
 from drd.cli.verbs.kit import key_options
-from drd.model.plan import SCENARIOS
+from drd.model.plan import DRILL_SCENARIOS
 
 EXAMPLES = """\
 examples:
@@ -16,8 +16,11 @@ examples:
   drd drill orders-api --scenario region-loss    with copies alone: the backups' repository is lost
   drd drill orders-api --scenario host-loss      with the recovery kit alone: this host is lost
   drd drill orders-api --scenario host-loss --kit orders.kit --passphrase-file F
+  drd drill orders-api --scenario operator       you answer the steps, which counts for you
+  drd drill orders-api --scenario operator --blind   with the printed runbook alone
   drd drill orders-api --keep            keep the sandbox until Ctrl-C
 
+While an operator drill runs, in another terminal: drd approve RUN STEP --by NAME, drd done.
 exit codes: 0 passed, 4 a check failed, 5 inconclusive (could not be checked), 11 another drill is
 running, 13 no restore point."""
 
@@ -39,10 +42,23 @@ def add_parser(sub: Verbs) -> None:
     )
     parser.add_argument(
         "--scenario",
-        choices=SCENARIOS,
+        choices=DRILL_SCENARIOS,
         help="what the drill assumes to be lost. database-loss: the data. region-loss: also the "
         "repository of the backups, so drd uses a copy. host-loss: this host, so drd uses a "
-        "recovery kit (default: as `drill` in the plan says)",
+        "recovery kit. operator: the data, and people answer the approvals and do the manual steps "
+        "(default: as `drill` in the plan says)",
+    )
+    parser.add_argument(
+        "--by",
+        metavar="NAME",
+        help="with --scenario operator: your name. The drill counts only for the person whom the "
+        "kernel names: with the name of somebody else it counts for nobody",
+    )
+    parser.add_argument(
+        "--blind",
+        action="store_true",
+        help="with --scenario operator: print the runbook as the recovery kit has it, and show "
+        "nothing else",
     )
     parser.add_argument(
         "--component",

@@ -20,7 +20,7 @@ from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import rehearsed
 from drd.flows.services import Services
 from drd.model.cause import Cause
-from drd.model.plan import Plan
+from drd.model.plan import OPERATOR, Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import PARTIAL_DRILL, CheckResult, DrillResult, Evidence
 from drd.model.runbook import SANDBOX
@@ -142,7 +142,8 @@ class RunbookBegun:
         return self.chosen.begun
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
-        coverage, left_out = rehearsed(self.engine.steps, self.engine.outcome)
+        by_people = self.engine.around.asks_people
+        coverage, left_out = rehearsed(self.engine.steps, self.engine.outcome, grants=not by_people)
         is_part = bool(self.begun.request.components)
         return replace(
             self.chosen.evidence(result, why),
@@ -179,10 +180,12 @@ class RunbookEnded:
         phases = split(work.spans, work.begun, self.ended, idle="serve")
         if why is not None or work.errors or not self.restoring.engine.outcome.through:
             return replace(evidence, phases={name: s for name, s in phases.items() if s})
+        # How long people took says nothing about the machine, which later plans rely on.
+        people_s = phases.get("decide_s", 0.0) if self.begun.request.scenario == OPERATOR else 0.0
         return replace(
             evidence,
             rpa_s=(self.begun.t0 - point.data_time).total_seconds(),
-            rta_s=round(self.ended - work.begun, 3),
+            rta_s=round(max(0.0, self.ended - work.begun - people_s), 3),
             phases=phases,
             restored_bytes=point.bytes_of(work.restored),
         )

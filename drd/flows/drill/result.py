@@ -12,6 +12,7 @@ from drd.errors import (
     RepositoryError,
     TargetUnwritable,
 )
+from drd.flows.drill.operator import outcome_of, unanswered
 from drd.flows.drill.phases import Phase, PointChosen, RunBegun, RunbookBegun, RunbookEnded
 from drd.flows.drill.request import DrillOutcome
 from drd.flows.durable_steps import describe
@@ -32,6 +33,8 @@ def judge(restored: RunbookEnded) -> DrillOutcome:
     if why is not None:
         return inconclusive(restored, why)
     _note_damage(restoring)
+    if (late := unanswered(restored)) is not None:
+        return inconclusive(restored, late)
     result = drill_result(restored.checks)
     outcome = end_run(restored, restored.evidence(result, None), None)
     keep = restored.begun.request.keep
@@ -90,7 +93,8 @@ def end_run(reached: Phase, evidence: Evidence, error: DrdError | None) -> Drill
     restoring = reached.restoring if isinstance(reached, RunbookEnded) else reached
     begun = reached if isinstance(reached, RunBegun) else reached.begun
     catalogue, owned = begun.services.catalogue, begun.runner.owned
-    catalogue.evidence.record(owned, evidence)
+    operator = outcome_of(reached, evidence)
+    catalogue.evidence.record(owned, evidence, operator)
     failed = evidence.result is DrillResult.FAILED
     catalogue.runs.finish(
         owned,
@@ -108,13 +112,15 @@ def end_run(reached: Phase, evidence: Evidence, error: DrdError | None) -> Drill
             # Data that was restored wrong will be wrong again; what could not be tried may work
             # next time.
             permanent=failed or (error is not None and error.permanent),
+            operator=operator.to_json() if operator is not None else None,
         ),
     )
     settle(catalogue, begun.services.clock.now(), evidence.plan)
     if isinstance(restoring, RunbookBegun):
-        return DrillOutcome(evidence, restoring.work, restoring.chosen.choice, error)
-    choice = restoring.choice if isinstance(restoring, PointChosen) else None
-    return DrillOutcome(evidence, None, choice, error)
+        choice = restoring.chosen.choice
+        return DrillOutcome(evidence, restoring.work, choice, error, operator)
+    chosen = restoring.choice if isinstance(restoring, PointChosen) else None
+    return DrillOutcome(evidence, None, chosen, error, operator)
 
 
 def _proves_nothing(error: DrdError) -> bool:

@@ -36,6 +36,7 @@ from drd.flows.components.fence import drill_fences
 from drd.flows.components.repository_choice import Holders
 from drd.flows.components.tools import tool_versions
 from drd.flows.drill.host_loss import HOST_LOSS, HostFromKit, does_not_open
+from drd.flows.drill.operator import given_name, require_possible
 from drd.flows.drill.phases import (
     FencesReady,
     HostReady,
@@ -62,7 +63,7 @@ from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
 from drd.flows.state.run_dirs import believed_directory, run_directory, sandbox_place
 from drd.flows.state.run_removal import swept_afterwards
-from drd.model.plan import Plan
+from drd.model.plan import OPERATOR, SCENARIOS, Plan
 from drd.model.recovery_phases import Span
 from drd.model.run import (
     DrillResult,
@@ -107,14 +108,20 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
     if request.point is not None and request.scenario != HOST_LOSS:
         require_held(services, plan, request.point, held_by=only)
     require_components(plan.name, plan.components, request.components)
+    require_possible(services, plan, request)
     if request.kit is not None and request.scenario != HOST_LOSS:
         raise UsageError(
             f"--kit is allowed only with the scenario {HOST_LOSS}, not with {request.scenario}",
             hint=f"leave out --kit. Or drill this scenario: drd drill {plan.name} --scenario "
             f"{HOST_LOSS} --kit FILE …",
         )
+    by_people = request.scenario == OPERATOR
     detail = DrillDetail(
-        scenario=request.scenario, point=request.point, components=request.components
+        scenario=request.scenario,
+        point=request.point,
+        components=request.components,
+        by=given_name(services, request) if by_people else None,
+        blind=request.blind,
     )
     with (
         new_run(
@@ -124,7 +131,7 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
             trigger=request.trigger,
             detail=detail,
             # With its own name it does not replace a drill that the schedule wants.
-            subject=", ".join(request.components),
+            subject=OPERATOR if by_people else ", ".join(request.components),
         ) as runner,
         swept_afterwards(services, runner.run.id),
         ExitStack() as sandboxes,
@@ -236,10 +243,12 @@ class _Rehearsal:
         versions = pool.submit(tool_versions, host.work_services, host.plan, point)
         directory = believed_directory(host.work_services, run) / "started"
         self._sandboxes.callback(_end_started, directory)
+        scenario, by_people = str(begun.request.scenario), begun.request.scenario == OPERATOR
         circumstances = Circumstances(
-            str(begun.request.scenario), SANDBOX, begun.request.components
+            SCENARIOS[0] if by_people else scenario, SANDBOX, begun.request.components
         )
-        engine = Engine(StepRunner(Restoring(work, circumstances, drill=True), directory))
+        surroundings = Restoring(work, circumstances, drill=True, by_people=by_people)
+        engine = Engine(StepRunner(surroundings, directory))
         return RunbookBegun(chosen, work, engine, versions)
 
     def _destinations(self, chosen: PointChosen) -> dict[str, Destination]:

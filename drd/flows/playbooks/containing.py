@@ -63,6 +63,10 @@ class Containing:
         return False
 
     @property
+    def asks_people(self) -> bool:
+        return True
+
+    @property
     def rto_s(self) -> None:
         return None
 

@@ -11,6 +11,7 @@ from drd.flows.durable_steps import Runner
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.model.actor import Sameness, compare_all
+from drd.model.operator_drill import is_blind, is_operator_drill
 from drd.model.progression import Wanted
 from drd.model.run import Decision, RunKind, StepState, operators
 from drd.model.run_details import RecoveryDetail
@@ -21,6 +22,7 @@ from drd.model.text import escaped, some
 from drd.model.units import format_time
 
 _NAMED = 3
+NO_HINT = "this is a blind drill: follow the printed runbook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class DecisionRequests:
         self._asked: dict[str, int] = {}
         self._since: dict[str, datetime] = {}
         self._two_person: set[str] = set()
+        self._blind = is_blind(runner.run)
+        self._in_drill = is_operator_drill(runner.run)
         detail = runner.run.detail
         self.lost_at = detail.lost_at if isinstance(detail, RecoveryDetail) else None
 
@@ -65,7 +69,7 @@ class DecisionRequests:
         wanted = ": ".join(w for w in (self._whom(ask.role), text) if w)
         by = f" (by {format_time(expires, seconds=True)})" if expires else ""
         command = f"drd {verb} {run} {step.name} --by NAME"
-        self.wants[step.name] = wants = Wanted(f"{wanted}{by}", command)
+        self.wants[step.name] = wants = self._hint(f"{wanted}{by}", command)
         self.services.catalogue.steps.begin(self.runner.owned, step.name, step.kind, now)
         self.services.catalogue.steps.wait(
             self.runner.owned,
@@ -77,7 +81,7 @@ class DecisionRequests:
                 asked_at=asked,
                 expires_at=expires,
                 role=ask.role,
-                text=text,
+                text=text if not self._blind else None,
                 two_person=ask.two_person,
             ),
         )
@@ -85,6 +89,14 @@ class DecisionRequests:
             self._expires[step.name] = expires
         if ask.two_person:
             self._two_person.add(step.name)
+
+    def _hint(self, wanted: str, command: str) -> Wanted:
+        """Return what to show people: nothing in a blind drill, and in every drill a warning that
+        it is one."""
+        if self._blind:
+            return Wanted(NO_HINT, "")
+        lead = "this is a drill, change nothing outside of it: " if self._in_drill else ""
+        return Wanted(f"{lead}{wanted}", command)
 
     def _about(self, step: Step, ask: Ask) -> str:
         """Return the text to approve. An approval of a partial recovery may name things that do not
@@ -130,7 +142,7 @@ class DecisionRequests:
                 continue
             self._asked[name] = attempts[name]
             answers = f"`drd retry {run} {name}`, `drd skip {run} {name} --why TEXT` "
-            self.wants[name] = wants = Wanted(why, f"{answers}or `drd cancel {run}`")
+            self.wants[name] = wants = self._hint(why, f"{answers}or `drd cancel {run}`")
             record = next(r for r in self.services.catalogue.steps.of_run(run) if r.name == name)
             asked = record.result.asked_at or self.services.clock.now()
             self._since[name] = asked

@@ -29,12 +29,14 @@ from drd.model.step_results import ActionStepResult, CheckStepResult, PersonStep
 
 _POLL_S = 0.25
 _AT_ONCE = 16
+SIMULATE = "simulate"
+"""The kind of a step that runs in a drill after a person has reported a manual step as done."""
 _PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
 
 
 def _for_drill(step: Step, step_runner: StepRunner) -> Step:
-    """Change steps for a drill, in which there is nobody to ask about a failure."""
-    if step_runner.around.drill and step.on_failure == "ask":
+    """Change steps for a drill in which there is nobody to ask about a failure."""
+    if not step_runner.around.asks_people and step.on_failure == "ask":
         return replace(step, on_failure="abort")
     return step
 
@@ -57,6 +59,7 @@ class Engine:
         self.durations: dict[str, float] = {}
         self.people = DecisionRequests(self.services, self.runner, step_runner)
         self.recorded_state = RunState.RUNNING
+        self._stood_in: set[str] = set()
 
     def execute(self) -> Outcome:
         """Execute the steps. Raises errors that end a run early: Cancelled, Fenced, an unreadable
@@ -78,7 +81,7 @@ class Engine:
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         while True:
             process.check_cancelled()
-            self._apply_decisions()
+            self._apply_decisions(pool)
             moves = next_moves(
                 list(self.steps.values()), self.outcome.states, self.around.circumstances
             )
@@ -190,16 +193,21 @@ class Engine:
         decision = self.people.skipped_beforehand(step.name)
         if decision is not None:
             self._skip(step.name, f"skipped by {decision.by}: {decision.comment}")
-        elif self.around.drill and step.rehearse == "skip":
+        elif self.around.drill and step.rehearse == "skip" and not self._is_for_people(step):
             self._skip(step.name, step.reason)
-        elif self.around.drill and step.kind == "approve":
+        elif self.around.drill and step.kind == "approve" and not self.around.asks_people:
             self._approve_in_drill(step)
-        elif step.kind in PEOPLE and not (self.around.drill and step.rehearse == "simulate"):
+        elif self._is_for_people(step):
             self.people.await_person(step, self.earlier_records.get(step.name))
             self._set_running(step, StepState.WAITING)
         else:
             self._set_running(step, StepState.RUNNING)
             self.in_progress[step.name] = pool.submit(self._carry_out, step)
+
+    def _is_for_people(self, step: Step) -> bool:
+        """Return whether a person carries out the step. A drill without people simulates a manual
+        step, or leaves it out."""
+        return step.kind in PEOPLE and self.around.asks_people
 
     def _set_running(self, step: Step, state: StepState) -> None:
         self.outcome.states[step.name] = state
@@ -276,13 +284,14 @@ class Engine:
             self.durations[step.name] = now - self.began_at[step.name]
         self.outcome.causes[step.name] = Cause(why) if isinstance(why, str) else why
         self.step_runner.note_result(step.name, state, result)
-        if step.kind in PEOPLE and step.name in self.began_at:
-            self.around.spans.append(Span("decide", self.began_at[step.name], now))
+        if step.kind in PEOPLE and step.name not in self._stood_in:
+            self._note_waiting(step)
         rows = result.checks if isinstance(result, CheckStepResult | ActionStepResult) else ()
         self.checks[step.name] = list(rows)
 
-    def _apply_decisions(self) -> None:
-        """Apply the decisions made since."""
+    def _apply_decisions(self, pool: ThreadPoolExecutor) -> None:
+        """Apply the decisions made since. In a drill, what the plan has in place of a manual step
+        runs after the answer."""
         waiting = {n for n, s in self.outcome.states.items() if s is StepState.WAITING}
         for word in self.people.new_decisions(waiting):
             step = self.steps[word.step]
@@ -291,8 +300,26 @@ class Engine:
                 self.earlier_records.pop(word.step, None)
                 if (tried := self._to_look_at(step)) is not None:
                     self.earlier_records[word.step] = tried
+            elif self._has_stand_in(step) and word.state is StepState.SUCCEEDED:
+                self._note_waiting(step)
+                self._set_running(step, StepState.RUNNING)
+                self.in_progress[step.name] = pool.submit(self._simulate, step)
             else:
                 self._set_ended(step, word.state, word.result, word.why)
+
+    def _note_waiting(self, step: Step) -> None:
+        """Count the time since the question as people's."""
+        if step.name in self.began_at:
+            now = self.services.clock.monotonic()
+            self.around.spans.append(Span("decide", self.began_at[step.name], now))
+
+    def _has_stand_in(self, step: Step) -> bool:
+        return self.around.drill and step.kind in PEOPLE and step.rehearse == "simulate"
+
+    def _simulate(self, step: Step) -> StepResult:
+        self._stood_in.add(step.name)
+        effect = partial(self.step_runner.perform, step, None)
+        return self.runner.step(f"{SIMULATE} {step.name}", SIMULATE, effect, subject=step.name)
 
     def _cause_text(self, step: str) -> str:
         return self.outcome.causes[step].line if step in self.outcome.causes else ""

@@ -28,10 +28,10 @@ class Outcome:
 
 
 def rehearsed(
-    steps: Mapping[str, Step], outcome: Outcome
+    steps: Mapping[str, Step], outcome: Outcome, *, grants: bool = True
 ) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
-    """Return how much of the runbook a drill executed, and what it did not, each with its
-    reason.
+    """Return how much of the runbook a drill executed, and what it did not, each with its reason.
+    The drill `grants` approvals itself, or people answer them.
     """
     left_out: list[tuple[str, str]] = []
     simulated: list[tuple[str, str]] = []
@@ -52,7 +52,7 @@ def rehearsed(
             )
         elif step.rehearse == "simulate":
             simulated.append((name, " ".join(step.stand_in)))
-        elif step.kind == "approve":
+        elif step.kind == "approve" and grants:
             granted.append(name)
     count = len(steps)
     coverage = Coverage(count - len(left_out), count, tuple(simulated), tuple(granted))

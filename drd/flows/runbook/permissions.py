@@ -10,7 +10,8 @@ from drd import process
 from drd.errors import UsageError
 from drd.model.actor import Actor, Sameness, compare_all
 from drd.model.nearest import closest, meant
-from drd.model.plan import Plan
+from drd.model.operator_drill import is_blind, is_operator_drill
+from drd.model.plan import OPERATOR, Plan
 from drd.model.playbook import Playbook
 from drd.model.playbook_names import of_words, playbook_of
 from drd.model.run import Decision, Run, RunState, StepState, operators
@@ -60,7 +61,8 @@ class Deciding:
         self.plan = plan
         self.run = run
         self.now = now
-        if not run.kind.is_peoples:
+        self.is_drill = is_operator_drill(run)
+        if not (run.kind.is_peoples or self.is_drill):
             raise UsageError(
                 f"run {run.id} of plan {run.plan} is a {run.kind}; only steps of a recovery can be "
                 "approved, retried, skipped or reported as done",
@@ -69,6 +71,13 @@ class Deciding:
         self.records = {r.name: r for r in catalogue.steps.of_run(run.id)}
         dead = {r.id for r in catalogue.runs.abandoned(run.plan)}
         self.alive = not run.state.final and run.id not in dead
+        if self.is_drill and not self.alive:
+            state = run.state if run.state.final else "its process died"
+            raise UsageError(
+                f"operator drill {run.id} of plan {run.plan} has ended ({state}), so it accepts no "
+                "answer any more",
+                hint=f"start a new one: drd drill {run.plan} --scenario {OPERATOR}",
+            )
 
     def agree(
         self, step: str, action: str, by: str, comment: str, people: Mapping[str, Sequence[str]]
@@ -247,6 +256,8 @@ class Deciding:
         return UsageError(f"step {step}: {why}: {state}", hint=self._what_waits())
 
     def _what_waits(self) -> str:
+        if is_blind(self.run):
+            return "this is a blind drill: follow the printed runbook."
         waiting = [r.name for r in self.records.values() if r.state is StepState.WAITING]
         if not waiting or self.run.state.final:
             return f"to see the state of the run: drd run show {self.run.id}"

@@ -26,11 +26,17 @@ from drd.ports import Inspector
 
 @dataclass(frozen=True, slots=True)
 class Restoring:
-    """Implements `Surroundings` for a restoration."""
+    """Implements `Surroundings` for a restoration. A drill `by_people` asks people as a recovery
+    does."""
 
     work: Restoration
     circumstances: Circumstances
     drill: bool
+    by_people: bool = False
+
+    @property
+    def asks_people(self) -> bool:
+        return self.by_people or not self.drill
 
     @property
     def services(self) -> Services:

@@ -1,0 +1,92 @@
+"""The drill of an operator: what it requires before it begins, and for whom it counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drd import process
+from drd.errors import StepFailed, UsageError
+from drd.flows.drill.phases import Phase, RunBegun, RunbookEnded
+from drd.flows.drill.request import DrillRequest
+from drd.flows.runbook.permissions import require_approvable
+from drd.flows.services import Services
+from drd.model.actor import Actor
+from drd.model.operator_drill import OperatorDrill, Starter, judged, person_steps
+from drd.model.plan import OPERATOR, Plan
+from drd.model.run import CheckVerdict, Evidence, StepState
+from drd.model.runbook import PEOPLE
+from drd.model.training import Crew
+
+
+def require_possible(services: Services, plan: Plan, request: DrillRequest) -> None:
+    """Raise UsageError for options that need an operator drill, or that it does not allow; and if
+    nobody could approve a step because nobody knows who starts the drill."""
+    if request.scenario != OPERATOR:
+        if request.by or request.blind:
+            option = "--by" if request.by else "--blind"
+            raise UsageError(
+                f"{option} is allowed only with the scenario {OPERATOR}",
+                hint=f"add --scenario {OPERATOR}, or leave out {option}.",
+            )
+        return
+    if request.components:
+        raise UsageError(
+            "an operator drill rehearses the whole runbook, so --component is not allowed",
+            hint="leave out --component.",
+        )
+    require_approvable(plan.runbook, _starter(services))
+
+
+def given_name(services: Services, request: DrillRequest) -> str:
+    """Return the name that was given with the drill, here or through the socket."""
+    claim = services.claim
+    claimed = claim.actor.claimed_by if claim is not None and claim.actor is not None else ""
+    return request.by or claimed
+
+
+def outcome_of(reached: Phase, evidence: Evidence) -> OperatorDrill | None:
+    """Return the people's part of an operator drill; None for other drills."""
+    begun = reached if isinstance(reached, RunBegun) else reached.begun
+    if begun.request.scenario != OPERATOR:
+        return None
+    catalogue, run = begun.services.catalogue, begun.runner.run
+    said = catalogue.decisions.of_run(run.id)
+    crew = Crew(begun.services.roles, begun.services.users)
+    found = judged(
+        Starter(run.actor, given_name(begun.services, begun.request), crew),
+        evidence.result,
+        tuple(person_steps(catalogue.steps.of_run(run.id), said)),
+        blind=begun.request.blind,
+        people_s=evidence.phases.get("decide_s", 0.0) if evidence.rta_s is not None else None,
+        machine_s=evidence.rta_s,
+    )
+    if found.counts and catalogue.records.signer(begun.services.clock.now()) is None:
+        why = "drd cannot sign the record of it. To see why: drd records key"
+        return replace(found, counts=False, why=why)
+    return found
+
+
+def unanswered(ended: RunbookEnded) -> StepFailed | None:
+    """Return why an operator drill proves nothing if only people's steps failed: the data may be
+    right. None for anything else."""
+    restoring = ended.restoring
+    if ended.begun.request.scenario != OPERATOR:
+        return None
+    states, steps = restoring.engine.outcome.states, restoring.engine.steps
+    late = [n for n, s in states.items() if s is StepState.FAILED and steps[n].kind in PEOPLE]
+    rows = {f"step {name}" for name in late}
+    failed = [row for row in ended.checks if row.verdict is CheckVerdict.FAILED]
+    if not late or any(row.name not in rows for row in failed):
+        return None
+    why = restoring.engine.outcome.causes[late[0]].text
+    return StepFailed(
+        f"step {late[0]}: {why}",
+        hint=f"start the drill again: drd drill {ended.begun.plan.name} --scenario {OPERATOR}",
+    )
+
+
+def _starter(services: Services) -> Actor:
+    claim = services.claim
+    if claim is not None and claim.actor is not None:
+        return claim.actor
+    return process.actor_here()

@@ -1,0 +1,81 @@
+"""What people practised and read, by the chain of records; and the record that somebody read a
+text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from drd.errors import UsageError
+from drd.flows.records.anchors import key_records
+from drd.flows.services import Services
+from drd.model.actor import Actor
+from drd.model.person_names import is_same
+from drd.model.plan import Plan
+from drd.model.readiness_finding import ReadinessFinding
+from drd.model.records import Entry
+from drd.model.training import AwarenessText, Crew, Known
+from drd.model.training_findings import of_review, of_training
+from drd.model.training_records import (
+    ATTESTED,
+    DRILLED,
+    attested,
+    believed,
+    drilled,
+    of_attestation,
+    proven_user,
+)
+from drd.ports import Catalogue
+from drd.signing import accepts
+
+MOST = 10_000
+"""The newest entries of each kind that count."""
+
+
+def known(catalogue: Catalogue) -> Known:
+    """Return what people did, as far as the entries are as drd signed them."""
+    keys = {str(body.get("key")): str(body.get("public")) for _, body in key_records(catalogue)}
+
+    def entries(kind: str) -> list[Entry]:
+        return list(believed(catalogue.records.newest(kind=kind, limit=MOST), keys, accepts))
+
+    return Known(
+        attested=tuple(attested(entries(ATTESTED))), drilled=tuple(drilled(entries(DRILLED)))
+    )
+
+
+def findings(services: Services, plan: Plan) -> list[ReadinessFinding]:
+    """Return what a plan requires of people and does not have."""
+    now = services.clock.now()
+    found = list(of_review(plan, now))
+    if plan.training.requires_nothing:
+        return found
+    crew = Crew(services.roles, services.users)
+    return [*of_training(plan, known(services.catalogue), crew, services.awareness(), now), *found]
+
+
+def attest(
+    catalogue: Catalogue, text: AwarenessText, crew: Crew, *, by: str, at: datetime, actor: Actor
+) -> Entry:
+    """Record that the person whom the kernel names has read a text. Raises UsageError if that may
+    be anybody, if it is somebody else than `by`, or if the record cannot be signed."""
+    user = proven_user(actor)
+    if user is None:
+        raise UsageError(
+            f"you are {actor.anybody()}, so drd cannot prove who read the text",
+            hint="log in with your own account (ssh), then attest the text, also with sudo: drd "
+            f"training attest {text.name}",
+        )
+    person = crew.person(user)
+    if by and not is_same(by, person):
+        raise UsageError(
+            f"you are {person} (user {user}), so you cannot attest a text for {by!r}",
+            hint="each person attests a text with their own account. Leave out --by to attest the "
+            "text for yourself",
+        )
+    if catalogue.records.signer(at) is None:
+        raise UsageError(
+            "drd cannot sign the record that you read the text, because it cannot read the key of "
+            "the records; a record without a signature proves nothing",
+            hint="to see why: drd records key. To make the first key: drd records init",
+        )
+    return catalogue.records.append(of_attestation(text, at, actor))

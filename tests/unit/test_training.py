@@ -1,0 +1,199 @@
+"""Training: who meets what until when, which records count, and what is overdue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from drd.config.awareness import AwarenessTexts, load_texts
+from drd.errors import ConfigError, UsageError
+from drd.model.actor import Actor
+from drd.model.records import Draft, Entry
+from drd.model.training import (
+    Attested,
+    AwarenessRule,
+    AwarenessText,
+    Crew,
+    Known,
+    OperatorsRule,
+    Qualification,
+    ReviewPolicy,
+    Standing,
+    TrainingPolicy,
+    attestations,
+)
+from drd.model.training_findings import of_review, of_training
+from drd.model.training_records import (
+    ATTESTED,
+    attested,
+    believed,
+    of_attestation,
+    proven_user,
+)
+from drd.signing import accepts
+from tests.config_support import GOOD, load
+from tests.records_support import ANNA, BEGUN, Chain, key
+from tests.schedule_support import plan as plan_of
+
+NOW = BEGUN + timedelta(days=400)
+REPORT = AwarenessText("report", "How to report", "# How to report\nCall.", "d2")
+TEXTS = {"report": REPORT}
+CREW = Crew({"Anna": ("dba",), "Bob": (), "Carol": ()}, {"anna": "Anna", "bob": "Bob"})
+RULE = AwarenessRule(86400.0 * 365)
+
+
+def read(user: str, days: float, digest: str = "d2") -> Attested:
+    return Attested(user, "report", digest, NOW - timedelta(days=days), 1)
+
+
+def by_person(*done: Attested, rule: AwarenessRule = RULE) -> Mapping[str, Qualification]:
+    return {q.person: q for q in attestations(rule, Known(done), CREW, TEXTS, NOW)}
+
+
+def test_attestation_counts_until_its_time_is_over_or_the_text_changes() -> None:
+    found = by_person(read("anna", 364), read("anna", 800), read("bob", 366))
+    assert found["Anna"].standing is Standing.VALID
+    assert found["Anna"].until == NOW + timedelta(days=1)
+    assert found["Bob"].standing is Standing.EXPIRED
+    assert found["Carol"].standing is Standing.NO_USER
+    assert by_person(read("anna", 1, "d1"))["Anna"].standing is Standing.CHANGED
+    assert by_person(read("anna", 2), read("anna", 1, "d1"))["Anna"].is_valid
+    assert by_person()["Bob"].standing is Standing.NEVER
+    assert by_person(read("anna", -1))["Anna"].standing is Standing.NEVER, "of the future"
+    assert set(by_person(rule=replace(RULE, roles=("dba",)))) == {"Anna"}
+
+
+def test_user_with_the_name_of_a_person_is_another_one() -> None:
+    crew = Crew({"Anna": (), "Bob": ()}, {"root-of-db1": "Anna"})
+    assert crew.person("root-of-db1") == "Anna"
+    assert crew.person("anna") == "user anna"
+    assert crew.person("eve") == "eve"
+
+
+def test_only_the_kernel_says_who_it_was() -> None:
+    root = Actor(0, "root", None, "db1", "terminal", claimed_by="anna", claimed_user="anna")
+    assert proven_user(root) is None
+    assert proven_user(replace(root, login_uid=1000, login_user="anna")) == "anna"
+    assert proven_user(replace(root, login_known=False)) is None
+    assert proven_user(Actor(1001, "bob", None, "db1", "socket", claimed_by="anna")) == "bob"
+    assert proven_user(Actor(1001, "bob", 1001, "db1", "schedule")) is None
+    assert proven_user(Actor(990, "drd", None, "db1", "terminal", service=True)) is None
+    assert proven_user(None) is None
+
+
+def test_only_entries_as_they_were_signed_count() -> None:
+    signer, stranger = key(), key()
+    chain = Chain(signer)
+    made = chain.add(of_attestation(REPORT, BEGUN, ANNA))
+    unsigned = replace(made, key="", signature="")
+    forged = Chain(stranger).add(of_attestation(REPORT, BEGUN, ANNA))
+    renamed = replace(made, header=replace(made.header, at=NOW))
+    rewritten = replace(renamed, hash=renamed.header.hash)
+    assert made.body is not None
+    other = replace(made, body=replace(made.body, text=made.body.text.replace("anna", "evil")))
+    keys = {signer.public.id: signer.public.text}
+    told = [made, unsigned, forged, renamed, rewritten, other]
+    assert list(believed(told, keys, accepts)) == [made]
+    [one] = attested([made])
+    assert (one.user, one.text, one.digest, one.at) == ("anna", "report", "d2", BEGUN)
+
+
+@pytest.mark.parametrize("body", [{}, {"user": 1, "text": "a", "digest": "b"}, {"user": ""}])
+def test_incomplete_entry_is_left_out(body: dict[str, object]) -> None:
+    entry: Entry = Chain().add(Draft(ATTESTED, "text:a", body, BEGUN, ANNA))
+    assert list(attested([entry])) == []
+
+
+def test_findings_name_who_is_missing_and_what_to_do() -> None:
+    plan = plan_of(training=TrainingPolicy(awareness=RULE))
+
+    def found(*done: Attested) -> list[tuple[str, str, str, str]]:
+        judged = of_training(plan, Known(done), CREW, TEXTS, NOW)
+        return [(f.code, f.severity, f.text, f.remedy) for f in (j.finding for j in judged)]
+
+    assert found(read("anna", 1)) == [
+        (
+            "awareness-text",
+            "warning",
+            (
+                "1 of 3 people attested this text in the last 365d; missing: "
+                "Bob (never), Carol (drd.yaml names no user for this person)"
+            ),
+            "each of them, with their own account: drd training attest report",
+        )
+    ]
+    gone = plan_of(
+        training=TrainingPolicy(awareness=replace(RULE, texts=("gone",), roles=("cook",)))
+    )
+    texts = [j.finding.text for j in of_training(gone, Known(), CREW, TEXTS, NOW)]
+    assert texts == [
+        "the plan requires people to read the text gone, but drd cannot use such a text",
+        "people must attest texts, but drd.yaml does not name a person with the role cook",
+    ]
+    assert not list(of_training(plan_of(), Known(), CREW, TEXTS, NOW))
+
+
+@pytest.mark.parametrize(
+    ("last", "severity", "words"),
+    [
+        (date(2026, 11, 28), "ok", "the next is due by 2027-05-27"),
+        (date(2026, 6, 1), "warning", "the next review was due by 2026-11-28"),
+        (None, "warning", "but not when it last was"),
+        (date(2027, 1, 1), "warning", "which is in the future"),
+    ],
+)
+def test_review_is_due_at_the_end_of_its_day(last: date | None, severity: str, words: str) -> None:
+    plan = plan_of(review=ReviewPolicy(180 * 86400.0, last))
+    [judged] = of_review(plan, datetime.fromisoformat("2026-11-29T00:00:01Z"))
+    assert judged.finding.severity == severity
+    assert words in judged.finding.text
+
+
+def test_plan_says_what_it_requires_outside_of_its_hash(tmp_path: Path) -> None:
+    more = (
+        "training: {operators: {people: 2, within: 180d}, awareness: "
+        "{every: 365d, texts: [report], roles: [dba]}}\n"
+        "review: {every: 180d, last: 2026-11-28}\n"
+    )
+    plan, before = load(tmp_path, GOOD + more).plan, load(tmp_path, GOOD).plan
+    assert plan.training == TrainingPolicy(
+        OperatorsRule(2, 180 * 86400.0), AwarenessRule(365 * 86400.0, ("report",), ("dba",))
+    )
+    assert plan.review == ReviewPolicy(180 * 86400.0, date(2026, 11, 28))
+    assert (plan.digest, plan.proof) == (before.digest, before.proof)
+
+
+def own(directory: Path, name: str, text: bytes, mode: int = 0o644) -> AwarenessTexts:
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_bytes(text)
+    (directory / name).chmod(mode)
+    return load_texts(directory, {os.getuid()})
+
+
+def test_own_text_replaces_the_shipped_one_and_a_broken_one_does_not_hide(tmp_path: Path) -> None:
+    shipped = load_texts(None, set()).known
+    assert set(shipped) == {"recognise", "report"}
+    assert all(t.title.startswith("How to ") and not t.own for t in shipped.values())
+
+    found = own(tmp_path / "a", "report.md", b"# Call us\n112\n")
+    assert found.get("report").title == "Call us"
+    assert found.get("report").digest != shipped["report"].digest
+    for name, text, mode in (
+        ("report.md", b"\xff", 0o644),
+        ("report.md", b" \n", 0o644),
+        ("report.md", b"# a\n", 0o666),
+    ):
+        broken = own(tmp_path / "b", name, text, mode)
+        assert "report" not in broken.known
+        with pytest.raises(ConfigError, match=r"report\.md"):
+            broken.get("report")
+    [problem] = own(tmp_path / "c", "Not A Name.md", b"# a\n").problems
+    assert "cannot be the name of a text" in problem.message
+    with pytest.raises(UsageError, match="no awareness text 'repor'") as error:
+        found.get("repor")
+    assert error.value.hint == "did you mean report?"
