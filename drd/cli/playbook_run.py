@@ -189,9 +189,10 @@ def _require_possible(services: Services, ordered: Ordered) -> None:
             hint=f"name the incident: drd playbook run {playbook.name} --incident N. To open an "
             "incident: drd incident open TITLE",
         )
+    made = {s.live.new_secret.file for s in playbook.runbook if s.live and s.live.new_secret}
     for one in playbook.inputs:
         given = values.inputs.get(one.name, one.default)
-        if one.secret and given is not None:
+        if one.secret and given is not None and given.removeprefix("file:") not in made:
             secrets.resolve(reference(given))
 
 

@@ -25,7 +25,7 @@ from drd.model.values import references
 
 PLAIN_VALUES = ("playbook", "plan", "incident", "run")
 """The values that `${…}` can name in every step, beside the inputs."""
-_HEADERS, _BODY, _ENV = "headers", "body", "env"
+_HEADERS, _BODY, _ENV, _QUERY = "headers", "body", "env", "query"
 
 
 def unheld_roles(playbook: Playbook, held: Collection[str]) -> list[str]:
@@ -153,8 +153,11 @@ class _Review:
     ) -> None:
         for reference in references(text):
             if reference in self.secrets:
-                if place[:1] not in ((_HEADERS,), (_BODY,), (_ENV,)):
-                    hint = "use secrets only in `headers`, `body` or `env`: people see other texts."
+                if place[:1] not in ((_HEADERS,), (_BODY,), (_ENV,), (_QUERY,)):
+                    hint = (
+                        "use secrets only in `headers`, `body`, `env` or the `query` of `sql`: "
+                        "people see other texts."
+                    )
                     self.report.error(path, f"${{{reference}}} is a secret", hint)
             elif reference.startswith("steps."):
                 self._step_value(name, reference, path)
