@@ -1,4 +1,5 @@
-"""What this user can know of a file: that it is gone, or only that the user may not look for it.
+"""What this user can know of a file: that it is gone, or only that the user may not look for it;
+and of a process: that it has ended.
 
 `drd status`, which starts cold, imports this: the standard library is enough for it.
 """
@@ -28,3 +29,55 @@ def is_hidden(path: str) -> bool:
     except OSError:
         return False
     return False
+
+
+def process_start_time(pid: int) -> int | None:
+    """Clock ticks after boot at which `pid` started, or None when there is no such process.
+
+    With the pid it names a process for ever: pids are used again, pairs are not.
+    """
+    try:
+        return _started(pid)
+    except OSError:
+        return None
+
+
+def has_ended(pid: int, start_time: int | None, host: str, boot: str | None) -> bool:
+    """Return whether a process is proven to have ended, by what it recorded of itself: its pid and
+    `process_start_time`, its host, and the host's `boot_id`."""
+    if host != os.uname().nodename:
+        return False
+    if boot is not None and (now := boot_id()) is not None and boot != now:
+        return True
+    try:
+        started = _started(pid)
+    except OSError:  # /proc may hide the process from this user
+        return not _takes_signals(pid)
+    return started is None or (start_time is not None and started != start_time)
+
+
+def boot_id() -> str | None:
+    """Return the kernel's random id of the running boot; None where /proc does not report it."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
+            return file.read().strip()
+    except (OSError, ValueError):
+        return None
+
+
+def _started(pid: int) -> int | None:
+    """Return the start time of a process; None if it has ended. Raises OSError if there is none, or
+    if this user does not see it."""
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (4 ms)
+        fields = file.read().rpartition(b")")[2].split()
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _takes_signals(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from drd.catalogue.changes import TRIGGERS
 from drd.catalogue.reading import STUMBLES, sqlite_file
 from drd.catalogue.summary import Query, asking_sqlite, assemble, check_version, connect
+from drd.catalogue.summary_queries import CHANGED
 from drd.model.changes import Changed
 from drd.model.facts import PlanFacts, StatusFacts
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _SEQ = "SELECT coalesce(max(seq), 0) FROM plan_changes"
-_SINCE = "SELECT plan FROM plan_changes WHERE seq > {since:d}"
 _TRIGGERS = {
     True: "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name GLOB "
     "'plan_changed_*'",
@@ -88,9 +88,9 @@ def _changed(query: Query, place: str, since: int | None, url: str) -> Changed:
         facts = assemble(query, place)
         seq = next(iter(query(_SEQ, None)))[0]
         return Changed(seq, facts, everything=True)
-    if seq == since:
+    names = [row[0] for row in query(CHANGED.format(since=int(since)), None)]
+    if not names:
         return Changed(seq, StatusFacts([]))
-    names = [row[0] for row in query(_SINCE.format(since=since), None)]
     if len(names) > _ONE_BY_ONE:
         return Changed(seq, assemble(query, place), everything=True)
     facts = assemble(query, place, since=since)

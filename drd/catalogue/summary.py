@@ -44,7 +44,7 @@ _OF = re.compile(r"OF\(([\w.]+)\)")
 """Marks in the queries the column that must equal the name of the requested plan, if one is
 requested. It becomes a part of the statement, for which there is an index."""
 
-_CHANGED = r"\1 IN (SELECT plan FROM plan_changes WHERE seq > CAST(:plan AS INTEGER))"
+_CHANGED = rf"\1 IN ({queries.CHANGED.format(since='CAST(:plan AS INTEGER)')})"
 _WORDED: dict[tuple[str, str], str] = {}
 """The statements after these marks were replaced."""
 

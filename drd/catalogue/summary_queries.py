@@ -77,12 +77,19 @@ WHERE finished_at IS NULL AND started_at IS NOT NULL
   AND (state <> 'waiting' OR owner_pid IS NOT NULL)
   AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan) ORDER BY plan, started_at, id
 """
+# The plans that changed after `since`. The facts of one that is being recovered change without a
+# change of the catalogue, when the process of its recovery dies.
+CHANGED = """
+SELECT plan FROM plan_changes WHERE seq > {since}
+UNION SELECT plan FROM runs WHERE finished_at IS NULL AND kind = 'recovery'
+"""
 # The newest recovery over production of each plan that was not taken back, if it stopped before its
 # end: an undo of a later one brings back what it left. One without a process waits for another one.
+# The process of one that has an owner may still work: `summary_rows.unfinished` checks that.
 # `_` stands for a colon, which would begin the name of a parameter.
 UNFINISHED = """
-SELECT r.plan, r.id, COALESCE(r.finished_at, r.taken_over_at), r.state, r.detail,
-  s.kind, s.subject, s.state, s.result
+SELECT r.plan, r.id, COALESCE(r.finished_at, r.taken_over_at, r.started_at), r.state, r.detail,
+  r.owner_pid, r.owner_start, r.owner_host, r.owner_boot, s.kind, s.subject, s.state, s.result
 FROM plans p CROSS JOIN runs r JOIN steps s ON s.run = r.id
 WHERE OF(p.name) AND r.id = (
     SELECT n.id FROM runs n
@@ -92,7 +99,8 @@ WHERE OF(p.name) AND r.id = (
         ORDER BY d.id DESC LIMIT 1), '') NOT IN ('undo', 'rollback')
     ORDER BY n.started_at DESC, n.id LIMIT 1)
   AND (r.state IN ('failed', 'cancelled', 'interrupted')
-    OR (r.state = 'waiting' AND r.owner_pid IS NULL AND r.taken_over_at IS NOT NULL))
+    OR (r.state IN ('running', 'waiting') AND r.owner_pid IS NOT NULL)
+    OR (r.state = 'waiting' AND r.taken_over_at IS NOT NULL))
   AND s.kind IN ('restore', 'stop', 'start', 'command', 'aside')
   AND (r.state <> 'failed'
     OR EXISTS (SELECT 1 FROM steps f

@@ -36,6 +36,7 @@ from drd.model.facts import (
 )
 from drd.model.package_versions import other_packages
 from drd.model.unrestorable import UnrestorableFacts
+from drd.presence import has_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -256,15 +257,22 @@ def hold(row: Sequence[Any]) -> HoldFacts:
     return HoldFacts(point, reason, time(until) if until else None, by)
 
 
+_OPEN = ("running", "waiting")
+
+
 def unfinished(rows: Iterable[Sequence[Any]]) -> dict[str, UnfinishedFacts]:
     """Return by plan the recovery that stopped before its end; one row is one of its steps."""
     found: dict[str, UnfinishedFacts] = {}
-    for plan, run, at, state, detail, *step in rows:
+    for plan, run, at, state, detail, pid, start, host, boot, *step in rows:
+        works = state in _OPEN and pid is not None
+        if works and not has_ended(pid, start, host, boot):
+            continue
         so_far = found.get(plan)
         if so_far is None:
             asked = json(detail)
             left, keeps = tuple(asked["begun"]), not asked.get("no_undo")
-            so_far = UnfinishedFacts(run, time(at), state, (), left, keeps=keeps)
+            ended = "running" if works else state
+            so_far = UnfinishedFacts(run, time(at), ended, (), left, keeps=keeps)
         so_far = _after_step(so_far, *step)
         if plan in found or so_far.down or step[0] in ("restore", "stop"):
             found[plan] = so_far

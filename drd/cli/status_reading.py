@@ -177,7 +177,7 @@ def _by_summary(
     if changed.everything:
         return None
     known = _summary_content(file, wanted.plan)
-    if changed.seq != header.seq:
+    if changed.seq != header.seq or changed.facts.plans:
         known = _overlaid(known, changed.facts, changed.gone)
     return _collected(file, known._replace(written_at=None), places, wanted, now)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from drd.model.drill_facts import DrillFacts, ScenarioFacts
 from drd.model.drill_verdicts import judge_drill, of_plan
 from drd.model.exposure import judge_component, judge_copy, judge_rpo
-from drd.model.facts import FindingFacts, NotLoaded, PlanFacts, UnreadyFacts
+from drd.model.facts import FindingFacts, NotLoaded, PlanFacts, UnfinishedFacts, UnreadyFacts
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
 from drd.model.plan_state import LOOKING_AHEAD, Judged, state_of
@@ -139,10 +139,9 @@ def judge_unfinished(facts: PlanFacts) -> list[Reason]:
     """
     if facts.unfinished is None:
         return []
-    run, at = facts.unfinished.run, format_time(facts.unfinished.at)
+    run = facts.unfinished.run
     so_far = Unfinished.of(facts.plan, facts.unfinished, over=True)
-    died = facts.unfinished.died
-    how = f"its process died, noticed at {at}" if died else f"{facts.unfinished.state} at {at}"
+    how = _ended(facts.unfinished)
     ways = so_far.ways_out()
     text = f"a recovery in place was not finished ({how}; {so_far.words()}). {ways[0].upper()}"
     text += ways[1:]
@@ -156,6 +155,17 @@ def judge_unfinished(facts: PlanFacts) -> list[Reason]:
     # Production itself is a mixture then, so the plan is no better than one that cannot recover.
     mixed = PlanState.NOT_READY if so_far.mixture() is not None else PlanState.OK
     return [Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=run, at_least=mixed, run=run)]
+
+
+def _ended(unfinished: UnfinishedFacts) -> str:
+    at = format_time(unfinished.at)
+    match unfinished.state:
+        case "waiting":
+            return f"its process died, noticed at {at}"
+        case "running":
+            return f"begun at {at}; its process died"
+        case state:
+            return f"{state} at {at}"
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[FindingFacts]:

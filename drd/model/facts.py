@@ -179,8 +179,9 @@ class RunningFacts(NamedTuple):
 
 class UnfinishedFacts(NamedTuple):
     """A recovery over production that stopped before its end: not resumed, undone or accepted.
-    `waiting`: its process died, perhaps in the middle of `partly`. `down`: what it stopped. `kept`
-    are the components of which it noted a copy of the data from before; `unseen` those of which it
+    `waiting`: its process died, perhaps in the middle of `partly`; `running`: nobody has noted that
+    yet, and `at` is when it began. `down`: what it stopped. `kept` are the components of which it
+    noted a copy of the data from before; `unseen` those of which it
     could not see whether there is one; `keeps`: it was to keep such copies."""
 
     run: str
@@ -196,7 +197,7 @@ class UnfinishedFacts(NamedTuple):
 
     @property
     def died(self) -> bool:
-        return self.state == "waiting"
+        return self.state in ("waiting", "running")
 
 
 class UndoneFacts(NamedTuple):

@@ -5,6 +5,7 @@ has a deadline, and is ended with its whole group when drd is cancelled. `run` w
 `gated_pipe` streams one into another, `Child` is for those that stay (servers).
 """
 
+from drd.presence import process_start_time
 from drd.process.actors import (
     UNKNOWN_LOGIN,
     Login,
@@ -35,7 +36,6 @@ from drd.process.orphans import (
     is_marked,
     kill_marked,
     process_alive,
-    process_start_time,
     state_id,
     unreaped,
     works_for,

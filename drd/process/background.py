@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from drd.presence import process_start_time
 from drd.process import rights
 from drd.process.fence import end_fenced
-from drd.process.orphans import is_marked, process_alive, process_start_time
+from drd.process.orphans import is_marked, process_alive
 from drd.process.private import STAMP, read_own
 
 GRACE_S = 10.0

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from drd.presence import boot_id
+
 UNSYNCHRONISED = 0x0040
 """STA_UNSYNC of adjtimex(2)."""
 _STATUS_AT = 40
@@ -25,12 +27,12 @@ def booted() -> Boot | None:
     """Read from files, because a library that fakes the time (in tests) fakes calls. None where
     /proc does not report it.
     """
+    boot = boot_id()
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         up_s = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
     except (OSError, ValueError, IndexError):
         return None
-    return Boot(boot, up_s)
+    return Boot(boot, up_s) if boot is not None else None
 
 
 def kernel_clock_s() -> float | None:

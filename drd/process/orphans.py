@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from drd.presence import process_start_time
 from drd.process import rights
 
 RUN = "DRD_RUN"
@@ -44,19 +45,6 @@ def state_id(directory: Path) -> str:
         return ""
     owner = rights.acts_for()
     return f"{os.geteuid() if owner is None else owner.uid}-{info.st_dev:x}-{info.st_ino:x}"
-
-
-def process_start_time(pid: int) -> int | None:
-    """Clock ticks after boot at which `pid` started, or None when there is no such process.
-
-    With the pid it names a process for ever: pids are used again, pairs are not.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    fields = stat.rpartition(b")")[2].split()
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def process_alive(pid: int, start_time: int | None) -> bool:

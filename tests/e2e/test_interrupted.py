@@ -226,6 +226,11 @@ def test_a_recovery_in_place_that_was_killed_is_interrupted_and_a_critical_alert
         f"  to put the old data back, if drd kept any: drd undo {run}\n"
         "  to start the services that the recovery stopped: systemctl start shop.service\n"
     )
+    # Nobody has noted the death yet.
+    [text] = unfinished(site)
+    assert text.startswith("a recovery in place was not finished (begun at ")
+    assert "; its process died; already replaced: conf; not replaced: db; stopped and " in text
+    assert f"drd resume {run}" in site.drd("status", code=3).out
     with daemon(site) as running:  # as after a reboot
         until(lambda: running.events("alert.fired"), "an alert", running)
         [alert] = [
