@@ -131,7 +131,7 @@ def _copied(file: Path, copy: Path) -> tuple[str, int]:
         descriptor = _opened(file)
     except OSError as error:
         raise _unreadable(file, error) from error
-    with open(descriptor, "rb", buffering=0) as source, copy.open("xb", buffering=0) as made:  # noqa: PTH123
+    with open(descriptor, "rb", buffering=0) as source, copy.open("xb") as made:  # noqa: PTH123
         mode = os.fstat(descriptor).st_mode
         while chunk := source.read(_CHUNK):
             process.check_cancelled()
