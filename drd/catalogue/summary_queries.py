@@ -84,9 +84,10 @@ SELECT plan FROM plan_changes WHERE seq > {since}
 UNION SELECT plan FROM runs WHERE finished_at IS NULL AND kind = 'recovery'
 """
 # The newest recovery over production of each plan that was not taken back, if it stopped before its
-# end: an undo of a later one brings back what it left. One without a process waits for another one.
-# The process of one that has an owner may still work: `summary_rows.unfinished` checks that.
-# `_` stands for a colon, which would begin the name of a parameter.
+# end: an undo of a later one brings back what it left. One with `into` replaces nothing. One
+# without a process waits for another one. The process of one that has an owner may still work:
+# `summary_rows.unfinished` checks that. `_` stands for a colon, which would begin the name of a
+# parameter.
 UNFINISHED = """
 SELECT r.plan, r.id, COALESCE(r.finished_at, r.taken_over_at, r.started_at), r.state, r.detail,
   r.owner_pid, r.owner_start, r.owner_host, r.owner_boot, s.kind, s.subject, s.state, s.result
@@ -95,6 +96,7 @@ WHERE OF(p.name) AND r.id = (
     SELECT n.id FROM runs n
     WHERE n.plan = p.name AND n.kind = 'recovery' AND n.started_at IS NOT NULL
       AND (n.detail LIKE '%"target"_"in-place"%' OR n.detail LIKE '%"in_place"_true%')
+      AND n.detail NOT LIKE '%"into"_"%'
       AND COALESCE((SELECT d.action FROM decisions d WHERE d.run = n.id AND d.step = ''
         ORDER BY d.id DESC LIMIT 1), '') NOT IN ('undo', 'rollback')
     ORDER BY n.started_at DESC, n.id LIMIT 1)

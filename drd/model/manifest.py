@@ -69,6 +69,7 @@ def manifest_from_bytes(
                 f"{called} has schema {schema}, but this drd reads schema {MANIFEST_SCHEMA}",
                 hint="a newer drd made this manifest: install that version. See "
                 "docs/recovery-without-drd.md.",
+                repair="none",
             )
         return _manifest(
             raw,
@@ -89,6 +90,7 @@ def refused(called: str, error: ValueError) -> ManifestRefused:
         f"drd refuses {called}, because drd never writes such a manifest: {error}",
         hint="use another restore point, and find out who can write to the repository: "
         "anyone who has its password can forge manifests.",
+        repair="none",
     )
 
 

@@ -407,13 +407,16 @@ def test_another_component_in_the_plan_makes_the_known_points_incomplete_until_i
 ) -> None:
     site.copy()
     plan = site.plan()
-    listing(site.services(plan), plan)
+    assert site.drilled(plan).evidence.result == "passed"
     more = f"  more: {{kind: files, paths: [{site.base}/dumps/more]}}\n"
     wider = site.plan(components=more)
     listing(site.services(wider), wider)
     (point,) = site.points(wider)
     assert [c.component for c in point.components if c.state == "failed"] == ["more"]
-    assert site.drilled(site.plan()).evidence.result == "passed"
+    copied = site.plan(components=more.replace("/more]", "]"))
+    again = site.drilled(copied).evidence
+    assert (again.result, again.point) == ("passed", point.id), "it had been drilled without `more`"
+    assert [k.damage for k in site.app.catalogue.health.of_plan("shop")] == [None]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from drd.model.run import (
     StepState,
 )
 from drd.model.run_details import RecoveryDetail
+from drd.model.single_item import Part
 from drd.model.step_results import AsideStepResult
 from tests.catalogue_support import at, captured, evidence, fresh_url, plan, point
 
@@ -167,10 +168,15 @@ def test_an_undo_of_a_later_recovery_brings_back_what_an_unfinished_one_left(
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
     detail = RecoveryDetail(target="in-place", begun=("db", "conf"))
+    beside = replace(detail, part=Part(into="/restored"))
     known: list[str] = []
-    for minute, end in ((1, RunState.CANCELLED), (5, RunState.SUCCEEDED)):
+    for minute, end, asked in (
+        (1, RunState.CANCELLED, detail),
+        (4, RunState.SUCCEEDED, detail),
+        (7, RunState.CANCELLED, beside),  # it replaces nothing of production
+    ):
         owned = catalogue.runs.begin(
-            plan(), RunKind.RECOVERY, trigger="manual", at=at(minute), detail=detail
+            plan(), RunKind.RECOVERY, trigger="manual", at=at(minute), detail=asked
         )
         catalogue.steps.begin(owned, "restore db", "restore", at(minute), subject="db")
         catalogue.steps.finish(owned, "restore db", StepState.SUCCEEDED, at=at(minute + 1))
@@ -182,9 +188,9 @@ def test_an_undo_of_a_later_recovery_brings_back_what_an_unfinished_one_left(
         return facts.unfinished.run if facts.unfinished is not None else None
 
     assert unfinished() is None, "the later one has replaced everything"
-    catalogue.decisions.add(known[1], Decision("", "undo", "anna", "", 1, at(9)))
+    catalogue.decisions.add(known[1], Decision("", "undo", "anna", "", 1, at(10)))
     assert unfinished() == known[0]
-    catalogue.decisions.add(known[0], Decision("", "undo", "anna", "", 1, at(10)))
+    catalogue.decisions.add(known[0], Decision("", "undo", "anna", "", 1, at(11)))
     assert unfinished() is None
     catalogue.close()
 

@@ -311,8 +311,9 @@ def test_another_error_is_not_one_of_the_repository(world: World, point: Restore
 
 def test_a_manifest_of_another_state_is_refused(world: World, point: RestorePoint) -> None:
     rows = tuple(replace(row, snapshot="5a" * 32) for row in point.components)
-    with pytest.raises(ManifestRefused, match="is not the manifest that drd stored"):
+    with pytest.raises(ManifestRefused, match="is not the manifest that drd stored") as found:
         held(world, replace(point, components=rows)).manifest()
+    assert found.value.repair == "none", "restic finds nothing to repair there"
 
 
 def test_a_host_without_a_past_reads_with_a_cache_of_its_own(

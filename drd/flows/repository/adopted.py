@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from drd.errors import DrdError, NotSupported, PointGone, RepositoryError
-from drd.flows.repository import listings
+from drd.flows.repository import listings, signatures
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.manifests import is_ahead, read_manifest
 from drd.flows.repository.missing import note_listing
@@ -225,6 +225,8 @@ def _record(
             catalogue.points.record(point)
             if _may_seal(services, point):
                 catalogue.origins.record_seals(plan.name, [seal_of(point, manifest.digest)])
+            else:
+                signatures.note(services, manifest)
     return [manifest.point.id for manifest in found]
 
 

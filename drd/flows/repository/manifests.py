@@ -171,4 +171,5 @@ def _another(called: str, why: str) -> ManifestRefused:
         f"{called} is not the manifest that drd stored: {why}",
         hint="use another restore point or repository, and find out who else has the password of "
         "this repository.",
+        repair="none",
     )

@@ -80,8 +80,11 @@ def _checked(
 
 def require_same_signature(services: Services, manifest: Manifest, repository: str) -> None:
     """Raise ManifestRefused for a manifest whose signature is another than the one that drd has
-    noted of the point; notes the first one."""
+    noted of the point; notes the first one. What drd makes of another tool's copy has a seal, and
+    that changes with the components of the plan: no note of a former one counts."""
     point = manifest.point
+    if made_by(point.id) and services.catalogue.origins.seal(point.plan, point.id) is not None:
+        return
     known = services.catalogue.signatures.get(point.plan, point.id)
     if known is None:
         note(services, manifest)
@@ -91,6 +94,7 @@ def require_same_signature(services: Services, manifest: Manifest, repository: s
             "that drd stored: this manifest has another signature",
             hint="use another restore point or repository, and find out who else has the password "
             "of this repository.",
+            repair="none",
         )
 
 

@@ -124,7 +124,7 @@ class RecoveryPlan:
     @property
     def beside(self) -> bool:
         """Whether the restored data gets a new name, and existing data stays unchanged."""
-        return self.request.part is not None and self.request.part.into is not None
+        return self.request.beside
 
 
 def plan_recovery(

@@ -47,6 +47,11 @@ class RecoveryRequest:
         """The operator said that production is to be overwritten."""
         return self.in_place or self.target == IN_PLACE
 
+    @property
+    def beside(self) -> bool:
+        """The data gets another name or path, and nothing is replaced."""
+        return self.part is not None and self.part.into is not None
+
     def detail(self) -> RecoveryDetail:
         """Return the fields that identify a recovery that is resumed: the same request means the
         same recovery.

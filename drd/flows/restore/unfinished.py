@@ -43,7 +43,8 @@ def unfinished(catalogue: Catalogue, plan: Plan, run: Run) -> Unfinished:
         keeps=not request.no_undo,
         unseen=note.unseen,
     )
-    return Unfinished.of(plan.name, facts, over=request.over_production)
+    over = request.over_production and not request.beside
+    return Unfinished.of(plan.name, facts, over=over)
 
 
 def stopped_services(catalogue: Catalogue, plan: Plan, run: Run) -> tuple[str, ...]:
