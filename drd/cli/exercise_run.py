@@ -162,9 +162,9 @@ def _from_file(table: Table, answers: AnswersFile) -> None:
 
 
 def _judged(table: Table, answers: AnswersFile) -> None:
-    for expected in table.played.exercise.expectations:
+    for expected in table.played.to_judge:
         said = answers.expect.get(expected.name)
-        if said is None or expected.name in table.played.judged:
+        if said is None:
             continue
         told = table.played.told.get(table.played.inject_of(expected.name).name)
         after = told + said.after if told is not None and said.after is not None else None
@@ -181,8 +181,8 @@ def _judged(table: Table, answers: AnswersFile) -> None:
 
 def _judge_runs(app: App, table: Table, *, quiet: bool) -> None:
     """Judge the expectations that a run of a playbook shows, by the runs since the begin."""
-    for expected in table.played.exercise.expectations:
-        if expected.run and expected.name not in table.played.judged:
+    for expected in table.played.to_judge:
+        if expected.run:
             found = _newest_run(app, expected, table.played.begun_at)
             verdict = MET if found is not None and found.counts else MISSED
             text = _run_words(expected, found)

@@ -99,8 +99,7 @@ class Terminal:
 
     def review(self) -> None:
         """Ask whether the expectations were met, and what should change."""
-        played = self.table.played
-        left = [e for e in played.exercise.expectations if e.name not in played.judged]
+        left = self.table.played.to_judge
         self._say("")
         if left:
             self._say("Now look back: was this done? y, p (partly) or n; then how long after the")
@@ -132,7 +131,7 @@ class Terminal:
         return self._try(lambda: self.table.judge(name, verdict, text=text.strip(), elapsed_s=at))
 
     def _tell(self, inject: Inject) -> None:
-        elapsed = self._elapsed()
+        elapsed, self._prompted = self._elapsed(), ""
         self.table.tell(inject.name, elapsed)
         injects = self.table.played.exercise.injects
         at = clock_words(inject.at_s if elapsed is None else elapsed)

@@ -63,6 +63,8 @@ def items(table: Table) -> dict[str, Item]:
 def test_the_result_follows_from_the_entries(catalogue: SqlCatalogue, tmp_path: Path) -> None:
     table = table_of(catalogue, tmp_path)
     call, off = table.played.exercise.questions
+    assert {item.why for item in items(table).values()} == {"people did not get this far"}
+    assert table.played.to_judge == ()
     table.tell("mail", 10.0)
     table.answer(call, "the lead, of course", 10.0 + 301, by="bert")
     table.answer(off, "2", 400.0)
@@ -75,6 +77,7 @@ def test_the_result_follows_from_the_entries(catalogue: SqlCatalogue, tmp_path: 
         "the exercise considers right: cut off",
     )
     assert found["told"].why == "nobody said whether it was done"
+    assert [one.name for one in table.played.to_judge] == ["told"]
     table.judge("told", PARTLY, text="only the lead")
     table.note("buy a phone", None, improves=True)
     assert not result_of(table.played).complete

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from drd.model.exercises.exercise import Exercise, Inject, Question
+from drd.model.exercises.exercise import Exercise, Expectation, Inject, Question
 from drd.model.exercises.stored import exercise_of_json
 from drd.model.records import Entry, body_of
 
@@ -79,6 +79,13 @@ class Played:
         """The questions that were asked, and have no answer yet."""
         told = (one for one in self.exercise.injects if one.name in self.told)
         return tuple(q for one in told for q in one.questions if q.name not in self.answers)
+
+    @property
+    def to_judge(self) -> tuple[Expectation, ...]:
+        """The expectations of the injects that were told, of which nobody has said yet whether they
+        were met."""
+        told = (one for one in self.exercise.injects if one.name in self.told)
+        return tuple(e for one in told for e in one.expectations if e.name not in self.judged)
 
     def inject_of(self, question: str) -> Inject:
         """Return the inject with this question or expectation."""

@@ -11,6 +11,7 @@ from drd.model.text import either
 from drd.model.units import format_duration
 
 LATE = "late"
+_NOT_TOLD = "people did not get this far"
 QUESTION, DECISION, EXPECTATION = "question", "decision", "expectation"
 
 
@@ -90,7 +91,7 @@ def _judge(
 ) -> tuple[str, str]:
     if said is None or not said.text:
         told = inject.name in played.told
-        return MISSED, "nobody answered" if told else "people did not get this far"
+        return MISSED, "nobody answered" if told else _NOT_TOLD
     if question.right and said.text not in question.right:
         return MISSED, f"the exercise considers right: {either(question.right)}"
     if question.words and not contains(said.text, question.words):
@@ -113,7 +114,8 @@ def _of_expectation(played: Played, inject: Inject, expected: Expectation) -> It
     said = played.judged.get(expected.name)
     after = _after(played, inject, said)
     if said is None:
-        verdict, why = MISSED, "nobody said whether it was done"
+        told = inject.name in played.told
+        verdict, why = MISSED, "nobody said whether it was done" if told else _NOT_TOLD
     elif said.verdict == MET:
         verdict, why = _in_time(expected.within_s, after)
     else:
