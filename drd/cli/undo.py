@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from drd.api.recoveries import task_document, usage_document
+from drd.api.values import text_of
 from drd.cli import output
 from drd.cli.aftermath import print_next, print_places
 from drd.cli.aside import documents, line, run_and_plan, say_all
@@ -16,16 +17,16 @@ from drd.cli.decide import who
 from drd.cli.session import session
 from drd.flows.restore import usage
 from drd.flows.restore.blockers import before_changes
-from drd.flows.restore.exchange import is_so, require_undoable, undo
+from drd.flows.restore.exchange import is_so, not_undone, require_undoable, undo
 from drd.flows.restore.kept_copies import KeptState, reminders, standing_of
 from drd.flows.restore.unfinished import stopped_services
 from drd.flows.services import Services
 from drd.model.down import in_words, start_commands, units_of
 from drd.model.plan import Plan
 from drd.model.recovered import restarts
-from drd.model.restored import Usage
+from drd.model.restored import RestoredPlace, Usage
 from drd.model.run import Run
-from drd.model.text import noun
+from drd.model.text import escaped, noun, some
 from drd.model.units import format_time
 from drd.ports import Aside
 
@@ -39,17 +40,20 @@ def run(args: argparse.Namespace) -> int:
         with before_changes():
             standing = standing_of(services, plan, run, args.component)
             stopped = stopped_services(services.catalogue, plan, run)
+            stays = () if args.redo else not_undone(services, standing, args.component)
             if args.dry_run and not args.json:
-                _say(standing, args, dry=True, stopped=stopped)
+                _say(standing, args, dry=True, stopped=stopped, stays=stays)
             if standing.held or not args.dry_run:
                 require_undoable(
                     services, plan, standing, back=not args.redo, components=args.component
                 )
         users = _warn_of_users(services, plan, standing, args)
         if args.dry_run:
-            return _say(standing, args, dry=True, stopped=stopped, users=users) if args.json else 0
+            if not args.json:
+                return 0
+            return _say(standing, args, dry=True, stopped=stopped, users=users, stays=stays)
         if not args.yes and not is_so(standing, back=not args.redo):
-            _say(standing, args, dry=True)
+            _say(standing, args, dry=True, stays=stays)
             confirm(
                 plan.name,
                 "an undo",
@@ -64,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
             components=args.component,
         )
         users = usage.of_kept_copies(services, plan, done.run, args.component)
-    return _say(replace(done, gone=()), args, before=standing, stopped=stopped, users=users)
+    done = replace(done, gone=())
+    return _say(done, args, before=standing, stopped=stopped, users=users, stays=stays)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -110,6 +115,7 @@ def _say(
     before: KeptState | None = None,
     stopped: tuple[str, ...] = (),
     users: Sequence[Usage] = (),
+    stays: Sequence[RestoredPlace] = (),
 ) -> int:
     run = standing.run
     left: dict[str, Any] = {
@@ -126,6 +132,7 @@ def _say(
                     "redo": args.redo,
                     "aside": documents(standing.held),
                     "missing": documents(standing.gone),
+                    "not_undone": [_stays_document(one) for one in stays],
                     "stopped_units": list(units_of(stopped)),
                     **left,
                 }
@@ -143,6 +150,7 @@ def _say(
         )
         for component, place in dict.fromkeys((a.component, a.place) for a in before.held):
             output.say_below("  in place   ", f"{component}: {place} now has {now}")
+        _say_stays(stays)
         print_places(left)
         say_all(standing.held, run.id)
         _say_stopped(stopped)
@@ -153,10 +161,26 @@ def _say(
             output.say_below("  would be put back  ", line(aside))
         else:
             output.say_below("  stays a kept copy  ", line(aside))
+    _say_stays(stays)
     if not standing.held:
         output.say(f"  there are no kept copies of run {run.id}, so drd has nothing to put back")
     _say_stopped(stopped)
     return 0
+
+
+def _stays_document(place: RestoredPlace) -> dict[str, Any]:
+    return {"component": place.component, "places": [text_of(p) for p in place.places]}
+
+
+def _say_stays(stays: Sequence[RestoredPlace]) -> None:
+    """Name what the recovery restored where it kept nothing."""
+    for one in stays:
+        at = escaped(f" of {some(one.places)}") if one.places else ""
+        output.say_below(
+            "  not undone ",
+            f"{one.component}: the recovery kept no earlier data{at}, so an undo leaves there what "
+            "the recovery restored. If nobody needs this data, remove it yourself",
+        )
 
 
 def _say_stopped(stopped: tuple[str, ...]) -> None:

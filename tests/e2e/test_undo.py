@@ -112,6 +112,16 @@ def test_a_recovery_to_an_empty_target_names_what_it_restored_instead_of_an_undo
     assert f"{site.base}/back/shop.db" in told
 
 
+def test_an_undo_names_what_the_recovery_restored_where_nothing_was(site: Site) -> None:
+    shutil.rmtree(site.base / "etc")
+    site.drd(*OVER)
+    dry = site.drd("undo", recovery(site), "--dry-run", "--json").json
+    assert dry["not_undone"] == [{"component": "conf", "places": [f"{site.base}/etc"]}]
+    undone = " ".join(site.drd("undo", recovery(site), "--yes").out.split())
+    assert f"not undone conf: the recovery kept no earlier data of {site.base}/etc," in undone
+    assert now(site) == (OLD[0], NEW[1])
+
+
 def test_kept_copies_are_in_no_backup_and_no_check(site: Site) -> None:
     site.drd(*OVER)
     site.drd("recover", "shop", "--in-place", "--overwrite", "--no-undo", "--yes")

@@ -24,7 +24,8 @@ from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.services import Services
 from drd.model.actor import Actor
 from drd.model.plan import Plan
-from drd.model.run import SET_ASIDE, Run, about_all, last_turn
+from drd.model.restored import RestoredPlace
+from drd.model.run import SET_ASIDE, Run, StepState, about_all, last_turn
 from drd.model.step_record import RESTORE
 from drd.model.text import escaped
 from drd.ports import Ability, Catalogue, KeptCopies
@@ -91,6 +92,29 @@ def require_undoable(
         with closing(kept):
             blockers.kept(lambda k=kept: k.require_exchangeable(back=back), name)  # type: ignore[misc]
     blockers.refuse()
+
+
+def not_undone(
+    services: Services, standing: KeptState, components: Sequence[str] = ()
+) -> tuple[RestoredPlace, ...]:
+    """Return the components that the recovery restored, and of which it kept nothing: an undo
+    leaves them as they are. Usually nothing was there before. Without places if only a row that
+    others can write names these."""
+    run = standing.run
+    kept = {aside.component for aside in (*standing.held, *standing.gone)}
+    steps = services.catalogue.steps.of_run(run.id)
+    restored = [
+        s.subject
+        for s in steps
+        if s.kind == RESTORE and s.state is StepState.SUCCEEDED and s.subject
+    ]
+    detail, _ = services.row_trust.ended(run)
+    places = {place.component: place for place in detail.places}
+    return tuple(
+        places.get(name, RestoredPlace(component=name))
+        for name in dict.fromkeys(restored)
+        if name not in kept and (not components or name in components)
+    )
 
 
 def is_so(standing: KeptState, *, back: bool) -> bool:
