@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pymysql
 
@@ -56,6 +57,9 @@ _SETTINGS = (
     "SET SESSION innodb_lock_wait_timeout = 60",
     "SET SESSION group_concat_max_len = 1048576",
 )
+
+_opened: WeakSet[Connection] = WeakSet()
+_opening = threading.Lock()
 
 ServerError = pymysql.err.MySQLError
 
@@ -228,6 +232,8 @@ def connect(address: Address, *, database: bool = True) -> Connection:
     except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
         raise _refused(address, error) from error
     connection = Connection(address, raw)
+    with _opening:
+        _opened.add(connection)
     try:
         _require_supported(connection)
         for statement in _SETTINGS:
@@ -242,6 +248,20 @@ def connect(address: Address, *, database: bool = True) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def own_sessions(connection: Connection) -> list[int]:
+    """Return the ids of the sessions that this process has at the server of `connection`."""
+    where = connection.address.parts
+    with _opening:
+        opened = list(_opened)
+    same = [
+        other
+        for other in opened
+        if (other.address.parts.host, other.address.parts.port, other.address.parts.socket)
+        == (where.host, where.port, where.socket)
+    ]
+    return [other.id for other in same]
 
 
 def _require_supported(connection: Connection) -> None:

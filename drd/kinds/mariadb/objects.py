@@ -7,6 +7,7 @@ can make none of them, so a dump cannot bring code that runs with the rights of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -155,6 +156,16 @@ def differences(
         elif moved(one["sql"], former, here) != other["sql"]:
             sentences.append(f"{title} is not defined as it was at backup")
     return [*sentences, *(f"{kind} {escaped(name)} did not exist at backup" for kind, name in ours)]
+
+
+_DEFINER = re.compile(
+    r"^(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)DEFINER=`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)? "
+)
+
+
+def without_definer(code: Iterable[CodeObject]) -> list[dict[str, Any]]:
+    """Return the definitions without their definers: whoever makes the objects becomes it."""
+    return [{**one, "sql": _DEFINER.sub(r"\1", one["sql"]), "definer": ""} for one in code]
 
 
 def script(objects: Sequence[CodeObject]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -107,13 +107,17 @@ class Publication:
         """Record in the filled working database what else belongs to it."""
         self._write_record(self.working, code, saved, former)
 
-    def publish(self, *, overwrite: bool, keep: bool) -> list[str]:
-        """Give the working database its final name, and set a former one aside. Returns sentences
-        about what stayed."""
+    def publish(
+        self, *, overwrite: bool, keep: bool, before_code: Callable[[], object] = lambda: None
+    ) -> list[str]:
+        """Give the working database its final name, and set a former one aside. `before_code` is
+        called when the tables are there, and the code is not. Returns sentences about what
+        stayed."""
         if not self.half_done:
             content = self.require_room(overwrite=overwrite)
             exists = self.has(self.final)
             self._begin(self.working, self.aside if content else "", exists=exists)
+        before_code()
         self._finish(self.working, mark=True)
         return self.drop_former(keep=keep)
 

@@ -92,8 +92,7 @@ class Restorer:
                 notes += names.drop_former(keep=order.keep)
             else:
                 notes += self._publish(snapshot, private, landing, on_progress)
-            if not order.no_owner:
-                notes += users.grant_rights(self._admin, private["users"], names.final)
+            notes += self._rights(private)
             return self._restored(facts, private, notes)
 
     def _publish(
@@ -108,14 +107,39 @@ class Restorer:
             names.require_room(overwrite=order.overwrite)
             self._fill(snapshot, dump_file(landing, snapshot), on_progress)
             former = str(snapshot.facts["database"])
-            names.prepare(private["objects"], saved_of(snapshot.facts), former)
-        notes = [] if order.no_owner else users.create_missing(self._admin, private["users"])
+            names.prepare(self._code(private), saved_of(snapshot.facts), former)
+        notes = self._users(snapshot, private)
         try:
-            return notes + names.publish(overwrite=order.overwrite, keep=order.keep)
+            return notes + names.publish(
+                overwrite=order.overwrite,
+                keep=order.keep,
+                # A view over a view can be made only if the definer of the inner one may read.
+                before_code=lambda: self._rights(private),
+            )
         except TargetError:
             with suppress(ServerError, DrdError):
                 names.give_back()
             raise
+
+    def _code(self, private: Mapping[str, Any]) -> list[Any]:
+        """The code as it will be made: without the users of the source if they are left out."""
+        code = list(private["objects"])
+        return objects.without_definer(code) if self._order.no_owner else code
+
+    def _users(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> list[str]:
+        """Make the missing users. Returns sentences about what was not done."""
+        if self._order.no_owner:
+            return []
+        notes = users.create_missing(self._admin, private["users"])
+        definers = snapshot.facts["definers"]
+        return notes + users.missing_definers(
+            self._admin, definers, self.names.final, own=self._order.own
+        )
+
+    def _rights(self, private: Mapping[str, Any]) -> list[str]:
+        if self._order.no_owner:
+            return []
+        return users.grant_rights(self._admin, private["users"], self.names.final)
 
     def _fill(self, snapshot: ComponentSnapshot, dump: Path, on_progress: OnProgress) -> None:
         """Load the dump into an empty working database."""
@@ -180,7 +204,9 @@ class Restorer:
             )
         former, here = str(facts["database"]), self.names.final
         now = objects.read(self._admin, here)
-        differing = objects.differences(private["objects"], now, former, here)
+        if self._order.no_owner:
+            now = objects.without_definer(now)
+        differing = objects.differences(self._code(private), now, former, here)
         found = properties(self._admin, here)
         for key, label in (("charset", "character set"), ("collation", "collation")):
             if found.get(key) != facts[key]:

@@ -18,6 +18,7 @@ from drd.kinds.mariadb.connection import (
     ServerError,
     address_of,
     connect,
+    own_sessions,
     version_text,
     words,
     write_options,
@@ -54,7 +55,7 @@ LOGIN = "my.cnf"
 
 _SESSIONS = """
 SELECT USER, SUBSTRING_INDEX(HOST, ':', 1), COUNT(*) FROM information_schema.PROCESSLIST
- WHERE DB = %s AND ID <> CONNECTION_ID() GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"""
+ WHERE DB = %s AND ID NOT IN %s GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"""
 _EFFECT = (
     "these sessions see the restored tables from their next statement on. An open transaction "
     "makes drd wait for up to 60 s"
@@ -225,7 +226,8 @@ class MariadbTargetDatabase(NamedDestination):
     def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002 - one database
         name = self._address().database
         with as_target_error(f"cannot list the sessions of {self._component}"):
-            rows = self._reach().rows(_SESSIONS, [name])
+            admin = self._reach()
+            rows = admin.rows(_SESSIONS, [name, own_sessions(admin)])
         if not rows:
             return []
         by = tuple(

@@ -144,6 +144,35 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
     return notes
 
 
+def missing_definers(
+    connection: Connection, definers: Iterable[str], database: str, *, own: bool
+) -> list[str]:
+    """Return a sentence about definers that this server does not have: their code does not work. In
+    a server that is drd's `own` they are made, with all rights in the database: users such as root
+    belong to each server, and no backup has them. Raises ServerError."""
+    here = _here(connection)
+    missing = [d for d in definers if d and _parts(d) not in here]
+    if not own:
+        names = some([escaped(d) for d in missing])
+        text = f"code of {names} does not work on this server, because this user does not exist"
+        return [text] if missing else []
+    for definer in missing:
+        user, host = _parts(definer)
+        who = account(user, host)
+        if host:
+            connection.execute(f"CREATE USER {who} ACCOUNT LOCK")
+        else:
+            connection.execute(f"CREATE ROLE {who}")
+        connection.execute(f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who}")
+    return []
+
+
+def _parts(definer: str) -> tuple[str, str]:
+    """Return user and host of `user@host`; a role has no host."""
+    user, at, host = definer.rpartition("@")
+    return (user, host) if at else (definer, "")
+
+
 def _here(connection: Connection) -> set[tuple[str, str]]:
     return {(str(u), "" if r == "Y" else str(h)) for u, h, r in connection.rows(_ALL)}
 

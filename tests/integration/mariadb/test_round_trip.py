@@ -59,6 +59,7 @@ def test_everything_comes_back_in_a_sandbox(shop: Shop) -> None:
         assert len(granted) == 5
         assert sandbox.inspector().scalar("select greet('Ana')") == "grüß Ana"
         assert sandbox.inspector().scalar("select count(*) from a_sums") == 2
+        assert sandbox.inspector().scalar("select count(*) from nested") == 2
     finally:
         sandbox.close()
 

@@ -84,6 +84,17 @@ def test_code_that_the_server_refuses_leaves_the_target_as_it_was(shop: Shop) ->
     assert shop.databases() == {shop.name}
 
 
+def test_without_owners_the_code_belongs_to_the_login(shop: Shop) -> None:
+    shop.fill()
+    snapshot = shop.back_up()
+    target = shop.target(no_owner=True)
+    restore_components(target, snapshot, shop.restic)
+    target.close()
+    query = "SELECT DISTINCT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = '{}'"
+    assert shop.server.execute(query.format(shop.new)) == [("root@localhost",)]
+    assert shop.server.execute("SELECT COUNT(*) FROM nested", database=shop.new) == [(2,)]
+
+
 def test_versions_go_up_and_not_down(shop: Shop) -> None:
     with pytest.raises(SandboxUnavailable, match="older than the source's version 99"):
         sandbox_programs("99.1.0", None)

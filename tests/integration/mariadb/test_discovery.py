@@ -1,0 +1,70 @@
+"""`drd plan new` finds the databases behind the sockets of this host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from drd.errors import UsageError
+from drd.kinds.mariadb import discovery, dsn
+from drd.kinds.mariadb.settings import MariadbSettings
+from tests.integration.mariadb.conftest import Shop
+
+
+def test_databases_of_a_socket_are_found(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    options = tmp_path / "my.cnf"
+    options.write_text(f"[mysqld]\nsocket = {shop.server.socket}\n")
+    monkeypatch.setattr(discovery, "SOCKETS", ())
+    monkeypatch.setattr(discovery, "OPTION_FILES", (str(options),))
+    monkeypatch.setattr(discovery, "OPTION_DIRECTORIES", ())
+    owner = shop.server.socket.stat().st_uid
+    if owner not in (0, os.geteuid()):
+        wishes, notes = discovery.found()
+        assert wishes == []
+        assert "belongs to user" in notes[0]
+        monkeypatch.setattr(discovery, "_servers_users", lambda: iter([owner]))
+    wishes, notes = discovery.found()
+    assert notes == []
+    (wish,) = [w for w in wishes if w.name == shop.name]
+    keys = dict(wish.keys((), ""))
+    settings = MariadbSettings.model_validate({"kind": "mariadb", "dsn": keys["dsn"]})
+    assert dsn.sockets(settings) == (str(shop.server.directory),)
+    assert dsn.database(settings.dsn) == shop.name
+    assert not {"mysql", "sys"} & {w.name for w in wishes}
+
+
+def test_a_password_becomes_a_credential_and_is_never_repeated() -> None:
+    (wish,) = discovery.wishes(["mariadb://drd:hunter2@db1/shop"])
+    assert wish.secret
+    assert dict(wish.keys((), "shop-dsn"))["dsn"] == {"credential": "shop-dsn"}
+    assert "hunter2" not in wish.where
+    with pytest.raises(UsageError) as caught:
+        discovery.wishes(["mysql+x://drd:hunter2@db1"])
+    assert "hunter2" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("postgresql:///x", "begins with mariadb://"),
+        ("mariadb://h", "does not name a database"),
+        ("mariadb://h/x?sockt=/y", "unknown parameter"),
+        ("mariadb://h/x?socket=/y", "a host and a socket"),
+        ("mariadb://h:99999/x", "is not an address"),
+        ("mariadb:///a%0ab", "cannot be printed"),
+    ],
+)
+def test_addresses_that_cannot_be_are_refused_with_the_reason(text: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        dsn.parse(text)
+
+
+def test_an_address_stays_on_this_host_only_without_files() -> None:
+    assert dsn.stays_here("mariadb:///x")
+    assert dsn.stays_here("mariadb://drd@127.0.0.1/x")
+    assert not dsn.stays_here("mariadb://drd@db1/x")
+    assert not dsn.stays_here("mariadb://drd@127.0.0.1/x?ssl_ca=/etc/shadow")
