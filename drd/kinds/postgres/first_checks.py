@@ -18,11 +18,12 @@ from drd.kinds.postgres.quoting import ident
 from drd.ports.dumps import FirstChecks, ServerPlace
 
 _OF_USERS = (
-    "c.relpersistence <> 't' and c.relnamespace::regnamespace::text !~ "
+    "c.relpersistence = 'p' and c.relnamespace::regnamespace::text !~ "
     "'^(pg_|information_schema$)' and not exists "
     "(select from pg_depend d where d.objid = c.oid and d.deptype = 'e')"
 )
-"""No tables of the system, and none that came with an extension."""
+"""No tables of the system, none that came with an extension, and no unlogged ones: a backup of a
+whole server does not have their rows."""
 
 _COUNTED = "query_to_xml(format('select count(*) n from %s', c.oid::regclass), true, false, '')"
 ALL_ROWS = (

@@ -19,6 +19,7 @@ def shop(postgres: PostgresServer) -> Iterator[PostgresServer]:
         postgres.execute(
             'create table "user" as select n as id, now() as made_at from generate_series(1, 9) n;'
             'create schema s; create table s."Odd ""Name" as select 1 as x;'
+            "create unlogged table cache as select generate_series(1, 99) as n;"
             "create table empty (x int); create table p (x int) partition by range (x);"
             "create table p1 partition of p for values from (0) to (9); insert into p values (1)",
             "first_checks",
