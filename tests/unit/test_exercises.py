@@ -13,6 +13,7 @@ from drd.cli.exercise import clock_words
 from drd.cli.main import main
 from drd.config.daemon import load_settings
 from drd.config.exercises import SHIPPED, exercise_schema, findings, load_exercises
+from drd.config.own_texts import own_texts
 from drd.config.playbooks import load_playbooks
 from drd.config.regimes import load_regimes
 from drd.model.exercises.stored import exercise_of_json, exercise_to_json
@@ -151,5 +152,7 @@ def test_the_commands_list_show_copy_and_check(
     assert (named["code"], named["subject"]) == ("exercise-name", "leaver")
     (tmp_path / "own/broken.yaml").write_text("exercise: broken\n")
     assert main(["exercise", "check"]) == 2
-    codes = {f.code for f in findings(load_settings(config, explicit=True))}
+    settings = load_settings(config, explicit=True)
+    assert "exercises/leaver.yaml" in own_texts(settings)
+    codes = {f.code for f in findings(settings)}
     assert codes == {"exercise-file", "exercise-name"}
