@@ -21,6 +21,7 @@ from drd.errors import (
     SnapshotIncomplete,
     TargetNotEmpty,
 )
+from drd.model.plan import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
     Fetched,
@@ -112,6 +113,7 @@ class MemoryRepository:
         host: str,
         tags: Sequence[str],
         time: datetime | None = None,
+        limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> StoredSnapshot:
@@ -194,6 +196,7 @@ class MemoryRepository:
         include: Sequence[str] = (),
         brief: bool = False,
         sparse: bool = False,
+        limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:

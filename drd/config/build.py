@@ -25,6 +25,7 @@ from drd.model.controls import ControlSpec
 from drd.model.cron import longest_gap
 from drd.model.location import normal_url
 from drd.model.plan import (
+    UNLIMITED,
     BackupPolicy,
     CheckSpec,
     Component,
@@ -33,6 +34,7 @@ from drd.model.plan import (
     Heartbeat,
     Hook,
     KitPolicy,
+    Limits,
     Objectives,
     Plan,
     PrunePolicy,
@@ -123,7 +125,14 @@ def _component(
         may_be_empty=settings.may_be_empty,
         adopted=adopted,
         copied_as=settings.copied_as or served_as,
+        limits=_limits(settings.limits),
     )
+
+
+def _limits(settings: schema.LimitsSettings | None) -> Limits:
+    if settings is None:
+        return UNLIMITED
+    return Limits(settings.upload, settings.download, settings.nice, settings.ionice)
 
 
 def _hook(hook: schema.HookSettings | None) -> Hook | None:

@@ -45,13 +45,42 @@ class HookSettings(Settings):
     )
 
 
+class LimitsSettings(Settings):
+    """What backups and drills of one component may use. A recovery is never limited."""
+
+    upload: Size | None = Field(
+        None,
+        ge=1024,
+        description="Bytes per second that a backup of this component sends to the repository "
+        "(restic's --limit-upload): `5M`.",
+    )
+    download: Size | None = Field(
+        None,
+        ge=1024,
+        description="Bytes per second that a backup or a drill receives from the repository "
+        "(restic's --limit-download). A recovery takes all that the line gives.",
+    )
+    nice: int | None = Field(
+        None,
+        ge=0,
+        le=19,
+        description="Added to the priority of restic in a backup or a drill, and of the program "
+        "whose output it stores: 19 takes only processor time that nobody else wants.",
+    )
+    ionice: Literal["idle"] | Annotated[int, Field(ge=0, le=7)] | None = Field(
+        None,
+        description="The same for disks: `idle`, or a level of the class best-effort, from 0 "
+        "(first) to 7 (last).",
+    )
+
+
 class ComponentKeys(Settings):
     """What every kind of component can have besides its own keys."""
 
     if TYPE_CHECKING:
         kind: str
 
-    unsaid: ClassVar = {"may_be_empty": (False,), "copied_as": (None,)}
+    unsaid: ClassVar = {"may_be_empty": (False,), "copied_as": (None,), "limits": (None,)}
 
     may_be_empty: bool = Field(
         False,
@@ -76,6 +105,11 @@ class ComponentKeys(Settings):
         description="Path of the dump or file of this component in each copy, if another "
         "tool makes the copies (`made_by` of the repository). Default: the "
         "component's own path.",
+    )
+    limits: LimitsSettings | None = Field(
+        None,
+        description="Bandwidth and priority for backups and drills of this component. A change "
+        "needs no new drill.",
     )
 
 

@@ -43,7 +43,7 @@ from drd.registry import KINDS
 
 _PLAN = """
 plan owner description objectives backup copy retention prune verification readiness training review
-components.*.kind components.*.may_be_empty components.*.copied_as
+components.*.kind components.*.may_be_empty components.*.copied_as components.*.limits
 repositories.*.protection repositories.*.copy_of repositories.*.s3.region
 repositories.*.s3.bucket_lookup repositories.*.made_by repositories.*.only
 checks.*.name checks.*.kind checks.*.component checks.*.database

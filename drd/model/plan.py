@@ -80,6 +80,22 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What restic, and the program whose output it stores, may use for a component. Rates are in
+    bytes per second. `ionice` is `idle`, or a level from 0 to 7 of the class best-effort. What is
+    None is not limited.
+    """
+
+    upload: int | None = None
+    download: int | None = None
+    nice: int | None = None
+    ionice: Literal["idle"] | int | None = None
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """One component. `settings` is the frozen settings model of its kind. `may_be_empty`: a drill
     passes even if it finds no table and no file in the component. `adopted`: another tool makes its
@@ -94,6 +110,7 @@ class Component:
     may_be_empty: bool = False
     adopted: bool = False
     copied_as: str = ""
+    limits: Limits = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ NOT_PROVEN = frozenset(
         "drill.restore_point",
         "drill.scenarios",
         "repositories.*.protection",
+        "components.*.limits",
     }
 )
 """The keys of a plan that say nothing about what a recovery restores and runs, with all keys below
@@ -76,7 +77,7 @@ def is_proven(path: Sequence[str]) -> bool:
     section that the key is in.
     """
     words = [*path[:-1], path[-1].removesuffix("_s")]  # of durations, which are seconds
-    if words[0] == "repositories" and len(words) > 1:
+    if words[0] in ("repositories", "components") and len(words) > 1:
         words[1] = "*"
     return ".".join(words) not in NOT_PROVEN
 

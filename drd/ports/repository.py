@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from drd.model.finding import Finding
+from drd.model.plan import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
 from drd.ports.common import OnProgress, no_progress
 from drd.ports.sources import Payload
@@ -163,11 +164,12 @@ class Repository(Protocol):
         host: str,
         tags: Sequence[str],
         time: datetime | None = None,
+        limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> StoredSnapshot:
-        """Store the payload as one snapshot. A Stream goes through the gate: a producer that fails
-        leaves no snapshot.
+        """Store the payload as one snapshot, within `limits`. A Stream goes through the gate: a
+        producer that fails leaves no snapshot.
 
         Raises DumpFailed with the last output of the producer; SnapshotIncomplete when files could
         not be read (the snapshot exists); ImplausibleDump when a stream was empty.
@@ -218,12 +220,13 @@ class Repository(Protocol):
         include: Sequence[str] = (),
         brief: bool = False,
         sparse: bool = False,
+        limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:
-        """Write a snapshot below `into`, which exists and is empty. A restore of a few seconds is
-        `brief`: it works without a lock. With `sparse`, long runs of zeros become holes, which
-        take no room.
+        """Write a snapshot below `into`, which exists and is empty, within `limits`. A restore of
+        a few seconds is `brief`: it works without a lock. With `sparse`, long runs of zeros become
+        holes, which take no room.
 
         On any error `into` is empty again. RepositoryDamaged names what could not be read.
         PointGone: the snapshot is not in the repository. TargetUnwritable: `into` cannot take the

@@ -92,6 +92,18 @@ class Command:
         return self.name or Path(self.argv[0]).name
 
 
+def at_priority(
+    command: Command, *, nice: int | None = None, ionice: str | int | None = None
+) -> Command:
+    """Return the command with a lower priority for the processor (0 to 19) and for disks (`idle`,
+    or a level from 0 to 7 of the class best-effort); both programs start it in their place."""
+    first = ["nice", "-n", str(nice)] if nice is not None else []
+    if ionice is not None:
+        way = ["-c", "3"] if ionice == "idle" else ["-c", "2", "-n", str(ionice)]
+        first += ["ionice", *way]
+    return replace(command, argv=[*first, *command.argv], name=command.title) if first else command
+
+
 _NO_CAPABILITIES = ["--inh-caps=-all", "--ambient-caps=-all"]
 """Without ambient capabilities, exec leaves none to a user who is not root. The bounding set stays:
 clearing it takes a right that the service does not have, and its NoNewPrivileges= makes that

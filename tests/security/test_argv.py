@@ -21,6 +21,7 @@ from drd.kinds.postgres.dump import DumpOrder, dump_command
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.server import ThrowAwayServer
 from drd.kinds.postgres.tools import PostgresPrograms
+from drd.model.plan import UNLIMITED
 from drd.ports import Tree, Workplace
 from drd.process import Command, Completed
 from drd.repositories.restic import (
@@ -95,7 +96,13 @@ def _tree(runner: Any) -> object:
     tree = Tree((EVIL, "/etc"), ("-x",), expected_bytes=0)
     words = payload.backup_words(EVIL, [EVIL], datetime.now(UTC))
     return store.store_tree(
-        runner, tree, words, subject="x", deadline_s=None, on_progress=lambda _: None
+        runner,
+        tree,
+        words,
+        subject="x",
+        limits=UNLIMITED,
+        deadline_s=None,
+        on_progress=lambda _: None,
     )
 
 
@@ -107,6 +114,7 @@ RESTIC: dict[str, Call] = {
         include=["-x"],
         brief=False,
         sparse=True,
+        limits=UNLIMITED,
         deadline_s=None,
         on_progress=lambda _: None,
     ),

@@ -28,6 +28,7 @@ from drd.model.obligations.rules import When
 from drd.model.plan import (
     CopyPolicy,
     KitPolicy,
+    Limits,
     PrunePolicy,
     ReadinessPolicy,
     S3Access,
@@ -45,6 +46,7 @@ SOMETHING: dict[str, object] = {
     # a plan
     "Objectives.window_s": 90 * DAY,
     "Hook.timeout_s": MINUTE,
+    "Component.limits": Limits(),
     "S3Access.bucket_lookup": "auto",
     "RepositorySpec.s3": S3Access(),
     "Setting.secret": True,

@@ -168,6 +168,7 @@ def _store(
             host=order.plan.name,
             tags=tags(order.run, order.plan.name, f"component:{order.component.name}"),
             time=taken.data_time,
+            limits=order.component.limits,
             deadline_s=max(1.0, order.deadline - time.monotonic()),
             on_progress=services.on_progress,
         )

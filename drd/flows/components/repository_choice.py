@@ -27,7 +27,7 @@ from drd.flows.repository.signatures import require_same_signature
 from drd.flows.repository.substituted import genuine
 from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes
-from drd.model.plan import Plan, RepositorySpec
+from drd.model.plan import UNLIMITED, Plan, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
 from drd.model.text import either
 from drd.ports import Fetched, OnProgress, Repository, Torn
@@ -185,6 +185,10 @@ class Holders:
         paths, only these and what is below them. Returns the files that changed while they were
         stored."""
 
+        known = self.plan.components.get(component)
+        # A drill, which reads with a cache of its own, may be slow; a recovery may not.
+        limits = known.limits if known is not None and self._cache is not None else UNLIMITED
+
         def restore(repository: Repository) -> Fetched:
             id_there = self._id(repository, snapshot)
             with rights.root(Purpose.OWNERS):
@@ -194,6 +198,7 @@ class Holders:
                     include=include,
                     brief=brief,
                     sparse=sparse,
+                    limits=limits,
                     on_progress=on_progress,
                 )
 

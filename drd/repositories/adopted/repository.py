@@ -14,7 +14,7 @@ from drd.errors import NotSupported, PointGone
 from drd.model.adopted import Adopted
 from drd.model.clock import FAR_AHEAD
 from drd.model.finding_codes import ADOPTED
-from drd.model.plan import Component, RepositorySpec
+from drd.model.plan import UNLIMITED, Component, Limits, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE
 from drd.model.text import and_more, called, counted, itself
 from drd.model.units import format_time
@@ -155,6 +155,7 @@ class AdoptedRepository:
         include: Sequence[str] = (),
         brief: bool = False,  # noqa: ARG002 - nothing is locked
         sparse: bool = False,  # noqa: ARG002 - drd did not see whether its files have holes
+        limits: Limits = UNLIMITED,  # noqa: ARG002 - another tool fetches
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drd import secrets
 from drd.errors import WrongKey
-from drd.model.plan import RepositorySpec, SecretRef
+from drd.model.plan import UNLIMITED, Limits, RepositorySpec, SecretRef
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
     Fetched,
@@ -121,6 +121,7 @@ class ResticRepository:
         host: str,
         tags: Sequence[str],
         time: datetime | None = None,
+        limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> StoredSnapshot:
@@ -133,6 +134,7 @@ class ResticRepository:
                 payload,
                 words,
                 subject=subject,
+                limits=limits,
                 deadline_s=deadline_s,
                 on_progress=on_progress,
             )
@@ -141,6 +143,7 @@ class ResticRepository:
             payload,
             words,
             subject=subject,
+            limits=limits,
             deadline_s=deadline_s,
             on_progress=on_progress,
         )
@@ -194,6 +197,7 @@ class ResticRepository:
         include: Sequence[str] = (),
         brief: bool = False,
         sparse: bool = False,
+        limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:
@@ -204,6 +208,7 @@ class ResticRepository:
             include=include,
             brief=brief,
             sparse=sparse,
+            limits=limits,
             deadline_s=deadline_s,
             on_progress=on_progress,
         )

@@ -17,6 +17,7 @@ from drd.errors import (
     TargetUnwritable,
 )
 from drd.exhaustion import by_name, place_of
+from drd.model.plan import Limits
 from drd.ports import Fetched, OnProgress
 from drd.process import Completed
 from drd.repositories.restic.errors import DAMAGED_HINT, failure, is_damage
@@ -40,6 +41,7 @@ def restore(
     include: Sequence[str],
     brief: bool,
     sparse: bool,
+    limits: Limits,
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> Fetched:
@@ -64,7 +66,11 @@ def restore(
         listener = Listener(snapshot[:8], "fetch", on_progress=on_progress)
         try:
             done = runner.run(
-                [*lockless, *words], listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+                [*lockless, *words],
+                listener,
+                limits=limits,
+                deadline_s=deadline_s,
+                retry_lock_s=retry_lock_s,
             )
             told = SnapshotQuestions(runner, snapshot, retry_lock_s, lockless)
             return _check_restored(told, done, listener, into, part=bool(include))

@@ -21,8 +21,10 @@ from drd.errors import (
     RepositoryReadOnly,
     RepositoryUnreachable,
 )
+from drd.model.plan import UNLIMITED, Limits
 from drd.model.units import format_duration
 from drd.process import Command, Completed, PipeResult
+from drd.process.command import at_priority
 from drd.repositories.restic import foreign_objects, locks, two_repositories
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.library import ask
@@ -191,15 +193,19 @@ class ResticRunner:
         listener: Listener,
         *,
         stdin: bytes | None = None,
+        limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         retry_lock_s: int = 0,
     ) -> Completed:
-        """Run restic to its end; the caller judges the exit code."""
+        """Run restic to its end, within `limits`; the caller judges the exit code."""
         self.ready()
 
         def work() -> Completed:
-            command = self.session.command(
-                self.with_lock_option(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            command = self._limited(
+                self.with_lock_option(words),
+                limits,
+                deadline_s=deadline_s,
+                retry_lock_s=retry_lock_s,
             )
             tick = self._watch(lambda: listener.done).tick
             return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
@@ -246,18 +252,27 @@ class ResticRunner:
         words: Sequence[str],
         listener: Listener,
         *,
+        limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         retry_lock_s: int = 0,
     ) -> PipeResult:
-        """Stream the output of `producer` into restic, through the gate; the caller judges the
-        result."""
+        """Stream the output of `producer` into restic, through the gate, both within `limits`; the
+        caller judges the result."""
         self.ready()
-        command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+        command = self._limited(words, limits, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+        producer = at_priority(producer, nice=limits.nice, ionice=limits.ionice)
         tick = self._watch(lambda: listener.done).tick
         result = process.gated_pipe(producer, command, on_line=listener.on_line, on_tick=tick)
         if result.consumer is not None:
             self._explain_piped(self._unlock_if_killed(result.consumer))
         return result
+
+    def _limited(self, words: Sequence[str], limits: Limits, **how: Any) -> Command:
+        """Return restic with its rates (in KiB/s), at the priority of `limits`."""
+        rates = {"--limit-upload": limits.upload, "--limit-download": limits.download}
+        given = [f"{name}={rate // 1024}" for name, rate in rates.items() if rate is not None]
+        command = self.session.command([*given, *words], **how)
+        return at_priority(command, nice=limits.nice, ionice=limits.ionice)
 
     def locking(self, work: Callable[[int], T], *others: ResticRunner) -> T:
         """Call `work`, and once more if a lock blocked it: at once if the lock belonged to a dead

@@ -15,6 +15,7 @@ from drd.errors import (
     SnapshotIncomplete,
     SourceMissing,
 )
+from drd.model.plan import Limits
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import OnProgress, Stream, Tree, no_progress
 from drd.process import MEMORY_HINT, Completed
@@ -34,6 +35,7 @@ def store_stream(
     words: Sequence[str],
     *,
     subject: str,
+    limits: Limits,
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> StoredSnapshot:
@@ -50,6 +52,7 @@ def store_stream(
             stream.command,
             words,
             listener,
+            limits=limits,
             deadline_s=deadline_s,
             retry_lock_s=retry_lock_s,
         )
@@ -86,6 +89,7 @@ def store_tree(
     words: Sequence[str],
     *,
     subject: str,
+    limits: Limits,
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> StoredSnapshot:
@@ -107,6 +111,7 @@ def store_tree(
                 [*words, *parent, *more],
                 listener,
                 stdin=stdin,
+                limits=limits,
                 deadline_s=deadline_s,
                 retry_lock_s=retry_lock_s,
             )
