@@ -44,7 +44,7 @@ class _Row:
 def training_document(sources: Sources, person: str | None = None) -> Document:
     """Return all people and plans, or one person."""
     by_person: dict[str, list[_Row]] = {name: [] for name in sources.crew.roles}
-    for row in _rows(sources):
+    for row in (*_rows(sources), *_exercise_rows(sources)):
         by_person.setdefault(row.of.person, []).append(row)
     return {
         "people": [
@@ -108,6 +108,16 @@ def _drill_rows(sources: Sources, name: str) -> Iterator[_Row]:
     rule = plan.training.operators if plan is not None else None
     for one in operators(rule, name, sources.known, sources.crew, sources.now):
         yield _Row("operator drill", one, (name,) if rule is not None else ())
+
+
+def _exercise_rows(sources: Sources) -> Iterator[_Row]:
+    """Yield the last time that each person took part in each exercise. No plan requires it."""
+    last: dict[tuple[str, str], datetime] = {}
+    for one in sources.known.took_part:
+        key = (sources.crew.person(one.user), one.exercise)
+        last[key] = max(one.at, last.get(key, one.at))
+    for (person, exercise), at in last.items():
+        yield _Row("exercise", Qualification(person, exercise, Standing.VALID, at))
 
 
 def _person(name: str, crew: Crew, rows: list[_Row]) -> Document:

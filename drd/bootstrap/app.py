@@ -23,6 +23,7 @@ from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.exposed_files import findings
 from drd.config.location import config_path
 from drd.config.own_texts import own_texts
+from drd.config.people import addresses
 from drd.config.plan_search import own_files
 from drd.config.playbooks import playbooks_of
 from drd.config.run_settings import PlanInForce
@@ -168,6 +169,7 @@ class App:
             playbooks=lambda: playbooks_of(self.settings).known,
             roles=self.settings.roles,
             users=self.settings.users,
+            addresses=lambda: addresses(self.settings.file),
             awareness=lambda: texts_of(self.settings).known,
             work_dir=self.settings.work_dir,
             claim=claim,

@@ -142,6 +142,8 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
             f"{plan}: drill of point {with_copy(choice.point)} (data of {at}, "
             f"{format_duration(age)} ago) in a sandbox on this host"
         )
+    elif evidence.point is not None:
+        output.say(f"{plan}: drill of point {evidence.point} in a sandbox on the daemon's host")
     else:
         output.say(f"{plan}: drill of {evidence.scenario}: drd restored nothing")
     restored = outcome.restoration.restored if outcome.restoration is not None else {}

@@ -9,7 +9,10 @@ from typing import Any
 
 from drd.api import documents, findings
 from drd.cli import remote
+from drd.model.incident_findings import ACTION_ITEMS, CONTACTS
 from drd.model.training_findings import CODES
+
+_ABOUT_PEOPLE = (*CODES, ACTION_ITEMS, CONTACTS)
 
 Items = Sequence[Mapping[str, Any]]
 
@@ -33,7 +36,7 @@ def _people(args: argparse.Namespace) -> Items:
         finding
         for plan in document["plans"]
         for finding in plan["findings"]
-        if finding["code"] in CODES and finding["severity"] != "ok"
+        if finding["code"] in _ABOUT_PEOPLE and finding["severity"] != "ok"
     ]
 
 

@@ -91,7 +91,7 @@ def _row(person: str, one: Mapping[str, Any]) -> list[str]:
         ", ".join(map(escaped, one["plans"])) or "-",
         _day(one["last"]),
         _day(one["until"]),
-        _STATES[one["state"]],
+        "took part" if one["what"] == "exercise" else _STATES[one["state"]],
     ]
 
 

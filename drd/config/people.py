@@ -1,4 +1,4 @@
-"""The people of drd.yaml, by name."""
+"""The people of drd.yaml, and the addresses that it has."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from drd.config.yaml import read
 
 def people(file: Path | None) -> tuple[Person, ...]:
     """Return the people of a drd.yaml that `load_settings` accepted; nobody without a file."""
+    return tuple(_file(file).people) if file is not None else ()
+
+
+def addresses(file: Path | None) -> frozenset[str]:
+    """Return the mail addresses of people and contacts in such a drd.yaml, in small letters."""
     if file is None:
-        return ()
+        return frozenset()
+    known = _file(file)
+    mails = [*(p.email for p in known.people), *(m for c in known.contacts for m in c.mail)]
+    return frozenset(mail.casefold() for mail in mails if mail)
+
+
+def _file(file: Path) -> DaemonFile:
     raw, _ = read_bytes(file, what="configuration")
-    data = read(raw, str(file), allow_empty=True).data
-    return tuple(DaemonFile.model_validate(data).people)
+    return DaemonFile.model_validate(read(raw, str(file), allow_empty=True).data)

@@ -18,10 +18,13 @@ VARIABLE = "DRD_SETTINGS"
 references to secrets, never a secret.
 """
 
-_PATHS = ("plans_dir", "work_dir", "cache_dir", "own_public_dir", "file")
+_PATHS = (
+    "plans_dir", "work_dir", "cache_dir", "own_public_dir", "file", "regimes_dir", "playbooks_dir",
+    "exercises_dir", "templates_dir", "awareness_dir",
+)  # fmt: skip
 _VALUES = (
     "state_url", "run_as", "per_repository", "log_format", "log_level", "kit_required", "roles",
-    "read_group", "extensions",
+    "users", "read_group", "extensions",
 )  # fmt: skip
 _REFS = ("state_password", "own_records_key")
 
@@ -65,7 +68,8 @@ def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
     if text is None:
         return None
     parsed = json.loads(text)
-    paths = {k: None if parsed[k] is None else Path(parsed[k]) for k in _PATHS}
+    # A daemon of an older version does not pass all of them.
+    paths = {k: Path(parsed[k]) if parsed.get(k) is not None else None for k in _PATHS}
     names = tuple(parsed.get("extensions", ()))
     roles = {name: tuple(held) for name, held in parsed["roles"].items()}
     watch = _watch(parsed["kit_watch"]) if parsed.get("kit_watch") else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +133,8 @@ class Services:
     """The roles of each person of drd.yaml."""
     users: Mapping[str, str] = field(default_factory=dict)
     """The person of each user that drd.yaml maps to one."""
+    addresses: Callable[[], Collection[str]] = frozenset
+    """The mail addresses of people and contacts in drd.yaml, in small letters."""
     awareness: Callable[[], Mapping[str, AwarenessText]] = dict
     """The awareness texts that can be used, by name."""
 

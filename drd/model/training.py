@@ -94,6 +94,17 @@ class Drilled:
 
 
 @dataclass(frozen=True, slots=True)
+class TookPart:
+    """That a user said something in a table-top exercise, which was played to its end. `number` is
+    that of its first record."""
+
+    user: str
+    exercise: str
+    at: datetime
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Crew:
     """The people of drd.yaml: the roles of each, and the person of each user."""
 
@@ -168,6 +179,7 @@ class Known:
 
     attested: tuple[Attested, ...] = ()
     drilled: tuple[Drilled, ...] = ()
+    took_part: tuple[TookPart, ...] = ()
 
 
 def attestations(

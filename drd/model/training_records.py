@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from drd.model.actor import Actor
+from drd.model.exercises.played import BEGIN, plays
 from drd.model.records import Draft, Entry, body_of
-from drd.model.training import Attested, AwarenessText, Drilled
+from drd.model.training import Attested, AwarenessText, Drilled, TookPart
 
 ATTESTED = "training.attest"
 """The kind of the entry that somebody attested a text."""
@@ -71,3 +73,27 @@ def drilled(entries: Iterable[Entry]) -> Iterator[Drilled]:
         if passed and all(isinstance(one, str) and one for one in (user, plan, run)):
             blind = body.get("blind") is True
             yield Drilled(str(user), str(plan), str(run), entry.header.at, blind, entry.seq)
+
+
+def took_part(entries: Iterable[Entry]) -> Iterator[TookPart]:
+    """Yield who said something in exercises that were played to their end. A name that somebody
+    else typed counts for nobody."""
+    known = sorted(entries, key=lambda entry: entry.seq)
+    users: dict[int, dict[str, None]] = {}
+    for entry in known:
+        body = body_of(entry)
+        number = entry.seq if entry.header.kind == BEGIN else body.get("begun")
+        user = proven_user(_actor(body))
+        if isinstance(number, int) and user is not None:
+            users.setdefault(number, {})[user] = None
+    for played in plays(known):
+        if played.ended_at is not None:
+            for user in users.get(played.number, ()):
+                yield TookPart(user, played.exercise.name, played.ended_at, played.number)
+
+
+def _actor(body: Mapping[str, Any]) -> Actor | None:
+    try:
+        return Actor.from_json(body.get("actor"))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None

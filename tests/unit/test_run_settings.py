@@ -13,7 +13,8 @@ def test_a_run_uses_the_people_and_kit_in_force(tmp_path: Path) -> None:
     file = tmp_path / "drd.yaml"
     file.write_text(
         "kit: {required: true, file: /k, passphrase: {command: [pass, kit]}}\n"
-        "people: [{name: Anna, roles: [commander, operator]}, {name: Bert}]\n"
+        "people: [{name: Anna, user: anna, roles: [commander, operator]}, {name: Bert}]\n"
+        "regimes: r\nplaybooks: p\nexercises: e\ntemplates: t\nawareness: a\n"
         "records: {key: {file: /etc/records.key}}\n"
         "notify: [{kind: webhook, url: {file: /etc/hook}}]\n"
     )
@@ -25,6 +26,10 @@ def test_a_run_uses_the_people_and_kit_in_force(tmp_path: Path) -> None:
 
     assert found is not None
     assert found.roles == {"Anna": ("commander", "operator"), "Bert": ()}
+    assert found.users == {"anna": "Anna"}
+    own = (found.regimes_dir, found.playbooks_dir, found.exercises_dir)
+    own += (found.templates_dir, found.awareness_dir)
+    assert [place.name for place in own if place is not None] == list("rpeta")
     assert found.kit_required is True
     assert found.kit_watch == settings.kit_watch
     assert found.kit_watch is not None

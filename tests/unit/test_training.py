@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from drd.config.awareness import AwarenessTexts, load_texts
+from drd.config.exercises import load_exercises
 from drd.errors import ConfigError, UsageError
 from drd.model.actor import Actor
+from drd.model.exercises import played as kinds
+from drd.model.exercises.stored import exercise_to_json
 from drd.model.records import Draft, Entry
 from drd.model.training import (
     Attested,
@@ -34,6 +37,7 @@ from drd.model.training_records import (
     believed,
     of_attestation,
     proven_user,
+    took_part,
 )
 from drd.signing import accepts
 from tests.config_support import GOOD, load
@@ -197,3 +201,23 @@ def test_own_text_replaces_the_shipped_one_and_a_broken_one_does_not_hide(tmp_pa
     with pytest.raises(UsageError, match="no awareness text 'repor'") as error:
         found.get("repor")
     assert error.value.hint == "did you mean report?"
+
+
+def test_exercise_counts_for_those_who_typed_with_their_own_account() -> None:
+    chain = Chain(key())
+    bob = Actor(1001, "bob", None, "db1", "socket")
+    text = exercise_to_json(load_exercises(None).known["leaked-api-key"])
+
+    def add(kind: str, actor: Actor, **body: object) -> Entry:
+        whole = {**body, "by": "Carol", "actor": actor}
+        return chain.add(Draft(kind, "exercise:leaked-api-key", whole, BEGUN, actor))
+
+    number = add(kinds.BEGIN, ANNA, text=text, speed=0).seq
+    add(kinds.NOTE, bob, begun=number, note="", text="late", improves=True, elapsed_s=None)
+    assert list(took_part(chain.entries)) == [], "not over yet"
+    add(kinds.END, Actor(0, "root", None, "db1", "terminal"), begun=number)
+    found = list(took_part(chain.entries))
+    assert [(t.user, t.exercise) for t in found] == [
+        ("anna", "leaked-api-key"),
+        ("bob", "leaked-api-key"),
+    ]

@@ -13,7 +13,7 @@ from drd.errors import DrdError, ExtensionFailed, UsageError
 from drd.extension_faults import attributed
 from drd.flows.components.tools import tool_versions
 from drd.flows.durable_steps import new_run
-from drd.flows.host import training
+from drd.flows.host import incident_findings, training
 from drd.flows.host.doctor import examine, trial_id
 from drd.flows.host.persons_check import PersonsCheck
 from drd.flows.incidents.actions import settle
@@ -104,6 +104,7 @@ def _findings(
     for found in rehearsal_findings(services.catalogue, playbooks, named_by(plan), now):
         yield ReadinessFinding(found)
     yield from training.findings(services, plan)
+    yield from incident_findings.findings(services, plan)
     yield readiness.of_point(plan, newest)
     if newest is not None and (signed := signatures.finding(services, plan, newest)) is not None:
         yield ReadinessFinding(signed, Readiness.READY)

@@ -9,6 +9,7 @@ from drd.errors import UsageError
 from drd.flows.records.anchors import key_records
 from drd.flows.services import Services
 from drd.model.actor import Actor
+from drd.model.exercises.played import KINDS as EXERCISES
 from drd.model.person_names import is_same
 from drd.model.plan import Plan
 from drd.model.readiness_finding import ReadinessFinding
@@ -23,6 +24,7 @@ from drd.model.training_records import (
     drilled,
     of_attestation,
     proven_user,
+    took_part,
 )
 from drd.ports import Catalogue
 from drd.signing import accepts
@@ -38,8 +40,11 @@ def known(catalogue: Catalogue) -> Known:
     def entries(kind: str) -> list[Entry]:
         return list(believed(catalogue.records.newest(kind=kind, limit=MOST), keys, accepts))
 
+    played = (entry for kind in EXERCISES for entry in entries(kind))
     return Known(
-        attested=tuple(attested(entries(ATTESTED))), drilled=tuple(drilled(entries(DRILLED)))
+        attested=tuple(attested(entries(ATTESTED))),
+        drilled=tuple(drilled(entries(DRILLED))),
+        took_part=tuple(took_part(played)),
     )
 
 

@@ -1,0 +1,75 @@
+"""What incidents left undone, as findings of a plan's readiness."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from drd.config.people import addresses
+from drd.model.incident_findings import of_actions, of_contacts
+from drd.model.incidents.actions import ActionItem
+from drd.model.incidents.audiences import Audience
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.messages import (
+    Content,
+    Delivery,
+    Fate,
+    IncidentMessage,
+    Part,
+    Recipient,
+    Way,
+)
+from tests.records_support import BEGUN
+
+DAY = timedelta(days=1)
+
+
+def item(entry: int, due: float, *, done: bool = False) -> ActionItem:
+    at = BEGUN + due * DAY
+    return ActionItem(entry, BEGUN, "anna", "secret text", "bob", at, done_at=at if done else None)
+
+
+def test_overdue_items_are_named_by_their_numbers_alone() -> None:
+    incidents = [
+        Incident(3, actions=(item(17, 1), item(18, 9), item(19, 1, done=True))),
+        Incident(4, actions=(item(20, 2),)),
+    ]
+    [judged] = of_actions(incidents, BEGUN + 5 * DAY)
+    finding = judged.finding
+    assert (finding.code, finding.severity) == ("action-items", "warning")
+    assert finding.text == (
+        "action items of incidents are overdue: item 17 of incident 3 was due 2026-11-29 09:00 "
+        "UTC, item 20 of incident 4 was due 2026-11-30 09:00 UTC"
+    )
+    assert finding.remedy == "drd incident action 3 list"
+    assert not list(of_actions(incidents, BEGUN))
+
+
+def message(number: int, *fates: tuple[str, Fate, float]) -> IncidentMessage:
+    to = tuple(Recipient("Acme", Way.MAIL, mail) for mail, _, _ in fates)
+    content = Content(Audience.CUSTOMERS, (Part("customers", "en", "subject", "text", to),))
+    deliveries = tuple(Delivery(fate, BEGUN + day * DAY) for _, fate, day in fates)
+    return IncidentMessage(number, 1, content, BEGUN, "anna", deliveries=deliveries)
+
+
+def test_a_contact_is_named_until_its_address_is_corrected_or_reached() -> None:
+    back = message(1, ("Old@acme.example", Fate.BOUNCED, 1), ("b@acme.example", Fate.ACCEPTED, 1))
+    known = {"old@acme.example", "b@acme.example"}
+    [judged] = of_contacts([(3, back)], known)
+    assert judged.finding.text.endswith("the same addresses: message 1 of incident 3")
+    assert "old@" not in judged.finding.text + judged.finding.remedy
+
+    assert not list(of_contacts([(3, back)], known - {"old@acme.example"}))
+    later = message(2, ("old@acme.example", Fate.ACCEPTED, 2))
+    assert not list(of_contacts([(3, back), (3, later)], known))
+    earlier = message(2, ("old@acme.example", Fate.ACCEPTED, 0))
+    assert list(of_contacts([(3, back), (3, earlier)], known))
+
+
+def test_addresses_are_those_of_people_and_contacts(tmp_path: Path) -> None:
+    (file := tmp_path / "drd.yaml").write_text(
+        "people: [{name: Anna, email: Anna@Example.com}, {name: Bob}]\n"
+        "contacts: [{name: Acme, kind: customer, mail: [a@acme.example, b@acme.example]}]\n"
+    )
+    assert addresses(file) == {"anna@example.com", "a@acme.example", "b@acme.example"}
+    assert addresses(None) == frozenset()
