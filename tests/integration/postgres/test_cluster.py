@@ -182,8 +182,8 @@ def test_what_changes_during_a_backup_is_not_compared(
         stored = replace_bytes(copied, capture.facts["cluster_bytes"])
         seen = capture.verify(stored, known)
     assert isinstance(seen, DatabaseFingerprint)
-    assert seen.not_reached == {'"shop".public.orders': contents.CHANGED}
-    assert seen.tables['"shop".public.moved'].rows == 1
+    assert seen.not_reached == {"shop.public.orders": contents.CHANGED}
+    assert seen.tables["shop.public.moved"].rows == 1
 
 
 def replace_bytes(copied: Copied, count: int) -> Any:
@@ -212,7 +212,7 @@ fact() {{ jq -er --arg f "$2" '.components[0].facts[$f]' manifest.json; }}
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert '"shop".public.orders: 900 rows' in done.stdout
+    assert "shop.public.orders: 900 rows" in done.stdout
     assert done.stdout.split()[-2:] == ["405450", "55432"]
     assert (short_tmp / "back/pg_tblspc").is_dir()
     assert not (short_tmp / "back/postmaster.pid").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -58,7 +59,12 @@ def names(connection: Connection) -> list[str]:
 
 def in_database(name: str, table: str) -> str:
     """Return the name of a table among those of all databases."""
-    return f"{ident(name)}.{table}"
+    return f"{_plain(name)}.{table}"
+
+
+def _plain(name: str) -> str:
+    """Return the name of a database as a person writes it: in quotes only where it needs them."""
+    return name if re.fullmatch(r"[a-z_][a-z0-9_$]*", name) else ident(name)
 
 
 def counters(reach: Reach, databases: list[str]) -> Counters:
@@ -97,7 +103,7 @@ def fingerprint(
                 raise
             said = error.message if isinstance(error, DrdError) else words(error)
             # Without a count, the database is one thing that was not reached.
-            whole = replace(whole, not_reached={**whole.not_reached, ident(name): said})
+            whole = replace(whole, not_reached={**whole.not_reached, _plain(name): said})
             continue
         whole = _joined(whole, name, one)
     return whole

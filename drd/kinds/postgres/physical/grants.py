@@ -34,6 +34,13 @@ BEGIN
       format('role %I cannot count rows, so drills compare fewer tables', reader),
       'Log in as a superuser, and run the script again.');
   END IF;
+  -- A role with REPLICATION can copy all rows anyway: policies must not hide any from the counting.
+  IF NOT (SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = reader) THEN
+    PERFORM pg_temp.drd_try(
+      format('ALTER ROLE %I BYPASSRLS', reader),
+      format('row security hides rows from role %I, so drills compare fewer tables', reader),
+      'Log in as a superuser, and run the script again.');
+  END IF;
   IF NOT pg_has_role(reader, 'pg_monitor', 'USAGE') THEN
     PERFORM pg_temp.drd_try(
       format('GRANT pg_monitor TO %I', reader),

@@ -131,7 +131,8 @@ class ClusterKind(Kind):
         text = (
             f"drd does not know which version the sandbox needs, because it cannot ask: {unknown}"
         )
-        return [*found, Finding("sandbox", "warning", component.name, text, "drd doctor again.")]
+        remedy = "see the finding `reachable` of this component, then run drd doctor again."
+        return [*found, Finding("sandbox", "warning", component.name, text, remedy)]
 
     def sandbox_findings_for(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
