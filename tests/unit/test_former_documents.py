@@ -107,6 +107,7 @@ def _state_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _args(**given: Any) -> Namespace:
     known = {"json": False, "quiet": False, "follow": False, "plan": "shop", "no_color": True}
+    known |= {"by": None, "blind": False}
     return Namespace(**{**known, **given})
 
 

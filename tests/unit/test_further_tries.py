@@ -12,7 +12,7 @@ import pytest
 from drd.errors import StepFailed
 from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.taking_back import to_undo
-from drd.model.run import StepState
+from drd.model.run import RunKind, StepState
 from drd.model.runbook import Live, OnFailure, Step
 from drd.model.step_record import StepRecord
 from drd.model.step_results import StepResult
@@ -39,8 +39,11 @@ def engine(step: Step, records: list[StepRecord], perform: Any = None) -> Engine
     services = SimpleNamespace(
         catalogue=catalogue, clock=SimpleNamespace(monotonic=lambda: 0.0, now=lambda: NOW)
     )
-    runner = SimpleNamespace(run=SimpleNamespace(id="r", detail=None), step=begin)
-    around = SimpleNamespace(runner=runner, services=services, steps=(step,), drill=False, spans=[])
+    run = SimpleNamespace(id="r", kind=RunKind.RECOVERY, detail=None)
+    runner = SimpleNamespace(run=run, step=begin)
+    around = SimpleNamespace(
+        runner=runner, services=services, steps=(step,), drill=False, asks_people=True, spans=[]
+    )
     step_runner = SimpleNamespace(
         around=around, perform=perform, pause=lambda _: None, note_result=lambda *_: None
     )

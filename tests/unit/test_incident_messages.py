@@ -324,7 +324,8 @@ NO_BOOK = replace(REACH, book=ContactBook(), owners=())
 @pytest.mark.parametrize(
     ("audience", "to", "reach", "of", "fact", "remedy"),
     [
-        ("internal", (), replace(REACH, channels=()), {}, "drd.yaml does not have a ch", "add i"),
+        ("internal", (), replace(REACH, channels=()), {}, "drd.yaml does not define a channel",
+         "add i"),
         ("internal", (), REACH, {"restricted": True}, "nobody who may read the restricted incident",
          "give people a role: drd incident role 1"),
         ("executives", (), REACH, {"restricted": True}, "nobody who may read", "give people"),
