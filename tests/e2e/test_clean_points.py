@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 import subprocess
 import tarfile
@@ -172,6 +173,9 @@ def test_preserved_evidence_stays_until_it_is_released(short_tmp: Path) -> None:
     below = f"./path-2{found}"
     assert f"l {below}/link // /etc/shadow".encode() in others
     assert f"d {below}/empty // ".encode() in others
+    page = (Path(__file__).parents[2] / "docs/incidents.md").read_text()
+    [command] = re.findall(r"`cd DIR && (find .*?OTHERS)`", page, re.DOTALL)
+    subprocess.run(command, shell=True, cwd=into, check=True)
 
     # Somebody with the password removes a part of it.
     database = next(i["snapshot"] for i in made["items"] if i["item"] == "component-db")

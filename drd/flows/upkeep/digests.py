@@ -30,12 +30,13 @@ def digest_lines(base: Path, below: Path) -> list[bytes]:
 
 
 def other_lines(base: Path, below: Path) -> list[bytes]:
-    """Return a text for each link, empty directory and special file below a directory: its kind,
-    its path from `base` and the target of a link, as `find -printf '%y %p // %l'` writes them. A
-    path does not contain `//`."""
-    found = []
-    for directory, below_it, names in os.walk(os.fsencode(below)):
-        if not below_it and not names:
+    """Return a text for the directory `below`, and for each link, empty directory and special file
+    below it: its kind, its path from `base` and the target of a link, as `find -printf '%y %p //
+    %l'` writes them. A path does not contain `//`."""
+    top = os.fsencode(below)
+    found = [(b"d", top, b"")]  # also if it is not empty: so the list is never empty
+    for directory, below_it, names in os.walk(top):
+        if not below_it and not names and directory != top:
             found.append((b"d", directory, b""))
         for name in (*below_it, *names):
             path = os.path.join(directory, name)  # noqa: PTH118 - bytes: any name
@@ -47,6 +48,11 @@ def other_lines(base: Path, below: Path) -> list[bytes]:
         kind + b" ./" + os.path.relpath(path, start) + b" // " + target
         for kind, path, target in found
     ]
+
+
+def own_line(item: str) -> bytes:
+    """Return the text of the directory of an item that has nothing but files."""
+    return b"d ./" + os.fsencode(item) + b" // "
 
 
 _LETTERS = {

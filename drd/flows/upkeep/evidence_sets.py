@@ -213,10 +213,9 @@ def _wrong(
             _require_there(item.snapshot, there)
             with restored(repository, stage, item.name, item.snapshot, keep=keep) as into:
                 found += digest_lines(stage, into)
+                others += other_lines(stage, into)
                 if item.name == TREE:
                     listed = (into / OTHERS).read_bytes()
-                else:
-                    others += other_lines(stage, into)
         except DrdError as error:
             wrong.append(f"{item.name}: {error.message}")
     if keep:

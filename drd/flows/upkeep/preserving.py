@@ -33,7 +33,7 @@ from drd.flows.incidents.texts import reason_of
 from drd.flows.incidents.writing import Desk, require_opened
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
-from drd.flows.upkeep.digests import as_list, digest_lines, other_lines
+from drd.flows.upkeep.digests import as_list, digest_lines, other_lines, own_line
 from drd.flows.upkeep.evidence_sets import (
     DIGESTS,
     OTHERS,
@@ -218,7 +218,7 @@ def _finish(taking: _Taking, desk: Desk) -> None:
             "drd could not preserve anything: " + some(taking.missing, between="; "),
             hint="run the command as root, and check the repository: drd doctor",
         )
-    others = as_list(taking.others)
+    others = as_list([*taking.others, own_line(TREE)])
     stored = taking.repository.store_bytes(
         others, OTHERS, host=taking.plan.name, tags=taking.tags(TREE)
     )
