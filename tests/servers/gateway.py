@@ -38,8 +38,13 @@ class Gateway:
         self._server.server_close()
 
     def answer(self, method: str, path: str, body: str, headers: dict[str, str]) -> tuple[int, str]:
+        if path == "/health":
+            return 200, "well"
         if path == "/api":
-            return self._api(headers.get("Key", ""))
+            bearer = headers.get("Authorization", "").removeprefix("Bearer ")
+            return self._api(headers.get("Key") or bearer)
+        if path == "/open":
+            return (200 if self.route["action"] == "allow" else 403), ""
         if headers.get("Authorization") != f"Bearer {ADMIN}":
             return 401, ""
         if method != "GET":
