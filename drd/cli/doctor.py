@@ -47,7 +47,7 @@ from drd.registry import unavailable
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.grants:
+    if args.grants or args.kind is not None:
         return print_grants(args)
     if args.as_service:
         return as_service(_own_command(args))

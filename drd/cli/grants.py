@@ -22,6 +22,8 @@ SERVICE = "drd"
 
 
 def print_grants(args: argparse.Namespace) -> int:
+    if not args.grants:
+        raise UsageError("--kind needs --grants", hint="leave out --kind, or add --grants.")
     if not args.plan:
         raise UsageError(
             "--grants needs a plan", hint="give the name of the plan: drd doctor PLAN --grants"
@@ -36,7 +38,7 @@ def print_grants(args: argparse.Namespace) -> int:
             users = logins(user_name(owner))
             if args.as_service:  # whose recoveries are those that others ask the service for
                 users = Logins(users.service, users.service)
-            output.say(script(plan, users, args.plan, as_service=args.as_service))
+            output.say(script(plan, users, args.plan, as_service=args.as_service, only=args.kind))
     return 0
 
 
@@ -55,16 +57,27 @@ def _checks(name: str, *, as_service: bool) -> Iterator[str]:
     yield f"--   drd doctor {name} --as-service    as the service: the same, with its user"
 
 
-def script(plan: Plan, users: Logins, name: str, *, as_service: bool = False) -> str:
-    """Return the script, for all or for the service alone. Raises NotSupported if no component is
-    of a kind with grants.
+def script(
+    plan: Plan, users: Logins, name: str, *, as_service: bool = False, only: str | None = None
+) -> str:
+    """Return the script, for all or for the service alone; with `only`, for components of this
+    kind. Raises NotSupported if no component is of a kind with grants, UsageError if one program
+    cannot read the script.
     """
     of_kind: dict[str, list[Component]] = defaultdict(list)
     for component in plan.components.values():
         of_kind[component.kind].append(component)
     given: list[Grants] = []
+    readers: dict[str, str] = {}
     without: list[str] = []
+    if only is not None and only not in of_kind:
+        raise UsageError(
+            f"plan {plan.name} has no component of kind {only}",
+            hint=f"give one of its kinds: {', '.join(of_kind)}.",
+        )
     for kind, components in of_kind.items():
+        if only not in (None, kind):
+            continue
         try:
             function = grants_of(kind)
         except NotSupported as error:
@@ -76,19 +89,27 @@ def script(plan: Plan, users: Logins, name: str, *, as_service: bool = False) ->
         }
         with attributed(f"kind {kind}", KINDS.extension(kind)):
             given.append(function(components, targets, users))
+        readers.setdefault(given[-1].reader, kind)
     if not given:
         raise NotSupported("; ".join(without))
-    words = f"drd doctor {name} --grants" + (" --as-service" if as_service else "")
+    words = f"drd doctor {name} --grants" + (f" --kind {only}" if only else "")
+    words += " --as-service" if as_service else ""
+    if len(readers) > 1:
+        each_kind = "; ".join(f"{words} --kind {kind}" for kind in readers.values())
+        raise UsageError(
+            f"the servers of plan {plan.name} cannot read one script: it has components of kinds "
+            f"{' and '.join(readers.values())}",
+            hint=f"print a script for each: {each_kind}",
+        )
     lines = [f"-- Run this command as root: {words} | {each.program}" for each in given]
     lines += [
         f"-- This gives the roles of plan {plan.name} every right that they need for backups,",
         "-- drills and recoveries. A missing role is created. You can run it again at any time.",
         *(f"-- {line}" for each in given for line in each.lacks),
         "-- Drills restore into servers that drd starts for them, and need no more rights here.",
-        "-- A managed server has no superuser: run this script as the administrator that the",
-        "-- provider gives you (psql -U NAME). Warnings say which rights it cannot give, and what",
-        "-- to do instead.",
+        *(f"-- {line}" for line in dict.fromkeys(line for each in given for line in each.about)),
         *_checks(name, as_service=as_service),
         *(f"-- {line}" for line in without),
     ]
-    return "\n".join([*lines, r"\set ON_ERROR_STOP on", "", *(each.sql.rstrip() for each in given)])
+    begins = [line for line in dict.fromkeys(each.begins for each in given) if line]
+    return "\n".join([*lines, *begins, "", *(each.sql.rstrip() for each in given)])

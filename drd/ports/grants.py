@@ -22,11 +22,16 @@ class Logins:
 class Grants:
     """`sql` gives the rights, and changes nothing if it runs again; `program` is the command that
     reads it from its standard input, with the right to do so. `lacks` says, in lines, which
-    recoveries need more than `sql` gives, and what to do for them."""
+    recoveries need more than `sql` gives, and what to do for them. `reader` is the name of the
+    program: one script cannot be read by two. `begins` are lines before all SQL, `about` what a
+    person has to know about the script, in lines. Kinds with one reader give both alike."""
 
     program: str
     sql: str
     lacks: tuple[str, ...] = ()
+    reader: str = ""
+    begins: str = ""
+    about: tuple[str, ...] = ()
 
 
 class GrantsOf(Protocol):

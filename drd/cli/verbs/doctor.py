@@ -36,6 +36,12 @@ def add_parser(sub: Verbs) -> None:
         "drills and recoveries; its first line says how to run it",
     )
     parser.add_argument(
+        "--kind",
+        metavar="KIND",
+        help="with --grants: only for the components of this kind, if the plan has servers of "
+        "several products",
+    )
+    parser.add_argument(
         "--as-service",
         action="store_true",
         help="test with the user, the rights and the restrictions of drd.service (needs root)",

@@ -19,6 +19,10 @@ _HEAD = """\
 -- the application would get the rights of this user.
 -- The script changes no password: it creates missing users, and gives rights.
 """
+_MANAGED = (
+    "A managed server has no root: run this script as the administrator that the provider",
+    "gives you (mariadb --user=NAME --password).",
+)
 _READ_SERVER = "RELOAD, SHOW DATABASES"
 _RECOVER_SERVER = "CREATE USER, SET USER, RELOAD, PROCESS, SHOW DATABASES, CONNECTION ADMIN"
 
@@ -61,9 +65,8 @@ def grants(
         if len(servers) > 1
         else []
     )
-    return Grants(
-        _program(*first), "\n".join([_HEAD, *several, *parts_of, ""]), tuple(_lacks(servers))
-    )
+    text = "\n".join([_HEAD, *several, *parts_of, ""])
+    return Grants(_program(*first), text, tuple(_lacks(servers)), reader="mariadb", about=_MANAGED)
 
 
 def _parts(ref: SecretRef) -> dsn.Parts:

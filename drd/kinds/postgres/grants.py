@@ -97,7 +97,20 @@ def grants(
     many = list(servers.values())
     parts = [part for server in many for part in _of_server(server, alone=len(many) == 1)]
     text = "\n".join([_OWN_LOGIN, r"\set drd_is_incomplete false", *parts, END])
-    return Grants(program(many[0].where), text, tuple(_lacks(many)))
+    return for_psql(program(many[0].where), text, tuple(_lacks(many)))
+
+
+_MANAGED = (
+    "A managed server has no superuser: run this script as the administrator that the",
+    "provider gives you (psql -U NAME). Warnings say which rights it cannot give, and what",
+    "to do instead.",
+)
+
+
+def for_psql(program: str, sql: str, lacks: tuple[str, ...] = ()) -> Grants:
+    """Return a script that stops at the first error."""
+    begins = r"\set ON_ERROR_STOP on"
+    return Grants(program, sql, lacks, reader="psql", begins=begins, about=_MANAGED)
 
 
 def _lacks(servers: Iterable[Server]) -> Iterator[str]:

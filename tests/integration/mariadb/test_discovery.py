@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from drd.cli.grants import script
+from drd.config.plan_file import plan_of_text
 from drd.errors import UsageError
 from drd.kinds.mariadb import discovery, dsn
 from drd.kinds.mariadb.settings import MariadbSettings
+from drd.ports.grants import Logins
 from tests.integration.mariadb.conftest import Shop
 
 
@@ -68,3 +71,32 @@ def test_an_address_stays_on_this_host_only_without_files() -> None:
     assert dsn.stays_here("mariadb://drd@127.0.0.1/x")
     assert not dsn.stays_here("mariadb://drd@db1/x")
     assert not dsn.stays_here("mariadb://drd@127.0.0.1/x?ssl_ca=/etc/shadow")
+
+
+_TWO = """
+plan: shop
+owner: tests
+objectives: {rpo: 1h, rto: 1h}
+components:
+  a: {kind: mariadb, dsn: mariadb://drd@/a}
+  b: {kind: postgres, dsn: postgresql:///b}
+repositories: {primary: {url: /srv/r, password: {env: PW}}}
+"""
+
+
+def test_rights_of_two_products_are_two_scripts(tmp_path: Path) -> None:
+    plan = plan_of_text(_TWO, tmp_path / "shop.yaml")
+    users = Logins("drd", "root")
+    with pytest.raises(UsageError) as caught:
+        script(plan, users, "shop")
+    assert "drd doctor shop --grants --kind mariadb" in caught.value.hint
+    ours = script(plan, users, "shop", only="mariadb")
+    assert ours.startswith(
+        "-- Run this command as root: drd doctor shop --grants --kind mariadb | "
+    )
+    assert "\\set" not in ours
+    theirs = script(plan, users, "shop", only="postgres")
+    assert "\\set ON_ERROR_STOP on" in theirs
+    assert "mariadb" not in theirs
+    with pytest.raises(UsageError, match="no component of kind redis"):
+        script(plan, users, "shop", only="redis")

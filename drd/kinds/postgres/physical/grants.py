@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from drd.kinds.postgres.address import address_of
-from drd.kinds.postgres.grants import Server, connected, filled, program, server_of
+from drd.kinds.postgres.grants import Server, connected, filled, for_psql, program, server_of
 from drd.kinds.postgres.grants_sql import END, LOGIN_CHECK, LOOK, ROLE, TRY
 from drd.kinds.postgres.physical.settings import ClusterSettings
 from drd.model.plan import Component
@@ -79,7 +79,7 @@ def grants(
     many = list(servers.values())
     parts = [part for server in many for part in _of_server(server, alone=len(many) == 1)]
     text = "\n".join([_HEAD, r"\set drd_is_incomplete false", *parts, END])
-    return Grants(program(many[0].where), text)
+    return for_psql(program(many[0].where), text)
 
 
 def _of_server(server: Server, *, alone: bool) -> Iterator[str]:
