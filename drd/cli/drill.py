@@ -16,7 +16,8 @@ from drd.cli import output
 from drd.cli.checks_table import conclusion, evidence_of, print_evidence
 from drd.cli.follow import asked
 from drd.cli.kit import key_of
-from drd.cli.operator_drill import followed, print_operator
+from drd.cli.operator_drill import followed
+from drd.cli.operator_lines import print_operator
 from drd.cli.recorded import failure_of
 from drd.cli.session import cancelled_as, session
 from drd.errors import NotOwner, UsageError

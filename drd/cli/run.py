@@ -10,6 +10,7 @@ from drd.cli.aftermath import print_next, print_places, print_unfinished
 from drd.cli.aside import say_asides
 from drd.cli.checks_table import evidence_of, print_evidence, print_fence, print_phases
 from drd.cli.follow import RunSource, follow
+from drd.cli.operator_lines import print_operator
 from drd.cli.recorded import in_one_line, recorded_error
 from drd.cli.session import session
 from drd.model import run_details
@@ -147,6 +148,8 @@ def _print(run: dict[str, Any]) -> None:
         for line in rest:
             output.say_below("             ", line)
     _print_reasons(detail)
+    if isinstance(detail, DrillDetail) and detail.operator is not None:
+        print_operator(run["plan"], detail.operator)
     over = run["finished_at"] is not None
     rows = [_step(step, over=over) for step in run["steps"] if step["kind"] != "aside"]
     if rows:

@@ -6,11 +6,12 @@ The kernel's facts in an entry say who it was. A name that was only claimed coun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from drd.model.actor import Actor
-from drd.model.exercises.played import BEGIN, plays
+from drd.model.exercises.played import BEGIN, END, plays
 from drd.model.records import Draft, Entry, body_of
 from drd.model.training import Attested, AwarenessText, Drilled, TookPart
 
@@ -44,52 +45,92 @@ def of_attestation(text: AwarenessText, at: datetime, actor: Actor) -> Draft:
     return Draft(ATTESTED, f"text:{text.name}", body, at, actor)
 
 
-def believed(
-    entries: Iterable[Entry], keys: Mapping[str, str], accepts: Accepts
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Whether an entry is as it was signed, by one of drd's `keys` (base64 by id)."""
+
+    keys: Mapping[str, str]
+    accepts: Accepts
+
+    def __call__(self, entry: Entry) -> bool:
+        public = self.keys.get(entry.key)
+        if public is None or entry.header.hash != entry.hash or entry.is_altered:
+            return False
+        return self.accepts(public, entry.header.message(), entry.signature)
+
+
+def newest_believed(
+    entries: Iterable[Entry], about: Callable[[Entry], object], belief: Belief
 ) -> Iterator[Entry]:
-    """Return the entries that are as they were signed, by one of drd's keys (base64 by id)."""
+    """Return the newest entry that counts of each thing that entries are `about` (None: nothing).
+    `entries` are newest first. To check a signature takes milliseconds, so older ones are not."""
+    known: set[object] = set()
     for entry in entries:
-        as_recorded = entry.header.hash == entry.hash and not entry.is_altered
-        public = keys.get(entry.key)
-        if as_recorded and public and accepts(public, entry.header.message(), entry.signature):
+        thing = about(entry)
+        if thing is not None and thing not in known and belief(entry):
+            known.add(thing)
             yield entry
 
 
-def attested(entries: Iterable[Entry]) -> Iterator[Attested]:
-    """Read these entries; leave out what is not complete."""
-    for entry in entries:
+def attested(entries: Iterable[Entry], belief: Belief) -> Iterator[Attested]:
+    """Read the newest of these entries, newest first; leave out what is not complete."""
+
+    def about(entry: Entry) -> object:
+        return _texts(body_of(entry), "user", "text", "digest")
+
+    for entry in newest_believed(entries, about, belief):
+        user, text, digest = _texts(body_of(entry), "user", "text", "digest") or ("", "", "")
+        yield Attested(user, text, digest, entry.header.at, entry.seq)
+
+
+def drilled(entries: Iterable[Entry], belief: Belief) -> Iterator[Drilled]:
+    """Read the newest of these entries, newest first; leave out drills that count for nobody, and
+    what is not complete."""
+
+    def about(entry: Entry) -> object:
         body = body_of(entry)
-        user, text, digest = body.get("user"), body.get("text"), body.get("digest")
-        if all(isinstance(one, str) and one for one in (user, text, digest)):
-            yield Attested(str(user), str(text), str(digest), entry.header.at, entry.seq)
+        counts = body.get("counts") is True and body.get("result") == "passed"
+        return _texts(body, "user", "plan") if counts else None
 
-
-def drilled(entries: Iterable[Entry]) -> Iterator[Drilled]:
-    """Read these entries; leave out drills that count for nobody, and what is not complete."""
-    for entry in entries:
+    for entry in newest_believed(entries, about, belief):
         body = body_of(entry)
-        user, plan, run = body.get("user"), body.get("plan"), body.get("run")
-        passed = body.get("counts") is True and body.get("result") == "passed"
-        if passed and all(isinstance(one, str) and one for one in (user, plan, run)):
-            blind = body.get("blind") is True
-            yield Drilled(str(user), str(plan), str(run), entry.header.at, blind, entry.seq)
+        user, plan, run = _texts(body, "user", "plan", "run") or ("", "", "")
+        yield Drilled(user, plan, run, entry.header.at, body.get("blind") is True, entry.seq)
 
 
-def took_part(entries: Iterable[Entry]) -> Iterator[TookPart]:
-    """Yield who said something in exercises that were played to their end. A name that somebody
-    else typed counts for nobody."""
+def took_part(entries: Iterable[Entry], belief: Belief) -> Iterator[TookPart]:
+    """Yield who said something in exercises that were played to their end, each with the last time
+    that counts. A name that somebody else typed counts for nobody."""
     known = sorted(entries, key=lambda entry: entry.seq)
-    users: dict[int, dict[str, None]] = {}
+    said: dict[int, dict[str, Entry]] = {}
+    ends: dict[int, Entry] = {}
     for entry in known:
         body = body_of(entry)
         number = entry.seq if entry.header.kind == BEGIN else body.get("begun")
         user = proven_user(_actor(body))
+        if isinstance(number, int) and entry.header.kind == END:
+            ends.setdefault(number, entry)
         if isinstance(number, int) and user is not None:
-            users.setdefault(number, {})[user] = None
-    for played in plays(known):
-        if played.ended_at is not None:
-            for user in users.get(played.number, ()):
+            said.setdefault(number, {}).setdefault(user, entry)
+    by_number, found = {entry.seq: entry for entry in known}, set()
+    for played in reversed(plays(known)):
+        users = said.get(played.number, {})
+        new = {u: e for u, e in users.items() if (u, played.exercise.name) not in found}
+        if played.ended_at is None or not new:
+            continue
+        if not (belief(by_number[played.number]) and belief(ends[played.number])):
+            continue
+        for user, entry in new.items():
+            if belief(entry):
+                found.add((user, played.exercise.name))
                 yield TookPart(user, played.exercise.name, played.ended_at, played.number)
+
+
+def _texts(body: Mapping[str, Any], *keys: str) -> tuple[str, ...] | None:
+    """Return these values if each is a text."""
+    values = [body.get(key) for key in keys]
+    texts = tuple(value for value in values if isinstance(value, str) and value)
+    return texts if len(texts) == len(keys) else None
 
 
 def _actor(body: Mapping[str, Any]) -> Actor | None:

@@ -17,7 +17,8 @@ from drd.model.step_results import PersonStepResult, StepResult
 from drd.model.training import Crew, Drilled, Known, OperatorsRule, Standing, TrainingPolicy
 from drd.model.training import operators as qualified
 from drd.model.training_findings import of_training
-from drd.model.training_records import DRILLED, drilled
+from drd.model.training_records import DRILLED, Belief, drilled
+from drd.signing import accepts
 from tests.records_support import ANNA, BEGUN, Chain, key
 from tests.schedule_support import plan
 
@@ -113,16 +114,19 @@ def test_answers_are_those_to_the_last_question() -> None:
 
 
 def test_only_drills_that_count_are_read() -> None:
-    chain = Chain(key())
+    chain = Chain(signer := key())
 
     def add(**more: Any) -> None:
         body = {**outcome(DONE).to_json(), "plan": "shop", "run": "r1", "result": "passed", **more}
         chain.add(Draft(DRILLED, "shop/r1", body, BEGUN, ANNA))
 
-    add()
     for wrong in ({"counts": False}, {"counts": 1}, {"result": "failed"}, {"user": ""}):
         add(**wrong)
-    assert [(d.user, d.plan, d.at) for d in drilled(chain.entries)] == [("anna", "shop", BEGUN)]
+    belief = Belief({signer.public.id: signer.public.text}, accepts)
+    assert not list(drilled(chain.entries, belief))
+    add()
+    [found] = drilled(chain.entries, belief)
+    assert (found.user, found.plan, found.at) == ("anna", "shop", BEGUN)
 
 
 def test_plan_needs_as_many_operators_as_it_requires() -> None:

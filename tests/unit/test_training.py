@@ -33,8 +33,8 @@ from drd.model.training import (
 from drd.model.training_findings import of_review, of_training
 from drd.model.training_records import (
     ATTESTED,
+    Belief,
     attested,
-    believed,
     of_attestation,
     proven_user,
     took_part,
@@ -100,17 +100,37 @@ def test_only_entries_as_they_were_signed_count() -> None:
     rewritten = replace(renamed, hash=renamed.header.hash)
     assert made.body is not None
     other = replace(made, body=replace(made.body, text=made.body.text.replace("anna", "evil")))
-    keys = {signer.public.id: signer.public.text}
-    told = [made, unsigned, forged, renamed, rewritten, other]
-    assert list(believed(told, keys, accepts)) == [made]
-    [one] = attested([made])
+    belief = Belief({signer.public.id: signer.public.text}, accepts)
+    told = [unsigned, forged, renamed, rewritten, other, made]
+    assert [belief(entry) for entry in told] == [False] * 5 + [True]
+    [one] = attested(told, belief)
     assert (one.user, one.text, one.digest, one.at) == ("anna", "report", "d2", BEGUN)
 
 
 @pytest.mark.parametrize("body", [{}, {"user": 1, "text": "a", "digest": "b"}, {"user": ""}])
 def test_incomplete_entry_is_left_out(body: dict[str, object]) -> None:
-    entry: Entry = Chain().add(Draft(ATTESTED, "text:a", body, BEGUN, ANNA))
-    assert list(attested([entry])) == []
+    chain = Chain(key())
+    entry = chain.add(Draft(ATTESTED, "text:a", body, BEGUN, ANNA))
+    assert list(attested([entry], belief_of(chain))) == []
+
+
+def belief_of(chain: Chain) -> Belief:
+    assert chain.signer is not None
+    return Belief({chain.signer.public.id: chain.signer.public.text}, accepts)
+
+
+def test_only_the_newest_entry_of_each_is_checked() -> None:
+    chain, asked = Chain(key()), []
+    for day in range(3):
+        chain.add(of_attestation(REPORT, BEGUN + timedelta(days=day), ANNA))
+    belief = belief_of(chain)
+
+    def counted(public: str, message: bytes, signature: str) -> bool:
+        asked.append(signature)
+        return belief.accepts(public, message, signature)
+
+    [one] = attested(reversed(chain.entries), replace(belief, accepts=counted))
+    assert (one.at, len(asked)) == (BEGUN + timedelta(days=2), 1)
 
 
 def test_findings_name_who_is_missing_and_what_to_do() -> None:
@@ -214,9 +234,11 @@ def test_exercise_counts_for_those_who_typed_with_their_own_account() -> None:
 
     number = add(kinds.BEGIN, ANNA, text=text, speed=0).seq
     add(kinds.NOTE, bob, begun=number, note="", text="late", improves=True, elapsed_s=None)
-    assert list(took_part(chain.entries)) == [], "not over yet"
+    belief = belief_of(chain)
+    assert list(took_part(chain.entries, belief)) == [], "not over yet"
     add(kinds.END, Actor(0, "root", None, "db1", "terminal"), begun=number)
-    found = list(took_part(chain.entries))
+    found = list(took_part(chain.entries, belief))
+    assert not list(took_part(chain.entries, replace(belief, keys={})))
     assert [(t.user, t.exercise) for t in found] == [
         ("anna", "leaked-api-key"),
         ("bob", "leaked-api-key"),

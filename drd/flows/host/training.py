@@ -4,6 +4,7 @@ text."""
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from drd.errors import UsageError
 from drd.flows.records.anchors import key_records
@@ -19,8 +20,8 @@ from drd.model.training_findings import of_review, of_training
 from drd.model.training_records import (
     ATTESTED,
     DRILLED,
+    Belief,
     attested,
-    believed,
     drilled,
     of_attestation,
     proven_user,
@@ -31,20 +32,23 @@ from drd.signing import accepts
 
 MOST = 10_000
 """The newest entries of each kind that count."""
+_accepts = lru_cache(MOST)(accepts)
+"""To check a signature takes milliseconds, and a process may judge many plans."""
 
 
-def known(catalogue: Catalogue) -> Known:
+def known(catalogue: Catalogue, *, exercises: bool = True) -> Known:
     """Return what people did, as far as the entries are as drd signed them."""
     keys = {str(body.get("key")): str(body.get("public")) for _, body in key_records(catalogue)}
+    belief = Belief(keys, _accepts)
 
     def entries(kind: str) -> list[Entry]:
-        return list(believed(catalogue.records.newest(kind=kind, limit=MOST), keys, accepts))
+        return catalogue.records.newest(kind=kind, limit=MOST)
 
-    played = (entry for kind in EXERCISES for entry in entries(kind))
+    played = [entry for kind in EXERCISES for entry in entries(kind)] if exercises else []
     return Known(
-        attested=tuple(attested(entries(ATTESTED))),
-        drilled=tuple(drilled(entries(DRILLED))),
-        took_part=tuple(took_part(played)),
+        attested=tuple(attested(entries(ATTESTED), belief)),
+        drilled=tuple(drilled(entries(DRILLED), belief)),
+        took_part=tuple(took_part(played, belief)),
     )
 
 
@@ -55,7 +59,8 @@ def findings(services: Services, plan: Plan) -> list[ReadinessFinding]:
     if plan.training.requires_nothing:
         return found
     crew = Crew(services.roles, services.users)
-    return [*of_training(plan, known(services.catalogue), crew, services.awareness(), now), *found]
+    did = known(services.catalogue, exercises=False)
+    return [*of_training(plan, did, crew, services.awareness(), now), *found]
 
 
 def attest(
