@@ -90,7 +90,7 @@ def _step_text(step: dict[str, Any]) -> str:
     why = without_output(fact) or step["reason"] or ""
     if not why and step["by"]:
         why = f"by {step['by']}"
-        why += ", who started this recovery" if step["self_approved"] else ""
+        why += ", who started the run" if step["self_approved"] else ""
         why += f": {step['comment']}" if step["comment"] else ""
     return escaped(why)
 

@@ -35,3 +35,22 @@ def test_only_the_users_own_attestation_is_recorded(short_tmp: Path) -> None:
         _, told_of = ask(house.path, BERT, (), "/v1/training")
     done = {p["person"]: [q["state"] for q in p["qualifications"]] for p in told_of["people"]}
     assert done == {"Anna": ["valid"], "Bert": [], "Carl": [], "sys": ["valid"]}
+
+
+@as_root
+def test_operator_drill_is_asked_for_by_whom_the_kernel_names(short_tmp: Path) -> None:
+    with closing(House(short_tmp, PEOPLE)) as house:
+
+        def asked(uid: int, **body: object) -> tuple[int, dict[str, object]]:
+            return ask(house.path, uid, (), "/v1/plans/shop/drill", body)
+
+        assert asked(ANNA, scenario="operator")[0] == 403, "no operator"
+        assert asked(BERT, by="Anna")[0] == 400
+        status, told = asked(BERT, scenario="operator", by="Anna")
+        assert status == 200, told
+        [run] = house.app.catalogue.queue.open_runs()
+        assert (run.subject, run.actor is not None and run.actor.user) == ("operator", "bin")
+        assert run.actor is not None
+        assert run.actor.claimed_by == "Anna"
+        assert asked(BERT, scenario="operator")[1]["joined"] is True
+        assert asked(BERT)[1]["joined"] is False, "a drill of the schedule is another one"
