@@ -23,6 +23,9 @@ SECRET_KEYWORDS = frozenset({"password", "sslpassword", "oauth_client_secret"})
 _URI = re.compile(r"^postgres(ql)?://", re.IGNORECASE)
 _PAIR = re.compile(r"\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\]|\\.)*))", re.DOTALL)
 
+_BLANK = re.compile(r"[^ :/@?&=,]+ +[^ :/@?&=,]")
+_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+
 
 def holds_password(dsn: str) -> bool:
     """Return whether a connection string (URI or key=value) contains a password. In doubt the
@@ -101,7 +104,13 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
     if holds_password(text):
         hint = "put the whole string into a credential: dsn: {credential: NAME}."
         yield Contradiction(("dsn",), "contains a password, which a plan must not contain", hint)
-    elif "=" not in text and not _URI.match(text):
+    elif _URI.match(text):
+        if _BLANK.search(text.split("://", 1)[1]):
+            yield Contradiction(("dsn",), "has a blank in a name", "write %20 for each blank.")
+        if _PERCENT.search(text):
+            hint = "write %25 for a % in a name."
+            yield Contradiction(("dsn",), "has a % without two hexadecimal digits after it", hint)
+    elif "=" not in text or _PAIR.sub("", text).strip():
         hint = "write postgresql://user@host/database or host=… dbname=…."
         yield Contradiction(("dsn",), "is not a connection string", hint)
 
