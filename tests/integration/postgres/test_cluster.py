@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from drd.errors import RepositoryDamaged, SandboxUnavailable, SourceError
+from drd.errors import RepositoryDamaged, SandboxUnavailable, SourceError, SourceUnreachable
 from drd.kinds.postgres.physical import contents
 from drd.kinds.postgres.physical import source as source_module
 from drd.kinds.postgres.physical.by_hand import by_hand
@@ -22,8 +22,9 @@ from drd.kinds.postgres.physical.landed import programs_of, proven
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
-from drd.ports import Workplace
+from drd.ports import Workplace, no_progress
 from tests.conftest import _run_directory
+from tests.integration.postgres.test_variants import standby_of
 from tests.postgres_support import workplace
 from tests.restic_support import Restic
 from tests.servers import PostgresServer, postgres_server, short_directory
@@ -39,8 +40,8 @@ class Copied(NamedTuple):
     landing: Path
 
 
-def _component(server: PostgresServer) -> Component:
-    settings = {"kind": "postgres-cluster", "dsn": server.dsn("shop")}
+def _component(server: PostgresServer, dsn: str = "") -> Component:
+    settings = {"kind": "postgres-cluster", "dsn": dsn or server.dsn("shop")}
     return Component("server", "postgres-cluster", ClusterSettings.model_validate(settings))
 
 
@@ -188,6 +189,57 @@ def test_what_changes_during_a_backup_is_not_compared(
 
 def replace_bytes(copied: Copied, count: int) -> Any:
     return replace(copied.snapshot, bytes=count)
+
+
+def _asked(copied: Copied, place: Workplace, **more: str) -> Any:
+    target = ClusterTarget.model_validate({"data_dir": str(copied.server.data_dir), **more})
+    inspector = ClusterKind().target(copied.component, target, place).inspector()
+    return inspector.scalar("select count(*) from orders")
+
+
+def test_checks_ask_the_server_that_somebody_has_started(
+    copied: Copied, target_server: PostgresServer, place: Workplace
+) -> None:
+    assert _asked(copied, place, dsn=copied.server.dsn("shop")) > 0
+    target_server.execute("create database shop")
+    with pytest.raises(SourceUnreachable, match="is not the server that runs in"):
+        _asked(copied, place, dsn=target_server.dsn("shop"))
+    with pytest.raises(SourceUnreachable, match="does not say how to reach it"):
+        _asked(copied, place)
+    with pytest.raises(SourceUnreachable, match="cannot connect"):
+        _asked(copied, place, dsn="postgresql://postgres@127.0.0.1:9/shop")
+
+
+def test_a_standby_is_backed_up_and_drilled(
+    copied: Copied, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without full pages in the WAL, a server refuses copies of its standbys.
+    settings = PostgresServer._settings
+    monkeypatch.setattr(
+        PostgresServer, "_settings", lambda s: [x for x in settings(s) if "full_page" not in x]
+    )
+    with (
+        short_directory(_run_directory()) as base,
+        postgres_server(base / "primary", major=17) as primary,
+    ):
+        primary.execute("create table moved as select 1 as n")
+        with standby_of(primary) as address:
+            component = _component(primary, f"{address} dbname=postgres")
+            source = ClusterKind().source(component, workplace(short_tmp / "w"))
+            with source.open() as capture:
+                snapshot = copied.restic.captured("server", "postgres-cluster", capture)
+    assert snapshot.facts["standby"]
+    work = workplace(short_tmp / "s")
+    sandbox = ClusterKind().sandbox(component, snapshot, work)
+    try:
+        copied.restic.restore(str(snapshot.snapshot), sandbox.landing())
+        done = sandbox.restore(snapshot, {}, on_progress=no_progress)
+        assert done.differences == ()
+        assert sandbox.inspector().scalar("select count(*) from moved") == 1
+        with pytest.raises(SourceError):
+            sandbox.inspector().database("nowhere").scalar("select 1")
+    finally:
+        sandbox.close()
 
 
 def test_a_person_restores_it_by_hand(copied: Copied, short_tmp: Path) -> None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from drd.errors import DrdError, SandboxUnavailable, SourceUnreachable, TargetError, TargetNotEmpty
+from drd.errors import (
+    DrdError,
+    SandboxUnavailable,
+    SourceError,
+    SourceUnreachable,
+    TargetError,
+    TargetNotEmpty,
+)
 from drd.kinds.file_system import is_root, no_directory, space_finding, unwritable
 from drd.kinds.open_files import usage
 from drd.kinds.postgres.abandoned import end_server
 from drd.kinds.postgres.address import address_of
+from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.physical import SPEC
 from drd.kinds.postgres.physical.contents import Reach
 from drd.kinds.postgres.physical.directory_server import (
@@ -281,8 +289,9 @@ class ClusterDirectory(NamedDestination):
     @contextmanager
     def _asked(self) -> Iterator[Reach]:
         """Ask the server that somebody has started on the directory, else one of drd's own."""
-        if postmaster(self._target) is not None:
-            yield self._running()
+        running = postmaster(self._target)
+        if running is not None:
+            yield self._running(running)
             return
         programs = self._programs()
         place = replace(self._place.for_server, run_as=self._owner(), shelf=None)
@@ -309,14 +318,27 @@ class ClusterDirectory(NamedDestination):
             ) from error
         return sandbox_programs(major, self._settings.bin_dir, or_newer=False)
 
-    def _running(self) -> Reach:
+    def _running(self, server: int) -> Reach:
+        """Return how to reach the process that runs in the directory. Raises SourceUnreachable if
+        the connection leads to another server: its answers would prove nothing."""
         if self._settings.dsn is None:
             raise SourceUnreachable(
                 f"a server runs in {self._target}, and the target does not say how to reach it",
                 hint="write its connection string into `dsn` of the target; or let the runbook "
                 "start the server after the checks.",
             )
-        return address_of(self._settings.dsn).to_database
+        address = address_of(self._settings.dsn)
+        try:
+            with closing(connect(address)) as connection:
+                asked = connection.info.backend_pid
+        except SourceError as error:
+            raise SourceUnreachable(error.message, hint=error.hint) from error
+        if parent_of(asked) != server:
+            raise SourceUnreachable(
+                f"{address.named} is not the server that runs in {self._target} (process {server})",
+                hint="correct `dsn` of the target: it must lead to the restored server.",
+            )
+        return address.to_database
 
 
 def postmaster(data: Path) -> int | None:
@@ -335,6 +357,15 @@ def postmaster(data: Path) -> int | None:
     except OSError:
         return None
     return int(first) if here == Path(os.path.realpath(data)) else None
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the process that has started this one; None if it is not on this host."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
+            if line.startswith("PPid:"):
+                return int(line.split()[1])
+    return None
 
 
 def require_stopped(data: Path) -> None:
