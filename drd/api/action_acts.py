@@ -18,7 +18,7 @@ from drd.model.incidents.actions import Proof, VerifiedBy
 from drd.model.incidents.incident import Incident
 from drd.model.nearest import closest
 from drd.model.person_names import as_written
-from drd.model.plan import SCENARIOS
+from drd.model.plan import DRILL_SCENARIOS
 from drd.model.run import RunKind
 from drd.model.run_details import ReadinessDetail
 from drd.model.text import some
@@ -92,7 +92,7 @@ def _verified_by(app: App, text: str) -> VerifiedBy:
     there: Mapping[Proof, Iterable[str]] = {
         Proof.CHECK: (check.name for check in plan.checks),
         Proof.CONTROL: (control.name for control in plan.controls),
-        Proof.DRILL: dict.fromkeys((*plan.drill.scenarios, *SCENARIOS)),
+        Proof.DRILL: dict.fromkeys((*plan.drill.scenarios, *DRILL_SCENARIOS)),
     }
     known = list(there[wanted.proof])
     if wanted.name and wanted.name not in known:
