@@ -13,8 +13,8 @@ from drd.model.copy_names import copy_in, is_named
 
 def points_named(connection: Connection, name: str, plan: str | None = None) -> list[Row[Any]]:
     """Return the rows of the points whose copy is called so, of one plan or of all; if none is,
-    those whose copy has an id that begins so, as restic's have. Forgotten ones only if there is no
-    other."""
+    those whose copy has an id that begins so, as restic's have, else those whose own id does after
+    the name of the tool. Forgotten ones only if there is no other."""
     if not name:
         return []
     query = (
@@ -26,6 +26,7 @@ def points_named(connection: Connection, name: str, plan: str | None = None) -> 
     rows = connection.execute(query if plan is None else query.where(points.c.plan == plan)).all()
     found = [row for row in rows if copy_in(row.facts) == name]
     found = found or [row for row in rows if is_named(copy_in(row.facts) or "", name)]
+    found = found or [row for row in rows if row.id.rpartition("-")[2].startswith(name)]
     return _distinct([row for row in found if row.forgotten_at is None] or found)
 
 

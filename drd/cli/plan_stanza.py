@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from configparser import Error as NoConfiguration
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from shlex import quote
 
-from drd.config.stanza_starter import FoundStanza, stanza_starter
+from drd.config.stanza_starter import MOST_COMPONENTS, FoundStanza, stanza_starter
 from drd.config.starter import Starter
 from drd.errors import NoRestorePoint, UsageError
 from drd.model.adopted import Stanza
 from drd.model.plan import SecretRef
-from drd.model.text import counted
+from drd.model.text import counted, escaped, some
 from drd.model.units import format_time
 from drd.ports.dumps import FirstChecks, FirstChecksOf, ServerPlace
 from drd.registry import KINDS
@@ -109,9 +109,20 @@ def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
     seen = (
         f"{counted(len(backups), 'backup')} of stanza {stanza.name}, WAL up to "
         f"{format_time(newest.data_time, seconds=True)}, {counted(len(databases), 'database')}: "
-        f"{', '.join(checks)}"
+        f"{', '.join(checks)}{_left_out(databases, filled[:MOST_COMPONENTS])}"
     )
     return stanza_starter(name, found, credentials), seen
+
+
+def _left_out(databases: Sequence[str], planned: Sequence[str]) -> str:
+    """Name the databases that are not in the plan."""
+    left = [database for database in databases if database not in planned]
+    if not left:
+        return ""
+    return (
+        f". Not in the plan: {escaped(some(left))}. The plan has at most {MOST_COMPONENTS} "
+        "databases that have rows: exchange them for those that matter"
+    )
 
 
 def _checks(database: str, of_stanza: Mapping[str, str], system: str) -> FirstChecks:

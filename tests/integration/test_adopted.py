@@ -363,7 +363,7 @@ def test_points_are_shown_and_found_by_the_ids_that_restic_has_for_its_snapshots
     new, old = site.points(plan)
     points, keeping = site.app.catalogue.points, site.app.catalogue.keeping
     assert (copy_name(new), copy_name(old)) == (second, first)
-    for name in (first, first[:8], first[:20], old.id, old.id[:12]):
+    for name in (first, first[:8], first[:20], old.id, old.id[:12], old.id[-8:]):
         assert points.get("shop", name).id == old.id
         assert keeping.plan_of(name) == ("shop", old.id)
     with pytest.raises(NoRestorePoint):
