@@ -103,3 +103,22 @@ def test_tables_without_snapshots_that_changed_are_not_compared(shop: Shop) -> N
     assert set(found.tables) == {"still"}
     assert "no snapshots" in found.not_reached["moving"]
     assert any(f.code == "engines" for f in shop.kind.source(shop.component, shop.work).doctor())
+
+
+def test_every_changed_value_changes_the_digest(shop: Shop) -> None:
+    shop.server.execute(
+        "CREATE TABLE t (a VARCHAR(20), b VARCHAR(20), c LONGBLOB, d TEXT, e INT, f BIT(4))",
+        "INSERT INTO t VALUES ('x|1', 'y', REPEAT('z', 9000000), 'long', 1, b'1')",
+        database=shop.name,
+    )
+    seen = set()
+    for change in (
+        "e = 1", "a = 'x', b = '1|y'", "b = NULL", "b = '-'", "b = ''", "d = NULL",
+        "c = CONCAT(c, 'z')", "f = b'11'", "d = 'Long'",
+    ):  # fmt: skip
+        shop.server.execute(f"UPDATE t SET {change}", database=shop.name)
+        with shop.kind.source(shop.component, shop.work).open() as capture:
+            found = capture.fingerprint()
+        assert isinstance(found, DatabaseFingerprint)
+        seen.add(found.tables["t"].digest)
+    assert len(seen) == 9
