@@ -28,6 +28,7 @@ from demo.narration import (
     say,
 )
 from tests.servers import short_directory
+from tests.servers.gateway import ADMIN, Gateway
 
 PLAN = "orders-api"
 PEOPLE = {"DE": 4100, "FR": 500, "AT": 400}
@@ -42,11 +43,48 @@ organisation:
   jurisdictions: [DE]
   timezone: Europe/Berlin
   facts: {role: controller, entity: other}
+playbooks: playbooks
+people: [{name: Anna, roles: [lead]}, {name: Bert, roles: [operator]}]
 contacts:
   - {name: customers of orders, kind: customer, mail: customers@example.com}
 notify:
   - {kind: smtp, name: mail, host: 127.0.0.1, port: @PORT@, tls: none,
      to: [oncall@example.com], sender: orders@example.org, on: [letter]}
+"""
+
+_PLAYBOOK = """\
+playbook: contain-partner
+title: Contain a partner at the gateway
+about: Limits all clients, and revokes the leaked key, and proves that it is refused.
+use_when: The key of a partner leaked.
+inputs:
+  - {name: gateway, what: address of the admin API}
+  - {name: token, what: token of the admin API, secret: true}
+  - {name: leaked, what: the leaked key, secret: true}
+tasks:
+  - name: contain
+    text: Limit the clients, revoke the key.
+    role: operator
+    due: aware + 30m
+    steps:
+      - name: limit
+        http:
+          url: "${gateway}/limit"
+          method: PUT
+          headers: &admin {Authorization: "Bearer ${token}"}
+          body: '{"per_minute": 10}'
+        before: {http: {url: "${gateway}/limit", headers: *admin}}
+        rollback:
+          repeat: safe
+          http: {url: "${gateway}/limit", method: PUT, headers: *admin, body: "${before}"}
+        repeat: safe
+        expires: 4h
+      - name: revoke
+        http: {url: "${gateway}/keys/1", method: DELETE, headers: *admin}
+        done_when: {http: {url: "${gateway}/keys/1", headers: *admin, expect: 404}}
+        final: a revoked key stays revoked; issue a new one
+      - name: prove-refused
+        http: {url: "${gateway}/api", headers: {Authorization: "Bearer ${leaked}"}, expect: 401}
 """
 
 _LOG = """\
@@ -65,7 +103,8 @@ def main() -> int:
         with ended_by_signals(), ExitStack() as stack:
             try:
                 home = stack.enter_context(short_directory())
-                _Demo(home, stack.enter_context(mail_server())).play()
+                gateway = stack.enter_context(closing(Gateway()))
+                _Demo(home, stack.enter_context(mail_server()), gateway).play()
                 say("", good(f"Done in {time.monotonic() - begun:.0f} s."))
             finally:
                 ignore_signals()  # nothing disturbs the tear-down
@@ -81,16 +120,19 @@ def main() -> int:
 class _Demo:
     """The service, and the story in order."""
 
-    def __init__(self, home: Path, mail: MailServer) -> None:
-        self.home, self.mail = home, mail
-        for name in ("api", "plans", "standby", "secrets", "evidence"):
+    def __init__(self, home: Path, mail: MailServer, gateway: Gateway) -> None:
+        self.home, self.mail, self.gateway = home, mail, gateway
+        for name in ("api", "plans", "playbooks", "standby", "secrets", "evidence"):
             (home / name).mkdir()
         settings = _SETTINGS.replace("@HOME@", str(home)).replace("@PORT@", str(mail.port))
         (home / "drd.yaml").write_text(settings)
         template = Path(__file__).with_name("incident.yaml").read_text()
         (home / f"plans/{PLAN}.yaml").write_text(template.replace("@HOME@", str(home)))
-        for name in ("restic", "partner-key"):
-            self._secret(name, secrets.token_urlsafe(24))
+        (home / "playbooks/contain-partner.yaml").write_text(_PLAYBOOK)
+        self._secret("restic", secrets.token_urlsafe(24))
+        self._secret("partner-key", gateway.keys["1"])
+        self._secret("leaked-key", gateway.keys["1"])
+        self._secret("gateway-token", ADMIN)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = {**os.environ, "DRD_CONFIG": str(home / "drd.yaml"), "PATH": path}
         self.shell = Shell(environment, home)
@@ -161,18 +203,47 @@ class _Demo:
             "indicator", "203.0.113.7", "--text", "address of the requests", "--expires", "30d"
         )
         self._incident("hypothesis", "the key of a partner was published")
-        self._incident("task", "replace partner-key", "--to", "Bert", "--due", "1h")
-        self._secret("partner-key", secrets.token_urlsafe(24))
-        self._incident("log", "blocked partner-key at the gateway, and made a new one", "--measure")
-        self._incident("task", "--done", "2")
+        say("", "First preserve what would be overwritten, then contain:")
+        self._incident("preserve", "--reason", "before we contain it", "--by", "Anna")
+        leaked = self.gateway.keys["1"]
+        say("", f"The gateway answers {self.gateway.status(leaked)} to the leaked key.")
+        given = {
+            "gateway": self.gateway.url,
+            "token": f"file:{self.home}/secrets/gateway-token",
+            "leaked": f"file:{self.home}/secrets/leaked-key",
+        }
+        words = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
+        self._drd("playbook", "run", "contain-partner", *words, "--incident", "1", "--yes")
+        status = self.gateway.status(leaked)
+        if status != 401:
+            raise DemoFailed(f"the gateway answers {status} to the leaked key")
+        say("", f"The gateway answers {status} to the leaked key.")
         self._incident("anchor", "contained", "now")
         self._incident("state", "contained")
 
     def _recover(self) -> None:
-        chapter("The recovery, into a clean place; it enters the timeline by itself")
-        self._drd("recover", PLAN, "--target", "standby", "--yes", "--incident", "1")
+        chapter("The recovery, from the clean restore point; it enters the timeline by itself")
+        self._incident("clean-points")
+        words = ("recover", PLAN, "--target", "standby", "--yes", "--incident", "1", "--clean")
+        say("", "A credential in the scope was not replaced: a person has to approve that.")
+        with self.shell.beside("drd", *words):
+            run = self._waiting()
+            self._secret("partner-key", secrets.token_urlsafe(24))
+            self._incident("rotated", "partner-key", "--by", "Bert")
+            self._drd("approve", run, "re-secure", "--by", "Anna", "--comment", "Bert replaced it")
         self._incident("anchor", "recovered_regular", "now")
         self._incident("state", "recovered")
+
+    def _waiting(self) -> str:
+        """Return the recovery, when it waits for a person."""
+        limit = time.monotonic() + 120
+        while time.monotonic() < limit:
+            runs = json.loads(self.shell.output(f"drd runs {PLAN} --json"))["runs"]
+            waiting = [r for r in runs if r["kind"] == "recovery" and r["state"] == "waiting"]
+            if waiting:
+                return str(waiting[0]["run"])
+            time.sleep(1)
+        raise DemoFailed("the recovery does not ask for the approval")
 
     def _tell(self) -> None:
         chapter("Who must be told, until when? drd proposes, a person decides")
@@ -225,9 +296,17 @@ class _Demo:
             "cause", "a partner published the key with test data",
             "--evidence", evidence, "--hypothesis", supposed,
         )  # fmt: skip
+        say("", "A lesson is done when its proof has passed:")
+        words = ("add", "prove that the orders come back", "--owner", "Bert", "--due", "14d")
+        self._incident("action", "1", *words, "--verified-by", f"drill:{PLAN}")
+        self._drd("drill", PLAN)
+        self._incident("action", "1")
         self._incident("anchor", "handled", "now")
         self._incident("obligation")
         self._incident("close", "--reason", "keys are changed, data is back, all were told")
+        self._incident("postmortem", "1", "--output", str(self.home / "postmortem.md"))
+        text = (self.home / "postmortem.md").read_text()
+        say("", *(line for line in text.splitlines() if line.startswith("#")))
         self._incident("show", "1")
 
     def _give_away(self) -> None:

@@ -120,8 +120,32 @@ class Shell:
             raise DemoFailed(f"{script}: exit code {code}\n{text}")
         return text
 
+    @contextlib.contextmanager
+    def beside(self, *words: str) -> Iterator[None]:
+        """Run a command, with its output on ours, while the body does something else."""
+        print(f"\n{_paint('1;36', '$ ' + shlex.join(words))}", flush=True)
+        child = self._start(words, sys.stdout.fileno())
+        try:
+            yield
+            code = child.wait()
+        except BaseException:
+            _end(child)
+            raise
+        if code != 0:
+            raise DemoFailed(f"{shlex.join(words)}: exit code {code}, expected 0")
+
     def _run(self, words: Sequence[str], stdout: int) -> int:
         """Run to the end; when we are interrupted, ask the child to end and wait until it has."""
+        child: subprocess.Popen[bytes] | None = None
+        try:
+            child = self._start(words, stdout)
+            return child.wait()
+        except BaseException:
+            if child is not None:
+                _end(child)
+            raise
+
+    def _start(self, words: Sequence[str], stdout: int) -> subprocess.Popen[bytes]:
         child: subprocess.Popen[bytes] | None = None
         try:
             with _uninterrupted():
@@ -133,17 +157,20 @@ class Shell:
                     env=self._environment,
                     cwd=self._directory,
                 )
-            return child.wait()
         except BaseException:
-            if child is None:
-                raise
-            child.terminate()
-            try:
-                child.wait(_GRACE_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            if child is not None:
+                _end(child)
             raise
+        return child
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _paint(code: str, text: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,13 @@ class Forked:
         assert code == 0, out
         return out
 
+    @contextmanager
+    def beside(self, *words: str) -> Iterator[None]:
+        print("$", shlex.join(words), flush=True)
+        child = warm.start(words[1:], env=self.environment)
+        yield
+        assert child.wait(120) == 0
+
     def _run(self, words: list[str] | tuple[str, ...]) -> tuple[int, str]:
         if words[0] == "drd":
             done = warm.run(words[1:], env=self.environment, timeout=120)
@@ -54,6 +63,11 @@ def test_the_demo_of_an_incident_ends_with_closed_clocks(
     assert "nobody has approved" in out
     assert "customers of orders by mail to customers@example.com: accepted" in out
     assert "root cause: a partner published the key with test data; evidence" in out
+    assert "The gateway answers 401 to the leaked key." in out
+    assert "re-secure" in out
+    assert "# " in out
+    [item] = re.findall(r"\$ drd incident action 1\n(.*?)\n\$ ", out, re.DOTALL)
+    assert "done" in item
     last = out[out.rindex("$ drd incident obligation") :]
     for name in ("eu-gdpr-33", "eu-gdpr-34", "eu-gdpr-33-5"):
         assert f"{name}:" in last

@@ -181,6 +181,7 @@ class Exercise:
                 deciding.retry(name, "anna")
 
 
+@pytest.mark.timeout(900)  # some twenty processes, one after the other
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_playbook_of_drd_killed_at_each_boundary_does_each_step_once_and_goes_back(
     site: Site, gateway: Gateway, case: Case
