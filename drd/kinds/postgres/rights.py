@@ -243,7 +243,9 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
         f"user {role} is a superuser, and drd's counts and queries at each backup may run code of "
         f"other users as this superuser: {', '.join(code)}",
         "CREATE ROLE drd_backup LOGIN; -- then write this user into dsn, and run drd doctor: it "
-        "lists the rights that the user lacks",
+        "lists the rights that the user lacks. In the script of `drd doctor PLAN --grants`, leave "
+        "out the statement that makes this user a superuser: recover in place with --no-owner, or "
+        "give the plan a target",
     )
 
 
