@@ -176,10 +176,13 @@ def _summary(compared: LiveDifference, differing: int) -> Iterator[str]:
     else:
         yield f"{counted(differing, 'difference')}, {both} compared"
     if difference.only_counted:
+        more = (
+            ". To compare contents from the next backup on, write `fingerprint: digest` in the plan"
+        )
         yield (
             f"in {counted(difference.only_counted, *difference.counted)}, drd compared only the "
-            "number of rows: changed contents of rows are not shown. To compare contents from "
-            "the next backup on, write `fingerprint: digest` in the plan"
+            f"number of rows: changed contents of rows are not shown"
+            f"{'' if compared.covers.counts_only else more}"
         )
     yield from _not_compared(compared)
     for name, why in difference.unknown[:5]:

@@ -172,11 +172,13 @@ def _no_version(_: Mapping[str, Any]) -> SourceVersion:
 class Compared:
     """What a comparison of fingerprints covers, in words: `things`, and `left_out` for what a
     fingerprint does not contain. `by_hand` says how a person compares that, with `{plan}`,
-    `{component}` and `{point}`."""
+    `{component}` and `{point}`. With `counts_only`, a fingerprint never has digests of contents.
+    """
 
     things: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     by_hand: str = ""
+    counts_only: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

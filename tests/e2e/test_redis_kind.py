@@ -28,8 +28,12 @@ def test_a_server_comes_back_in_place_as_it_was(short_tmp: Path) -> None:
         assert "passed: recovered in" in drilled
         listed = site.drd("points", "shop").out
         assert "complete" in listed
+        point = listed.splitlines()[1].split()[0]
         server.ask("FLUSHALL")
         server.ask("SET", "later", "1")
+        shown = site.drd("diff", "shop", "--component", "sessions", "--point", point, code=None)
+        assert "db0 string" in shown.out
+        assert "fingerprint: digest" not in shown.out
         running = site.drd("recover", "shop", "--in-place", "--overwrite", "--yes", code=1)
         assert "valkey-server (process" in running.err
         server.stop()

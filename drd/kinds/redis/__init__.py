@@ -53,6 +53,7 @@ def _without(settings: ServerSettings) -> Mapping[Ability, str]:
     }
 
 
+_ABOUT = "The address of a {} server: redis://HOST:PORT, rediss:// for TLS, or unix:///SOCKET"
 _CONNECTS, _READS, _HARMLESS = KeyUse.CONNECTS, KeyUse.READS, KeyUse.HARMLESS
 
 SPEC = KindSpec(
@@ -82,6 +83,7 @@ SPEC = KindSpec(
         ("names of keys", "values", "times to live"),
         "restore a copy with `drd recover {plan} --component {component} --point {point} --target "
         "NAME`, and ask the server there",
+        counts_only=True,
     ),
     room=3.0,
     values={"path": "DRD_PATH", "url": "DRD_URL", "socket": "DRD_SOCKET"},
@@ -109,7 +111,11 @@ SPEC = KindSpec(
     queries_only_read=True,
     by_hand="drd.kinds.redis.by_hand:by_hand",
     programs={"redis-server": ("redis-server",), "redis-tools": ("redis-cli",)},
-    starting=Starting("drd.kinds.redis.discovery:wishes", find="drd.kinds.redis.discovery:found"),
+    starting=Starting(
+        "drd.kinds.redis.discovery:wishes",
+        find="drd.kinds.redis.discovery:found",
+        about=_ABOUT.format("Redis"),
+    ),
     adopts_not="drd reads only the files of servers that drd itself has let save",
 )
 
@@ -121,6 +127,8 @@ VALKEY = replace(
     server_user="valkey",
     programs={"valkey-server": ("valkey-server",), "valkey-tools": ("valkey-cli",)},
     starting=Starting(
-        "drd.kinds.redis.discovery:valkey_wishes", find="drd.kinds.redis.discovery:valkey_found"
+        "drd.kinds.redis.discovery:valkey_wishes",
+        find="drd.kinds.redis.discovery:valkey_found",
+        about=_ABOUT.format("Valkey"),
     ),
 )
