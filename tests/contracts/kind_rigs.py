@@ -253,6 +253,9 @@ class PostgresClusterRig(KindRig):
     def left_beside_target(self) -> list[str]:
         return sorted(p.name for p in self._target.parent.iterdir() if p.name != "new")
 
+    def query(self) -> tuple[str, Any]:
+        return "select count(*) from orders", 500
+
 
 class MariadbRig(KindRig):
     """A database of its own in the server that all tests share."""
