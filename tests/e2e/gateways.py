@@ -45,6 +45,11 @@ error_log error.log;
 events {{ worker_connections 64; }}
 http {{
   access_log off;
+  client_body_temp_path t1;
+  proxy_temp_path t2;
+  fastcgi_temp_path t3;
+  uwsgi_temp_path t4;
+  scgi_temp_path t5;
   map $http_x_key $known {{ include keys.map; }}
   map $http_x_key $limited {{ include limited.map; }}
   map $uri $blocked {{ include blocked.map; }}
