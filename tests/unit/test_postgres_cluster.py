@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drd.kinds.postgres.physical import SPEC
 from drd.kinds.postgres.physical.contents import differences
-from drd.kinds.postgres.physical.directory_server import harmless
+from drd.kinds.postgres.physical.directory_server import DirectoryServer, harmless
 from drd.kinds.postgres.physical.discovery import wishes
 from drd.kinds.postgres.physical.grants import grants
 from drd.kinds.postgres.physical.manifest import require_written
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.kinds.postgres.restored_server import make_way
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.strict import UnexpectedValue
+from drd.ports import Workplace
 from drd.ports.grants import Logins
 from drd.ports.kinds import Ability
 
@@ -80,19 +84,54 @@ def test_a_restored_server_keeps_its_settings_but_reaches_nobody() -> None:
     said = harmless(
         "# Do not edit\n"
         "work_mem = '7MB'\n"
+        "search_path = 'a''b\\\\c\x85include'\n"
         "archive_command = 'cp %p /archive'\n"
-        "  Primary_ConnInfo='host=db1'\n"
+        "Primary_ConnInfo = 'host=db1'\n"
         "shared_preload_libraries = 'evil'\n"
-        "wal_level 'logical'\n"
+        "plperl.on_init = 'evil'\n"
+        "dynamic_library_path = 'evil'\n"
+        "jit_provider = 'evil'\n"
+        "include 'evil.conf'\n"
+        "Include_If_Exists = 'evil.conf'\n"
+        "work_mem = '1MB' include 'evil.conf'\n"
         "?? not a setting\n"
     )
-    lines = said.splitlines()
+    lines = said.split("\n")
     assert "work_mem = '7MB'" in lines
-    assert "wal_level 'logical'" in lines
+    assert "search_path = 'a''b\\\\c\x85include'" in lines
     assert "archive_mode = 'off'" in lines
     assert "primary_conninfo = ''" in lines
     for word in ("cp %p", "db1", "evil", "??"):
         assert word not in said
+
+
+def test_a_configuration_that_comes_with_the_copy_makes_the_server_load_nothing(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    programs = PostgresPrograms(Path("/usr/lib/postgresql/17/bin"), "17.2")
+    server = DirectoryServer(Workplace(tmp_path, "run"), programs, timeline=1)
+    server._base.mkdir()
+    data.rename(server._data)
+    (server._data / "postgresql.conf").write_text("session_preload_libraries = 'evil'\n")
+    server._configure()
+    kept = (server._base / "configuration/postgresql.auto.conf").read_text()
+    for line in ("session_preload_libraries = ''", "jit_provider = 'llvmjit'"):
+        assert line in kept.splitlines()  # read after postgresql.conf, so it has the last word
+
+
+def test_places_of_former_tablespaces_make_way_for_those_of_the_copy(tmp_path: Path) -> None:
+    place = tmp_path / "drd_tablespaces"
+    (place / "16384/PG_17").mkdir(parents=True)
+    make_way(place)
+    assert not place.exists()
+    (place / "16384").mkdir(parents=True)
+    (place / "16385").mkdir()
+    (place / "16385/file").write_text("of a person")
+    make_way(place)
+    assert not place.exists()
+    assert [p.name for p in (tmp_path / "drd_tablespaces.unused.1").iterdir()] == ["16385"]
 
 
 def test_in_place_needs_the_data_directory() -> None:

@@ -5,6 +5,7 @@ archiving, replication. The WAL lies in `pg_wal`; nothing is fetched from within
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -111,6 +112,7 @@ class RestoredServer(ThrowAwayServer):
         self.libraries = _preloaded(data)
         data.rename(self._data)
         if spaces.is_dir():
+            make_way(self._spaces)
             spaces.rename(self._spaces)
         self._link_tablespaces()
         self._configure()
@@ -257,6 +259,20 @@ class RestoredServer(ThrowAwayServer):
     @property
     def was_killed_from_outside(self) -> bool:
         return self._child is not None and self._child.exit_code == -signal.SIGKILL
+
+
+def make_way(place: Path) -> None:
+    """Free the name for the tablespaces. Former recoveries have left directories there: those of
+    tablespaces that were dropped since are empty, and go; files that no tablespace uses are kept
+    under a name beside it."""
+    if not place.is_dir() or place.is_symlink():
+        return
+    for directory, _, _ in os.walk(place, topdown=False):
+        with suppress(OSError):
+            Path(directory).rmdir()
+    if place.is_dir():
+        beside = (place.with_name(f"{place.name}.unused.{n}") for n in itertools.count(1))
+        place.rename(next(name for name in beside if not os.path.lexists(name)))
 
 
 class _TargetNotReached(Exception):

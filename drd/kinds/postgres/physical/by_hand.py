@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from shlex import quote
 
-from drd.kinds.postgres.physical.directory_server import OFF, SPACES_DIRECTORY
+from drd.kinds.postgres.physical.directory_server import LOADS_NOTHING, OFF, SPACES_DIRECTORY
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
@@ -60,7 +60,10 @@ pg_verifybackup --quiet "$COPY/data"
 
 
 def _placed(directory: str) -> Passage:
-    off = "".join(f"{key} = '{value}'\\n" for key, value in OFF.items())
+    off, nothing = (
+        "".join(f"{key} = '{value}'\\n" for key, value in settings.items()).replace("$", "\\$")
+        for settings in (OFF, LOADS_NOTHING)
+    )
     return Passage(
         "Move the files to the data directory, which must be missing or empty, and the tablespaces "
         "into it. Nothing of the old configuration is used: the restored server must not write "
@@ -70,13 +73,16 @@ def _placed(directory: str) -> Passage:
 DATA={directory}
 [[ ! -e $DATA ]] || rmdir "$DATA"
 mv -T "$COPY/data" "$DATA"
-mv -T "$COPY/tablespaces" "$DATA/{SPACES_DIRECTORY}"
+SPACES="$DATA/{SPACES_DIRECTORY}"
+[[ ! -d $SPACES ]] || find "$SPACES" -type d -empty -delete # of tablespaces that were dropped
+mv --backup=numbered -T "$COPY/tablespaces" "$SPACES"
 for LINK in "$DATA"/pg_tblspc/*; do
     [[ ! -L $LINK ]] || ln -sfnT "$DATA/{SPACES_DIRECTORY}/${{LINK##*/}}" "$LINK"
 done
 rm -f "$DATA"/standby.signal "$DATA"/postmaster.pid
 mv "$DATA/postgresql.auto.conf" "$DATA/postgresql.auto.conf.lost"
 printf "{off}" > "$DATA/postgresql.auto.conf"
+[[ ! -e $DATA/postgresql.conf ]] || printf "{nothing}" >> "$DATA/postgresql.auto.conf"
 touch "$DATA/recovery.signal"
 chmod 0700 "$DATA"
 """,

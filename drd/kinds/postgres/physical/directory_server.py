@@ -22,21 +22,40 @@ SPACES_DIRECTORY = "drd_tablespaces"
 takes back all files of the server."""
 
 _KEPT = "configuration"
+_MAIN = "postgresql.conf"
 _AUTO = "postgresql.auto.conf"
 _SHUT_DOWN = "shut down"
 _STOP_S = 3600.0
 _MOST_BYTES = 1 << 20
-_SETTING = re.compile(r"\s*([A-Za-z_][\w.]*)\s*=?\s*(.*)")
+_SETTING = re.compile(r"([A-Za-z_][A-Za-z0-9_$.]*) = '(?:[^'\\\n]|''|\\[^\n])*'")
+"""A setting as ALTER SYSTEM writes it."""
+_CODE = re.compile(r"\w+\.(?:on_\w*init|start_proc)", re.ASCII)
+"""Settings of procedural languages that contain code, or name it."""
+
+LOADS_NOTHING = {
+    "archive_cleanup_command": "",
+    "dynamic_library_path": "$libdir",
+    "external_pid_file": "",
+    "jit_provider": "llvmjit",
+    "local_preload_libraries": "",
+    "recovery_end_command": "",
+    "session_preload_libraries": "",
+    "shared_preload_libraries": "",
+    "ssl_passphrase_command": "",
+}
+"""What a configuration that came with the copy does not make the restored server load or run: a
+person decides it. postgresql.auto.conf has the last word over postgresql.conf and what that
+includes."""
 
 _REACHES_OUT = frozenset({
-    "archive_cleanup_command", "archive_command", "archive_library", "archive_mode",
-    "config_file", "data_directory", "external_pid_file", "hba_file", "ident_file",
-    "listen_addresses", "local_preload_libraries", "port", "primary_conninfo", "primary_slot_name",
-    "recovery_end_command", "restore_command", "session_preload_libraries",
-    "shared_preload_libraries", "ssl_passphrase_command", "sync_replication_slots",
-    "synchronous_standby_names", "synchronized_standby_slots", "unix_socket_directories",
+    "archive_mode", "bonjour", "config_file", "data_directory", "extension_control_path",
+    "hba_file", "ident_file", "include", "include_dir", "include_if_exists", "listen_addresses",
+    "log_directory", "log_filename", "oauth_validator_libraries", "port", "primary_slot_name",
+    "stats_temp_directory", "sync_replication_slots", "synchronized_standby_slots",
+    "unix_socket_directories",
 })  # fmt: skip
-"""Settings by which a server reaches others, runs programs, or is taken for the old one."""
+"""Settings by which a server reaches others, reads other files, writes elsewhere, or is taken for
+the old one."""
 
 OFF = {
     "archive_mode": "off",
@@ -76,7 +95,7 @@ class DirectoryServer(RestoredServer):
             kept = self._there / _KEPT / name
             if (self._base / _KEPT / name).exists():
                 self._do("mv", "-fT", str(kept), str(data / name))
-            elif name != _AUTO:
+            else:
                 self._do("rm", "-f", str(data / name))
         for oid in self._links():
             there = final / SPACES_DIRECTORY / oid
@@ -103,11 +122,14 @@ class DirectoryServer(RestoredServer):
         if name in CONFIGURATION and here.is_file() and not here.is_symlink():
             here.rename(kept / name)
         if name == _AUTO:
+            text = b""
             with suppress(FileNotFoundError):
-                text = (kept / name).read_bytes()[:_MOST_BYTES].decode("utf-8", "replace")
+                text = (kept / name).read_bytes()[:_MOST_BYTES]
                 (kept / name).unlink()
-                (kept / name).write_text(harmless(text), "utf-8")
-            (kept / name).touch(mode=0o600)
+            off = {**OFF, **(LOADS_NOTHING if (kept / _MAIN).exists() else {})}
+            harmless_text = harmless(text.decode("utf-8", "surrogateescape"), off)
+            (kept / name).write_bytes(harmless_text.encode("utf-8", "surrogateescape"))
+            (kept / name).chmod(0o600)
         super()._take_away(name)
 
     def _give_tree(self) -> None:
@@ -141,18 +163,18 @@ class DirectoryServer(RestoredServer):
             )
 
 
-def harmless(text: str) -> str:
-    """Return the settings of postgresql.auto.conf without those that reach others, which are
-    switched off."""
+def harmless(text: str, off: Mapping[str, str] = OFF) -> str:
+    """Return the settings of postgresql.auto.conf, as ALTER SYSTEM has written them, without those
+    that reach others or load code, and with `off`."""
     kept = []
-    for line in text.splitlines():
-        match = _SETTING.fullmatch(line)
-        if line.lstrip().startswith("#") or match is None:
+    for line in text.split("\n"):
+        match = _SETTING.fullmatch(line.rstrip())
+        if match is None:
             continue
-        if match[1].lower() not in {*_REACHES_OUT, *OFF}:
-            kept.append(line)
-    off = [f"{name} = '{value}'" for name, value in OFF.items()]
-    return "\n".join([_HEAD.rstrip(), *kept, *off, ""])
+        name = match[1].lower()
+        if name not in {*_REACHES_OUT, *OFF, *LOADS_NOTHING} and not _CODE.fullmatch(name):
+            kept.append(f"{match[0]}\n")
+    return "".join([_HEAD, *kept, *(f"{name} = '{value}'\n" for name, value in off.items())])
 
 
 class AskedServer(RestoredServer):
@@ -177,10 +199,9 @@ class AskedServer(RestoredServer):
             "config_file": str(there / "postgresql.conf"),
             "hba_file": str(there / "pg_hba.conf"),
             "ident_file": str(there / "pg_ident.conf"),
-            "shared_preload_libraries": "",
             "wal_level": "replica",
-            "restore_command": "",
-            "max_logical_replication_workers": "0",
+            **OFF,
+            **LOADS_NOTHING,
         }
         while not self._runs():
             (self._base / "log").unlink(missing_ok=True)
