@@ -7,11 +7,14 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from drd import process
 from drd.errors import SandboxUnavailable
+from drd.process import rights
 
 SOCKET_LIMIT = 107
 """The longest path of a Unix socket in bytes (sun_path)."""
@@ -75,3 +78,43 @@ def processes_in(data: Path, program: bytes) -> list[int]:
             if program in words and (entry / "cwd").readlink() == data:
                 pids.append(int(entry.name))
     return sorted(pids, key=lambda pid: (process.process_start_time(pid) or 0, pid))
+
+
+class Working(NamedTuple):
+    """Servers by their process numbers: those that work in a directory, and those of which nobody
+    here can tell, and whose users could write there."""
+
+    here: list[int]
+    perhaps: list[int]
+
+    @property
+    def first(self) -> int | None:
+        return next(iter([*self.here, *self.perhaps]), None)
+
+
+@rights.as_root(rights.Purpose.PROCESSES)
+def servers_in(directory: Path, is_server: Callable[[bytes], bool]) -> Working:
+    """Find the servers that work in a directory, also those in containers, which know it by another
+    name. `is_server` gets the command line of a process."""
+    found = Working([], [])
+    try:
+        place = directory.stat()
+    except OSError:
+        return found
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if not entry.name.isdigit() or not is_server((entry / "cmdline").read_bytes()):
+                continue
+            try:
+                if os.path.samestat((entry / "cwd").stat(), place):
+                    found.here.append(int(entry.name))
+            except PermissionError:
+                if _may_write(entry.stat().st_uid, place):
+                    found.perhaps.append(int(entry.name))
+    for pids in found:
+        pids.sort(key=lambda pid: (process.process_start_time(pid) or 0, pid))
+    return found
+
+
+def _may_write(user: int, place: os.stat_result) -> bool:
+    return user in (0, place.st_uid) or bool(place.st_mode & 0o022)

@@ -9,19 +9,20 @@ import shlex
 from pathlib import Path
 
 from drd.errors import TargetError
-from drd.kinds.servers import processes_in
-from drd.process import rights
+from drd.kinds.servers import Working, servers_in
 from drd.process.open_files import FileUser
 
-_SERVERS = b"-server"
 _STOP = "stop the server first (in a runbook: by an earlier step `stop`), then try again."
 
 
-@rights.as_root(rights.Purpose.PROCESSES)
 def holder(directory: Path) -> int | None:
-    """Return the server that works in the directory; None if there is none, or nobody can tell."""
-    found = processes_in(directory, _SERVERS)
-    return found[0] if found else None
+    """Return the server that works in the directory, or may work there for all that drd can see;
+    None if there is none."""
+    return _working(directory).first
+
+
+def _working(directory: Path) -> Working:
+    return servers_in(directory, lambda words: b"-server" in words)
 
 
 def require_unused(directory: Path) -> None:
@@ -35,10 +36,17 @@ def require_unused_for_exchange(file: Path) -> None:
 
 
 def _refuse(directory: Path, *, by_runbook: bool) -> None:
-    pid = holder(directory)
-    if pid is None:
+    working = _working(directory)
+    if (pid := working.first) is None:
         return
     user = FileUser.of(pid)
+    if not working.here:
+        raise TargetError(
+            f"{user.words} may work in {directory}: drd may not read the directory of this "
+            "process, and a server that runs there would replace the restored data by its own",
+            hint="stop this server first, or run the recovery as root: it can see whether the "
+            "server works there.",
+        )
     hint = _STOP
     if not by_runbook:
         hint = f"stop {user.words} first, and start this program again afterwards."

@@ -40,6 +40,7 @@ from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.server_text import shown
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.publish import JOURNAL, Publication, publication_of
+from drd.kinds.servers import servers_in
 from drd.kinds.untrusted_dirs import content, content_name, make_landing, resolved, working
 from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
@@ -55,13 +56,13 @@ from drd.ports import (
 )
 from drd.users import user_name
 
-PID_FILE = "postmaster.pid"
 _NO_SERVER = "stop the server first; a runbook does it by a step `stop` before the restore."
 
 
 class ClusterDirectory(NamedDestination):
     """A data directory, replaced as a whole. The server replays its WAL beside it, behind the
-    fence, and is shut down: what gets the final name needs no recovery, and reaches nobody."""
+    fence, and is shut down: what gets the final name needs no recovery, and its settings reach
+    nobody."""
 
     def __init__(
         self,
@@ -120,8 +121,8 @@ class ClusterDirectory(NamedDestination):
         libraries = snapshot.facts["libraries"]
         if libraries:
             text = (
-                f"the source loads {some([shown(n) for n in libraries])}; drd does not make the "
-                "restored server load them"
+                f"the source loads {some([shown(n) for n in libraries])}; settings from the backup "
+                "do not make the restored server load them"
             )
             remedy = "install these libraries, and set shared_preload_libraries again afterwards."
             findings.append(Finding("libraries", "warning", "", text, remedy))
@@ -342,21 +343,15 @@ class ClusterDirectory(NamedDestination):
 
 
 def postmaster(data: Path) -> int | None:
-    """Return the process of the server that runs in a data directory; None if there is none. The
-    file stays after a crash, so the process has to be there, and to work in this directory."""
-    try:
-        first = (data / PID_FILE).read_text("ascii", "replace").partition("\n")[0].strip()
-    except OSError:
-        return None
-    if not first.isdecimal():
-        return None
-    try:
-        here = Path(f"/proc/{first}/cwd").readlink()
-    except PermissionError:
-        return int(first)
-    except OSError:
-        return None
-    return int(first) if here == Path(os.path.realpath(data)) else None
+    """Return the process of the server that runs in a data directory, or may run there for all that
+    drd can see; None if there is none. The number in the file of the server is that of its
+    container, and the file stays after a crash: the process has to work in this directory."""
+    return servers_in(data, _is_postgres).first
+
+
+def _is_postgres(words: bytes) -> bool:
+    program = words.partition(b"\0")[0]
+    return program.startswith(b"postgres:") or program.rpartition(b"/")[2] == b"postgres"
 
 
 def parent_of(pid: int) -> int | None:
