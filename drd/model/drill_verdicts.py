@@ -249,7 +249,13 @@ def _after_failure(facts: PlanFacts, last: DrillFacts, again: str) -> tuple[str,
         return more, again
     if _was_unreadable(facts, last):
         return "; drd does not know of damage in a repository now, so drill again", again
-    return "", f"drd run show {last.run}"
+    show, later = f"drd run show {last.run}", facts.last_drill
+    if later is None or later.result != "passed" or later.at <= last.at:
+        return "", show
+    if later.scenario != last.scenario or later.point == last.point:
+        return "", show
+    more = f"; a later drill passed with restore point {later.point}, which does not prove "
+    return f"{more}restore point {last.point}", show
 
 
 def _never(facts: PlanFacts) -> str:

@@ -326,6 +326,15 @@ def test_a_plan_that_is_not_loaded_is_at_risk(changes: dict[str, object], remedy
     assert "its file is broken" in reason.text
 
 
+def test_a_later_drill_of_an_older_point_that_passed_is_told_beside_the_failed_one() -> None:
+    older = drill(since_s=HOUR, scenario="database-loss", point="0a1b")
+    facts = healthy(scenarios=(failed(),), last_drill=older)
+    [reason] = judge_drill(facts, NOW)[1]
+    later = "; a later drill passed with restore point 0a1b, which does not prove restore point "
+    assert reason.text.endswith(f"{later}7c1e")
+    assert later not in reasons(failed())[0].text
+
+
 def test_a_failed_drill_says_which_checks_failed_and_its_alert_names_the_first() -> None:
     def told(*failed: FailedCheck) -> Reason:
         last = drill("failed", failed=failed)
