@@ -44,6 +44,7 @@ NO_DATABASE = 1049
 _REFUSED = (1044, 1045, 1130, 1698, 1862, 1820, 4151)
 _GONE = (2006, 2013, 2014, 2055)
 _LATE = (1969, 3024)
+_LOCKED_OUT = (1205, 1213)
 
 _SETTINGS = (
     # So that values print the same in every server, and no limit for applications ends our work.
@@ -164,6 +165,11 @@ def is_lost(error: BaseException) -> bool:
 
 def is_late(error: BaseException) -> bool:
     return code(error) in _LATE
+
+
+def is_locked_out(error: BaseException) -> bool:
+    """Whether a lock of another session did not end in time."""
+    return code(error) in _LOCKED_OUT
 
 
 class Connection:

@@ -136,6 +136,12 @@ def _create(connection: Connection, wanted: CodeObject, former: str, database: s
         connection.execute(sql)
 
 
+def drop_triggers(connection: Connection, database: str) -> None:
+    """Drop the triggers of a database: those of tables that this session has locked do not wait."""
+    for _, name, _ in reversed(connection.rows(_TRIGGERS, [database])):
+        connection.execute(f"DROP TRIGGER {ident(database)}.{ident(str(name))}")
+
+
 def drop_all(connection: Connection, database: str) -> None:
     """Drop the code of a database, events and triggers first."""
     for kind, name, _ in reversed(listed(connection, database)):

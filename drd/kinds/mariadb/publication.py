@@ -4,21 +4,21 @@ MariaDB cannot rename a database. So one statement renames all tables, from the 
 database and from the working one to the final name: all of them or none. Code (views, procedures,
 functions, triggers, events) cannot be renamed: it is recorded in a table before it is dropped, and
 made again where it belongs. The table is part of the renaming, so a run that was killed knows what
-is left to do. The published database has the run's mark at the end of its comment until the run has
-finished.
+is left to do: until then the record of the former database has the name `pending`. The published
+database has the run's mark at the end of its comment until the run has finished.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from drd.errors import TargetError, TargetNotEmpty
-from drd.kinds.mariadb import objects
-from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.errors import DrdError, TargetError, TargetNotEmpty
+from drd.kinds.mariadb import objects, users
+from drd.kinds.mariadb.connection import Connection, ServerError, is_locked_out, words
 from drd.kinds.mariadb.fingerprint import properties, tables_of
 from drd.kinds.mariadb.quoting import ident, literal
 from drd.kinds.mariadb.source import create_sql
@@ -52,6 +52,7 @@ class Publication:
         self.aside = f"{mark}_before_{component}"[:_NAME_LIMIT]
         self.after = f"{mark}_after_{component}"[:_NAME_LIMIT]
         self._record = f"{mark}_record"[:_NAME_LIMIT]
+        self._pending = f"{mark}_pending"[:_NAME_LIMIT]
 
     # What is there
 
@@ -136,14 +137,14 @@ class Publication:
         """After an exchange that could not be finished: give the former database its name back."""
         if not self.half_done:
             return
-        self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
-        objects.drop_all(self._admin, self.final)
-        found = tables_of(self._admin, self.final)
-        if self.has(self.aside):
+        if self._has_record(self.aside):
             # What is under the final name is dropped with the working database.
-            self._rename(self.final, self.working, self.aside)
+            self._begin(self.aside, self.working, exists=True)
             self._finish(self.aside, mark=False)
         else:
+            self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
+            objects.drop_all(self._admin, self.final)
+            found = tables_of(self._admin, self.final)
             for table in found.with_rows:
                 with suppress(ServerError):
                     self._admin.execute("SET SESSION foreign_key_checks = 0")
@@ -154,7 +155,8 @@ class Publication:
         self.drop(self.working)
 
     def _begin(self, incoming: str, outgoing: str, *, exists: bool) -> None:
-        """Record and drop the code of the final database, and rename all tables in one step."""
+        """Record and drop the code of the final database, and rename all tables in one step. If
+        this fails, the final database gets its code back."""
         if not exists:
             saved = self._read_record(incoming)["saved"]
             self._admin.execute(create_sql(self.final, saved).rstrip(";\n"))
@@ -162,26 +164,81 @@ class Publication:
             if not self.has(outgoing):
                 saved = properties(self._admin, self.final)
                 self._admin.execute(create_sql(outgoing, saved).rstrip(";\n"))
-            if not self._has_record(outgoing):
-                code = objects.read(self._admin, self.final)
-                if hidden := objects.hidden(code):
-                    raise TargetError(
-                        f"the login may not see the definition of {hidden[0]}, so drd cannot set "
-                        f"database {self.final} aside",
-                        hint="run the script that `drd doctor PLAN --grants` prints.",
-                    )
-                found = properties(self._admin, self.final)
-                found["comment"] = without_mark(found["comment"])
-                self._write_record(outgoing, code, found, self.final)
-        objects.drop_all(self._admin, self.final)
-        self._rename(self.final, outgoing, incoming)
+            if not self.half_done and not self._holds(outgoing, self._pending):
+                self._record_final(outgoing)
+        pairs = self._pairs(outgoing, incoming)
+        try:
+            with self._locked(self._names(self.final)):
+                objects.drop_triggers(self._admin, self.final)
+            objects.drop_all(self._admin, self.final)
+            self._rename(pairs)
+        except (ServerError, DrdError):
+            if outgoing:
+                self._put_back(outgoing)
+            raise
 
-    def _rename(self, final: str, outgoing: str, incoming: str) -> None:
+    def _record_final(self, outgoing: str) -> None:
+        code = objects.read(self._admin, self.final)
+        if hidden := objects.hidden(code):
+            raise TargetError(
+                f"the login may not see the definition of {hidden[0]}, so drd cannot set "
+                f"database {self.final} aside",
+                hint="run the script that `drd doctor PLAN --grants` prints.",
+            )
+        found = properties(self._admin, self.final)
+        found["comment"] = without_mark(found["comment"])
+        rights = users.rights_on_routines(self._admin, self.final)
+        self._write_record(outgoing, code, found, self.final, rights, name=self._pending)
+
+    def _put_back(self, outgoing: str) -> None:
+        """After an exchange that did not take place: make the code again that was dropped for it,
+        and drop the database for the former tables, which is empty."""
+        if self._holds(outgoing, self._pending):
+            record = self._read_record(outgoing, self._pending)
+            there = {(kind, name) for kind, name, _ in objects.listed(self._admin, self.final)}
+            missing = [o for o in record["code"] if (o["kind"], o["name"]) not in there]
+            self._make_code({**record, "code": missing})
+        if self.has(outgoing) and not self._has_record(outgoing) and not self._names(outgoing):
+            self.drop(outgoing)
+
+    @contextmanager
+    def _locked(self, names: Iterable[str]) -> Iterator[None]:
+        """In the body no other session uses these tables of the final database. Raises TargetError
+        if one does for long: nothing has changed then."""
+        each = ", ".join(f"{ident(self.final)}.{ident(name)} WRITE" for name in names)
+        try:
+            if each:
+                self._admin.execute(f"LOCK TABLES {each}")
+        except ServerError as error:
+            if not is_locked_out(error):
+                raise
+            raise TargetError(
+                f"another session uses the tables of database {escaped(self.final)}: its "
+                "transaction did not end while drd waited. The database is as it was",
+                hint="stop the application, or end the session that SHOW FULL PROCESSLIST names, "
+                "then try again.",
+            ) from error
+        try:
+            yield
+        finally:
+            with suppress(ServerError):
+                self._admin.execute("UNLOCK TABLES")
+
+    def _pairs(self, outgoing: str, incoming: str) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+        """Return what is renamed: database and name, before and after."""
+        final, record = self.final, self._record
         pairs = []
         if outgoing:
-            pairs += [(final, outgoing, name) for name in self._names(final)]
-        pairs += [(incoming, final, name) for name in [*self._names(incoming), self._record]]
-        moves = [f"{ident(a)}.{ident(n)} TO {ident(b)}.{ident(n)}" for a, b, n in pairs]
+            pairs += [((final, name), (outgoing, name)) for name in self._names(final)]
+            if self.half_done:
+                pairs.append(((final, record), (outgoing, record)))
+            else:
+                pairs.append(((outgoing, self._pending), (outgoing, record)))
+        names = [*self._names(incoming), record]
+        return pairs + [((incoming, name), (final, name)) for name in names]
+
+    def _rename(self, pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]]) -> None:
+        moves = [" TO ".join(f"{ident(a)}.{ident(n)}" for a, n in pair) for pair in pairs]
         self._admin.execute(f"RENAME TABLE {', '.join(moves)}")
 
     def _names(self, database: str) -> list[str]:
@@ -189,11 +246,21 @@ class Publication:
         found = tables_of(self._admin, database)
         sequences = [name for name, kind in found.others.items() if kind == "sequence"]
         names = [*(t.name for t in found.with_rows), *sequences]
-        return [name for name in names if name != self._record]
+        return [name for name in names if name not in (self._record, self._pending)]
 
     def _finish(self, incoming: str, *, mark: bool) -> None:
         """Make the code of the database that now has the final name, and remove what is empty."""
         record = self._read_record(self.final)
+        self._make_code(record)
+        saved = record["saved"]
+        comment = saved.get("comment", "")
+        marked = f"{comment}\n[drd:{self._run}]".lstrip("\n") if mark else comment
+        change = f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']} " if saved else ""
+        self._admin.execute(f"ALTER DATABASE {ident(self.final)} {change}COMMENT {literal(marked)}")
+        self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
+        self._drop_empty(incoming)
+
+    def _make_code(self, record: dict[str, Any]) -> None:
         refused = objects.create(self._admin, self.final, record["code"], record["former"])
         if refused:
             raise TargetError(
@@ -203,34 +270,47 @@ class Publication:
                 "script that `drd doctor PLAN --grants` prints. Otherwise correct the cause, then "
                 "restore again.",
             )
-        saved = record["saved"]
-        comment = saved.get("comment", "")
-        marked = f"{comment}\n[drd:{self._run}]".lstrip("\n") if mark else comment
-        change = f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']} " if saved else ""
-        self._admin.execute(f"ALTER DATABASE {ident(self.final)} {change}COMMENT {literal(marked)}")
-        self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
-        self.drop(incoming)
+        users.give_rights_on_routines(self._admin, self.final, record["rights"])
+
+    def _drop_empty(self, database: str) -> None:
+        if self._names(database):
+            raise TargetError(
+                f"database {database} still has tables, so drd does not drop it",
+                hint="look into it with mariadb: drd expected that all tables have been renamed.",
+            )
+        self.drop(database)
 
     # The record
 
     def _has_record(self, database: str) -> bool:
-        found = self._admin.value(_TABLE, [database, self._record])
-        place = f"{ident(database)}.{ident(self._record)}"
+        return self._holds(database, self._record)
+
+    def _holds(self, database: str, record: str) -> bool:
+        found = self._admin.value(_TABLE, [database, record])
+        place = f"{ident(database)}.{ident(record)}"
         return bool(found) and bool(self._admin.value(f"SELECT COUNT(*) FROM {place}"))  # noqa: S608 - quoted name
 
     def _write_record(
-        self, database: str, code: Sequence[objects.CodeObject], saved: dict[str, Any], former: str
+        self,
+        database: str,
+        code: Sequence[objects.CodeObject],
+        saved: dict[str, Any],
+        former: str,
+        rights: Sequence[Any] = (),
+        *,
+        name: str = "",
     ) -> None:
-        table = f"{ident(database)}.{ident(self._record)}"
+        table = f"{ident(database)}.{ident(name or self._record)}"
         self._admin.execute(f"DROP TABLE IF EXISTS {table}")
         self._admin.execute(
             f"CREATE TABLE {table} (record LONGTEXT CHARACTER SET utf8mb4) ENGINE=InnoDB"
         )
-        text = json.dumps({"code": list(code), "saved": dict(saved), "former": former})
+        record = {"code": list(code), "saved": dict(saved), "former": former}
+        text = json.dumps({**record, "rights": list(rights)})
         self._admin.execute(f"INSERT INTO {table} VALUES (%s)", [text])  # noqa: S608 - quoted name
 
-    def _read_record(self, database: str) -> dict[str, Any]:
-        table = f"{ident(database)}.{ident(self._record)}"
+    def _read_record(self, database: str, name: str = "") -> dict[str, Any]:
+        table = f"{ident(database)}.{ident(name or self._record)}"
         found: dict[str, Any] = json.loads(self._admin.value(f"SELECT record FROM {table}"))  # noqa: S608 - quoted
         return found
 
@@ -242,7 +322,8 @@ class Publication:
     def require_exchangeable(self, *, back: bool) -> None:
         """Raise TargetError if the place for the present database is taken."""
         give, take = self._ways(back=back)
-        if not self.half_done and all(self.has(name) for name in (give, take)):
+        taken = self.has(give) and self.has(take) and not self._holds(take, self._pending)
+        if not self.half_done and taken and (self._names(take) or self._has_record(take)):
             raise TargetError(
                 f"cannot set database {self.final} aside as {take}: database {take} exists "
                 f"already, in addition to the kept copy {give}",
@@ -254,12 +335,21 @@ class Publication:
         give, take = self._ways(back=back)
         if not self.has(give):
             return
-        if not self.half_done:
+        if self._has_record(give):
             exists = self.has(self.final)
             self._begin(give, take if exists else "", exists=exists)
-        self._finish(give, mark=False)
+        elif self._holds(give, self._pending):
+            self._put_back(give)  # a killed run had dropped the code, and renamed nothing
+            return
+        if self.half_done:
+            self._finish(give, mark=False)
+        else:
+            self._drop_empty(give)
 
     def discard(self) -> None:
+        for database in (self.aside, self.after):
+            if self._holds(database, self._pending):
+                self._put_back(database)  # a killed exchange had dropped the code
         self.drop(self.aside)
         self.drop(self.after)
 
@@ -268,6 +358,7 @@ class Publication:
         one."""
         if self.half_done:
             return  # the run is resumed, or the recovery is undone
+        self._put_back(self.aside)
         self.drop(self.working)
         if self.done:
             comment = without_mark(properties(self._admin, self.final)["comment"])

@@ -116,7 +116,7 @@ class Restorer:
                 # A view over a view can be made only if the definer of the inner one may read.
                 before_code=lambda: self._rights(private),
             )
-        except TargetError:
+        except (ServerError, TargetError):
             with suppress(ServerError, DrdError):
                 names.give_back()
             raise

@@ -7,7 +7,7 @@ grants them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from drd.kinds.mariadb.connection import Connection, ServerError, words
@@ -24,6 +24,8 @@ OWN = frozenset({"root", "mariadb.sys", "mysql", "PUBLIC"})
 
 _ALL = "SELECT User, Host, is_role FROM mysql.user ORDER BY is_role DESC, 1, 2"
 _MAPPING = "SELECT Role, Admin_option FROM mysql.roles_mapping WHERE User = %s AND Host = %s"
+_ON_ROUTINES = """
+SELECT User, Host, Routine_type, Routine_name, Proc_priv FROM mysql.procs_priv WHERE Db = %s"""
 _NAME = r"`((?:[^`]|``)+)`"
 _GRANT = re.compile(
     rf"GRANT (.+) ON (?:(PROCEDURE|FUNCTION|PACKAGE|PACKAGE BODY) )?(?:(\*)|{_NAME})\."
@@ -165,6 +167,29 @@ def missing_definers(
             connection.execute(f"CREATE ROLE {who}")
         connection.execute(f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who}")
     return []
+
+
+def rights_on_routines(connection: Connection, database: str) -> list[list[str]]:
+    """Return user, host, type, name and rights for each procedure and function: the server forgets
+    them when one is dropped. Raises ServerError."""
+    return [[str(value) for value in row] for row in connection.rows(_ON_ROUTINES, [database])]
+
+
+def give_rights_on_routines(
+    connection: Connection, database: str, rights: Iterable[Sequence[str]]
+) -> None:
+    """Grant what `rights_on_routines` has returned. Raises ServerError."""
+    here = _here(connection)
+    for user, host, kind, name, held in rights:
+        if (user, host) in here:
+            each = [right for right in held.upper().split(",") if right not in ("", "GRANT")]
+            grant = {
+                "rights": ", ".join(each) or "USAGE",
+                "what": kind,
+                "object": name,
+                "option": "GRANT" in held.upper().split(","),
+            }
+            connection.execute(_grant_sql(grant, database, account(user, host)))
 
 
 def _parts(definer: str) -> tuple[str, str]:

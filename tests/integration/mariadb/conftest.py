@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from drd.kinds.mariadb.connection import Address, address_of
 from drd.kinds.mariadb.inspect import split
+from drd.kinds.mariadb.kept_copy import KeptDatabase
 from drd.kinds.mariadb.kind import MariadbKind
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.model.plan import Component
@@ -65,6 +67,14 @@ class Shop:
             self.work,
             RestoreOptions(**options),  # type: ignore[arg-type]
         )
+
+    def address(self) -> Address:
+        assert isinstance(self.component.settings, MariadbSettings)
+        return address_of(self.component.settings.dsn)
+
+    def kept(self, snapshot: ComponentSnapshot) -> KeptDatabase:
+        settings = MariadbTarget.model_validate({"dsn": self.server.dsn(self.name)})
+        return self.kind.kept(self.component, settings, snapshot, self.work.run)
 
     def databases(self) -> set[str]:
         rows = self.server.execute("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")

@@ -8,15 +8,21 @@ from dataclasses import replace
 import pytest
 
 from drd.errors import DrdError, SandboxUnavailable, TargetError
+from drd.kinds.mariadb.connection import ServerError, connect
 from drd.kinds.mariadb.grants import grants
 from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.server import sandbox_programs
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
+from drd.model.snapshot import ComponentSnapshot
 from drd.ports import RestoreOptions
 from drd.ports.grants import Logins
 from drd.testing.kinds import restore_components
 from tests.integration.mariadb.conftest import Shop
 from tests.integration.mariadb.test_round_trip import dumped
+
+
+class Killed(BaseException):
+    """The process ends at once."""
 
 
 def test_undo_gives_the_former_database_back_with_its_code(shop: Shop) -> None:
@@ -31,8 +37,7 @@ def test_undo_gives_the_former_database_back_with_its_code(shop: Shop) -> None:
     target.close()
     restored = dumped(socket, shop.name)
     assert restored != before
-    settings = MariadbTarget.model_validate({"dsn": shop.server.dsn(shop.name)})
-    kept = shop.kind.kept(shop.component, settings, snapshot, shop.work.run)
+    kept = shop.kept(snapshot)
     kept.swap(back=True)
     assert dumped(socket, shop.name) == before
     kept.swap(back=False)
@@ -50,9 +55,6 @@ def test_a_recovery_that_was_killed_continues(
                         "CREATE VIEW v AS SELECT * FROM t", database=shop.name)  # fmt: skip
     snapshot = shop.back_up()
     shop.server.execute("DELETE FROM t", database=shop.name)
-
-    class Killed(BaseException):
-        pass
 
     def dies(*_: object, **__: object) -> None:
         raise Killed
@@ -143,3 +145,100 @@ def test_the_grants_script_gives_what_a_backup_and_a_recovery_need(shop: Shop) -
         shop.server.execute("DROP USER drd_login@localhost")
     assert shop.databases() == {shop.name, shop.new}
     assert isinstance(component.settings, MariadbSettings)
+
+
+def _code_of(shop: Shop) -> set[str]:
+    words = (
+        "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = '{0}' UNION"
+    )
+    words += " SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = '{0}' UNION"
+    words += " SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '{0}'"
+    return {name for (name,) in shop.server.execute(words.format(shop.name))}
+
+
+@pytest.fixture
+def coded(shop: Shop) -> ComponentSnapshot:
+    """A database with code, whose backup has none."""
+    shop.server.execute("CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)", database=shop.name)
+    snapshot = shop.back_up()
+    shop.server.execute(
+        "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.id = 2",
+        "CREATE VIEW v AS SELECT * FROM t", "CREATE PROCEDURE p() SELECT 1",
+        "CREATE USER IF NOT EXISTS caller@'%'",
+        f"GRANT EXECUTE ON PROCEDURE {shop.name}.p TO caller@'%' WITH GRANT OPTION",
+        "DELETE FROM t", database=shop.name,
+    )  # fmt: skip
+    return snapshot
+
+
+def _calls(shop: Shop) -> list[tuple[str, ...]]:
+    return shop.server.execute(f"SELECT Proc_priv FROM mysql.procs_priv WHERE Db = '{shop.name}'")
+
+
+def _as_it_was(shop: Shop) -> None:
+    assert _code_of(shop) == {"tr", "v", "p"}
+    assert _calls(shop) == [("Execute,Grant",)]
+    assert shop.server.execute("SELECT COUNT(*) FROM t", database=shop.name) == [(0,)]
+    assert shop.databases() == {shop.name}
+
+
+def test_an_open_transaction_leaves_the_target_as_it_was(
+    shop: Shop, coded: ComponentSnapshot
+) -> None:
+    target = shop.target(shop.name, keep=True)
+    target.check_access(coded)
+    target._reach().execute("SET SESSION lock_wait_timeout = 1")  # type: ignore[attr-defined]
+    with connect(shop.address()) as application:
+        application.execute("BEGIN")
+        application.rows("SELECT * FROM t")
+        with pytest.raises(TargetError, match="another session uses the tables"):
+            restore_components(target, coded, shop.restic, overwrite=True)
+    target.close()
+    _as_it_was(shop)
+
+
+@pytest.mark.parametrize("how", [ServerError(1205, "lost"), Killed()])
+def test_code_comes_back_after_an_exchange_that_did_not_happen(
+    shop: Shop, coded: ComponentSnapshot, monkeypatch: pytest.MonkeyPatch, how: BaseException
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise how
+
+    target = shop.target(shop.name, keep=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Publication, "_rename", fails)
+        with pytest.raises((TargetError, Killed)):
+            restore_components(target, coded, shop.restic, overwrite=True)
+    if isinstance(how, Killed):
+        assert _code_of(shop) == set()
+        kept = shop.kept(coded)
+        kept.require_exchangeable(back=True)
+        kept.swap(back=True)
+        kept.close()
+    target.close()
+    _as_it_was(shop)
+
+
+def test_an_undo_after_a_kill_keeps_the_former_tables(
+    shop: Shop, coded: ComponentSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Publication, "_finish", dies)
+        target = shop.target(shop.name, keep=True)
+        with pytest.raises(Killed):
+            restore_components(target, coded, shop.restic, overwrite=True)
+    kept = shop.kept(coded)
+    kept.swap(back=True)
+    assert _code_of(shop) == {"tr", "v", "p"}
+    assert _calls(shop) == [("Execute,Grant",)]
+    kept.swap(back=False)
+    assert shop.server.execute("SELECT COUNT(*) FROM t", database=shop.name) == [(1,)]
+    assert _code_of(shop) == set()
+    kept.swap(back=True)
+    kept.discard()
+    kept.close()
+    target.close()
+    _as_it_was(shop)
