@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, TypeAlias
 
@@ -114,6 +117,19 @@ class Client:
         if not isinstance(answer, bytes):
             raise self._strange(f"the answer to {words[0]} is no text")
         return answer.decode("utf-8", "surrogateescape")
+
+    def works_in(self, place: os.stat_result) -> bool:
+        """Return whether the process at the other end of a Unix socket surely works in this
+        directory: false also if nobody can tell."""
+        if self._socket.family != socket.AF_UNIX:
+            return False
+        size = struct.calcsize("3i")
+        found = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        with suppress(OSError):
+            return os.path.samestat(
+                Path(f"/proc/{struct.unpack('3i', found)[0]}/cwd").stat(), place
+            )
+        return False
 
     def _log_in(self) -> None:
         login = self._login

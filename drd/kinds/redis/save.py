@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from drd import process
 from drd.errors import DeadlineExceeded, DrdError, DumpFailed, SourceError, SourceMissing
 from drd.exhaustion import system_reason
 from drd.kinds.redis.client import Client, Login, ServerRefused
-from drd.kinds.redis.server_facts import info
+from drd.kinds.redis.server_facts import info, settings_of
 from drd.masking import masked
 from drd.model.recovery_command import IF_LOST
 from drd.model.text import escaped
@@ -40,6 +41,7 @@ def save(client: Client, file: Path, copy: Path, timeout_s: float) -> SavedFile:
     """Let the server save (BGSAVE), and copy its file. A save that runs already is awaited first:
     its data is older. Raises DumpFailed, SourceError."""
     limit = time.monotonic() + timeout_s
+    require_own(client, file.parent)
     before = require_dump(file, missing_ok=True)
     at = _begin(client, limit, timeout_s)
     while (found := info(client, "persistence")).get("rdb_bgsave_in_progress") == "1":
@@ -58,6 +60,43 @@ def save(client: Client, file: Path, copy: Path, timeout_s: float) -> SavedFile:
             "`url` (CONFIG GET dir), or write `method: replica`.",
         )
     return SavedFile(at, *_copied(file, copy))
+
+
+def require_own(client: Client, directory: Path) -> None:
+    """Raise an error unless `directory` is the one in which the server writes its file: the file
+    of another server there would be a backup of the wrong data."""
+    try:
+        place = directory.stat()
+    except OSError as error:
+        raise SourceMissing(
+            f"drd cannot see the directory {directory}: {system_reason(error)}",
+            hint="correct `dir` of this component (CONFIG GET dir), or leave it out.",
+        ) from error
+    if not stat.S_ISDIR(place.st_mode):
+        raise SourceMissing(
+            f"{directory} is not a directory",
+            hint="correct `dir` of this component (CONFIG GET dir), or leave it out.",
+        )
+    if client.works_in(place):
+        return
+    own = settings_of(client, "dir").get("dir")
+    if own is None:
+        raise SourceError(
+            f"drd cannot prove that {directory} belongs to the server at `url`: the server does "
+            "not let drd read its directory (CONFIG GET dir)",
+            hint="give the user the right +config|get (docs/redis.md), or leave out `dir`: drd "
+            "then receives the data over the connection.",
+        )
+    with suppress(OSError, ValueError):
+        if os.path.samestat(Path(own).stat(), place):
+            return
+    shown = escaped(own)[:_SAID]
+    raise SourceError(
+        f"the server at `url` writes its file to {shown}, which is not {directory} on this host",
+        hint=f"write `dir: {shown}` if the server runs on this host. If it runs in a container, "
+        "connect by its Unix socket as root, or leave out `dir`: drd then receives the data over "
+        "the connection.",
+    )
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from drd.errors import DrdError, SourceError, SourceMissing, SourceUnreachable
+from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.kinds.file_system import remove, work_finding
 from drd.kinds.redis.client import Client, connected, login_of
 from drd.kinds.redis.fingerprint import fingerprint_of
@@ -25,7 +25,7 @@ from drd.kinds.redis.manifest import (
 from drd.kinds.redis.programs import cli_program
 from drd.kinds.redis.questions import answer
 from drd.kinds.redis.rdb import MalformedRdb, head_of, read
-from drd.kinds.redis.save import SavedFile, receive, require_dump, save
+from drd.kinds.redis.save import SavedFile, receive, require_dump, require_own, save
 from drd.kinds.redis.server_facts import (
     PRODUCTS,
     Version,
@@ -198,11 +198,7 @@ class RedisSource(Source):
             return
         assert settings.dir is not None
         directory = Path(settings.dir)
-        if not directory.is_dir():
-            raise SourceMissing(
-                f"{directory} is not a directory that drd can see",
-                hint="correct `dir` of this component (CONFIG GET dir), or leave it out.",
-            )
+        require_own(client, directory)
         require_dump(directory / self._names(client, {})["dump"], missing_ok=True)
 
     def _names(self, client: Client, found: Mapping[str, str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ import pytest
 
 from drd.errors import DumpFailed, SandboxUnavailable, SourceError, TargetError
 from drd.kinds.redis import save as saving
+from drd.kinds.redis.address import Address
 from drd.kinds.redis.by_hand import by_hand
+from drd.kinds.redis.client import Client, Login
 from drd.kinds.redis.kind import RedisKind, ValkeyKind
+from drd.kinds.redis.server_facts import info
 from drd.kinds.redis.settings import RedisSettings, RedisTarget
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, StoredSnapshot
@@ -51,6 +55,10 @@ def work(short_tmp: Path) -> Workplace:
 def component(live: RedisServer, **more: Any) -> Component:
     settings = {"kind": "redis", "url": live.url, "dir": str(live.directory), **more}
     return Component("sessions", "redis", RedisSettings.model_validate(settings))
+
+
+def client_of(server: RedisServer) -> Client:
+    return Client(Login(Address(socket=str(server.socket))))
 
 
 def take(
@@ -220,25 +228,46 @@ def test_the_password_is_in_no_argument_and_rights_that_are_missing_are_named(
 def test_a_save_that_fails_and_a_directory_of_another_server_are_named(
     live: RedisServer, work: Workplace, short_tmp: Path
 ) -> None:
-    (other := short_tmp / "other").mkdir()
-    (other / "dump.rdb").write_bytes(b"REDIS0011old")
-    with pytest.raises(SourceError, match="is still the old file"):
-        take(live, work, dir=str(other))
     server = RedisServer(short_tmp / "s")
     try:
+        server.ask("SAVE")
+        # The file there is new at each backup: that server could save at the same time.
+        with pytest.raises(SourceError, match=f"writes its file to {live.directory}, which is not"):
+            take(live, work, dir=str(server.directory))
+        (finding,) = KIND.source(component(live, dir=str(server.directory)), work).doctor()
+        assert finding.failed
+        (server.directory / "dump.rdb").unlink()
         (server.directory / "dump.rdb").mkdir()
-        (server.directory / "dump.rdb/x").mkdir()  # the server cannot replace it
         with pytest.raises(SourceError, match="is not a file"):
             take(server, work)
-        settings = replace(component(server), settings=component(server, dir=str(other)).settings)
-        with (
-            pytest.raises(DumpFailed, match="could not save its data"),
-            KIND.source(settings, work).open(),
-        ):
-            pass
+        (server.directory / "dump.rdb").rmdir()
+        server.ask("CONFIG", "SET", "rdbcompression", "no")
+        server.ask("SET", "large", "x" * (2 << 20))
+        process = int(info(client_of(server), "server")["process_id"])
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        with pytest.raises(DumpFailed, match="could not save its data"):
+            take(server, work)
     finally:
         server.kill()
     assert list(work.directory.iterdir()) == []
+
+
+def test_the_directory_of_a_server_has_to_be_proven(
+    live: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process at the other end of a Unix socket proves it; else CONFIG GET."""
+    with client_of(live) as client:
+        assert client.works_in(live.directory.stat())
+        assert not client.works_in(live.directory.parent.stat())
+        monkeypatch.setattr(client, "works_in", lambda _: False)
+        saving.require_own(client, live.directory)
+        client.ask("ACL", "SETUSER", "default", "-config|get")
+        try:
+            with pytest.raises(SourceError, match="cannot prove") as caught:
+                saving.require_own(client, live.directory)
+        finally:
+            client.ask("ACL", "SETUSER", "default", "+config|get")
+        assert "+config|get" in caught.value.hint
 
 
 def test_a_server_that_cannot_read_the_file_is_the_named_reason(
