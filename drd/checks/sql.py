@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from shlex import quote
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,8 @@ from drd.ports.sources import DatabaseQuery
 
 class SqlCheck(CheckSettings):
     """One value of a query against an expectation."""
+
+    unsaid: ClassVar = {"database": (None,)}
 
     kind: Literal["sql"]
     component: str = Field(description="The component to query.")
