@@ -27,6 +27,7 @@ from drd.errors import (
     SourceUnreachable,
 )
 from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.clear_password import NO_PLUGINS, proven, refusing
 from drd.kinds.mariadb.quoting import ident
 from drd.kinds.mariadb.tools import numbers
 from drd.masking import MASK
@@ -120,6 +121,8 @@ class Address:
             lines += [f"ssl-ca={_option(parts.ssl_ca)}", "ssl-verify-server-cert"]
         elif not parts.ssl:
             lines.append("skip-ssl-verify-server-cert")
+        if not proven(parts):
+            lines.append(NO_PLUGINS)
         return "\n".join([*lines, "default-character-set=utf8mb4", ""])
 
 
@@ -234,6 +237,7 @@ def connect(address: Address, *, database: bool = True) -> Connection:
             connect_timeout=CONNECT_S,
             local_infile=False,
             program_name="drd",
+            auth_plugin_map=refusing(parts),
         )
     except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
         raise _refused(address, error) from error

@@ -10,6 +10,7 @@ from drd import secrets
 from drd.errors import SourceError
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.quoting import account, db_pattern
+from drd.kinds.mariadb.rights import NEEDED
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports.grants import Grants, Logins
@@ -126,7 +127,7 @@ def _of_user(user: _User) -> Iterator[str]:
 
 def _read_rights() -> str:
     """The definition of a procedure is shown to who may read mysql.proc, in every version."""
-    return "SELECT, SHOW VIEW, TRIGGER, EVENT"
+    return ", ".join(NEEDED)
 
 
 def _shown(text: str) -> str:

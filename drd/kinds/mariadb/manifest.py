@@ -20,21 +20,17 @@ _LONGEST_NAME = 256
 _MOST = 1_000_000
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,4}")
 _WORD = re.compile(r"[A-Za-z0-9_]{0,64}")
-_BEGINS = {
-    "view": re.compile(
-        r"CREATE (ALGORITHM=\w+ )?(DEFINER=\S+ )?(SQL SECURITY \w+ )?VIEW ", re.IGNORECASE
-    ),
-    "trigger": re.compile(r"CREATE (DEFINER=.{1,600}? )?TRIGGER\b", re.IGNORECASE | re.DOTALL),
-    "event": re.compile(r"CREATE (DEFINER=.{1,600}? )?EVENT ", re.IGNORECASE | re.DOTALL),
-    "function": re.compile(
-        r"CREATE (DEFINER=.{1,600}? )?(AGGREGATE )?FUNCTION ", re.IGNORECASE | re.DOTALL
-    ),
-    "procedure": re.compile(r"CREATE (DEFINER=.{1,600}? )?PROCEDURE ", re.IGNORECASE | re.DOTALL),
-    "package": re.compile(r"CREATE (DEFINER=.{1,600}? )?PACKAGE ", re.IGNORECASE | re.DOTALL),
-    "package body": re.compile(
-        r"CREATE (DEFINER=.{1,600}? )?PACKAGE BODY ", re.IGNORECASE | re.DOTALL
-    ),
+_BEGINS = {  # without the definer
+    "view": re.compile(r"CREATE (ALGORITHM=\w+ )?(SQL SECURITY \w+ )?VIEW ", re.IGNORECASE),
+    "trigger": re.compile(r"CREATE TRIGGER\b", re.IGNORECASE),
+    "event": re.compile(r"CREATE EVENT ", re.IGNORECASE),
+    "function": re.compile(r"CREATE (AGGREGATE )?FUNCTION ", re.IGNORECASE),
+    "procedure": re.compile(r"CREATE PROCEDURE ", re.IGNORECASE),
+    "package": re.compile(r"CREATE PACKAGE ", re.IGNORECASE),
+    "package body": re.compile(r"CREATE PACKAGE BODY ", re.IGNORECASE),
 }
+_LOGIN = re.compile(r"(?: (?:[A-Za-z]\w*|\d+|'(?:[^'\\]|''|\\.)*'))*", re.ASCII | re.DOTALL)
+"""How SHOW CREATE USER goes on after the name: words, numbers and texts, so one user alone."""
 
 
 def filename(component: str) -> str:
@@ -50,6 +46,12 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     for key, read in (("objects", _object), ("users", _user)):
         if key in private:
             strict.each(read, private[key], f"{place}.{key}", most=_MOST)
+    if "objects" in private:
+        named = {one["definer"] for one in private["objects"]}
+        if named != set(snapshot.facts["definers"]):
+            raise strict.refuse(
+                f"facts of {name}.definers", "are not those of the code", snapshot.facts["definers"]
+            )
     for key in ("objects_sql", "users_sql", "database_sql"):
         if key in private:
             strict.text(private[key], f"{place}.{key}", most=strict.LONGEST_SQL)
@@ -88,10 +90,14 @@ def _object(value: Any, place: str) -> None:
     kind = strict.one_of(strict.member(one, "kind", place), f"{place}.kind", objects.KINDS)
     _name(strict.member(one, "name", place), f"{place}.name")
     sql = strict.text(strict.member(one, "sql", place), f"{place}.sql", most=strict.LONGEST_SQL)
-    if not _BEGINS[kind].match(sql):
+    (bare,) = objects.without_definer([one])
+    if not _BEGINS[kind].match(bare["sql"]):
         raise strict.refuse(f"{place}.sql", f"does not create a {kind}", sql)
     for key in ("sql_mode", "definer", "time_zone"):
         strict.text(strict.member(one, key, place), f"{place}.{key}")
+    # Without a definer, it would run with the rights of whoever restores it.
+    if objects.definer_of(sql) != str(one["definer"]).removesuffix("@"):
+        raise strict.refuse(f"{place}.definer", "is not the definer in its SQL", one["definer"])
     for key in ("charset", "collation"):
         value = strict.member(one, key, place)
         strict.matching(value, f"{place}.{key}", _WORD, "name of a character set")
@@ -103,7 +109,7 @@ def _user(value: Any, place: str) -> None:
     host = strict.text(strict.member(one, "host", place), f"{place}.host", most=_LONGEST_NAME)
     create = strict.text(strict.member(one, "create", place), f"{place}.create", most=1 << 20)
     begin = f"CREATE USER {account(user, host)}" if host else f"CREATE ROLE {ident(user)}"
-    if create != begin and not create.startswith(f"{begin} "):
+    if not create.startswith(begin) or not _LOGIN.fullmatch(create[len(begin) :]):
         raise strict.refuse(f"{place}.create", "does not create this user", create)
     strict.each(_grant, strict.member(one, "grants", place), f"{place}.grants", most=_MOST)
     strict.each(strict.text, strict.member(one, "server", place), f"{place}.server", most=_MOST)

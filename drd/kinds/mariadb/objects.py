@@ -164,9 +164,18 @@ def differences(
     return [*sentences, *(f"{kind} {escaped(name)} did not exist at backup" for kind, name in ours)]
 
 
-_DEFINER = re.compile(
-    r"^(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)DEFINER=`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)? "
-)
+_QUOTED = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\")"
+# In quotation marks if the object was made with ANSI_QUOTES.
+_DEFINER = re.compile(rf"^(CREATE (?:ALGORITHM=\w+ )?)DEFINER=({_QUOTED})(?:@({_QUOTED}))? ")
+
+
+def definer_of(sql: str) -> str | None:
+    """Return the definer that the statement names, as in `CodeObject`; None if it names none."""
+    match = _DEFINER.match(sql)
+    if match is None:
+        return None
+    names = [name[1:-1].replace(name[0] * 2, name[0]) for name in match.groups()[1:] if name]
+    return "@".join(names)
 
 
 def without_definer(code: Iterable[CodeObject]) -> list[dict[str, Any]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from drd.kinds.mariadb import users
 from drd.kinds.mariadb.connection import Connection, ServerError, words
 from drd.kinds.mariadb.fingerprint import FROZEN, tables_of
 from drd.kinds.mariadb.quoting import ident
 from drd.model.finding import Finding
 from drd.model.text import counted, escaped, some
+
+NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+"""The rights on the whole database that a backup needs."""
 
 _GRANTS = "run the script that `drd doctor PLAN --grants` prints."
 
@@ -16,6 +20,7 @@ def examine(connection: Connection, component: str, database: str) -> list[Findi
     return [
         _snapshot(connection, component),
         _others(connection, component),
+        _whole(connection, component, database),
         _tables(connection, component, database),
         *_engines(connection, component, database),
     ]
@@ -35,10 +40,30 @@ def _others(connection: Connection, component: str) -> Finding:
     try:
         connection.rows("SELECT User FROM mysql.global_priv LIMIT 1")
         connection.rows("SELECT Role FROM mysql.roles_mapping LIMIT 1")
+        connection.rows("SELECT name FROM mysql.proc LIMIT 1")
     except ServerError as error:
         text = f"the login may not read users and their rights (SELECT on mysql.*): {words(error)}"
         return Finding("rights", "error", component, text, _GRANTS)
     return Finding("rights", "ok", component, "the login may read users and their rights")
+
+
+def _whole(connection: Connection, component: str, database: str) -> Finding:
+    """The server hides what a login may not read: tables, views, triggers and events."""
+    try:
+        held = users.held(connection, database)
+    except ServerError as error:
+        text = f"drd cannot read the rights of its login: {words(error)}"
+        return Finding("rights", "error", component, text, _GRANTS)
+    lacking = [] if "ALL PRIVILEGES" in held else [r for r in NEEDED if r not in held]
+    if lacking:
+        text = (
+            f"the login does not have {', '.join(lacking)} on the whole database "
+            f"{escaped(database)}: the server hides what the login may not read, so a backup would "
+            "leave it out"
+        )
+        return Finding("rights", "error", component, text, _GRANTS)
+    text = "the login may read everything in the database"
+    return Finding("rights", "ok", component, text)
 
 
 def _tables(connection: Connection, component: str, database: str) -> Finding:

@@ -11,6 +11,7 @@ from typing import Any
 from drd import log
 from drd.errors import DrdError, TargetError
 from drd.kinds.file_system import fresh
+from drd.kinds.mariadb import users
 from drd.kinds.mariadb.connection import (
     Address,
     Connection,
@@ -172,7 +173,7 @@ class MariadbTargetDatabase(NamedDestination):
         """Report code that will run with the rights of powerful users of this server."""
         powerful = []
         for definer in snapshot.facts["definers"]:
-            user, _, host = str(definer).rpartition("@")
+            user, host = users.parts_of(str(definer))
             try:
                 found = admin.value(_POWERFUL, [f"'{user}'@'{host}'"])
             except ServerError:

@@ -32,7 +32,9 @@ _GRANT = re.compile(
     rf"(?:(\*)|{_NAME}) TO .+?( WITH GRANT OPTION)?",
     re.DOTALL,
 )
-RIGHTS = re.compile(r"(?:[A-Z][A-Z ]*(?: \((?:`(?:[^`]|``)+`(?:, )?)+\))?(?:, )?)+")
+_COLUMN = r"`(?:[^`]|``)+`"
+_RIGHT = rf"[A-Z]+(?: [A-Z]+)*(?: \({_COLUMN}(?:, {_COLUMN})*\))?"
+RIGHTS = re.compile(rf"{_RIGHT}(?:, {_RIGHT})*")
 WHAT = ("", "PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY")
 
 
@@ -139,11 +141,62 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
             sql = _grant_sql(grant, database, who)
             _try(connection, sql, f"grant {shown} its rights in the database", notes)
         for role, admin in user["roles"]:
+            if (role, "") not in here:
+                continue
             option = " WITH ADMIN OPTION" if admin else ""
-            if (role, "") in here:
-                sql = f"GRANT {ident(role)} TO {who}{option}"
+            sql = f"GRANT {ident(role)} TO {who}{option}"
+            if _reaches_beyond(connection, role, database):
+                notes.append(
+                    f"drd did not grant {shown} the role {escaped(role)}, because on this server "
+                    f"it has rights outside this database. If {shown} shall have them: "
+                    f"{escaped(sql)}"
+                )
+            else:
                 _try(connection, sql, f"grant {shown} the role {escaped(role)}", notes)
     return notes
+
+
+def _reaches_beyond(connection: Connection, role: str, database: str) -> bool:
+    """Return whether a role has rights outside the database, also by other roles."""
+    waiting, seen = [role], {role}
+    while waiting:
+        one = waiting.pop()
+        lines = [str(line) for (line,) in connection.rows(f"SHOW GRANTS FOR {ident(one)}")]
+        if any(_is_beyond(line, database) for line in lines):
+            return True
+        more = {str(r) for r, _ in connection.rows(_MAPPING, [one, ""])} - seen
+        seen |= more
+        waiting += more
+    return False
+
+
+def _is_beyond(line: str, database: str) -> bool:
+    match = _GRANT.fullmatch(line)
+    if match is None:
+        return False  # a role, which is looked at by itself
+    rights, _, _, db, _, _, _ = match.groups()
+    if db is None:
+        return rights != "USAGE"
+    return f"`{db}`" not in (ident(database), db_pattern(database))
+
+
+def held(connection: Connection, database: str) -> set[str]:
+    """Return the rights of this session's login on the whole database, also by its roles. Raises
+    ServerError."""
+    on_server: set[str] = set()
+    by_name: dict[bool, set[str]] = {True: set(), False: set()}
+    for (line,) in connection.rows("SHOW GRANTS"):
+        match = _GRANT.fullmatch(str(line))
+        if match is None:
+            continue
+        rights, _, every, db, all_objects, _, _ = match.groups()
+        if every:
+            on_server |= set(rights.split(", "))
+        elif all_objects and _fits(db.replace("``", "`"), database):
+            named = f"`{db}`" in (ident(database), db_pattern(database))
+            by_name[named] |= set(rights.split(", "))
+    # The server uses the rights of the name, if there are some, and not those of a pattern as well.
+    return on_server | (by_name[True] or by_name[False])
 
 
 def missing_definers(
@@ -153,13 +206,13 @@ def missing_definers(
     a server that is drd's `own` they are made, with all rights in the database: users such as root
     belong to each server, and no backup has them. Raises ServerError."""
     here = _here(connection)
-    missing = [d for d in definers if d and _parts(d) not in here]
+    missing = [d for d in definers if d and parts_of(d) not in here]
     if not own:
         names = some([escaped(d) for d in missing])
         text = f"code of {names} does not work on this server, because this user does not exist"
         return [text] if missing else []
     for definer in missing:
-        user, host = _parts(definer)
+        user, host = parts_of(definer)
         who = account(user, host)
         if host:
             connection.execute(f"CREATE USER {who} ACCOUNT LOCK")
@@ -192,7 +245,7 @@ def give_rights_on_routines(
             connection.execute(_grant_sql(grant, database, account(user, host)))
 
 
-def _parts(definer: str) -> tuple[str, str]:
+def parts_of(definer: str) -> tuple[str, str]:
     """Return user and host of `user@host`; a role has no host."""
     user, at, host = definer.rpartition("@")
     return (user, host) if at else (definer, "")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from drd.errors import DrdError, Refused, RepositoryDamaged, SourceError
+from drd.kinds.mariadb.clear_password import NO_PLUGINS
+from drd.kinds.mariadb.connection import Address, LoginRefused, connect
+from drd.kinds.mariadb.dsn import Parts
 from drd.kinds.mariadb.inspect import require_select
 from drd.kinds.mariadb.manifest import require_written
 from drd.model.snapshot import ComponentSnapshot
@@ -99,11 +104,66 @@ def test_a_manifest_that_makes_other_users_or_code_is_refused(
         {"users": [{**user, "create": "GRANT ALL ON *.* TO `u`@`%`"}]},
         {"users": [{**user, "create": "CREATE USER `v`@`%`"}]},
         {"users": [{**user, "grants": [grant]}]},
+        {"users": [{**user, "create": f"{user['create']} IDENTIFIED BY 'x', `v`@`%`"}]},
+        {"users": [{**user, "grants": [{**grant, "rights": f"{'A' * 60}!"}]}]},
         {"objects": [code]},
         {"objects": [{**code, "sql": "CREATE VIEW v AS SELECT 1", "charset": "x y"}]},
     ):
         with pytest.raises((Refused, UnexpectedValue)):
             require_written(snapshot, {**private, **wrong})
+
+
+def test_code_runs_as_the_user_that_the_facts_name(shop: Shop, snapshot: ComponentSnapshot) -> None:
+    private = shop.restic.private[str(snapshot.snapshot)]
+
+    def accepted(definer: str, facts: str, sql: str) -> bool:
+        event = {"kind": "event", "name": "e", "sql": sql, "definer": definer, "sql_mode": "",
+                 "charset": "utf8mb4", "collation": "utf8mb4_bin", "time_zone": ""}  # fmt: skip
+        named = replace(snapshot, facts={**snapshot.facts, "definers": [facts]})
+        try:
+            require_written(named, {**private, "objects": [event]})
+        except (Refused, UnexpectedValue):
+            return False
+        return True
+
+    begin, end = "CREATE DEFINER=", " EVENT `e` ON SCHEDULE EVERY 1 DAY DO SELECT 1"
+    assert accepted("my user@%", "my user@%", f"{begin}`my user`@`%`{end}")
+    assert accepted("a`b@%", "a`b@%", f"{begin}`a``b`@`%`{end}")
+    assert accepted("app@%", "app@%", f'{begin}"app"@"%"{end}')
+    assert accepted("role", "role", f"{begin}`role`{end}")
+    assert not accepted("app@%", "app@%", f"{begin}`root`@`localhost`{end}")
+    assert not accepted("root@localhost", "app@%", f"{begin}`root`@`localhost`{end}")
+    assert not accepted("", "", f"CREATE{end}")
+
+
+@pytest.mark.parametrize("plugin", [b"mysql_clear_password", b"dialog", b"caching_sha2_password"])
+def test_a_server_that_asks_for_the_password_gets_none(plugin: bytes) -> None:
+    received = []
+
+    def packet(number: int, body: bytes) -> bytes:
+        return len(body).to_bytes(3, "little") + bytes([number]) + body
+
+    def asks(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            hello = b"\x0a11.8.9-MariaDB\0" + bytes(4) + b"12345678\0\x0b\x82\x21\x02\0\x08\0\x15"
+            hello += bytes(10) + b"123456789012\0mysql_native_password\0"
+            connection.sendall(packet(0, hello))
+            received.append(connection.recv(4096))
+            connection.sendall(packet(2, b"\xfe" + plugin + b"\0\x04Password: "))
+            received.append(connection.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=asks, args=(listening,))
+        thread.start()
+        port = listening.getsockname()[1]
+        address = Address(Parts("drd", "S3cretPw", "127.0.0.1", port, "", "shop", "", ssl=False))
+        with pytest.raises(LoginRefused, match="did not send it"):
+            connect(address)
+        thread.join()
+    assert received[0]
+    assert b"S3cretPw" not in b"".join(received)
+    assert NO_PLUGINS in address.options()
 
 
 @pytest.mark.parametrize(

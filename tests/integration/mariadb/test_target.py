@@ -11,8 +11,10 @@ from drd.errors import DrdError, SandboxUnavailable, TargetError
 from drd.kinds.mariadb.connection import ServerError, connect
 from drd.kinds.mariadb.grants import grants
 from drd.kinds.mariadb.publication import Publication
+from drd.kinds.mariadb.quoting import db_pattern
 from drd.kinds.mariadb.server import sandbox_programs
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
+from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import RestoreOptions
 from drd.ports.grants import Logins
@@ -111,6 +113,39 @@ def test_versions_go_up_and_not_down(shop: Shop) -> None:
     assert "MariaDB 99.1 or newer" in found.remedy
 
 
+def _a_right_that_is_missing_fails(shop: Shop, component: Component) -> None:
+    """The server hides triggers, events and tables from a login without the rights."""
+    pattern = db_pattern(shop.name)
+    for right in ("SELECT", "TRIGGER", "EVENT"):
+        shop.server.execute(f"REVOKE {right} ON {pattern}.* FROM drd_login@localhost")
+        with pytest.raises(DrdError, match=f"does not have {right} on the whole"):
+            shop.kind.source(component, shop.work).probe()
+        shop.server.execute(f"GRANT {right} ON {pattern}.* TO drd_login@localhost")
+
+
+def test_a_role_with_other_rights_is_not_granted(shop: Shop) -> None:
+    shop.server.execute("CREATE TABLE t (id INT)", database=shop.name)
+    snapshot = shop.back_up()
+    user = {"user": "evil", "host": "%", "create": "CREATE USER `evil`@`%`", "grants": [],
+            "roles": [["outer_role", True], ["plain_role", False]], "server": []}  # fmt: skip
+    private = shop.restic.private[str(snapshot.snapshot)]
+    shop.restic.private[str(snapshot.snapshot)] = {**private, "users": [user]}
+    shop.server.execute(
+        *(f"CREATE ROLE {name}" for name in ("outer_role", "inner_role", "plain_role")),
+        "GRANT inner_role TO outer_role", "GRANT PROCESS ON *.* TO inner_role",
+        f"GRANT SELECT ON {shop.new}.* TO plain_role",
+    )  # fmt: skip
+    try:
+        target = shop.target()
+        restore_components(target, snapshot, shop.restic)
+        target.close()
+        granted = shop.server.execute("SELECT Role FROM mysql.roles_mapping WHERE User = 'evil'")
+        assert granted == [("plain_role",)]
+    finally:
+        for name in ("ROLE outer_role", "ROLE inner_role", "ROLE plain_role", "USER evil@'%'"):
+            shop.server.execute(f"DROP {name}")
+
+
 def test_the_grants_script_gives_what_a_backup_and_a_recovery_need(shop: Shop) -> None:
     shop.fill()
     login = shop.server.dsn(shop.name, "drd_login", "s3cret", tcp=True)
@@ -127,6 +162,7 @@ def test_the_grants_script_gives_what_a_backup_and_a_recovery_need(shop: Shop) -
         subprocess.run(words, input=made.sql, text=True, check=True)
     try:
         shop.server.execute("ALTER USER drd_login@localhost IDENTIFIED BY 's3cret'")
+        _a_right_that_is_missing_fails(shop, component)
         assert [f for f in shop.kind.source(component, shop.work).doctor() if f.failed] == []
         snapshot = shop.back_up(component)
         shop.server.execute(f"CREATE DATABASE {shop.new}")
