@@ -22,7 +22,11 @@ _TITLE = re.compile(r"(\S*/)?(redis|valkey)-server (\S+)( \[\w+\])?")
 _SOCKET = "unixsocket:"
 _OWN = "drd.service"
 _TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108
-"""Servers of drills and tests have their data there."""
+"""Servers of tests have their data there."""
+_OF_A_RUN = re.compile(r"/run-[0-9a-f]{8}/")
+"""In the paths of a drill's own servers."""
+_REMOVED = " (deleted)"
+"""What /proc says after the name of a directory that no longer exists."""
 _ABOUT = (
     "The user that drd runs as must be allowed to connect. If the server asks for a password, add: "
     "user: drd and password: {credential: NAME}. docs/redis.md has the rights."
@@ -94,10 +98,11 @@ def _running() -> list[_Running]:
             match = _TITLE.fullmatch(" ".join(words.split("\0")).strip())
             if match is None or match[4] == " [sentinel]":
                 continue
-            unit = unit_of(int(name))
-            one = _Running(match[2], _url(match[3]), _place(name), unit)
-            if unit != _OWN and not f"{one.directory}/".startswith(_TEMPORARY):
-                servers.append(one)
+            place, unit = _place(name), unit_of(int(name))
+            if unit == _OWN or is_passing(place) or is_passing(match[3].removeprefix(_SOCKET)):
+                continue
+            directory = place if Path(place).is_dir() else ""
+            servers.append(_Running(match[2], _url(match[3]), directory, unit))
     return servers
 
 
@@ -105,9 +110,14 @@ def _place(pid: str) -> str:
     """Return the working directory of a server, which is that of its data; empty if nobody may see
     it."""
     with suppress(OSError):
-        directory = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - no resolving
-        return directory if Path(directory).is_dir() else ""
+        return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - no resolving
     return ""
+
+
+def is_passing(place: str) -> bool:
+    """Return whether a server with this directory or socket will soon be gone."""
+    of_a_run = _OF_A_RUN.search(place) is not None
+    return of_a_run or place.startswith(_TEMPORARY) or place.endswith(_REMOVED)
 
 
 def _url(title: str) -> str:
