@@ -155,6 +155,8 @@ def _text(column: str, kind: str) -> str:
         value = f"MD5({name})"
     elif kind in _BYTES:
         value = f"HEX({name})"
+    elif kind == "float":
+        value = f"CONCAT({name} + 0e0)"  # its own text is rounded to six digits
     else:
         value = f"CONCAT(LENGTH({name}), ':', CONVERT({name} USING utf8mb4))"
     return f"IFNULL({value}, '-')"

@@ -111,6 +111,7 @@ def _user(value: Any, place: str) -> None:
     begin = f"CREATE USER {account(user, host)}" if host else f"CREATE ROLE {ident(user)}"
     if not create.startswith(begin) or not _LOGIN.fullmatch(create[len(begin) :]):
         raise strict.refuse(f"{place}.create", "does not create this user", create)
+    strict.text(one.get("default_role", ""), f"{place}.default_role", most=_LONGEST_NAME)
     strict.each(_grant, strict.member(one, "grants", place), f"{place}.grants", most=_MOST)
     strict.each(strict.text, strict.member(one, "server", place), f"{place}.server", most=_MOST)
     for entry in strict.array(strict.member(one, "roles", place), f"{place}.roles", most=_MOST):

@@ -130,7 +130,7 @@ class Restorer:
         """Make the missing users. Returns sentences about what was not done."""
         if self._order.no_owner:
             return []
-        notes = users.create_missing(self._admin, private["users"])
+        notes = users.create_missing(self._admin, private["users"], own=self._order.own)
         definers = snapshot.facts["definers"]
         return notes + users.missing_definers(
             self._admin, definers, self.names.final, own=self._order.own
@@ -207,6 +207,8 @@ class Restorer:
         if self._order.no_owner:
             now = objects.without_definer(now)
         differing = objects.differences(self._code(private), now, former, here)
+        if not self._order.no_owner:
+            differing += users.differences(self._admin, private["users"], here)
         found = properties(self._admin, here)
         for key, label in (("charset", "character set"), ("collation", "collation")):
             if found.get(key) != facts[key]:

@@ -23,6 +23,7 @@ def examine(connection: Connection, component: str, database: str) -> list[Findi
         _whole(connection, component, database),
         _tables(connection, component, database),
         *_engines(connection, component, database),
+        *_rounded(connection, component, database),
     ]
 
 
@@ -96,5 +97,28 @@ def _engines(connection: Connection, component: str, database: str) -> list[Find
             f"engine is not {' or '.join(FROZEN)}. If a program changes them during a backup, they "
             "can differ from the other tables, and drd does not compare them in a drill",
             f"ALTER TABLE {ident(database)}.{ident(moving[0])} ENGINE=InnoDB",
+        )
+    ]
+
+
+def _rounded(connection: Connection, component: str, database: str) -> list[Finding]:
+    try:
+        found = tables_of(connection, database).with_rows
+    except ServerError:
+        return []
+    columns = [(t.name, column) for t in found for column, kind in t.columns if kind == "float"]
+    if not columns:
+        return []
+    names = some([escaped(f"{table}.{column}") for table, column in columns])
+    table, column = columns[0]
+    return [
+        Finding(
+            "rounded",
+            "warning",
+            component,
+            f"mariadb-dump writes a FLOAT with six digits, so longer values of "
+            f"{counted(len(columns), 'column')} ({names}) come back rounded. A drill finds them "
+            "with `fingerprint: digest` only",
+            f"ALTER TABLE {ident(database)}.{ident(table)} MODIFY {ident(column)} DOUBLE",
         )
     ]

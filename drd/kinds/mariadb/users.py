@@ -10,17 +10,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.connection import Connection, ServerError, code, words
 from drd.kinds.mariadb.quoting import account, db_pattern, ident
 from drd.model.text import escaped, some
 
 User = Mapping[str, Any]
 """`user`, `host` (empty for a role), `create` (a CREATE USER or CREATE ROLE statement), `grants`
 (each with `rights`, `what`, `object`, `option`), `roles` (each [name, with admin option]), and
-`server` (rights that concern more than this database)."""
+`server` (rights that concern more than this database); `default_role`, empty for none."""
 
-OWN = frozenset({"root", "mariadb.sys", "mysql", "PUBLIC"})
+OWN = frozenset({"root", "mariadb.sys", "mysql"})
 """Users that every server has of its own."""
+
+_EVERYBODY = ("PUBLIC", "")
+"""The role that every user has; nobody makes it."""
+
+_NOT_LOADED = 1524
 
 _ALL = "SELECT User, Host, is_role FROM mysql.user ORDER BY is_role DESC, 1, 2"
 _MAPPING = "SELECT Role, Admin_option FROM mysql.roles_mapping WHERE User = %s AND Host = %s"
@@ -32,6 +37,7 @@ _GRANT = re.compile(
     rf"(?:(\*)|{_NAME}) TO .+?( WITH GRANT OPTION)?",
     re.DOTALL,
 )
+_DEFAULT = re.compile(rf"SET DEFAULT ROLE {_NAME} FOR ")
 _COLUMN = r"`(?:[^`]|``)+`"
 _RIGHT = rf"[A-Z]+(?: [A-Z]+)*(?: \({_COLUMN}(?:, {_COLUMN})*\))?"
 RIGHTS = re.compile(rf"{_RIGHT}(?:, {_RIGHT})*")
@@ -61,14 +67,16 @@ def read(connection: Connection, database: str, definers: Iterable[str]) -> list
 
 
 def _user(connection: Connection, name: str, host: str, database: str) -> dict[str, Any]:
-    who = account(name, host)
+    who = _who(name, host)
     create = (
         f"CREATE ROLE {ident(name)}"
         if not host
         else str(connection.value(f"SHOW CREATE USER {who}") or "")
     )
-    grants, server = [], []
+    grants, server, default = [], [], ""
     for (line,) in connection.rows(f"SHOW GRANTS FOR {who}"):
+        if match := _DEFAULT.match(str(line)):
+            default = match[1].replace("``", "`")
         grant = _grant(str(line), database)
         if isinstance(grant, dict):
             grants.append(grant)
@@ -76,7 +84,11 @@ def _user(connection: Connection, name: str, host: str, database: str) -> dict[s
             server.append(grant)
     roles = [[str(r), a == "Y"] for r, a in connection.rows(_MAPPING, [name, host])]
     return {"user": name, "host": host, "create": create, "grants": grants, "roles": roles,
-            "server": server}  # fmt: skip
+            "server": server, "default_role": default}  # fmt: skip
+
+
+def _who(user: str, host: str) -> str:
+    return "PUBLIC" if (user, host) == _EVERYBODY else account(user, host)
 
 
 def _grant(line: str, database: str) -> dict[str, Any] | str:
@@ -107,18 +119,24 @@ def _fits(pattern: str, database: str) -> bool:
     return re.fullmatch(expression, database, re.DOTALL) is not None
 
 
-def create_missing(connection: Connection, saved: Iterable[User]) -> list[str]:
+def create_missing(connection: Connection, saved: Iterable[User], *, own: bool) -> list[str]:
     """Create the missing users and roles, without any rights. Returns sentences about those that
-    exist already, and those that the server refused. Raises ServerError."""
+    exist already, and those that the server refused. A server that is drd's `own` may lack a way
+    to log in: the user is made there without one. Raises ServerError."""
     here = _here(connection)
     notes: list[str] = []
     existed = []
     for user in saved:
         key = (user["user"], user["host"])
+        if key == _EVERYBODY:
+            continue
+        shown = escaped(account(*key))
         if key in here:
-            existed.append(escaped(account(*key)))
-        else:
-            _try(connection, user["create"], f"create {escaped(account(*key))}", notes)
+            existed.append(shown)
+            continue
+        refusal = _try(connection, user["create"], f"create {shown}", notes)
+        if own and refusal == _NOT_LOADED:
+            _try(connection, f"CREATE USER {account(*key)} ACCOUNT LOCK", f"create {shown}", notes)
     if existed:
         notes.append(
             f"these users and roles exist already, so drd did not change their logins: "
@@ -134,9 +152,9 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
     notes: list[str] = []
     for user in saved:
         key = (user["user"], user["host"])
-        if key not in here:
+        if key not in here and key != _EVERYBODY:
             continue  # a note says why it could not be created
-        who, shown = account(*key), escaped(account(*key))
+        who, shown = _who(*key), escaped(account(*key))
         for grant in user["grants"]:
             sql = _grant_sql(grant, database, who)
             _try(connection, sql, f"grant {shown} its rights in the database", notes)
@@ -153,7 +171,55 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
                 )
             else:
                 _try(connection, sql, f"grant {shown} the role {escaped(role)}", notes)
+        if default := user.get("default_role"):
+            sql = f"SET DEFAULT ROLE {ident(default)} FOR {who}"
+            _try(connection, sql, f"give {shown} its default role {escaped(default)}", notes)
     return notes
+
+
+def differences(connection: Connection, saved: Iterable[User], database: str) -> list[str]:
+    """Return sentences about users that are missing, or have less rights than at the backup. Raises
+    ServerError."""
+    here = _here(connection)
+    sentences = []
+    for user in saved:
+        key = (user["user"], user["host"])
+        shown = escaped(account(*key))
+        if key not in here:
+            sentences.append(f"user or role {shown} is missing")
+            continue
+        now = _user(connection, *key, database)
+        roles = {role for role, _ in user["roles"]} - {role for role, _ in now["roles"]}
+        lost = [*_lost(user["grants"], now["grants"]), *(f"role {ident(r)}" for r in sorted(roles))]
+        if user.get("default_role", "") != now["default_role"]:
+            lost.append(f"default role {user.get('default_role') or 'none'}")
+        if lost:
+            sentences.append(f"{shown} does not have: {some([escaped(what) for what in lost])}")
+    return sentences
+
+
+def _lost(saved: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the rights of `saved` that are not in `now`."""
+    there = _single(now)
+    return [
+        f"{right} on {name or 'the database'}"
+        for (what, name, right) in _single(saved)
+        if (what, name, right) not in there and (what, name, "ALL PRIVILEGES") not in there
+    ]
+
+
+def _single(grants: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], None]:
+    """Return each right by itself, once for each of its columns; in order."""
+    found: dict[tuple[str, str, str], None] = {}
+    for grant in grants:
+        where = (grant["what"], grant["object"])
+        for one in re.findall(_RIGHT, grant["rights"]):
+            right, _, columns = one.partition(" (")
+            each = [f"{right} ({c})" for c in re.findall(_COLUMN, columns)] or [right]
+            found.update({(*where, name): None for name in each if name != "USAGE"})
+        if grant["option"]:
+            found[(*where, "GRANT OPTION")] = None
+    return found
 
 
 def _reaches_beyond(connection: Connection, role: str, database: str) -> bool:
@@ -263,11 +329,14 @@ def _grant_sql(grant: Mapping[str, Any], database: str, who: str) -> str:
     return f"GRANT {grant['rights']} ON {what}{place} TO {who}{option}"
 
 
-def _try(connection: Connection, statement: str, what: str, notes: list[str]) -> None:
+def _try(connection: Connection, statement: str, what: str, notes: list[str]) -> int:
+    """Return the number of the server's error, 0 if there is none."""
     try:
         connection.execute(statement)
     except ServerError as error:
         notes.append(f"drd could not {what}: {words(error)}")
+        return code(error)
+    return 0
 
 
 def not_granted(saved: Iterable[User]) -> list[str]:
@@ -285,13 +354,17 @@ def script(saved: Iterable[User], database: str) -> str:
     users = list(saved)
     lines = []
     for user in users:
+        if (user["user"], user["host"]) == _EVERYBODY:
+            continue
         head, _, rest = user["create"].partition(" ")
         what, _, end = rest.partition(" ")
         lines.append(f"{head} {what} IF NOT EXISTS {end}")
     for user in users:
-        who = account(user["user"], user["host"])
+        who = _who(user["user"], user["host"])
         lines += [_grant_sql(grant, database, who) for grant in user["grants"]]
         for role, admin in user["roles"]:
             option = " WITH ADMIN OPTION" if admin else ""
             lines.append(f"GRANT {ident(role)} TO {who}{option}")
+        if user.get("default_role"):
+            lines.append(f"SET DEFAULT ROLE {ident(user['default_role'])} FOR {who}")
     return "".join(f"{line};\n" for line in lines)

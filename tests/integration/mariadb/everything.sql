@@ -45,4 +45,6 @@ GRANT SELECT (id, name), UPDATE (note) ON {db}.customers TO reader@localhost WIT
 GRANT EXECUTE ON PROCEDURE {db}.close_day TO reader@localhost;
 GRANT ALL PRIVILEGES ON {db}.* TO owner;
 GRANT owner TO member@'10.0.0.%' WITH ADMIN OPTION;
+GRANT DELETE ON {db}.* TO PUBLIC;
+SET DEFAULT ROLE owner FOR member@'10.0.0.%';
 GRANT PROCESS ON *.* TO app@'%'

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from drd.errors import DrdError, Refused, RepositoryDamaged, SourceError
+from drd.kinds.mariadb import users
 from drd.kinds.mariadb.clear_password import NO_PLUGINS
 from drd.kinds.mariadb.connection import Address, LoginRefused, connect
 from drd.kinds.mariadb.dsn import Parts
 from drd.kinds.mariadb.inspect import require_select
 from drd.kinds.mariadb.manifest import require_written
+from drd.kinds.mariadb.quoting import db_pattern
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.strict import UnexpectedValue
 from drd.ports import no_progress
@@ -190,3 +192,30 @@ def test_a_query_of_a_check_can_only_read(query: str) -> None:
 )
 def test_a_query_that_selects_is_accepted(query: str) -> None:
     assert require_select(query)
+
+
+def test_users_that_lack_what_they_had_are_differences(
+    shop: Shop, snapshot: ComponentSnapshot
+) -> None:
+    name = f"u_{shop.name}"
+    grants = [{"rights": "SELECT (`id`), INSERT", "what": "", "object": "t", "option": False},
+              {"rights": "UPDATE", "what": "", "object": "", "option": True}]  # fmt: skip
+    user = {"user": name, "host": "%", "create": f"CREATE USER `{name}`@`%`", "grants": grants,
+            "roles": [], "server": []}  # fmt: skip
+    with connect(shop.address()) as connection:
+        assert users.differences(connection, [user], shop.name) == [
+            f"user or role `{name}`@`%` is missing"
+        ]
+        assert users.create_missing(connection, [user], own=False) == []
+        assert users.grant_rights(connection, [user], shop.name) == []
+        assert users.differences(connection, [user], shop.name) == []
+        where = db_pattern(shop.name)
+        shop.server.execute(
+            f"REVOKE SELECT (id) ON {shop.name}.t FROM {name}@'%'",
+            f"REVOKE GRANT OPTION ON {where}.* FROM {name}@'%'",
+        )
+        (told,) = users.differences(connection, [user], shop.name)
+        shop.server.execute(f"DROP USER {name}@'%'")
+    assert "SELECT (`id`) on t" in told
+    assert "GRANT OPTION on the database" in told
+    assert "UPDATE" not in told
