@@ -102,6 +102,21 @@ def test_another_file_is_no_rdb_file(tmp_path: Path) -> None:
         of(tmp_path, END, head=b"SQLite format 3")
 
 
+def test_a_file_of_many_small_parts_takes_no_more_memory_and_time_than_allowed(
+    tmp_path: Path,
+) -> None:
+    library = b"\xf5" + text(b"")
+    content = of(tmp_path, *[library] * 10_001, END)
+    assert len(content.functions) == 10_000
+    assert content.unread == "it has more than 10,000 libraries of functions"
+    for parts in (library * 5000, key(2, b"s", b"\x53\x88" + text(b"") * 5000)):
+        of(tmp_path, parts, END)
+        assert "time limit" in read(tmp_path / "x.rdb", 0.0).unread
+    many = [key(7, b"m", b"\x81" + (n << 10).to_bytes(8)) + b"\x00" for n in range(50)]
+    content = of(tmp_path, *many, END)
+    assert content.keys[0, "other modules"] == 30
+
+
 def ending(*ends: int) -> RdbContent:
     return RdbContent("redis", 11, expiring={(0, "string"): array("Q", ends)})
 

@@ -81,7 +81,7 @@ AOF="$DIR/$(fact {name} aof_directory)"
 AOF_NAME=$(fact {name} aof_name)
 APPENDONLY={uses}
 for old in "$DUMP" "$DIR/users.acl" "$AOF" "$DIR/$AOF_NAME"; do
-    [[ ! -e $old ]] || mv -T -- "$old" "$old.before"
+    [[ ! -e $old ]] || mv --backup=numbered -T -- "$old" "$old.before" # a former one is kept, too
 done
 cp -- {name}.rdb "$DUMP"
 [[ ! -s {name}.acl ]] || cp -- {name}.acl "$DIR/users.acl"

@@ -74,7 +74,7 @@ class Client:
 
     def __init__(self, login: Login) -> None:
         self._login = login
-        self._socket = _connected(login)
+        self._socket = opened(login)
         self._waiting = bytearray()
         self._read = 0
         try:
@@ -231,7 +231,9 @@ def connected(settings: ServerSettings) -> Iterator[Client]:
         yield client
 
 
-def _connected(login: Login) -> socket.socket:
+def opened(login: Login) -> socket.socket:
+    """Connect to a server; with TLS, its certificate has to be for the host in `url`. Raises
+    SourceUnreachable."""
     address = login.address
     try:
         if address.socket:

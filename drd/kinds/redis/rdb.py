@@ -8,12 +8,13 @@ kept but numbers, digests and a few short names.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import mmap
 import re
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _TAIL = 9
 """Bytes after the last key: the end mark, and the checksum."""
 _LOOK_KEYS = 4096
 _MOST_MODULES = 20
+_MOST_FUNCTIONS = 10_000
 
 _STRING, _SETS, _ZSET, _HASH, _ZSET_2, _MODULE_2 = 0, (1, 2), 3, 4, 5, 7
 _STREAMS = {15: 1, 19: 2, 21: 3}
@@ -120,16 +122,16 @@ class _Reader:
 
     def run(self) -> None:
         data, content = self._data, self.content
-        database, expires, seen = 0, -1, 0
-        while True:
+        database, expires = 0, -1
+        for seen in itertools.count(1):
+            if seen % _LOOK_KEYS == 0:
+                self._look()
             code = data[self._at]
             self._at += 1
             if code < 240:  # a value, after its key
                 self._skip_string()
                 self._value(code, database, expires)
-                expires, seen = -1, seen + 1
-                if seen % _LOOK_KEYS == 0:
-                    self._look()
+                expires = -1
             elif code == 252:
                 expires = self._number(8)
             elif code == 253:
@@ -170,6 +172,8 @@ class _Reader:
         elif code == 245:
             begin = self._at
             self._skip_string()
+            if len(self.content.functions) >= _MOST_FUNCTIONS:
+                raise _Unknown(f"it has more than {_MOST_FUNCTIONS:,} libraries of functions")
             self.content.functions.append(hashlib.sha256(self._data[begin : self._at]).hexdigest())
         elif code == 244:
             self._lengths(3)
@@ -187,7 +191,7 @@ class _Reader:
         elif code == _HASH:
             self._strings(2 * self._length())
         elif code == _QUICKLIST_2:
-            for _ in range(self._length()):
+            for _ in self._times(self._length()):
                 self._length()
                 self._skip_string()
         elif code in _STREAMS:
@@ -207,11 +211,11 @@ class _Reader:
         if code == _QUICKLIST:
             self._strings(self._length())
         elif code == _ZSET_2:
-            for _ in range(self._length()):
+            for _ in self._times(self._length()):
                 self._skip_string()
                 self._at += 8
         elif code == _ZSET:
-            for _ in range(self._length()):
+            for _ in self._times(self._length()):
                 self._skip_string()
                 size = self._data[self._at]
                 self._at += 1 + (size if size < 253 else 0)
@@ -226,7 +230,7 @@ class _Reader:
         return name, expires
 
     def _fields(self) -> None:
-        for _ in range(self._length()):
+        for _ in self._times(self._length()):
             self._length()
             self._strings(2)
 
@@ -235,13 +239,13 @@ class _Reader:
         self._strings(2 * self._length())
         entries = self._length()
         self._lengths(2 if form == 1 else 7)
-        for _ in range(self._length()):
+        for _ in self._times(self._length()):
             self._skip_string()
             self._lengths(2 if form == 1 else 3)
-            for _ in range(self._length()):
+            for _ in self._times(self._length()):
                 self._at += 24
                 self._length()
-            for _ in range(self._length()):
+            for _ in self._times(self._length()):
                 self._skip_string()
                 self._at += 16 if form == 3 else 8
                 pending = self._length()
@@ -253,6 +257,8 @@ class _Reader:
         name = module_name(number & ((1 << 64) - 1))
         if len(self.content.modules) < _MOST_MODULES:
             self.content.modules.add(name)
+        elif name not in self.content.modules:
+            name = "other modules"
         self._lengths(heads)
         skips: dict[int, Callable[[], object]] = {
             1: self._length,
@@ -261,18 +267,28 @@ class _Reader:
             4: lambda: self._number(8),
             5: self._skip_string,
         }
-        while code := self._length():
+        for _ in self._times(len(self._data)):
+            code = self._length()
+            if code == 0:
+                break
             if code not in skips:
                 raise MalformedRdb(f"the data of module {name} cannot be read")
             skips[code]()
         return name
 
+    def _times(self, count: int) -> Iterator[int]:
+        """Count, and look at the time and at a cancel meanwhile."""
+        for number in range(count):
+            if number % _LOOK_KEYS == _LOOK_KEYS - 1:
+                self._look()
+            yield number
+
     def _strings(self, count: int) -> None:
-        for _ in range(count):
+        for _ in self._times(count):
             self._skip_string()
 
     def _lengths(self, count: int) -> None:
-        for _ in range(count):
+        for _ in self._times(count):
             self._length()
 
     def _number(self, size: int) -> int:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from drd.errors import DeadlineExceeded, DrdError, DumpFailed, SourceError, Sour
 from drd.exhaustion import system_reason
 from drd.kinds.redis.client import Client, Login, ServerRefused
 from drd.kinds.redis.server_facts import info, settings_of
+from drd.kinds.redis.tls import forwarded
 from drd.masking import masked
 from drd.model.recovery_command import IF_LOST
 from drd.model.text import escaped
@@ -183,7 +184,24 @@ def receive(login: Login, program: str, copy: Path, timeout_s: float, directory:
     """Receive the data over the connection, as a replica does, with redis-cli. The password is in
     its environment only. Raises DumpFailed."""
     at = datetime.now(UTC)
-    words = [program, *_where(login), "--no-auth-warning", "--rdb", os.fspath(copy)]
+    with forwarded(login, directory) if login.address.tls else nullcontext(login) as reached:
+        _receive(reached, program, copy, timeout_s, directory)
+    digest = hashlib.sha256()
+    with copy.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            process.check_cancelled()
+            digest.update(chunk)
+    return SavedFile(at, digest.hexdigest(), 0o660)
+
+
+def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory: Path) -> None:
+    address = login.address
+    if address.socket:
+        where = ["-s", address.socket]
+    else:
+        where = ["-h", address.host, "-p", str(address.port)]
+    where += ["--user", login.user] if login.user else []
+    words = [program, *where, "--no-auth-warning", "--rdb", os.fspath(copy)]
     env = {"REDISCLI_AUTH": login.password} if login.password else {}
     command = process.Command(
         words,
@@ -206,23 +224,3 @@ def receive(login: Login, program: str, copy: Path, timeout_s: float, directory:
             hint="the user needs the rights +psync +sync +replconf, and the server a place in "
             "`client-output-buffer-limit replica` for data that changes meanwhile.",
         )
-    digest = hashlib.sha256()
-    with copy.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            process.check_cancelled()
-            digest.update(chunk)
-    return SavedFile(at, digest.hexdigest(), 0o660)
-
-
-def _where(login: Login) -> list[str]:
-    address = login.address
-    if address.socket:
-        words = ["-s", address.socket]
-    else:
-        words = ["-h", address.host, "-p", str(address.port)]
-    if address.tls:
-        words += ["--tls", "--sni", address.host]
-        words += ["--cacert", login.ca_cert] if login.ca_cert else []
-        if login.client_cert is not None:
-            words += ["--cert", login.client_cert[0], "--key", login.client_cert[1]]
-    return words + (["--user", login.user] if login.user else [])

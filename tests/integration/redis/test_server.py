@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from drd.errors import DumpFailed, SandboxUnavailable, SourceError, TargetError
+from drd.errors import DumpFailed, SandboxUnavailable, SourceError, SourceUnreachable, TargetError
 from drd.kinds.redis import save as saving
 from drd.kinds.redis.address import Address
 from drd.kinds.redis.by_hand import by_hand
-from drd.kinds.redis.client import Client, Login
+from drd.kinds.redis.client import Client, Login, login_of
 from drd.kinds.redis.kind import RedisKind, ValkeyKind
 from drd.kinds.redis.server_facts import info
 from drd.kinds.redis.settings import RedisSettings, RedisTarget
@@ -27,7 +27,9 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, StoredSna
 from drd.ports import NamedDestination, RestoreOptions, Stream, Workplace, no_progress
 from drd.process import Command
 from tests.death_support import Died, every_death
+from tests.notify_support import make_plain_authority
 from tests.restic_support import place
+from tests.servers.child import free_ports
 from tests.servers.redis import RedisServer
 
 KIND = RedisKind()
@@ -222,6 +224,34 @@ def test_the_password_is_in_no_argument_and_rights_that_are_missing_are_named(
     secret.write_text("wrong")
     with pytest.raises(SourceError, match="refused the login"):
         KIND.source(component(live, **login), work).probe()
+    assert list(work.directory.iterdir()) == []
+
+
+def test_the_password_goes_only_to_a_server_whose_certificate_has_its_name(
+    work: Workplace, short_tmp: Path
+) -> None:
+    """Also with redis-cli, which itself checks no names."""
+    ca, leaf = make_plain_authority(short_tmp)
+    (port,) = free_ports(1)
+    secret = short_tmp / "secret"
+    secret.write_text("s3cret")
+    secret.chmod(0o600)
+    words = (
+        f"--tls-port {port} --tls-cert-file {leaf} --tls-key-file {leaf} --tls-ca-cert-file {ca}"
+    )
+    words += " --tls-auth-clients no"
+    server = RedisServer(short_tmp / "t", "redis", *words.split())
+    try:
+        server.ask("SET", "large", "x" * 1_000_000)
+        server.ask("ACL", "SETUSER", "drd", "on", ">s3cret", "~*", "+@all")
+        login = {"user": "drd", "password": {"file": str(secret)}, "ca_cert": str(ca), "dir": None}
+        snapshot, _, _ = take(server, work, url=f"rediss://localhost:{port}", **login)
+        assert snapshot.fingerprint.tables["db0 string"].rows == 1
+        other = component(server, url=f"rediss://127.0.0.1:{port}", **login).settings
+        with pytest.raises(SourceUnreachable, match="no TLS connection"):
+            saving.receive(login_of(other), "redis-cli", short_tmp / "c", 30, work.directory)
+    finally:
+        server.kill()
     assert list(work.directory.iterdir()) == []
 
 
