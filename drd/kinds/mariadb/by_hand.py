@@ -89,8 +89,10 @@ def _filled(name: str, database: str) -> Passage:
     make = f"""\
 TARGET={database}
 [[ $TARGET != *\\`* && $TARGET != *\\'* ]] # a name that the next commands can quote
-found=$(mariadb "$LOGIN" --batch --skip-column-names -e "select count(*) from \\
-information_schema.tables where table_schema = '$TARGET'")
+found=$(mariadb "$LOGIN" --batch --skip-column-names -e "select
+    (select count(*) from information_schema.tables where table_schema = '$TARGET') +
+    (select count(*) from information_schema.routines where routine_schema = '$TARGET') +
+    (select count(*) from information_schema.events where event_schema = '$TARGET')")
 [[ $found == 0 ]] || {{ echo "database $TARGET exists and is not empty"; false; }}
 mariadb "$LOGIN" --batch -e "drop database if exists \\`$TARGET\\`"
 mariadb "$LOGIN" --batch --sandbox --binary-mode < <(jq -er --arg target "$TARGET" '

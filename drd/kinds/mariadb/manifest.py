@@ -90,6 +90,7 @@ def _object(value: Any, place: str) -> None:
     kind = strict.one_of(strict.member(one, "kind", place), f"{place}.kind", objects.KINDS)
     _name(strict.member(one, "name", place), f"{place}.name")
     sql = strict.text(strict.member(one, "sql", place), f"{place}.sql", most=strict.LONGEST_SQL)
+    strict.text(one.get("broken", ""), f"{place}.broken")
     (bare,) = objects.without_definer([one])
     if not _BEGINS[kind].match(bare["sql"]):
         raise strict.refuse(f"{place}.sql", f"does not create a {kind}", sql)

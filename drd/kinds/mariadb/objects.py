@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drd.kinds.mariadb.connection import Connection, ServerError, words
-from drd.kinds.mariadb.quoting import ident, literal, moved
+from drd.kinds.mariadb.connection import Connection, ServerError, is_lost, words
+from drd.kinds.mariadb.quoting import ident, literal, moved, pieces
 from drd.model.text import escaped
 
 CodeObject = Mapping[str, Any]
 """`kind`, `name`, `sql` (the CREATE statement), `sql_mode`, `charset`, `collation`, `definer`
-(user@host, or a role), `time_zone` (of an event)."""
+(user@host, or a role), `time_zone` (of an event), `broken` (what the server says of a view that it
+cannot use, only then)."""
 
 KINDS = ("function", "procedure", "package", "package body", "view", "trigger", "event")
 """In the order in which they are made."""
@@ -72,6 +74,8 @@ def _object(connection: Connection, kind: str, name: str, definer: str) -> dict[
         for at in _SHOWN[kind]
     )
     found = {"kind": kind, "name": name, "definer": definer, "sql": sql}
+    if kind == "view" and (said := _broken(connection, name)):
+        found["broken"] = said
     return {
         **found,
         "sql_mode": mode,
@@ -79,6 +83,22 @@ def _object(connection: Connection, kind: str, name: str, definer: str) -> dict[
         "collation": collation,
         "time_zone": zone,
     }
+
+
+def _broken(connection: Connection, view: str) -> str:
+    """Return what the server says of a view that uses something that does not exist."""
+    try:
+        connection.rows(f"SHOW COLUMNS FROM {ident(view)}")
+    except ServerError as error:
+        if is_lost(error):
+            raise
+        return words(error)
+    return ""
+
+
+def broken(objects: Iterable[CodeObject]) -> list[str]:
+    """Return sentences about views that were broken when they were read: nobody can make them."""
+    return [f"view {escaped(o['name'])} ({o['broken']})" for o in objects if o.get("broken")]
 
 
 def hidden(objects: Iterable[CodeObject]) -> list[str]:
@@ -113,18 +133,19 @@ def create(
     """Make the objects in the database, whose name was `former`; those that are there are made
     anew. Returns a sentence for each that the server refused."""
     connection.use(database)
-    waiting, refused = list(wanted), [""]
-    while waiting and refused:  # a view can need another one
+    waiting = list(wanted)
+    while waiting:  # a view can need another one
         left, said = [], []
         for one in waiting:
             try:
                 _create(connection, one, former, database)
             except ServerError as error:
                 left.append(one)
-                said.append(f"{one['kind']} {escaped(one['name'])}: {words(error)}")
+                if not one.get("broken"):
+                    said.append(f"{one['kind']} {escaped(one['name'])}: {words(error)}")
         if len(left) == len(waiting):
             return said
-        waiting, refused = left, said
+        waiting = left
     return []
 
 
@@ -157,11 +178,26 @@ def differences(
     for one in saved:
         other = ours.pop((one["kind"], one["name"]), None)
         title = f"{one['kind']} {escaped(one['name'])}"
+        if other is None and (one.get("broken") or is_over(one)):
+            continue
         if other is None:
             sentences.append(f"{title} is missing")
         elif moved(one["sql"], former, here) != other["sql"]:
             sentences.append(f"{title} is not defined as it was at backup")
     return [*sentences, *(f"{kind} {escaped(name)} did not exist at backup" for kind, name in ours)]
+
+
+_ONCE = re.compile(r" ON SCHEDULE AT '([0-9: .-]+)' ON COMPLETION NOT PRESERVE ")
+
+
+def is_over(one: CodeObject) -> bool:
+    """Return whether the object is an event for one moment that has passed (in any time zone): a
+    server removes it."""
+    match = _ONCE.search(one["sql"]) if one["kind"] == "event" else None
+    if match is None:
+        return False
+    at = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+    return at < datetime.now(UTC) + timedelta(hours=14)
 
 
 _QUOTED = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\")"
@@ -186,9 +222,27 @@ def without_definer(code: Iterable[CodeObject]) -> list[dict[str, Any]]:
 def script(objects: Sequence[CodeObject]) -> str:
     """Return the SQL that makes the objects, for the program `mariadb` and a recovery by hand."""
     lines = ["DELIMITER $drd$"]
-    for one in objects:
+    for one in _in_order(objects):
         lines.append(f"SET SESSION sql_mode = {literal(one['sql_mode'])} $drd$")
         if one["time_zone"]:
             lines.append(f"SET SESSION time_zone = {literal(one['time_zone'])} $drd$")
         lines.append(f"{one['sql']} $drd$")
     return "\n".join([*lines, "DELIMITER ;", ""])
+
+
+def _in_order(objects: Sequence[CodeObject]) -> list[CodeObject]:
+    """Return the objects with each view after those that it uses, and broken ones at the end."""
+    views = {str(o["name"]): o for o in objects if o["kind"] == "view" and not o.get("broken")}
+    names = {ident(name): name for name in views}
+    uses = {
+        name: {names[t] for kind, t in pieces(o["sql"]) if kind == "name" and t in names} - {name}
+        for name, o in views.items()
+    }
+    ordered: list[CodeObject] = []
+    while uses:
+        ready = [name for name, used in uses.items() if not used & uses.keys()] or list(uses)
+        ordered += [views[name] for name in ready]
+        uses = {name: used for name, used in uses.items() if name not in ready}
+    first = [o for o in objects if KINDS.index(o["kind"]) < KINDS.index("view")]
+    last = [o for o in objects if KINDS.index(o["kind"]) > KINDS.index("view")]
+    return [*first, *ordered, *last, *(o for o in objects if o.get("broken"))]

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from drd.errors import DrdError, TargetError, TargetNotEmpty
-from drd.kinds.mariadb import objects, users
+from drd.kinds.mariadb import inbound_links, objects, users
 from drd.kinds.mariadb.connection import Connection, ServerError, is_locked_out, words
 from drd.kinds.mariadb.fingerprint import properties, tables_of
 from drd.kinds.mariadb.quoting import ident, literal
@@ -92,6 +92,11 @@ class Publication:
             )
         return content
 
+    def require_no_links(self) -> None:
+        """Raise TargetError if tables of other databases refer to those of the final one."""
+        own = (self.working, self.aside, self.after)
+        inbound_links.require_none(self._admin, self.final, own)
+
     # What a restore does
 
     def make_working(self, saved: dict[str, Any]) -> None:
@@ -161,6 +166,7 @@ class Publication:
             saved = self._read_record(incoming)["saved"]
             self._admin.execute(create_sql(self.final, saved).rstrip(";\n"))
         if outgoing:
+            self.require_no_links()
             if not self.has(outgoing):
                 saved = properties(self._admin, self.final)
                 self._admin.execute(create_sql(outgoing, saved).rstrip(";\n"))

@@ -7,7 +7,7 @@ gives its tables their final name, which never belongs to an incomplete database
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from drd.kinds.mariadb.server import says_no_space
 from drd.kinds.mariadb.tools import Program
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.text import escaped
+from drd.model.text import counted, escaped, some
 from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import MEMORY_HINT, Completed
@@ -202,6 +202,11 @@ class Restorer:
                 f"user {escaped(u['user'])}@{escaped(u['host'])}".rstrip("@")
                 for u in private["users"]
             )
+        left += tuple(
+            f"{what}, which was broken at the backup already"
+            for what in objects.broken(private["objects"])
+        )
+        notes += _about_events(private["objects"], own=self._order.own)
         former, here = str(facts["database"]), self.names.final
         now = objects.read(self._admin, here)
         if self._order.no_owner:
@@ -217,6 +222,22 @@ class Restorer:
             differing.append("the comment of the database is not that at backup")
         more = {"mariadb": self._order.client.version}
         return Restored(tuple(notes), tuple(differing), left, more)
+
+
+def _about_events(code: Iterable[Mapping[str, Any]], *, own: bool) -> list[str]:
+    """Return sentences about events that are over, and about those that run from now on."""
+    events = [o for o in code if o["kind"] == "event"]
+    over = [escaped(o["name"]) for o in events if objects.is_over(o)]
+    live = [escaped(o["name"]) for o in events if " ENABLE" in o["sql"] and not objects.is_over(o)]
+    notes = []
+    if over:
+        notes.append(f"the time of {counted(len(over), 'event')} is over: {some(over)}")
+    if live and not own:
+        notes.append(
+            f"{counted(len(live), 'event')} of the database can run on this server from now on: "
+            f"{some(live)}. To stop one: ALTER EVENT NAME DISABLE"
+        )
+    return notes
 
 
 def saved_of(facts: Mapping[str, Any]) -> dict[str, Any]:

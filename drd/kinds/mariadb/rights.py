@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drd.kinds.mariadb import users
+from drd.kinds.mariadb import objects, users
 from drd.kinds.mariadb.connection import Connection, ServerError, words
 from drd.kinds.mariadb.fingerprint import FROZEN, tables_of
 from drd.kinds.mariadb.quoting import ident
@@ -24,6 +24,7 @@ def examine(connection: Connection, component: str, database: str) -> list[Findi
         _tables(connection, component, database),
         *_engines(connection, component, database),
         *_rounded(connection, component, database),
+        *_broken(connection, component, database),
     ]
 
 
@@ -122,3 +123,17 @@ def _rounded(connection: Connection, component: str, database: str) -> list[Find
             f"ALTER TABLE {ident(database)}.{ident(table)} MODIFY {ident(column)} DOUBLE",
         )
     ]
+
+
+def _broken(connection: Connection, component: str, database: str) -> list[Finding]:
+    try:
+        found = objects.broken(objects.read(connection, database))
+    except ServerError:
+        return []
+    if not found:
+        return []
+    text = (
+        f"{counted(len(found), 'view')} of {escaped(database)} cannot be used now, so nobody can "
+        f"make {'them' if len(found) > 1 else 'it'} again in a drill or a recovery: {some(found)}"
+    )
+    return [Finding("broken-views", "warning", component, text, "correct the view, or drop it.")]

@@ -115,11 +115,13 @@ class MariadbTargetDatabase(NamedDestination):
         if self._admin is not None:
             agreed = self._place.directory / _OVERWRITE
             agreed.unlink(missing_ok=True)
-            if overwrite:
-                agreed.touch(mode=0o600)
-                return findings
+            names = self._names()
             with as_target_error(f"cannot read database {self._address().database}"):
-                names = self._names()
+                if overwrite:
+                    agreed.touch(mode=0o600)
+                    if not names.done and not names.half_done:
+                        names.require_no_links()
+                    return findings
                 if not names.done and not names.half_done:
                     names.require_room(overwrite=False)
         return findings

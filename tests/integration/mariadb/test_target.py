@@ -10,13 +10,14 @@ import pytest
 from drd.errors import DrdError, SandboxUnavailable, TargetError
 from drd.kinds.mariadb.connection import ServerError, connect
 from drd.kinds.mariadb.grants import grants
+from drd.kinds.mariadb.manifest import require_written
 from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.quoting import db_pattern
 from drd.kinds.mariadb.server import sandbox_programs
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import RestoreOptions
+from drd.ports import RestoreOptions, no_progress
 from drd.ports.grants import Logins
 from drd.testing.kinds import restore_components
 from tests.integration.mariadb.conftest import Shop
@@ -278,3 +279,50 @@ def test_an_undo_after_a_kill_keeps_the_former_tables(
     kept.close()
     target.close()
     _as_it_was(shop)
+
+
+def test_a_foreign_key_of_another_database_is_named_before_anything_is_done(
+    shop: Shop,
+) -> None:
+    shop.server.execute("CREATE TABLE t (id INT PRIMARY KEY)", database=shop.name)
+    snapshot = shop.back_up()
+    shop.server.execute(
+        f"CREATE DATABASE `crm-{shop.name}`",
+        f"CREATE TABLE `crm-{shop.name}`.c (i INT, FOREIGN KEY (i) REFERENCES {shop.name}.t (id))",
+    )
+    target = shop.target(shop.name)
+    with pytest.raises(TargetError, match=r"refer to tables of .*: crm-.*\.c"):
+        target.preflight(snapshot, overwrite=True)
+    target.close()
+
+
+def test_a_view_that_is_broken_at_the_source_stops_no_recovery(shop: Shop) -> None:
+    shop.server.execute(
+        "CREATE TABLE t (id INT)", "CREATE TABLE gone (id INT)",
+        "CREATE VIEW z AS SELECT * FROM t", "CREATE VIEW a AS SELECT * FROM z",
+        "CREATE VIEW b AS SELECT * FROM gone", "DROP TABLE gone",
+        "CREATE EVENT later ON SCHEDULE AT '2040-01-01 00:00:00' DO SELECT 1",
+        "CREATE EVENT once ON SCHEDULE AT '2040-01-01 00:00:00' DO SELECT 1",
+        database=shop.name,
+    )  # fmt: skip
+    found = shop.kind.source(shop.component, shop.work).doctor()
+    assert [f.severity for f in found if f.code == "broken-views"] == ["warning"]
+    snapshot = shop.back_up()
+    private = shop.restic.private[str(snapshot.snapshot)]
+    code = [
+        {**o, "sql": o["sql"].replace("2040-01-01", "2020-01-01")} if o["name"] == "once" else o
+        for o in private["objects"]
+    ]
+    private = {**private, "objects": code}
+    require_written(snapshot, private)
+    target = shop.target()
+    shop.restic.restore(str(snapshot.snapshot), target.landing())
+    done = target.restore(snapshot, private, on_progress=no_progress)
+    target.close()
+    assert done.differences == ()
+    assert [line for line in done.not_restored if "view b" in line and "broken at" in line]
+    assert [note for note in done.notes if "is over: once" in note]
+    assert [note for note in done.notes if "from now on: later" in note]
+    assert shop.server.execute("SELECT COUNT(*) FROM a", database=shop.new) == [(0,)]
+    script = private["objects_sql"]
+    assert script.index("VIEW `z`") < script.index("VIEW `a`") < script.index("VIEW `b`")

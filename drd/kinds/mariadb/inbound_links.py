@@ -1,0 +1,47 @@
+"""Foreign keys of other databases: when tables get another name, the server lets them follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from drd.errors import TargetError
+from drd.kinds.mariadb.connection import Connection, ServerError, is_lost
+from drd.model.text import escaped, some
+
+_STORED = """
+SELECT REPLACE(FOR_NAME, '/', '.') FROM information_schema.INNODB_SYS_FOREIGN
+ WHERE LEFT(REF_NAME, CHAR_LENGTH(%s)) = %s"""
+_SEEN = """
+SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.KEY_COLUMN_USAGE
+ WHERE REFERENCED_TABLE_SCHEMA = %s"""
+
+
+def require_none(connection: Connection, database: str, own: Iterable[str]) -> None:
+    """Raise TargetError if tables of other databases than `own` refer to those of the database.
+    Raises ServerError."""
+    names = {str(name) for (name,) in connection.rows(_SEEN, [database])}
+    if database.isascii():
+        try:  # also tables that the login may not see
+            rows = connection.rows(_STORED, [f"{_in_files(database)}/"] * 2)
+        except ServerError as error:  # without the right PROCESS
+            if is_lost(error):
+                raise
+            rows = []
+        names |= {str(name) for (name,) in rows}
+    ours = tuple(f"{spelled}." for one in (database, *own) for spelled in (one, _in_files(one)))
+    others = sorted(name for name in names if not name.startswith(ours))
+    if others:
+        raise TargetError(
+            f"foreign keys of other databases refer to tables of {escaped(database)}: "
+            f"{some([escaped(name) for name in others])}. They would follow the former tables "
+            "when drd sets these aside",
+            hint="drop these foreign keys first, and make them again after the recovery, or "
+            "restore a copy beside the database (--into NAME).",
+        )
+
+
+def _in_files(name: str) -> str:
+    """Return a name as InnoDB writes it."""
+    return "".join(
+        c if c.isascii() and (c.isalnum() or c == "_") else f"@{ord(c):04x}" for c in name
+    )
