@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from drd.errors import SourceError
+from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.kinds.one_file import FileInspector
 from drd.kinds.redis.client import connected
 from drd.kinds.redis.fingerprint import after_expiry, fingerprint_of
+from drd.kinds.redis.in_use import holder
 from drd.kinds.redis.manifest import DUMP
 from drd.kinds.redis.questions import answer
 from drd.kinds.redis.rdb import MalformedRdb, RdbContent, read
+from drd.kinds.redis.save import require_own
 from drd.kinds.redis.server import SandboxServer, saved_file
+from drd.kinds.redis.server_facts import info, keys_by_database
 from drd.kinds.redis.settings import ServerSettings
 from drd.model.snapshot import Fingerprint
 from drd.ports import Inspector
+from drd.process import check_cancelled
+
+_START_S = 30.0
+"""So long a server that a step has started may take until it answers, and has loaded its data."""
+_POLL_S = 0.2
 
 
 class ServerInspector(Inspector):
@@ -65,9 +74,13 @@ class RdbInspector(FileInspector):
     """Counts a restored file, which no server needs to have loaded. `server` is how the server on
     these files is reached."""
 
-    def __init__(self, path: Path, server: ServerSettings | None = None) -> None:
+    def __init__(
+        self, path: Path, server: ServerSettings | None = None, *, is_loaded: bool = False
+    ) -> None:
+        """`is_loaded`: a server that works in the directory should have this file."""
         super().__init__(path)
         self._server = server
+        self._is_loaded = is_loaded
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -83,7 +96,51 @@ class RdbInspector(FileInspector):
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:  # noqa: ARG002 - all is counted
         limit = time.monotonic() + budget_s
-        return fingerprint_of(_read(lambda left: read(self._path, left), limit))
+        content = _read(lambda left: read(self._path, left), limit)
+        if self._is_loaded and holder(self._path.parent) is not None:
+            self._require_loaded(content, min(limit, time.monotonic() + _START_S))
+        return fingerprint_of(content)
+
+    def _require_loaded(self, content: RdbContent, limit: float) -> None:
+        """Raise SourceError unless the server on the restored files has at least their keys that
+        stay; SourceUnreachable if nobody can tell."""
+        about = f"a server works in {self._path.parent}, but drd could not ask it"
+        if self._server is None:
+            raise SourceUnreachable(
+                f"{about}: the target has no `url`",
+                hint="add `url` to this target: the server after the recovery.",
+            )
+        try:
+            has = _keys_of(self._server, self._path.parent, limit)
+        except DrdError as error:
+            raise SourceUnreachable(f"{about}: {error.message}", hint=error.hint) from error
+        stay: Counter[int] = Counter()
+        for (database, _), count in content.keys.items():
+            stay[database] += count
+        for database, count in stay.items():
+            if has.get(database, 0) < count:
+                raise SourceError(
+                    f"the server has {has.get(database, 0):,} keys in database {database}, but the "
+                    f"restored file {count:,} without a time to live: it has not loaded this file",
+                    hint="compare its `dbfilename` and `appendonly` (CONFIG GET) with the restored "
+                    f"files in {self._path.parent}.",
+                )
+
+
+def _keys_of(server: ServerSettings, directory: Path, limit: float) -> dict[int, int]:
+    """Return the numbers of keys of a server, as soon as it has loaded its data."""
+    while True:
+        try:
+            with connected(server) as client:
+                require_own(client, directory)
+                found = info(client, "persistence", "keyspace")
+            if found.get("loading") != "1" or time.monotonic() > limit:
+                return keys_by_database(found)
+        except SourceUnreachable:
+            if time.monotonic() > limit:
+                raise
+        check_cancelled()
+        time.sleep(_POLL_S)
 
 
 def _read(work: Callable[[float], RdbContent], limit: float) -> RdbContent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from drd.kinds.redis.manifest import DUMP, filename, users_in
 from drd.kinds.redis.programs import ServerProgram, server_for
 from drd.kinds.redis.rdb import MalformedRdb, RdbContent, read
 from drd.kinds.redis.server import LoadFailed, SandboxServer, load_error
-from drd.kinds.redis.server_facts import acl_users
+from drd.kinds.redis.server_facts import acl_users, info, keys_by_database
 from drd.kinds.servers import give
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
+from drd.model.text import counted
 from drd.ports import Destination, Finding, Inspector, OnProgress, Progress, Restored, Workplace
 
 _LOAD_LEAST_S = 60.0
@@ -119,7 +121,25 @@ class RedisSandbox(Destination):
         if (here.product, here.text) != (facts["product"], facts["version"]):
             source = f"{facts['product'].capitalize()} {facts['version']}"
             notes = (f"loaded into {here.words}; the source was {source}",)
+        notes += self._ended(server)
         return Restored(notes, self._differences(server), facts={"server_version": here.words})
+
+    def _ended(self, server: SandboxServer) -> tuple[str, ...]:
+        """Say how many keys the server does not have, because their time is over."""
+        assert self._file is not None
+        with server.client() as client:
+            live = sum(keys_by_database(info(client, "keyspace")).values())
+        now_ms = int(time.time() * 1000)
+        ends = self._file.expiring.values()
+        count = self._file.keys.total() + sum(map(len, ends))
+        ended = min(count - live, sum(end <= now_ms for those in ends for end in those))
+        if ended <= 0:
+            return ()
+        text = f"the time to live of {ended:,} of {counted(count, 'key')} is over"
+        if live:
+            return (f"{text}: the server of the drill does not have them",)
+        meaning = "the drill proves only that the file is whole, and that a server accepts it"
+        return (f"{text}: the server of the drill has no keys, so {meaning}",)
 
     def _differences(self, server: SandboxServer) -> tuple[str, ...]:
         """Compare the number of users of the ACLs, without drd's own."""

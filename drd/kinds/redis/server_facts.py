@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -32,6 +33,16 @@ def number(found: dict[str, str], key: str) -> int:
     with suppress(ValueError):
         return int(found.get(key, "0"))
     return 0
+
+
+def keys_by_database(found: Mapping[str, str]) -> dict[int, int]:
+    """Return the numbers of keys by INFO keyspace."""
+    keys = {}
+    for key, value in found.items():
+        if key.startswith("db") and key[2:].isdecimal():
+            with suppress(ValueError):
+                keys[int(key[2:])] = int(value.partition("keys=")[2].partition(",")[0])
+    return keys
 
 
 class Version(NamedTuple):

@@ -31,6 +31,7 @@ from drd.kinds.redis.server_facts import (
     Version,
     acl_users,
     info,
+    keys_by_database,
     number,
     settings_of,
     version_of,
@@ -146,7 +147,8 @@ class RedisSource(Source):
         way = "lets it save, and copies the file" if self._settings.saves else (
             "receives its data over the connection"
         )  # fmt: skip
-        text = f"{version.words} answers with {_keys(found):,} keys; a backup {way}"
+        keys = sum(keys_by_database(found).values())
+        text = f"{version.words} answers with {keys:,} keys; a backup {way}"
         return [Finding("reachable", "ok", name, text), *about]
 
     @contextmanager
@@ -277,12 +279,3 @@ class RedisSource(Source):
 def _size(found: dict[str, str]) -> int:
     """Return an estimate of the size of the file: it is smaller than the memory that is used."""
     return min(number(found, "used_memory_dataset") or number(found, "used_memory"), 1 << 50)
-
-
-def _keys(found: Mapping[str, str]) -> int:
-    total = 0
-    for key, value in found.items():
-        if key.startswith("db") and key[2:].isdecimal():
-            with suppress(ValueError):
-                total += int(value.partition("keys=")[2].partition(",")[0])
-    return total

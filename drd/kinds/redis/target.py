@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,9 +145,11 @@ class RedisTargetDirectory(NamedDestination):
         if wrong is not None:
             return [wrong]
         what, hint = f"the restored component {self._component}", f"free space in {directory}."
+        layout = self._layout(snapshot)
+        copies = 1 if layout.aof is None or layout.aof_is_directory else 2
         findings = [
             Finding("target", "ok", "", f"{directory} can be written"),
-            space_finding(directory, snapshot.bytes, what=what, hint=hint),
+            space_finding(directory, copies * snapshot.bytes, what=what, hint=hint),
         ]
         if is_root() and not self._options.no_owner and directory.stat().st_uid == 0:
             text = f"{directory} belongs to root, and so will the restored files"
@@ -232,8 +236,9 @@ class RedisTargetDirectory(NamedDestination):
         snapshot: ComponentSnapshot,
         private: Mapping[str, Any],
     ) -> tuple[str, ...]:
-        """Make the files of the server out of the restored one. The data is written once: a server
-        never changes these files in place, so two names for one file are safe."""
+        """Make the files of the server out of the restored one. The data is written once: since
+        Redis 7, a server changes none of these files in place, so two names for one file are
+        safe."""
         layout, fresh = self._layout(snapshot), landed / _FRESH
         fresh.mkdir(mode=0o700)
         lost = self._give(file, snapshot.facts["mode"] & 0o770 | 0o600)
@@ -252,7 +257,9 @@ class RedisTargetDirectory(NamedDestination):
     def _make_aof(self, layout: Layout, file: Path, made: Path) -> None:
         """Make what a server with `appendonly yes` reads: the RDB file is its base."""
         if not layout.aof_is_directory:
-            os.link(file, made)
+            shutil.copyfile(file, made)  # a server appends to this one
+            self._give(made, stat.S_IMODE(file.stat().st_mode))
+            fsync_path(made)
             return
         made.mkdir(mode=0o700)
         os.link(file, made / layout.base_name)
@@ -285,7 +292,8 @@ class RedisTargetDirectory(NamedDestination):
             yield Task(code="appendonly", text=_WITHOUT_AOF.format(dump=layout.dump.name))
 
     def inspector(self) -> Inspector:
-        return RdbInspector(self._dump(), self._server)
+        is_loaded = self._own_file is None
+        return RdbInspector(self._dump(), self._server, is_loaded=is_loaded)
 
     def _dump(self) -> Path:
         """Return the restored file, by the journals of the run if it has another name."""

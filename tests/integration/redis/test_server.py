@@ -6,6 +6,7 @@ import json
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +20,7 @@ from drd.kinds.redis import save as saving
 from drd.kinds.redis.address import Address
 from drd.kinds.redis.by_hand import by_hand
 from drd.kinds.redis.client import Client, Login, login_of
+from drd.kinds.redis.inspector import RdbInspector
 from drd.kinds.redis.kind import RedisKind, ValkeyKind
 from drd.kinds.redis.server_facts import info
 from drd.kinds.redis.settings import RedisSettings, RedisTarget
@@ -253,6 +255,47 @@ def test_the_password_goes_only_to_a_server_whose_certificate_has_its_name(
     finally:
         server.kill()
     assert list(work.directory.iterdir()) == []
+
+
+def test_a_started_server_without_the_restored_data_is_no_recovery(
+    live: RedisServer, work: Workplace, short_tmp: Path
+) -> None:
+    """The file is whole, and the server on it runs with other settings."""
+    snapshot, data, _ = take(live, work)
+    (short_tmp / "t").mkdir()
+    (short_tmp / "t/dump.rdb").write_bytes(data)
+    server = RedisServer(short_tmp / "t", "redis", "--dbfilename", "other.rdb")
+    try:
+        like = snapshot.fingerprint
+        settings = component(server).settings
+        started = RdbInspector(short_tmp / "t/dump.rdb", settings, is_loaded=True)
+        with pytest.raises(SourceError, match=f"has 0 keys in database 0, .* {KEYS} without"):
+            started.fingerprint(like, 30)
+        unknown = RdbInspector(short_tmp / "t/dump.rdb", None, is_loaded=True)
+        with pytest.raises(SourceUnreachable, match="the target has no `url`"):
+            unknown.fingerprint(like, 30)
+        server.ask("EVAL", f"for i = 1, {KEYS} do redis.call('set', 'k' .. i, i) end", "0")
+        assert started.fingerprint(like, 30).tables["db0 string"].rows == KEYS
+    finally:
+        server.kill()
+
+
+def test_a_drill_says_that_all_keys_have_ended(work: Workplace, short_tmp: Path) -> None:
+    server = RedisServer(short_tmp / "s")
+    try:
+        server.ask("SET", "session", "x", "PX", "1000")
+        snapshot, data, private = take(server, work)
+    finally:
+        server.kill()
+    time.sleep(1.1)
+    at = KIND.sandbox(component(server), snapshot, work)
+    try:
+        at.prepare()
+        (at.landing() / snapshot.facts["filename"]).write_bytes(data)
+        done = at.restore(snapshot, private, on_progress=no_progress)
+        assert "of 1 of 1 key is over: the server of the drill has no keys" in done.notes[0]
+    finally:
+        at.close()
 
 
 def test_a_save_that_fails_and_a_directory_of_another_server_are_named(
