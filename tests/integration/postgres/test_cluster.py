@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 
 from drd.errors import RepositoryDamaged, SandboxUnavailable, SourceError, SourceUnreachable
@@ -227,8 +229,15 @@ def test_a_standby_is_backed_up_and_drilled(
             component = _component(primary, f"{address} dbname=postgres")
             source = ClusterKind().source(component, workplace(short_tmp / "w"))
             with source.open() as capture:
+                # The counters of a standby do not move when it replays changes.
+                primary.execute("insert into moved values (2)")
+                with psycopg.connect(f"{address} dbname=postgres", autocommit=True) as standby:
+                    while standby.execute("select count(*) from moved").fetchone() != (2,):
+                        time.sleep(0.05)
                 snapshot = copied.restic.captured("server", "postgres-cluster", capture)
     assert snapshot.facts["standby"]
+    assert snapshot.fingerprint.tables == {}
+    assert "the standby replayed" in snapshot.fingerprint.not_reached["postgres.public.moved"]
     work = workplace(short_tmp / "s")
     sandbox = ClusterKind().sandbox(component, snapshot, work)
     try:

@@ -28,6 +28,9 @@ Counters = Mapping[str, tuple[Any, ...]]
 
 UNLOGGED = "an unlogged table, whose rows no base backup contains"
 CHANGED = "it changed during the backup, so nobody knows its rows at the end of the backup"
+REPLAYED = (
+    "the standby replayed changes during the backup, and its statistics do not say of which tables"
+)
 
 _NAMES = "SELECT datname::text FROM pg_catalog.pg_database WHERE datallowconn ORDER BY 1"
 
@@ -145,6 +148,13 @@ def without_changed(
         known,
         tables={n: t for n, t in known.tables.items() if n not in changed},
         not_reached={**known.not_reached, **dict.fromkeys(changed, CHANGED)},
+    )
+
+
+def without_all(known: DatabaseFingerprint, why: str) -> DatabaseFingerprint:
+    """Return the fingerprint without any table."""
+    return replace(
+        known, tables={}, not_reached={**known.not_reached, **dict.fromkeys(known.tables, why)}
     )
 
 
