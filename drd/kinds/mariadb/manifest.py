@@ -29,7 +29,9 @@ _BEGINS = {  # without the definer
     "package": re.compile(r"CREATE PACKAGE ", re.IGNORECASE),
     "package body": re.compile(r"CREATE PACKAGE BODY ", re.IGNORECASE),
 }
-_LOGIN = re.compile(r"(?: (?:[A-Za-z]\w*|\d+|'(?:[^'\\]|''|\\.)*'))*", re.ASCII | re.DOTALL)
+_LOGIN = re.compile(
+    r"(?: (?:[A-Za-z]\w*|\d+(?:\.\d+)?|'(?:[^'\\]|''|\\.)*'))*", re.ASCII | re.DOTALL
+)
 """How SHOW CREATE USER goes on after the name: words, numbers and texts, so one user alone."""
 
 
