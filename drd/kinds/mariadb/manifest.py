@@ -77,6 +77,7 @@ def _facts(facts: Mapping[str, Any], component: str) -> None:
     strict.text(strict.member(facts, "comment", place), f"{place}.comment")
     for key in ("definers", "not_frozen"):
         strict.each(strict.text, strict.member(facts, key, place), f"{place}.{key}", most=_MOST)
+    strict.each(strict.text, facts.get("events", []), f"{place}.events", most=_MOST)
     strict.flag(strict.member(facts, "history", place), f"{place}.history")
 
 

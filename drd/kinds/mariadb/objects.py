@@ -190,6 +190,12 @@ def differences(
 _ONCE = re.compile(r" ON SCHEDULE AT '([0-9: .-]+)' ON COMPLETION NOT PRESERVE ")
 
 
+def enabled_events(objects: Iterable[CodeObject]) -> list[str]:
+    """Return the events that a server runs as soon as it has them."""
+    events = [o for o in objects if o["kind"] == "event" and not is_over(o)]
+    return [o["name"] for o in events if " ENABLE " in o["sql"].partition(" DO ")[0] + " "]
+
+
 def is_over(one: CodeObject) -> bool:
     """Return whether the object is an event for one moment that has passed (in any time zone): a
     server removes it."""

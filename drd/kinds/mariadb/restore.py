@@ -228,7 +228,7 @@ def _about_events(code: Iterable[Mapping[str, Any]], *, own: bool) -> list[str]:
     """Return sentences about events that are over, and about those that run from now on."""
     events = [o for o in code if o["kind"] == "event"]
     over = [escaped(o["name"]) for o in events if objects.is_over(o)]
-    live = [escaped(o["name"]) for o in events if " ENABLE" in o["sql"] and not objects.is_over(o)]
+    live = [escaped(name) for name in objects.enabled_events(events)]
     notes = []
     if over:
         notes.append(f"the time of {counted(len(over), 'event')} is over: {some(over)}")

@@ -259,6 +259,7 @@ class MariadbCapture:
             "database_bytes": read.bytes,
             **read.properties,
             "definers": sorted({o["definer"] for o in read.code}),
+            "events": objects.enabled_events(read.code),
             "not_frozen": list(read.tables.moving),
             "history": read.history,
         }

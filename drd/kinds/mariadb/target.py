@@ -140,6 +140,7 @@ class MariadbTargetDatabase(NamedDestination):
             room(name, self._place, snapshot.bytes),
             *self._rights(admin),
             *self._others_code(admin, snapshot),
+            *self._events(snapshot),
         ]
 
     def _client(self) -> Finding:
@@ -190,6 +191,20 @@ class MariadbTargetDatabase(NamedDestination):
         )
         hint = "check that only people you trust could change the source database."
         return [Finding("code-of-others", "warning", self._component, text, hint)]
+
+    def _events(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        names = [escaped(str(name)) for name in snapshot.facts.get("events", ())]
+        if not names:
+            return []
+        text = (
+            f"{counted(len(names), 'event')} of the database ({some(names)}) can run on this "
+            "server as soon as the recovery has made them, also in a copy beside the database"
+        )
+        hint = (
+            "if they must not run there: SET GLOBAL event_scheduler = OFF on the target's server "
+            "before the recovery, and ALTER EVENT NAME DISABLE after it."
+        )
+        return [Finding("events", "warning", self._component, text, hint)]
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one database
         try:

@@ -99,6 +99,11 @@ def test_a_manifest_that_makes_other_users_or_code_is_refused(
     user = {"user": "u", "host": "%", "create": "CREATE USER `u`@`%`", "grants": [],
             "roles": [], "server": []}  # fmt: skip
     require_written(snapshot, {**private, "users": [user]})
+    login = (
+        " IDENTIFIED VIA unix_socket OR mysql_native_password USING '*0A' REQUIRE ISSUER '/CN=z'"
+    )
+    login += " WITH MAX_STATEMENT_TIME 1.500000 ACCOUNT LOCK PASSWORD EXPIRE INTERVAL 3 DAY"
+    require_written(snapshot, {**private, "users": [{**user, "create": user["create"] + login}]})
     grant = {"rights": "ALL PRIVILEGES ON *.* TO x; --", "what": "", "object": "", "option": False}
     code = {"kind": "view", "name": "v", "sql": "DROP TABLE t", "sql_mode": "", "definer": "",
             "charset": "utf8mb4", "collation": "utf8mb4_bin", "time_zone": ""}  # fmt: skip

@@ -316,6 +316,8 @@ def test_a_view_that_is_broken_at_the_source_stops_no_recovery(shop: Shop) -> No
     private = {**private, "objects": code}
     require_written(snapshot, private)
     target = shop.target()
+    (warned,) = [f.text for f in target.check_access(snapshot) if f.code == "events"]
+    assert "2 events of the database (later, once)" in warned
     shop.restic.restore(str(snapshot.snapshot), target.landing())
     done = target.restore(snapshot, private, on_progress=no_progress)
     target.close()
