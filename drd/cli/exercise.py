@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from drd.api.exercise_documents import exercise_document
-from drd.api.findings import finding_document
 from drd.cli import output
 from drd.cli.enduring import quick_settings
-from drd.cli.own_copy import copied, tell_copied
-from drd.cli.plan import print_problem, problem_json
+from drd.cli.own_files import copied, how_many, say_checked, tell_copied, warn_of
 from drd.config.exercises import (
     SHIPPED,
     Exercises,
@@ -22,7 +20,7 @@ from drd.config.exercises import (
     unknown_names,
 )
 from drd.model.exercises.exercise import Exercise, Expectation, Inject, Question
-from drd.model.text import counted, escaped
+from drd.model.text import escaped
 from drd.model.units import format_duration
 
 _HEADER = ("EXERCISE", "TITLE", "LASTS", "PLAYBOOKS")
@@ -30,10 +28,7 @@ _HEADER = ("EXERCISE", "TITLE", "LASTS", "PLAYBOOKS")
 
 def usable(found: Exercises) -> Exercises:
     """Warn of each file that drd cannot use. Returns all exercises."""
-    for problem in found.problems:
-        output.warn(
-            f"{problem}. drd does not use this file. To see all problems: drd exercise check"
-        )
+    warn_of(found.problems, "drd exercise check")
     return found
 
 
@@ -130,28 +125,9 @@ def _within(seconds: float | None) -> str:
 def check(args: argparse.Namespace) -> int:
     """Check the files of all exercises, and the named files. Return 2 if a file has an error."""
     settings = quick_settings(args)
-    exercises = exercises_of(settings, tuple(Path(file) for file in args.files))
-    problems = list(exercises.problems)
-    found = list(unknown_names(exercises, settings))
-    if args.json:
-        output.print_json(
-            {
-                "ok": not problems,
-                "problems": [problem_json(p) for p in problems],
-                "findings": [finding_document(f) for f in found],
-            }
-        )
-        return 2 if problems else 0
-    for problem in problems:
-        print_problem(problem)
-    for finding in [] if args.quiet else found:
-        output.say(f"warning: {escaped(finding.text)}")
-        output.say(f"HINT: {escaped(finding.remedy)}")
-    if not problems and not args.quiet:
-        own = sum(one.own for one in exercises.known.values())
-        count = counted(len(exercises.known), "exercise")
-        output.say(f"{count}, {own} of them your own: ok ({counted(len(found), 'warning')})")
-    return 2 if problems else 0
+    found = exercises_of(settings, tuple(Path(file) for file in args.files))
+    count = how_many((one.own for one in found.known.values()), "exercise")
+    return say_checked(args, found.problems, list(unknown_names(found, settings)), count)
 
 
 def new(args: argparse.Namespace) -> int:

@@ -8,32 +8,27 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drd.api.findings import finding_document
 from drd.api.obligation_acts import chosen, unusual_facts
 from drd.api.obligation_documents import regime_document
 from drd.cli import output
 from drd.cli.enduring import quick_settings
-from drd.cli.plan import print_problem, problem_json
+from drd.cli.own_files import how_many, say_checked, warn_of
 from drd.config.places import is_place
 from drd.config.regimes import Regimes, regime_schema, regimes_of
 from drd.errors import Problem, UsageError
 from drd.holiday_calendars import HolidayCalendars, code_of
-from drd.model.finding import Finding
 from drd.model.obligations.conditions import Fact
 from drd.model.obligations.paragraphs import DISCLAIMER
 from drd.model.obligations.places import covering
 from drd.model.obligations.regime import Regime, Status
 from drd.model.obligations.upkeep import findings, unknown_calendars
 from drd.model.obligations.words import time_limit
-from drd.model.text import counted, escaped
+from drd.model.text import escaped
 
 
 def usable(regimes: Regimes) -> dict[str, Regime]:
     """Return the regimes by id; warn of files that are broken, whose regimes are missing."""
-    for problem in regimes.problems:
-        output.warn(
-            f"{problem}. drd does not use this file. To see all problems: drd obligations check"
-        )
+    warn_of(regimes.problems, "drd obligations check")
     return dict(regimes.known)
 
 
@@ -200,17 +195,8 @@ def check(args: argparse.Namespace) -> int:
         problems += _calendar_problems(regime)
     today = datetime.now(UTC).date()
     found = list(findings(regimes.known, settings.jurisdictions, today))
-    if args.json:
-        output.print_json(
-            {
-                "ok": not problems,
-                "problems": [problem_json(p) for p in problems],
-                "findings": [finding_document(f) for f in found],
-            }
-        )
-    else:
-        _print_check(regimes, problems, [] if args.quiet else found, quiet=args.quiet)
-    return 2 if problems else 0
+    count = how_many((regime.own for regime in regimes.known.values()), "regime")
+    return say_checked(args, problems, found, count, named=True)
 
 
 def _calendar_problems(regime: Regime) -> Iterator[Problem]:
@@ -218,21 +204,6 @@ def _calendar_problems(regime: Regime) -> Iterator[Problem]:
         message = f'there is no calendar "{name}"'
         hint = "write US-federal, a country like FR, or a part of one like DE-BY."
         yield Problem(regime.file, 1, "rule.calendar", message, hint)
-
-
-def _print_check(
-    regimes: Regimes, problems: list[Problem], found: list[Finding], *, quiet: bool
-) -> None:
-    for problem in problems:
-        print_problem(problem)
-    for finding in found:
-        output.say(f"warning: {escaped(finding.name)}: {escaped(finding.text)}")
-        output.say(f"HINT: {escaped(finding.remedy)}")
-    if quiet or problems:
-        return
-    own = sum(regime.own for regime in regimes.known.values())
-    count = counted(len(regimes.known), "regime")
-    output.say(f"{count}, {own} of them your own: ok ({counted(len(found), 'warning')})")
 
 
 def schema(_: argparse.Namespace) -> int:

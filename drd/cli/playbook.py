@@ -7,12 +7,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from drd.api.findings import finding_document
 from drd.api.playbook_documents import playbook_document
 from drd.cli import output
 from drd.cli.enduring import quick_settings
-from drd.cli.own_copy import copied, tell_copied
-from drd.cli.plan import print_problem, problem_json
+from drd.cli.own_files import copied, how_many, say_checked, tell_copied, warn_of
 from drd.config.playbook_words import step_words
 from drd.config.playbooks import (
     SHIPPED,
@@ -22,20 +20,16 @@ from drd.config.playbooks import (
     playbooks_of,
     unheld_findings,
 )
-from drd.model.finding import Finding
 from drd.model.playbook import Playbook
-from drd.model.text import counted, escaped
+from drd.model.text import escaped
 
 _HEADER = ("PLAYBOOK", "TITLE", "TASKS", "STEPS")
 
 
-def usable(playbooks: Playbooks) -> Playbooks:
+def usable(found: Playbooks) -> Playbooks:
     """Warn of each file that drd cannot use. Returns all playbooks."""
-    for problem in playbooks.problems:
-        output.warn(
-            f"{problem}. drd does not use this file. To see all problems: drd playbook check"
-        )
-    return playbooks
+    warn_of(found.problems, "drd playbook check")
+    return found
 
 
 def list_(args: argparse.Namespace) -> int:
@@ -87,33 +81,9 @@ def _lines(playbook: Playbook) -> Iterator[tuple[str, str]]:
 def check(args: argparse.Namespace) -> int:
     """Check the files of all playbooks, and the named files. Return 2 if a file has an error."""
     settings = quick_settings(args)
-    playbooks = playbooks_of(settings, tuple(Path(file) for file in args.files))
-    problems = list(playbooks.problems)
-    found = list(unheld_findings(playbooks, settings))
-    if args.json:
-        output.print_json(
-            {
-                "ok": not problems,
-                "problems": [problem_json(p) for p in problems],
-                "findings": [finding_document(f) for f in found],
-            }
-        )
-    else:
-        for problem in problems:
-            print_problem(problem)
-        _print_found(playbooks, [] if args.quiet else found, quiet=args.quiet or bool(problems))
-    return 2 if problems else 0
-
-
-def _print_found(playbooks: Playbooks, found: list[Finding], *, quiet: bool) -> None:
-    for finding in found:
-        output.say(f"warning: {escaped(finding.text)}")
-        output.say(f"HINT: {escaped(finding.remedy)}")
-    if quiet:
-        return
-    own = sum(one.own for one in playbooks.known.values())
-    count = counted(len(playbooks.known), "playbook")
-    output.say(f"{count}, {own} of them your own: ok ({counted(len(found), 'warning')})")
+    found = playbooks_of(settings, tuple(Path(file) for file in args.files))
+    count = how_many((one.own for one in found.known.values()), "playbook")
+    return say_checked(args, found.problems, list(unheld_findings(found, settings)), count)
 
 
 def new(args: argparse.Namespace) -> int:

@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
 import drd
 from drd.config.daemon import DaemonSettings
 from drd.config.exposed_files import judged, state_owners
+from drd.config.own_files import Own, Sort, broken_findings, own_in
 from drd.config.reading import read_bytes, read_reached
-from drd.errors import ConfigError, Problem, UsageError
+from drd.errors import ConfigError, Problem
 from drd.model.finding import Finding
-from drd.model.nearest import closest
 from drd.model.plan import NAME
 from drd.model.text import shortened
 from drd.model.training import AwarenessText
 
 SHIPPED = Path(drd.__file__).parent / "training"
 SUFFIX = ".md"
-MOST = 200
-"""Texts in a directory."""
 _LONGEST_TITLE = 100
 _WHAT = "awareness text"
-
-
-@dataclass(frozen=True, slots=True)
-class AwarenessTexts:
-    """The texts by name, in the order of the names. The file of one's own that cannot be used is a
-    problem, and drd's own text does not take its place."""
-
-    known: Mapping[str, AwarenessText]
-    problems: tuple[Problem, ...] = ()
-
-    def get(self, name: str) -> AwarenessText:
-        """Return the text of this name. Raises UsageError; ConfigError if its file is broken."""
-        if name in self.known:
-            return self.known[name]
-        broken = [p for p in self.problems if Path(p.file).name == f"{name}{SUFFIX}"]
-        if broken:
-            raise ConfigError(broken)
-        near = closest(name, list(self.known))
-        hint = f"did you mean {near}?" if near else "to see all texts: drd training texts"
-        raise UsageError(f"there is no awareness text {name!r}", hint=hint)
+_SORT = Sort(_WHAT, "awareness", "", SHIPPED, "drd training texts")
+AwarenessTexts: TypeAlias = Own[AwarenessText]
 
 
 def texts_of(settings: DaemonSettings) -> AwarenessTexts:
@@ -56,43 +36,30 @@ def findings(settings: DaemonSettings) -> list[Finding]:
     """Return the findings of `drd doctor` about one's own texts: the files that cannot be used."""
     if settings.awareness_dir is None:
         return []
-    return [
-        Finding("awareness-file", "error", Path(p.file).name, str(p), p.hint)
-        for p in texts_of(settings).problems
-    ]
+    return broken_findings("awareness-file", texts_of(settings).problems)
 
 
 def load_texts(directory: Path | None, trusted: Collection[int]) -> AwarenessTexts:
     """Read the shipped texts and those of `directory`. Files that users other than the `trusted`
     ones can change are refused."""
     known = {}
-    for path in sorted(SHIPPED.glob(f"*{SUFFIX}")):
+    for path in _files(SHIPPED):
         text = read_bytes(path, what=_WHAT)[0].decode()
         known[path.stem] = _text(path.stem, text, own=False)
     problems: list[Problem] = []
-    for path in _own_files(directory, problems):
+    broken: dict[str, Sequence[Problem]] = {}
+    for path in own_in(directory, _SORT, _files, problems):
         known.pop(path.stem, None)
         try:
             known[path.stem] = _own(path, trusted)
         except ConfigError as error:
+            broken[path.stem] = error.problems
             problems += error.problems
-    return AwarenessTexts(dict(sorted(known.items())), tuple(problems))
+    return Own(_SORT, dict(sorted(known.items())), tuple(problems), broken)
 
 
-def _own_files(directory: Path | None, problems: list[Problem]) -> list[Path]:
-    if directory is None:
-        return []
-    if not directory.is_dir():
-        hint = "make the directory, or correct the key `awareness` of drd.yaml."
-        problems.append(Problem(str(directory), 1, "", "is not a directory", hint))
-        return []
-    own = sorted(directory.glob(f"*{SUFFIX}"))
-    if len(own) > MOST:
-        message = f"has {len(own)} texts, but drd reads at most {MOST}"
-        problems.append(
-            Problem(str(directory), 1, "", message, f"remove texts until {MOST} are left.")
-        )
-    return own[:MOST]
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.glob(f"*{SUFFIX}"))
 
 
 def _own(path: Path, trusted: Collection[int]) -> AwarenessText:

@@ -3,52 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import ValidationError
+from typing import TypeAlias
 
 import drd
 from drd.config.daemon import DaemonSettings
 from drd.config.exercise_build import build_exercise, check_exercise
 from drd.config.exercise_schema import ExerciseFile
 from drd.config.exposed_files import state_owners
-from drd.config.json_schema import JsonSchema, SchemaView, published
-from drd.config.own_files import Sort, read_own
+from drd.config.json_schema import JsonSchema, published
+from drd.config.own_files import Own, OwnFile, Sort, broken_findings, load_own, validated
 from drd.config.playbooks import playbooks_of
-from drd.config.problems import Report, did_you_mean
+from drd.config.problems import did_you_mean
 from drd.config.regimes import regimes_of
-from drd.config.translation import translate
-from drd.errors import ConfigError, Problem, UsageError
 from drd.model.exercises.exercise import Exercise
 from drd.model.finding import Finding
-from drd.model.nearest import closest
 from drd.plan_files import plan_files, plan_name
 
 SHIPPED = Path(drd.__file__).parent / "exercises"
 _SORT = Sort(
-    "exercise", "exercises", "exercise", SHIPPED, "; `drd exercise new` writes a first one"
+    "exercise",
+    "exercises",
+    "exercise",
+    SHIPPED,
+    "drd exercise list",
+    "; `drd exercise new` writes a first one",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Exercises:
-    """The exercises by name, in the order of the names, and what is wrong with files. `broken` has
-    the errors of a name whose own file cannot be used: the shipped one does not take its place."""
-
-    known: Mapping[str, Exercise]
-    problems: tuple[Problem, ...] = ()
-    broken: Mapping[str, tuple[Problem, ...]] = ()  # type: ignore[assignment]
-
-    def get(self, name: str) -> Exercise:
-        """Return the exercise of this name. Raises UsageError, ConfigError for a broken file."""
-        if name in self.known:
-            return self.known[name]
-        if name in self.broken:
-            raise ConfigError(list(self.broken[name]))
-        near = closest(name, list(self.known))
-        hint = f"did you mean {near}?" if near else "to see all exercises: drd exercise list"
-        raise UsageError(f"there is no exercise {name!r}", hint=hint)
+Exercises: TypeAlias = Own[Exercise]
 
 
 def exercises_of(settings: DaemonSettings, files: Sequence[Path] = ()) -> Exercises:
@@ -61,16 +42,7 @@ def load_exercises(
 ) -> Exercises:
     """Read the shipped exercises, those of `directory`, and these files. With `trusted`, own files
     that users other than these can change are refused."""
-    found = read_own(_SORT, directory, files, trusted)
-    built: dict[str, Exercise] = {}
-    for file in found.all():
-        exercise = _exercise(file.report, own=file.own)
-        if exercise is None:
-            found.breaks(file.name, file.report.errors)
-        else:
-            built[file.name] = exercise
-    known = {k: built[k] for k in found.chosen() if k in built and k not in found.broken}
-    return Exercises(known, tuple(dict.fromkeys(found.problems)), found.broken)
+    return load_own(_SORT, _exercise, directory, files, trusted)
 
 
 def exercise_schema() -> JsonSchema:
@@ -84,10 +56,7 @@ def findings(settings: DaemonSettings) -> list[Finding]:
     if settings.exercises_dir is None:
         return []
     read_ones = exercises_of(settings)
-    broken = [
-        Finding("exercise-file", "error", Path(p.file).name, str(p), p.hint)
-        for p in read_ones.problems
-    ]
+    broken = broken_findings("exercise-file", read_ones.problems)
     return [*broken, *unknown_names(read_ones, settings)]
 
 
@@ -111,13 +80,11 @@ def unknown_names(found: Exercises, settings: DaemonSettings) -> Iterator[Findin
                 yield Finding("exercise-name", "warning", exercise.name, text, hint)
 
 
-def _exercise(report: Report, *, own: bool) -> Exercise | None:
-    try:
-        file = ExerciseFile.model_validate(report.data)
-    except ValidationError as error:
-        translate(error, report, SchemaView(ExerciseFile), data=report.data)
+def _exercise(read: OwnFile) -> Exercise | None:
+    file = validated(ExerciseFile, read.report)
+    if file is None:
         return None
-    check_exercise(file, report)
-    if report.errors:
+    check_exercise(file, read.report)
+    if read.report.errors:
         return None
-    return build_exercise(file, report.document.file, own=own)
+    return build_exercise(file, read.file, own=read.own)

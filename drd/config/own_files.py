@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from drd.config.exposed_files import judged
+from drd.config.json_schema import SchemaView
 from drd.config.problems import Report
 from drd.config.reading import read_bytes, read_reached
+from drd.config.translation import translate
 from drd.config.yaml import read
-from drd.errors import ConfigError, Problem
+from drd.errors import ConfigError, Problem, UsageError
+from drd.model.finding import Finding
+from drd.model.nearest import closest
+
+_One = TypeVar("_One")
+_Schema = TypeVar("_Schema", bound=BaseModel)
 
 MOST = 200
 """Files in a directory."""
@@ -26,14 +35,39 @@ MOST = 200
 @dataclass(frozen=True, slots=True)
 class Sort:
     """One sort of these files. `what` is one of them in words, `key` names the directory in
-    drd.yaml, `named_by` is the key in a file with its name, `shipped` has drd's own."""
+    drd.yaml, `named_by` is the key in a file with its name, `shipped` has drd's own, `lists` is the
+    command that shows all."""
 
     what: str
     key: str
     named_by: str
     shipped: Path
+    lists: str
     first: str = ""
     """The remedy for a file that is not YAML with keys, besides that sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own(Generic[_One]):
+    """What drd and an installation have of one sort, by name and in the order of the names, and
+    what is wrong with files. `broken` has the errors of a name whose own file cannot be used: the
+    shipped one does not take its place."""
+
+    sort: Sort
+    known: Mapping[str, _One]
+    problems: tuple[Problem, ...] = ()
+    broken: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
+
+    def get(self, name: str) -> _One:
+        """Return the one of this name. Raises UsageError; ConfigError for a broken file."""
+        if name in self.known:
+            return self.known[name]
+        if name in self.broken:
+            raise ConfigError(self.broken[name])
+        what = self.sort.what
+        near = closest(name, list(self.known))
+        hint = f"did you mean {near}?" if near else f"to see all {what}s: {self.sort.lists}"
+        raise UsageError(f"there is no {what} {name!r}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +125,45 @@ def yaml_files(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.yaml"))
 
 
+def load_own(
+    sort: Sort,
+    build: Callable[[OwnFile], _One | None],
+    directory: Path | None,
+    files: Sequence[Path] = (),
+    trusted: Collection[int] | None = None,
+) -> Own[_One]:
+    """Read the files as `read_own`, and build what each describes; `build` returns None for a file
+    in whose report it found an error."""
+    found = read_own(sort, directory, files, trusted)
+    built: dict[str, _One] = {}
+    for file in found.all():
+        one = build(file)
+        if one is None:
+            found.breaks(file.name, file.report.errors)
+        else:
+            built[file.name] = one
+    known = {k: built[k] for k in found.chosen() if k in built and k not in found.broken}
+    return Own(sort, known, tuple(dict.fromkeys(found.problems)), found.broken)
+
+
+def validated(
+    schema: type[_Schema], report: Report, data: Mapping[str, Any] | None = None
+) -> _Schema | None:
+    """Return the model of a file, or of `data` that was made of it; None if the report has an
+    error."""
+    data = report.data if data is None else data
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        translate(error, report, SchemaView(schema), data=data)
+        return None
+
+
+def broken_findings(code: str, problems: Iterable[Problem]) -> list[Finding]:
+    """Return the findings of `drd doctor` about files that cannot be used."""
+    return [Finding(code, "error", Path(p.file).name, str(p), p.hint) for p in problems]
+
+
 def read_own(
     sort: Sort,
     directory: Path | None,
@@ -102,13 +175,19 @@ def read_own(
     found = OwnFiles()
     for path in yaml_files(sort.shipped):
         _open(sort, found, path, own=False, trusted=None)
-    own = [*_of_directory(sort, directory, found.problems), *files]
+    own = [*own_in(directory, sort, yaml_files, found.problems), *files]
     for path in dict.fromkeys(each.absolute() for each in own):
         _open(sort, found, path, own=True, trusted=trusted)
     return found
 
 
-def _of_directory(sort: Sort, directory: Path | None, problems: list[Problem]) -> list[Path]:
+def own_in(
+    directory: Path | None,
+    sort: Sort,
+    files: Callable[[Path], list[Path]],
+    problems: list[Problem],
+) -> list[Path]:
+    """Return the `files` of one's own directory; add to the problems what is wrong with it."""
     if directory is None:
         return []
     if not directory.is_dir():
@@ -119,7 +198,7 @@ def _of_directory(sort: Sort, directory: Path | None, problems: list[Problem]) -
         hint = "let the user of drd's service read it: chmod a+rx DIRECTORY"
         problems.append(Problem(str(directory), 1, "", "cannot be read", hint))
         return []
-    own = yaml_files(directory)
+    own = files(directory)
     if len(own) > MOST:
         message = f"has {len(own)} {sort.what}s, and drd reads at most {MOST}"
         hint = f"remove {sort.what}s until {MOST} are left."

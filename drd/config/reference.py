@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds, step_model
+from drd.model.text import with_article
 from drd.registry import KINDS
 
 HEAD = """\
@@ -194,7 +195,7 @@ def _as_key(name: str) -> str:
 
 
 def _component(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} component"
+    return f"{with_article(kind)} component"
 
 
 def _default(about: dict[str, Any]) -> str:

@@ -18,12 +18,11 @@ from pydantic import ValidationError
 import drd
 from drd.config.daemon import DaemonSettings
 from drd.config.exposed_files import state_owners
-from drd.config.json_schema import JsonSchema, SchemaView, published
-from drd.config.own_files import OwnFile, OwnFiles, Sort, read_own
+from drd.config.json_schema import JsonSchema, published
+from drd.config.own_files import OwnFile, OwnFiles, Sort, broken_findings, read_own, validated
 from drd.config.problems import Report, nearest
 from drd.config.regime_build import build_regime
 from drd.config.regime_schema import RegimeFile
-from drd.config.translation import translate
 from drd.config.yaml import Path as KeyPath
 from drd.errors import Problem
 from drd.fields import Contradiction
@@ -33,7 +32,7 @@ from drd.model.obligations.anchors import ID, Source
 from drd.model.obligations.regime import Regime, Status
 
 SHIPPED = Path(drd.__file__).parent / "regimes"
-_SORT = Sort("regime", "regimes", "id", SHIPPED)
+_SORT = Sort("regime", "regimes", "id", SHIPPED, "drd obligations list")
 
 _REFERENCE = re.compile(rf"(?:submitted|due)\(({ID})\)")
 _NEEDED = ("title", "jurisdiction", "trigger", "source", "checked")
@@ -84,9 +83,7 @@ def findings(settings: DaemonSettings, now: datetime) -> list[Finding]:
     if settings.regimes_dir is None and not settings.jurisdictions:
         return []
     regimes = regimes_of(settings)
-    broken = [
-        Finding("regime-file", "error", Path(p.file).name, str(p), p.hint) for p in regimes.problems
-    ]
+    broken = broken_findings("regime-file", regimes.problems)
     return [*broken, *upkeep.findings(regimes.known, settings.jurisdictions, now.date())]
 
 
@@ -113,10 +110,8 @@ class _Reader:
         data = self._merged(file, ())
         if data is None:
             return None
-        try:
-            model = RegimeFile.model_validate(data)
-        except ValidationError as error:
-            translate(error, file.report, SchemaView(RegimeFile), data=data)
+        model = validated(RegimeFile, file.report, data)
+        if model is None:
             return None
         _check(model, file.report)
         if file.report.errors:

@@ -122,6 +122,11 @@ def noun(count: int, one: str, many: str = "") -> str:
     return one if count == 1 else many or f"{one}s"
 
 
+def with_article(noun: str) -> str:
+    """Return a noun with its article: an exercise, a playbook."""
+    return f"{'an' if noun[:1] in set('aeiou') else 'a'} {noun}"
+
+
 def itself(made_by: str) -> str:
     """Return what remedies call the tool that is to be used instead of drd."""
     return "the tool that makes the copies" if made_by == "command" else f"{made_by} itself"

@@ -7,6 +7,7 @@ import argparse
 from drd.cli.options import count
 from drd.cli.parser import Verbs
 from drd.cli.verbs.leaf import leaf
+from drd.cli.verbs.own_files import Told, own_file_verbs
 
 EXAMPLES = """\
 examples:
@@ -42,61 +43,22 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="playbook_verb", metavar="VERB", required=True)
-    leaf(
+    own_file_verbs(
         verbs,
-        "list",
-        "the playbooks of drd and your own",
-        "playbook:list_",
-        description="List the playbooks of drd and your own. Your playbook replaces a playbook "
-        "of drd that has the same name.",
+        "playbook",
+        show=Told(
+            "one playbook: when to use it, inputs, tasks, steps",
+            "Show one playbook: when to use it, its inputs, tasks and steps, and how each step is "
+            "rolled back.",
+        ),
+        check=Told(
+            "check the files of playbooks: schema, values, roles",
+            "Check the files of all playbooks: their schema, the values that steps use, approvals "
+            "that are missing, roles that nobody holds.",
+        ),
         epilog=EXAMPLES,
-    )
-    show = leaf(
-        verbs,
-        "show",
-        "one playbook: when to use it, inputs, tasks, steps",
-        "playbook:show",
-        description="Show one playbook: when to use it, its inputs, tasks and steps, and how each "
-        "step is rolled back.",
-        epilog=EXAMPLES,
-    )
-    show.add_argument("name", metavar="NAME", help="name of the playbook")
-    check = leaf(
-        verbs,
-        "check",
-        "check the files of playbooks: schema, values, roles",
-        "playbook:check",
-        description="Check the files of all playbooks: their schema, the values that steps use, "
-        "approvals that are missing, roles that nobody holds.",
-        epilog=EXAMPLES,
-    )
-    check.add_argument("files", nargs="*", metavar="FILE", help="also check this file")
-    new = leaf(
-        verbs,
-        "new",
-        "copy a playbook of drd and adapt it",
-        "playbook:new",
-        description="Copy a playbook of drd into your own directory, where you adapt the copy. "
-        "From then on drd uses your copy. drd does not overwrite an existing file.",
-        epilog=EXAMPLES,
-    )
-    new.add_argument(
-        "--from", dest="source", required=True, metavar="NAME", help="the playbook to copy"
-    )
-    new.add_argument(
-        "--name",
-        metavar="NEW",
-        help="another name for the copy, so that drd has both (default: the same name)",
     )
     _run(verbs)
-    leaf(
-        verbs,
-        "schema",
-        "the JSON Schema of playbooks",
-        "playbook:schema",
-        description="Print the JSON Schema of playbooks, for editors.",
-        epilog=EXAMPLES,
-    )
 
 
 def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

@@ -8,6 +8,7 @@ from drd.errors import NotifyError
 from drd.flows.alerts.direct import deliver_directly
 from drd.flows.services import Say
 from drd.model.message import ChannelSpec, Message, route
+from drd.model.text import with_article
 from drd.ports import Clock
 from drd.ports.notify import Notifier
 
@@ -25,7 +26,7 @@ def notify_now(
     channels = [c for c in known if c.name in wanting]
     if not channels:
         raise NotifyError(
-            f"drd.yaml does not have a channel for messages about {_an(message.event)}",
+            f"drd.yaml does not have a channel for messages about {with_article(message.event)}",
             hint=f"add {message.event} to `on` of a channel under `notify` in drd.yaml.",
         )
     attempts = deliver_directly(message, channels, open_notifier, clock)
@@ -38,7 +39,3 @@ def notify_now(
             hint="to see what is wrong with each channel: drd notify test",
         )
     return [a.channel.name for a in attempts if a.error is None]
-
-
-def _an(event: str) -> str:
-    return f"{'an' if event[:1] in 'aeiou' else 'a'} {event}"
