@@ -36,10 +36,12 @@ class ActionBody(Act):
         None, description="When the item is due: 14d (from now), or a time in RFC 3339."
     )
     verified_by: Annotated[str, Field(max_length=300)] = Field(
-        "", description=f"The proof that closes the item: one of {_FORMS}."
+        "",
+        description="What has to pass before drd closes the item. Use one of these forms: "
+        f"{_FORMS}.",
     )
     done: Number | None = Field(
-        None, description="The item that is done: the number of the entry that added it."
+        None, description="The number of the item that is done: the entry that added the item."
     )
     reason: BoundedText = Field("", description="Why the item is done.")
 
@@ -56,10 +58,13 @@ def _action(app: App, desk: Desk, body: ActionBody) -> Incident:
         return flow.finish(desk, body.done, body.reason)
     if not body.owner.strip():
         raise UsageError(
-            "--owner is missing: who is responsible for the item", hint="add --owner NAME"
+            "--owner is missing, the person who is responsible for the item",
+            hint="add --owner NAME",
         )
     if body.due is None:
-        raise UsageError("--due is missing: when the item is due", hint="add --due 14d")
+        raise UsageError(
+            "--due is missing, the time at which the item is due", hint="add --due 14d"
+        )
     wanted = _verified_by(app, body.verified_by) if body.verified_by.strip() else None
     owner = as_written(body.owner, app.settings.roles)
     return flow.add(desk, body.text, owner, desk.coming(body.due), wanted)
@@ -109,8 +114,8 @@ def _require_finding(app: App, wanted: VerifiedBy) -> None:
     last = next(found, None)
     if last is None:
         raise UsageError(
-            f"drd has not checked the readiness of plan {wanted.plan} yet, so it does not know a "
-            "finding of this plan",
+            f"drd has not checked the readiness of plan {wanted.plan} yet, so it does not know "
+            "the findings of this plan",
             hint=f"check the plan first: drd readiness {wanted.plan}",
         )
     codes = flow.standing_codes(last)
@@ -120,7 +125,9 @@ def _require_finding(app: App, wanted: VerifiedBy) -> None:
 
 def _missing(wanted: VerifiedBy, known: list[str], what: str) -> UsageError:
     near = closest(wanted.name, known)
-    hint = f"{what}: {some(known, 20)}." if known else f"the plan does not have a {wanted.proof}."
+    hint = (
+        f"{what}: {some(known, 20)}." if known else f"this plan does not have any {wanted.proof}."
+    )
     return UsageError(
         f'plan {wanted.plan} does not have the {wanted.proof} "{wanted.name}"',
         hint=f"did you mean {wanted.proof}:{wanted.plan}/{near}? {hint}" if near else hint,

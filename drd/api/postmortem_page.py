@@ -162,12 +162,12 @@ def _recovery(review: Review, one: Recovery, quote: Quote) -> tuple[str, ...]:
     word = one.back or one.state or one.result
     if one.partial:
         word += ", a part of the service"
-        rpo = rto = "only for the whole service"
+        rpo = rto = "set only for the whole service"
     return (
         quote(one.run),
         quote(one.plan),
         quote(word),
-        _measured(one.loss_s) + ", restore point chosen by a person" * one.on_purpose,
+        _measured(one.loss_s) + ", a person chose the restore point" * one.on_purpose,
         rpo,
         _measured(one.took_s),
         rto,
@@ -253,7 +253,7 @@ def _factors() -> Iterator[Block]:
     yield Items(
         (
             "What had to be true for this to happen? Ask “why” until the answer can be changed:",
-            "Which change came before the incident, and to what:",
+            "What was changed before the incident, and on which system:",
             "Which safeguard existed, and why did it not work:",
             "What did people know, and what did they not know, when they decided:",
             "What made the response slower than it had to be:",

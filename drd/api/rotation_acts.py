@@ -31,7 +31,8 @@ class RotatedBody(Act):
     at: Word | None = Field(None, description="When the credential was replaced (default: now).")
     withdraw: Number | None = Field(
         None,
-        description="The number of a wrong entry, which says that a credential was replaced.",
+        description="The number of the entry to withdraw: it says wrongly that a credential was "
+        "replaced.",
     )
     reason: BoundedText = Field("", description="Why the entry is withdrawn.")
 

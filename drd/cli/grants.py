@@ -72,8 +72,8 @@ def script(
     without: list[str] = []
     if only is not None and only not in of_kind:
         raise UsageError(
-            f"plan {plan.name} has no component of kind {only}",
-            hint=f"give one of its kinds: {', '.join(of_kind)}.",
+            f"plan {plan.name} does not have a component of kind {only}",
+            hint=f"use a kind of its components: {', '.join(of_kind)}.",
         )
     for kind, components in of_kind.items():
         if only not in (None, kind):
@@ -97,9 +97,9 @@ def script(
     if len(readers) > 1:
         each_kind = "; ".join(f"{words} --kind {kind}" for kind in readers.values())
         raise UsageError(
-            f"the servers of plan {plan.name} cannot read one script: it has components of kinds "
-            f"{' and '.join(readers.values())}",
-            hint=f"print a script for each: {each_kind}",
+            f"plan {plan.name} has components of kinds {' and '.join(readers.values())}: their "
+            "servers cannot read the same script",
+            hint=f"print a script for each kind: {each_kind}",
         )
     lines = [f"-- Run this command as root: {words} | {each.program}" for each in given]
     lines += [

@@ -114,7 +114,7 @@ def _limit(regime: Regime) -> str:
     if regime.status is not Status.IN_FORCE:
         return f"{regime.status}: no clock"
     if regime.rule is not None and not regime.is_vouched_for:
-        return "no clock: nobody has compared the file with its source"
+        return "no clock: nobody has recorded that they read the source of this regime"
     return escaped(time_limit(regime))
 
 

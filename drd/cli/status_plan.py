@@ -153,7 +153,9 @@ def _people(plan: str, people: Upcoming) -> list[Fact]:
         return []  # the verdicts above do not depend on it
     texts = [f"{one['name']}: {one['text']}" for one in overdue]
     if texts:
-        texts.append(f"what to do: drd readiness {plan}. Who is qualified: drd training")
+        texts.append(
+            f"to see what to do: drd readiness {plan}; to see who is qualified: drd training"
+        )
     labels = ["People", *[""] * (len(texts) - 1)]
     warn = STYLE[Verdict.AT_RISK]
     return [

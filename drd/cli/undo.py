@@ -178,8 +178,9 @@ def _say_stays(stays: Sequence[RestoredPlace]) -> None:
         at = escaped(f" of {some(one.places)}") if one.places else ""
         output.say_below(
             "  not undone ",
-            f"{one.component}: the recovery kept no earlier data{at}, so an undo leaves there what "
-            "the recovery restored. If nobody needs this data, remove it yourself",
+            f"{one.component}: the recovery did not keep earlier data{at}, so an undo does not "
+            "change what the recovery restored. If nobody needs this restored data, remove it "
+            "yourself",
         )
 
 

@@ -346,28 +346,29 @@ class DaemonFile(Settings):
     )
     regimes: Place | None = Field(
         None,
-        description="Directory of your own duties to report incidents, in addition to drd's: each "
-        "*.yaml file in it is one duty.",
+        description="A directory with your own duties to report incidents, in addition to drd's: "
+        "each file *.yaml is one duty.",
     )
     playbooks: Place | None = Field(
         None,
-        description="Directory of your own playbooks, in addition to drd's: each *.yaml file in "
-        "it is one playbook.",
+        description="A directory with your own playbooks, in addition to drd's: each file *.yaml "
+        "is one playbook.",
     )
     exercises: Place | None = Field(
         None,
-        description="Directory of your own table-top exercises, in addition to drd's: each *.yaml "
-        "file in it is one exercise.",
+        description="A directory with your own table-top exercises, in addition to drd's: each "
+        "file *.yaml is one exercise.",
     )
     templates: Place | None = Field(
         None,
-        description="Directory of your own templates of messages in incidents: *.j2. A file "
-        "replaces drd's template of the same name.",
+        description="A directory with your own templates of messages in incidents: each file *.j2 "
+        "is one template. A file with the name of one of drd's templates replaces that template.",
     )
     awareness: Place | None = Field(
         None,
-        description="Directory of your own awareness texts, which people attest to have read: "
-        "*.md. A file replaces drd's text of the same name.",
+        description="A directory with your own awareness texts, which people attest to have read: "
+        "each file *.md is one text. A file with the name of one of drd's texts replaces that "
+        "text.",
     )
     work_dir: Place = Field(
         "/var/lib/drd/work",

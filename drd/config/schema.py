@@ -64,13 +64,14 @@ class LimitsSettings(Settings):
         None,
         ge=0,
         le=19,
-        description="Added to the priority of restic in a backup or a drill, and of the program "
-        "whose output it stores: 19 takes only processor time that nobody else wants.",
+        description="A number from 0 to 19 that is added to the nice value of restic in a backup "
+        "or a drill, and of the program whose output restic stores. With 19, they use only "
+        "processor time that no other program needs.",
     )
     ionice: Literal["idle"] | Annotated[int, Field(ge=0, le=7)] | None = Field(
         None,
-        description="The same for disks: `idle`, or a level of the class best-effort, from 0 "
-        "(first) to 7 (last).",
+        description="The priority of restic and of that program when they use disks: `idle`, or a "
+        "level of the class best-effort, from 0 (highest) to 7 (lowest).",
     )
 
 

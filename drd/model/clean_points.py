@@ -100,8 +100,8 @@ def why_none(plan: str, candidates: Sequence[Candidate], sign: datetime) -> tupl
     before = [one for one in candidates if one.is_before(sign)]
     if not candidates:
         return (
-            f"drd does not know a restore point of {plan}",
-            f"if a repository contains restore points of this plan: drd catalogue rebuild {plan}",
+            f"drd does not know any restore point of {plan}",
+            f"to search its repositories for restore points: drd catalogue rebuild {plan}",
         )
     if not before:
         which = (

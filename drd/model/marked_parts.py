@@ -52,7 +52,7 @@ def parts(text: str, of: str, file: str = "") -> dict[str, tuple[int, int]]:
             raise _broken(
                 file,
                 place + 1,
-                f'part "{name}" ends here, but the line that begins it is missing before',
+                f'part "{name}" ends here, but no line before this one begins the part',
                 f"put the line <!-- {begin(of, name)} --> where the part begins, or remove this "
                 "line.",
             )
@@ -61,7 +61,12 @@ def parts(text: str, of: str, file: str = "") -> dict[str, tuple[int, int]]:
     if opened is not None:
         raise _unended(*opened, of, file)
     if not found:
-        raise _broken(file, 1, "the file does not contain a part of drd", "name a new file.")
+        raise _broken(
+            file,
+            1,
+            "the file does not contain the markers of a part that drd writes",
+            "name a new file.",
+        )
     return found
 
 

@@ -81,7 +81,10 @@ def test_history_of_a_plan_says_what_changed_and_what_was_proven(site: Site) -> 
 
 def _add_items(site: Site) -> None:
     add = ("incident", "action", "add", "look at the files", "--due", "14d")
-    assert "--owner is missing: who is responsible for the item" in site.drd(*add, code=2).err
+    assert (
+        "--owner is missing, the person who is responsible for the item"
+        in site.drd(*add, code=2).err
+    )
     whose = (*add, "--owner", "anna", "--verified-by")
     told = site.drd(*whose, "check:shop/fils", code=2).err
     assert "did you mean check:shop/files?" in told
@@ -92,7 +95,7 @@ def _add_items(site: Site) -> None:
     )
     told = site.drd(*whose, "finding:shop/kit", code=2).err
     assert "drd has not checked the readiness of plan shop yet" in told
-    assert "so it does not know a finding of this plan" in told
+    assert "so it does not know the findings of this plan" in told
     other = ("incident", "action", "1", "add", "rotate the key", "--owner", "bert", "--due", "1h")
     site.drd(*other)
     added = site.drd(*whose, "check:shop/files").out

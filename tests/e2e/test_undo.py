@@ -118,7 +118,7 @@ def test_an_undo_names_what_the_recovery_restored_where_nothing_was(site: Site) 
     dry = site.drd("undo", recovery(site), "--dry-run", "--json").json
     assert dry["not_undone"] == [{"component": "conf", "places": [f"{site.base}/etc"]}]
     undone = " ".join(site.drd("undo", recovery(site), "--yes").out.split())
-    assert f"not undone conf: the recovery kept no earlier data of {site.base}/etc," in undone
+    assert f"not undone conf: the recovery did not keep earlier data of {site.base}/etc," in undone
     assert now(site) == (OLD[0], NEW[1])
 
 

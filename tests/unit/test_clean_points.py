@@ -139,7 +139,7 @@ def test_the_newest_sound_point_from_before_the_sign_is_chosen(world: World) -> 
     world.drilled(point="bbbbbbbb", result=DrillResult.FAILED)
     chosen, why = choice(world, sign)
     assert chosen == "aaaaaaaa"
-    assert "bbbbbbbb (a drill failed: drd run show" in why
+    assert "bbbbbbbb (a drill failed; to see why: drd run show" in why
 
 
 def test_data_of_the_very_moment_of_the_sign_is_not_clean(world: World) -> None:
@@ -172,7 +172,7 @@ def test_files_can_be_as_new_as_the_end_of_their_backup(world: World) -> None:
 
 def test_without_a_clean_point_the_reason_and_a_remedy_are_given(world: World) -> None:
     none = clean_points(world.catalogue, "shop", NOON, NOON)
-    assert none.why == "drd does not know a restore point of shop"
+    assert none.why == "drd does not know any restore point of shop"
     world.stored("aaaaaaaa", NOON, complete=False)
     found = clean_points(world.catalogue, "shop", NOON + HOUR, NOON + HOUR)
     with pytest.raises(NoRestorePoint, match="incident 3 has no clean restore point") as refused:

@@ -44,9 +44,9 @@ def test_parts_may_be_moved() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "fact"),
     [
-        ("only mine\n", 1, "the file does not contain a part of drd"),
+        ("only mine\n", 1, "the file does not contain the markers of a part that drd writes"),
         ("<!-- drd begin: incident 3 head -->\nx\n", 1, "the line that ends it is missing"),
-        ("a\n<!-- drd end: incident 3 head -->\n", 2, "the line that begins it is missing before"),
+        ("a\n<!-- drd end: incident 3 head -->\n", 2, "no line before this one begins the part"),
         (
             "<!-- drd begin: incident 3 head -->\n<!-- drd begin: incident 3 impact -->\n",
             1,

@@ -11,12 +11,12 @@ EXAMPLES = """\
 examples:
   drd drill orders-api                   the newest restore point, or what the plan's policy says
   drd drill orders-api --point random    any point of the last 30 days
-  drd drill orders-api --point 7c1e      this one
+  drd drill orders-api --point 7c1e      the restore point with this id
   drd drill orders-api --component orders-db     only this component, and how long it takes alone
   drd drill orders-api --scenario region-loss    with copies alone: the backups' repository is lost
   drd drill orders-api --scenario host-loss      with the recovery kit alone: this host is lost
   drd drill orders-api --scenario host-loss --kit orders.kit --passphrase-file F
-  drd drill orders-api --scenario operator       you answer the steps, which counts for you
+  drd drill orders-api --scenario operator       you approve and do the steps; it counts for you
   drd drill orders-api --scenario operator --blind   with the printed runbook alone
   drd drill orders-api --keep            keep the sandbox until Ctrl-C
 

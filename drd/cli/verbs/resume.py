@@ -18,16 +18,16 @@ exit codes: as drd recover; 2 the recovery cannot be resumed, 11 a process is ex
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "resume",
-        description="Continue a recovery or a playbook whose process died (even if the host went "
-        "down), that failed, or that was cancelled.",
+        description="Continue a recovery or a playbook that failed, that was cancelled, or whose "
+        "process died (for example because the host went down).",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument(
         "run",
         nargs="?",
-        help="id of the run, or its beginning (default: the only recovery that is not finished "
-        "or playbook whose process died, after you confirm it)",
+        help="id of the run, or its beginning (default: the only recovery that is not finished, "
+        "or the only playbook whose process died; drd asks you first)",
     )
     parser.add_argument(
         "--yes",

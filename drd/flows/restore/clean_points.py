@@ -188,8 +188,8 @@ def _candidates(
             doubts.append(restored[point.id].words())
         drill = drills.get(point.id)
         if drill is not None and drill.result == "failed":
-            what = "failed" if drill.restored else "could not restore the point"
-            doubts.append(f"a drill {what}: drd run show {drill.run}")
+            what = "failed" if drill.restored else "could not restore this point"
+            doubts.append(f"a drill {what}; to see why: drd run show {drill.run}")
         yield Candidate(point, data_until(point, _freezes), tuple(doubts), drill)
 
 

@@ -142,8 +142,8 @@ def _text(left: Sequence[Credential], number: int, sign: datetime) -> str:
     )
     know = f"{counted(len(left), 'credential')} may be known to the attacker since"
     text = (
-        f"{know} {format_time(sign)}: {them}. Rotate these before the service is used, and record "
-        f"each rotation: drd incident rotated {number} NAME; then approve this step"
+        f"{know} {format_time(sign)}: {them}. Rotate these credentials before the service is used, "
+        f"and record each rotation: drd incident rotated {number} NAME; then approve this step"
     )
     return text.replace("${", "$${")
 

@@ -176,7 +176,7 @@ def _ask(runner: Runner, step: Step, before: StepRecord) -> StepFailed:
     services.catalogue.steps.wait(runner.owned, before.name, f"{why}: {command}", asked)
     return StepFailed(
         f"{why}: an earlier try was interrupted or failed, and a repetition may do harm",
-        hint=f"find out whether it has happened; {command}",
+        hint=f"find out whether the rollback has happened; {command}",
     )
 
 

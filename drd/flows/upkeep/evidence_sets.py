@@ -162,7 +162,7 @@ def release(services: Services, plan: Plan, desk: Desk, which: Preserved, reason
         if not left and which.is_whole and not (which.altered or which.is_released):
             raise PointGone(
                 f"repository {spec.name} has no snapshot of preserved evidence {which.id}",
-                hint="if the repository was moved, name its former place in the plan, and run the "
+                hint="if the repository was moved, write its former URL in the plan, and run the "
                 "command again. If the snapshots are gone, record this first: drd incident "
                 f"preserve {desk.number} --verify {which.id}",
             )

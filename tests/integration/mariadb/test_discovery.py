@@ -98,5 +98,5 @@ def test_rights_of_two_products_are_two_scripts(tmp_path: Path) -> None:
     theirs = script(plan, users, "shop", only="postgres")
     assert "\\set ON_ERROR_STOP on" in theirs
     assert "mariadb" not in theirs
-    with pytest.raises(UsageError, match="no component of kind redis"):
+    with pytest.raises(UsageError, match="does not have a component of kind redis"):
         script(plan, users, "shop", only="redis")
