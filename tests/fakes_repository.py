@@ -21,7 +21,7 @@ from drd.errors import (
     SnapshotIncomplete,
     TargetNotEmpty,
 )
-from drd.model.plan import UNLIMITED, Limits
+from drd.model.limits import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
     Fetched,

@@ -12,6 +12,7 @@ from drd.config.adopted_settings import CommandToolSettings, Only
 from drd.config.drill import Drill
 from drd.config.inventory import inventory
 from drd.config.kit import sharing, watch
+from drd.config.limits import LimitsSettings
 from drd.config.parse import Parsed
 from drd.config.readiness import policy as readiness_policy
 from drd.config.resolved import resolved_plan
@@ -23,9 +24,9 @@ from drd.fields import Settings
 from drd.model.adopted import Adopted, CommandTool, Stanza
 from drd.model.controls import ControlSpec
 from drd.model.cron import longest_gap
+from drd.model.limits import UNLIMITED, Limits
 from drd.model.location import normal_url
 from drd.model.plan import (
-    UNLIMITED,
     BackupPolicy,
     CheckSpec,
     Component,
@@ -34,7 +35,6 @@ from drd.model.plan import (
     Heartbeat,
     Hook,
     KitPolicy,
-    Limits,
     Objectives,
     Plan,
     PrunePolicy,
@@ -129,7 +129,7 @@ def _component(
     )
 
 
-def _limits(settings: schema.LimitsSettings | None) -> Limits:
+def _limits(settings: LimitsSettings | None) -> Limits:
     if settings is None:
         return UNLIMITED
     return Limits(settings.upload, settings.download, settings.nice, settings.ionice)

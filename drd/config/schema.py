@@ -13,6 +13,7 @@ from drd.config.adopted_settings import CommandToolSettings, Only
 from drd.config.drill import Drill
 from drd.config.inventory import AffectedData, Endpoint, RiskSettings, RotatedCredential, Tier
 from drd.config.kit import PlanKit
+from drd.config.limits import LimitsSettings
 from drd.config.readiness import PlanReadiness
 from drd.config.registry_fields import AsWritten, OfKind
 from drd.config.scheme_settings import B2, SECTIONS, Azure, Gs, Rclone, Rest, Sftp
@@ -42,36 +43,6 @@ class HookSettings(Settings):
     timeout: Duration = Field(
         60.0,
         description="Time limit. drd ends a command that takes longer, and counts it as failed.",
-    )
-
-
-class LimitsSettings(Settings):
-    """What backups and drills of one component may use. A recovery is never limited."""
-
-    upload: Size | None = Field(
-        None,
-        ge=1024,
-        description="Bytes per second that a backup of this component sends to the repository "
-        "(restic's --limit-upload): `5M`.",
-    )
-    download: Size | None = Field(
-        None,
-        ge=1024,
-        description="Bytes per second that a backup or a drill receives from the repository "
-        "(restic's --limit-download). A recovery takes all that the line gives.",
-    )
-    nice: int | None = Field(
-        None,
-        ge=0,
-        le=19,
-        description="A number from 0 to 19 that is added to the nice value of restic in a backup "
-        "or a drill, and of the program whose output restic stores. With 19, they use only "
-        "processor time that no other program needs.",
-    )
-    ionice: Literal["idle"] | Annotated[int, Field(ge=0, le=7)] | None = Field(
-        None,
-        description="The priority of restic and of that program when they use disks: `idle`, or a "
-        "level of the class best-effort, from 0 (highest) to 7 (lowest).",
     )
 
 

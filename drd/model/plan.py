@@ -10,6 +10,7 @@ from typing import Literal
 from drd.model.adopted import Adopted
 from drd.model.controls import ControlSpec
 from drd.model.inventory import Inventory
+from drd.model.limits import UNLIMITED, Limits
 from drd.model.location import is_s3
 from drd.model.readiness_finding import ReadinessException
 from drd.model.runbook import Step
@@ -77,22 +78,6 @@ class Hook:
 
     command: tuple[str, ...]
     timeout_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What restic, and the program whose output it stores, may use for a component. Rates are in
-    bytes per second. `ionice` is `idle`, or a level from 0 to 7 of the class best-effort. What is
-    None is not limited.
-    """
-
-    upload: int | None = None
-    download: int | None = None
-    nice: int | None = None
-    ionice: Literal["idle"] | int | None = None
-
-
-UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, slots=True)

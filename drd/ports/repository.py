@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from drd.model.finding import Finding
-from drd.model.plan import UNLIMITED, Limits
+from drd.model.limits import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
 from drd.ports.common import OnProgress, no_progress
 from drd.ports.sources import Payload

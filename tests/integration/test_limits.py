@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drd.model.plan import Limits
+from drd.model.limits import Limits
 from drd.ports import Stream
 from drd.process import Command
 from drd.repositories.restic import runner as running

@@ -21,7 +21,7 @@ from drd.kinds.postgres.dump import DumpOrder, dump_command
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.server import ThrowAwayServer
 from drd.kinds.postgres.tools import PostgresPrograms
-from drd.model.plan import UNLIMITED
+from drd.model.limits import UNLIMITED
 from drd.ports import Tree, Workplace
 from drd.process import Command, Completed
 from drd.repositories.restic import (

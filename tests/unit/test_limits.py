@@ -8,7 +8,7 @@ import pytest
 
 from drd.config.plan_file import plan_of_text
 from drd.errors import ConfigError
-from drd.model.plan import UNLIMITED, Limits
+from drd.model.limits import UNLIMITED, Limits
 from drd.process.command import Command, at_priority
 
 PLAN = """\

@@ -26,8 +26,9 @@ from drd.flows.repository.observed_state import note
 from drd.flows.repository.signatures import require_same_signature
 from drd.flows.repository.substituted import genuine
 from drd.flows.services import Services
+from drd.model.limits import UNLIMITED
 from drd.model.manifest import manifest_from_bytes
-from drd.model.plan import UNLIMITED, Plan, RepositorySpec
+from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
 from drd.model.text import either
 from drd.ports import Fetched, OnProgress, Repository, Torn

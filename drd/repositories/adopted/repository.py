@@ -14,7 +14,8 @@ from drd.errors import NotSupported, PointGone
 from drd.model.adopted import Adopted
 from drd.model.clock import FAR_AHEAD
 from drd.model.finding_codes import ADOPTED
-from drd.model.plan import UNLIMITED, Component, Limits, RepositorySpec
+from drd.model.limits import UNLIMITED, Limits
+from drd.model.plan import Component, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE
 from drd.model.text import and_more, called, counted, itself
 from drd.model.units import format_time

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from drd import secrets
 from drd.errors import WrongKey
-from drd.model.plan import UNLIMITED, Limits, RepositorySpec, SecretRef
+from drd.model.limits import UNLIMITED, Limits
+from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
     Fetched,

@@ -17,7 +17,7 @@ from drd.errors import (
     TargetUnwritable,
 )
 from drd.exhaustion import by_name, place_of
-from drd.model.plan import Limits
+from drd.model.limits import Limits
 from drd.ports import Fetched, OnProgress
 from drd.process import Completed
 from drd.repositories.restic.errors import DAMAGED_HINT, failure, is_damage

@@ -21,13 +21,13 @@ from drd.errors import (
     RepositoryReadOnly,
     RepositoryUnreachable,
 )
-from drd.model.plan import UNLIMITED, Limits
+from drd.model.limits import UNLIMITED, Limits
 from drd.model.units import format_duration
 from drd.process import Command, Completed, PipeResult
-from drd.process.command import at_priority
 from drd.repositories.restic import foreign_objects, locks, two_repositories
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.library import ask
+from drd.repositories.restic.limits import at_priority_of, limited
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.output import Counted, InFile, ResticOutput
 from drd.repositories.restic.session import Session
@@ -201,7 +201,8 @@ class ResticRunner:
         self.ready()
 
         def work() -> Completed:
-            command = self._limited(
+            command = limited(
+                self.session,
                 self.with_lock_option(words),
                 limits,
                 deadline_s=deadline_s,
@@ -259,20 +260,15 @@ class ResticRunner:
         """Stream the output of `producer` into restic, through the gate, both within `limits`; the
         caller judges the result."""
         self.ready()
-        command = self._limited(words, limits, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
-        producer = at_priority(producer, nice=limits.nice, ionice=limits.ionice)
+        command = limited(
+            self.session, words, limits, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+        )
+        producer = at_priority_of(limits, producer)
         tick = self._watch(lambda: listener.done).tick
         result = process.gated_pipe(producer, command, on_line=listener.on_line, on_tick=tick)
         if result.consumer is not None:
             self._explain_piped(self._unlock_if_killed(result.consumer))
         return result
-
-    def _limited(self, words: Sequence[str], limits: Limits, **how: Any) -> Command:
-        """Return restic with its rates (in KiB/s), at the priority of `limits`."""
-        rates = {"--limit-upload": limits.upload, "--limit-download": limits.download}
-        given = [f"{name}={rate // 1024}" for name, rate in rates.items() if rate is not None]
-        command = self.session.command([*given, *words], **how)
-        return at_priority(command, nice=limits.nice, ionice=limits.ionice)
 
     def locking(self, work: Callable[[int], T], *others: ResticRunner) -> T:
         """Call `work`, and once more if a lock blocked it: at once if the lock belonged to a dead

@@ -15,7 +15,7 @@ from drd.errors import (
     SnapshotIncomplete,
     SourceMissing,
 )
-from drd.model.plan import Limits
+from drd.model.limits import Limits
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import OnProgress, Stream, Tree, no_progress
 from drd.process import MEMORY_HINT, Completed
