@@ -16,12 +16,13 @@ _WORDS = {MET: "met", LATE: "late", PARTLY: "partly met", MISSED: "missed"}
 
 
 def state_words(played: Played) -> str:
-    """Return how far an exercise was played."""
+    """Return in words how many injects people got; of an exercise that is over, how many of its
+    questions and expectations were met."""
     if played.ended_at is None:
         told = len(played.told)
-        return f"not over: {told} of {counted(len(played.exercise.injects), 'inject')} told"
+        return f"not over: people got {told} of {counted(len(played.exercise.injects), 'inject')}"
     result = result_of(played)
-    found = f"{len(result.of(MET))} of {len(result.items)} met"
+    found = f"{len(result.of(MET))} of {len(result.items)} questions and expectations met"
     return found if not played.untold else f"ended early: {found}"
 
 
@@ -83,7 +84,7 @@ def _said(said: Said) -> Document:
 
 
 def as_markdown(played: Played, zone: tzinfo) -> str:
-    """Return the result as a page. What people typed is plain text in it, whatever it contains."""
+    """Return the result as a page. Markdown shows what people typed as plain text."""
     result = result_of(played)
     return "\n".join([*_head(played, result, zone), *_all_items(result), *_end(played, result)])
 
@@ -105,7 +106,7 @@ def _head(played: Played, result: Result, zone: tzinfo) -> Iterator[str]:
     yield f"- clock: {_clock(played.speed)}"
     if played.altered:
         numbers = ", ".join(map(str, played.altered))
-        yield f"- changed after they were recorded, and not counted: entries {numbers}"
+        yield f"- entries that somebody changed, and that the result does not count: {numbers}"
     yield ""
     counts = ", ".join(f"{len(result.of(v))} {w}" for v, w in _WORDS.items())
     whole = "" if result.complete else " The exercise was not played to its end."
@@ -116,7 +117,7 @@ def _clock(speed: float | None) -> str:
     if speed is None:
         return "none: the answers and their times come from a file"
     if not speed:
-        return "none: people went on by themselves, so drd judged no times"
+        return "none: people asked for each news themselves, so drd did not judge times"
     return "as in reality" if speed == 1 else f"{speed:g} times faster than in reality"
 
 
@@ -156,7 +157,9 @@ def _end(played: Played, result: Result) -> Iterator[str]:
         yield from (f"- {_plain(note.text)} ({_plain(note.by)})" for note in notes)
     yield from ("", "## What to improve", "")
     improve = [*result.improve, *(f"practise {i.name} again: {i.asked}" for i in _gaps(result))]
-    yield from (f"- {_plain(text)}" for text in improve or ["nothing was named"])
+    yield from (
+        f"- {_plain(text)}" for text in improve or ["nobody said that something should change"]
+    )
     yield ""
 
 
@@ -165,5 +168,5 @@ def _gaps(result: Result) -> list[Item]:
 
 
 def _plain(text: str) -> str:
-    """Return a text of people that Markdown and a terminal show as it is, in one line."""
+    """Return what people typed in one line, escaped: Markdown and a terminal show it as text."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", escaped(" ".join(text.split())))

@@ -53,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
             table.end()
         except Cancelled as cancelled:
             number = table.played.number
-            cancelled.message = (
-                f"exercise {number} was interrupted; nothing that was recorded is lost"
-            )
+            cancelled.message = f"exercise {number} was interrupted; all recorded answers are kept"
             cancelled.hint = f"to continue: drd exercise run --resume {number}"
             cancelled.program = ""
             raise
@@ -70,14 +68,14 @@ def _require_a_way(args: argparse.Namespace) -> None:
         )
     if args.answers is None and not sys.stdin.isatty():
         raise UsageError(
-            "an exercise needs a terminal, at which people answer",
+            "an exercise needs a terminal on which people type their answers",
             hint="in a script, give the answers in a file: --answers FILE",
         )
     if (args.name is None) == (args.resume is None):
         raise UsageError(
-            "give the name of an exercise, or the number of one to continue with --resume",
-            hint="to list the exercises: drd exercise list. To list those that were played: drd "
-            "exercise report",
+            "give either the name of an exercise, or --resume NUMBER to continue an exercise",
+            hint="to list the exercises: drd exercise list. To list those that were played, with "
+            "their numbers: drd exercise report",
         )
 
 
@@ -141,7 +139,7 @@ def _answers(args: argparse.Namespace, exercise: Exercise) -> AnswersFile:
 
 
 def _from_file(table: Table, answers: AnswersFile) -> None:
-    """Play each inject at its time, with the answers of the file. What is recorded stays."""
+    """Record each inject at its time, with the answers of the file. Recorded answers stay."""
     for inject in table.played.exercise.injects:
         process.check_cancelled()
         if inject.name not in table.played.told:
@@ -180,7 +178,7 @@ def _judged(table: Table, answers: AnswersFile) -> None:
 
 
 def _judge_runs(app: App, table: Table, *, quiet: bool) -> None:
-    """Judge the expectations that a run of a playbook shows, by the runs since the begin."""
+    """Judge each expectation with a playbook: was this playbook run since the exercise began?"""
     for expected in table.played.to_judge:
         if expected.run:
             found = _newest_run(app, expected, table.played.begun_at)
@@ -203,7 +201,7 @@ def _run_words(expected: Expectation, found: Rehearsal | None) -> str:
         return f"nobody ran playbook {expected.run} to its end during the exercise"
     if found.counts:
         return f"run {found.run} executed every step of playbook {expected.run}"
-    return f"run {found.run} of playbook {expected.run} is no rehearsal: {found.lacks}"
+    return f"run {found.run} of playbook {expected.run} does not count, because {found.lacks}"
 
 
 # --- the end ---------------------------------------------------------------------------------

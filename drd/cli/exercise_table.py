@@ -24,20 +24,20 @@ _TICK_S = 0.25
 _LONGEST = 8000
 _WORDS = {"y": MET, "yes": MET, "p": PARTLY, "partly": PARTLY, "n": MISSED, "no": MISSED}
 HELP = (
-    ("an answer", "answers the question above. For a decision: the number of an option"),
-    ("@NAME TEXT", "NAME says it, not you"),
-    ("/note TEXT", "note something, for example who decided what"),
-    ("/skip", "leave this question out"),
-    ("/next", "do not wait for the clock: the next news now"),
-    ("/stop", "interrupt the exercise; it can be continued later"),
+    ("an answer", "your answer to the question above; for a decision, the number of an option"),
+    ("@NAME TEXT", "record TEXT as what NAME says, not you"),
+    ("/note TEXT", "record a note, for example who decided what"),
+    ("/skip", "leave the question above without an answer"),
+    ("/next", "show the next news now: do not wait for the clock"),
+    ("/stop", "interrupt the exercise; you can continue the exercise later"),
     ("/end", "end the exercise now, before its last news"),
 )
 
 
 class Terminal:
-    """A person types for all at the table. `speed` is how many seconds of the exercise pass in one
-    second; 0: Enter goes on; None: as the exercise was begun. Says everything on stderr if it is
-    `beside` a document."""
+    """The terminal, at which one person types for all who take part. `speed` is how many seconds of
+    the exercise pass in one second; 0: Enter shows the next news; None: the speed with which the
+    exercise was begun. If it is `beside` a document, everything is printed on stderr."""
 
     def __init__(self, table: Table, speed: float | None, *, beside: bool) -> None:
         self.table = table
@@ -80,8 +80,8 @@ class Terminal:
     # --- the exercise ---
 
     def play(self) -> None:
-        """Tell the injects, and record what people answer, until all is told and answered. Raises
-        Cancelled when people interrupt it."""
+        """Show the injects and record the answers, until every inject was shown and every question
+        has an answer. Raises Cancelled when people interrupt the exercise."""
         self._say_begin()
         while not self._is_ended:
             if (inject := self._due()) is not None:
@@ -102,15 +102,17 @@ class Terminal:
         left = self.table.played.to_judge
         self._say("")
         if left:
-            self._say("Now look back: was this done? y, p (partly) or n; then how long after the")
-            self._say("news, if you know it, and what you want to say: `y 5m`, `p only the lead`.")
+            self._say("Now judge what people should have done. Type y (done), p (partly) or n (not")
+            self._say("done). After that you can write how long after the news it was done, and a")
+            self._say("remark. Examples: `y 5m`, `p only the lead was called`.")
         for expected in left:
             within = expected.within_s
             limit = f" (within {format_duration(within)})" if within is not None else ""
             self._below("  expected ", f"{expected.what}{limit}")
             while not self._judge(expected.name, self._asked("  y, p or n > ")):
                 pass
-        self._say("What should change? One line for each; an empty line ends the exercise.")
+        self._say("What should change? Write one line for each change; an empty line ends the")
+        self._say("exercise.")
         while text := self._asked("  change > "):
             self._try(partial(self.table.note, text, None, improves=True))
 
@@ -118,7 +120,7 @@ class Terminal:
         word, _, rest = line.partition(" ")
         verdict = _WORDS.get(word.casefold())
         if verdict is None:
-            self._say("  type y, p or n")
+            self._say("  type y (done), p (partly) or n (not done)")
             return False
         head, _, tail = rest.strip().partition(" ")
         told = self.table.played.told.get(self.table.played.inject_of(name).name)
@@ -148,7 +150,7 @@ class Terminal:
                 self._below("  to do    ", f"in another terminal, against a stand-in: {how}")
 
     def _prompt(self, asked: Question | None) -> None:
-        """Ask, unless this is asked already."""
+        """Print the prompt, unless the same prompt is on the screen already."""
         wanted = asked.name if asked is not None else f"wait{len(self.table.played.told)}"
         if wanted == self._prompted:
             return
@@ -156,12 +158,13 @@ class Terminal:
         if asked is not None:
             self._ask(asked)
         elif not self.speed:
-            self._say("  Enter: the next news. /help: what you can type")
+            self._say("  To see the next news: Enter. To see what you can type: /help")
         else:
             at = clock_words(self.table.played.untold[0].at_s)
             now = clock_words(self._elapsed() or 0.0)
             self._say(
-                f"  it is {now}. The next news comes at {at}; /next: now. /help: what you can type"
+                f"  it is {now}. The next news comes at {at}. To see it now: /next. To see what "
+                "you can type: /help"
             )
         self._print("> ")
 
@@ -197,7 +200,7 @@ class Terminal:
             self._try(lambda: self.table.answer(asked, "", self._elapsed()))
 
     def _next(self, _: str) -> None:
-        """Go on at once; the clock goes on from the time of the next news."""
+        """Show the next news at once, and set the clock to its time."""
         self._goes_on = bool(self.table.played.untold)
         if self._goes_on and self.speed:
             self._base = max(self._elapsed() or 0.0, self.table.played.untold[0].at_s)
@@ -214,7 +217,7 @@ class Terminal:
             self._below(f"  {head:<11} ", text)
 
     def _try(self, act: Callable[[], None]) -> bool:
-        """Record it, and say so; say why it cannot be recorded."""
+        """Record what was typed. Print that it is recorded, or why drd cannot record it."""
         try:
             act()
         except UsageError as error:
@@ -253,7 +256,7 @@ class Terminal:
         self._below("", f"exercise {played.number}{again}: {played.exercise.title}")
         self._say("THIS IS AN EXERCISE. drd opens no incident and sends no message. Do not act")
         self._say("on real systems. An answer is safe when you see `recorded`.")
-        self._say("/help: what you can type.")
+        self._say("To see what you can type: /help")
         if played.told:
             last = [one for one in played.exercise.injects if one.name in played.told][-1]
             self._below("  the last news was: ", last.tell)
@@ -269,7 +272,8 @@ class Terminal:
 
 
 def _speaker(text: str) -> tuple[str, str]:
-    """Return who says it, and what: `@anna revoke it` is anna's."""
+    """Return the speaker and the words: anna and `revoke it` of `@anna revoke it`. The speaker is
+    empty without `@`: the person who types."""
     text = text.strip()
     if text.startswith("@") and " " in text:
         name, _, said = text[1:].partition(" ")

@@ -23,7 +23,7 @@ _WORDS = {True: "yes", False: "no"}
 
 
 def _word(value: Any) -> Any:
-    """Return what YAML reads as a boolean or a number as the word that a person typed."""
+    """Return the word that a person typed, where YAML reads it as a boolean or a number."""
     if isinstance(value, bool):
         return _WORDS[value]
     return str(value) if isinstance(value, int) else value
@@ -40,24 +40,26 @@ def _judgement(value: Any) -> Any:
 
 
 class AnswerSettings(Settings):
-    """An answer or a decision. A text alone is the answer."""
+    """An answer or a decision. A text without keys is the answer."""
 
     answer: Annotated[Text, BeforeValidator(_word)] = Field(
-        description="The answer, or the option that was chosen, or its number."
+        description="The answer. For a decision: the chosen option, or its number."
     )
-    by: Text = Field("", description="Who said it (default: who plays the exercise).")
-    after: Duration | None = Field(None, description="How long after the inject: `5m`.")
+    by: Text = Field("", description="Who gave the answer (default: who runs the exercise).")
+    after: Duration | None = Field(
+        None, description="How long after the inject people answered, for example `5m`."
+    )
 
 
 class JudgementSettings(Settings):
-    """Whether an expectation was met. `yes`, `partly` or `no` alone is enough."""
+    """Whether an expectation was met. `yes`, `partly` or `no` without keys is enough."""
 
     met: Annotated[Literal["yes", "partly", "no"], BeforeValidator(_word)] = Field(
-        description="Whether it was met."
+        description="Whether people did what was expected."
     )
-    says: Text = Field("", description="What was done, or why it was not.")
-    by: Text = Field("", description="Who says it (default: who plays the exercise).")
-    after: Duration | None = Field(None, description="How long after the inject it was done.")
+    says: Text = Field("", description="What people did, or why they did not.")
+    by: Text = Field("", description="Who says this (default: who runs the exercise).")
+    after: Duration | None = Field(None, description="How long after the inject people did it.")
 
 
 class AnswersFile(Settings):
@@ -69,8 +71,12 @@ class AnswersFile(Settings):
     expect: dict[str, Annotated[JudgementSettings, BeforeValidator(_judgement)]] = Field(
         default_factory=dict, description="Whether each expectation was met, by its name."
     )
-    notes: list[Text] = Field(default_factory=list, description="Notes.")
-    improve: list[Text] = Field(default_factory=list, description="What should change.")
+    notes: list[Text] = Field(
+        default_factory=list, description="Notes, for example who decided what."
+    )
+    improve: list[Text] = Field(
+        default_factory=list, description="What should change after the exercise."
+    )
 
 
 def load_answers(file: Path, exercise: Exercise) -> AnswersFile:
@@ -96,6 +102,7 @@ def load_answers(file: Path, exercise: Exercise) -> AnswersFile:
 def _known(report: Report, key: str, given: Collection[str], known: list[str]) -> None:
     for name in given:
         if name not in known:
-            what = "question" if key == "answers" else "expectation that people judge"
-            message = f'the exercise has no {what} "{name}"'
+            message = f'the exercise does not have a question "{name}"'
+            if key != "answers":
+                message = f'the exercise does not have an expectation "{name}" that people judge'
             report.error((key, name), message, nearest(name, known), of_key=True)

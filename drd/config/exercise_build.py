@@ -1,4 +1,4 @@
-"""Check an exercise that was read, and make it of its file."""
+"""Check the file of an exercise after the schema has accepted it, and make the exercise."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def check_exercise(file: ExerciseFile, report: Report) -> None:
         here: Path = ("injects", at)
         if inject.at < before.at:
             message = (
-                f"inject {inject.name} comes before inject {before.name}, which is above it and is "
-                f"due at {format_duration(before.at)}"
+                f"inject {inject.name} is due before inject {before.name}, which is written above "
+                f"it and is due at {format_duration(before.at)}"
             )
             hint = "write the injects in the order of `at`."
             report.error((*here, "at"), message, hint)
@@ -40,11 +40,11 @@ def check_exercise(file: ExerciseFile, report: Report) -> None:
 
 
 def _once(report: Report, seen: dict[str, str], sort: str, name: str, path: Path) -> None:
-    """Report a name that is there twice: answers are recorded by the name."""
+    """Report a name that is used twice: answers are recorded by the name."""
     key = f"{sort}:{name}"
     if key in seen:
-        hint = "give one of the two another name: answers are recorded by the name."
-        report.error((*path, "name"), f'the name "{name}" is there twice', hint)
+        hint = "give one of the two another name: drd records answers by this name."
+        report.error((*path, "name"), f'the name "{name}" is used twice', hint)
     seen[key] = name
 
 

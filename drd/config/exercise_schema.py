@@ -20,7 +20,10 @@ LongText = Annotated[str, Field(min_length=1, max_length=_LONG)]
 
 def _moment(value: Any) -> float:
     if not isinstance(value, str):
-        raise Malformed(f"{value!r} is not a time", "write a time after the begin, like 0m or 45m")
+        raise Malformed(
+            f"{value!r} is not a time",
+            "write a time after the begin of the exercise, for example 0m or 45m",
+        )
     seconds = parse_duration(value)
     if not 0 <= seconds <= _LONGEST_S:
         raise Malformed(f"{value!r} is out of range", "write at most 14d")
@@ -78,10 +81,10 @@ class DecisionSettings(Settings):
     def contradictions(self) -> Iterator[Contradiction]:
         if len(set(self.options)) != len(self.options):
             hint = "remove the second one."
-            yield Contradiction(("options",), "the same option is there twice", hint)
+            yield Contradiction(("options",), "the same option is written twice", hint)
         for at, option in enumerate(self.right):
             if option not in self.options:
-                hint = "write one of `options`, letter by letter."
+                hint = "copy the text of one of `options` exactly."
                 yield Contradiction(("right", at), f'"{option}" is not one of the options', hint)
 
 
@@ -90,7 +93,9 @@ class ExpectationSettings(Settings):
     whether they did it."""
 
     name: Name = Field(description="Name of the expectation, unique in the exercise.")
-    what: LongText = Field(description="What people should do, and how one can see it.")
+    what: LongText = Field(
+        description="What people should do, and how one can see that they did it."
+    )
     within: Duration | None = Field(
         None, description="The time after the inject in which people should do it."
     )
@@ -112,12 +117,16 @@ class ConcernsSettings(Settings):
 
 
 class InjectSettings(Settings):
-    """One piece of news, with what it asks of people."""
+    """One piece of news, with its questions, decisions and expectations."""
 
     name: Name = Field(description="Name of the inject.")
-    at: Moment = Field(description="When people get it, counted from the begin: `15m`.")
-    tell: LongText = Field(description="What people are told.")
-    role: ShortText | None = Field(None, description="The role that gets it (default: everybody).")
+    at: Moment = Field(
+        description="When people get the inject, counted from the begin of the exercise: `15m`."
+    )
+    tell: LongText = Field(description="The news that people are told.")
+    role: ShortText | None = Field(
+        None, description="The role that gets the inject (default: everybody)."
+    )
     concerns: ConcernsSettings = Field(
         ConcernsSettings(),
         description="The playbooks, plans and duties to report that the inject is about.",
@@ -138,7 +147,9 @@ class ExerciseFile(Settings):
 
     exercise: Name = Field(description="Name of the exercise, for `drd exercise run`.")
     title: ShortText = Field(description="Title of the exercise, in a few words.")
-    about: LongText = Field(description="What people practise with it, and what they need.")
+    about: LongText = Field(
+        description="What people practise with the exercise, and what they need for it."
+    )
     playbooks: list[Name] = Field(
         default_factory=list, max_length=20, description="The playbooks that the exercise is about."
     )
@@ -148,7 +159,7 @@ class ExerciseFile(Settings):
     sources: list[ShortText] = Field(
         default_factory=list,
         max_length=20,
-        description="The public accounts of what the exercise is made from.",
+        description="Public reports of the incidents that the exercise is made from.",
     )
     injects: list[InjectSettings] = Field(
         min_length=1, max_length=100, description="What people are told, in the order of `at`."

@@ -63,31 +63,36 @@ def items(table: Table) -> dict[str, Item]:
 def test_the_result_follows_from_the_entries(catalogue: SqlCatalogue, tmp_path: Path) -> None:
     table = table_of(catalogue, tmp_path)
     call, off = table.played.exercise.questions
-    assert {item.why for item in items(table).values()} == {"people did not get this far"}
+    assert {item.why for item in items(table).values()} == {
+        "people did not get the news that belongs to this"
+    }
     assert table.played.to_judge == ()
     table.tell("mail", 10.0)
     table.answer(call, "the lead, of course", 10.0 + 301, by="bert")
     table.answer(off, "2", 400.0)
     found = items(table)
-    assert (found["call"].verdict, found["call"].why) == (LATE, "after 5m 01s, not within 5m")
+    assert (found["call"].verdict, found["call"].why) == (
+        LATE,
+        "took 5m 01s, longer than the allowed 5m",
+    )
     assert found["call"].said is not None
     assert (found["call"].said.by, found["call"].after_s) == ("bert", 301.0)
     assert (found["off"].verdict, found["off"].why) == (
         MISSED,
-        "the exercise considers right: cut off",
+        "according to the exercise, the right decision is: cut off",
     )
-    assert found["told"].why == "nobody said whether it was done"
+    assert found["told"].why == "nobody said whether this was done"
     assert [one.name for one in table.played.to_judge] == ["told"]
     table.judge("told", PARTLY, text="only the lead")
     table.note("buy a phone", None, improves=True)
     assert not result_of(table.played).complete
-    assert state_words(table.played) == "not over: 1 of 2 injects told"
+    assert state_words(table.played) == "not over: people got 1 of 2 injects"
     table.tell("later", 1800.0)
     table.end()
     table.end()
     result = result_of(table.played)
     assert (result.complete, result.is_passed, result.improve) == (True, False, ("buy a phone",))
-    assert state_words(table.played) == "0 of 3 met"
+    assert state_words(table.played) == "0 of 3 questions and expectations met"
     assert played_ones(catalogue) == [table.played]
     assert find(catalogue, table.played.number) == table.played
 
@@ -139,7 +144,8 @@ def test_changed_and_removed_entries_do_not_count(catalogue: SqlCatalogue, tmp_p
     forged = Body.of({"begun": table.played.number, "question": "call", "text": "x"}, "s")
     [played] = plays([*entries[:-1], replace(entries[-1], body=forged)])
     assert (played.answers, played.altered) == ({}, (entries[-1].seq,))
-    assert "not counted: entries" in as_markdown(played, UTC)
+    changed = "entries that somebody changed, and that the result does not count: "
+    assert f"{changed}{entries[-1].seq}" in as_markdown(played, UTC)
     [played] = plays([*entries[:-1], replace(entries[-1], body=None)])
     assert (played.answers, played.altered) == ({}, ())
     assert plays(entries[1:]) == []
@@ -204,7 +210,7 @@ def test_answers_that_do_not_fit_are_refused_before_anything_is_recorded(
     said = home / "said.yaml"
     for old, new, message in (
         ('"off": 1', '"off": 3', "off: '3' is not one of the options"),
-        ("call:", "cal:", 'the exercise has no question "cal"'),
+        ("call:", "cal:", 'the exercise does not have a question "cal"'),
         ("met: yes", "met: maybe", "met"),
         ("notes:", "note:", "note"),
     ):
@@ -283,7 +289,7 @@ def test_a_terminal_asks_records_and_looks_back(
     assert result_of(played).is_passed
     shown = capsys.readouterr().out
     assert "not recorded: '9' is not one of the options" in shown
-    assert "Somebody was told" not in shown.split("Now look back")[0]
+    assert "Somebody was told" not in shown.split("Now judge what people should have done.")[0]
 
 
 def test_the_end_of_input_interrupts(

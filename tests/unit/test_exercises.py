@@ -91,8 +91,13 @@ def test_an_exercise_is_read_again_as_it_was_kept() -> None:
     ("old", "new", "line", "message"),
     [
         ("at: 30m", "at: soon", 16, "'soon' is not a duration"),
-        ("at: 0m", "at: 45m", 16, "inject later comes before inject mail"),
-        ("name: told", "name: call", 14, 'the name "call" is there twice'),
+        (
+            "at: 0m",
+            "at: 45m",
+            16,
+            "inject later is due before inject mail, which is written above it",
+        ),
+        ("name: told", "name: call", 14, 'the name "call" is used twice'),
         ("right: [cut off]", "right: [burn it]", 12, '"burn it" is not one of the options'),
         ("options: [cut off, switch off]", "options: [cut off]", 12, "options"),
         ("exercise: friday\n", "", 1, "exercise is missing"),

@@ -72,9 +72,9 @@ def find(catalogue: Catalogue, number: int) -> Played:
 
 @dataclass
 class Table:
-    """The table at which an exercise is played. `by` is who types, `actor` what the kernel says
-    about that. Methods raise UsageError for what cannot be recorded; after them, the text is in the
-    records."""
+    """The table at which an exercise is played. `by` is the name of the person who types,
+    `actor` what the kernel knows of this person. Methods raise UsageError for what cannot be
+    recorded. When a method returns, its text is in the records."""
 
     catalogue: Catalogue
     clock: Clock
@@ -87,7 +87,7 @@ class Table:
         self._add(kinds.INJECT, {"inject": inject, "by": self.by, "elapsed_s": elapsed_s})
 
     def answer(self, question: Question, text: str, elapsed_s: float | None, by: str = "") -> None:
-        """Record an answer or a decision; without a text, that people left the question out."""
+        """Record an answer or a decision. An empty text: people left the question out."""
         if text:
             text = chosen(question, text) if question.is_decision else _text(text)
 
@@ -95,7 +95,7 @@ class Table:
             if question.name in played.answers:
                 raise UsageError(
                     f"question {question.name} has an answer already: an answer is never changed",
-                    hint="say what is different in a note: /note TEXT",
+                    hint="to add a correction as a note: /note TEXT",
                 )
 
         self._add(kinds.ANSWER, self._body("question", question.name, text, elapsed_s, by), fits)
@@ -119,12 +119,12 @@ class Table:
     def note(
         self, text: str, elapsed_s: float | None, *, by: str = "", improves: bool = False
     ) -> None:
-        """Record a note, or what should change."""
+        """Record a note about the exercise. `improves`: the note says what should change."""
         body = self._body("note", "", _text(text), elapsed_s, by)
         self._add(kinds.NOTE, {**body, "improves": improves})
 
     def end(self) -> None:
-        """Record that the exercise is over. Once is enough."""
+        """Record that the exercise is over, unless this is recorded already."""
         self._add(kinds.END, {"by": self.by})
 
     def _body(
@@ -163,7 +163,8 @@ def _own(entries: Sequence[Entry], number: int) -> Played:
     if found is None:
         raise UsageError(
             f"the text of exercise {number} was removed from the records meanwhile",
-            hint="begin the exercise again: drd exercise list",
+            hint="begin the exercise again: drd exercise run NAME. To list the exercises: drd "
+            "exercise list",
         )
     return found
 

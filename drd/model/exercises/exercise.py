@@ -10,9 +10,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Question:
     """What people are asked. With `options` it is a decision, and `right` are the options that the
-    exercise considers right; else `words` are those of which a right answer contains at least one.
+    exercise considers right. Without `options`, a right answer contains at least one of `words`.
     Without `right` and `words`, every answer is right. `within_s`: the seconds after the inject in
-    which it should be answered. `explain` says what is to be learnt from it."""
+    which people should answer. `explain` says what people should learn."""
 
     name: str
     ask: str

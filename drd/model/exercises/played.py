@@ -37,9 +37,9 @@ def subject(name: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Said:
     """What somebody said at the table: an answer, a judgement, a note. `elapsed_s` is the time on
-    the clock of the exercise, None without a clock. `verdict` is that of a judgement, `run` the run
-    that shows it. An empty `text` of an answer: people left the question out. `improves`: the note
-    says what should change."""
+    the clock of the exercise, None without a clock. A judgement has a `verdict`, and the id of the
+    `run` of a playbook that shows it. An answer with an empty `text`: people left the question out.
+    `improves`: the note says what should change."""
 
     text: str
     by: str
@@ -52,10 +52,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One time that an exercise was played. `number` is that of its first entry, `speed` how many
-    seconds of its clock pass in one second, 0: people go on by themselves; None: the times are
-    those of a file. `told` has by inject when it was told, on the clock. `altered` are the entries
-    that somebody changed: they do not count."""
+    """One time that an exercise was played. `number` is the number of its first entry. `speed` is
+    how many seconds of its clock pass in one second; 0: no clock, people ask for each news; None:
+    the times come from a file. `told` has for each inject the time on the clock at which people got
+    it. `altered` are the numbers of entries that somebody changed, which do not count."""
 
     number: int
     exercise: Exercise
@@ -76,7 +76,7 @@ class Played:
 
     @property
     def open_questions(self) -> tuple[Question, ...]:
-        """The questions that were asked, and have no answer yet."""
+        """The questions that were asked, but have no answer yet."""
         told = (one for one in self.exercise.injects if one.name in self.told)
         return tuple(q for one in told for q in one.questions if q.name not in self.answers)
 
@@ -97,8 +97,8 @@ class Played:
 
 
 def plays(entries: Iterable[Entry]) -> list[Played]:
-    """Return each time that the exercises were played of which these are the entries, in the order
-    of their begin. Entries without their body, and those that drd has not written, do not count."""
+    """Read these entries of exercises. Return each time that an exercise was played, sorted by its
+    begin. Entries without their body, and entries that drd has not written, do not count."""
     found: dict[int, Played] = {}
     for entry in sorted(entries, key=lambda one: one.seq):
         change = _CHANGES.get(entry.header.kind)
@@ -210,5 +210,5 @@ def _elapsed(body: Mapping[str, Any]) -> float | None:
 
 
 def _at(played: Played, elapsed_s: float | None) -> Played:
-    """Return the exercise with its clock at least there."""
+    """Return the exercise with its clock at this time, or later if it was later already."""
     return replace(played, elapsed_s=max(played.elapsed_s, elapsed_s or 0.0))

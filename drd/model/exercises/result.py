@@ -11,15 +11,15 @@ from drd.model.text import either
 from drd.model.units import format_duration
 
 LATE = "late"
-_NOT_TOLD = "people did not get this far"
+_NOT_TOLD = "people did not get the news that belongs to this"
 QUESTION, DECISION, EXPECTATION = "question", "decision", "expectation"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One question, decision or expectation, and how it went: `met`, `late` (right, but after
-    `within_s`), `partly` or `missed`. `why` says it in words where it is not met. `after_s` is the
-    time from the inject to the answer on the clock, None where nothing is known."""
+    `within_s`), `partly` or `missed`. `why` says in words why it is not met. `after_s` is the time
+    on the clock from the inject to the answer, None if this is not known."""
 
     sort: str
     name: str
@@ -36,7 +36,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an exercise has shown. `complete`: all injects were told, and it was ended."""
+    """What an exercise has shown. `complete`: people got all injects, and ended the exercise."""
 
     items: tuple[Item, ...]
     complete: bool
@@ -47,7 +47,7 @@ class Result:
 
     @property
     def is_passed(self) -> bool:
-        """Whether it was played to its end, and everything was met in time."""
+        """Whether the exercise was played to its end, and everything was met in time."""
         return self.complete and len(self.of(MET)) == len(self.items)
 
 
@@ -93,9 +93,12 @@ def _judge(
         told = inject.name in played.told
         return MISSED, "nobody answered" if told else _NOT_TOLD
     if question.right and said.text not in question.right:
-        return MISSED, f"the exercise considers right: {either(question.right)}"
+        return MISSED, f"according to the exercise, the right decision is: {either(question.right)}"
     if question.words and not contains(said.text, question.words):
-        return MISSED, f"the answer contains none of: {', '.join(question.words)}"
+        return (
+            MISSED,
+            f"the answer does not contain any of these words: {', '.join(question.words)}",
+        )
     return _in_time(question.within_s, after)
 
 
@@ -107,7 +110,7 @@ def contains(answer: str, words: tuple[str, ...]) -> bool:
 def _in_time(within: float | None, after: float | None) -> tuple[str, str]:
     if within is None or after is None or after <= within:
         return MET, ""
-    return LATE, f"after {format_duration(after)}, not within {format_duration(within)}"
+    return LATE, f"took {format_duration(after)}, longer than the allowed {format_duration(within)}"
 
 
 def _of_expectation(played: Played, inject: Inject, expected: Expectation) -> Item:
@@ -115,7 +118,7 @@ def _of_expectation(played: Played, inject: Inject, expected: Expectation) -> It
     after = _after(played, inject, said)
     if said is None:
         told = inject.name in played.told
-        verdict, why = MISSED, "nobody said whether it was done" if told else _NOT_TOLD
+        verdict, why = MISSED, "nobody said whether this was done" if told else _NOT_TOLD
     elif said.verdict == MET:
         verdict, why = _in_time(expected.within_s, after)
     else:
