@@ -33,7 +33,9 @@ class TrainingQuery(OptionalPlanQuery):
 
 class TextQuery(Request):
     text: str | None = Field(
-        None, pattern=TEXT, description="Return this text (default: the list of all texts)."
+        None,
+        pattern=TEXT,
+        description="Name of the text to return (default: the list of all texts).",
     )
 
 
@@ -41,7 +43,8 @@ class AttestBody(Request):
     text: str = Field(pattern=TEXT, description="Name of the text that you have read.")
     digest: str = Field(
         pattern=DIGEST,
-        description="The digest of the text that you have read: drd refuses another one.",
+        description="The digest of the text that you have read. drd refuses the request if the "
+        "text has another digest now.",
     )
     by: PersonName | None = Field(
         None, description="Your own name. drd refuses the name of another person."

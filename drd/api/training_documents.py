@@ -1,4 +1,5 @@
-"""Who practised and read what, until when it counts, and what each plan requires."""
+"""The documents about training: who practised and read what, until when it counts, and what each
+plan requires."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A qualification, for these plans that require it."""
+    """What one person did (`of`), the sort of it (`what`), and the plans that require it."""
 
     what: str
     of: Qualification
@@ -42,7 +43,7 @@ class _Row:
 
 
 def training_document(sources: Sources, person: str | None = None) -> Document:
-    """Return all people and plans, or one person."""
+    """Return what people did, and what the plans require. With `person`, leave out other people."""
     by_person: dict[str, list[_Row]] = {name: [] for name in sources.crew.roles}
     for row in (*_rows(sources), *_exercise_rows(sources)):
         by_person.setdefault(row.of.person, []).append(row)
@@ -68,7 +69,7 @@ def texts_document(texts: Mapping[str, AwarenessText]) -> Document:
 
 
 def text_document(text: AwarenessText) -> Document:
-    """Return one text, with all of it."""
+    """Return one text with its content."""
     return {
         "name": text.name,
         "title": text_of(text.title),
@@ -79,8 +80,8 @@ def text_document(text: AwarenessText) -> Document:
 
 
 def _rows(sources: Sources) -> Iterator[_Row]:
-    """Yield what is required, once for the plans that require the same, then what people did beside
-    that."""
+    """Yield the operator drills of each plan; then each text that a person must attest, once for
+    all plans that require the same; then texts that people attested without such a plan."""
     for name in dict.fromkeys([*sources.plans, *(one.plan for one in sources.known.drilled)]):
         yield from _drill_rows(sources, name)
     known, crew, texts, now = sources.known, sources.crew, sources.texts, sources.now
@@ -111,7 +112,7 @@ def _drill_rows(sources: Sources, name: str) -> Iterator[_Row]:
 
 
 def _exercise_rows(sources: Sources) -> Iterator[_Row]:
-    """Yield the last time that each person took part in each exercise. No plan requires it."""
+    """Yield the last time that each person took part in each exercise. No plan requires this."""
     last: dict[tuple[str, str], datetime] = {}
     for one in sources.known.took_part:
         key = (sources.crew.person(one.user), one.exercise)

@@ -25,11 +25,11 @@ _STATES = {
     "expired": "expired",
     "changed": "the text changed: attest again",
     "never": "never",
-    "no user": "drd.yaml names no user",
+    "no user": "drd.yaml does not name a user",
 }
 _PATH = "/v1/training"
 _FEWEST = 12
-"""How many digits of a digest a person gives at least."""
+"""How many digits of a digest a person must give at least."""
 
 
 def list_(args: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def list_(args: argparse.Namespace) -> int:
 
 
 def _plans(app: App, wanted: str | None) -> dict[str, Plan]:
-    """Return the plans as they are now; warn of those that cannot be read."""
+    """Return the plans as they are now. Warn of plans that drd cannot read."""
     plans = {}
     if wanted is None and not app.plans.names() + app.plans.names_without_file():
         return {}
@@ -157,7 +157,7 @@ def _print(text: Mapping[str, Any]) -> None:
 
 
 def attest(args: argparse.Namespace) -> int:
-    """Show the text, have it confirmed, and record it."""
+    """Show the text, ask the person to confirm that they have read it, and record this."""
     with session(args, acts=False, records=True) as app:
         text = _texts(app, args.text)
         if args.digest is not None and not _names(args.digest, text["digest"]):

@@ -33,7 +33,7 @@ def texts_of(settings: DaemonSettings) -> AwarenessTexts:
 
 
 def findings(settings: DaemonSettings) -> list[Finding]:
-    """Return the findings of `drd doctor` about one's own texts: the files that cannot be used."""
+    """Return the findings of `drd doctor` about own texts: the files that drd cannot use."""
     if settings.awareness_dir is None:
         return []
     return broken_findings("awareness-file", texts_of(settings).problems)
@@ -69,8 +69,10 @@ def _own(path: Path, trusted: Collection[int]) -> AwarenessText:
         return ConfigError([Problem(str(path), line, "", message, hint)])
 
     if not re.fullmatch(NAME, path.stem):
-        hint = "use lower-case letters, digits and hyphens, at most 40: NAME.md"
-        raise refused(1, "the name of the file cannot be the name of a text", hint)
+        hint = (
+            "rename the file to NAME.md; NAME has at most 40 lower-case letters, digits and hyphens"
+        )
+        raise refused(1, "the name of this file is not a valid name of a text", hint)
     raw, reached = read_reached(path, what=_WHAT)
     exposed = judged(reached, trusted)
     if exposed is not None and not exposed.is_told_only:

@@ -1,5 +1,5 @@
-"""What a plan requires of people: training, and that somebody reviews the plan. No key of it is
-part of the plan's hash."""
+"""What a plan requires of people: training, and that somebody reviews the plan. These keys are
+not part of the plan's hash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AwarenessSettings(Settings):
     """Which texts people must have read, and how often."""
 
     every: Duration = Field(
-        description="How often each person must read the texts and attest it, for example `365d`."
+        description="How often each person must read the texts and attest this, for example `365d`."
     )
     texts: list[Name] = Field(
         default_factory=list,

@@ -15,7 +15,7 @@ from enum import StrEnum
 @dataclass(frozen=True, slots=True)
 class AwarenessRule:
     """People with one of these `roles` (empty: all people of drd.yaml) attest these `texts` (empty:
-    all that there are) once in this time.
+    all texts) once in `every_s` seconds.
     """
 
     every_s: float
@@ -25,7 +25,8 @@ class AwarenessRule:
 
 @dataclass(frozen=True, slots=True)
 class OperatorsRule:
-    """At least so many `people` have passed an operator drill of the plan in this time."""
+    """At least so many `people` have passed an operator drill of the plan in the last `within_s`
+    seconds."""
 
     people: int
     within_s: float
@@ -33,7 +34,7 @@ class OperatorsRule:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPolicy:
-    """What a plan requires; None for nothing."""
+    """What a plan requires of people; None where the plan does not require it."""
 
     operators: OperatorsRule | None = None
     awareness: AwarenessRule | None = None
@@ -45,14 +46,16 @@ class TrainingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ReviewPolicy:
-    """How often people read the plan again, and the day on which they last did (None: never)."""
+    """How often people must review the plan, in seconds, and the day of the last review (None:
+    there was no review)."""
 
     every_s: float
     last: date | None = None
 
     @property
     def due(self) -> datetime | None:
-        """The end of the day until which the next review is due; None: now, there was none."""
+        """The end of the day until which the next review is due. None: there was no review, so
+        the next one is due now."""
         if self.last is None:
             return None
         end = datetime.combine(self.last, time(), UTC) + timedelta(days=1)
@@ -112,8 +115,8 @@ class Crew:
     users: Mapping[str, str] = field(default_factory=dict)
 
     def person(self, user: str) -> str:
-        """Return the name of the person of a user; that of the user if drd.yaml maps nobody to it
-        and nobody there has that name."""
+        """Return the name of the person who is this user in drd.yaml. Without such a person, return
+        the name of the user; as `user NAME` if a person in drd.yaml has the same name."""
         mapped = self.users.get(user)
         if mapped is not None:
             return mapped
@@ -125,7 +128,7 @@ class Crew:
         return next((user for user, name in self.users.items() if name == person), "")
 
     def with_roles(self, roles: Sequence[str]) -> tuple[str, ...]:
-        """Return the people with one of these roles; all for none."""
+        """Return the people with one of these roles; all people if no roles are given."""
         return tuple(
             name for name, held in self.roles.items() if not roles or set(held) & set(roles)
         )
@@ -157,19 +160,19 @@ class Qualification:
 
     @property
     def has_no_user(self) -> bool:
-        """Whether the person can prove nothing, because drd.yaml does not say which user it is."""
+        """Whether the person can prove nothing, because drd.yaml does not name their user."""
         return self.standing is Standing.NO_USER
 
     @property
     def words(self) -> str:
-        """Say how it stands, in few words."""
+        """Say in a few words whether this counts, and until when."""
         last = f"{self.last:%Y-%m-%d}" if self.last is not None else ""
         return {
             Standing.VALID: f"until {self.until:%Y-%m-%d}" if self.until else "valid",
             Standing.EXPIRED: f"last on {last}",
             Standing.CHANGED: f"the text changed after {last}",
             Standing.NEVER: "never",
-            Standing.NO_USER: "drd.yaml names no user for this person",
+            Standing.NO_USER: "drd.yaml does not name a user for this person",
         }[self.standing]
 
 
@@ -229,7 +232,7 @@ def operators(
     rule: OperatorsRule | None, plan: str, known: Known, crew: Crew, now: datetime
 ) -> list[Qualification]:
     """Return one qualification for each person who ever passed an operator drill of the plan.
-    Without a rule it never ends."""
+    Without a rule, a passed drill counts for ever."""
     last: dict[str, datetime] = {}
     for one in known.drilled:
         if one.plan == plan and one.at <= now:

@@ -32,7 +32,7 @@ _NAMED = 5
 
 
 def of_review(plan: Plan, now: datetime) -> Iterator[ReadinessFinding]:
-    """Judge when the plan was last reviewed; nothing without `review`."""
+    """Judge when the plan was last reviewed. Yields nothing for a plan without `review`."""
     review = plan.review
     if review is None:
         return
@@ -42,13 +42,13 @@ def of_review(plan: Plan, now: datetime) -> Iterator[ReadinessFinding]:
     )
     due = review.due
     if due is None:
-        text = "the plan says that it must be reviewed, but not when it last was"
+        text = "the plan requires reviews, but does not name the day of the last review"
         yield judged_as(REVIEW, "warning", "", text, remedy)
         return
     last = f"the last review was on {review.last}"
     day = f"{due - timedelta(microseconds=1):%Y-%m-%d}"
     if review.last is not None and review.last > now.date():
-        text = f"{last}, according to the plan, which is in the future"
+        text = f"{last}, says the plan, but this day is in the future"
         yield judged_as(REVIEW, "warning", "", text, remedy)
     elif due < now:
         text = f"{last}, and the next review was due by {day}"
@@ -71,7 +71,8 @@ def of_training(
 def _of_operators(
     rule: OperatorsRule, plan: str, known: Known, crew: Crew, now: datetime
 ) -> ReadinessFinding:
-    """A recovery depends on people: fewer than the plan requires leave it unproven."""
+    """Judge how many people passed an operator drill. A recovery depends on people: with fewer than
+    the plan requires, the plan needs a drill."""
     found = operators(rule, plan, known, crew, now)
     valid = [one for one in found if one.is_valid]
     within = format_duration(rule.within_s)
@@ -81,7 +82,10 @@ def _of_operators(
         text += f": {some(shown, _NAMED)}"
     if len(valid) >= rule.people:
         return judged_as(OPERATORS, "ok", "", text)
-    remedy = f"a person, with their own account: drd drill {plan} --scenario operator"
+    remedy = (
+        "ask a person to start an operator drill with their own account: drd drill "
+        f"{plan} --scenario operator"
+    )
     return judged_as(OPERATORS, "error", "", text, remedy, allows=Readiness.NEEDS_DRILL)
 
 
@@ -93,8 +97,11 @@ def _of_awareness(
     now: datetime,
 ) -> Iterator[ReadinessFinding]:
     for name in unknown_texts(rule, texts):
-        text = f"the plan requires people to read the text {name}, but drd cannot use such a text"
-        remedy = "to see all texts: drd training texts. Correct `training` in the plan"
+        text = (
+            f"the plan requires people to read the text {name}, but drd does not have a text of "
+            "this name that it can use"
+        )
+        remedy = "to see all texts: drd training texts. Then correct `training` in the plan"
         yield judged_as(AWARENESS, "warning", name, text, remedy)
     if not crew.with_roles(rule.roles):
         of_roles = f" with the role {' or '.join(rule.roles)}" if rule.roles else ""
@@ -117,7 +124,10 @@ def _of_text(name: str, rule: AwarenessRule, asked: list[Qualification]) -> Read
         return judged_as(AWARENESS, "ok", name, f"{of_all} {within}")
     who = some([f"{escaped(one.person)} ({one.words})" for one in late], _NAMED)
     text = f"{of_all} {within}; missing: {who}"
-    remedy = f"each of them, with their own account: drd training attest {name}"
+    remedy = (
+        "ask each of these people to attest the text with their own account: drd training attest "
+        f"{name}"
+    )
     if all(one.has_no_user for one in late):
         remedy = "name the user of each person in drd.yaml: people: [{name: NAME, user: USER}]"
     return judged_as(AWARENESS, "warning", name, text, remedy)

@@ -1,4 +1,4 @@
-"""What the chain of records says that people learnt: the entries, and which of them count.
+"""The entries in the chain of records about what people learnt, and which of them count.
 
 The kernel's facts in an entry say who it was. A name that was only claimed counts for nobody.
 """
@@ -22,12 +22,13 @@ DRILLED = "training.drill"
 """The kind of the entry that people answered the steps of a drill."""
 
 Accepts = Callable[[str, bytes, str], bool]
-"""Whether a public key (base64) accepts a message with a signature (base64)."""
+"""Of a public key (base64), a message and a signature (base64): return whether the signature of the
+message was made with this key."""
 
 
 def proven_user(actor: Actor | None) -> str | None:
-    """Return the user of the person who acts, as the kernel names it; None if it may be anybody:
-    root or drd's own user without a login, or a login that could not be read."""
+    """Return the user of the person who acts, as the kernel names it; None if nobody can know
+    the person: root or drd's own user without a login, or a login that drd could not read."""
     if actor is None or actor.person is None or actor.came == "schedule":
         return None
     return (actor.login_user if actor.login_uid is not None else actor.user) or None
@@ -47,7 +48,8 @@ def of_attestation(text: AwarenessText, at: datetime, actor: Actor) -> Draft:
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Whether an entry is as it was signed, by one of drd's `keys` (base64 by id)."""
+    """Checks whether an entry is unchanged since it was signed with one of drd's `keys` (public
+    keys in base64, by id)."""
 
     keys: Mapping[str, str]
     accepts: Accepts
@@ -62,8 +64,9 @@ class Belief:
 def newest_believed(
     entries: Iterable[Entry], about: Callable[[Entry], object], belief: Belief
 ) -> Iterator[Entry]:
-    """Return the newest entry that counts of each thing that entries are `about` (None: nothing).
-    `entries` are newest first. To check a signature takes milliseconds, so older ones are not."""
+    """Yield for each thing that entries are `about` the newest entry with a valid signature. An
+    entry that is about None does not count. `entries` are newest first. To check a signature takes
+    milliseconds, so older entries about the same thing are not checked."""
     known: set[object] = set()
     for entry in entries:
         thing = about(entry)
@@ -73,7 +76,8 @@ def newest_believed(
 
 
 def attested(entries: Iterable[Entry], belief: Belief) -> Iterator[Attested]:
-    """Read the newest of these entries, newest first; leave out what is not complete."""
+    """Yield the newest attestation of each text by each user, newest first. Leave out entries that
+    are not complete."""
 
     def about(entry: Entry) -> object:
         return _texts(body_of(entry), "user", "text", "digest")
@@ -84,8 +88,8 @@ def attested(entries: Iterable[Entry], belief: Belief) -> Iterator[Attested]:
 
 
 def drilled(entries: Iterable[Entry], belief: Belief) -> Iterator[Drilled]:
-    """Read the newest of these entries, newest first; leave out drills that count for nobody, and
-    what is not complete."""
+    """Yield the newest operator drill of each plan by each user, newest first. Leave out drills
+    that count for nobody, and entries that are not complete."""
 
     def about(entry: Entry) -> object:
         body = body_of(entry)

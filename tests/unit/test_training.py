@@ -146,9 +146,12 @@ def test_findings_name_who_is_missing_and_what_to_do() -> None:
             "warning",
             (
                 "1 of 3 people attested this text in the last 365d; missing: "
-                "Bob (never), Carol (drd.yaml names no user for this person)"
+                "Bob (never), Carol (drd.yaml does not name a user for this person)"
             ),
-            "each of them, with their own account: drd training attest report",
+            (
+                "ask each of these people to attest the text with their own account: drd training "
+                "attest report"
+            ),
         )
     ]
     gone = plan_of(
@@ -156,7 +159,10 @@ def test_findings_name_who_is_missing_and_what_to_do() -> None:
     )
     texts = [j.finding.text for j in of_training(gone, Known(), CREW, TEXTS, NOW)]
     assert texts == [
-        "the plan requires people to read the text gone, but drd cannot use such a text",
+        (
+            "the plan requires people to read the text gone, but drd does not have a text of this "
+            "name that it can use"
+        ),
         "people must attest texts, but drd.yaml does not name a person with the role cook",
     ]
     assert not list(of_training(plan_of(), Known(), CREW, TEXTS, NOW))
@@ -167,8 +173,8 @@ def test_findings_name_who_is_missing_and_what_to_do() -> None:
     [
         (date(2026, 11, 28), "ok", "the next is due by 2027-05-27"),
         (date(2026, 6, 1), "warning", "the next review was due by 2026-11-28"),
-        (None, "warning", "but not when it last was"),
-        (date(2027, 1, 1), "warning", "which is in the future"),
+        (None, "warning", "but does not name the day of the last review"),
+        (date(2027, 1, 1), "warning", "says the plan, but this day is in the future"),
     ],
 )
 def test_review_is_due_at_the_end_of_its_day(last: date | None, severity: str, words: str) -> None:
@@ -217,7 +223,7 @@ def test_own_text_replaces_the_shipped_one_and_a_broken_one_does_not_hide(tmp_pa
         with pytest.raises(ConfigError, match=r"report\.md"):
             broken.get("report")
     [problem] = own(tmp_path / "c", "Not A Name.md", b"# a\n").problems
-    assert "cannot be the name of a text" in problem.message
+    assert "the name of this file is not a valid name of a text" in problem.message
     with pytest.raises(UsageError, match="no awareness text 'repor'") as error:
         found.get("repor")
     assert error.value.hint == "did you mean report?"

@@ -9,10 +9,10 @@ EXAMPLES = """\
 examples:
   drd training                          who practised and read what, until when; what is overdue
   drd training list --plan orders-api   what this plan requires, and who meets it
-  drd training list --person anna       one person
+  drd training list --person anna       what anna practised and read
   drd training texts                    the awareness texts
-  drd training show report              read one
-  drd training attest report            read it, and attest that you did
+  drd training show report              read the text `report`
+  drd training attest report            read the text, and attest that you have read it
 
 In a plan:
   training: {awareness: {every: 365d}}
@@ -24,8 +24,8 @@ exit codes: 0 done, 2 usage, 130 not confirmed."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "training",
-        description="Who practised and read what, and until when it counts. The signed records are "
-        "the only source: what a person did counts for the user whom the kernel named.",
+        description="Show who practised and read what, and until when it counts. The signed "
+        "records are the only source: what a person did counts for the user whom the kernel named.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="training_verb", metavar="VERB", required=True)
@@ -38,8 +38,8 @@ def add_parser(sub: Verbs) -> None:
         "plan requires of people. `drd training` alone does the same.",
         epilog=EXAMPLES,
     )
-    listing.add_argument("--plan", metavar="P", help="only what this plan requires")
-    listing.add_argument("--person", metavar="NAME", help="only this person")
+    listing.add_argument("--plan", metavar="P", help="show only what this plan requires")
+    listing.add_argument("--person", metavar="NAME", help="show only this person")
     leaf(
         verbs,
         "texts",
@@ -73,7 +73,8 @@ def add_parser(sub: Verbs) -> None:
     attest.add_argument(
         "--digest",
         metavar="HEX",
-        help="you have read the text with this digest, and drd does not ask (for scripts)",
+        help="digest of the text that you have read; with --digest, drd does not ask you to "
+        "confirm (for scripts)",
     )
     attest.add_argument(
         "--by", metavar="NAME", help="your own name; drd refuses the name of another person"

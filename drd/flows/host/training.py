@@ -1,4 +1,4 @@
-"""What people practised and read, by the chain of records; and the record that somebody read a
+"""Read from the chain of records what people practised and read, and record that somebody read a
 text."""
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from drd.ports import Catalogue
 from drd.signing import accepts
 
 MOST = 10_000
-"""The newest entries of each kind that count."""
+"""How many of the newest entries of each kind drd reads."""
 _accepts = lru_cache(MOST)(accepts)
-"""To check a signature takes milliseconds, and a process may judge many plans."""
+"""Remembers results: to check a signature takes milliseconds, and many plans may need it."""
 
 
 def known(catalogue: Catalogue, *, exercises: bool = True) -> Known:
-    """Return what people did, as far as the entries are as drd signed them."""
+    """Return what people did, from the entries that are unchanged since drd signed them."""
     keys = {str(body.get("key")): str(body.get("public")) for _, body in key_records(catalogue)}
     belief = Belief(keys, _accepts)
 
@@ -53,7 +53,7 @@ def known(catalogue: Catalogue, *, exercises: bool = True) -> Known:
 
 
 def findings(services: Services, plan: Plan) -> list[ReadinessFinding]:
-    """Return what a plan requires of people and does not have."""
+    """Return the findings about what a plan requires of people."""
     now = services.clock.now()
     found = list(of_review(plan, now))
     if plan.training.requires_nothing:
@@ -66,8 +66,8 @@ def findings(services: Services, plan: Plan) -> list[ReadinessFinding]:
 def attest(
     catalogue: Catalogue, text: AwarenessText, crew: Crew, *, by: str, at: datetime, actor: Actor
 ) -> Entry:
-    """Record that the person whom the kernel names has read a text. Raises UsageError if that may
-    be anybody, if it is somebody else than `by`, or if the record cannot be signed."""
+    """Record that the person whom the kernel names has read a text. Raises UsageError if
+    nobody can know who this person is, if it is not `by`, or if drd cannot sign the record."""
     user = proven_user(actor)
     if user is None:
         raise UsageError(
