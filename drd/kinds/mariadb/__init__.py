@@ -30,9 +30,9 @@ SPEC = KindSpec(
     holds=Holds.TABLES,
     can=frozenset(Ability) - {Ability.PARTS, Ability.AS_OWNER, Ability.DATABASES},
     remedies={
-        Ability.PARTS: f"{WHOLE} With --into NAME drd restores a copy of the database beside it.",
+        Ability.PARTS: f"{WHOLE} With --into NAME, drd restores a copy beside the database.",
         Ability.AS_OWNER: "leave out --as-owner: a database of MariaDB has no owner. drd loads "
-        "the tables with a login that has rights in the new database alone.",
+        "the tables with a login that has rights in the new database only.",
     },
     freezes=True,
     comparison="rows",

@@ -1,4 +1,4 @@
-"""Refuse the ways to log in that give the password to whoever answers in place of the server.
+"""Refuse the ways to log in by which a false server would get the password.
 
 The server chooses how a client logs in. Some of its choices send the password itself, or encrypt it
 with a key that the server names. drd makes such a login only through a socket of this host, or to a
@@ -20,24 +20,27 @@ _GIVING = (
 )
 
 NO_PLUGINS = "plugin-dir=/nonexistent"
-"""The line of an option file with which MariaDB's programs know none of these logins."""
+"""The line of an option file that makes MariaDB's programs refuse these ways to log in: they find
+no plugin for any of them."""
 
 
 class _Refusing:
-    """An authentication plugin of the driver that sends nothing."""
+    """An authentication plugin for the driver that refuses: it sends nothing."""
 
     def __init__(self, _: object) -> None:
         pass
 
     def authenticate(self, _: object) -> None:
         raise RuntimeError(
-            "the server asks for the password itself, and nothing proves that it is the right "
-            "server. drd did not send it (`ssl_ca` in dsn makes drd check the certificate)"
+            "the server asks drd to send the password itself, and drd cannot check that this is "
+            "the right server. So drd did not send the password (with `ssl_ca` in dsn, drd checks "
+            "the server's certificate)"
         )
 
 
 def proven(parts: Parts) -> bool:
-    """Return whether the server is the one of the address, and nobody between can read."""
+    """Return whether the connection proves that the server is the right one, and nobody on the way
+    can read what is sent."""
     return not parts.host or bool(parts.ssl and parts.ssl_ca)
 
 

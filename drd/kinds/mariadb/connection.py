@@ -88,7 +88,7 @@ class Address:
 
     @property
     def named(self) -> str:
-        """The server for errors: what a reference contains is not repeated."""
+        """The server's name for errors. It does not repeat what a secret reference contains."""
         return f"the server of dsn ({self.origin})" if self.origin else self.parts.uri("")
 
     def to_database(self, name: str) -> Address:
@@ -171,7 +171,7 @@ def is_late(error: BaseException) -> bool:
 
 
 def is_locked_out(error: BaseException) -> bool:
-    """Whether a lock of another session did not end in time."""
+    """Return whether the statement failed because another session held a lock for too long."""
     return code(error) in _LOCKED_OUT
 
 
@@ -217,9 +217,9 @@ class Connection:
 
 
 def connect(address: Address, *, database: bool = True) -> Connection:
-    """Connect to the address's database, or to none of the server. Raises SourceUnreachable,
-    SourceMissing if only the database does not exist, LoginRefused, and NotSupported for a server
-    that is not MariaDB, or too old."""
+    """Connect to the database of the address, or to its server without a database. Raises
+    SourceUnreachable, SourceMissing if only the database does not exist, LoginRefused, and
+    NotSupported for a server that is not MariaDB, or too old."""
     parts = address.parts
     where = (
         {"host": parts.host, "port": parts.port} if parts.host else {"unix_socket": parts.socket}
@@ -280,7 +280,7 @@ def _require_supported(connection: Connection) -> None:
     if "mariadb" not in version.lower():
         raise NotSupported(
             f"{connection.address.named} is not MariaDB: it reports version {version[:60]}",
-            hint="kind mariadb was made for MariaDB alone. For MySQL, use kind `command` with "
+            hint="kind mariadb works with MariaDB only. For MySQL, use kind `command` with "
             "mysqldump.",
         )
     if numbers(version)[:2] < OLDEST:
@@ -313,7 +313,7 @@ def _refused(address: Address, error: BaseException) -> SourceError:
         )
     if isinstance(error, RuntimeError):
         return LoginRefused(
-            f"{address.named} wants a login that drd cannot make: {said}",
+            f"{address.named} asks for a way to log in that drd does not use: {said}",
             hint="let the user log in by a password (mysql_native_password) or by unix_socket.",
         )
     return SourceUnreachable(
@@ -324,7 +324,8 @@ def _refused(address: Address, error: BaseException) -> SourceError:
 
 @contextmanager
 def interruptible(connection: Connection) -> Iterator[None]:
-    """Kill the server's work in the body when drd is cancelled; raises Cancelled then."""
+    """If drd is cancelled in the body, kill the query that the server runs for `connection`, and
+    raise Cancelled."""
     over = threading.Event()
 
     def watch() -> None:
@@ -347,8 +348,8 @@ def interruptible(connection: Connection) -> Iterator[None]:
 def write_options(
     address: Address, file: Path, more: Sequence[str] = (), *, user: str | None = None
 ) -> Path:
-    """Write an option file of mode 0600, for `user` if it is not drd's own; the caller removes
-    it."""
+    """Write an option file of mode 0600 that belongs to `user` (default: the user that drd runs
+    as). The caller removes the file."""
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:

@@ -27,9 +27,9 @@ _LIST = (
     "('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY SCHEMA_NAME"
 )
 _OWN_USER = (
-    "The user that drd runs as must be allowed to connect; this address contains no password. Name "
-    "a separate user for drd, not the user of the application: `drd doctor PLAN --grants` prints a "
-    "script that creates it."
+    "This address contains no password, so the server must let the user that drd runs as connect. "
+    "Use a separate database user for drd, not the user of the application: `drd doctor PLAN "
+    "--grants` prints a script that creates this user."
 )
 _LARGEST_FILE = 1 << 20
 _SERVER_USERS = ("mysql", "mariadb")
@@ -97,7 +97,7 @@ def found() -> tuple[list[Wish], list[str]]:
         if names is None:
             notes.append(f"{where} refused the connection: add its databases with --mariadb.")
         elif isinstance(names, str):
-            notes.append(f"{where} is not MariaDB ({names}): use kind `command` for it.")
+            notes.append(f"{where} is not MariaDB (version {names}): use kind `command` for it.")
         elif not names:
             notes.append(f"{where} has no database except its system databases.")
         else:
@@ -112,7 +112,7 @@ def _of_socket(name: str, socket: str) -> Wish:
 
 
 def _servers_users() -> Iterator[int]:
-    """Return the users whose servers are no strangers."""
+    """Return the ids of the system users whose servers drd may ask."""
     for name in _SERVER_USERS:
         with suppress(KeyError):
             yield pwd.getpwnam(name).pw_uid

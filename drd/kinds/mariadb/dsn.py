@@ -49,7 +49,8 @@ class Parts(NamedTuple):
 
 
 def parse(text: str) -> Parts:
-    """Read an address. Raises ValueError with a sentence that never contains its text."""
+    """Read an address. Raises ValueError, which says what is wrong and never contains the
+    address."""
     try:
         given = urlsplit(text.replace("#", "%23"))
         host, port = given.hostname or "", given.port or PORT
@@ -59,14 +60,16 @@ def parse(text: str) -> Parts:
         raise ValueError("is not an address that begins with mariadb://")
     more = dict(parse_qsl(given.query))
     if unknown := sorted(set(more) - set(_PARAMETERS)):
-        raise ValueError(f"has the unknown parameter {unknown[0][:40]!r}")
+        raise ValueError(
+            f"has the unknown parameter {unknown[0][:40]!r} (known: {', '.join(_PARAMETERS)})"
+        )
     name = unquote(given.path.removeprefix("/"))
     if not name or len(name) > _NAME_LIMIT or "/" in name or "\0" in name:
         raise ValueError("does not name a database")
     if more.get("socket", "/")[:1] != "/" or more.get("ssl_ca", "/")[:1] != "/":
-        raise ValueError("has a path that is not absolute")
+        raise ValueError("has a parameter socket or ssl_ca whose path does not begin with /")
     if host and "socket" in more:
-        raise ValueError("names a host and a socket")
+        raise ValueError("names a host and a socket, but drd can use only one of them")
     user, password = unquote(given.username or ""), unquote(given.password or "")
     if any(not c.isprintable() for c in f"{user}{password}{name}{host}"):
         raise ValueError("contains a character that cannot be printed")

@@ -27,7 +27,7 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
   FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"""
 
 FROZEN = ("InnoDB",)
-"""The storage engines whose tables one snapshot holds."""
+"""The storage engines that have snapshots: a reader sees all their tables as of one moment."""
 
 _BYTES = frozenset({"bit", "binary", "varbinary"})
 _LONG = frozenset({"tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text", "mediumtext",
@@ -43,14 +43,15 @@ class Table(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """The tables with rows, the smallest first, and what else has the name of a table."""
+    """The tables that have rows, the smallest first; `others`: the names of views and sequences,
+    with their type."""
 
     with_rows: tuple[Table, ...]
     others: Mapping[str, str]
 
     @property
     def moving(self) -> tuple[str, ...]:
-        """The tables that no snapshot holds still."""
+        """The tables that can change while drd reads them: their engine has no snapshots."""
         return tuple(t.name for t in self.with_rows if t.engine not in FROZEN)
 
 
@@ -116,7 +117,8 @@ def _state(
     mode: Literal["counts", "digest"],
     left_s: float,
 ) -> TableState | str:
-    """Return the table's state, or why it has none: an empty text if the time was over."""
+    """Return the table's state, or the reason why drd has none: an empty text means that the time
+    limit was reached."""
     limit = f"SET STATEMENT max_statement_time = {max(0.01, left_s):.2f} FOR "
     try:
         row = connection.one(limit + _query(database, table, mode))
@@ -146,8 +148,9 @@ def _query(database: str, table: Table, mode: Literal["counts", "digest"]) -> st
 
 
 def _text(column: str, kind: str) -> str:
-    """Return a column as text from which its value can be told, with `-` for NULL. A row of this
-    text stays far below `max_allowed_packet`, above which the server makes NULL of it."""
+    """Return SQL that makes a text of a column: another value gives another text, and NULL gives
+    `-`. The text of a row stays far below `max_allowed_packet`: the server replaces a longer text
+    by NULL."""
     name = ident(column)
     if kind in _SHAPES:
         value = f"MD5(HEX({name}))"

@@ -30,8 +30,9 @@ _RECOVER_SERVER = "CREATE USER, SET USER, RELOAD, PROCESS, SHOW DATABASES, CONNE
 
 @dataclass(slots=True)
 class _User:
-    """`reads` are databases, `writes` those that a recovery replaces; `password`: the dsn has one,
-    else the system user of this name logs in through the socket."""
+    """`reads`: each database that backups read, with its component; `writes`: each database that a
+    recovery replaces, with its component; `password`: whether the dsn has one. Without it, the
+    system user of this name logs in through the socket."""
 
     name: str
     host: str
@@ -62,7 +63,7 @@ def grants(
     first = next(iter(servers), ("", dsn.SOCKET))
     parts_of = [line for where, users in servers.items() for line in _of_server(where, users)]
     several = (
-        ["-- SEVERAL SERVERS: run the part of each server at that server alone.", ""]
+        ["-- SEVERAL SERVERS: run each part only on the server that its first line names.", ""]
         if len(servers) > 1
         else []
     )
@@ -87,8 +88,8 @@ def _user(servers: _Servers, parts: dsn.Parts, name: str) -> _User:
 
 def _lacks(servers: _Servers) -> Iterator[str]:
     if any(user.password for users in servers.values() for user in users.values()):
-        yield "The script cannot contain passwords: set that of each new user, as the script says,"
-        yield "to the one in its dsn."
+        yield "The script cannot contain passwords. For each new user, set the password of the dsn:"
+        yield "the script contains the command as a comment."
 
 
 def _of_server(where: tuple[str, int | str], users: Mapping[str, _User]) -> Iterator[str]:
@@ -115,8 +116,9 @@ def _of_user(user: _User) -> Iterator[str]:
         yield f"-- Component {component}: read database {_shown(database)}"
         yield f"GRANT {_read_rights()} ON {db_pattern(database)}.* TO {who};"
     if user.writes:
-        yield "-- Recoveries make databases whose names begin with drd_, and users; they give code"
-        yield "-- and rights back to their owners. Leave these out if this user only makes backups."
+        yield "-- The next rights are for recoveries, which create databases (drd_…) and users, and"
+        yield "-- give code and rights back to their owners. If this user only makes backups, leave"
+        yield "-- the next rights out."
         yield f"GRANT {_RECOVER_SERVER} ON *.* TO {who};"
         yield f"GRANT SELECT ON mysql.* TO {who};"
         yield f"GRANT ALL PRIVILEGES ON `drd\\_%`.* TO {who} WITH GRANT OPTION;"
@@ -126,7 +128,8 @@ def _of_user(user: _User) -> Iterator[str]:
 
 
 def _read_rights() -> str:
-    """The definition of a procedure is shown to who may read mysql.proc, in every version."""
+    """Return the rights on a database that a backup needs. (In every version, a login that may read
+    mysql.proc sees the definitions of procedures.)"""
     return ", ".join(NEEDED)
 
 

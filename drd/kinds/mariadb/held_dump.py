@@ -1,8 +1,8 @@
-"""A mariadb-dump that has begun, and waits until its output is wanted.
+"""A mariadb-dump that has begun, and waits until somebody reads its output.
 
 The dump has to begin at the moment of the snapshot, but restic reads it later. So mariadb-dump
-writes into a named pipe, where it waits, and the command of the payload passes the pipe on. The
-payload fails if mariadb-dump did, with its words.
+writes into a named pipe, where it waits, and the command of the payload passes the pipe on. If
+mariadb-dump fails, the payload fails with the message of mariadb-dump.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class HeldDump:
 
     @property
     def has_snapshot(self) -> bool:
-        """Whether mariadb-dump (`--verbose`) has said something after its transaction began."""
+        """Whether mariadb-dump (`--verbose`) has printed something after its transaction began."""
         _, begun, then = self._messages().partition(_BEGINS)
         return bool(begun) and _SAYS in then
 
@@ -78,7 +78,7 @@ class HeldDump:
         return ""
 
     def said(self) -> str:
-        """What mariadb-dump said, without its progress."""
+        """Return the messages of mariadb-dump, without those about its progress."""
         lines = self._messages().splitlines()
         return masked("; ".join(line for line in lines if not line.startswith(_SAYS)))[:_SAID]
 

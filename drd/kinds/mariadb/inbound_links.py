@@ -1,4 +1,5 @@
-"""Foreign keys of other databases: when tables get another name, the server lets them follow."""
+"""Foreign keys of other databases: when drd renames a table to which they refer, the server lets
+them refer to the new name."""
 
 from __future__ import annotations
 
@@ -32,16 +33,16 @@ def require_none(connection: Connection, database: str, own: Iterable[str]) -> N
     others = sorted(name for name in names if not name.startswith(ours))
     if others:
         raise TargetError(
-            f"foreign keys of other databases refer to tables of {escaped(database)}: "
-            f"{some([escaped(name) for name in others])}. They would follow the former tables "
-            "when drd sets these aside",
-            hint="drop these foreign keys first, and make them again after the recovery, or "
+            f"foreign keys in tables of other databases refer to tables of {escaped(database)}: "
+            f"{some([escaped(name) for name in others])}. When drd sets the former tables aside, "
+            "these foreign keys would still refer to the former tables, not to the restored ones",
+            hint="drop these foreign keys first, and create them again after the recovery. Or "
             "restore a copy beside the database (--into NAME).",
         )
 
 
 def _in_files(name: str) -> str:
-    """Return a name as InnoDB writes it."""
+    """Return the name of a database as InnoDB stores it."""
     return "".join(
         c if c.isascii() and (c.isalnum() or c == "_") else f"@{ord(c):04x}" for c in name
     )

@@ -61,11 +61,11 @@ def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str
 
 
 def require_select(query: str) -> str:
-    """Return a query as the server may run it: one that selects, and nothing else. Raises
-    SourceError.
+    """Return the query without a semicolon at its end, if it only selects. Raises SourceError for
+    every other query.
 
-    A read-only transaction does not prevent `INTO OUTFILE`, so the query must be one that can stand
-    in parentheses: those are not closed within it, and no word in it stores a result.
+    A read-only transaction does not prevent `INTO OUTFILE`. So the query's parentheses must be
+    balanced, and it must not contain a word that stores a result.
     """
     text = query.strip().rstrip(";").rstrip()
     code, depth = [], 0
@@ -99,8 +99,8 @@ def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
 
 
 def _can_limit(text: str) -> bool:
-    """Return whether the query can stand in parentheses of its own, so that no more than two of its
-    rows are read."""
+    """Return whether drd can put the query in parentheses with a LIMIT behind them, so that the
+    server returns at most two rows."""
     return re.match(r"SELECT\b", text, re.IGNORECASE) is not None
 
 
@@ -116,7 +116,7 @@ def jsonable(value: Any) -> Any:
 
 
 KEY_TEXT = "varchar(700) character set utf8mb4 collate utf8mb4_bin"
-"""A column of type TEXT cannot be a key in MariaDB."""
+"""The type of a text that is a key: MariaDB does not accept a column of type TEXT as a key."""
 
 
 class MariadbInspector(Inspector):
@@ -156,7 +156,7 @@ class MariadbInspector(Inspector):
             try:
                 connection.execute("START TRANSACTION READ ONLY")
             except ServerError as error:
-                raise SourceUnreachable(f"cannot ask the database: {words(error)}") from error
+                raise SourceUnreachable(f"cannot query the database: {words(error)}") from error
             try:
                 with interruptible(connection):
                     return ask(connection, query, timeout_s=timeout_s)

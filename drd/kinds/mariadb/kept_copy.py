@@ -57,8 +57,8 @@ class KeptDatabase:
 
     def swap(self, *, back: bool) -> None:
         with as_target_error(
-            f"cannot exchange the present database of {self._component} and its kept copy (call "
-            "the same command again: it continues)"
+            f"cannot exchange the present database of {self._component} and its kept copy (run the "
+            "same command again to continue)"
         ):
             self._names()[1].swap(back=back)
 

@@ -113,8 +113,8 @@ class MariadbKind(Kind):
         if not unknown or finding.failed:
             return [finding]
         text = (
-            f"the version of the source's server is unknown, because drd cannot ask it: {unknown}. "
-            f"So drd does not know whether the sandbox of this host fits: {finding.text}"
+            f"drd cannot ask the source's server for its version: {unknown}. So drd does not know "
+            f"whether the server for sandboxes on this host is new enough ({finding.text})"
         )
         hint = "see the finding `reachable` of this component, then run drd doctor again."
         return [Finding("sandbox", "warning", component.name, text, hint)]
@@ -145,18 +145,19 @@ def _tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> Fi
 
 
 def _name_of(part: Part | None) -> str | None:
-    """Return the name of the database that replaces the dsn's. Raises UsageError for a name that
-    cannot be, and for databases of the server itself."""
+    """Return the name of the database that replaces the one in the dsn. Raises UsageError for an
+    invalid name, and for a system database of the server."""
     if part is None or not part.into:
         return None
     name = part.into
     if len(name) > _LONGEST_NAME or not name.isprintable() or name.strip() != name or "/" in name:
         raise UsageError(
             f"--into {name!r} is not a valid name of a database in MariaDB",
-            hint=f"give a name of 1 to {_LONGEST_NAME} characters.",
+            hint=f"give a name of 1 to {_LONGEST_NAME} characters, without / and without spaces at "
+            "its beginning or end.",
         )
     if name.lower() in _SYSTEM:
         raise UsageError(
-            f"--into {name} is a database of the server itself", hint="give another name."
+            f"--into {name} is a system database of the server", hint="give another name."
         )
     return name

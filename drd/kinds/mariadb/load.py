@@ -1,8 +1,8 @@
 """Load a dump into a database, with a login of its own that has rights in this database alone.
 
 A dump is input: whoever writes to the repository decides what is in it. The client runs no commands
-(`--sandbox`, `--binary-mode`) and gives no files of this host away. The login may make tables and
-fill them: no views, triggers, procedures or events, no settings of the server, no other database.
+(`--sandbox`, `--binary-mode`) and sends no files of this host. The login may only create and fill
+tables: no views, triggers, procedures or events, no settings of the server, no other database.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RIGHTS = (
     "CREATE TEMPORARY TABLES"
 )
 ENDS = b"-- Dump completed"
-"""What a whole dump ends with."""
+"""The beginning of the last line of a complete dump."""
 _TAIL = 4096
 
 
@@ -41,7 +41,8 @@ def is_whole(dump: Path) -> bool:
 
 @contextmanager
 def loader(admin: Connection, name: str, database: str) -> Iterator[Address]:
-    """Yield the address of a login for the load; it is dropped at the end. Raises ServerError."""
+    """Create a login for the load, and yield its address. The login is dropped at the end. Raises
+    ServerError."""
     host = str(admin.value("SELECT SUBSTRING_INDEX(USER(), '@', -1)"))
     who, password = account(name[:80], host), secrets.token_urlsafe(24)
     log.mask(password)
@@ -66,7 +67,7 @@ def load(
     own: bool,
     on_tick: Callable[[], None],
 ) -> Completed:
-    """Run the program mariadb on the dump; behind the fence if the server is drd's `own`."""
+    """Let the program mariadb load the dump, behind the fence if the server is drd's `own`."""
     fenced = own and place.sandbox is not None
     user = place.run_as if fenced else None
     server = Path(address.parts.socket).parent

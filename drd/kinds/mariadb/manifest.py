@@ -32,7 +32,8 @@ _BEGINS = {  # without the definer
 _LOGIN = re.compile(
     r"(?: (?:[A-Za-z]\w*|\d+(?:\.\d+)?|'(?:[^'\\]|''|\\.)*'))*", re.ASCII | re.DOTALL
 )
-"""How SHOW CREATE USER goes on after the name: words, numbers and texts, so one user alone."""
+"""What SHOW CREATE USER prints after the name: words, numbers and quoted texts, so that the
+statement creates one user only."""
 
 
 def filename(component: str) -> str:
@@ -52,7 +53,9 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
         named = {one["definer"] for one in private["objects"]}
         if named != set(snapshot.facts["definers"]):
             raise strict.refuse(
-                f"facts of {name}.definers", "are not those of the code", snapshot.facts["definers"]
+                f"facts of {name}.definers",
+                "are not the definers of the objects in the private part",
+                snapshot.facts["definers"],
             )
     for key in ("objects_sql", "users_sql", "database_sql"):
         if key in private:
@@ -101,7 +104,9 @@ def _object(value: Any, place: str) -> None:
         strict.text(strict.member(one, key, place), f"{place}.{key}")
     # Without a definer, it would run with the rights of whoever restores it.
     if objects.definer_of(sql) != str(one["definer"]).removesuffix("@"):
-        raise strict.refuse(f"{place}.definer", "is not the definer in its SQL", one["definer"])
+        raise strict.refuse(
+            f"{place}.definer", "is not the definer in the SQL of this object", one["definer"]
+        )
     for key in ("charset", "collation"):
         value = strict.member(one, key, place)
         strict.matching(value, f"{place}.{key}", _WORD, "name of a character set")

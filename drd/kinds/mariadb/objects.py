@@ -1,8 +1,8 @@
 """The code of a database: views, procedures, functions, packages, triggers and events, with their
 definers.
 
-drd keeps their definitions itself, apart from the dump of the tables: the login that loads a dump
-can make none of them, so a dump cannot bring code that runs with the rights of somebody else.
+drd stores their definitions itself, apart from the dump of the tables: the login that loads a dump
+cannot create any of them, so a dump cannot contain code that runs with the rights of somebody else.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from drd.model.text import escaped
 
 CodeObject = Mapping[str, Any]
 """`kind`, `name`, `sql` (the CREATE statement), `sql_mode`, `charset`, `collation`, `definer`
-(user@host, or a role), `time_zone` (of an event), `broken` (what the server says of a view that it
-cannot use, only then)."""
+(user@host, or a role), `time_zone` (of an event), `broken` (only for a view that the server cannot
+use: the server's message)."""
 
 KINDS = ("function", "procedure", "package", "package body", "view", "trigger", "event")
-"""In the order in which they are made."""
+"""The kinds of objects, in the order in which drd creates them."""
 
 _ROUTINES = """
 SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES
@@ -86,7 +86,8 @@ def _object(connection: Connection, kind: str, name: str, definer: str) -> dict[
 
 
 def _broken(connection: Connection, view: str) -> str:
-    """Return what the server says of a view that uses something that does not exist."""
+    """Return the server's message if the view uses something that does not exist, else an empty
+    text."""
     try:
         connection.rows(f"SHOW COLUMNS FROM {ident(view)}")
     except ServerError as error:
@@ -97,7 +98,7 @@ def _broken(connection: Connection, view: str) -> str:
 
 
 def broken(objects: Iterable[CodeObject]) -> list[str]:
-    """Return sentences about views that were broken when they were read: nobody can make them."""
+    """Return a sentence for each view that was broken when drd read it: no server can create it."""
     return [f"view {escaped(o['name'])} ({o['broken']})" for o in objects if o.get("broken")]
 
 
@@ -108,7 +109,7 @@ def hidden(objects: Iterable[CodeObject]) -> list[str]:
 
 @contextmanager
 def _as_made(connection: Connection, wanted: CodeObject) -> Iterator[None]:
-    """In the body, the session has the settings that belong to the object."""
+    """In the body, the session has the settings with which the object was created."""
     settings = [f"sql_mode = {literal(wanted['sql_mode'])}"]
     if wanted["sql"].isascii() and wanted["charset"]:
         # Text of other characters is sent, and kept, in the character set of this session.
@@ -130,8 +131,8 @@ def _as_made(connection: Connection, wanted: CodeObject) -> Iterator[None]:
 def create(
     connection: Connection, database: str, wanted: Sequence[CodeObject], former: str
 ) -> list[str]:
-    """Make the objects in the database, whose name was `former`; those that are there are made
-    anew. Returns a sentence for each that the server refused."""
+    """Create the objects in the database, whose name at the backup was `former`. An object that
+    exists is replaced. Returns a sentence for each object that the server refused."""
     connection.use(database)
     waiting = list(wanted)
     while waiting:  # a view can need another one
@@ -158,7 +159,7 @@ def _create(connection: Connection, wanted: CodeObject, former: str, database: s
 
 
 def drop_triggers(connection: Connection, database: str) -> None:
-    """Drop the triggers of a database: those of tables that this session has locked do not wait."""
+    """Drop the triggers of a database; without waiting if this session has locked the tables."""
     for _, name, _ in reversed(connection.rows(_TRIGGERS, [database])):
         connection.execute(f"DROP TRIGGER {ident(database)}.{ident(str(name))}")
 
@@ -198,7 +199,7 @@ def enabled_events(objects: Iterable[CodeObject]) -> list[str]:
 
 def is_over(one: CodeObject) -> bool:
     """Return whether the object is an event for one moment that has passed (in any time zone): a
-    server removes it."""
+    server removes such an event."""
     match = _ONCE.search(one["sql"]) if one["kind"] == "event" else None
     if match is None:
         return False
@@ -221,7 +222,7 @@ def definer_of(sql: str) -> str | None:
 
 
 def without_definer(code: Iterable[CodeObject]) -> list[dict[str, Any]]:
-    """Return the definitions without their definers: whoever makes the objects becomes it."""
+    """Return the definitions without definers: who creates the objects becomes their definer."""
     return [{**one, "sql": _DEFINER.sub(r"\1", one["sql"]), "definer": ""} for one in code]
 
 
@@ -237,7 +238,7 @@ def script(objects: Sequence[CodeObject]) -> str:
 
 
 def _in_order(objects: Sequence[CodeObject]) -> list[CodeObject]:
-    """Return the objects with each view after those that it uses, and broken ones at the end."""
+    """Return the objects: each view after the views that it uses, and broken views at the end."""
     views = {str(o["name"]): o for o in objects if o["kind"] == "view" and not o.get("broken")}
     names = {ident(name): name for name in views}
     uses = {

@@ -3,9 +3,10 @@
 MariaDB cannot rename a database. So one statement renames all tables, from the final name to a kept
 database and from the working one to the final name: all of them or none. Code (views, procedures,
 functions, triggers, events) cannot be renamed: it is recorded in a table before it is dropped, and
-made again where it belongs. The table is part of the renaming, so a run that was killed knows what
-is left to do: until then the record of the former database has the name `pending`. The published
-database has the run's mark at the end of its comment until the run has finished.
+made again where it belongs. The renaming covers this table as well: the record of the former
+database has the name `pending` before it, and `record` after it. So a run that was killed knows
+what is left to do. The published database has the run's mark at the end of its comment until the
+run has finished.
 """
 
 from __future__ import annotations
@@ -67,11 +68,11 @@ class Publication:
 
     @property
     def half_done(self) -> bool:
-        """Whether the tables have their final name, and the code is still missing."""
+        """Whether the tables have their final name already, and the code is still missing."""
         return self._has_record(self.final)
 
     def content(self, database: str) -> str:
-        """Describe what a database has; empty for nothing, or if there is no such database."""
+        """Describe the content of a database; an empty text if it is empty or does not exist."""
         row = self._admin.one(_COUNTS, [database] * 3) or (0, 0, 0)
         tables, routines, events = (int(n) for n in row)
         parts = [
@@ -82,8 +83,8 @@ class Publication:
         return ", ".join(text for count, text in parts if count)
 
     def require_room(self, *, overwrite: bool) -> str:
-        """Return the content under the final name. Raises TargetNotEmpty if it has some and may not
-        be replaced."""
+        """Describe the content of the final database. Raises TargetNotEmpty if it is not empty and
+        may not be replaced."""
         content = self.content(self.final)
         if content and not overwrite:
             raise TargetNotEmpty(
@@ -93,7 +94,7 @@ class Publication:
         return content
 
     def require_no_links(self) -> None:
-        """Raise TargetError if tables of other databases refer to those of the final one."""
+        """Raise TargetError if foreign keys of other databases refer to tables of the final one."""
         own = (self.working, self.aside, self.after)
         inbound_links.require_none(self._admin, self.final, own)
 
@@ -110,15 +111,15 @@ class Publication:
     def prepare(
         self, code: Sequence[objects.CodeObject], saved: dict[str, Any], former: str
     ) -> None:
-        """Record in the filled working database what else belongs to it."""
+        """Record the code and the properties of the database in the filled working database."""
         self._write_record(self.working, code, saved, former)
 
     def publish(
         self, *, overwrite: bool, keep: bool, before_code: Callable[[], object] = lambda: None
     ) -> list[str]:
         """Give the working database its final name, and set a former one aside. `before_code` is
-        called when the tables are there, and the code is not. Returns sentences about what
-        stayed."""
+        called after the tables got their names, and before the code is created. Returns sentences
+        about what drd could not drop."""
         if not self.half_done:
             content = self.require_room(overwrite=overwrite)
             exists = self.has(self.final)
@@ -139,7 +140,7 @@ class Publication:
         return []
 
     def give_back(self) -> None:
-        """After an exchange that could not be finished: give the former database its name back."""
+        """Give the former database its name back, after an exchange that could not be finished."""
         if not self.half_done:
             return
         if self._has_record(self.aside):
@@ -197,8 +198,8 @@ class Publication:
         self._write_record(outgoing, code, found, self.final, rights, name=self._pending)
 
     def _put_back(self, outgoing: str) -> None:
-        """After an exchange that did not take place: make the code again that was dropped for it,
-        and drop the database for the former tables, which is empty."""
+        """Create the code again that was dropped for an exchange which then did not happen. Drop
+        the empty database that was made for the former tables."""
         if self._holds(outgoing, self._pending):
             record = self._read_record(outgoing, self._pending)
             there = {(kind, name) for kind, name, _ in objects.listed(self._admin, self.final)}
@@ -210,7 +211,7 @@ class Publication:
     @contextmanager
     def _locked(self, names: Iterable[str]) -> Iterator[None]:
         """In the body no other session uses these tables of the final database. Raises TargetError
-        if one does for long: nothing has changed then."""
+        if another session does not release them in time; then nothing was changed."""
         each = ", ".join(f"{ident(self.final)}.{ident(name)} WRITE" for name in names)
         try:
             if each:
@@ -219,10 +220,11 @@ class Publication:
             if not is_locked_out(error):
                 raise
             raise TargetError(
-                f"another session uses the tables of database {escaped(self.final)}: its "
-                "transaction did not end while drd waited. The database is as it was",
-                hint="stop the application, or end the session that SHOW FULL PROCESSLIST names, "
-                "then try again.",
+                f"another session uses the tables of database {escaped(self.final)}: the "
+                "transaction of this session did not end while drd waited. drd did not change the "
+                "database",
+                hint="stop the application, or find the session with SHOW FULL PROCESSLIST and end "
+                "it, then try again.",
             ) from error
         try:
             yield
@@ -231,7 +233,7 @@ class Publication:
                 self._admin.execute("UNLOCK TABLES")
 
     def _pairs(self, outgoing: str, incoming: str) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-        """Return what is renamed: database and name, before and after."""
+        """Return what to rename: pairs of (database, name), before and after."""
         final, record = self.final, self._record
         pairs = []
         if outgoing:
@@ -255,7 +257,8 @@ class Publication:
         return [name for name in names if name not in (self._record, self._pending)]
 
     def _finish(self, incoming: str, *, mark: bool) -> None:
-        """Make the code of the database that now has the final name, and remove what is empty."""
+        """Create the code of the final database, whose tables have their names, and drop the empty
+        database that they came from."""
         record = self._read_record(self.final)
         self._make_code(record)
         saved = record["saved"]
@@ -270,11 +273,11 @@ class Publication:
         refused = objects.create(self._admin, self.final, record["code"], record["former"])
         if refused:
             raise TargetError(
-                f"the server does not accept {counted(len(refused), 'object')} of the database: "
-                f"{refused[0]}",
-                hint="the login needs the right SET USER to make code of other users: run the "
-                "script that `drd doctor PLAN --grants` prints. Otherwise correct the cause, then "
-                "restore again.",
+                f"the server did not accept {counted(len(refused), 'object')} of the database. "
+                f"The first one: {refused[0]}",
+                hint="to create code of other users, the login needs the right SET USER: if this "
+                "right is missing, run the script that `drd doctor PLAN --grants` prints. "
+                "Otherwise correct the cause, then restore again.",
             )
         users.give_rights_on_routines(self._admin, self.final, record["rights"])
 
@@ -282,7 +285,8 @@ class Publication:
         if self._names(database):
             raise TargetError(
                 f"database {database} still has tables, so drd does not drop it",
-                hint="look into it with mariadb: drd expected that all tables have been renamed.",
+                hint="check these tables with the program mariadb: drd has renamed all tables that "
+                "it knew.",
             )
         self.drop(database)
 
@@ -326,14 +330,15 @@ class Publication:
         return (self.aside, self.after) if back else (self.after, self.aside)
 
     def require_exchangeable(self, *, back: bool) -> None:
-        """Raise TargetError if the place for the present database is taken."""
+        """Raise TargetError if another database has the name for the present database."""
         give, take = self._ways(back=back)
         taken = self.has(give) and self.has(take) and not self._holds(take, self._pending)
         if not self.half_done and taken and (self._names(take) or self._has_record(take)):
             raise TargetError(
                 f"cannot set database {self.final} aside as {take}: database {take} exists "
                 f"already, in addition to the kept copy {give}",
-                hint=f"drd did not make database {take}: drop it, then try again.",
+                hint=f"drd did not create database {take}: if nobody needs this database, drop it, "
+                "then try again.",
             )
 
     def swap(self, *, back: bool) -> None:

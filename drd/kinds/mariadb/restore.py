@@ -38,7 +38,7 @@ _OTHER_POINT = "choose another restore point: drd points PLAN"
 
 @contextmanager
 def as_target_error(what: str) -> Iterator[None]:
-    """Convert errors of the server."""
+    """Convert errors of the server in the body to TargetError."""
     try:
         yield
     except ServerError as error:
@@ -78,7 +78,7 @@ class Restorer:
         landing: Path,
         on_progress: OnProgress,
     ) -> Restored:
-        """Restore all of it. Raises TargetError in the words of the server."""
+        """Restore the whole database. Raises TargetError with the message of the server."""
         order, names, facts = self._order, self.names, snapshot.facts
         if "objects" not in private or "users" not in private:
             raise TargetError(
@@ -122,12 +122,12 @@ class Restorer:
             raise
 
     def _code(self, private: Mapping[str, Any]) -> list[Any]:
-        """The code as it will be made: without the users of the source if they are left out."""
+        """Return the code to create; with --no-owner it names no users of the source."""
         code = list(private["objects"])
         return objects.without_definer(code) if self._order.no_owner else code
 
     def _users(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> list[str]:
-        """Make the missing users. Returns sentences about what was not done."""
+        """Create the missing users. Returns sentences about what drd could not do."""
         if self._order.no_owner:
             return []
         notes = users.create_missing(self._admin, private["users"], own=self._order.own)
@@ -146,9 +146,9 @@ class Restorer:
         names, order = self.names, self._order
         if dump.stat().st_size != snapshot.bytes or not is_whole(dump):
             raise RepositoryDamaged(
-                f"the dump of {order.component} is cut off or damaged: its last line is not that "
-                "of a whole dump",
-                hint=f"the target is unchanged. {_OTHER_POINT}",
+                f"the dump of {order.component} is cut off or damaged: it does not have the size "
+                "that drd recorded, or its last line does not say that the dump is complete",
+                hint=f"the target is unchanged; {_OTHER_POINT}",
             )
         names.make_working(saved_of(snapshot.facts))
         tick = self._ticker(snapshot, on_progress)
@@ -159,9 +159,9 @@ class Restorer:
         if foreign := objects.listed(self._admin, names.working):
             kind, name, _ = foreign[0]
             raise TargetError(
-                f"the dump of {order.component} has made {kind} {escaped(name)}: no dump of drd "
-                "contains code",
-                hint=f"somebody else has written this dump. {_OTHER_POINT}",
+                f"the dump of {order.component} has created {kind} {escaped(name)}, but a dump "
+                "that drd makes contains tables only",
+                hint=f"somebody else has written this dump; {_OTHER_POINT}",
             )
 
     def _require_success(self, done: Completed) -> None:
@@ -171,15 +171,16 @@ class Restorer:
         if order.own and says_no_space(done.stderr):
             raise no_space(order.place.directory)
         if done.killed:
-            text = f"mariadb of {order.component} {done.failure}"
+            text = f"the program mariadb, which loads {order.component}, {done.failure}"
             raise (SandboxUnavailable if order.own else TargetError)(
                 text, hint=MEMORY_HINT, permanent=False
             )
         said = " ".join(masked(done.stderr).split()) or done.complaint
         raise TargetError(
             f"the server did not accept the dump of {order.component}: {escaped(said)[:_SAID]}",
-            hint="the target is unchanged. Correct the cause, then restore again. A dump of drd "
-            "makes and fills tables of one database: for anything else the login has no right.",
+            hint="the target is unchanged. Correct the cause, then restore again. A dump that drd "
+            "makes only creates and fills tables of one database: the login for the load has no "
+            "other rights.",
         )
 
     def _ticker(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Callable[[], None]:
@@ -217,21 +218,24 @@ class Restorer:
         found = properties(self._admin, here)
         for key, label in (("charset", "character set"), ("collation", "collation")):
             if found.get(key) != facts[key]:
-                differing.append(f"the {label} is {found.get(key)!r}, but {facts[key]!r} at backup")
+                differing.append(
+                    f"the {label} of the database is {found.get(key)!r}, but {facts[key]!r} at "
+                    "backup"
+                )
         if without_mark(found.get("comment", "")) != facts["comment"]:
-            differing.append("the comment of the database is not that at backup")
+            differing.append("the comment of the database differs from the comment at backup")
         more = {"mariadb": self._order.client.version}
         return Restored(tuple(notes), tuple(differing), left, more)
 
 
 def _about_events(code: Iterable[Mapping[str, Any]], *, own: bool) -> list[str]:
-    """Return sentences about events that are over, and about those that run from now on."""
+    """Return sentences about events whose time is over, and about events that run from now on."""
     events = [o for o in code if o["kind"] == "event"]
     over = [escaped(o["name"]) for o in events if objects.is_over(o)]
     live = [escaped(name) for name in objects.enabled_events(events)]
     notes = []
     if over:
-        notes.append(f"the time of {counted(len(over), 'event')} is over: {some(over)}")
+        notes.append(f"the scheduled time of {counted(len(over), 'event')} is over: {some(over)}")
     if live and not own:
         notes.append(
             f"{counted(len(live), 'event')} of the database can run on this server from now on: "
@@ -241,7 +245,7 @@ def _about_events(code: Iterable[Mapping[str, Any]], *, own: bool) -> list[str]:
 
 
 def saved_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties that a database is made with."""
+    """Return the properties with which drd creates the database."""
     return {key: facts[key] for key in ("charset", "collation", "comment")}
 
 

@@ -1,4 +1,4 @@
-"""Examine what the login of drd may do at a source, and which tables no snapshot holds."""
+"""Examine what the login of drd may do at a source, and which tables have no snapshots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _GRANTS = "run the script that `drd doctor PLAN --grants` prints."
 
 
 def examine(connection: Connection, component: str, database: str) -> list[Finding]:
-    """Try what a backup does, and report each. Raises nothing for a finding."""
+    """Try each thing that a backup does, and return a finding about each. Does not raise for a
+    failure that is a finding."""
     return [
         _snapshot(connection, component),
         _others(connection, component),
@@ -50,7 +51,8 @@ def _others(connection: Connection, component: str) -> Finding:
 
 
 def _whole(connection: Connection, component: str, database: str) -> Finding:
-    """The server hides what a login may not read: tables, views, triggers and events."""
+    """Check that the login may read the whole database: the server hides tables, views, triggers
+    and events that a login may not read."""
     try:
         held = users.held(connection, database)
     except ServerError as error:
@@ -94,9 +96,11 @@ def _engines(connection: Connection, component: str, database: str) -> list[Find
             "engines",
             "warning",
             component,
-            f"a snapshot does not hold {counted(len(moving), 'table')} ({names}): the storage "
-            f"engine is not {' or '.join(FROZEN)}. If a program changes them during a backup, they "
-            "can differ from the other tables, and drd does not compare them in a drill",
+            f"{counted(len(moving), 'table')} ({names}) cannot be part of a snapshot: the storage "
+            f"engine is not {' or '.join(FROZEN)}. If a program changes such a table during a "
+            "backup, the copy of the table can be newer than the other tables, and a drill does "
+            "not compare it",
+            "change the storage engine of the table: "
             f"ALTER TABLE {ident(database)}.{ident(moving[0])} ENGINE=InnoDB",
         )
     ]
@@ -118,8 +122,9 @@ def _rounded(connection: Connection, component: str, database: str) -> list[Find
             "warning",
             component,
             f"mariadb-dump writes a FLOAT with six digits, so longer values of "
-            f"{counted(len(columns), 'column')} ({names}) come back rounded. A drill finds them "
-            "with `fingerprint: digest` only",
+            f"{counted(len(columns), 'column')} ({names}) are rounded in the backup. A drill finds "
+            "such values only with `fingerprint: digest`",
+            "change the type of the column (repeat its NOT NULL, DEFAULT and COMMENT): "
             f"ALTER TABLE {ident(database)}.{ident(table)} MODIFY {ident(column)} DOUBLE",
         )
     ]
@@ -133,7 +138,7 @@ def _broken(connection: Connection, component: str, database: str) -> list[Findi
     if not found:
         return []
     text = (
-        f"{counted(len(found), 'view')} of {escaped(database)} cannot be used now, so nobody can "
-        f"make {'them' if len(found) > 1 else 'it'} again in a drill or a recovery: {some(found)}"
+        f"{counted(len(found), 'view')} of {escaped(database)} cannot be used now, so a drill or a "
+        f"recovery cannot create {'them' if len(found) > 1 else 'it'} again: {some(found)}"
     )
     return [Finding("broken-views", "warning", component, text, "correct the view, or drop it.")]

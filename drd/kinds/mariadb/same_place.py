@@ -1,7 +1,7 @@
 """Find out whether a target's database is the one that a component is backed up from.
 
-The servers are asked, since one server has many names: each has an identifier that it makes when it
-is started, and none other has. If the source does not answer, the addresses decide.
+One server can have many names, so drd asks both servers for their host name, port, socket, data
+directory and server id. If the source does not answer, the addresses decide.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def same_place(source: SecretRef, target: SecretRef) -> str | None:
 
 
 def _identity(address: Address) -> tuple[object, ...] | None:
-    """Return what distinguishes the server from others; None if it does not answer."""
+    """Return the values that distinguish the server from others; None if it does not answer."""
     with suppress(DrdError, ServerError), connect(address, database=False) as connection:
         return connection.one(_IDENTITY)
     return None

@@ -19,7 +19,7 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Destination, Finding, Inspector, OnProgress, Restored, Workplace
 
 _FILES = 300 << 20
-"""What the files of an empty server take, with its logs."""
+"""The size in bytes of the files of an empty server, with its logs."""
 
 
 class MariadbSandbox(Destination):
@@ -108,7 +108,7 @@ class MariadbSandbox(Destination):
         notes = done.notes
         here = self._server.program.version
         if here != self._version:
-            notes += (f"restored into MariaDB {here}; the source was version {self._version}",)
+            notes += (f"restored into MariaDB {here}; the source had MariaDB {self._version}",)
         facts = {
             **done.facts,
             "server_version": here,

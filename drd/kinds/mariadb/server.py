@@ -56,12 +56,12 @@ SETTINGS = {
 RTA."""
 
 _MADE_WITH = ("innodb-log-file-size", "innodb-undo-tablespaces")
-"""Settings that the files of the server have from their beginning."""
+"""Settings that mariadb-install-db needs as well: they decide how it makes the server's files."""
 
 
 def sandbox_programs(version: str, bin_dir: str | None) -> Program:
     """Return the server for a sandbox: of the source's series or newer, with the programs that it
-    needs. Raises SandboxUnavailable, which names both versions for an older one."""
+    needs. Raises SandboxUnavailable; if the server is older, the error names both versions."""
     try:
         server = program("mariadbd", bin_dir)
         program("mariadb-install-db", bin_dir)
@@ -106,9 +106,9 @@ class ThrowAwayServer:
         return Address(dsn.Parts(ADMIN, "", "", 0, socket, database, "", ssl=False))
 
     def start(self) -> None:
-        """Make the server's files and start it, after removing what an earlier attempt left; return
-        when it answers. Does nothing if it runs. Raises SandboxUnavailable with what is missing
-        here."""
+        """Remove what an earlier attempt left, make the server's files, start the server, and
+        return when it answers. Does nothing if the server runs. Raises SandboxUnavailable, which
+        says what is missing on this host."""
         if self.running:
             return
         end_server(self._base)

@@ -139,7 +139,8 @@ def _size(connection: Connection) -> int:
 
 
 class _Moment:
-    """The one state: no commit happens while drd's session and mariadb-dump begin."""
+    """The moment of a backup: no commit happens while drd's session and mariadb-dump begin their
+    snapshots."""
 
     def __init__(
         self, address: Address, control: Connection, reader: Connection, tool: Program
@@ -153,7 +154,9 @@ class _Moment:
     def freeze(
         self, place: Workplace, on_dump: Callable[[HeldDump], object]
     ) -> tuple[Read, HeldDump]:
-        """Raises SourceError, and DumpFailed if mariadb-dump did not begin."""
+        """Freeze the database, and start the dump. Returns what describes the database, and the
+        dump, which `on_dump` gets first. Raises SourceError, and DumpFailed if mariadb-dump did
+        not begin."""
         try:
             with interruptible(self.control):
                 for stage in ("START", "FLUSH", "BLOCK_DDL"):
@@ -170,8 +173,8 @@ class _Moment:
         except ServerError as error:
             raise SourceError(
                 f"cannot freeze database {escaped(self.address.database)}: {words(error)}",
-                hint="another session may hold a lock: SHOW FULL PROCESSLIST names it. Then "
-                "try again.",
+                hint="another session may hold a lock: find this session with SHOW FULL "
+                "PROCESSLIST, wait for its end or end it, then try again.",
             ) from error
         finally:
             with suppress(ServerError):
@@ -192,8 +195,8 @@ class _Moment:
         return Read(found, tables_of(control, name), code, accounts, history, _size(control))
 
     def _command(self, place: Workplace, read: Read) -> Command:
-        """Return mariadb-dump of the tables and sequences: their code is kept apart. The names of
-        views go into the option file: there can be thousands."""
+        """Return the command that dumps tables and sequences; drd stores the code apart. The names
+        of views go into the option file, because there can be thousands."""
         database = self.address.database
         views = [n for n, kind in read.tables.others.items() if kind == "view"]
         ignored = [f"ignore-table={_option_value(f'{database}.{name}')}" for name in views]
@@ -297,8 +300,8 @@ class MariadbCapture:
         return answers
 
     def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
-        """Check the dump's size, and compare tables that no snapshot holds with their present
-        state: only those that nobody changed can be compared later."""
+        """Check the dump's size. Compare tables that have no snapshots with their present state:
+        drd can compare them later only if nobody changed them."""
         if stored.bytes == 0:
             raise ImplausibleDump(
                 f"the dump of {self._name} is empty", hint="check the server's log, and try again."

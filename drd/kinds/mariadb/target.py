@@ -100,7 +100,7 @@ class MariadbTargetDatabase(NamedDestination):
         return self._given
 
     def _reach(self) -> Connection:
-        """Connect on first use, to no database: the one of the target may be missing."""
+        """Connect on first use, without a database: the database of the target may be missing."""
         if self._admin is None:
             self._admin = connect(self._address(), database=False)
         return self._admin
@@ -186,8 +186,8 @@ class MariadbTargetDatabase(NamedDestination):
         if not powerful:
             return []
         text = (
-            f"the database has code that runs with the rights of {some(powerful)}, who may change "
-            "the whole server: views, procedures, functions, triggers or events"
+            "the database has code (views, procedures, functions, triggers or events) that runs "
+            f"with the rights of {some(powerful)}. Such users may change the whole server"
         )
         hint = "check that only people you trust could change the source database."
         return [Finding("code-of-others", "warning", self._component, text, hint)]
@@ -198,11 +198,13 @@ class MariadbTargetDatabase(NamedDestination):
             return []
         text = (
             f"{counted(len(names), 'event')} of the database ({some(names)}) can run on this "
-            "server as soon as the recovery has made them, also in a copy beside the database"
+            "server as soon as the recovery has created the events, also in a copy beside the "
+            "database"
         )
         hint = (
-            "if they must not run there: SET GLOBAL event_scheduler = OFF on the target's server "
-            "before the recovery, and ALTER EVENT NAME DISABLE after it."
+            "if the events must not run there: run SET GLOBAL event_scheduler = OFF on the "
+            "target's server before the recovery, and ALTER EVENT NAME DISABLE for each event "
+            "after it."
         )
         return [Finding("events", "warning", self._component, text, hint)]
 

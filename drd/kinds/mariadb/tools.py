@@ -51,7 +51,7 @@ def series_text(version: str) -> str:
 
 
 def program(name: str, bin_dir: str | None) -> Program:
-    """Raises ToolMissing."""
+    """Find the program and read its version. Raises ToolMissing."""
     package = PACKAGES[name]
     if bin_dir is not None:
         path = process.find_tool(name, package=package, bin_dir=Path(bin_dir))
@@ -85,15 +85,15 @@ def _version(path: str) -> str:
 
 
 def client(bin_dir: str | None) -> Program:
-    """Return `mariadb` with the sandbox mode: it then runs no command that a dump could name.
-    Raises ToolTooOld without it."""
+    """Return the program `mariadb`. Raises ToolTooOld if it does not have the option --sandbox,
+    with which it runs no command that a dump contains."""
     found = program("mariadb", bin_dir)
     first = next((v for v in _SANDBOX if v[:2] == found.numbers[:2]), None)
     known = found.numbers >= first if first else found.numbers >= (11, 4)
     if not known:
         raise ToolTooOld(
-            f"mariadb {found.version} does not have the option --sandbox, so a dump could let it "
+            f"mariadb {found.version} does not have the option --sandbox, so a dump could make it "
             "run programs of this host",
-            hint="apt-get install --only-upgrade mariadb-client",
+            hint="upgrade the package: apt-get install --only-upgrade mariadb-client",
         )
     return found

@@ -1,7 +1,7 @@
 """The users and roles that have rights in a database, or own code of it.
 
-Only their rights in this database are kept. Rights on the whole server are named, and a person
-grants them.
+drd stores only their rights in this database. It names the rights on the whole server, and a person
+grants these.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OWN = frozenset({"root", "mariadb.sys", "mysql"})
 """Users that every server has of its own."""
 
 _EVERYBODY = ("PUBLIC", "")
-"""The role that every user has; nobody makes it."""
+"""The role that every user has. Every server has this role already."""
 
 _NOT_LOADED = 1524
 
@@ -92,8 +92,8 @@ def _who(user: str, host: str) -> str:
 
 
 def _grant(line: str, database: str) -> dict[str, Any] | str:
-    """Return the parts of a grant about the database; the rights of one about the whole server;
-    empty for everything else."""
+    """Return the parts of a grant on the database, the rights (as text) of a grant on the whole
+    server, or an empty text for every other line."""
     match = _GRANT.fullmatch(line)
     if match is None:
         return ""
@@ -121,8 +121,8 @@ def _fits(pattern: str, database: str) -> bool:
 
 def create_missing(connection: Connection, saved: Iterable[User], *, own: bool) -> list[str]:
     """Create the missing users and roles, without any rights. Returns sentences about those that
-    exist already, and those that the server refused. A server that is drd's `own` may lack a way
-    to log in: the user is made there without one. Raises ServerError."""
+    exist already, and those that the server refused. A server that is drd's `own` may not have the
+    plugin for a login: there drd creates the user locked. Raises ServerError."""
     here = _here(connection)
     notes: list[str] = []
     existed = []
@@ -146,8 +146,8 @@ def create_missing(connection: Connection, saved: Iterable[User], *, own: bool) 
 
 
 def grant_rights(connection: Connection, saved: Iterable[User], database: str) -> list[str]:
-    """Grant all of them their rights in the database. Returns sentences about what was not done.
-    Raises ServerError."""
+    """Grant each of the saved users the rights in the database. Returns sentences about what drd
+    did not do. Raises ServerError."""
     here = _here(connection)
     notes: list[str] = []
     for user in saved:
@@ -166,8 +166,8 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
             if _reaches_beyond(connection, role, database):
                 notes.append(
                     f"drd did not grant {shown} the role {escaped(role)}, because on this server "
-                    f"it has rights outside this database. If {shown} shall have them: "
-                    f"{escaped(sql)}"
+                    f"this role has rights outside this database. If {shown} should have these "
+                    f"rights, run as an administrator: {escaped(sql)}"
                 )
             else:
                 _try(connection, sql, f"grant {shown} the role {escaped(role)}", notes)
@@ -178,8 +178,8 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
 
 
 def differences(connection: Connection, saved: Iterable[User], database: str) -> list[str]:
-    """Return sentences about users that are missing, or have less rights than at the backup. Raises
-    ServerError."""
+    """Return sentences about users that are missing, or have fewer rights than at the backup.
+    Raises ServerError."""
     here = _here(connection)
     sentences = []
     for user in saved:
@@ -194,7 +194,8 @@ def differences(connection: Connection, saved: Iterable[User], database: str) ->
         if user.get("default_role", "") != now["default_role"]:
             lost.append(f"default role {user.get('default_role') or 'none'}")
         if lost:
-            sentences.append(f"{shown} does not have: {some([escaped(what) for what in lost])}")
+            named = some([escaped(what) for what in lost])
+            sentences.append(f"{shown} does not have what it had at backup: {named}")
     return sentences
 
 
@@ -209,7 +210,8 @@ def _lost(saved: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]) 
 
 
 def _single(grants: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], None]:
-    """Return each right by itself, once for each of its columns; in order."""
+    """Return each single right as (what, object, right), in order. A right on columns becomes one
+    for each column."""
     found: dict[tuple[str, str, str], None] = {}
     for grant in grants:
         where = (grant["what"], grant["object"])
@@ -223,7 +225,7 @@ def _single(grants: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], N
 
 
 def _reaches_beyond(connection: Connection, role: str, database: str) -> bool:
-    """Return whether a role has rights outside the database, also by other roles."""
+    """Return whether a role has rights outside the database, by itself or by other roles."""
     waiting, seen = [role], {role}
     while waiting:
         one = waiting.pop()
@@ -247,8 +249,8 @@ def _is_beyond(line: str, database: str) -> bool:
 
 
 def held(connection: Connection, database: str) -> set[str]:
-    """Return the rights of this session's login on the whole database, also by its roles. Raises
-    ServerError."""
+    """Return the rights that the login of this session has on the whole database, also those that
+    its roles give. Raises ServerError."""
     on_server: set[str] = set()
     by_name: dict[bool, set[str]] = {True: set(), False: set()}
     for (line,) in connection.rows("SHOW GRANTS"):
@@ -268,14 +270,16 @@ def held(connection: Connection, database: str) -> set[str]:
 def missing_definers(
     connection: Connection, definers: Iterable[str], database: str, *, own: bool
 ) -> list[str]:
-    """Return a sentence about definers that this server does not have: their code does not work. In
-    a server that is drd's `own` they are made, with all rights in the database: users such as root
-    belong to each server, and no backup has them. Raises ServerError."""
+    """Return a sentence about definers that do not exist on this server: their code does not work.
+    On a server that is drd's `own`, create the definers with all rights in the database: users such
+    as root belong to each server, and no backup contains them. Raises ServerError."""
     here = _here(connection)
     missing = [d for d in definers if d and parts_of(d) not in here]
     if not own:
         names = some([escaped(d) for d in missing])
-        text = f"code of {names} does not work on this server, because this user does not exist"
+        text = (
+            f"code does not work on this server, because its definer does not exist here: {names}"
+        )
         return [text] if missing else []
     for definer in missing:
         user, host = parts_of(definer)
@@ -289,8 +293,8 @@ def missing_definers(
 
 
 def rights_on_routines(connection: Connection, database: str) -> list[list[str]]:
-    """Return user, host, type, name and rights for each procedure and function: the server forgets
-    them when one is dropped. Raises ServerError."""
+    """Return user, host, type, name and rights for each grant on a procedure or function: the
+    server forgets the grant when the procedure or function is dropped. Raises ServerError."""
     return [[str(value) for value in row] for row in connection.rows(_ON_ROUTINES, [database])]
 
 
@@ -330,7 +334,8 @@ def _grant_sql(grant: Mapping[str, Any], database: str, who: str) -> str:
 
 
 def _try(connection: Connection, statement: str, what: str, notes: list[str]) -> int:
-    """Return the number of the server's error, 0 if there is none."""
+    """Run the statement; a failure becomes a sentence in `notes`. Returns the number of the
+    server's error, 0 if there is none."""
     try:
         connection.execute(statement)
     except ServerError as error:
@@ -340,7 +345,7 @@ def _try(connection: Connection, statement: str, what: str, notes: list[str]) ->
 
 
 def not_granted(saved: Iterable[User]) -> list[str]:
-    """Return sentences about rights on the whole server, which drd does not grant."""
+    """Return a text for each user who has rights on the whole server: drd does not grant these."""
     return [
         f"rights of {escaped(account(u['user'], u['host']))} on the whole server "
         f"({escaped(', '.join(u['server']))[:200]})"

@@ -165,7 +165,7 @@ def test_a_server_that_asks_for_the_password_gets_none(plugin: bytes) -> None:
         thread.start()
         port = listening.getsockname()[1]
         address = Address(Parts("drd", "S3cretPw", "127.0.0.1", port, "", "shop", "", ssl=False))
-        with pytest.raises(LoginRefused, match="did not send it"):
+        with pytest.raises(LoginRefused, match="So drd did not send the password"):
             connect(address)
         thread.join()
     assert received[0]
