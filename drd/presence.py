@@ -1,8 +1,6 @@
-"""What this user can know of a file: that it is gone, or only that the user may not look for it;
-and of a process: that it has ended.
+"""Whether a file is gone, and whether a process has ended, as far as this user can find out.
 
-`drd status`, which starts cold, imports this: the standard library is enough for it.
-"""
+`drd status`, which starts cold, imports this: the standard library is enough for it."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("message-withdraw", "POST", "/v1/incidents/{incident}/messages/{message}/withdraw",
              Right.OPERATE, "withdraw a message", "drd incident message withdraw", WithdrawBody),
     Endpoint("training", "GET", "/v1/training", Right.READ,
-             "who practised and read what, and what the plans require of people",
+             "what people practised and read, and what the plans require of them",
              "drd training", TrainingQuery),
     Endpoint("training-texts", "GET", "/v1/training/texts", Right.READ,
              "the awareness texts, or one of them", "drd training texts", TextQuery),

@@ -12,9 +12,10 @@ from drd.model.copy_names import copy_in, is_named
 
 
 def points_named(connection: Connection, name: str, plan: str | None = None) -> list[Row[Any]]:
-    """Return the rows of the points whose copy is called so, of one plan or of all; if none is,
-    those whose copy has an id that begins so, as restic's have, else those whose own id does after
-    the name of the tool. Forgotten ones only if there is no other."""
+    """Return the rows of the points whose copy has this name, of one plan or of all. If there are
+    none: the points whose copy has an id that begins with `name`, as ids of restic can. If there
+    are none either: the points whose own id, after the name of the tool, begins with `name`.
+    Forgotten points are returned only if there are no others."""
     if not name:
         return []
     query = (

@@ -48,7 +48,7 @@ VERBS = {
     "prune": "remove data that no restore point needs",
     "repository": "copy, verify, retention, prune, rekey: where the backups are",
     "schedule": "what runs next, for how long, and why",
-    "training": "who practised and read what, until when it counts, and what is overdue",
+    "training": "what people practised and read, until when it counts, what is overdue",
     "runs": "which runs there were, and how they ended",
     "run": "list, show, cancel, resume, retry, done, undo: what ran and runs",
     "evidence": "what drills and recoveries proved",
@@ -160,8 +160,8 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
 
 
 def with_usual_verb(words: list[str]) -> list[str]:
-    """`drd run`, `drd alert`, `drd incident` and `drd training` list; `drd run ID` and
-    `drd incident N` show one."""
+    """Add the verb that people leave out: `list` after `drd run`, `drd alert`, `drd incident` and
+    `drd training`; `show` in `drd run ID` and `drd incident N`."""
     at = next((n for n, word in enumerate(words) if word in _LISTED), None)
     if at is None or any(word in VERBS for word in words[:at] if word != _FAMILIES.get(words[at])):
         return words
@@ -182,9 +182,9 @@ def _asks(word: str) -> bool:
 
 _LISTED = frozenset({"run", "alert", "incident", "training"})
 _WITH_OPTIONS = frozenset({"training"})
-"""Those of which options alone are options of their list."""
+"""The verbs after which options without another word are options of `list`."""
 _FAMILIES = {"training": "plan"}
-"""The family in which they list as well."""
+"""The family in which such a verb can stand, too: `drd plan training`."""
 _DIGITS = frozenset("0123456789")
 _HEX = _DIGITS | frozenset("abcdef")
 

@@ -60,10 +60,9 @@ def _checks(name: str, *, as_service: bool) -> Iterator[str]:
 def script(
     plan: Plan, users: Logins, name: str, *, as_service: bool = False, only: str | None = None
 ) -> str:
-    """Return the script, for all or for the service alone; with `only`, for components of this
-    kind. Raises NotSupported if no component is of a kind with grants, UsageError if one program
-    cannot read the script.
-    """
+    """Return the script, for both users of `users` or for the service alone; with `only`, for
+    components of this kind. Raises NotSupported if no component is of a kind with grants,
+    UsageError if the servers need different programs to read a script."""
     of_kind: dict[str, list[Component]] = defaultdict(list)
     for component in plan.components.values():
         of_kind[component.kind].append(component)

@@ -60,7 +60,7 @@ def _words(run: Run) -> str:
 
 
 def _confirm_playbook(run: Run, args: argparse.Namespace) -> None:
-    """Name the run that nobody named, and ask before it goes on."""
+    """Name the run that drd chose, and ask before drd continues it."""
     output.say_below("resume ", f"run {run.id} {escaped(_words(run))}", beside=args.json)
     if not args.yes:
         name = playbook_of(run.plan) or run.plan
@@ -68,7 +68,7 @@ def _confirm_playbook(run: Run, args: argparse.Namespace) -> None:
 
 
 def _confirm(app: App, plan: Plan, run: Run, args: argparse.Namespace) -> None:
-    """Name the recovery that nobody named, and ask before it goes on."""
+    """Name the recovery that drd chose, and ask before drd continues it."""
     output.say_below("resume ", f"recovery {run.id} {_words(run)}", beside=args.json)
     with suppress(UsageError):
         words = unfinished(app.catalogue, plan, run).words()

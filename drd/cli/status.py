@@ -49,10 +49,10 @@ def status_command(
     now: datetime | None = None,
     out: TextIO | None = None,
 ) -> int:
-    """Print the status (of one `plan` with all details, its `upcoming` runs, and what is overdue
-    for `people`), on a terminal no more than a screen of plans without `everything`, and return the
-    exit code of `code_of`; with `nagios` 0 to 3 by that convention, even for errors. Raises
-    DrdError otherwise."""
+    """Print the status, and return the exit code of `code_of`. With `plan`: the status of this plan
+    with all details, its `upcoming` runs, and what is overdue for `people`. On a terminal, prints
+    at most a screen of plans, unless `everything` is set. With `nagios`, the exit code is 0 to 3 as
+    Nagios expects it, even for errors; without, errors are raised as DrdError."""
     out = out or sys.stdout
     places = ConfiguredPlaces(
         state_url,

@@ -173,7 +173,8 @@ def _stays_document(place: RestoredPlace) -> dict[str, Any]:
 
 
 def _say_stays(stays: Sequence[RestoredPlace]) -> None:
-    """Name what the recovery restored where it kept nothing."""
+    """Name the components that the recovery restored without a kept copy: an undo does not change
+    these."""
     for one in stays:
         at = escaped(f" of {some(one.places)}") if one.places else ""
         output.say_below(

@@ -1,4 +1,4 @@
-"""The people of drd.yaml, and the addresses that it has."""
+"""The people of drd.yaml, and the mail addresses in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def people(file: Path | None) -> tuple[Person, ...]:
 
 
 def addresses(file: Path | None) -> frozenset[str]:
-    """Return the mail addresses of people and contacts in such a drd.yaml, in small letters."""
+    """Return the mail addresses of people and contacts in a drd.yaml that `load_settings` accepted,
+    in lower case."""
     if file is None:
         return frozenset()
     known = _file(file)

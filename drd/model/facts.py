@@ -178,11 +178,12 @@ class RunningFacts(NamedTuple):
 
 
 class UnfinishedFacts(NamedTuple):
-    """A recovery over production that stopped before its end: not resumed, undone or accepted.
-    `waiting`: its process died, perhaps in the middle of `partly`; `running`: nobody has noted that
-    yet, and `at` is when it began. `down`: what it stopped. `kept` are the components of which it
-    noted a copy of the data from before; `unseen` those of which it
-    could not see whether there is one; `keeps`: it was to keep such copies."""
+    """A recovery over production that stopped before its end, and that was not resumed, undone or
+    accepted. If `state` is `waiting`, its process died, perhaps in the middle of `partly`. If it is
+    `running`, the process died, nobody has noted that yet, and `at` is when the recovery began.
+    `down` is what the recovery stopped. `keeps`: it was to keep copies of the replaced data. `kept`
+    are the components of which it noted such a copy, `unseen` the components of which it could not
+    see whether there is one."""
 
     run: str
     at: datetime

@@ -27,9 +27,8 @@ copies are left; the whole host is lost.
 """
 
 OPERATOR = "operator"
-"""The scenario of a drill in which people answer approvals and do manual steps. Otherwise it is one
-of database-loss. Only a person can start it.
-"""
+"""The scenario of a drill in which people answer approvals and do manual steps. In everything else
+it is like a drill of database-loss. Only a person can start it."""
 
 DRILL_SCENARIOS = (*SCENARIOS, OPERATOR)
 """The scenarios of drills that a person starts."""

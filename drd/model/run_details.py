@@ -76,9 +76,9 @@ class BackupDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillDetail(RunDetail):
-    """`by` is the name that was given with an operator drill, which is `blind` if drd gives no
-    hints. `tools` are the versions of the programs that it used, `operator` the people's part
-    (`drd.model.operator_drill`)."""
+    """`by` is the name that the operator of an operator drill gave. The drill is `blind` if drd
+    gives no hints. `tools` are the versions of the programs that it used, `operator` the people's
+    part (`drd.model.operator_drill`)."""
 
     kind = "drill"
     by: str | None = stored.text(sparse=True)

@@ -73,8 +73,8 @@ class Inspector(Protocol):
         )
 
     def database(self, name: str) -> Inspector:
-        """`Ability.DATABASES`: the same questions to the database of this name. Raises
-        NotSupported for a component that is one database, or none."""
+        """`Ability.DATABASES`: return an inspector of the database of this name. Raises
+        NotSupported for a component that is a single database, or no database."""
         raise NotSupported(
             f"{self.location} does not have several databases",
             hint="leave out `database` of the check.",

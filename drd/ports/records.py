@@ -21,8 +21,9 @@ class RecordStore(Protocol):
         """Add an entry at the end. It is signed if the key can be read."""
 
     def extend(self, subject: str, drafts: Callable[[list[Entry]], Sequence[Draft]]) -> list[Entry]:
-        """Add at the end what `drafts` makes of the entries about exactly this subject, in one
-        transaction: nobody adds any in between. Returns all of them then, oldest first."""
+        """Call `drafts` with the entries about exactly this subject, and add what it returns at the
+        end of the chain, in one transaction: nobody adds an entry in between. Returns the entries
+        about the subject, then the new ones, oldest first."""
 
     def head(self) -> Entry | None:
         """The newest entry, without its body; None while there is none."""

@@ -143,8 +143,8 @@ class Capture(Protocol):
         """
 
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
-        """Answers to scalar queries, by name, from this same state. A query that fails is left
-        out. One that names its database is a `DatabaseQuery`."""
+        """Answers to scalar queries, by name, from this same state. A query that fails is left out.
+        A query that names its database is a `DatabaseQuery`."""
 
     def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         """Called after storing: return the fingerprint with everything marked volatile that has

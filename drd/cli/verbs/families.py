@@ -15,7 +15,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "plan": {
         "readiness": ("readiness", "whether the recovery of each plan is proven, or why not"),
         "schedule": ("schedule", "what runs next, for how long, and why"),
-        "training": ("training", "who practised and read what, and until when it counts"),
+        "training": ("training", "what people practised and read, and until when it counts"),
     },
     "point": {
         "list": ("points", "the restore points of a plan"),

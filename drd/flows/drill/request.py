@@ -18,8 +18,8 @@ from drd.ports import Destination
 
 @dataclass(frozen=True, slots=True)
 class DrillOutcome:
-    """The measurements; `restoration` has notes for a person; `error` is why it is inconclusive,
-    `operator` the people's part of an operator drill."""
+    """The measurements. `restoration` has notes for a person, `error` is why the drill is
+    inconclusive, `operator` the people's part of an operator drill."""
 
     evidence: Evidence
     restoration: Restoration | None
@@ -33,13 +33,13 @@ ShowSandboxes = Callable[[DrillOutcome, dict[str, Destination]], None]
 
 @dataclass(frozen=True, slots=True)
 class DrillRequest:
-    """`point` is an id, `latest`, `random`, or None for the plan's drill policy, as is
-    a `scenario` of None. If `repository` is given, only that is read.
-    `components` alone are restored, none: all; a part proves nothing about the whole service.
-    `keep` is
-    called before the sandboxes are removed. `kit` is what a loss of the
-    host leaves, None for the copy that the plan or drd.yaml name. `by` is the name that the
-    operator of an operator drill gave, who gets no hints if it is `blind`."""
+    """`point` is an id, `latest`, `random`, or None: then the plan's drill policy decides, as it
+    does for a `scenario` of None. If `repository` is given, drd reads only this one. If
+    `components` is not empty, drd restores only these, which proves nothing about the whole
+    service. `keep` is called before the sandboxes are removed. `kit` is the recovery kit that is
+    left after the loss of the host; None: the copy that the plan or drd.yaml name. `by` is the name
+    that the operator of an operator drill gave. If the drill is `blind`, the operator gets no
+    hints."""
 
     point: str | None = None
     scenario: str | None = None

@@ -79,9 +79,10 @@ def _checked(
 
 
 def require_same_signature(services: Services, manifest: Manifest, repository: str) -> None:
-    """Raise ManifestRefused for a manifest whose signature is another than the one that drd has
-    noted of the point; notes the first one. What drd makes of another tool's copy has a seal, and
-    that changes with the components of the plan: no note of a former one counts."""
+    """Raise ManifestRefused if the manifest has another signature than the one that drd has noted
+    for its point; if drd has not noted one, note this one. A point that drd made of another tool's
+    copy is not compared: it has a seal, and its signature changes with the components of the plan.
+    """
     point = manifest.point
     if made_by(point.id) and services.catalogue.origins.seal(point.plan, point.id) is not None:
         return

@@ -97,9 +97,9 @@ def require_undoable(
 def not_undone(
     services: Services, standing: KeptState, components: Sequence[str] = ()
 ) -> tuple[RestoredPlace, ...]:
-    """Return the components that the recovery restored, and of which it kept nothing: an undo
-    leaves them as they are. Usually nothing was there before. Without places if only a row that
-    others can write names these."""
+    """Return the components that the recovery restored without keeping a copy of earlier data: an
+    undo leaves them as they are. Usually there was no earlier data. The places are left out if only
+    a row that other users can write names them."""
     run = standing.run
     kept = {aside.component for aside in (*standing.held, *standing.gone)}
     steps = services.catalogue.steps.of_run(run.id)

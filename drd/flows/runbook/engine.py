@@ -30,12 +30,14 @@ from drd.model.step_results import ActionStepResult, CheckStepResult, PersonStep
 _POLL_S = 0.25
 _AT_ONCE = 16
 SIMULATE = "simulate"
-"""The kind of a step that runs in a drill after a person has reported a manual step as done."""
+"""The kind of the step that a drill runs in place of a manual step, after a person has reported the
+manual step as done."""
 _PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
 
 
 def _for_drill(step: Step, step_runner: StepRunner) -> Step:
-    """Change steps for a drill in which there is nobody to ask about a failure."""
+    """Return the step as this run executes it: a drill that does not ask people stops at a failure
+    instead of asking."""
     if not step_runner.around.asks_people and step.on_failure == "ask":
         return replace(step, on_failure="abort")
     return step
@@ -308,7 +310,7 @@ class Engine:
                 self._set_ended(step, word.state, word.result, word.why)
 
     def _note_waiting(self, step: Step) -> None:
-        """Count the time since the question as people's."""
+        """Count the time since drd asked as time for the decisions of people."""
         if step.name in self.began_at:
             now = self.services.clock.monotonic()
             self.around.spans.append(Span("decide", self.began_at[step.name], now))

@@ -29,9 +29,9 @@ from drd.registry import ACTIONS
 BEFORE = "before"
 """The kind of the steps that read what there is before another step changes it."""
 VALUE = "value"
-"""The key of the value that these steps read."""
+"""The key, in the results of these steps, of the value that they read."""
 HAPPENED = "the step had already happened: `done_when` succeeded"
-"""What a step says that an earlier try has carried out."""
+"""What the result of a step says if an earlier try has carried out the step."""
 _LONGEST = 1 << 15
 """The most characters that drd keeps: it may have only a part of a longer output."""
 
@@ -238,7 +238,8 @@ def _store(fd: int, new: Path, file: Path, secret: str) -> None:
 
 
 def _remove_unwritten(fd: int, new: Path) -> None:
-    """Remove the file unless it has a secret: with its room it is longer than any."""
+    """Remove the file if it is empty or still has its reserved length: then it does not contain a
+    secret, which is always shorter."""
     if os.fstat(fd).st_size in (0, _ROOM):
         new.unlink(missing_ok=True)
 

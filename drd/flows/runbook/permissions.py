@@ -158,8 +158,8 @@ class Deciding:
     # looking
 
     def _asked_rollback(self, name: str) -> StepRecord | None:
-        """Return the record of a rollback that waits for a decision. The run is over meanwhile, and
-        stays so until the next `drd rollback`."""
+        """Return the record of a rollback that waits for a decision. The run has ended, and drd
+        reopens it only at the next `drd rollback`."""
         record = self.records.get(name)
         if record is None or record.kind != ROLLBACK:
             return None

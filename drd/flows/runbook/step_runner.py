@@ -106,7 +106,8 @@ class StepRunner:
 
     def roll_back(self, step: Step, before: StepRecord | None = None) -> ActionStepResult:
         """Run the step's rollback. Its output is not a result of the step. `before` is an earlier
-        try whose outcome nobody knows: if the rollback has a `done_when`, drd looks first."""
+        try of the rollback whose outcome nobody knows: if the rollback has a `done_when`, drd first
+        checks whether the rollback has happened."""
         if step.live is not None and step.live.rollback is not None:
             back, act = step.live.rollback, partial(self._act, step)
             look = back.live.done_when if back.live is not None else None

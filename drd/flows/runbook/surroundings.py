@@ -48,8 +48,8 @@ class Surroundings(Protocol):
     def drill(self) -> bool: ...
     @property
     def asks_people(self) -> bool:
-        """Whether people answer approvals, manual steps and failures, or the drill goes on
-        itself."""
+        """Whether people answer approvals, manual steps and failures. If not, the drill continues
+        without them."""
         ...
 
     @property

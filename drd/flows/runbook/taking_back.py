@@ -145,8 +145,9 @@ def _effect(
     before: StepRecord | None,
     decisions: Iterable[Decision],
 ) -> Callable[[], ActionStepResult]:
-    """Return what rolls a step back. Of a playbook, `before` may be a try that nobody knows the
-    outcome of: it is repeated as a step itself is. Raises StepFailed if a person must decide."""
+    """Return the function that rolls a step back. In a playbook, nobody may know the outcome of
+    `before`, an earlier try of the rollback: then drd repeats the rollback only as it would repeat
+    a step. Raises StepFailed if a person must decide."""
     back = step.live.rollback if step.live is not None else None
     if back is None or before is None or before.state is StepState.SUCCEEDED:
         return partial(step_runner.roll_back, step)

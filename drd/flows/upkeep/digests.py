@@ -1,5 +1,5 @@
-"""The digests of files, as `sha256sum` writes and checks them, and what is no file, as `find` tells
-it."""
+"""The digests of files, as `sha256sum` writes and checks them; and links, empty directories and
+special files, as `find` prints them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def other_lines(base: Path, below: Path) -> list[bytes]:
 
 
 def own_line(item: str) -> bytes:
-    """Return the text of the directory of an item that has nothing but files."""
+    """Return the text of the directory of an item that contains only files."""
     return b"d ./" + os.fsencode(item) + b" // "
 
 

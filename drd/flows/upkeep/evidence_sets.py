@@ -44,9 +44,9 @@ TAG = "drd-evidence"
 """Marks these snapshots. They do not have the tag `drd`, which all restore points have."""
 DIGESTS = "SHA256SUMS"
 TREE = "tree"
-"""The item of a set that lists what is no file."""
+"""The item of a set that lists links, empty directories and special files."""
 OTHERS = "OTHERS"
-"""The file of this item."""
+"""The file in this item, which is the list."""
 _NAMED = 20
 
 
@@ -245,8 +245,8 @@ _KINDS = {b"l": "link", b"d": "empty directory"}
 def restored(
     repository: Repository, stage: Path, item: str, snapshot: str, *, keep: bool = False
 ) -> Iterator[Path]:
-    """Restore a snapshot below `stage`, and yield its directory, which is removed afterwards unless
-    it is to `keep`."""
+    """Restore a snapshot below `stage`, and yield the new directory. It is removed afterwards,
+    unless `keep` is set."""
     into = stage / item
     into.mkdir(mode=0o700)
     try:

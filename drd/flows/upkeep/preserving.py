@@ -202,8 +202,8 @@ def _naming(taking: _Taking, what: str) -> Iterator[None]:
 
 
 def _read_back(taking: _Taking, item: str, what: str, snapshot: str) -> None:
-    """Read a stored snapshot back, and note the digest of each file as the repository has it, and
-    what is no file."""
+    """Read a stored snapshot back. Note the digest of each file as the repository has it, and the
+    links, empty directories and special files."""
     with restored(taking.repository, taking.stage, item, snapshot) as into:
         lines = digest_lines(taking.stage, into)
         taking.others += other_lines(taking.stage, into)

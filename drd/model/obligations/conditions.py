@@ -123,7 +123,8 @@ class Condition:
         return None if more and compare(count + more, self.number) is not holds else holds
 
     def _within_all(self, facts: Facts) -> bool | None:
-        """Whether it holds for every number of residents from none to all people; else None."""
+        """Return whether the condition holds, if that is the same for every number of residents
+        from none to all people; else None."""
         people = _number(facts.get(PEOPLE))
         if people is None:
             return None
