@@ -72,8 +72,8 @@ class LoginRefused(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a database is, and the login. `origin` is the reference that it came from, empty for
-    text of a plan."""
+    """The address of a database, with the login. `origin` is the secret reference that contains
+    the address; empty if the address is text of a plan."""
 
     parts: dsn.Parts
     origin: str = ""

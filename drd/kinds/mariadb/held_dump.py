@@ -63,7 +63,7 @@ class HeldDump:
 
     @property
     def exit_code(self) -> int | None:
-        """How the dump ended, None while it runs."""
+        """The exit code of mariadb-dump; None while it runs."""
         return self._child.exit_code
 
     @property

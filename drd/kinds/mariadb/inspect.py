@@ -37,8 +37,8 @@ _ONE_SELECT = (
 
 @contextmanager
 def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str) -> Iterator[None]:
-    """In the body, each statement ends after `timeout_s`; errors of the database about `what` are
-    converted. Raises the errors of `Inspector.scalar`."""
+    """In the body, the server ends each statement after `timeout_s` seconds. Errors of the database
+    become the errors of `Inspector.scalar`, whose text names `what`."""
     try:
         connection.execute(f"SET SESSION max_statement_time = {max(0.01, timeout_s):.2f}")
         try:

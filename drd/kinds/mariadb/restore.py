@@ -51,8 +51,8 @@ def as_target_error(what: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class RestoreOrder:
-    """What to restore, and how. `own`: into a server that drd made; `overwrite`: the content under
-    the final name may be replaced; `keep`: it is set aside and kept."""
+    """What to restore, and how. `own`: into a server that drd made; `overwrite`: the content of the
+    final database may be replaced; `keep`: drd keeps the replaced content under another name."""
 
     component: str
     place: Workplace

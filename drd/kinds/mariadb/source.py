@@ -46,7 +46,8 @@ OBSERVE_S = 60.0
 """Time limit for each query whose answer is kept for a later comparison."""
 
 BEGIN_S = 20.0
-"""How long commits may wait for mariadb-dump to begin; then the backup fails and is retried."""
+"""Seconds that commits may wait for mariadb-dump to begin. After that the backup fails, and drd
+retries it."""
 
 _SIZE = """
 SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES

@@ -42,7 +42,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def series(version: str) -> tuple[int, ...]:
-    """Return the first two numbers: what an upgrade changes."""
+    """Return the series of a version: its first two numbers."""
     return numbers(version)[:2]
 
 

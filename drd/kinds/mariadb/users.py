@@ -1,4 +1,4 @@
-"""The users and roles that have rights in a database, or own code of it.
+"""The users and roles that have rights in a database, or are definers of its code.
 
 drd stores only their rights in this database. It names the rights on the whole server, and a person
 grants these.
