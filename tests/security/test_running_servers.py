@@ -51,7 +51,7 @@ def test_a_server_that_drd_may_not_see_does_not_count_as_none(
     shared = Path("/tmp")
 
     def refusal() -> str:
-        with pytest.raises(TargetError, match="may work in /tmp") as raised:
+        with pytest.raises(TargetError, match="perhaps works in /tmp") as raised:
             require_unused(shared)
         return raised.value.hint
 

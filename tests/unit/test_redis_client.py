@@ -93,7 +93,7 @@ def test_a_server_that_is_not_there_is_named(short_tmp: Path) -> None:
         ("redis://db:x", "is not an address"),
         ("unix://relative/s", "does not name a socket"),
         ("https://db", "is not the address of a server"),
-        ("redis://db?x=1", "contains more than an address"),
+        ("redis://db?x=1", "contains a query (?) or a fragment (#), which drd does not support"),
     ],
 )
 def test_addresses_that_cannot_be_are_refused(url: str, said: str) -> None:

@@ -62,7 +62,7 @@ def test_keys_are_counted_by_database_type_and_time_to_live(tmp_path: Path) -> N
     assert {name: state.rows for name, state in tables.items() if "db7 A" not in name} == {
         "db0 set": 1,
         "db0 string": 2,
-        "db0 string with expiry": 1,
+        "db0 string with a time to live": 1,
         "db7 hash": 1,
         "db7 list": 1,
         "db7 zset": 1,
@@ -77,7 +77,8 @@ def test_what_follows_an_unknown_type_is_not_counted_and_not_called_equal(tmp_pa
     content = of(tmp_path, key(0, b"a", text(b"1")), key(99, b"b", b"?"), END)
     found = fingerprint_of(content)
     assert found.tables == {"db0 string": TableState(1)}
-    assert found.not_reached == {"the rest of the data": "drd does not know the type 99 of values"}
+    why = "drd does not know the type 99 of values in the RDB format"
+    assert found.not_reached == {"the rest of the data": why}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_keys_that_ended_are_no_difference_and_keys_that_are_lost_are(
     now: tuple[int, ...], rows: int
 ) -> None:
     found = after_expiry(ending(9, 20, 30), ending(*now) if now else RdbContent("redis", 11), 10)
-    assert found.tables == {"db0 string with expiry": TableState(rows)}
+    assert found.tables == {"db0 string with a time to live": TableState(rows)}
 
 
 def test_which_server_reads_which_file() -> None:

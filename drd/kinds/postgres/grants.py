@@ -102,8 +102,8 @@ def grants(
 
 _MANAGED = (
     "A managed server has no superuser: run this script as the administrator that the",
-    "provider gives you (psql -U NAME). Warnings say which rights it cannot give, and what",
-    "to do instead.",
+    "provider gives you (psql -U NAME). Warnings say which rights this administrator cannot",
+    "give, and what to do instead.",
 )
 
 

@@ -71,10 +71,9 @@ class PostgresTarget(Settings):
             raise Malformed(
                 f"names the directory of a server (`{given[0]}`), but drd restores a database "
                 "into a running server",
-                "start a new server, and write its connection string into `dsn`; a directory is "
-                "the target of a component of kind postgres-cluster; to restore a "
-                "whole server of pgBackRest, run pgbackrest restore into a new directory "
-                "(docs/adopted.md)",
+                "start a new server, and write its connection string into `dsn`. Only components "
+                "of kind postgres-cluster are restored to a directory. To restore a whole server "
+                "of pgBackRest, run pgbackrest restore into a new directory (docs/adopted.md)",
             )
         return data
 

@@ -72,9 +72,9 @@ SPEC = KindSpec(
     ),
     without=_without,
     remedies={
-        Ability.SQL: "drd removes no data of this kind: let the application repeat erasures, by a "
-        "step `command`.",
-        Ability.LIVE: "compare by the checks of a drill.",
+        Ability.SQL: "drd cannot remove data of this kind: add a step `command` by which the "
+        "application repeats the erasures.",
+        Ability.LIVE: "to compare data of this kind, use the checks of a drill.",
     },
     freezes=True,
     comparison="rows",
@@ -116,7 +116,7 @@ SPEC = KindSpec(
         find="drd.kinds.redis.discovery:found",
         about=_ABOUT.format("Redis"),
     ),
-    adopts_not="drd reads only the files of servers that drd itself has let save",
+    adopts_not="drd reads only files that a server has saved at drd's request",
 )
 
 VALKEY = replace(

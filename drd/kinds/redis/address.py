@@ -37,7 +37,7 @@ def wrong_url(url: str) -> str:
     if parts.username or parts.password:
         return "contains a login, which belongs into `user` and `password`"
     if parts.query or parts.fragment:
-        return "contains more than an address"
+        return "contains a query (?) or a fragment (#), which drd does not support"
     if parts.scheme == "unix":
         absolute = not parts.netloc and parts.path.startswith("/")
         return "" if absolute else "does not name a socket by its absolute path"

@@ -32,16 +32,16 @@ def by_hand(
     passages = [
         Passage("Fetch the data:", _fetch(name)),
         Passage(
-            "Stop the server: when it stops, it replaces the file by its own data. Then put the "
-            "restored file in its place. "
+            "Stop the server first: when it stops, it replaces its file by its own data. Then put "
+            "the restored file in place of this file. "
             + _APPEND_ONLY.format(dump="dump.rdb")
-            + ("" if directory is not None else " Write the data directory of the server as DIR."),
+            + ("" if directory is not None else " Set DIR to the data directory of the server."),
             _publish(name, where or "/var/lib/redis", known),
             adapt=directory is None,
         ),
         Passage(
-            "Load the data into a server of your own, which writes nothing, and count the keys of "
-            "each database that have no time to live:",
+            "Load the data into a temporary server, which does not save anything. In each "
+            "database, count the keys without a time to live:",
             _compare(name, component.kind),
             compares=True,
         ),

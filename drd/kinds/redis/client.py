@@ -115,7 +115,7 @@ class Client:
         """Ask for an answer that is one text."""
         answer = self.ask(*words, timeout_s=timeout_s)
         if not isinstance(answer, bytes):
-            raise self._strange(f"the answer to {words[0]} is no text")
+            raise self._strange(f"the answer to {words[0]} is not text")
         return answer.decode("utf-8", "surrogateescape")
 
     def works_in(self, place: os.stat_result) -> bool:
@@ -198,7 +198,7 @@ class Client:
                 continue
             break
         if not data:
-            raise self._lost("it closed the connection")
+            raise self._lost("the server closed the connection")
         self._read += len(data)
         if self._read > 2 * _MOST:
             raise self._strange(f"an answer is longer than {_MOST:,} bytes")

@@ -29,7 +29,7 @@ _REMOVED = " (deleted)"
 """What /proc says after the name of a directory that no longer exists."""
 _ABOUT = (
     "The user that drd runs as must be allowed to connect. If the server asks for a password, add: "
-    "user: drd and password: {credential: NAME}. docs/redis.md has the rights."
+    "user: drd and password: {credential: NAME}. docs/redis.md lists the rights of this user."
 )
 
 
@@ -62,8 +62,8 @@ def _found(product: str) -> tuple[list[Wish], list[str]]:
     here = [one for one in _running() if one.product == product]
     made = [_wish(product, one.url, one.directory, one.unit) for one in here if one.url]
     notes = [
-        f"A {PRODUCTS[product]} server of this host listens nowhere that drd can see: add it with "
-        f"--{product} URL."
+        f"drd cannot find the address of a {PRODUCTS[product]} server that runs on this host. Add "
+        f"this server with --{product} URL."
         for one in here
         if not one.url
     ]

@@ -42,7 +42,7 @@ def named(database: int, kind: str) -> str:
 
 
 def expiring(database: int, kind: str) -> str:
-    return f"db{database} {kind} with expiry"
+    return f"db{database} {kind} with a time to live"
 
 
 def after_expiry(file: RdbContent, now: RdbContent, at_ms: int) -> DatabaseFingerprint:

@@ -42,9 +42,9 @@ def _refuse(directory: Path, *, by_runbook: bool) -> None:
     user = FileUser.of(pid)
     if not working.here:
         raise TargetError(
-            f"{user.words} may work in {directory}: drd may not read the directory of this "
-            "process, and a server that runs there would replace the restored data by its own",
-            hint="stop this server first, or run the recovery as root: it can see whether the "
+            f"{user.words} perhaps works in {directory}: drd has no right to see the working "
+            "directory of this process. A server there would replace the restored data by its own",
+            hint="stop this server first, or run the recovery as root: root can see whether the "
             "server works there.",
         )
     hint = _STOP

@@ -108,7 +108,7 @@ class RdbInspector(FileInspector):
         if self._server is None:
             raise SourceUnreachable(
                 f"{about}: the target has no `url`",
-                hint="add `url` to this target: the server after the recovery.",
+                hint="add `url` to this target: the address of the server after the recovery.",
             )
         try:
             has = _keys_of(self._server, self._path.parent, limit)
@@ -121,9 +121,10 @@ class RdbInspector(FileInspector):
             if has.get(database, 0) < count:
                 raise SourceError(
                     f"the server has {has.get(database, 0):,} keys in database {database}, but the "
-                    f"restored file {count:,} without a time to live: it has not loaded this file",
-                    hint="compare its `dbfilename` and `appendonly` (CONFIG GET) with the restored "
-                    f"files in {self._path.parent}.",
+                    f"restored file has {count:,} without a time to live: the server has not "
+                    "loaded this file",
+                    hint="compare `dbfilename` and `appendonly` of the server (CONFIG GET) with "
+                    f"the restored files in {self._path.parent}.",
                 )
 
 
@@ -147,6 +148,6 @@ def _read(work: Callable[[float], RdbContent], limit: float) -> RdbContent:
     try:
         return work(max(0.1, limit - time.monotonic()))
     except MalformedRdb as error:
-        raise SourceError(f"the file cannot be read: {error}") from error
+        raise SourceError(f"the RDB file cannot be read: {error}") from error
     except OSError as error:
         raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error

@@ -37,7 +37,9 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
         return strict.member(facts, key, place)
 
     if of("filename") != filename(snapshot.component):
-        raise strict.refuse(f"{place}.filename", "is not the usual name", facts["filename"])
+        raise strict.refuse(
+            f"{place}.filename", "is not the name that drd gives this file", facts["filename"]
+        )
     strict.digest(of("sha256"), f"{place}.sha256")
     strict.one_of(of("product"), f"{place}.product", PRODUCTS)
     strict.matching(of("version"), f"{place}.version", _VERSION, "version")
@@ -49,7 +51,9 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     strict.flag(of("appendonly"), f"{place}.appendonly")
     strict.count(of("users"), f"{place}.users", most=_MOST_USERS)
     if unknown := set(private) - {ACL}:
-        raise strict.UnexpectedValue(f"private of {snapshot.component} has {min(unknown)}")
+        raise strict.UnexpectedValue(
+            f"private of {snapshot.component} has the unknown name {min(unknown)}"
+        )
     users_in(private, snapshot.component)
     fingerprint = snapshot.fingerprint
     if fingerprint is not None and not isinstance(fingerprint, DatabaseFingerprint):
@@ -63,7 +67,7 @@ def users_in(private: Mapping[str, Any], component: str) -> list[str]:
     def line(value: Any, place: str) -> str:
         read = strict.text(value, place, most=_LONGEST_USER)
         if not read.startswith("user ") or "\n" in read or "\r" in read:
-            raise strict.refuse(place, "is no user of an ACL")
+            raise strict.refuse(place, "is not a user of an ACL")
         return read
 
     lines = private.get(ACL, [])

@@ -63,9 +63,9 @@ def server_for(
     package = f"apt-get install --no-install-recommends {product}-server"
     if not here:
         raise SandboxUnavailable(
-            f"this host has no {PRODUCTS[product]} server, which a drill starts",
-            hint=f"{package} (and systemctl disable --now {product}-server, if this host needs no "
-            "server besides)",
+            f"this host has no {PRODUCTS[product]} server, but a drill needs one",
+            hint=f"install this server: {package}. If only drills use it, switch off its service: "
+            f"systemctl disable --now {product}-server",
         )
     cannot = " and ".join(program.version.words for program in here)
     raise cannot_read(cannot, wrote, form, product)

@@ -37,7 +37,9 @@ def _read(query: str) -> tuple[str, list[str]]:
     if words[:1] == ["-n"] and len(words) > 2:
         database, words = words[1], words[2:]
         if not database.isdecimal():
-            raise SourceError(f"-n {as_words([database])} is no database", hint=_WRITE_IT)
+            raise SourceError(
+                f"-n {as_words([database])} is not the number of a database", hint=_WRITE_IT
+            )
     if not words:
         raise SourceError("the query has no command", hint=_WRITE_IT)
     return database, words
@@ -51,7 +53,7 @@ def _require_reading(client: Client, words: list[str]) -> None:
     if flags is None:
         raise SourceError(f"the server has no command {as_words(words[:1])}", hint=_WRITE_IT)
     if b"readonly" not in flags and words[0].lower() != "info":
-        raise SourceError(f"{as_words(words[:1])} is no command that only reads", hint=_WRITE_IT)
+        raise SourceError(f"{as_words(words[:1])} is not a command that only reads", hint=_WRITE_IT)
 
 
 def _flags(client: Client, name: str) -> list[bytes] | None:

@@ -139,7 +139,9 @@ class _Reader:
             elif code == 254:
                 database = self._length()
                 if database >= MOST_DATABASES:
-                    raise MalformedRdb(f"it has a database with the number {database:,}")
+                    raise MalformedRdb(
+                        f"it contains a database with the impossible number {database:,}"
+                    )
                 content.databases = max(content.databases, database + 1)
             elif code == 255:
                 self._end()
@@ -180,7 +182,7 @@ class _Reader:
         elif code == 247:
             self._module(self._length(), heads=2)
         else:
-            raise _Unknown(f"drd does not know the part {code} of this format")
+            raise _Unknown(f"drd does not know the part {code} of the RDB format")
 
     def _value(self, code: int, database: int, expires: int) -> None:
         name, entries = _NAMES.get(code, ""), 0
@@ -226,7 +228,7 @@ class _Reader:
             self._fields() if code in (_HASH_FIELDS_PRE, _HASH_FIELDS) else self._skip_string()
             expires = first if expires < 0 else min(expires, first)
         else:
-            raise _Unknown(f"drd does not know the type {code} of values")
+            raise _Unknown(f"drd does not know the type {code} of values in the RDB format")
         return name, expires
 
     def _fields(self) -> None:

@@ -51,7 +51,8 @@ def save(client: Client, file: Path, copy: Path, timeout_s: float) -> SavedFile:
         raise DumpFailed(
             "the server could not save its data (rdb_last_bgsave_status is not ok)",
             hint="the log of the server has the reason: often a full disk, or no memory for fork "
-            "(vm.overcommit_memory). Without `dir`, drd needs no save.",
+            "(vm.overcommit_memory). If you leave out `dir`, drd receives the data over the "
+            "connection instead.",
         )
     after = require_dump(file, missing_ok=False)
     if before is not None and after is not None and _same(before, after):
@@ -151,8 +152,9 @@ def require_dump(file: Path, *, missing_ok: bool) -> os.stat_result | None:
 def _unreadable(file: Path, error: OSError) -> SourceError:
     return SourceError(
         f"cannot read {file}: {system_reason(error)}",
-        hint="give the user that runs drd access to this directory (the group of the server), or "
-        "write `method: replica`: drd then receives the data over the connection.",
+        hint="give the user that runs drd access to the directory of this file (for example by the "
+        "group of the server), or write `method: replica`: drd then receives the data over the "
+        "connection.",
     )
 
 
@@ -221,6 +223,6 @@ def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory
     if done.exit_code != 0 or not copy.is_file():
         raise DumpFailed(
             f"{Path(program).name} --rdb ended with exit {done.exit_code}: {said or 'no message'}",
-            hint="the user needs the rights +psync +sync +replconf, and the server a place in "
-            "`client-output-buffer-limit replica` for data that changes meanwhile.",
+            hint="give the user of this component the rights +psync +sync +replconf. If much data "
+            "changes during the backup, raise `client-output-buffer-limit replica` of the server.",
         )

@@ -100,7 +100,7 @@ class SandboxServer:
         user = self._place.run_as
         if os.geteuid() == 0 and user is None:
             raise SandboxUnavailable(
-                "no server with restored data runs as root",
+                "drd does not run a server with restored data as root",
                 hint="set run_as in drd.yaml to another user.",
             )
         self._base.mkdir(mode=0o700, parents=True)
@@ -256,8 +256,8 @@ def load_error(
         names = escaped(", ".join(sorted(modules)))
         return SandboxUnavailable(
             f"the data contains data of modules ({names}), which {here} of this host does not have",
-            hint="name the directory of a server that has these modules built in in `bin_dir` of "
-            "this component; drd loads no modules.",
+            hint="set `bin_dir` of this component to the directory of a server with these modules "
+            "built in: drd does not load modules.",
         )
     if server.was_killed or "out of memory" in log.lower():
         return SandboxUnavailable(

@@ -26,15 +26,19 @@ class ServerSettings(Settings):
     """A server that keeps its data in memory."""
 
     url: str = Field(
-        description="The server, without a password: `redis://HOST:PORT`, `rediss://HOST:PORT` "
-        "(TLS), or `unix:///PATH/OF/THE/SOCKET`.",
+        description="The address of the server, without a password: `redis://HOST:PORT`, "
+        "`rediss://HOST:PORT` (TLS), or `unix:///PATH/OF/THE/SOCKET`.",
     )
     user: str | None = Field(
-        None, min_length=1, description="The user of the server's ACLs. Default: `default`."
+        None,
+        min_length=1,
+        description="The user of the server's ACLs as whom drd logs in. Default: `default`.",
     )
     password: Secret | None = Field(None, description="The password of this user.")
     ca_cert: AbsolutePath | None = Field(
-        None, description="Certificates (PEM) that sign the server's own, for `rediss:`."
+        None,
+        description="File of the CA certificates (PEM) by which drd checks the certificate of the "
+        "server, for `rediss:`.",
     )
     client_cert: AbsolutePath | None = Field(
         None, description="Certificate (PEM) with which drd logs in, for `rediss:`."
@@ -42,9 +46,9 @@ class ServerSettings(Settings):
     client_key: AbsolutePath | None = Field(None, description="Key (PEM) of `client_cert`.")
     dir: AbsolutePath | None = Field(
         None,
-        description=f"{_DIR} With it, drd lets the server save (BGSAVE), copies the file, and can "
-        "recover in place. Without it, drd receives the data over the connection, as a replica "
-        "does.",
+        description=f"{_DIR} With `dir`, drd lets the server save (BGSAVE), copies the file, and "
+        "can recover in place. Without `dir`, drd receives the data over the connection, as a "
+        "replica does.",
     )
     method: Literal["auto", "save", "replica"] = Field(
         "auto",
@@ -113,8 +117,9 @@ class RedisTarget(Settings):
     )
     url: str | None = Field(
         None,
-        description="The server after the recovery, for checks `sql` and for `${COMPONENT.url}` in "
-        "steps. drd logs in as at the source. The runbook starts the server.",
+        description="The address of the server after the recovery, for checks `sql` and for "
+        "`${COMPONENT.url}` in steps. drd logs in as it does at the source. The runbook has to "
+        "start the server.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

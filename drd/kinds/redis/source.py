@@ -47,7 +47,8 @@ COPY = "copy.rdb"
 _OBSERVE_S = 60.0
 _HEAD = 9
 NO_USERS = (
-    "drd may not read the users of the server's ACLs (ACL LIST), so restore points do not have them"
+    "drd may not read the users of the server's ACLs (ACL LIST), so restore points do not contain "
+    "these users"
 )
 NO_SETTINGS = (
     "drd may not read the settings of the server (CONFIG GET), so it takes the usual names of the "
@@ -144,11 +145,11 @@ class RedisSource(Source):
                 self._require_way(client)
         except DrdError as error:
             return [Finding("reachable", "error", name, error.message, error.hint)]
-        way = "lets it save, and copies the file" if self._settings.saves else (
-            "receives its data over the connection"
+        way = "lets the server save, and copies the file" if self._settings.saves else (
+            "receives the data over the connection"
         )  # fmt: skip
         keys = sum(keys_by_database(found).values())
-        text = f"{version.words} answers with {keys:,} keys; a backup {way}"
+        text = f"{version.words} answers with {keys:,} keys; for a backup, drd {way}"
         return [Finding("reachable", "ok", name, text), *about]
 
     @contextmanager
@@ -183,7 +184,8 @@ class RedisSource(Source):
         found = info(client, "server", "persistence", "replication", "memory", "keyspace")
         if found.get("loading") == "1":
             raise SourceUnreachable(
-                "the server is still loading its data", hint="try again when it has loaded them."
+                "the server is still loading its data",
+                hint="try again when the server has loaded its data.",
             )
         if found.get("role") == "slave" and found.get("master_link_status") != "up":
             raise SourceUnreachable(
@@ -232,7 +234,7 @@ class RedisSource(Source):
             form, number_of_form = head_of(head)
         except MalformedRdb as error:
             raise SourceError(
-                f"the file that the server wrote is no RDB file: {error}",
+                f"the file that the server wrote is not an RDB file: {error}",
                 hint="correct `dir` and `url` of this component.",
             ) from error
         return {
@@ -266,7 +268,7 @@ class RedisSource(Source):
 
     def _lacks(self, text: str, right: str) -> Finding:
         user = shlex.quote(self._settings.user or "default")
-        remedy = f"on the server: ACL SETUSER {user} '{right}' (docs/redis.md has all rights)."
+        remedy = f"run on the server: ACL SETUSER {user} '{right}' (docs/redis.md has all rights)."
         return Finding("rights", "warning", self._component, text, remedy)
 
     def _require_room(self, found: Mapping[str, str]) -> None:

@@ -54,8 +54,8 @@ _WITHOUT_AOF = (
     "files again: CONFIG SET appendonly yes, while the server runs"
 )
 _USERS = (
-    "the users of the server's ACLs are in {file}: compare them with the server's own, and use "
-    "them by `aclfile {file}` in its configuration"
+    "the users of the server's ACLs are in {file}: compare them with the users in the server's "
+    "configuration. To use the restored users, write `aclfile {file}` into this configuration"
 )
 
 

@@ -84,8 +84,9 @@ SPEC = KindSpec(
     programs={"postgresql": ("pg_ctlcluster",), "postgresql-client": ("psql",)},
     starting=Starting(
         "drd.kinds.postgres.physical.discovery:wishes",
-        about="whole PostgreSQL servers, copied with pg_basebackup: connection strings. For single "
-        "databases of up to about 50 GB, --postgres is simpler (docs/postgres-cluster.md)",
+        about="the connection strings of whole PostgreSQL servers, which drd copies with "
+        "pg_basebackup. For single databases of up to about 50 GB, --postgres is simpler "
+        "(docs/postgres-cluster.md)",
     ),
-    adopts_not="copies of whole servers by pgBackRest are adopted by components of kind postgres",
+    adopts_not="for a copy of a whole server by pgBackRest, write `kind: postgres`",
 )

@@ -145,11 +145,12 @@ def _failure(order: Order, said: str) -> SourceError:
     if _HBA in said:
         return SourceError(
             text,
-            hint="allow the login in pg_hba.conf of the server, then reload it: host replication "
-            f"{user} ADDRESS scram-sha-256 (or local replication {user} peer, for a socket).",
+            hint=f"add a line to pg_hba.conf of the server: host replication {user} ADDRESS "
+            f"scram-sha-256 (for a socket: local replication {user} peer). Then reload the "
+            "configuration: SELECT pg_reload_conf();",
         )
     if any(words in said for words in _RIGHT):
-        return SourceError(text, hint=f'ALTER ROLE "{user}" REPLICATION;')
+        return SourceError(text, hint=f'run as a superuser: ALTER ROLE "{user}" REPLICATION;')
     if any(words in said for words in _SENDERS):
         return SourceError(
             text,
@@ -192,7 +193,7 @@ def _described(data: Path, still_at: datetime) -> BaseBackup:
         )
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise SourceError(
-            f"pg_basebackup wrote no manifest that drd can read: {type(error).__name__}",
+            f"drd cannot read the manifest that pg_basebackup wrote: {type(error).__name__}",
             hint="use pg_basebackup of PostgreSQL 17 or newer, and try again.",
         ) from error
 

@@ -66,9 +66,9 @@ def _placed(directory: str) -> Passage:
     )
     return Passage(
         "Move the files to the data directory, which must be missing or empty, and the tablespaces "
-        "into it. Nothing of the old configuration is used: the restored server must not write "
-        "into the archive of the lost one, or follow another server. postgresql.auto.conf of "
-        "the lost server is kept beside it, for you to read:",
+        "into it. The restored server does not use the old configuration: it must not write into "
+        "the archive of the lost server, or follow another server. The old postgresql.auto.conf "
+        "is kept as postgresql.auto.conf.lost, for you to read:",
         f"""\
 DATA={directory}
 [[ ! -e $DATA ]] || rmdir "$DATA"
@@ -91,10 +91,10 @@ chmod 0700 "$DATA"
 
 def _started(name: str) -> Passage:
     return Passage(
-        "Start the server with a configuration of its own, on a socket in a new directory; as root "
-        "it runs as user postgres. It replays the WAL of the backup. `stop_server` stops it: do "
-        "that before you start it with the configuration of this host (on Debian: "
-        "pg_createcluster MAJOR NAME -d DIRECTORY):",
+        "Start the server with a temporary configuration, on a socket in a new directory. If you "
+        "are root, the server runs as user postgres. It replays the WAL of the backup. Before you "
+        "start the server with the configuration of this host (on Debian: pg_createcluster MAJOR "
+        "NAME -d DIRECTORY), stop it with `stop_server`:",
         f"""\
 RUN=$(mktemp -d /tmp/drd-XXXXXX)
 AS=()
@@ -138,9 +138,9 @@ while IFS=$'\\t' read -r table expected; do
 done
 """
     return Passage(
-        "For each table, compare the number of rows with the number at the backup (names of "
-        "databases with a dot or a quote need your help). Tables that changed during the backup "
-        "are left out, because nobody knows their rows:",
+        "For each table, compare the number of rows with the number at the backup. If the name of "
+        "a database contains a dot or a quote, count the rows of its tables yourself. Tables that "
+        "changed during the backup are left out, because nobody knows how many rows they had:",
         compare,
         compares=True,
     )

@@ -29,7 +29,8 @@ Counters = Mapping[str, tuple[Any, ...]]
 UNLOGGED = "an unlogged table, whose rows no base backup contains"
 CHANGED = "it changed during the backup, so nobody knows its rows at the end of the backup"
 REPLAYED = (
-    "the standby replayed changes during the backup, and its statistics do not say of which tables"
+    "the standby replayed changes during the backup, and its statistics do not show which tables "
+    "changed"
 )
 
 _NAMES = "SELECT datname::text FROM pg_catalog.pg_database WHERE datallowconn ORDER BY 1"

@@ -87,8 +87,8 @@ class DirectoryServer(RestoredServer):
         state = self._state()
         if state != _SHUT_DOWN:
             raise TargetError(
-                f"the restored server did not shut down as it should; its state is {state or '-'}",
-                hint="read the free space of the target, and start the recovery again.",
+                f"the restored server did not shut down cleanly; its state is {state or '-'}",
+                hint="check the free space of the target, then start the recovery again.",
             )
         data = self._there / "data"
         for name in CONFIGURATION:
@@ -159,7 +159,8 @@ class DirectoryServer(RestoredServer):
         if done.exit_code != 0:
             raise TargetError(
                 f"cannot make the restored data directory ready: {done.complaint}",
-                hint="check the free space and the rights there, then: drd resume RUN.",
+                hint="check the free space and the rights in the directory of the target, then: "
+                "drd resume RUN.",
             )
 
 

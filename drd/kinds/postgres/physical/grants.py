@@ -50,7 +50,7 @@ BEGIN
   IF current_setting('max_wal_senders')::integer < 2 THEN
     RAISE WARNING USING
       MESSAGE = 'max_wal_senders of the server is less than 2, and a backup needs 2',
-      HINT = 'ALTER SYSTEM SET max_wal_senders = 10; then restart the server.';
+      HINT = 'Run as a superuser: ALTER SYSTEM SET max_wal_senders = 10; then restart the server.';
   END IF;
 END {tag};
 """

@@ -129,7 +129,8 @@ class ClusterKind(Kind):
         if not unknown:
             return found
         text = (
-            f"drd does not know which version the sandbox needs, because it cannot ask: {unknown}"
+            "drd cannot ask the server for its version, so it does not know which PostgreSQL the "
+            f"sandbox needs: {unknown}"
         )
         remedy = "see the finding `reachable` of this component, then run drd doctor again."
         return [*found, Finding("sandbox", "warning", component.name, text, remedy)]

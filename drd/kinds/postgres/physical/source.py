@@ -137,26 +137,27 @@ class ClusterSource:
         if not may:
             yield Finding(
                 "rights", "error", self._name, f"role {user} does not have the right REPLICATION",
-                f'ALTER ROLE "{user}" REPLICATION;',
+                f'run as a superuser: ALTER ROLE "{user}" REPLICATION;',
             )  # fmt: skip
         if level == "minimal":
             yield Finding(
                 "wal-level", "error", self._name, "wal_level of the server is minimal",
-                "ALTER SYSTEM SET wal_level = replica; then restart the server.",
+                "run as a superuser: ALTER SYSTEM SET wal_level = replica; then restart the "
+                "server.",
             )  # fmt: skip
         if senders - used < _SENDERS:
             yield Finding(
                 "max-wal-senders", "error", self._name,
                 f"max_wal_senders of the server is {senders}, and {used} are in use: a backup "
                 f"needs {_SENDERS}",
-                f"ALTER SYSTEM SET max_wal_senders = {used + 2 * _SENDERS}; then restart the "
-                "server.",
+                f"run as a superuser: ALTER SYSTEM SET max_wal_senders = {used + 2 * _SENDERS}; "
+                "then restart the server.",
             )  # fmt: skip
         if checksums == "off":
             yield Finding(
                 "data-checksums", "warning", self._name,
-                "the server has no checksums of its pages, so nobody notices a page that its "
-                "disk has damaged before a backup",
+                "data checksums are off on the server: if its disk damages a page, nobody notices, "
+                "and backups contain the damaged page",
                 "stop the server, then run: pg_checksums --enable --pgdata=DIRECTORY",
             )  # fmt: skip
 
@@ -238,9 +239,10 @@ def _replication(address: Address) -> str:
     user = address.params.get("user", "USER")
     raise SourceError(
         f"the server refuses connections for replication: {' '.join(said)[:400]}",
-        hint="add a line to pg_hba.conf of the server, then reload it: host replication "
-        f"{user} ADDRESS scram-sha-256 (or local replication {user} peer, for a socket). "
-        f'The role needs the right, too: ALTER ROLE "{user}" REPLICATION;',
+        hint=f"add a line to pg_hba.conf of the server: host replication {user} ADDRESS "
+        f"scram-sha-256 (for a socket: local replication {user} peer). Then reload the "
+        "configuration: SELECT pg_reload_conf(); The role also needs this right; run as a "
+        f'superuser: ALTER ROLE "{user}" REPLICATION;',
     )
 
 

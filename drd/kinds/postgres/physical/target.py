@@ -56,7 +56,9 @@ from drd.ports import (
 )
 from drd.users import user_name
 
-_NO_SERVER = "stop the server first; a runbook does it by a step `stop` before the restore."
+_NO_SERVER = (
+    "stop the server first (in a runbook: by a step `stop` before the restore), then try again."
+)
 
 
 class ClusterDirectory(NamedDestination):
@@ -113,7 +115,7 @@ class ClusterDirectory(NamedDestination):
                 target.parent,
                 int(snapshot.facts["cluster_bytes"]),
                 what=f"the restored server {self._component}",
-                hint=f"free space in {target.parent}. Its tablespaces need their room there, too.",
+                hint=f"free space in {target.parent}. The tablespaces need room there, too.",
             ),
             self._found("version", lambda: self._programs_fit(snapshot)),
             self._found("ownership", self._owner_says),
@@ -121,10 +123,13 @@ class ClusterDirectory(NamedDestination):
         libraries = snapshot.facts["libraries"]
         if libraries:
             text = (
-                f"the source loads {some([shown(n) for n in libraries])}; settings from the backup "
-                "do not make the restored server load them"
+                f"the source loads the libraries {some([shown(n) for n in libraries])}; drd "
+                "switches this off in the restored settings"
             )
-            remedy = "install these libraries, and set shared_preload_libraries again afterwards."
+            remedy = (
+                "install these libraries on this host. After the recovery, set "
+                "shared_preload_libraries again."
+            )
             findings.append(Finding("libraries", "warning", "", text, remedy))
         return findings
 
@@ -158,9 +163,9 @@ class ClusterDirectory(NamedDestination):
             pwd.getpwnam(usual)
         except KeyError:
             raise TargetError(
-                f"this host has no user {usual}, to whom the data directory should belong",
-                hint="apt-get install postgresql-common; or make the directory, and give it to the "
-                "user of the server (chown).",
+                f"this host has no user {usual}, who should own the data directory",
+                hint="to create this user: apt-get install postgresql-common. Or make the data "
+                "directory, and give it to the user that will run the server (chown).",
             ) from None
         return usual
 
@@ -171,8 +176,11 @@ class ClusterDirectory(NamedDestination):
             hint = "name another directory in `data_dir` of the target."
             return Finding("target", "error", "", text, hint)
         if target.is_mount():
-            text = f"{target} is a mount point, so drd cannot exchange it by one rename"
-            hint = "name a directory below it, and let data_directory of the server name the same."
+            text = f"{target} is a mount point, so drd cannot replace it by renaming it"
+            hint = (
+                "write a directory below the mount point into `data_dir` of the target, and into "
+                "data_directory of the server's configuration."
+            )
             return Finding("target", "error", "", text, hint)
         return no_directory(target.parent) or unwritable(target.parent)
 
@@ -188,7 +196,8 @@ class ClusterDirectory(NamedDestination):
             held = self._publication.content()
         except PermissionError as error:
             raise TargetError(
-                f"cannot read {target}", hint="run the recovery as root, or as its owner."
+                f"cannot read {target}",
+                hint="run the recovery as root, or as the owner of this directory.",
             ) from error
         if held:
             raise TargetNotEmpty(
@@ -259,10 +268,11 @@ class ClusterDirectory(NamedDestination):
         tasks = [
             Task(
                 code="archiving",
-                text="the restored server archives nothing, and neither follows nor feeds another "
-                f"server ({off} in postgresql.auto.conf): when it is the one in use, switch on "
-                "what you need with ALTER SYSTEM RESET, then make a backup. Archive its WAL to "
-                "a new place, because it began a new timeline",
+                text="archiving and replication are off on the restored server: it does not "
+                f"archive, follow or feed another server ({off} in postgresql.auto.conf; `grep` "
+                "shows this file). When the server is in use, switch on what you need with ALTER "
+                "SYSTEM RESET, then make a backup. Archive its WAL to a new place, because it "
+                "began a new timeline",
                 command=f"grep -n '' {quote(str(target / 'postgresql.auto.conf'))}",
             )
         ]
@@ -271,9 +281,10 @@ class ClusterDirectory(NamedDestination):
             tasks.append(
                 Task(
                     code="tablespaces",
-                    text=f"the tablespaces {listed} are in {target / SPACES_DIRECTORY}: to use "
-                    "another disk for one, stop the server, move its directory there, and let the "
-                    "link in pg_tblspc lead to it",
+                    text=f"the tablespaces {listed} are in {target / SPACES_DIRECTORY}. To move a "
+                    "tablespace to another disk, stop the server, move the directory of the "
+                    "tablespace, and let its link in pg_tblspc lead there. `ls -l` shows where "
+                    "these links lead",
                     command=f"ls -l {quote(str(target / 'pg_tblspc'))}",
                 )
             )
@@ -315,7 +326,7 @@ class ClusterDirectory(NamedDestination):
         except (OSError, ValueError) as error:
             raise SourceUnreachable(
                 f"{self._target} is not the data directory of a PostgreSQL server",
-                hint="see what became of the recovery: drd run show RUN",
+                hint="see how the recovery ended: drd run show RUN",
             ) from error
         return sandbox_programs(major, self._settings.bin_dir, or_newer=False)
 
