@@ -38,7 +38,7 @@ _ONE_SELECT = (
 @contextmanager
 def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str) -> Iterator[None]:
     """In the body, the server ends each statement after `timeout_s` seconds. Errors of the database
-    become the errors of `Inspector.scalar`, whose text names `what`."""
+    become the errors of `Inspector.scalar`; `what` names the statement in their text or hint."""
     try:
         connection.execute(f"SET SESSION max_statement_time = {max(0.01, timeout_s):.2f}")
         try:
