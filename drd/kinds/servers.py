@@ -1,5 +1,5 @@
-"""What servers of drd's own need, which run in a sandbox as another user: a directory that this
-user can reach, and an end also after drd was killed.
+"""Functions for drd's own servers, which run in a sandbox as another user: give this user a
+directory, and end the servers, also after drd was killed.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def processes_in(data: Path, program: bytes) -> list[int]:
 
 
 class Working(NamedTuple):
-    """Servers by their process numbers: those that work in a directory, and those of which nobody
-    here can tell, and whose users could write there."""
+    """Process numbers of servers. Those of `here` work in a directory. Those of `perhaps` may work
+    there: drd may not see where they work, and their users could write there."""
 
     here: list[int]
     perhaps: list[int]

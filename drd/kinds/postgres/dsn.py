@@ -92,7 +92,7 @@ def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:
 
 
 def sockets_in(dsn: SecretRef) -> tuple[str, ...]:
-    """Return those that a connection string names."""
+    """Return the directories of the server's socket that a connection string names."""
     return tuple(re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", _text(dsn) or ""))
 
 

@@ -1,4 +1,4 @@
-"""Create the extensions of a saved database in an empty one, for an owner who may not do that."""
+"""Create the extensions of a saved database in an empty database whose owner may not do that."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ _OF_USERS = (
     "'^(pg_|information_schema$)' and not exists "
     "(select from pg_depend d where d.objid = c.oid and d.deptype = 'e')"
 )
-"""No tables of the system, none that came with an extension, and no unlogged ones: a backup of a
-whole server does not have their rows."""
+"""Selects the tables of users: not those of the system or of an extension, and not unlogged tables,
+whose rows a backup of a whole server does not contain."""
 
 _COUNTED = "query_to_xml(format('select count(*) n from %s', c.oid::regclass), true, false, '')"
 ALL_ROWS = (

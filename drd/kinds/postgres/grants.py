@@ -47,8 +47,8 @@ _SERVER = ("host", "hostaddr", "port", "sslmode", "sslrootcert")
 
 @dataclass(slots=True)
 class Role:
-    """One role of a script. `uses` says what it is for, `recovers` whether it must be a superuser;
-    `optional` superusers are only proposed."""
+    """A role that a script creates. `uses` lists what drd needs the role for. With `recovers`, the
+    role must be a superuser; with `optional`, the script only proposes to make it a superuser."""
 
     uses: dict[str, None] = field(default_factory=dict)
     recovers: bool = False
@@ -58,7 +58,7 @@ class Role:
 
 @dataclass(slots=True)
 class Server:
-    """One server of a script."""
+    """A server on which a script creates roles."""
 
     where: Mapping[str, str]
     roles: dict[str, Role] = field(default_factory=dict)
@@ -122,7 +122,8 @@ def _lacks(servers: Iterable[Server]) -> Iterator[str]:
 
 
 def server_of(servers: dict[tuple[str, ...], Server], address: Address) -> Server:
-    """Return the server of an address, which is added to those known."""
+    """Return the server of an address; add it to `servers` if it is missing there. Raises
+    SourceError."""
     for key in (*_SERVER, "user", "dbname"):
         if set(address.params.get(key, "")) & set("\n\r"):
             raise SourceError(

@@ -162,7 +162,8 @@ class RestoredServer(ThrowAwayServer):
         self._data.chmod(0o700)
 
     def _take_away(self, name: str) -> None:
-        """Take out of the data directory what the source decided, and does not decide here."""
+        """Remove from the data directory a file that is valid for the source only, such as its
+        configuration."""
         remove(self._data / name)
 
     def _give_tree(self) -> None:
@@ -262,9 +263,9 @@ class RestoredServer(ThrowAwayServer):
 
 
 def make_way(place: Path) -> None:
-    """Free the name for the tablespaces. Former recoveries have left directories there: those of
-    tablespaces that were dropped since are empty, and go; files that no tablespace uses are kept
-    under a name beside it."""
+    """Free the name `place` for the tablespaces. Earlier recoveries may have left directories
+    there. Empty ones are removed: their tablespaces were dropped. If files are left, `place` is
+    renamed to `NAME.unused.N`."""
     if not place.is_dir() or place.is_symlink():
         return
     for directory, _, _ in os.walk(place, topdown=False):

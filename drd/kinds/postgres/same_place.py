@@ -85,7 +85,7 @@ def _names(host: str) -> set[str]:
 
 
 def data_directory(dsn: SecretRef) -> Path | None:
-    """Return the data directory of the server, if that is on this host and says it."""
+    """Return the data directory of the server, if the server is on this host and answers."""
     try:
         address = address_of(dsn)
         if not any(name == _HERE for name, _ in _hosts(address)):

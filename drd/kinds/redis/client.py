@@ -119,8 +119,8 @@ class Client:
         return answer.decode("utf-8", "surrogateescape")
 
     def works_in(self, place: os.stat_result) -> bool:
-        """Return whether the process at the other end of a Unix socket surely works in this
-        directory: false also if nobody can tell."""
+        """Return whether the process at the other end of a Unix socket certainly works in this
+        directory; False also if drd cannot find out."""
         if self._socket.family != socket.AF_UNIX:
             return False
         size = struct.calcsize("3i")

@@ -24,7 +24,7 @@ _OWN = "drd.service"
 _TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108
 """Servers of tests have their data there."""
 _OF_A_RUN = re.compile(r"/run-[0-9a-f]{8}/")
-"""In the paths of a drill's own servers."""
+"""The directory of a run: the paths of a drill's own servers contain it."""
 _REMOVED = " (deleted)"
 """What /proc says after the name of a directory that no longer exists."""
 _ABOUT = (
@@ -90,7 +90,7 @@ def _wish(product: str, url: str, directory: str = "", unit: str = "") -> Wish:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def _running() -> list[_Running]:
-    """Return the servers by their titles; a sentinel and a server of a drill are none."""
+    """Return the servers by their titles, without sentinels and servers of drills."""
     servers = []
     for name in sorted((n for n in os.listdir("/proc") if n.isdecimal()), key=int):  # noqa: PTH208 - names
         with suppress(OSError):

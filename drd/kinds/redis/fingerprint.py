@@ -1,7 +1,7 @@
 """What a server contains, as a fingerprint: keys by database and type.
 
-Keys with a time to live are counted by themselves. They end while nobody looks: `still_alive` says
-whether what is missing from a restored server may have ended since.
+Keys with a time to live are counted separately, because they end between the backup and the drill:
+`after_expiry` does not count keys as missing whose time is over.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _FUNCTIONS = "functions"
 
 
 def fingerprint_of(content: RdbContent, users: int | None = None) -> DatabaseFingerprint:
-    """Return the fingerprint of what a file contains; `users` is the number of users of the ACL,
-    which is no data: a server without keys has one as well."""
+    """Return the fingerprint of what a file contains. `users` is the number of users of the ACL. It
+    is a property, because a server without data has users as well."""
     unread = {REST: content.unread} if content.unread else {}
     properties = {USERS: users} if users is not None else {}
     return DatabaseFingerprint("counts", dict(sorted(_tables(content))), unread, properties)
@@ -46,9 +46,9 @@ def expiring(database: int, kind: str) -> str:
 
 
 def after_expiry(file: RdbContent, now: RdbContent, at_ms: int) -> DatabaseFingerprint:
-    """Return the fingerprint of a server that has loaded `file` and has `now`, at `at_ms` (since
-    1970). Of keys with a time to live, those count as present that were in the file and whose time
-    has passed, as long as all others are there."""
+    """Return the fingerprint of a server that has loaded `file`, and that contains `now` at the
+    time `at_ms` (milliseconds since 1970). Keys of the file whose time to live is over count as
+    present, if all keys whose time is not over are there."""
     found = fingerprint_of(now)
     tables = dict(found.tables)
     for key, ends in file.expiring.items():

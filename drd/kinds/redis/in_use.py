@@ -1,6 +1,7 @@
 """Find the server that works in a data directory: its files must not be replaced while it runs.
 
-A server writes its data over the restored file when it stops, and an append-only file goes on.
+When a server stops, it replaces the restored file by its own data. While it runs, it writes to its
+append-only files.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ _STOP = "stop the server first (in a runbook: by an earlier step `stop`), then t
 
 
 def holder(directory: Path) -> int | None:
-    """Return the server that works in the directory, or may work there for all that drd can see;
-    None if there is none."""
+    """Return the process of the server that works in the directory, or of one that perhaps works
+    there and that drd may not see; None if there is none."""
     return _working(directory).first
 
 

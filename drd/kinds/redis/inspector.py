@@ -26,7 +26,7 @@ from drd.ports import Inspector
 from drd.process import check_cancelled
 
 _START_S = 30.0
-"""So long a server that a step has started may take until it answers, and has loaded its data."""
+"""Seconds within which a server that a step has started has to answer with its data loaded."""
 _POLL_S = 0.2
 
 
@@ -71,8 +71,8 @@ class ServerInspector(Inspector):
 
 
 class RdbInspector(FileInspector):
-    """Counts a restored file, which no server needs to have loaded. `server` is how the server on
-    these files is reached."""
+    """Counts the keys of a restored file, without a server. `server` says how to reach the server
+    that runs on the restored files."""
 
     def __init__(
         self, path: Path, server: ServerSettings | None = None, *, is_loaded: bool = False
@@ -102,8 +102,8 @@ class RdbInspector(FileInspector):
         return fingerprint_of(content)
 
     def _require_loaded(self, content: RdbContent, limit: float) -> None:
-        """Raise SourceError unless the server on the restored files has at least their keys that
-        stay; SourceUnreachable if nobody can tell."""
+        """Raise SourceError unless the server on the restored files has at least their keys without
+        a time to live. Raises SourceUnreachable if the server cannot be asked."""
         about = f"a server works in {self._path.parent}, but drd could not ask it"
         if self._server is None:
             raise SourceUnreachable(

@@ -71,7 +71,8 @@ class Layout(NamedTuple):
         return f"file {self.base_name} seq 1 type b\n"
 
     def contradicted_by(self) -> Path | None:
-        """Return append-only files at a place that is restored without them."""
+        """Return existing append-only files, which the server would read instead of the restored
+        file; None if there are none."""
         return next((path for path in self.others if _has_content(path)), None)
 
 
@@ -93,8 +94,8 @@ def every_place(directory: Path, snapshot: ComponentSnapshot | None) -> list[Pat
 
 
 def holds_data(path: Path) -> bool:
-    """Return whether a place has something that somebody would want back. A file that a server
-    without keys has written is nothing."""
+    """Return whether a place contains data that somebody may need again. The file of a server
+    without keys does not count."""
     if not os.path.lexists(path) or not _has_content(path):
         return False
     if path.is_symlink() or not path.is_file() or path.stat().st_size > _SMALL:

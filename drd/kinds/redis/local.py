@@ -1,4 +1,4 @@
-"""Whether a connection that somebody else has written stays on this host."""
+"""Decide whether a connection that somebody else has written into a plan stays on this host."""
 
 from __future__ import annotations
 

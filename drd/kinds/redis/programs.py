@@ -54,8 +54,9 @@ def servers(product: str, bin_dir: str | None) -> Iterator[ServerProgram]:
 def server_for(
     product: str, wrote: str, form_product: str, form: int, bin_dir: str | None
 ) -> ServerProgram:
-    """Return a server that reads a file of this format, which `wrote` has written. Raises
-    SandboxUnavailable, which names the servers that are here and cannot."""
+    """Return an installed server that reads a file of this format; `wrote` names the server that
+    has written the file. Raises SandboxUnavailable, which names the installed servers that cannot.
+    """
     here = list(servers(product, bin_dir))
     for program in here:
         if program.version.reads(form_product, form):

@@ -50,11 +50,11 @@ _OF_MODULE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 class MalformedRdb(ValueError):
-    """The file is no RDB file, or ends in the middle."""
+    """The file is not an RDB file, or it ends in the middle."""
 
 
 class _Unknown(Exception):
-    """A part of the format that is not known here: nothing after it can be read."""
+    """A part of the format that drd does not know: drd cannot read what comes after it."""
 
 
 @dataclass(slots=True)
@@ -161,7 +161,7 @@ class _Reader:
             raise MalformedRdb(f"it has {left:,} bytes after its end mark, not 8")
 
     def _aside(self, code: int) -> None:
-        """Skip what is no key."""
+        """Skip a part that is not a key."""
         if code == 250:
             self._skip_string()
             self._skip_string()
@@ -279,7 +279,7 @@ class _Reader:
         return name
 
     def _times(self, count: int) -> Iterator[int]:
-        """Count, and look at the time and at a cancel meanwhile."""
+        """Count up to `count`; meanwhile check the time limit, and whether the run is cancelled."""
         for number in range(count):
             if number % _LOOK_KEYS == _LOOK_KEYS - 1:
                 self._look()

@@ -24,14 +24,14 @@ from drd.model.units import format_duration
 
 _POLL_S = 0.1
 _BUSY = ("in progress", "child process")
-"""What servers say of BGSAVE while another child of theirs writes."""
+"""Words in the answer to BGSAVE while another save or rewrite runs."""
 _CHUNK = 1 << 20
 _SAID = 300
 _OVER = "wait until the other save or rewrite is over, or raise `timeout` of this component."
 
 
 class SavedFile(NamedTuple):
-    """The copy: from which moment on its data is, its sha256, and who owned the file."""
+    """A copy of the server's file: the time of its data, its sha256, and the mode of the file."""
 
     at: datetime
     sha256: str
@@ -106,7 +106,7 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
 
 
 def _begin(client: Client, limit: float, timeout_s: float) -> datetime:
-    """Start a save; return the moment before."""
+    """Start a save; return the time just before it."""
     while True:
         found = info(client, "persistence")
         busy = [k for k in ("rdb_bgsave_in_progress", "aof_rewrite_in_progress") if
@@ -133,7 +133,8 @@ def _wait(limit: float, timeout_s: float, what: str) -> None:
 
 
 def require_dump(file: Path, *, missing_ok: bool) -> os.stat_result | None:
-    """Return the server's file, if drd can read it. Raises SourceMissing, SourceError."""
+    """Return the state of the server's file, which drd must be able to read; None if the file is
+    missing and may be. Raises SourceMissing, SourceError."""
     try:
         descriptor = _opened(file)
     except FileNotFoundError:

@@ -50,7 +50,7 @@ SETTINGS: Mapping[str, str] = {
     "enable-protected-configs": "no",
     "always-show-logo": "no",
 }
-"""Recorded next to the measured RTA."""
+"""Settings of the server on its command line."""
 
 _FEWEST_DATABASES = 16
 _LOG_READ = 256 << 10
@@ -144,8 +144,8 @@ class SandboxServer:
             child.stop(signal.SIGKILL)
 
     def _write_users(self, users: Sequence[str]) -> None:
-        """Write the ACL: the users of the source, with drd's own. A user `default` of the source
-        would lock drd out without it."""
+        """Write the ACL: the users of the source, and drd's own user, which drd needs if the user
+        `default` of the source may not log in or may not read."""
         own = f"user {USER} on >{self._password} ~* &* +@all"
         lines = [line for line in users if line.split()[1:2] != [USER]]
         file = self._base / "users.acl"
@@ -236,7 +236,7 @@ class SandboxServer:
         return data.decode("utf-8", "replace")
 
     def last_words(self) -> str:
-        """Return the last lines of the log that say something, for a message."""
+        """Return the last important lines of the log, for a message."""
         lines = [line for line in self.logged().splitlines() if line.strip()]
         telling = [line for line in lines if " # " in line] or lines
         said = " | ".join(line.partition(" # ")[2] or line for line in telling[-3:])

@@ -60,7 +60,7 @@ _USERS = (
 
 
 class _Way(NamedTuple):
-    """One file or directory that is replaced, and what of the restored data becomes it."""
+    """One file or directory that a recovery replaces, and the name of the restored data for it."""
 
     publication: Publication
     name: str

@@ -1,5 +1,6 @@
-"""A connection over TLS for redis-cli, which checks no names: drd's own client makes it, and checks
-the certificate and the name of the server; redis-cli gets a Unix socket in drd's own directory."""
+"""A connection over TLS for redis-cli, which does not check for which host a certificate is. drd's
+own client connects, and checks the certificate and the name of the server; redis-cli gets a Unix
+socket in drd's own directory."""
 
 from __future__ import annotations
 

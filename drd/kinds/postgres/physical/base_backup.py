@@ -46,8 +46,8 @@ _TIMELINE = re.compile(r"START TIMELINE: (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to copy: the server, its tablespaces (names by id, with their directories there), and
-    the directory that receives the copy. `called` is the name of drd's own session."""
+    """What to copy, and how. `locations` has the directory of each tablespace on the server, by its
+    id. `into` is the directory that receives the copy. `called` is the name of drd's session."""
 
     address: Address
     environment: Mapping[str, str]
@@ -60,8 +60,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class BaseBackup:
-    """A copy. `still_at` is a time at which the server still copied: everything that was committed
-    before it is in the copy, whose state is that of the `end_lsn`."""
+    """A finished copy of a server. At the time `still_at`, the server was still copying, so the
+    copy contains everything that was committed before this time. The copy has the state of the
+    position `end_lsn` in the WAL."""
 
     still_at: datetime
     system_identifier: str
@@ -73,8 +74,8 @@ class BaseBackup:
 
 
 def copy(order: Order) -> BaseBackup:
-    """Make the copy. Raises SourceError in the words of pg_basebackup, and leaves what it has
-    copied to the caller."""
+    """Make the copy. Raises SourceError with the message of pg_basebackup; the caller then removes
+    what was copied until then."""
     data = order.into / DATA
     (order.into / SPACES).mkdir()
     with _watched(order) as still:
@@ -111,7 +112,7 @@ def _escaped(path: str) -> str:
 
 
 class _Still:
-    """The last time at which the server was seen to copy."""
+    """The last time at which drd saw that the server was still copying."""
 
     def __init__(self) -> None:
         self.at = datetime.now(UTC)
@@ -119,8 +120,8 @@ class _Still:
 
 @contextmanager
 def _watched(order: Order) -> Iterator[_Still]:
-    """Look all the time whether the server still copies files: afterwards it ends the backup, and
-    nobody knows exactly when."""
+    """Check again and again whether the server still copies files. When it has copied them, it ends
+    the backup, and nobody knows exactly when."""
     still, over = _Still(), threading.Event()
 
     def watch() -> None:
@@ -199,6 +200,6 @@ def _described(data: Path, still_at: datetime) -> BaseBackup:
 
 
 def _size(known: Mapping[str, Any], data: Path) -> int:
-    """Return the bytes of all files: the manifest does not list the WAL."""
+    """Return the size of all files in bytes, with the WAL, which the manifest does not list."""
     wal = sum(p.stat().st_size for p in (data / "pg_wal").iterdir() if p.is_file())
     return wal + sum(int(file["Size"]) for file in known["Files"])

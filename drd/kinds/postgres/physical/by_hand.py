@@ -11,7 +11,7 @@ from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 
 _PORT = 55432
-"""The port of the server that answers questions: not that of another one on this host."""
+"""The port of the restored server: not the usual one, which another server may use here."""
 
 
 def by_hand(

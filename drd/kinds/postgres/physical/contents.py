@@ -62,7 +62,7 @@ def names(connection: Connection) -> list[str]:
 
 
 def in_database(name: str, table: str) -> str:
-    """Return the name of a table among those of all databases."""
+    """Return the name of a table with its database: `DATABASE.SCHEMA.TABLE`."""
     return f"{_plain(name)}.{table}"
 
 
@@ -72,8 +72,9 @@ def _plain(name: str) -> str:
 
 
 def counters(reach: Reach, databases: list[str]) -> Counters:
-    """Return by table what changes whenever its rows change, as far as the server's statistics say
-    it. A database that cannot be read has none."""
+    """Return for each table values that change whenever its rows change: the number of its file,
+    and counters of the server's statistics. Tables of a database that cannot be read are missing.
+    """
     found: dict[str, tuple[Any, ...]] = {}
     for name in databases:
         process.check_cancelled()
@@ -94,7 +95,7 @@ def fingerprint(
     budget_s: float,
     properties: Mapping[str, Any],
 ) -> DatabaseFingerprint:
-    """Describe the tables of all databases, each database in one state of its own."""
+    """Describe the tables of all databases. Each database is read in a transaction of its own."""
     whole = DatabaseFingerprint(mode, properties=properties)
     end = time.monotonic() + budget_s
     for name in databases:
@@ -125,7 +126,8 @@ def _described(
 
 
 def _joined(whole: DatabaseFingerprint, name: str, one: DatabaseFingerprint) -> DatabaseFingerprint:
-    """Add one database. What its materialised views contain comes back as it was."""
+    """Add the fingerprint of one database. It leaves out `derived`: a copy of files contains the
+    rows of materialised views, so a restore does not compute them anew."""
 
     def within(known: Mapping[str, Any]) -> dict[str, Any]:
         return {in_database(name, table): value for table, value in known.items()}
@@ -160,7 +162,7 @@ def without_all(known: DatabaseFingerprint, why: str) -> DatabaseFingerprint:
 
 
 def properties(reach: Reach, connection: Connection) -> dict[str, Any]:
-    """Read what belongs to the server and to each database as a whole. A database that refuses the
+    """Read the roles of the server and the properties of each database. A database that refuses the
     login is left out."""
     with as_stored(connection):
         roles = connection.execute(_ROLES.encode()).fetchall()

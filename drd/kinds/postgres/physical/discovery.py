@@ -44,7 +44,7 @@ def _wish(dsn: str) -> Wish:
 
 
 def _host(dsn: str) -> str:
-    """Return the host's name as far as the string shows it; only for naming."""
+    """Return the host in a connection string, to name the component; empty if there is none."""
     if "://" in dsn:
         try:
             return (urlsplit(dsn).hostname or "").partition(".")[0]

@@ -19,8 +19,9 @@ Opened = Callable[[], AbstractContextManager[contents.Reach]]
 
 
 class ClusterInspector(Inspector):
-    """`place` is what a person calls the server, `default` the database of questions that name
-    none. `shown` are the variables by which a command reaches it."""
+    """Asks a restored server. `place` is the name of the server for people, `default` the database
+    that answers if a question does not name one. `shown` are the environment variables by which a
+    command reaches the server."""
 
     def __init__(
         self, opened: Opened, place: str, default: str, shown: Mapping[str, str] | None = None

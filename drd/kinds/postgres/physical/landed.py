@@ -1,5 +1,5 @@
-"""What the repository has restored of a whole server: find it, and prove that it is complete and as
-it was, before any server starts on it.
+"""Find the files of a whole server that the repository has restored, and prove that they are
+complete and unchanged, before any server starts on them.
 
 A chain proves each file: drd's manifest has the digest of the manifest of pg_basebackup, which has
 a sha256 of each file; PostgreSQL itself checks the WAL."""

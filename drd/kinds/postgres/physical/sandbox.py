@@ -25,7 +25,7 @@ _SHOWN = 20
 
 
 def restored(snapshot: ComponentSnapshot, server: RestoredServer) -> Restored:
-    """Say of a server that runs what its restore did, and what differs from its source."""
+    """Return what the restore of a server that now runs did, and what differs from its source."""
     notes: list[str] = []
     facts = snapshot.facts
     if facts["libraries"]:

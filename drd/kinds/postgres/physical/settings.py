@@ -23,10 +23,10 @@ class ClusterSettings(Settings):
 
     kind: Literal["postgres-cluster"]
     dsn: Connection = Field(
-        description="The connection string of the server (libpq), with the database that checks "
-        "ask unless they name another: a secret reference such as `{credential: NAME}`, or, if it "
-        "contains no password, the text itself: `postgresql://drd@db1/orders`. Its user needs the "
-        "right REPLICATION.",
+        description="The connection string of the server (libpq). Checks ask the database in it, "
+        "unless they name another. Write a secret reference such as `{credential: NAME}`, or, if "
+        "the string does not contain a password, the string itself: `postgresql://drd@db1/orders`. "
+        "Its user needs the right REPLICATION.",
     )
     data_dir: AbsolutePath | None = Field(
         None,
@@ -63,8 +63,8 @@ class ClusterTarget(Settings):
     )
     dsn: Connection | None = Field(
         None,
-        description="How to reach the restored server after a step of the runbook has started it: "
-        "checks then ask this server. Without it, start the server after the checks.",
+        description="The connection string of the restored server. If a step of the runbook has "
+        "started this server, checks ask it. Without `dsn`, start the server after the checks.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

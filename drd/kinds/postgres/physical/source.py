@@ -33,7 +33,7 @@ from drd.ports import Finding, Payload, Probe, Tree, Workplace
 from drd.ports.sources import DatabaseQuery
 
 OLDEST = 17
-"""The oldest major version of a server that is backed up: its manifests name the server."""
+"""The oldest major version that drd backs up: from it on, manifests identify the server."""
 
 COPY = "cluster"
 """The directory in the workplace that receives the copy."""
@@ -41,10 +41,10 @@ COPY = "cluster"
 OBSERVE_S = 60.0
 _SENDERS = 2
 _WAL = 512 << 20
-"""So much WAL may come on top of the databases, for the check of the room."""
+"""Bytes of WAL that the check of the free space adds to the size of the databases."""
 
 _FLUSHED_S = 11.0
-"""After so many seconds, the server's statistics have what a session that is idle has changed."""
+"""Seconds after which the server's statistics contain the changes of a session that is idle."""
 
 _SIZE = """
 SELECT sum(pg_catalog.pg_database_size(oid))::bigint FROM pg_catalog.pg_database
@@ -78,7 +78,7 @@ SELECT pg_catalog.current_setting('wal_level'),
 
 
 class ClusterSource:
-    """A server that others use; nothing in it is changed."""
+    """A running server that others use: drd changes nothing in it."""
 
     def __init__(self, name: str, settings: ClusterSettings, place: Workplace) -> None:
         self._name = name
@@ -285,7 +285,7 @@ class _Before:
 
 
 def _writers(connection: Connection) -> str | None:
-    """Return the number of the next transaction that writes; None while one is open."""
+    """Return the number of the next transaction that writes; None while such a transaction runs."""
     row = connection.execute(_WRITERS.encode()).fetchone()
     return str(row[1]) if row is not None and row[0] else None
 

@@ -354,9 +354,10 @@ class ClusterDirectory(NamedDestination):
 
 
 def postmaster(data: Path) -> int | None:
-    """Return the process of the server that runs in a data directory, or may run there for all that
-    drd can see; None if there is none. The number in the file of the server is that of its
-    container, and the file stays after a crash: the process has to work in this directory."""
+    """Return the process of the server that runs in a data directory, or of one that perhaps runs
+    there and that drd may not see; None if there is none. The number in postmaster.pid is not used:
+    for a server in a container, it is a number of the container, and the file stays after a crash.
+    """
     return servers_in(data, _is_postgres).first
 
 
