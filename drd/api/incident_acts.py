@@ -211,7 +211,9 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
         )
     mine = duty_table(app, desk.number, regimes, desk.entries()).states(now)
     told = [s.regime.id for s in mine if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
-    desk.notes.append(f"{fact}: {some(told, 10)}. drd does not send reminders of this any more")
+    desk.notes.append(
+        f"{fact}: {some(told, 10)}. drd does not send reminders for these reports any more"
+    )
 
 
 def _unexplained(number: int, left: Sequence[str], known: Collection[str]) -> UsageError:

@@ -1,5 +1,5 @@
-"""What `drd drill --scenario operator` shows while it runs: what waits for people, or of a blind
-drill the printed runbook."""
+"""What `drd drill --scenario operator` shows while it runs: the steps that wait for people; in a
+blind drill, the printed runbook instead."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from drd.model.progression import Progression
 
 @contextmanager
 def followed(app: App, args: argparse.Namespace, plan: Plan) -> Iterator[None]:
-    """Show the steps of the body's drill, and what they wait for; of a blind drill only the printed
-    runbook and the id of the run."""
+    """Show the steps of the drill while the body runs, and what they wait for. In a blind drill,
+    show only the printed runbook and the id of the run."""
     if not args.blind:
         with watched(app, args):
             yield
@@ -47,7 +47,7 @@ class _NamesRun:
 
 
 def _printed_runbook(app: App, given: str, plan: Plan) -> str:
-    """Return the page that a recovery kit has for the operator. Raises what making a kit raises."""
+    """Return the runbook of the plan as a recovery kit prints it. Raises errors of the kit."""
     one = load_plan(find_plan(app.settings, given))
     _, files = gather([one], app.settings, app.catalogue, secrets.resolve, now=app.clock.now())
     page = files[f"runbooks/{plan.name}/runbook.md"].decode()

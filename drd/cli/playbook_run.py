@@ -72,7 +72,8 @@ def resume(app: App, run: Run, args: argparse.Namespace) -> int:
 
 
 def ordered_again(app: App, run: Run, args: argparse.Namespace) -> Ordered:
-    """Return the request of the run of a playbook: from root's record, if root has one."""
+    """Return what was ordered for the run of a playbook: by root's record of the run, if there is
+    one."""
     catalogue, row_trust = app.row_trust()
     known = row_trust.known(catalogue.runs.get(run.id))
     playbook = playbooks_of(app.settings).get(playbook_of(known.plan) or known.plan)
@@ -150,7 +151,7 @@ def _sound(one: Input, value: str) -> str:
 
 
 def _require_exercise(app: App, number: int | None) -> None:
-    """Raise UsageError unless the exercise that was named, if one was, is being played."""
+    """Raise UsageError if a number is given, and this exercise is over or does not exist."""
     if number is not None and find(app.catalogue, number).ended_at is not None:
         raise UsageError(
             f"exercise {number} is over",
@@ -242,7 +243,9 @@ def _dry_run(app: App, services: Services, ordered: Ordered, args: argparse.Name
     found = [f for step in playbook.runbook for f in preflight_step(services, step) if f.failed]
     warnings = [f.text for f in found]
     if differs := not_in_force(app.catalogue, playbook, app.clock.now()):
-        warnings.append(f"this text is not in force: {differs}. To load it: {RELOAD}")
+        warnings.append(
+            f"this text of the playbook is not in force: {differs}. To load it: {RELOAD}"
+        )
     if args.json:
         values = Values.of_run(playbook, ordered.detail)
         output.print_json(
@@ -333,7 +336,9 @@ def _print(run: Run, playbook: Playbook, outcome: Outcome, args: argparse.Namesp
         and outcome.states.get(s.name) is StepState.SUCCEEDED
     ]
     if temporary:
-        output.say(f"  temporary  {', '.join(temporary)}: to roll back, drd rollback {run.id}")
+        output.say(
+            f"  temporary  {', '.join(temporary)}. To roll back later: drd rollback {run.id}"
+        )
     if outcome.succeeded:
         output.say(f"done. To roll back all steps: drd rollback {run.id}")
     else:

@@ -139,8 +139,8 @@ def _live(name: str, step: PlaybookStep) -> Live:
 
 
 def _rollback(name: str, acting: RollingBack | None) -> Step | None:
-    """Return the step that takes a step back. It may run again, when nobody knows its outcome,
-    only if its text says so."""
+    """Return the step that rolls back another step. If nobody knows its outcome, it may run again
+    only with `repeat: safe`."""
     step = _inner(f"{ROLLBACK} {name}", acting)
     if step is None or acting is None:
         return None

@@ -155,8 +155,8 @@ class _Review:
             if reference in self.secrets:
                 if place[:1] not in ((_HEADERS,), (_BODY,), (_ENV,), (_QUERY,)):
                     hint = (
-                        "use secrets only in `headers`, `body`, `env` or the `query` of `sql`: "
-                        "people see other texts."
+                        "use secrets only in `headers`, `body`, `env` or the `query` of `sql`: drd "
+                        "shows all other texts to people."
                     )
                     self.report.error(path, f"${{{reference}}} is a secret", hint)
             elif reference.startswith("steps."):

@@ -183,7 +183,7 @@ class Reading(Acting):
 
 
 class RollingBack(Acting):
-    """An HTTP request, a command or SQL that takes a step back."""
+    """An HTTP request, a command or SQL that rolls a step back."""
 
     repeat: Literal["safe", "ask"] | None = Field(
         None,
@@ -193,8 +193,8 @@ class RollingBack(Acting):
     )
     done_when: Reading | None = Field(
         None,
-        description="Succeeds if the rollback has already happened. drd executes this before it "
-        "repeats the rollback.",
+        description="A request, a command or SQL that succeeds if the rollback has already "
+        "happened. drd executes this before it repeats the rollback.",
     )
 
 
@@ -278,14 +278,14 @@ class PlaybookStep(Settings):
     )
     rollback: Annotated[RollingBack, BeforeValidator(_words)] | None = Field(
         None,
-        description="Takes the step back, when a person runs `drd rollback RUN`. A list of words "
+        description="Rolls the step back, when a person runs `drd rollback RUN`. A list of words "
         "is a command.",
     )
     final: str | None = Field(
         None,
         min_length=1,
         max_length=_TEXT,
-        description="Why no rollback can take the step back: `a revoked key stays revoked`.",
+        description="Why the step cannot be rolled back: `a revoked key stays revoked`.",
     )
     expires: Duration | None = Field(
         None,
@@ -327,7 +327,7 @@ class PlaybookStep(Settings):
             message = f"is not allowed in a step of kind {given[0]}"
             yield Contradiction(("done_when",), message, hint, of_key=True)
         if self.final is not None and self.rollback is not None:
-            hint = "keep only one of the two keys: a final step is never taken back."
+            hint = "keep only one of the two keys: a final step is never rolled back."
             message = "cannot be combined with `rollback`"
             yield Contradiction(("final",), message, hint, of_key=True)
         acts = (self.http, self.command, self.sql, self.start, self.stop)
@@ -336,7 +336,7 @@ class PlaybookStep(Settings):
             text = f"is not allowed in a step of kind {given[0]}"
             yield Contradiction(("expires",), text, hint, of_key=True)
         elif self.expires is not None and self.rollback is None:
-            hint = "add `rollback`: a temporary measure must be taken back."
+            hint = "add `rollback`: a temporary measure must be rolled back."
             yield Contradiction(("expires",), "needs `rollback`", hint, of_key=True)
         if self.retries and self.repeat != "safe" and self.done_when is None and answers:
             hint = "add `repeat: safe` or `done_when`: a failed try may have had an effect."

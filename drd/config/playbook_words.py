@@ -54,8 +54,8 @@ def deed(step: Step) -> str:
         clean = ", from before the first sign of incident ${incident}" if settings.clean else ""
         if settings.clean_if_known:
             clean = (
-                ", from before the first sign of the incident if the run has one, else the newest "
-                "restore point"
+                " from the newest restore point; in a run with an incident, from the newest one "
+                "before its first sign"
             )
         return f"recover {plan} {where}{clean}"
     return ACTIONS[step.kind].in_words(settings)

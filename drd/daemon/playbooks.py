@@ -26,8 +26,8 @@ _log = log.get()
 
 
 def load_playbooks(app: App) -> tuple[str, ...]:
-    """Put the files of playbooks in force. Returns the names of those that were refused: what was
-    loaded of them before stays in force."""
+    """Load the files of playbooks. Returns the names of playbooks that were refused: of each, the
+    text that was loaded before stays in force."""
     found = playbooks_of(app.settings)
     refused = {name: str(problems[0]) for name, problems in found.broken.items() if problems}
     for problem in found.problems:
@@ -46,7 +46,7 @@ def _files(app: App) -> list[Path]:
 
 
 def _digest(path: Path) -> str:
-    """Return the digest of a file; nothing if it cannot be read."""
+    """Return the digest of a file; an empty text if drd cannot read the file."""
     try:
         return text_digest(read_bytes(path, what="playbook")[0])
     except ConfigError:
@@ -73,13 +73,13 @@ class PlaybookWatch:
 
     def _found(self, files: Iterable[Path], there: Loaded, now: datetime) -> Iterator[Condition]:
         for name, why in sorted(there.refused.items()):
-            yield not_loaded(name, f"the last reload refused it: {escaped(why)}")
+            yield not_loaded(name, f"drd refused the file at the last reload: {escaped(why)}")
         differs = _differing(files, there.seen)
         self._differs_since = {file: self._differs_since.get(file, now) for file in differs}
         for file, what in sorted(differs.items()):
             if now - self._differs_since[file] >= TIME_TO_RELOAD:
                 at = format_time(there.at)
-                why = f"the file {escaped(file)} was {what} after the daemon loaded it at {at}"
+                why = f"{escaped(file)} was {what} after the daemon loaded the playbooks at {at}"
                 yield not_loaded(Path(file).stem, why)
 
 

@@ -1,4 +1,4 @@
-"""What incidents have left undone for a plan, as findings of its readiness. Pure.
+"""What people have not done after incidents of a plan, as findings of its readiness. Pure.
 
 A finding names the incident and the number of an item or a message, but no text and no person:
 people who may not read the incident read findings."""
@@ -22,8 +22,7 @@ _REACHED = frozenset({Fate.ACCEPTED, Fate.BOUNCED})
 
 
 def of_actions(incidents: Iterable[Incident], now: datetime) -> Iterator[ReadinessFinding]:
-    """Yield a finding if action items of these incidents are overdue: what was learnt is not worked
-    in."""
+    """Yield a finding if action items of these incidents are overdue."""
     late = [
         (incident.number, item)
         for incident in incidents
@@ -37,15 +36,16 @@ def of_actions(incidents: Iterable[Incident], now: datetime) -> Iterator[Readine
         for number, item in late
     ]
     text = f"action items of incidents are overdue: {some(named, _NAMED)}"
-    remedy = f"drd incident action {late[0][0]} list"
+    remedy = f"to see these items: drd incident action {late[0][0]} list"
     yield judged_as(ACTION_ITEMS, "warning", "", text, remedy)
 
 
 def of_contacts(
     told: Iterable[tuple[int, IncidentMessage]], addresses: Collection[str]
 ) -> Iterator[ReadinessFinding]:
-    """Yield a finding if the last mail to an address came back, and drd.yaml still has it. `told`
-    are messages, each with its incident; `addresses` those of drd.yaml, in small letters."""
+    """Yield a finding if the last mail to an address came back, and drd.yaml still has the address.
+    `told` are messages, each with the number of its incident; `addresses` are the addresses of
+    drd.yaml, in small letters."""
     last: dict[str, tuple[datetime, Fate, int, int]] = {}
     for number, message in told:
         for address, at, fate in _mails(message):
@@ -56,7 +56,7 @@ def of_contacts(
         return
     named = [f"message {message} of incident {number}" for number, message in back]
     text = (
-        "mails to contacts came back, and drd.yaml still has the same addresses: "
+        "mails to contacts came back, but drd.yaml still has their addresses: see "
         f"{some(named, _NAMED)}"
     )
     remedy = (

@@ -26,8 +26,9 @@ from drd.model.training_records import DRILLED, proven_user
 
 @dataclass(frozen=True, slots=True)
 class PersonStep:
-    """What one person did: `action` is approve, done or skip. `user` is whom the kernel named,
-    empty for anybody. `took_s` is the time from the question to the answer."""
+    """What one person did: `action` is approve, done or skip. `user` is the user whom the kernel
+    named, empty if drd cannot know the person. `took_s` is the time from the question to the
+    answer."""
 
     step: str
     kind: str
@@ -49,10 +50,10 @@ class PersonStep:
 
 @dataclass(frozen=True, slots=True)
 class OperatorDrill:
-    """The people's part of a drill. `user` is who started it by the kernel, empty for anybody, and
-    `person` their name; `by` is the name that was given. `people_s` is the time during which only
-    people worked, `machine_s` all other time; None if the drill did not get that far. It `counts`
-    for the user, or `why` not."""
+    """The people's part of a drill. `user` is the user whom the kernel named as the starter of the
+    drill, empty if drd cannot know the person, and `person` their name; `by` is the claimed name.
+    `people_s` is the time during which only people worked, `machine_s` all other time; None if the
+    drill ended before it was measured. The drill `counts` for the user, or `why` says why not."""
 
     user: str
     person: str
@@ -111,7 +112,7 @@ def is_blind(run: Run) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """Who started a drill, and the name that was given (`by`)."""
+    """Who started a drill, and the name that this person claimed (`by`)."""
 
     actor: Actor | None
     by: str
@@ -148,15 +149,15 @@ def _why_not(
     starter: Starter, user: str, person: str, result: DrillResult, steps: Iterable[PersonStep]
 ) -> str:
     if not user:
-        who = starter.actor.anybody() if starter.actor is not None else "nobody that drd knows"
+        who = starter.actor.anybody() if starter.actor is not None else "an unknown user"
         return f"{who} started the drill, so drd cannot prove which person it was"
     if starter.by and not any(is_same(starter.by, name) for name in (person, user)):
         return (
-            f"--by names {escaped(starter.by)}, but the kernel names {escaped(person)} (user "
-            f"{escaped(user)})"
+            f"--by names {escaped(starter.by)}, but {escaped(person)} (user {escaped(user)}) "
+            "started the drill"
         )
     if result is not DrillResult.PASSED:
-        return f"the drill has not passed: it is {result}"
+        return f"the result of the drill is {result}, not passed"
     for step in steps:
         if step.action == "skip":
             return f"step {step.step} was skipped by {_called(step, starter.crew)}"

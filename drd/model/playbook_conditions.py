@@ -1,7 +1,7 @@
-"""Conditions for alerts about playbooks: temporary measures that stand too long, interrupted runs,
-files that were not loaded. Pure.
+"""Conditions for alerts about playbooks: temporary measures that are in effect too long,
+interrupted runs, files that were not loaded. Pure.
 
-Of a run in a restricted incident they name neither the playbook nor its steps."""
+If a run is in a restricted incident, the conditions name neither the playbook nor its steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def incident_of(run: Run) -> int | None:
 
 
 def in_exercise(run: Run) -> bool:
-    """Return whether a playbook runs in an exercise: no alert comes out of that."""
+    """Return whether a playbook runs in an exercise. drd raises no alert for such a run."""
     return isinstance(run.detail, PlaybookDetail) and run.detail.exercise is not None
 
 
@@ -71,15 +71,15 @@ def interrupted(run: Run, *, hides: bool = False) -> Condition:
         "critical",
         run.id,
         f"run {run.id} of {_words(run, hides=hides)} was interrupted: its process died. Its steps "
-        "stay as they are until a person continues it (drd resume), rolls it back (drd rollback), "
-        "or ends it (drd cancel)",
+        "stay as they are until a person continues the run (drd resume), rolls it back (drd "
+        "rollback), or ends it (drd cancel)",
         f"drd resume {run.id}",
     )
 
 
 def not_loaded(name: str, why: str) -> Condition:
     """Return the condition that the file of a playbook is not what the daemon has loaded."""
-    text = f"playbook {escaped(name)} is not in force as its file is now: {why}"
+    text = f"the present text of playbook {escaped(name)} is not in force: {why}"
     remedy = "drd playbook check && systemctl reload drd"
     return Condition(NOT_LOADED, "warning", name, text, remedy)
 
@@ -93,7 +93,7 @@ def _words(run: Run, *, hides: bool) -> str:
 def _stands(record: StepRecord) -> str:
     failed = record.state is not StepState.SUCCEEDED
     return (
-        "may still be in effect: the step failed, but may have happened"
+        "may still be in effect: the step failed, but may have had an effect"
         if failed
         else "is still in effect"
     )

@@ -237,6 +237,6 @@ def test_a_playbook_preserves_evidence_once(short_tmp: Path) -> None:
     assert made["reason"] == (f"before shop is contained (playbook keep, run {run}, step keep)")
     done = site.drd("resume", "--yes")
     assert f"run {run} of playbook keep" in done.out
-    assert f"evidence {made['preserved']} was preserved by an earlier try" in done.out
+    assert f"evidence {made['preserved']} was preserved by an earlier try of this step" in done.out
     assert [one["preserved"] for one in sets_of(site)] == [made["preserved"]]
     site.assert_clean()

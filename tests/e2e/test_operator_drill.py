@@ -108,7 +108,7 @@ def test_operator_drill_counts_for_whom_the_kernel_names(short_tmp: Path) -> Non
         )
         assert operator["counts"] is bool(person), operator
         assert operator["why"] == (
-            "" if person else "--by names Bert, but the kernel names Anna (user daemon)"
+            "" if person else "--by names Bert, but Anna (user daemon) started the drill"
         )
         assert document["coverage"]["granted"] == []
         assert states(site) == [("Anna", "valid")]

@@ -314,7 +314,7 @@ def test_an_edited_playbook_runs_after_a_reload(site: Site) -> None:
     with daemon(site) as running:
         file.write_text(text.replace("echo done", "echo twice"))
         words = ("playbook", "run", "deed")
-        assert "this text is not in force" in site.drd(*words, "--dry-run").err
+        assert "this text of the playbook is not in force" in site.drd(*words, "--dry-run").err
         refused = site.drd(*words, "--yes", code=2).err
         assert "deed.yaml was edited after the daemon loaded the playbooks" in refused
         assert "systemctl reload drd" in refused

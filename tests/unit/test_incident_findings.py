@@ -41,7 +41,7 @@ def test_overdue_items_are_named_by_their_numbers_alone() -> None:
         "action items of incidents are overdue: item 17 of incident 3 was due 2026-11-29 09:00 "
         "UTC, item 20 of incident 4 was due 2026-11-30 09:00 UTC"
     )
-    assert finding.remedy == "drd incident action 3 list"
+    assert finding.remedy == "to see these items: drd incident action 3 list"
     assert not list(of_actions(incidents, BEGUN))
 
 
@@ -56,7 +56,9 @@ def test_a_contact_is_named_until_its_address_is_corrected_or_reached() -> None:
     back = message(1, ("Old@acme.example", Fate.BOUNCED, 1), ("b@acme.example", Fate.ACCEPTED, 1))
     known = {"old@acme.example", "b@acme.example"}
     [judged] = of_contacts([(3, back)], known)
-    assert judged.finding.text.endswith("the same addresses: message 1 of incident 3")
+    assert judged.finding.text.endswith(
+        "drd.yaml still has their addresses: see message 1 of incident 3"
+    )
     assert "old@" not in judged.finding.text + judged.finding.remedy
 
     assert not list(of_contacts([(3, back)], known - {"old@acme.example"}))

@@ -53,8 +53,8 @@ def test_drill_counts_for_the_starter_who_did_the_manual_steps() -> None:
     ("found", "why"),
     [
         (outcome(DONE, actor=ROOT), "root without a login started the drill"),
-        (outcome(DONE, by="Bob"), "--by names Bob, but the kernel names Anna (user anna)"),
-        (outcome(DONE, result="failed"), "the drill has not passed: it is failed"),
+        (outcome(DONE, by="Bob"), "--by names Bob, but Anna (user anna) started the drill"),
+        (outcome(DONE, result="failed"), "the result of the drill is failed, not passed"),
         (outcome(replace(DONE, user="bob")), "step dns was done by Bob, not by Anna"),
         (outcome(replace(DONE, user="")), "step dns was done by an unknown person"),
         (outcome(replace(APPROVED, action="skip")), "step go was skipped by Bob"),

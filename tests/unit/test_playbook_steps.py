@@ -164,7 +164,9 @@ def test_a_measure_is_reported_while_it_stands_after_its_time() -> None:
     [told] = expired(run, [done], late)
     assert (told.kind, told.severity, told.remedy) == (EXPIRED, "warning", "drd rollback ab12")
     [doubtful] = expired(run, [replace(done, state=StepState.WAITING)], late)
-    assert doubtful.text.endswith("may still be in effect: the step failed, but may have happened")
+    assert doubtful.text.endswith(
+        "may still be in effect: the step failed, but may have had an effect"
+    )
 
     def times_out(_: Step) -> Answer:
         raise StepFailed("does not answer")

@@ -58,7 +58,9 @@ def test_an_edited_playbook_is_refused_until_it_was_loaded(world: World) -> None
     assert (why(world), why(world, "insider")) == (None, None)
     write(world, OWN.replace("deny", "refuse"))
     assert "block.yaml was edited after the daemon loaded" in (why(world) or "")
-    with pytest.raises(UsageError, match="not in force as it is in the file") as refused:
+    with pytest.raises(
+        UsageError, match="the present text of playbook block is not in force"
+    ) as refused:
         require_in_force(world.catalogue, known(world), world.clock.now())
     assert "systemctl reload drd" in refused.value.hint
     write(world, OWN.replace("block\n", "later\n", 1), "later")
@@ -78,7 +80,7 @@ def test_one_of_drd_does_not_take_the_place_of_a_loaded_one_that_is_gone(world: 
     load(world)
     assert known(world, "insider").own
     (world.base / "playbooks/insider.yaml").unlink()
-    assert "which is gone now" in (why(world, "insider") or "")
+    assert "but this file does not exist any more" in (why(world, "insider") or "")
 
 
 def test_without_a_running_daemon_each_text_is_in_force(world: World) -> None:

@@ -19,8 +19,9 @@ from drd.model.training import Crew
 
 
 def require_possible(services: Services, plan: Plan, request: DrillRequest) -> None:
-    """Raise UsageError for options that need an operator drill, or that it does not allow; and if
-    nobody could approve a step because nobody knows who starts the drill."""
+    """Raise UsageError for an option that only an operator drill allows, for an option that an
+    operator drill does not allow, and if nobody could approve a step because drd does not know who
+    starts the drill."""
     if request.scenario != OPERATOR:
         if request.by or request.blind:
             option = "--by" if request.by else "--blind"
@@ -38,7 +39,8 @@ def require_possible(services: Services, plan: Plan, request: DrillRequest) -> N
 
 
 def given_name(services: Services, request: DrillRequest) -> str:
-    """Return the name that was given with the drill, here or through the socket."""
+    """Return the name that the starter of the drill claimed to have: with `--by`, or in the request
+    through the socket."""
     claim = services.claim
     claimed = claim.actor.claimed_by if claim is not None and claim.actor is not None else ""
     return request.by or claimed
@@ -61,14 +63,14 @@ def outcome_of(reached: Phase, evidence: Evidence) -> OperatorDrill | None:
         machine_s=evidence.rta_s,
     )
     if found.counts and catalogue.records.signer(begun.services.clock.now()) is None:
-        why = "drd cannot sign the record of it. To see why: drd records key"
+        why = "drd cannot sign the record of this drill. To see why: drd records key"
         return replace(found, counts=False, why=why)
     return found
 
 
 def unanswered(ended: RunbookEnded) -> StepFailed | None:
-    """Return why an operator drill proves nothing if only people's steps failed: the data may be
-    right. None for anything else."""
+    """Return the error of an operator drill in which only steps of people failed: it proves
+    nothing, because the data may be right. None for every other result."""
     restoring = ended.restoring
     if ended.begun.request.scenario != OPERATOR:
         return None

@@ -1,4 +1,5 @@
-"""What incidents of a plan left undone: overdue action items, contacts whose mail came back."""
+"""What people have not done after incidents of a plan: overdue action items, contacts whose mail
+came back."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from drd.model.plan import Plan
 from drd.model.readiness_finding import ReadinessFinding
 
 _MOST = 500
-"""The newest incidents whose messages are read."""
+"""How many of the newest incidents drd searches for messages."""
 
 
 def findings(services: Services, plan: Plan) -> list[ReadinessFinding]:

@@ -27,8 +27,8 @@ def has_restricted(catalogue: Catalogue, incident: Incident) -> bool:
 
 
 def hides(catalogue: Catalogue, run: Run) -> bool:
-    """Return whether what everybody reads must not name the playbook of a run: it is the run of a
-    restricted incident, or of one that is unknown here."""
+    """Return whether texts that everybody can read must not name the playbook of a run: its
+    incident is restricted, or not in this catalogue."""
     number = incident_of(run)
     try:
         return number is not None and has_restricted(catalogue, catalogue.incidents.get(number))

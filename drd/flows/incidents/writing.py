@@ -324,8 +324,8 @@ class Desk:
         into = incident.merged_into
         if into is not None and not incident.is_open:
             self.notes.append(
-                f"incident {self.number} is closed and continues in incident {into}. Its timeline "
-                f"shows this entry, too. Give the number {into} from now on."
+                f"incident {self.number} is closed and continues in incident {into}. The timeline "
+                f"of incident {into} also shows this entry. Use the number {into} from now on."
             )
         return incident
 

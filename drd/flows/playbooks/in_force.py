@@ -44,7 +44,8 @@ def note_loaded(
     seen: Mapping[str, str],
     now: datetime,
 ) -> None:
-    """Record what the daemon has loaded. Of a name that it refused, what it loaded before stays."""
+    """Record what the daemon has loaded. If it refused a file, the text that it loaded before stays
+    in force."""
     before = loaded(queue)
     known = {one.name: LoadedText(one.file, one.text) for one in own}
     for name in refused:
@@ -55,7 +56,7 @@ def note_loaded(
 
 
 def loaded(queue: Queue) -> Loaded | None:
-    """Return what the daemon has loaded; None if no daemon did that here."""
+    """Return what the daemon has loaded; None if no daemon has loaded playbooks here."""
     noted = queue.noted(_KEY)
     value = noted[1] if noted is not None else None
     if noted is None or not isinstance(value, dict):
@@ -81,7 +82,10 @@ def not_in_force(catalogue: Catalogue, playbook: Playbook, now: datetime) -> str
         return None
     known, at = there.known.get(playbook.name), format_time(there.at, seconds=True)
     if not playbook.own:
-        gone = "the daemon has loaded your own playbook {} from {}, which is gone now"
+        gone = (
+            "the daemon has loaded your own playbook {} from {}, but this file does not exist any "
+            "more"
+        )
         return gone.format(playbook.name, escaped(known.file)) if known is not None else None
     if known is not None and known.text == playbook.text:
         return None
@@ -98,7 +102,7 @@ def require_in_force(catalogue: Catalogue, playbook: Playbook, now: datetime) ->
     why = not_in_force(catalogue, playbook, now)
     if why is not None:
         raise UsageError(
-            f"playbook {playbook.name} is not in force as it is in the file: {why}",
+            f"the present text of playbook {playbook.name} is not in force: {why}",
             hint=f"check the file: `drd playbook check`. Load it: `{RELOAD}`. Then run this "
             "command again.",
         )

@@ -81,7 +81,7 @@ class OwnCommand:
         return ", the newest: no incident was given" if settings.clean_if_known else ""
 
     def _preserve(self, step: Step, settings: Preserving, catalogue: Catalogue) -> ActionStepResult:
-        """Preserve evidence once: a set of an earlier try of this step that is whole is enough."""
+        """Preserve evidence, unless an earlier try of this step has preserved a whole set."""
         plan, number = self._plan(settings.plan), self.values.incident
         if number is None:
             raise StepFailed(
@@ -95,7 +95,7 @@ class OwnCommand:
         there = [one for one in preserved(entries) if one.reason == reason]
         whole = next((one for one in there if one.is_whole and not one.is_released), None)
         if whole is not None:
-            said = f"evidence {whole.id} was preserved by an earlier try"
+            said = f"evidence {whole.id} was preserved by an earlier try of this step"
             return ActionStepResult.of({"says": said, "preserved": whole.id})
         words = ["incident", "preserve", str(number), f"--plan={plan}", "--json"]
         words += [f"--component={one}" for one in settings.components]

@@ -19,9 +19,9 @@ _NEWEST = 50
 def rehearsals(
     catalogue: Catalogue, playbook: Playbook, after: datetime | None = None
 ) -> list[Rehearsal]:
-    """Return the runs of a playbook that are over, those that began `after` a time, newest first,
-    each with whether it is a rehearsal of the playbook as it is now. Those of restricted incidents
-    are left out: everybody reads the findings."""
+    """Return the finished runs of a playbook, newest first, each with whether it counts as a
+    rehearsal of the present playbook. With `after`, return only runs that began after this time.
+    Runs of restricted incidents are left out, because everybody can read the findings."""
     name = playbook.executed.name
     runs = catalogue.runs.newest(name, kind=RunKind.PLAYBOOK, limit=_NEWEST)
     found = []
@@ -40,7 +40,7 @@ def rehearsals(
 def findings(
     catalogue: Catalogue, playbooks: Mapping[str, Playbook], names: Iterable[str], now: datetime
 ) -> Iterator[Finding]:
-    """Return for each of these names that is a playbook whether it was rehearsed within a year."""
+    """Yield for each of these names that is a playbook: was it rehearsed within a year?"""
     for name in names:
         if (playbook := playbooks.get(name)) is not None:
             yield finding(name, newest(rehearsals(catalogue, playbook)), now)

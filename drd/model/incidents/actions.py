@@ -47,7 +47,7 @@ class VerifiedBy:
 
     @property
     def runs_of(self) -> str:
-        """What the runs that can show it belong to, as their rows say it."""
+        """The name in rows of runs to which a proof belongs: a plan or a playbook."""
         return f"{PREFIX}{self.plan}" if self.proof is Proof.PLAYBOOK else self.plan
 
     def __str__(self) -> str:
