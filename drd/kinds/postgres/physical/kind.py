@@ -12,7 +12,7 @@ import psycopg
 
 from drd.errors import DrdError
 from drd.kinds.file_system import remove
-from drd.kinds.kept_files import Beside, KeptPlaces
+from drd.kinds.kept_files import KeptPlaces
 from drd.kinds.postgres import abandoned, dsn
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect, words
@@ -23,7 +23,7 @@ from drd.kinds.postgres.physical.manifest import require_written
 from drd.kinds.postgres.physical.sandbox import ClusterSandbox
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.physical.source import COPY, ClusterSource
-from drd.kinds.postgres.physical.target import ClusterDirectory, require_stopped, swept
+from drd.kinds.postgres.physical.target import FILES, ClusterDirectory
 from drd.kinds.postgres.same_place import data_directory
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.tools import newest_major
@@ -86,8 +86,7 @@ class ClusterKind(Kind):
     ) -> KeptPlaces:
         assert isinstance(settings, ClusterTarget | ClusterSettings)
         assert settings.data_dir is not None
-        place = Beside(resolved(settings.data_dir), f"drd_{run}")
-        return KeptPlaces(component.name, [place], guard=require_stopped)
+        return FILES.kept(component.name, settings.data_dir, run)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         assert isinstance(settings, ClusterTarget)
@@ -105,7 +104,7 @@ class ClusterKind(Kind):
         if copied.is_dir() and not copied.is_symlink():
             remove(copied)
             notes.append(f"removed the unfinished copy of a server in {copied}")
-        return notes + swept(directory)
+        return notes + FILES.swept(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
         return {"PostgreSQL": programs_of(snapshot, _settings(component).bin_dir).version}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from drd.errors import (
     DrdError,
@@ -17,10 +14,8 @@ from drd.errors import (
     SourceError,
     SourceUnreachable,
     TargetError,
-    TargetNotEmpty,
 )
-from drd.kinds.file_system import is_root, no_directory, space_finding, unwritable
-from drd.kinds.open_files import usage
+from drd.kinds.data_directory import SERVER, DataDirectory, ServerFiles
 from drd.kinds.postgres.abandoned import end_server
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect
@@ -39,29 +34,20 @@ from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.server_text import shown
 from drd.kinds.postgres.tools import PostgresPrograms
-from drd.kinds.publish import JOURNAL, Publication, publication_of
 from drd.kinds.servers import servers_in
-from drd.kinds.untrusted_dirs import content, content_name, make_landing, resolved, working
+from drd.kinds.untrusted_dirs import content
 from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.text import counted, some
+from drd.model.text import some
 from drd.ports import (
     Finding,
-    NamedDestination,
     OnProgress,
-    Progress,
     Restored,
-    Usage,
     Workplace,
 )
-from drd.users import user_name
-
-_NO_SERVER = (
-    "stop the server first (in a runbook: by a step `stop` before the restore), then try again."
-)
 
 
-class ClusterDirectory(NamedDestination):
+class ClusterDirectory(DataDirectory):
     """A data directory, replaced as a whole. The server replays its WAL beside it, behind the
     fence, and is shut down: what gets the final name needs no recovery, and its settings reach
     nobody."""
@@ -77,169 +63,37 @@ class ClusterDirectory(NamedDestination):
     ) -> None:
         """`database` answers questions that name none, if the restore point does not say which."""
         assert settings.data_dir is not None
+        super().__init__(component, settings.data_dir, place, FILES, keep=keep)
         self._database = database
-        self._component = component
         self._settings = settings
-        self._place = place
-        target = resolved(settings.data_dir)
-        landing = target.with_name(f".{place.mark}.{component}")
-        self._publication = Publication(
-            target, landing, place.directory / JOURNAL, place.mark, keep=keep
-        )
-        self._snapshot: ComponentSnapshot | None = None
 
-    @property
-    def _target(self) -> Path:
-        return self._publication.target
+    def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
+        hint = f"free space in {self._target.parent}. The tablespaces need room there, too."
+        return int(snapshot.facts["cluster_bytes"]), hint
 
-    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
-        self._snapshot = snapshot
-        if self._publication.published():
-            return [Finding("target", "ok", "", f"{self._target} has been restored by this run")]
-        wrong = self._wrong_place()
-        if wrong is not None:
-            return [wrong]
-        if not overwrite:
-            self._refuse_content()
-        self._publication.announce(overwrite=overwrite)
-        return self.check_access(snapshot)
-
-    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
-        target = self._target
-        wrong = self._wrong_place()
-        if wrong is not None:
-            return [wrong]
-        findings = [
-            Finding("target", "ok", "", f"{target} can be written"),
-            space_finding(
-                target.parent,
-                int(snapshot.facts["cluster_bytes"]),
-                what=f"the restored server {self._component}",
-                hint=f"free space in {target.parent}. The tablespaces need room there, too.",
-            ),
-            self._found("version", lambda: self._programs_fit(snapshot)),
-            self._found("ownership", self._owner_says),
-        ]
-        libraries = snapshot.facts["libraries"]
-        if libraries:
-            text = (
-                f"the source loads the libraries {some([shown(n) for n in libraries])}; drd "
-                "switches this off in the restored settings"
-            )
-            remedy = (
-                "install these libraries on this host. After the recovery, set "
-                "shared_preload_libraries again."
-            )
-            findings.append(Finding("libraries", "warning", "", text, remedy))
-        return findings
-
-    def _found(self, code: str, ask: Any) -> Finding:
-        try:
-            return Finding(code, "ok", "", ask())
-        except DrdError as error:
-            return Finding(code, "error", "", error.message, error.hint)
-
-    def _programs_fit(self, snapshot: ComponentSnapshot) -> str:
+    def _fits(self, snapshot: ComponentSnapshot) -> str:
         programs = programs_of(snapshot, self._settings.bin_dir)
         return (
             f"PostgreSQL {programs.version} can run the files of {snapshot.facts['server_version']}"
         )
 
-    def _owner_says(self) -> str:
-        return f"the directory will belong to user {self._owner() or user_name(os.geteuid())}"
+    def _warnings(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        libraries = snapshot.facts["libraries"]
+        if not libraries:
+            return []
+        text = (
+            f"the source loads the libraries {some([shown(n) for n in libraries])}; drd "
+            "switches this off in the restored settings"
+        )
+        remedy = (
+            "install these libraries on this host. After the recovery, set "
+            "shared_preload_libraries again."
+        )
+        return [Finding("libraries", "warning", "", text, remedy)]
 
-    def _owner(self) -> str | None:
-        """Return the user of the server, if drd is root: who owns the directory now, else the
-        usual one. Raises TargetError."""
-        if not is_root():
-            return None
-        for place in (self._target, self._target.parent):
-            with suppress(OSError):
-                owner = place.stat().st_uid
-                if owner != 0 and _account(owner):
-                    return user_name(owner)
-        usual = SPEC.server_user
-        try:
-            pwd.getpwnam(usual)
-        except KeyError:
-            raise TargetError(
-                f"this host has no user {usual}, who should own the data directory",
-                hint="to create this user: apt-get install postgresql-common. Or make the data "
-                "directory, and give it to the user that will run the server (chown).",
-            ) from None
-        return usual
-
-    def _wrong_place(self) -> Finding | None:
-        target = self._target
-        if target == Path("/") or target in self._place.directory.resolve().parents:
-            text = f"{target} cannot be replaced as a whole: it contains files of drd itself"
-            hint = "name another directory in `data_dir` of the target."
-            return Finding("target", "error", "", text, hint)
-        if target.is_mount():
-            text = f"{target} is a mount point, so drd cannot replace it by renaming it"
-            hint = (
-                "write a directory below the mount point into `data_dir` of the target, and into "
-                "data_directory of the server's configuration."
-            )
-            return Finding("target", "error", "", text, hint)
-        return no_directory(target.parent) or unwritable(target.parent)
-
-    def _refuse_content(self) -> None:
-        target = self._target
-        if not os.path.lexists(target):
-            return
-        if not target.is_dir():
-            raise TargetError(
-                f"{target} is not a directory", hint="`data_dir` must name a directory."
-            )
-        try:
-            held = self._publication.content()
-        except PermissionError as error:
-            raise TargetError(
-                f"cannot read {target}",
-                hint="run the recovery as root, or as the owner of this directory.",
-            ) from error
-        if held:
-            raise TargetNotEmpty(
-                f"target {target} is not empty ({counted(len(held), 'entry', 'entries')})",
-                hint="give an empty --target, or --overwrite if its content may be replaced.",
-            )
-
-    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one place
-        return (str(self._target),)
-
-    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002 - one place
-        return usage([self._publication], holder=postmaster(self._target))
-
-    def landing(self) -> Path:
-        publication = self._publication
-        publication.announce(overwrite=publication.may_overwrite())
-        end_server(content_name(publication.landing) / "server")
-        return make_landing(publication.landing)
-
-    @working
-    def restore(
-        self,
-        snapshot: ComponentSnapshot,
-        private: Mapping[str, Any],  # noqa: ARG002 - the server itself has everything
-        *,
-        on_progress: OnProgress,
-    ) -> Restored:
-        self._snapshot = snapshot
-        publication = self._publication
-        if publication.published():
-            publication.tidy()
-            return Restored(notes=tuple(publication.appeared()))
-        if not publication.may_overwrite():
-            self._refuse_content()
-        require_stopped(self._target)
-        done = self._replayed(snapshot, on_progress)
-        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return replace(done, notes=(*done.notes, *publication.appeared()))
-
-    def _replayed(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Restored:
-        publication = self._publication
-        room, programs = content(publication.landing), programs_of(snapshot, self._settings.bin_dir)
+    def _make(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Restored:
+        room = content(self._publication.landing)
+        programs = programs_of(snapshot, self._settings.bin_dir)
         place = replace(self._place, directory=room, run_as=self._owner(), shelf=None)
         landed = proven(room, snapshot, programs, place)
         server = DirectoryServer(
@@ -255,9 +109,7 @@ class ClusterDirectory(NamedDestination):
             server.take_over(landed.data, landed.spaces)
             done = restored(snapshot, server)
             server.shut(self._target)
-            os.sync()
-            require_stopped(self._target)
-            publication.publish(server.ready)
+            self._publish(server.ready)
         finally:
             server.stop()
         return done
@@ -307,7 +159,7 @@ class ClusterDirectory(NamedDestination):
             return
         programs = self._programs()
         place = replace(self._place.for_server, run_as=self._owner(), shelf=None)
-        end_server(place.directory / "server")
+        end_server(place.directory / SERVER)
         known = self._snapshot.facts["bootstrap_role"] if self._snapshot else SPEC.server_user
         server = AskedServer(place, programs, timeline=1, superuser=known)
         try:
@@ -375,23 +227,6 @@ def parent_of(pid: int) -> int | None:
     return None
 
 
-def require_stopped(data: Path) -> None:
-    """Raise TargetError while a server runs in a data directory."""
-    pid = postmaster(data)
-    if pid is not None:
-        raise TargetError(f"a PostgreSQL server runs in {data} (process {pid})", hint=_NO_SERVER)
-
-
-def swept(directory: Path) -> list[str]:
-    """Undo what a killed recovery has left beside its target."""
-    publication = publication_of(directory)
-    if publication is None:
-        return []
-    end_server(content_name(publication.landing) / "server")
-    return publication.undo()
-
-
-def _account(uid: int) -> bool:
-    with suppress(KeyError):
-        return bool(pwd.getpwuid(uid))
-    return False
+FILES = ServerFiles(
+    "PostgreSQL", SPEC.server_user, "postgresql-common", "data_directory", postmaster, end_server
+)
