@@ -6,18 +6,154 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from drd import process
 from drd.errors import SandboxUnavailable
+from drd.model.finding import Finding
+from drd.model.units import format_size
+from drd.ports import Workplace
 from drd.process import rights
 
 SOCKET_LIMIT = 107
 """The longest path of a Unix socket in bytes (sun_path)."""
+_LOG_READ = 1 << 20
+_PREFIX = "drd-"
+_MORE_ROOM = "free space, or set work_dir to a larger disk."
+
+
+class ServerLog:
+    """The log of a server. It is read by the descriptor with which it was made: what lies there
+    under its name later, code in the data may have put there."""
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+
+    def open(self, path: Path) -> int:
+        """Make the file, and return its descriptor."""
+        self.close()
+        how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(path, how, 0o600)
+        return self._file
+
+    def text(self) -> str:
+        """Return the end of the log."""
+        if self._file is None:
+            return ""
+        size = os.fstat(self._file).st_size
+        data = os.pread(self._file, _LOG_READ, max(0, size - _LOG_READ))
+        return data.decode("utf-8", "replace")
+
+    def last_lines(self) -> str:
+        return " | ".join(self.text().splitlines()[-3:]) or "no log"
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+
+def make_base(
+    base: Path,
+    socket: str,
+    user: str | None,
+    refusal: str,
+    *,
+    passage: Callable[[Path, str], None] | None = None,
+) -> Path:
+    """Make the directory of a server that runs as `user`; return the directory for its `socket`, by
+    its real name. `passage` replaces `require_passage`. Raises SandboxUnavailable; with the words
+    of `refusal` if the server would run as root."""
+    if os.geteuid() == 0 and user is None:
+        raise SandboxUnavailable(refusal, hint="set run_as in drd.yaml to another user.")
+    base.mkdir(mode=0o700, parents=True)
+    give(base, user)
+    # `base` may be a path through a descriptor of this process, by which no other user gets there.
+    there = Path(os.path.realpath(base))
+    if user is not None:
+        (passage or require_passage)(there, user)
+    if len(os.fsencode(f"{there}/{socket}")) <= SOCKET_LIMIT:
+        return there
+    short = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    give(short, user)
+    # The sweep of a killed drd finds it by this.
+    (base / "sockets").symlink_to(short)
+    return short
+
+
+def end_server(base: Path, program: bytes, *, ask: signal.Signals) -> list[int]:
+    """End the processes of a server's directory, remove it and its sockets; return the pids. Its
+    content belongs to the server's user, which may have run code of the data: no link in it is
+    followed."""
+    data = base.parent.resolve() / base.name / "data"
+    pids = end_servers(data, program, ask=ask)
+    sockets = base / "sockets"
+    with suppress(OSError):
+        place, user = sockets.readlink(), base.lstat().st_uid
+        ours = place.name.startswith(_PREFIX) and place.parent == Path(tempfile.gettempdir())
+        # The server's user could have put another link there: nothing goes but its own.
+        if ours and place.lstat().st_uid == user and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(base, ignore_errors=True)
+    return pids
+
+
+def fence_failures(place: Workplace) -> str:
+    """Return why the fence of a server could not be set up; empty if it could."""
+    box = place.sandbox
+    return "; ".join(box.failures()) if box is not None else ""
+
+
+def fence_failure(place: Workplace) -> str:
+    """Do the same as words about a server."""
+    failures = fence_failures(place)
+    return f"its fence could not be set up: {failures}" if failures else ""
+
+
+def room(component: str, place: Workplace, needed: int) -> Finding:
+    """Check whether the workplace's disk has space for about so many bytes."""
+    free = shutil.disk_usage(place.directory).free
+    fits = free > needed
+    return Finding(
+        "room",
+        "ok" if fits else "error",
+        component,
+        f"{format_size(free)} free in {place.directory}, {format_size(needed)} needed",
+        "" if fits else _MORE_ROOM,
+    )
+
+
+def no_space(directory: Path) -> SandboxUnavailable:
+    return SandboxUnavailable(f"no space left for the sandbox in {directory}", hint=_MORE_ROOM)
+
+
+@contextmanager
+def interruptible(cancel: Callable[[], object]) -> Iterator[None]:
+    """When drd is cancelled, call `cancel`, which ends the server's work, until the body ends;
+    raise Cancelled then. What `cancel` raises is ignored."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            if process.cancelled():
+                with suppress(Exception):
+                    cancel()
+
+    watcher = threading.Thread(target=watch, name="drd-watch-query", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        process.check_cancelled()
 
 
 def give(path: Path, user: str | None, *, within: int | None = None) -> None:

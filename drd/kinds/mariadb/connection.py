@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import pwd
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 import pymysql
 
-from drd import log, process, secrets
+from drd import log, secrets
 from drd.errors import (
     NotSupported,
     SecretUnavailable,
@@ -26,6 +26,7 @@ from drd.errors import (
     SourceMissing,
     SourceUnreachable,
 )
+from drd.kinds import servers
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.clear_password import NO_PLUGINS, proven, refusing
 from drd.kinds.mariadb.quoting import ident
@@ -322,27 +323,15 @@ def _refused(address: Address, error: BaseException) -> SourceError:
     )
 
 
-@contextmanager
-def interruptible(connection: Connection) -> Iterator[None]:
+def interruptible(connection: Connection) -> AbstractContextManager[None]:
     """If drd is cancelled in the body, kill the query that the server runs for `connection`, and
     raise Cancelled."""
-    over = threading.Event()
 
-    def watch() -> None:
-        while not over.wait(0.2):
-            if process.cancelled():
-                with suppress(Exception), connect(connection.address, database=False) as other:
-                    other.execute(f"KILL QUERY {connection.id}")
-                return
+    def kill() -> None:
+        with connect(connection.address, database=False) as other:
+            other.execute(f"KILL QUERY {connection.id}")
 
-    watcher = threading.Thread(target=watch, name="drd-watch-query", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-        process.check_cancelled()
+    return servers.interruptible(kill)
 
 
 def write_options(

@@ -6,7 +6,6 @@ gives its tables their final name, which never belongs to an incomplete database
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,11 +21,11 @@ from drd.kinds.mariadb.manifest import filename
 from drd.kinds.mariadb.publication import Publication, without_mark
 from drd.kinds.mariadb.server import says_no_space
 from drd.kinds.mariadb.tools import Program
+from drd.kinds.servers import no_space
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
-from drd.model.units import format_size
-from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports import OnProgress, Progress, Restored, Workplace
 from drd.process import MEMORY_HINT, Completed
 
 _SAID = 400
@@ -258,23 +257,3 @@ def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
             f"the snapshot of {snapshot.component} does not contain {name}", hint=_OTHER_POINT
         )
     return dump
-
-
-def room(component: str, place: Workplace, needed: int) -> Finding:
-    """Check whether the workplace's disk has space for about so many bytes."""
-    free = shutil.disk_usage(place.directory).free
-    fits = free > needed
-    return Finding(
-        "room",
-        "ok" if fits else "error",
-        component,
-        f"{format_size(free)} free in {place.directory}, {format_size(needed)} needed",
-        "" if fits else "free space, or set work_dir to a larger disk.",
-    )
-
-
-def no_space(directory: Path) -> SandboxUnavailable:
-    return SandboxUnavailable(
-        f"no space left for the sandbox in {directory}",
-        hint="free space, or set work_dir to a larger disk.",
-    )

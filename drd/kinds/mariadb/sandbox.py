@@ -12,9 +12,10 @@ from drd.errors import DrdError, SandboxUnavailable
 from drd.kinds.file_system import fresh
 from drd.kinds.mariadb.connection import Connection, connect
 from drd.kinds.mariadb.inspect import MariadbInspector
-from drd.kinds.mariadb.restore import RestoreOrder, Restorer, no_space, room
+from drd.kinds.mariadb.restore import RestoreOrder, Restorer
 from drd.kinds.mariadb.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.mariadb.tools import client
+from drd.kinds.servers import no_space, room
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Destination, Finding, Inspector, OnProgress, Restored, Workplace
 

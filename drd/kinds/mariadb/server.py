@@ -11,7 +11,6 @@ import errno
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,17 +18,17 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
+from drd.kinds import servers
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.connection import OPTIONS, Address, connect
 from drd.kinds.mariadb.tools import Program, client, program, series, series_text
-from drd.kinds.servers import SOCKET_LIMIT, end_servers, give, require_passage
+from drd.kinds.servers import ServerLog, fence_failure, give, make_base
 from drd.ports import Workplace
 from drd.process import Child, Command
 
 ADMIN = "root"
 _SOCKET = "s"
 START_S = 120.0
-_LOG_READ = 1 << 20
 
 SETTINGS = {
     "skip-networking": "1",
@@ -95,7 +94,7 @@ class ThrowAwayServer:
         self._base = place.directory / "server"
         self._sockets = self._base
         self._child: Child | None = None
-        self._log: int | None = None
+        self._log = ServerLog()
 
     @property
     def running(self) -> bool:
@@ -127,23 +126,11 @@ class ThrowAwayServer:
         if child is not None:
             child.stop(signal.SIGKILL)
         end_server(self._base)
-        self._close_log()
+        self._log.close()
 
     def _make_directories(self) -> None:
         user = self._place.run_as
-        if os.geteuid() == 0 and user is None:
-            raise SandboxUnavailable(
-                "mariadbd refuses to run as root", hint="set run_as in drd.yaml to another user."
-            )
-        self._base.mkdir(mode=0o700, parents=True)
-        give(self._base, user)
-        if user is not None:
-            require_passage(self._base, user)
-        if len(f"{self._base}/{_SOCKET}".encode()) > SOCKET_LIMIT:
-            self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
-            give(self._sockets, user)
-            # The sweep of a killed drd finds it by this.
-            (self._base / "sockets").symlink_to(self._sockets)
+        self._sockets = make_base(self._base, _SOCKET, user, "mariadbd refuses to run as root")
         for name in ("data", "tmp", "files"):
             (self._base / name).mkdir(mode=0o700)
             give(self._base / name, user)
@@ -159,7 +146,8 @@ class ThrowAwayServer:
         done = process.run(self._command(argv, deadline_s=300.0))
         if done.exit_code != 0:
             raise SandboxUnavailable(
-                f"mariadb-install-db of the sandbox failed: {self._no_fence or done.complaint}",
+                "mariadb-install-db of the sandbox failed: "
+                f"{fence_failure(self._place) or done.complaint}",
                 hint="check that there is free space, and that the user of the server may write "
                 "to work_dir.",
             )
@@ -172,25 +160,8 @@ class ThrowAwayServer:
             f"--tmpdir={base / 'tmp'}", f"--secure-file-priv={base / 'files'}",
             *(f"--{name}={value}" for name, value in self.settings.items()),
         ]  # fmt: skip
-        self._close_log()
-        # Read by this descriptor: what lies there under its name later, the data's code may have
-        # put.
-        how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._log = os.open(base / "log", how, 0o600)
-        return process.start(self._command(argv), stdout=self._log, stderr=self._log)
-
-    def _close_log(self) -> None:
-        log, self._log = self._log, None
-        if log is not None:
-            os.close(log)
-
-    def _logged(self) -> str:
-        """Return the end of the server's log."""
-        if self._log is None:
-            return ""
-        size = os.fstat(self._log).st_size
-        data = os.pread(self._log, _LOG_READ, max(0, size - _LOG_READ))
-        return data.decode("utf-8", "replace")
+        log = self._log.open(base / "log")
+        return process.start(self._command(argv), stdout=log, stderr=log)
 
     def _command(self, argv: list[str], *, deadline_s: float | None = None) -> Command:
         own = dict.fromkeys((self._base, self._sockets))
@@ -208,16 +179,6 @@ class ThrowAwayServer:
             fence=self._place.fence(self._place.directory.name, own, reads=reads),
         )
 
-    @property
-    def _no_fence(self) -> str:
-        """Return why the server's fence could not be set up."""
-        box = self._place.sandbox
-        return (
-            f"its fence could not be set up: {'; '.join(box.failures())}"
-            if box and box.failures()
-            else ""
-        )
-
     def _await(self, child: Child) -> None:
         socket = self._sockets / _SOCKET
         end = time.monotonic() + START_S
@@ -231,18 +192,18 @@ class ThrowAwayServer:
         state = "did not answer in time" if child.exit_code is None else "ended at once"
         raise SandboxUnavailable(
             f"the sandbox's MariaDB {self.program.version} {state}: "
-            f"{self._no_fence or self.last_words()}",
+            f"{fence_failure(self._place) or self.last_words()}",
             hint="check the free memory and disk space of this host, then try again.",
         )
 
     @property
     def ran_out_of_space(self) -> bool:
         """Whether the log reports a full disk (there may have been no space for that line)."""
-        return says_no_space(self._logged())
+        return says_no_space(self._log.text())
 
     def last_words(self) -> str:
         """Return the end of the server's log."""
-        return " | ".join(self._logged().splitlines()[-3:]) or "no log"
+        return self._log.last_lines()
 
 
 def sweep(directory: Path) -> list[str]:
@@ -264,17 +225,5 @@ def sweep(directory: Path) -> list[str]:
 
 
 def end_server(base: Path) -> list[int]:
-    """End the processes of a server's directory, remove it and its sockets; return the pids. Its
-    content belongs to the server's user, which may have run code of the data: no link in it is
-    followed."""
-    data = base.parent.resolve() / base.name / "data"
-    pids = end_servers(data, b"mariadbd", ask=signal.SIGKILL)
-    sockets = base / "sockets"
-    with suppress(OSError):
-        place, user = sockets.readlink(), base.lstat().st_uid
-        ours = place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir())
-        # The server's user could have put another link there: nothing goes but its own.
-        if ours and place.lstat().st_uid == user and not place.is_symlink():
-            shutil.rmtree(place, ignore_errors=True)
-    shutil.rmtree(base, ignore_errors=True)
-    return pids
+    """End the processes of a server's directory, and remove it and its sockets; return the pids."""
+    return servers.end_server(base, b"mariadbd", ask=signal.SIGKILL)

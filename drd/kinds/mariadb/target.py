@@ -27,9 +27,10 @@ from drd.kinds.mariadb.connection import (
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.quoting import account, db_pattern, ident
-from drd.kinds.mariadb.restore import RestoreOrder, Restorer, as_target_error, room
+from drd.kinds.mariadb.restore import RestoreOrder, Restorer, as_target_error
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.kinds.mariadb.tools import client, series, series_text
+from drd.kinds.servers import room
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
 from drd.ports import (

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 import signal
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
+from drd.kinds import servers
 from drd.kinds.postgres.connection import PASSFILE
-from drd.kinds.servers import end_servers
 
 
 def sweep(directory: Path) -> list[str]:
@@ -31,18 +29,5 @@ def sweep(directory: Path) -> list[str]:
 
 
 def end_server(base: Path) -> list[int]:
-    """End the processes of a server's directory, remove it and its sockets; return the pids. Its
-    content belongs to the server's user, which may have run code of the data: no link in it is
-    followed.
-    """
-    data = base.parent.resolve() / base.name / "data"
-    pids = end_servers(data, b"postgres", ask=signal.SIGQUIT)
-    sockets = base / "sockets"
-    with suppress(OSError):
-        place, user = sockets.readlink(), base.lstat().st_uid
-        ours = place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir())
-        # The server's user could have put another link there: nothing goes but its own.
-        if ours and place.lstat().st_uid == user and not place.is_symlink():
-            shutil.rmtree(place, ignore_errors=True)
-    shutil.rmtree(base, ignore_errors=True)
-    return pids
+    """Do the same with the server alone; return the pids of its processes."""
+    return servers.end_server(base, b"postgres", ask=signal.SIGQUIT)

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -18,8 +18,9 @@ from weakref import WeakSet
 import psycopg
 from psycopg import pq
 
-from drd import log, process
+from drd import log
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
+from drd.kinds import servers
 from drd.kinds.postgres.address import NO_PASSWORD, Address
 from drd.kinds.postgres.quoting import catalog_first, ident
 from drd.kinds.postgres.server_text import encoded, keep_bytes
@@ -238,25 +239,9 @@ def _known_elsewhere(address: Address) -> list[tuple[Any, ...]] | None:
     return None
 
 
-@contextmanager
-def interruptible(connection: Connection) -> Iterator[None]:
+def interruptible(connection: Connection) -> AbstractContextManager[None]:
     """Cancel the server's work in the body when drd is cancelled; raises Cancelled then."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.2):
-            if process.cancelled():
-                with suppress(psycopg.Error):
-                    connection.cancel_safe(timeout=2.0)
-
-    watcher = threading.Thread(target=watch, name="drd-watch-query", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-        process.check_cancelled()
+    return servers.interruptible(lambda: connection.cancel_safe(timeout=2.0))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ gives it its final name, which never belongs to an incomplete database.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,9 +25,9 @@ from drd.kinds.postgres.publish import DatabasePublication
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.server_text import shown
 from drd.kinds.postgres.tools import PostgresPrograms
+from drd.kinds.servers import no_space, room
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import MEMORY_HINT, Completed
 
@@ -319,26 +318,6 @@ def sandbox_findings(
         Finding("sandbox", "ok", component, f"PostgreSQL {version}"),
         room(component, place, needed),
     ]
-
-
-def room(component: str, place: Workplace, needed: int) -> Finding:
-    """Check whether the workplace's disk has space for about so many bytes."""
-    free = shutil.disk_usage(place.directory).free
-    fits = free > needed
-    return Finding(
-        "room",
-        "ok" if fits else "error",
-        component,
-        f"{format_size(free)} free in {place.directory}, {format_size(needed)} needed",
-        "" if fits else "free space, or set work_dir to a larger disk.",
-    )
-
-
-def no_space(directory: Path) -> SandboxUnavailable:
-    return SandboxUnavailable(
-        f"no space left for the sandbox in {directory}",
-        hint="free space, or set work_dir to a larger disk.",
-    )
 
 
 def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:

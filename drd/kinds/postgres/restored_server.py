@@ -22,7 +22,7 @@ from drd.kinds.postgres.abandoned import end_server
 from drd.kinds.postgres.connection import UnknownLogin, connect
 from drd.kinds.postgres.server import ThrowAwayServer, says_no_space
 from drd.kinds.postgres.tools import PostgresPrograms
-from drd.kinds.servers import give
+from drd.kinds.servers import fence_failure, give
 from drd.ports import Workplace
 from drd.process import Child
 
@@ -230,15 +230,15 @@ class RestoredServer(ThrowAwayServer):
 
     def _note_end(self) -> None:
         for pattern in (_STOPPED, _LAST):
-            if found := pattern.findall(self._logged()):
+            if found := pattern.findall(self._log.text()):
                 self.last_transaction = found[-1][:19]
 
     def _fail(self, child: Child) -> None:
-        logged = self._logged()
+        logged = self._log.text()
         if _NO_TARGET in logged and self.stopped:
             raise _TargetNotReached
         fatal = _FATAL.findall(logged)
-        why = self._no_fence or (fatal[-1] if fatal else self.last_words())
+        why = fence_failure(self._place) or (fatal[-1] if fatal else self.last_words())
         if says_no_space(logged):
             raise SandboxUnavailable(
                 f"no space left for the sandbox in {self._place.directory}",
@@ -246,7 +246,11 @@ class RestoredServer(ThrowAwayServer):
             )
         if child.exit_code is None:
             why = f"the recovery did not finish within {RECOVERY_S / 3600:.0f} hours"
-        if self._no_fence or self.was_killed_from_outside or any(w in why for w in _OF_THE_HOST):
+        if (
+            fence_failure(self._place)
+            or self.was_killed_from_outside
+            or any(w in why for w in _OF_THE_HOST)
+        ):
             raise SandboxUnavailable(
                 f"PostgreSQL {self.programs.version} cannot run the backup on this host: {why}",
                 hint="check memory, and that this host has the locales of the source.",

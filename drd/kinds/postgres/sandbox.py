@@ -17,9 +17,10 @@ from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.manifest import ADOPTED, DUMPED
-from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, no_space, sandbox_findings
+from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, sandbox_findings
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.tools import PostgresPrograms, newest_major, programs_for
+from drd.kinds.servers import no_space
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped, noun
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace

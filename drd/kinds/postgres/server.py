@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,7 +22,7 @@ from drd.kinds.postgres.address import NO_PASSFILE, NO_PASSWORD, Address
 from drd.kinds.postgres.connection import connect, no_event_triggers
 from drd.kinds.postgres.template import ClusterTemplate
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
-from drd.kinds.servers import SOCKET_LIMIT, give, require_passage
+from drd.kinds.servers import ServerLog, fence_failure, give, make_base, require_passage
 from drd.ports import Workplace
 from drd.process import Child, Command, Completed
 
@@ -95,9 +94,6 @@ def says_no_space(text: str) -> bool:
     return os.strerror(errno.ENOSPC) in text or "Check free disk space" in text
 
 
-_LOG_READ = 1 << 20
-
-
 class ThrowAwayServer:
     """One server in `place.directory`; `superuser` has the same name as the source's."""
 
@@ -115,7 +111,7 @@ class ThrowAwayServer:
         self._place = place
         self._base = place.directory / "server"
         self._child: Child | None = None
-        self._log: int | None = None
+        self._log = ServerLog()
         self._sockets = self._base
         self._elsewhere: tuple[Path, ...] = ()
 
@@ -174,7 +170,7 @@ class ThrowAwayServer:
         if child is not None:
             child.stop(signal.SIGQUIT)
         end_server(self._base)
-        self._close_log()
+        self._log.close()
 
     @property
     def _there(self) -> Path:
@@ -183,27 +179,19 @@ class ThrowAwayServer:
         return Path(os.path.realpath(self._base))
 
     def _make_directories(self) -> None:
-        user = self._place.run_as
-        if os.geteuid() == 0 and user is None:
-            raise SandboxUnavailable(
-                "postgres refuses to run as root", hint="set run_as in drd.yaml to another user."
-            )
-        self._base.mkdir(mode=0o700, parents=True)
-        self._give_to_user(self._base)
-        self._sockets = self._there
-        if user is not None:
-            self._require_passage(user)
-        if len(f"{self._there}/.s.PGSQL.{PORT}".encode()) > SOCKET_LIMIT:
-            self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
-            self._give_to_user(self._sockets)
-            # The sweep of a killed drd finds it by this.
-            (self._base / "sockets").symlink_to(self._sockets)
+        self._sockets = make_base(
+            self._base,
+            f".s.PGSQL.{PORT}",
+            self._place.run_as,
+            "postgres refuses to run as root",
+            passage=self._require_passage,
+        )
+
+    def _require_passage(self, there: Path, user: str) -> None:
+        require_passage(there, user)
 
     def _give_to_user(self, directory: Path) -> None:
         give(directory, self._place.run_as)
-
-    def _require_passage(self, user: str) -> None:
-        require_passage(self._there, user)
 
     @property
     def _data(self) -> Path:
@@ -236,7 +224,7 @@ class ThrowAwayServer:
         done = process.run(self._initdb_command)
         if done.exit_code != 0:
             raise SandboxUnavailable(
-                f"initdb of the sandbox failed: {self._no_fence or done.complaint}",
+                f"initdb of the sandbox failed: {fence_failure(self._place) or done.complaint}",
                 hint="check that there is free space, and that the user of the "
                 "server may write to work_dir.",
             )
@@ -246,26 +234,8 @@ class ThrowAwayServer:
         quoted = '"' + str(self._sockets).replace('"', '""') + '"'
         for name, value in {**self.settings, "unix_socket_directories": quoted}.items():
             argv += ["-c", f"{name}={value}"]
-        self._close_log()
-        # Read by this descriptor: what lies there under its name later, the data's code may have
-        # put.
-        how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._log = os.open(self._base / "log", how, 0o600)
-        command = self._command(argv, fenced=True)
-        return process.start(command, stdout=self._log, stderr=self._log)
-
-    def _close_log(self) -> None:
-        log, self._log = self._log, None
-        if log is not None:
-            os.close(log)
-
-    def _logged(self) -> str:
-        """Return the end of the server's log."""
-        if self._log is None:
-            return ""
-        size = os.fstat(self._log).st_size
-        data = os.pread(self._log, _LOG_READ, max(0, size - _LOG_READ))
-        return data.decode("utf-8", "replace")
+        log = self._log.open(self._base / "log")
+        return process.start(self._command(argv, fenced=True), stdout=log, stderr=log)
 
     def _command(
         self, argv: list[str], *, deadline_s: float | None = None, fenced: bool = False
@@ -288,16 +258,6 @@ class ThrowAwayServer:
             else None,
         )
 
-    @property
-    def _no_fence(self) -> str:
-        """Return why the server's fence could not be set up."""
-        box = self._place.sandbox
-        return (
-            (f"its fence could not be set up: {'; '.join(box.failures())}")
-            if box and box.failures()
-            else ""
-        )
-
     def _await(self, child: Child) -> None:
         socket = self._sockets / f".s.PGSQL.{PORT}"
         end = time.monotonic() + START_S
@@ -311,22 +271,22 @@ class ThrowAwayServer:
         state = "did not answer in time" if child.exit_code is None else "ended at once"
         raise SandboxUnavailable(
             f"the sandbox's PostgreSQL {self.programs.version} {state}: "
-            f"{self._no_fence or self.last_words()}",
+            f"{fence_failure(self._place) or self.last_words()}",
             hint="check the free memory and disk space of this host, then try again.",
         )
 
     @property
     def ran_out_of_space(self) -> bool:
         """Whether the log reports a full disk (there may have been no space for that line)."""
-        return says_no_space(self._logged())
+        return says_no_space(self._log.text())
 
     @property
     def was_killed(self) -> bool:
         """Whether the server, or a process of it, ended in a way that no statement can cause."""
         if not self.running:
             return True
-        return "was terminated by signal 9" in self._logged()
+        return "was terminated by signal 9" in self._log.text()
 
     def last_words(self) -> str:
         """Return the end of the server's log."""
-        return " | ".join(self._logged().splitlines()[-3:]) or "no log"
+        return self._log.last_lines()

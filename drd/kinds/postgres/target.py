@@ -32,7 +32,7 @@ from drd.kinds.postgres.connection import (
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.manifest import ADOPTED
 from drd.kinds.postgres.publish import DatabasePublication
-from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, room
+from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file
 from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
 from drd.kinds.postgres.sessions import sessions
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
@@ -40,6 +40,7 @@ from drd.kinds.postgres.target_rights import rights_findings
 from drd.kinds.postgres.target_server import missing_locale, server_room
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
 from drd.kinds.postgres.whole_server import Dumped, dumped, is_server
+from drd.kinds.servers import room
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import (
     Finding,

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from drd import modes, process
 from drd.errors import DrdError, RepositoryDamaged, SandboxUnavailable
+from drd.kinds import servers
 from drd.kinds.file_system import ANOTHER_POINT
 from drd.kinds.redis.address import Address
 from drd.kinds.redis.client import Client, Login, ServerRefused
 from drd.kinds.redis.manifest import DUMP
 from drd.kinds.redis.programs import ServerProgram, cannot_read
-from drd.kinds.servers import SOCKET_LIMIT, end_servers, give, require_passage
+from drd.kinds.servers import ServerLog, fence_failures, give, make_base
 from drd.masking import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped
@@ -53,7 +51,6 @@ SETTINGS: Mapping[str, str] = {
 """Settings of the server on its command line."""
 
 _FEWEST_DATABASES = 16
-_LOG_READ = 256 << 10
 _SAID = 300
 _POLL_S = 0.02
 _LOOK_S = 0.2
@@ -74,7 +71,7 @@ class SandboxServer:
         self._sockets = self._base
         self._child: Child | None = None
         self._exit: int | None = None
-        self._log: int | None = None
+        self._log = ServerLog()
         self._password = secrets.token_hex(16)
 
     @property
@@ -98,22 +95,11 @@ class SandboxServer:
         """Make the directories. Raises SandboxUnavailable."""
         end_server(self._base)
         user = self._place.run_as
-        if os.geteuid() == 0 and user is None:
-            raise SandboxUnavailable(
-                "drd does not run a server with restored data as root",
-                hint="set run_as in drd.yaml to another user.",
-            )
-        self._base.mkdir(mode=0o700, parents=True)
-        give(self._base, user)
-        if user is not None:
-            require_passage(self._base, user)
+        self._sockets = make_base(
+            self._base, "s", user, "drd does not run a server with restored data as root"
+        )
         self.data.mkdir(mode=0o700)
         give(self.data, user)
-        if len(os.fsencode(self.socket)) > SOCKET_LIMIT:
-            self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
-            give(self._sockets, user)
-            # The sweep of a killed drd finds it by this.
-            (self._base / "sockets").symlink_to(self._sockets)
 
     def start(self, users: Sequence[str], databases: int, within_s: float) -> None:
         """Start the server on what is in `data`, with these users of ACLs, and wait until it has
@@ -133,9 +119,7 @@ class SandboxServer:
         """End the server at once and remove its files; idempotent."""
         self._end()
         end_server(self._base)
-        log, self._log = self._log, None
-        if log is not None:
-            os.close(log)
+        self._log.close()
 
     def _end(self) -> None:
         child, self._child = self._child, None
@@ -167,13 +151,9 @@ class SandboxServer:
         }
         for name, value in own.items():
             argv += [f"--{name}", value]
-        if self._log is not None:
-            os.close(self._log)
         (self._base / "log").unlink(missing_ok=True)
-        # Read by this descriptor: what lies there under its name later, another may have put.
-        how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._log = os.open(self._base / "log", how, 0o600)
-        return process.start(self._command(argv), stdout=self._log, stderr=self._log)
+        log = self._log.open(self._base / "log")
+        return process.start(self._command(argv), stdout=log, stderr=log)
 
     def _command(self, argv: list[str]) -> Command:
         own = dict.fromkeys((self._base, self._sockets))
@@ -212,16 +192,11 @@ class SandboxServer:
                 f"{self.last_words()}",
                 hint="check the free memory of this host, then try again.",
             )
-        if failures := self._fence_failures:
+        if failures := fence_failures(self._place):
             raise SandboxUnavailable(
                 f"the fence of the sandbox cannot be set up: {failures}", hint="run drd doctor."
             )
         raise LoadFailed(self.last_words())
-
-    @property
-    def _fence_failures(self) -> str:
-        box = self._place.sandbox
-        return "; ".join(box.failures()) if box is not None else ""
 
     @property
     def was_killed(self) -> bool:
@@ -229,11 +204,7 @@ class SandboxServer:
 
     def logged(self) -> str:
         """Return the end of the server's log."""
-        if self._log is None:
-            return ""
-        size = os.fstat(self._log).st_size
-        data = os.pread(self._log, _LOG_READ, max(0, size - _LOG_READ))
-        return data.decode("utf-8", "replace")
+        return self._log.text()
 
     def last_words(self) -> str:
         """Return the last important lines of the log, for a message."""
@@ -283,15 +254,5 @@ def saved_file(server: SandboxServer) -> Path:
 
 
 def end_server(base: Path) -> list[int]:
-    """End the processes of a server's directory, remove it and its sockets; return the pids. No
-    link in it is followed."""
-    data = base.parent.resolve() / base.name / "data"
-    pids = end_servers(data, _BINARIES, ask=signal.SIGKILL)
-    sockets = base / "sockets"
-    with suppress(OSError):
-        place, user = sockets.readlink(), base.lstat().st_uid
-        ours = place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir())
-        if ours and not place.is_symlink() and place.lstat().st_uid in (user, os.geteuid()):
-            shutil.rmtree(place, ignore_errors=True)
-    shutil.rmtree(base, ignore_errors=True)
-    return pids
+    """End the processes of a server's directory, and remove it and its sockets; return the pids."""
+    return servers.end_server(base, _BINARIES, ask=signal.SIGKILL)

@@ -139,7 +139,7 @@ class DirectoryServer(RestoredServer):
         for file in (self._base / _KEPT).iterdir():
             self._give_to_user(file)
 
-    def _require_passage(self, user: str) -> None:
+    def _require_passage(self, there: Path, user: str) -> None:
         """Require nothing yet: only root can enter the directory until it is prepared."""
 
     def _as_its_source(self) -> Mapping[str, str]:
@@ -147,7 +147,7 @@ class DirectoryServer(RestoredServer):
             if os.geteuid() == 0 and _is_room(place):
                 place.chmod(0o711)
         if self._place.run_as is not None:
-            super()._require_passage(self._place.run_as)
+            super()._require_passage(self._there, self._place.run_as)
         return super()._as_its_source()
 
     def _state(self) -> str:
@@ -213,7 +213,7 @@ class AskedServer(RestoredServer):
         child, self._child = self._child, None
         if child is not None:
             _shut(child)
-        self._close_log()
+        self._log.close()
         remove(self._base)
 
 
