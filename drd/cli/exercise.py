@@ -87,7 +87,7 @@ def _of_inject(inject: Inject) -> Iterator[tuple[str, str]]:
 
 
 def concerns(inject: Inject) -> str:
-    """Return what an inject is about, in words; empty if it does not say it."""
+    """Return what an inject is about, in words; empty if the inject does not name anything."""
     named = (
         ("playbook", inject.playbooks),
         ("plan", inject.plans),
@@ -97,7 +97,7 @@ def concerns(inject: Inject) -> str:
 
 
 def clock_words(seconds: float) -> str:
-    """Return a time on the clock of an exercise: `00:25`, hours and minutes after the begin."""
+    """Return a time on the clock of an exercise: `00:25`, hours and minutes after its start."""
     minutes = int(seconds // 60)
     return f"{minutes // 60:02}:{minutes % 60:02}"
 

@@ -1,4 +1,4 @@
-"""Read exercises, those of drd and those of an installation: text, schema, logic."""
+"""Read the exercises of drd and of the installation: their text, schema and logic."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ Exercises: TypeAlias = Own[Exercise]
 
 
 def exercises_of(settings: DaemonSettings, files: Sequence[Path] = ()) -> Exercises:
-    """Return the exercises of drd and of an installation, and those of these files."""
+    """Return the exercises of drd, those of the installation, and those of the given files."""
     return load_exercises(settings.exercises_dir, files, state_owners(settings.state_dir))
 
 
 def load_exercises(
     directory: Path | None, files: Sequence[Path] = (), trusted: Collection[int] | None = None
 ) -> Exercises:
-    """Read the shipped exercises, those of `directory`, and these files. With `trusted`, own files
-    that users other than these can change are refused."""
+    """Read the shipped exercises, those of `directory`, and the given files. With `trusted`, a
+    file of the installation is refused if users with other ids than these can change it."""
     return load_own(_SORT, _exercise, directory, files, trusted)
 
 
@@ -51,8 +51,8 @@ def exercise_schema() -> JsonSchema:
 
 
 def findings(settings: DaemonSettings) -> list[Finding]:
-    """Return the findings of `drd doctor` about one's own exercises: broken files, and names that
-    do not exist."""
+    """Return the findings of `drd doctor` about exercises of the installation: broken files,
+    and names that do not exist."""
     if settings.exercises_dir is None:
         return []
     read_ones = exercises_of(settings)
@@ -61,8 +61,8 @@ def findings(settings: DaemonSettings) -> list[Finding]:
 
 
 def unknown_names(found: Exercises, settings: DaemonSettings) -> Iterator[Finding]:
-    """Return a finding for each playbook, plan and duty to report that an own exercise names, and
-    that does not exist."""
+    """Yield a finding for each playbook, plan and regime that an exercise of the installation
+    names but that does not exist."""
     own = [exercise for exercise in found.known.values() if exercise.own]
     if not own:
         return

@@ -1,8 +1,8 @@
-"""Read the YAML files of which drd has some and an installation has its own: regimes, playbooks,
-exercises.
+"""Read regimes, playbooks and exercises: YAML files that come with drd, and those of the
+installation ("own" files).
 
-A file of one's own replaces the shipped one of the same name. All problems are reported with file
-and line; a broken file leaves the others usable."""
+An own file replaces the shipped file of the same name. All problems are reported with file and
+line. A broken file does not prevent the use of other files."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _One = TypeVar("_One")
 _Schema = TypeVar("_Schema", bound=BaseModel)
 
 MOST = 200
-"""Files in a directory."""
+"""How many files of a directory drd reads at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One sort of these files. `what` is one of them in words, `key` names the directory in
-    drd.yaml, `named_by` is the key in a file with its name, `shipped` has drd's own, `lists` is the
-    command that shows all."""
+    """A sort of these files. `what` is its name in messages (`playbook`), `key` the key of drd.yaml
+    that names the directory of own files, `named_by` the key of a file that holds its name,
+    `shipped` the directory of drd's files, and `lists` the command that lists all."""
 
     what: str
     key: str
@@ -44,14 +44,14 @@ class Sort:
     shipped: Path
     lists: str
     first: str = ""
-    """The remedy for a file that is not YAML with keys, besides that sentence."""
+    """What the hint for a file without keys says after its first part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Own(Generic[_One]):
-    """What drd and an installation have of one sort, by name and in the order of the names, and
-    what is wrong with files. `broken` has the errors of a name whose own file cannot be used: the
-    shipped one does not take its place."""
+    """All usable files of one sort. `known` has what each describes, sorted by name. `problems` has
+    what is wrong with files. `broken` has the errors of own files that cannot be used, by name: the
+    shipped file of this name is then not used either."""
 
     sort: Sort
     known: Mapping[str, _One]
@@ -59,7 +59,8 @@ class Own(Generic[_One]):
     broken: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
 
     def get(self, name: str) -> _One:
-        """Return the one of this name. Raises UsageError; ConfigError for a broken file."""
+        """Return what the file of this name describes. Raises UsageError if there is none, and
+        ConfigError if the file is broken."""
         if name in self.known:
             return self.known[name]
         if name in self.broken:
@@ -72,8 +73,9 @@ class Own(Generic[_One]):
 
 @dataclass(frozen=True, slots=True)
 class OwnFile:
-    """A file whose text could be read. `name` is the file's own, also if the rest is broken; `text`
-    is the digest of its bytes."""
+    """A file whose text could be read. `name` is the name that the file gives itself, also if the
+    rest of the file is broken; `own` is False for a file of drd; `text` is the sha256 of its
+    bytes, in hex."""
 
     report: Report
     name: str
@@ -92,9 +94,9 @@ class OwnFile:
 
 @dataclass(slots=True)
 class OwnFiles:
-    """The files by name, and what is wrong with those that cannot be used. A file with an error
-    inside is here: the caller reports it. `broken` has the errors by name: the one in the file's
-    text, or else that of the file."""
+    """The readable files by name, and what is wrong with the others. A file that can be read but
+    has errors in its values is also in `shipped` or `own`: the caller finds these errors. `broken`
+    has errors by the name in the file, or, if the name cannot be read, by the name of the file."""
 
     shipped: dict[str, OwnFile] = field(default_factory=dict)
     own: dict[str, OwnFile] = field(default_factory=dict)
@@ -110,18 +112,18 @@ class OwnFiles:
         return dict(sorted({**self.shipped, **self.own}.items()))
 
     def breaks(self, name: str, problems: Sequence[Problem]) -> None:
-        """Note that the file of this name cannot be used."""
+        """Note that the file of this name cannot be used, and why."""
         self.problems += problems
         self.broken[name] = (*self.broken.get(name, ()), *problems)
 
 
 def text_digest(raw: bytes) -> str:
-    """Return the digest by which drd recognises the text of a file."""
+    """Return the sha256 of a file's bytes, in hex, by which drd recognises its text."""
     return hashlib.sha256(raw).hexdigest()
 
 
 def yaml_files(directory: Path) -> list[Path]:
-    """Return the files of a directory that are read."""
+    """Return the files `*.yaml` of a directory, sorted by name."""
     return sorted(directory.glob("*.yaml"))
 
 
@@ -132,8 +134,8 @@ def load_own(
     files: Sequence[Path] = (),
     trusted: Collection[int] | None = None,
 ) -> Own[_One]:
-    """Read the files as `read_own`, and build what each describes; `build` returns None for a file
-    in whose report it found an error."""
+    """Read the files as `read_own` does, and build what each describes. `build` returns None if a
+    file has errors; they are then in the report of the file."""
     found = read_own(sort, directory, files, trusted)
     built: dict[str, _One] = {}
     for file in found.all():
@@ -149,8 +151,8 @@ def load_own(
 def validated(
     schema: type[_Schema], report: Report, data: Mapping[str, Any] | None = None
 ) -> _Schema | None:
-    """Return the model of a file, or of `data` that was made of it; None if the report has an
-    error."""
+    """Return the model of a file, or of `data` that was made from the file. If the schema does not
+    allow a value, add the errors to the report and return None."""
     data = report.data if data is None else data
     try:
         return schema.model_validate(data)
@@ -170,8 +172,8 @@ def read_own(
     files: Sequence[Path] = (),
     trusted: Collection[int] | None = None,
 ) -> OwnFiles:
-    """Read the shipped files, those of `directory`, and these files. With `trusted`, own files that
-    users other than these can change are refused."""
+    """Read the shipped files, those of `directory`, and the given files. With `trusted`, an own
+    file is refused if users with other ids than these can change it."""
     found = OwnFiles()
     for path in yaml_files(sort.shipped):
         _open(sort, found, path, own=False, trusted=None)
@@ -187,7 +189,8 @@ def own_in(
     files: Callable[[Path], list[Path]],
     problems: list[Problem],
 ) -> list[Path]:
-    """Return the `files` of one's own directory; add to the problems what is wrong with it."""
+    """Return what `files` finds in the directory of own files. If this directory cannot be used,
+    add to the problems why."""
     if directory is None:
         return []
     if not directory.is_dir():
@@ -200,8 +203,8 @@ def own_in(
         return []
     own = files(directory)
     if len(own) > MOST:
-        message = f"has {len(own)} {sort.what}s, and drd reads at most {MOST}"
-        hint = f"remove {sort.what}s until {MOST} are left."
+        message = f"contains {len(own)} {sort.what}s, but drd reads at most {MOST}"
+        hint = f"remove files until the directory contains at most {MOST} {sort.what}s."
         problems.append(Problem(str(directory), 1, "", message, hint))
     return own[:MOST]
 
@@ -229,8 +232,8 @@ def _open(
 
 
 def _report(sort: Sort, path: Path, trusted: Collection[int] | None) -> tuple[Report, str]:
-    """Read a file, and report a file that other users can change. Return the digest of its bytes,
-    too. Raises ConfigError."""
+    """Read a file. Return its report, with an error if other users can change the file, and the
+    digest of its bytes. Raises ConfigError."""
     if trusted is None:
         raw, _ = read_bytes(path, what=sort.what)
         return Report(read(raw, str(path), allow_empty=True)), text_digest(raw)
@@ -243,13 +246,13 @@ def _report(sort: Sort, path: Path, trusted: Collection[int] | None) -> tuple[Re
 
 
 def _name(sort: Sort, report: Report) -> str:
-    """Return the name that a file gives itself; report what makes that impossible."""
+    """Return the name that a file gives itself; if there is none, report it and return ""."""
     if not isinstance(report.data, dict):
         hint = f"a {sort.what} has lines like `key: value`{sort.first}."
         report.error((), "is not a mapping", hint)
         return ""
     name = str(report.data.get(sort.named_by) or "")
     if not name:
-        hint = f"add the key `{sort.named_by}`: a name for commands."
+        hint = f"add the key `{sort.named_by}`: the name of this {sort.what} in commands."
         report.error((), f"{sort.named_by} is missing", hint)
     return name

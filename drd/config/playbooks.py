@@ -1,7 +1,7 @@
-"""Read playbooks, those of drd and those of an installation: text, schema, logic.
+"""Read the playbooks of drd and of the installation: their text, schema and logic.
 
-A file of one's own replaces the shipped one of the same name. All problems are reported with file
-and line; a broken file leaves the others usable."""
+A file of the installation replaces the shipped file of the same name. All problems are reported
+with file and line. A broken file does not prevent the use of other files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Playbooks: TypeAlias = Own[Playbook]
 
 
 def playbooks_of(settings: DaemonSettings, files: Sequence[Path] = ()) -> Playbooks:
-    """Return the playbooks of drd and of an installation, and those of these files."""
+    """Return the playbooks of drd, those of the installation, and those of the given files."""
     trusted = state_owners(settings.state_dir)
     return load_playbooks(settings.playbooks_dir, files, trusted)
 
@@ -42,8 +42,8 @@ def playbooks_of(settings: DaemonSettings, files: Sequence[Path] = ()) -> Playbo
 def load_playbooks(
     directory: Path | None, files: Sequence[Path] = (), trusted: Collection[int] | None = None
 ) -> Playbooks:
-    """Read the shipped playbooks, those of `directory`, and these files. With `trusted`, own files
-    that users other than these can change are refused."""
+    """Read the shipped playbooks, those of `directory`, and the given files. With `trusted`, a
+    file of the installation is refused if users with other ids than these can change it."""
     return load_own(_SORT, _playbook, directory, files, trusted)
 
 
@@ -53,8 +53,8 @@ def playbook_schema() -> JsonSchema:
 
 
 def findings(settings: DaemonSettings) -> list[Finding]:
-    """Return the findings of `drd doctor` about one's own playbooks: broken files, and roles that
-    nobody holds."""
+    """Return the findings of `drd doctor` about playbooks of the installation: broken files,
+    and roles that nobody holds."""
     if settings.playbooks_dir is None:
         return []
     read_ones = playbooks_of(settings)
@@ -63,7 +63,7 @@ def findings(settings: DaemonSettings) -> list[Finding]:
 
 
 def unheld_findings(found: Playbooks, settings: DaemonSettings) -> Iterator[Finding]:
-    """Return a finding for each role of one's own playbooks that nobody holds."""
+    """Yield a finding for each role of the installation's playbooks that nobody holds."""
     for playbook in found.known.values():
         for role in unheld_roles(playbook, settings.known_roles) if playbook.own else ():
             text = f"playbook {playbook.name} needs the role {role}, which nobody holds"

@@ -14,7 +14,7 @@ _FASTEST = 100_000
 EXAMPLES = """\
 examples:
   drd exercise list                         the exercises of drd and your own
-  drd exercise show ransomware              its injects, questions and what is expected: spoils it
+  drd exercise show ransomware              its injects, questions and answers: for organisers
   drd exercise new --from ransomware        copy it into your own directory and adapt it
   drd exercise check                        check all files: schema, times, names
   drd exercise check ./quake.yaml           check this file as well
@@ -24,20 +24,20 @@ exit codes: 0 done, 2 usage, or a file has an error."""
 
 RUN_EXAMPLES = """\
 examples:
-  drd exercise run ransomware                    by the clock: the next news comes when it is time
+  drd exercise run ransomware                    by the clock: each inject comes at its time
   drd exercise run ransomware --speed 60         a minute of the exercise takes a second
-  drd exercise run ./quake.yaml --speed 0        without a clock: Enter goes on
+  drd exercise run ./quake.yaml --speed 0        without a clock: Enter shows the next inject
   drd exercise run --resume 213                  continue an exercise that was interrupted
-  drd exercise run insider --answers said.yaml   without a terminal: what people said is in a file
+  drd exercise run insider --answers said.yaml   without a terminal: reads the answers from a file
 
 drd records each answer, with the time and who said it, before it confirms it. After an interruption
 or a kill, --resume continues with the first question that has no answer.
-exit codes: 0 all was met, 1 something was missed or late, 2 usage, 130 interrupted."""
+exit codes: 0 all expectations met, 1 one of them missed or late, 2 usage, 130 interrupted."""
 
 REPORT_EXAMPLES = """\
 examples:
   drd exercise report                            which exercises were played
-  drd exercise report 213                        what was met, late and missed, and what to improve
+  drd exercise report 213                        what was met, late or missed, and what to improve
   drd exercise report 213 --output result.md     the same, into a new file
 
 exit codes: 0 done, 2 usage."""
@@ -57,7 +57,7 @@ def add_parser(sub: Verbs) -> None:
         verbs,
         "exercise",
         show=Told(
-            "one exercise, with all that happens in it",
+            "show one exercise with its answers, for organisers",
             "Show one exercise for the person who prepares it: each inject, its questions, the "
             "right answers, and what is expected. People who take part should not read this.",
         ),
@@ -89,13 +89,13 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "--speed",
         type=_speed,
         metavar="N",
-        help="how many times faster than in reality the clock runs; 0: no clock, Enter goes on "
-        "(default: 1)",
+        help="how many times faster than real time the clock runs (default: 1); with 0, there is "
+        "no clock: press Enter to continue",
     )
     run.add_argument(
         "--answers",
         metavar="FILE",
-        help="a YAML file with what people said; drd then asks and waits for nothing",
+        help="a YAML file with the answers; drd then asks no questions and does not wait",
     )
     run.add_argument(
         "--resume", type=count, metavar="N", help="continue the exercise with this number"

@@ -80,7 +80,7 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         help="the value of an input; if the input is a secret, where the secret is: file:PATH, "
         "env:NAME or credential:NAME; may be given several times",
     )
-    run.add_argument("--plan", metavar="P", help="the plan on which the steps work")
+    run.add_argument("--plan", metavar="P", help="the plan for the steps that need a plan")
     run.add_argument(
         "--incident",
         type=count,
