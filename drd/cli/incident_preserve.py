@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk
 from drd.flows.upkeep import evidence_sets
-from drd.flows.upkeep.preserving import Wanted, preserve
+from drd.flows.upkeep.preserving import Wanted, preserve, rehearse
 from drd.model.incidents.preservation import Preserved, preserved
 from drd.model.text import counted, escaped, some
 from drd.model.units import format_time, from_rfc3339
@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
             "plan",
             "To see what was preserved: drd incident show.",
         )
+        if args.rehearse:
+            return _rehearsed(app, args, acts)
         number = chosen(app.catalogue, args.number)
         desk = Desk(app.catalogue, number, author(app, args, left_out=args.number is None))
         if acts == ["list"]:
@@ -49,8 +51,7 @@ def run(args: argparse.Namespace) -> int:
 def _taken(app: App, args: argparse.Namespace, desk: Desk) -> int:
     plan = app.plans.load(_plan_of(args, desk))
     services, spec = app.services(plan), evidence_sets.spec_of(plan, args.repository)
-    wanted = Wanted(args.reason, tuple(args.component), tuple(args.path))
-    made = preserve(services, plan, desk, spec, wanted)
+    made = preserve(services, plan, desk, spec, _wanted(args))
     if args.json:
         output.print_json({"incident": desk.number, **_document(made)})
         return 0
@@ -65,6 +66,39 @@ def _taken(app: App, args: argparse.Namespace, desk: Desk) -> int:
         output.say(f"  SHA-256 of the list of digests: {made.sha256}")
         output.say("  to export the evidence:")
         output.say(f"  > drd incident preserve {desk.number} --export {made.id} --output DIR")
+    return 0
+
+
+def _wanted(args: argparse.Namespace) -> Wanted:
+    if args.volatile and args.component:
+        raise UsageError(
+            "--volatile and --component were given together",
+            hint="leave out --volatile, or preserve the component by a second command.",
+        )
+    return Wanted(args.reason, tuple(args.component), tuple(args.path), args.volatile)
+
+
+def _rehearsed(app: App, args: argparse.Namespace, acts: Sequence[str]) -> int:
+    """Preserve everything, and keep nothing. Needs no incident."""
+    if acts or args.number is not None or args.repository is not None or args.plan is None:
+        raise UsageError(
+            "--rehearse needs --plan, and is not possible with an incident, --repository, --list, "
+            "--verify, --export and --release: nothing of a rehearsal is kept",
+            hint="to rehearse: drd incident preserve --rehearse --plan PLAN",
+        )
+    plan = app.plans.load(args.plan)
+    made = rehearse(app.services(plan), plan, _wanted(args))
+    if args.json:
+        output.print_json({"rehearsed": True, "plan": plan.name, **made})
+        return 0
+    for text in made["missing"]:
+        output.warn(f"not preserved: {text}")
+    if not args.quiet:
+        files = sum(one["file_count"] for one in made["items"])
+        output.say(
+            f"{plan.name}: rehearsed: {counted(len(made['items']), 'item')}, "
+            f"{counted(files, 'file')} stored and read back; drd has kept nothing"
+        )
     return 0
 
 

@@ -23,6 +23,8 @@ from drd.model.plan import Plan
 from drd.model.text import escaped
 from drd.model.units import format_time
 
+_BEFORE = "drd uses the text of this plan that it loaded before"
+
 
 def show(args: argparse.Namespace, given: int | None) -> int:
     """Show the scope of the incident with the number `given`, or of the only open one. With
@@ -58,18 +60,33 @@ def _told(app: App, args: argparse.Namespace, given: int | None) -> dict[str, An
     return scope_document(incident, plans, app.catalogue.incidents.entries(incident))
 
 
-def readable_plans(app: App) -> Iterator[tuple[str, Plan]]:
-    """Return the plans by their names. Of one whose file cannot be read now, the text that drd
-    loaded before counts, with a warning; warns of those that have none."""
-    for name, plan in loaded_plans(app, None, refreshing=False):
-        if not isinstance(plan, DrdError):
-            yield plan.name, plan
-            continue
-        output.warn(f"{name}: {plan.message}")
-        with suppress(UnknownPlan, ConfigError):
-            in_force = app.plans.in_force(name)
-            output.warn(f"{name}: drd uses the text of this plan that it loaded before")
-            yield in_force.name, in_force
+def readable_plans(app: App, wanted: str | None = None) -> Iterator[tuple[str, Plan]]:
+    """Return the plans by their names, or only the plan `wanted`. Of one whose file cannot be read
+    now, the text that drd loaded before counts, with a warning; warns of those that have none, and
+    raises the error of the plan `wanted`."""
+    try:
+        for name, plan in loaded_plans(app, wanted, refreshing=False):
+            if not isinstance(plan, DrdError):
+                yield plan.name, plan
+                continue
+            output.warn(f"{name}: {plan.message}")
+            if (before := _before(app, name)) is not None:
+                output.warn(f"{name}: {_BEFORE}")
+                yield before.name, before
+    except DrdError as error:
+        before = _before(app, wanted) if wanted is not None else None
+        if before is None:
+            raise
+        output.warn(f"{before.name}: {error.message}")
+        output.warn(f"{before.name}: {_BEFORE}")
+        yield before.name, before
+
+
+def _before(app: App, name: str) -> Plan | None:
+    """Return the plan by the text that drd loaded before; None if there is no such text."""
+    with suppress(UnknownPlan, ConfigError):
+        return app.plans.in_force(name)
+    return None
 
 
 def plans_or_warning(app: App) -> dict[str, Plan]:

@@ -36,6 +36,7 @@ from drd.model.units import format_time
 from drd.model.values import filled, references
 
 _LONGEST = 10_000
+_TO_PRACTISE = "To practise without an incident: --rehearse"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
             incident=args.incident,
             of_plan=plan.name if plan is not None else None,
             exercise=args.exercise,
+            rehearsal=args.rehearse,
             inputs=_inputs(playbook, args),
         )
         services = app.services(plan) if plan is not None else app.services_without_plan()
@@ -175,20 +177,20 @@ def _require_possible(services: Services, ordered: Ordered) -> None:
             hint=f"name the plan: drd playbook run {playbook.name} --plan PLAN",
         )
     preserves = any(isinstance(s.settings, Preserving) for s in playbook.runbook)
-    if preserves and values.incident is None:
+    if preserves and values.incident is None and not values.in_sandbox:
         raise UsageError(
             f"playbook {playbook.name} preserves evidence, but no incident was given to which the "
             "evidence belongs",
             hint=f"name the incident: drd playbook run {playbook.name} --incident N. To open an "
-            "incident: drd incident open TITLE",
+            f"incident: drd incident open TITLE. {_TO_PRACTISE}",
         )
     cleans = any(isinstance(s.settings, OwnRun) and s.settings.clean for s in playbook.runbook)
-    if cleans and values.incident is None:
+    if cleans and values.incident is None and not values.in_sandbox:
         raise UsageError(
             f"playbook {playbook.name} recovers data from before the first sign of an incident, "
             "but no incident was given",
             hint=f"name the incident: drd playbook run {playbook.name} --incident N. To open an "
-            "incident: drd incident open TITLE",
+            f"incident: drd incident open TITLE. {_TO_PRACTISE}",
         )
     made = {s.live.new_secret.file for s in playbook.runbook if s.live and s.live.new_secret}
     for one in playbook.inputs:
@@ -222,6 +224,12 @@ def _shown(values: Values, text: str) -> str:
 
 def _say_steps(ordered: Ordered, args: argparse.Namespace) -> None:
     playbook, beside = ordered.playbook, args.json
+    if ordered.detail.in_sandbox:
+        output.say(
+            "REHEARSAL: `recover` and `preserve` work in a sandbox, and drd sends no message. All "
+            "other steps are real",
+            beside=beside,
+        )
     values = Values.of_run(playbook, ordered.detail)
     steps = {step.name: step for step in playbook.runbook}
     output.say(f"playbook {playbook.name}: {escaped(playbook.title)}", beside=beside)

@@ -11,9 +11,10 @@ from drd.api import training_acts
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.confirm import confirm_reading
+from drd.cli.incident_scope import plans_or_warning, readable_plans
 from drd.cli.remote import Remote
-from drd.cli.session import loaded_plans, session
-from drd.errors import DrdError, UsageError
+from drd.cli.session import session
+from drd.errors import UsageError
 from drd.model.plan import Plan
 from drd.model.text import counted, escaped
 from drd.model.units import format_duration
@@ -48,16 +49,12 @@ def list_(args: argparse.Namespace) -> int:
 
 
 def _plans(app: App, wanted: str | None) -> dict[str, Plan]:
-    """Return the plans as they are now. Warn of plans that drd cannot read."""
-    plans = {}
-    if wanted is None and not app.plans.names() + app.plans.names_without_file():
-        return {}
-    for name, plan in loaded_plans(app, wanted, refreshing=False):
-        if isinstance(plan, DrdError):
-            output.warn(f"{name}: {plan.message}")
-        else:
-            plans[plan.name] = plan
-    return plans
+    """Return the plans as they are now, or as drd loaded them before. Warn of plans that drd cannot
+    read."""
+    if wanted is None:
+        nothing = not app.plans.names() + app.plans.names_without_file()
+        return {} if nothing else plans_or_warning(app)
+    return dict(readable_plans(app, wanted))
 
 
 def _lines(told: Mapping[str, Any]) -> Iterator[str]:

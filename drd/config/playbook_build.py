@@ -93,7 +93,7 @@ def _own_run(settings: object) -> object:
         return OwnRun(settings.plan or "")
     if isinstance(settings, PreserveSettings):
         what = tuple(settings.components), tuple(settings.paths)
-        return Preserving(settings.plan or "", *what, settings.reason)
+        return Preserving(settings.plan or "", *what, settings.reason, settings.volatile)
     if isinstance(settings, RecoverSettings):
         texts = (settings.plan, settings.target, settings.point, settings.before)
         plan, target, point, before = (text or "" for text in texts)

@@ -133,9 +133,21 @@ class PreserveSettings(StepSettings):
         max_length=100,
         description="Absolute paths of files and directories of this host to preserve, too.",
     )
+    volatile: bool = Field(
+        False,
+        description="If true, preserve no component of the plan, only `paths` and what soon "
+        "disappears: processes, connections, logins. This takes seconds.",
+    )
     reason: str = Field(
         min_length=1, max_length=_TEXT, description="Why the evidence is preserved."
     )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.volatile and self.components:
+            hint = "keep only one of the two keys."
+            yield Contradiction(
+                ("volatile",), "cannot be combined with `components`", hint, of_key=True
+            )
 
     def all_texts(self) -> Iterator[Text]:
         yield ("plan",), self.plan or ""

@@ -45,6 +45,8 @@ def deed(step: Step) -> str:
         what = [settings.plan or "${plan}", *settings.paths]
         if settings.components:
             what[0] += f" ({', '.join(settings.components)})"
+        if settings.volatile:
+            what[0] = "what soon disappears"
         return f"preserve evidence of {' and '.join(what)}: {settings.reason}"
     if isinstance(settings, OwnRun):
         plan = settings.plan or "${plan}"

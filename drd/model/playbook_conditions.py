@@ -36,8 +36,8 @@ def incident_of(run: Run) -> int | None:
 
 
 def in_exercise(run: Run) -> bool:
-    """Return whether a playbook runs in an exercise. drd raises no alert for such a run."""
-    return isinstance(run.detail, PlaybookDetail) and run.detail.exercise is not None
+    """Return whether people only practise a playbook. drd raises no alert for such a run."""
+    return isinstance(run.detail, PlaybookDetail) and run.detail.is_practised
 
 
 def expired(

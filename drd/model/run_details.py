@@ -274,16 +274,28 @@ class PreservationDetail(RunDetail):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybookDetail(RunDetail):
     """What was given: the `incident`, the plan (`of_plan`), the `inputs` by name; those that are
-    secret are references. `exercise` is the number of the exercise in which it runs. Its end adds
-    the steps that were `rolled_back`."""
+    secret are references. `exercise` is the number of the exercise in which it runs; `rehearsal`:
+    it is practised outside of one. Its end adds the steps that were `rolled_back`."""
 
     kind = "playbook"
 
     incident: int | None = stored.count()
     of_plan: str | None = stored.text()
     exercise: int | None = stored.count()
+    rehearsal: bool = stored.flag(sparse=True)
     inputs: Mapping[str, Any] = stored.mapping()
     rolled_back: tuple[str, ...] = stored.texts()
+
+    @property
+    def is_practised(self) -> bool:
+        """Whether people only practise: no message is sent, and no alert is raised."""
+        return self.rehearsal or self.exercise is not None
+
+    @property
+    def in_sandbox(self) -> bool:
+        """Whether `recover` and `preserve` work in a sandbox: people practise, and there is no
+        incident."""
+        return self.is_practised and self.incident is None
 
     _OUTCOME: ClassVar = frozenset({"error_code", "remedy", "permanent", "took_s", "rolled_back"})
 

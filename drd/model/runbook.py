@@ -96,12 +96,13 @@ class OwnRun:
 @dataclass(frozen=True, slots=True)
 class Preserving:
     """The evidence that a step of a playbook preserves, in a run of its own. Empty `plan`: the plan
-    of the playbook's run. Empty `components`: all of the plan."""
+    of the playbook's run. Empty `components`: all of the plan; with `volatile`: none."""
 
     plan: str = ""
     components: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     reason: str = ""
+    volatile: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,53 @@ def test_a_statement_in_a_live_database_waits_for_its_approval(site: Site) -> No
     site.assert_clean()
 
 
+PRACTISED = """\
+playbook: lost
+title: Lost
+about: Recovers.
+use_when: Data is gone.
+tasks:
+  - name: only
+    text: Recover.
+    role: lead
+    steps:
+      - {name: gone-soon, preserve: {volatile: true, reason: first}}
+      - {name: keep, preserve: {reason: before the recovery, paths: [BASE/secrets/note]}}
+      - {name: recover, recover: {clean: true, overwrite: true}}
+      - {name: tell, notify: recovered}
+"""
+
+
+def test_a_rehearsal_recovers_and_preserves_in_a_sandbox(site: Site) -> None:
+    make_sqlite(site.base / "shop.db", rows=100)
+    site.secret("note", "kept")
+    site.plan(
+        f"components:\n  db: {{kind: sqlite, path: {site.base}/shop.db}}\n"
+        "checks: [{name: counts, kind: rows, component: db}]\n"
+    )
+    text = PRACTISED.replace("BASE", str(site.base))
+    (site.base / "playbooks/lost.yaml").write_text(text)
+    site.drd("backup", "shop")
+    make_sqlite(site.base / "shop.db", rows=7)
+    before = (site.base / "shop.db").read_bytes()
+    run = ("playbook", "run", "lost", "--plan", "shop", "--yes")
+    assert "To practise without an incident: --rehearse" in site.drd(*run, code=2).err
+    done = site.drd(*run, "--rehearse", "--json")
+    assert {step["state"] for step in done.json["steps"]} == {"succeeded"}
+    soon, keep, recover, _ = (step["says"] for step in done.json["steps"])
+    assert soon.startswith("rehearsed: evidence of shop: 2 items")
+    assert keep.startswith("rehearsed: evidence of shop: 4 items")
+    assert "of plan shop was restored into a sandbox, and its checks passed" in recover
+    assert "did not send this message, because this is an exercise" in done.err
+    assert (site.base / "shop.db").read_bytes() == before, "nothing was replaced"
+    assert "drd-evidence" not in site.restic("snapshots", "--json")
+    assert {run["kind"] for run in site.runs()} == {"backup", "playbook", "preservation", "drill"}
+    assert site.drd("alerts", "--json").json["alerts"] == []
+    words = ("incident", "preserve", "--rehearse", "--plan", "shop")
+    assert "needs --plan, and is not possible with" in site.drd(*words, "--list", code=2).err
+    site.assert_clean()
+
+
 ROUTE = {
     "@id": "orders",
     "match": [{"path": ["/orders"]}],

@@ -71,8 +71,8 @@ CASES = [
     Case(
         "exposed-endpoint",
         {**KEY, "route-url": "GW/route", "blocked-route": '{"action": "deny"}',
-         "probe-url": "GW/open"},
-        {"route": "deny"},
+         "probe-url": "GW/open", "access-log": "BASE/now"},
+        {"route": "deny"}, once=("evidence",), more=("--plan", "shop", "--incident", "1"),
     ),
     Case(
         "credential-stuffing",
@@ -84,9 +84,12 @@ CASES = [
     ),
     Case(
         "ransomware", {"isolate": "BASE/bin/isolate", "rejoin": "BASE/bin/rejoin", "host": "db1"},
-        {"host": "isolated"},
+        {"host": "isolated"}, more=("--plan", "shop", "--incident", "1"),
     ),
-    Case("insider", {"account": "mallory", "reviewer": "bert"}, {"account": "locked"}),
+    Case(
+        "insider", {"account": "mallory", "home": "BASE/now", "reviewer": "bert"},
+        {"account": "locked"}, more=("--plan", "shop", "--incident", "1"),
+    ),
     Case(
         "lost-region",
         {"target": "beside", "switch": "BASE/bin/switch", "there": "there", "here": "here",
@@ -143,6 +146,7 @@ class Exercise:
     words: tuple[str, ...]
     steps: tuple[Step, ...]
     happened: set[str] = field(default_factory=set)
+    answered: set[tuple[str, int]] = field(default_factory=set)
 
     @property
     def run(self) -> str:
@@ -156,13 +160,15 @@ class Exercise:
 
     def to_the_end(self, child: Started) -> int:
         """Answer what the run asks, until its process is over."""
-        limit, answered = time.monotonic() + 300, set[tuple[str, int]]()
+        limit = time.monotonic() + 300
+        people = {step.name for step in self.steps if step.kind in PEOPLE}
         while (code := child.poll()) is None:
             assert time.monotonic() < limit, "the playbook does not end"
             query = "select name, attempt from steps where run = ? and state = 'waiting'"
             for name, attempt in self.site.catalogue(query, self.run):
-                if (name, attempt) not in answered:
-                    answered.add((str(name), int(attempt)))
+                once = (str(name), 0 if str(name) in people else int(attempt))
+                if once not in self.answered:  # an answer of a person counts after a kill
+                    self.answered.add(once)
                     self.answer(str(name))
             time.sleep(0.1)
         return code
@@ -211,7 +217,7 @@ def test_a_playbook_of_drd_killed_at_each_boundary_does_each_step_once_and_goes_
     words = ("playbook", "run", case.name, *given, *case.more, "--yes")
     exercise = Exercise(site, words, steps)
     for step in steps:
-        for when in ("before",) if step.kind in PEOPLE else ("before", "undone"):
+        for when in ("before", "undone"):
             child = exercise.begin(f"{when}:{step.name}")
             assert exercise.to_the_end(child) == -signal.SIGKILL, (when, step.name)
             if when == "undone":
@@ -219,7 +225,11 @@ def test_a_playbook_of_drd_killed_at_each_boundary_does_each_step_once_and_goes_
     child = exercise.begin()
     assert exercise.to_the_end(child) == 0
     assert state(site, gateway) == {**before, **case.after}
-    if case.more:
+    asked = site.catalogue("select step from decisions where run = ? and action in (?, ?)",
+                           exercise.run, "approve", "done")  # fmt: skip
+    people = sorted(step.name for step in steps if step.kind in PEOPLE)
+    assert sorted(str(name) for (name,) in asked) == people, "each person is asked once"
+    if "recovery" in case.once:
         recovered = base / ("beside.db" if "target" in case.given else "shop.db")
         with contextlib.closing(sqlite3.connect(recovered)) as database:
             assert database.execute("select count(*) from orders").fetchone() == (20,)

@@ -26,7 +26,6 @@ from drd.model.incidents.messages import (
     Recipient,
     Way,
     draft_words,
-    unsettled,
     words,
 )
 from drd.model.incidents.objections import require_current
@@ -189,9 +188,6 @@ def test_the_state_of_a_message_follows_from_its_deliveries(
     for act, body in acts:
         made.act(act, **body)
     assert (fates(made.one), made.one.state) == (found, state)
-    needs = {Fate.REFUSED, Fate.UNKNOWN, Fate.BOUNCED, Fate.TO_TELL}
-    asking = [n for n, one in enumerate(made.one.deliveries) if one.fate in needs]
-    assert [(m.number, n) for m, n in unsettled([made.one])] == [(1, n) for n in asking]
 
 
 def test_a_delivery_has_the_time_and_the_words_of_the_other_side() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drd.bootstrap import app
 from drd.cli.main import main
 from drd.config.exercises import load_exercises
 from drd.config.playbooks import load_playbooks
@@ -229,3 +230,25 @@ def test_a_playbook_is_rehearsed_in_an_exercise_and_its_messages_stay_here(
     assert main(run) == 2
     assert f"exercise {number} is over" in capsys.readouterr().err
     catalogue.close()
+
+
+def test_training_of_a_plan_whose_file_is_broken_is_that_of_the_text_loaded_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    (tmp_path / "plans").mkdir()
+    text = "state: sqlite:///state/drd.db\nplans: plans\nplaybooks: plans\nwork_dir: work\n"
+    (tmp_path / "drd.yaml").write_text(text)
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+    file = tmp_path / "plans/shop.yaml"
+    rule = "training: {operators: {people: 2, within: 180d}}\n"
+    file.write_text(PLAN.replace("HERE", str(tmp_path)) + rule)
+    with app(str(tmp_path / "drd.yaml")) as made:
+        made.plans.load("shop")
+    file.write_text("plan: [")
+    for words in (["training", "--json"], ["training", "list", "--plan", "shop", "--json"]):
+        assert main(words) == 0
+        shown = capsys.readouterr()
+        [told] = json.loads(shown.out)["plans"]
+        assert told["requires"]["operators"] == {"people": 2, "within_s": 180 * 86400.0}
+        assert "shop: drd uses the text of this plan that it loaded before" in shown.err
+    assert main(["training", "list", "--plan", "none", "--json"]) != 0

@@ -73,6 +73,8 @@ def _preserve(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "incident_preserve:run",
         examples='drd incident preserve --reason "before we contain it" --by anna\n'
         'drd incident preserve 3 --plan orders-api --path /var/log/nginx --reason "the logs"\n'
+        'drd incident preserve --volatile --reason "before we cut the host off"\n'
+        "drd incident preserve --rehearse --plan orders-api\n"
         "drd incident preserve 3 --list\n"
         "drd incident preserve 3 --verify 4f2a\n"
         "drd incident preserve 3 --export 4f2a --output /srv/evidence-3\n"
@@ -96,6 +98,14 @@ def _preserve(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     keep.add_argument(
         "--path", action="append", default=[], metavar="PATH", help="also preserve this file or "
         "directory of this host; may be given several times",
+    )  # fmt: skip
+    keep.add_argument(
+        "--volatile", action="store_true", help="preserve no component of the plan, only what soon "
+        "disappears and each --path: this takes seconds",
+    )  # fmt: skip
+    keep.add_argument(
+        "--rehearse", action="store_true", help="practise: preserve everything in a new repository "
+        "for this run alone, which drd removes afterwards; needs --plan, and no incident",
     )  # fmt: skip
     keep.add_argument(
         "--repository", metavar="NAME", help="keep the evidence in this repository of the plan "

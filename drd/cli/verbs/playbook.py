@@ -28,6 +28,8 @@ examples:
       --set admin-token=file:/etc/drd/gateway-token   secrets only as file:, env: or credential:
   drd playbook run insider --plan orders --yes        steps that need a plan use this plan
   drd playbook run insider --exercise 213             rehearse it in exercise 213: sends no message
+  drd playbook run database-destroyed --plan test --rehearse
+                                                      the same without an exercise
 
 While the playbook runs, in another terminal: drd approve RUN STEP --by NAME, drd done, drd retry,
 drd skip. To continue after a kill: drd resume RUN. To roll back all steps: drd rollback RUN.
@@ -92,7 +94,13 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         type=count,
         metavar="N",
         help="the run belongs to this exercise, which is being played: its `notify` steps send "
-        "nothing, and drd raises no alert for the run",
+        "nothing, and drd raises no alert for the run. Without --incident, `recover` and "
+        "`preserve` work in a sandbox",
+    )
+    run.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="the same, outside of an exercise",
     )
     run.add_argument("--by", metavar="NAME", help="your name on the timeline of the incident")
     run.add_argument(

@@ -45,6 +45,8 @@ class OwnCommand:
             return self._preserve(step, settings, catalogue)
         assert isinstance(settings, OwnRun)
         plan = self._plan(settings.plan)
+        if settings.recovers and self.values.in_sandbox:
+            return self._drill(step, settings, plan)
         words = [step.kind, plan, "--json"]
         if settings.recovers:
             words += self._recovery(settings)
@@ -55,6 +57,13 @@ class OwnCommand:
             said = f"plan {plan} was recovered from restore point {escaped(point)}"
             said += self._which(settings)
         return ActionStepResult.of({"says": said})
+
+    def _drill(self, step: Step, settings: OwnRun, plan: str) -> ActionStepResult:
+        """Practise a recovery: restore into a sandbox by the code of the recovery, and check."""
+        words = ["drill", plan, f"--point={self._text(settings.point) or 'latest'}", "--json"]
+        point = escaped(str(self._answer(step, words).get("point")))
+        said = f"rehearsed: restore point {point} of plan {plan} was restored into a sandbox"
+        return ActionStepResult.of({"says": f"{said}, and its checks passed"})
 
     def _recovery(self, settings: OwnRun) -> Iterator[str]:
         target, incident = self._text(settings.target), self.values.incident
@@ -83,6 +92,13 @@ class OwnCommand:
     def _preserve(self, step: Step, settings: Preserving, catalogue: Catalogue) -> ActionStepResult:
         """Preserve evidence, unless an earlier try of this step has preserved a whole set."""
         plan, number = self._plan(settings.plan), self.values.incident
+        words = [f"--plan={plan}", "--json"]
+        words += [f"--component={one}" for one in settings.components]
+        words += [f"--path={self._text(one)}" for one in settings.paths]
+        words += ["--volatile"] if settings.volatile else []
+        if self.values.in_sandbox:
+            told = self._answer(step, ["incident", "preserve", "--rehearse", *words])
+            return self._kept(told, f"rehearsed: evidence of {plan}", "")
         if number is None:
             raise StepFailed(
                 "the evidence belongs to an incident, but this run was started without --incident",
@@ -97,18 +113,18 @@ class OwnCommand:
         if whole is not None:
             said = f"evidence {whole.id} was preserved by an earlier try of this step"
             return ActionStepResult.of({"says": said, "preserved": whole.id})
-        words = ["incident", "preserve", str(number), f"--plan={plan}", "--json"]
-        words += [f"--component={one}" for one in settings.components]
-        words += [f"--path={self._text(one)}" for one in settings.paths]
-        words.append(f"--reason={reason}")
+        words = ["incident", "preserve", str(number), *words, f"--reason={reason}"]
         told = self._answer(step, words)
+        name = str(told.get("preserved") or "")
+        return self._kept(told, f"evidence {name} of {plan}", name)
+
+    def _kept(self, told: Mapping[str, Any], what: str, name: str) -> ActionStepResult:
+        """Say what `drd incident preserve` has stored, and what not."""
         items, missing = told.get("items") or [], told.get("missing") or []
-        said = f"evidence {told.get('preserved')} of {plan}: {counted(len(items), 'item')}"
+        said = f"{what}: {counted(len(items), 'item')}"
         if missing:
             said += f"; not preserved: {some([str(one) for one in missing], 5, between='; ')}"
-        return ActionStepResult.of(
-            {"says": masked(said), "preserved": str(told.get("preserved") or "")}
-        )
+        return ActionStepResult.of({"says": masked(said), "preserved": name})
 
     def _text(self, written: str) -> str:
         return filled(written, self._value)
@@ -136,7 +152,7 @@ class OwnCommand:
                 f"`drd {words[0]} {words[1]}` ended with exit code {done.exit_code}"
                 + (f": {says}" if says else ""),
                 hint=f"to see the run of this command: drd runs {words[1]}"
-                if words[0] != "incident"
+                if words[0] != "incident" or self.values.in_sandbox
                 else f"to see what was preserved: drd incident preserve {words[2]} --list",
             )
         with suppress(ValueError):
@@ -147,7 +163,10 @@ class OwnCommand:
 
 
 def _why(done: process.Completed) -> str:
-    """Return the error that a command has printed as JSON, or the last line of its output."""
+    """Return the error that a command has printed as JSON, why its drill has not passed, or the
+    last line of its output."""
     with suppress(ValueError, TypeError, KeyError):
-        return escaped(json.loads(done.stdout)["error"]["message"])
+        told = json.loads(done.stdout)
+        said = told["error"]["message"] if "error" in told else told["fact"]
+        return escaped(said or f"the result of the drill is {told['result']}")
     return done.says[-1] if done.says else ""

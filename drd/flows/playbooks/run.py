@@ -171,7 +171,7 @@ def _execute(
     if on_incident is not None:
         on_incident.begin(runner.run, ordered.playbook, ordered.detail.of_plan or "")
         services = replace(services, on_steps=on_incident.watching(services.on_steps))
-    if ordered.detail.exercise is not None:
+    if ordered.detail.is_practised:
         services = replace(services, notify_now=partial(_told_nobody, services))
     engine = Engine(_step_runner(services, ordered, runner))
     outcome = engine.execute()
@@ -188,7 +188,7 @@ def _execute(
 
 
 def _told_nobody(services: Services, message: Message) -> list[str]:
-    """In an exercise, no message leaves this host."""
+    """When people practise, no message leaves this host."""
     services.warn(f"drd did not send this message, because this is an exercise: {message.title}")
     return []
 

@@ -15,17 +15,19 @@ from drd.model.run_details import PlaybookDetail
 @dataclass(frozen=True, slots=True)
 class Values:
     """The values that the steps of a run of a playbook use. `inputs` has the inputs by name. For a
-    secret input it has the reference: drd reads the secret only when a step uses it."""
+    secret input it has the reference: drd reads the secret only when a step uses it. `in_sandbox`:
+    steps `recover` and `preserve` are practised in a sandbox."""
 
     playbook: Playbook
     inputs: Mapping[str, str]
     plan: str = ""
     incident: int | None = None
+    in_sandbox: bool = False
 
     @classmethod
     def of_run(cls, playbook: Playbook, detail: PlaybookDetail) -> Values:
         given = {name: str(value) for name, value in detail.inputs.items()}
-        return cls(playbook, given, detail.of_plan or "", detail.incident)
+        return cls(playbook, given, detail.of_plan or "", detail.incident, detail.in_sandbox)
 
     def get(self, name: str, *, shown: bool) -> str | None:
         """Return a value; None if no value has this name. With `shown`, for people, a secret is

@@ -68,8 +68,19 @@ def working(
     services: Services, plan: Plan, desk: Desk, spec: RepositorySpec, act: Act
 ) -> Iterator[tuple[Runner, Repository, Path]]:
     """A run of its own, with the repository and a directory that is removed at the end."""
+    with running(services, plan, desk.number, act, spec.name) as (runner, stage):
+        repository = services.open_repository(spec)
+        confirm(services, repository)
+        yield runner, repository, stage
+
+
+@contextmanager
+def running(
+    services: Services, plan: Plan, incident: int | None, act: Act, subject: str
+) -> Iterator[tuple[Runner, Path]]:
+    """A run of its own, with a directory that is removed at the end."""
     crash_cleanup.settle(services, plan)
-    detail = PreservationDetail(incident=desk.number, act=str(act))
+    detail = PreservationDetail(incident=incident, act=str(act))
     with (
         new_run(
             services,
@@ -77,15 +88,13 @@ def working(
             RunKind.PRESERVATION,
             trigger="manual",
             detail=detail,
-            subject=spec.name,
+            subject=subject,
         ) as runner,
         swept_afterwards(services, runner.run.id),
     ):
-        repository = services.open_repository(spec)
-        confirm(services, repository)
         stage = run_directory(services, runner.run.id) / "evidence"
         stage.mkdir(mode=0o700)
-        yield runner, repository, stage
+        yield runner, stage
         if not services.catalogue.runs.get(runner.run.id).state.final:
             services.catalogue.runs.finish(
                 runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail=detail

@@ -11,11 +11,13 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 from drd import process
 from drd.errors import (
@@ -42,11 +44,12 @@ from drd.flows.upkeep.evidence_sets import (
     find,
     record,
     restored,
+    running,
     working,
 )
 from drd.flows.upkeep.volatile import Volatile, volatile
 from drd.model.incidents.preservation import Act, Item, Preserved
-from drd.model.plan import Component, Plan, RepositorySpec
+from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.text import counted, escaped, some
 from drd.ports import Repository, Tree
 from drd.ports.kinds import Holds
@@ -61,11 +64,12 @@ _NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a person wants to preserve. No `components`: all of the plan."""
+    """What a person wants to preserve. No `components`: all of the plan; with `volatile`: none."""
 
     reason: str
     components: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    volatile: bool = False
 
 
 @dataclass
@@ -93,24 +97,52 @@ def preserve(
     """Take a set, read all of it back, and record it. What cannot be read is in `missing`. Raises
     UsageError, AlreadyRunning and RepositoryError; an entry says then that the set has begun."""
     require_opened(desk.catalogue.incidents.get(desk.number))
-    require_components(plan.name, plan.components, wanted.components)
-    _require_paths(wanted.paths)
     reason = reason_of(wanted.reason)
-    with rights.root(Purpose.READING):
-        found = list(volatile())  # before drd waits for a repository: it changes meanwhile
+    found = _volatile_now(plan, wanted)
     with working(services, plan, desk, spec, Act.TAKEN) as (runner, repository, stage):
         begun = {"plan": plan.name, "repository": spec.name, "reason": reason}
         record(services, desk, Act.BEGIN, runner.run.id, begun)
         taking = _Taking(services, plan, repository, runner, desk.number, stage)
-        _store_volatile(taking, found)
-        for component in _ordered(services, plan, wanted.components, first=True):
-            _take_component(taking, component)
-        for number, path in enumerate(wanted.paths, 1):
-            _take(taking, f"path-{number}", path, partial(Tree, (path,)))
-        for component in _ordered(services, plan, wanted.components, first=False):
-            _take_component(taking, component)
-        _finish(taking, desk)
+        body = _take_all(taking, wanted, found)
+        record(services, desk, Act.TAKEN, runner.run.id, body)
     return find(desk, runner.run.id)
+
+
+def rehearse(services: Services, plan: Plan, wanted: Wanted) -> Mapping[str, Any]:
+    """Do all that `preserve` does, in a new repository below the run's directory, which is removed
+    afterwards. Belongs to no incident, and keeps nothing. Return what an entry `taken` has."""
+    found = _volatile_now(plan, wanted)
+    with running(services, plan, None, Act.REHEARSED, "rehearsal") as (runner, stage):
+        repository = services.open_repository(_sandbox(stage))
+        repository.initialise()
+        return _take_all(_Taking(services, plan, repository, runner, 0, stage), wanted, found)
+
+
+def _sandbox(stage: Path) -> RepositorySpec:
+    password = stage / "password"
+    password.touch(mode=0o600)
+    password.write_text(token_hex(16))
+    return RepositorySpec("rehearsal", str(stage / "repository"), SecretRef("file", str(password)))
+
+
+def _volatile_now(plan: Plan, wanted: Wanted) -> list[Volatile]:
+    """Read what is volatile, before drd waits for a repository: it changes meanwhile."""
+    require_components(plan.name, plan.components, wanted.components)
+    _require_paths(wanted.paths)
+    with rights.root(Purpose.READING):
+        return list(volatile())
+
+
+def _take_all(taking: _Taking, wanted: Wanted, found: Sequence[Volatile]) -> dict[str, Any]:
+    """Store everything, and read it back. Return what the entry says."""
+    _store_volatile(taking, found)
+    for component in _ordered(taking.services, taking.plan, wanted, first=True):
+        _take_component(taking, component)
+    for number, path in enumerate(wanted.paths, 1):
+        _take(taking, f"path-{number}", path, partial(Tree, (path,)))
+    for component in _ordered(taking.services, taking.plan, wanted, first=False):
+        _take_component(taking, component)
+    return _finish(taking)
 
 
 def _require_paths(paths: Sequence[str]) -> None:
@@ -122,14 +154,14 @@ def _require_paths(paths: Sequence[str]) -> None:
             )
 
 
-def _ordered(
-    services: Services, plan: Plan, names: Sequence[str], *, first: bool
-) -> list[Component]:
+def _ordered(services: Services, plan: Plan, wanted: Wanted, *, first: bool) -> list[Component]:
     """Return the components that are files (`first`), or the others."""
+    names = wanted.components
     return [
         one
         for name, one in plan.components.items()
-        if (not names or name in names)
+        if not wanted.volatile
+        and (not names or name in names)
         and (services.kinds(one.kind).spec.holds is Holds.PATHS) == first
     ]
 
@@ -211,8 +243,8 @@ def _read_back(taking: _Taking, item: str, what: str, snapshot: str) -> None:
     taking.items.append(Item(item, escaped(what), snapshot, len(lines)))
 
 
-def _finish(taking: _Taking, desk: Desk) -> None:
-    """Store the list of digests, and record that the set was taken."""
+def _finish(taking: _Taking) -> dict[str, Any]:
+    """Store the list of digests, and return what is to be recorded of the set."""
     if not taking.items:
         raise UsageError(
             "drd could not preserve anything: " + some(taking.missing, between="; "),
@@ -232,7 +264,7 @@ def _finish(taking: _Taking, desk: Desk) -> None:
             "the list of digests cannot be read back as it was stored",
             hint=f"check the repository: drd verify {taking.plan.name}",
         )
-    body = {
+    return {
         "items": [
             {"item": i.name, "what": i.what, "snapshot": i.snapshot, "file_count": i.files}
             for i in taking.items
@@ -241,4 +273,3 @@ def _finish(taking: _Taking, desk: Desk) -> None:
         "sha256": hashlib.sha256(data).hexdigest(),
         "missing": taking.missing,
     }
-    record(taking.services, desk, Act.TAKEN, taking.runner.run.id, body)

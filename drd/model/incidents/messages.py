@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -266,17 +266,6 @@ def objection(message: IncidentMessage, digest: str) -> str:
     if message.content.audience.is_external and not message.is_approved:
         return "nobody has approved this text"
     return ""
-
-
-def unsettled(found: Sequence[IncidentMessage]) -> Iterator[tuple[IncidentMessage, int]]:
-    """Return the messages, and in each the recipients, about which a person has to do something;
-    none that were withdrawn."""
-    for message in found:
-        if message.withdrawn:
-            continue
-        for index, delivery in enumerate(message.deliveries):
-            if delivery.fate in NEEDS_A_PERSON:
-                yield message, index
 
 
 def draft_words(body: Mapping[str, Any]) -> str:

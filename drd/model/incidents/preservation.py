@@ -27,6 +27,7 @@ class Act(StrEnum):
     VERIFIED = "verified"
     EXPORTED = "exported"
     RELEASED = "released"
+    REHEARSED = "rehearsed"  # only of a run: no entry has it
 
 
 @dataclass(frozen=True, slots=True)
