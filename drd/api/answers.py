@@ -11,6 +11,7 @@ from drd.api import (
     requests,
 )
 from drd.api.acknowledging import acknowledge, known_person
+from drd.api.exercise_answers import EXERCISE_ANSWERS
 from drd.api.incident_access import readable_run, require_run_access
 from drd.api.incident_answers import INCIDENT_ANSWERS
 from drd.api.incident_documents import incident_document
@@ -295,5 +296,6 @@ ANSWERS: dict[str, AnswerFunction] = {
     "readiness": _readiness,
     **INCIDENT_ANSWERS,
     **TRAINING_ANSWERS,
+    **EXERCISE_ANSWERS,
 }
 """The functions that answer, by the name of the endpoint."""

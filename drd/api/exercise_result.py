@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import tzinfo
+from typing import Any
 
 from drd.api.values import Document
 from drd.model.exercises.played import MET, MISSED, PARTLY, Played, Said
@@ -15,15 +16,14 @@ from drd.model.units import format_duration, format_time, to_rfc3339
 _WORDS = {MET: "met", LATE: "late", PARTLY: "partly met", MISSED: "missed"}
 
 
-def state_words(played: Played) -> str:
+def state_words(played: Mapping[str, Any]) -> str:
     """Return in words how many injects people got; of an exercise that is over, how many of its
-    questions and expectations were met."""
-    if played.ended_at is None:
-        told = len(played.told)
-        return f"not over: people got {told} of {counted(len(played.exercise.injects), 'inject')}"
-    result = result_of(played)
-    found = f"{len(result.of(MET))} of {len(result.items)} questions and expectations met"
-    return found if not played.untold else f"ended early: {found}"
+    questions and expectations were met. `played` is its document."""
+    told = sum(bool(one["told"]) for one in played["injects"])
+    if played["ended_at"] is None:
+        return f"not over: people got {told} of {counted(len(played['injects']), 'inject')}"
+    found = f"{played['counts'][MET]} of {len(played['items'])} questions and expectations met"
+    return found if told == len(played["injects"]) else f"ended early: {found}"
 
 
 def played_document(played: Played) -> Document:

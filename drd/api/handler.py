@@ -285,6 +285,8 @@ _WORDS = {
     "step": "name of a step",
     "incident": "number of an incident",
     "message": "number of a message",
+    "exercise": "number of an exercise that was played",
+    "name": "name",
 }
 
 

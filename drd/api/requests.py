@@ -23,6 +23,7 @@ POINT = r"^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$"
 EVIDENCE = r"^[0-9a-f]{1,8}(-[0-9a-f]{0,8})?$"
 INCIDENT = r"^(only|[1-9][0-9]{0,14})$"
 MESSAGE = r"^[1-9][0-9]{0,8}$"
+EXERCISE = r"^[1-9][0-9]{0,14}$"
 
 PARTS = {
     "plan": PLAN,
@@ -32,6 +33,8 @@ PARTS = {
     "evidence": EVIDENCE,
     "incident": INCIDENT,
     "message": MESSAGE,
+    "exercise": EXERCISE,
+    "name": NAME,
 }
 """The names in paths, and their allowed forms."""
 

@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from drd import process
+from drd.api.exercise_acts import judge_runs
 from drd.api.exercise_result import as_markdown, played_document
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.decide import who
-from drd.cli.exercise_table import Terminal
+from drd.cli.exercise_remote import RemoteTable, document_of, listed, text_of
+from drd.cli.exercise_table import Table, Terminal
 from drd.cli.incident_acting import zone_of
-from drd.cli.session import require_owner, session
+from drd.cli.remote import Remote
+from drd.cli.session import session
 from drd.config.daemon import DaemonSettings
 from drd.config.exercise_answers import AnswersFile, load_answers
 from drd.config.exercises import exercises_of
-from drd.config.playbooks import playbooks_of
 from drd.errors import Cancelled, ConfigError, UsageError
-from drd.flows.exercises.playing import Table, begin, chosen, find, played_ones
-from drd.flows.playbooks.rehearsals import rehearsals
-from drd.model.exercises.exercise import Exercise, Expectation
+from drd.flows.exercises.playing import Table as RecordedTable
+from drd.flows.exercises.playing import begin, chosen, find, played_ones
+from drd.model.exercises.exercise import Exercise
 from drd.model.exercises.played import MET, MISSED, PARTLY, Played
 from drd.model.exercises.result import result_of
-from drd.model.rehearsals import Rehearsal, newest
+from drd.model.text import escaped
 
-_WHY = "the answers of an exercise are entries of the records, which only their owner can add to"
 _VERDICTS = {"yes": MET, "partly": PARTLY, "no": MISSED}
 
 
 def run(args: argparse.Namespace) -> int:
     """Return 0 if the exercise was played to its end, and everything was met, else 1."""
     with session(args, acts=False, records=True) as app:
-        require_owner(app, "exercise run", _WHY)
         _require_a_way(args)
-        table = _table(app, args)
+        table = _table(app, args) if app.state.is_ours else _remote_table(app, args)
         answers = None
         if args.answers is not None:
             answers = _answers(args, table.played.exercise)
@@ -79,23 +80,45 @@ def _require_a_way(args: argparse.Namespace) -> None:
         )
 
 
-def _table(app: App, args: argparse.Namespace) -> Table:
+def _remote_table(app: App, args: argparse.Namespace) -> RemoteTable:
+    """Return the table of an exercise that the daemon records."""
+    remote = Remote(app)
+    if args.resume is not None:
+        _, played = document_of(remote, args.resume)
+        _require_going_on(played)
+        return RemoteTable(remote, played, args.by)
+    exercise = text_of(remote, args.name)
+    if args.answers is not None:
+        _answers(args, exercise)  # an error comes before anything is recorded
+    _tell_unfinished(listed(remote), exercise, args)
+    return RemoteTable.begin(remote, exercise.name, by=args.by, speed=_speed(args))
+
+
+def _speed(args: argparse.Namespace) -> float | None:
+    return None if args.answers is not None else 1.0 if args.speed is None else args.speed
+
+
+def _require_going_on(played: Played) -> None:
+    if played.ended_at is not None:
+        raise UsageError(
+            f"exercise {played.number} is over",
+            hint=f"see its result: drd exercise report {played.number}",
+        )
+
+
+def _table(app: App, args: argparse.Namespace) -> RecordedTable:
     said = who(args, app.settings)
     by = str(app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by)
     if args.resume is not None:
         played = find(app.catalogue, args.resume)
-        if played.ended_at is not None:
-            raise UsageError(
-                f"exercise {played.number} is over",
-                hint=f"see its result: drd exercise report {played.number}",
-            )
-        return Table(app.catalogue, app.clock, played, by, said["actor"])
+        _require_going_on(played)
+        return RecordedTable(app.catalogue, app.clock, played, by, said["actor"])
     exercise = _exercise(app.settings, args.name)
     if args.answers is not None:
         _answers(args, exercise)  # an error comes before anything is recorded
-    _tell_unfinished(app, exercise, args)
-    speed = None if args.answers is not None else 1.0 if args.speed is None else args.speed
-    return begin(app.catalogue, app.clock, exercise, by=by, actor=said["actor"], speed=speed)
+    _tell_unfinished(map(played_document, played_ones(app.catalogue)), exercise, args)
+    actor, speed = said["actor"], _speed(args)
+    return begin(app.catalogue, app.clock, exercise, by=by, actor=actor, speed=speed)
 
 
 def _exercise(settings: DaemonSettings, name: str) -> Exercise:
@@ -111,12 +134,15 @@ def _exercise(settings: DaemonSettings, name: str) -> Exercise:
     return known
 
 
-def _tell_unfinished(app: App, exercise: Exercise, args: argparse.Namespace) -> None:
-    for played in played_ones(app.catalogue):
-        if played.exercise.name == exercise.name and played.ended_at is None and not args.quiet:
+def _tell_unfinished(
+    played: Iterable[Mapping[str, Any]], exercise: Exercise, args: argparse.Namespace
+) -> None:
+    """Warn if the exercise was begun before and is not over. `played` are documents."""
+    for one in played:
+        if one["exercise"] == exercise.name and one["ended_at"] is None and not args.quiet:
             output.warn(
-                f"exercise {played.number} ({exercise.name}) is not over. To continue it instead: "
-                f"drd exercise run --resume {played.number}"
+                f"exercise {one['number']} ({exercise.name}) is not over. To continue it instead: "
+                f"drd exercise run --resume {one['number']}"
             )
             return
 
@@ -178,30 +204,19 @@ def _judged(table: Table, answers: AnswersFile) -> None:
 
 
 def _judge_runs(app: App, table: Table, *, quiet: bool) -> None:
-    """Judge each expectation with a playbook: was this playbook run since the exercise began?"""
-    for expected in table.played.to_judge:
-        if expected.run:
-            found = _newest_run(app, expected, table.played.begun_at)
-            verdict = MET if found is not None and found.counts else MISSED
-            text = _run_words(expected, found)
-            table.judge(expected.name, verdict, text=text, run=found.run if found else "", by="drd")
-            if not quiet:
-                output.say_below(f"  {verdict:<8} ", f"{expected.name}: {text}")
-
-
-def _newest_run(app: App, expected: Expectation, begun: datetime) -> Rehearsal | None:
-    playbook = playbooks_of(app.settings).known.get(expected.run)
-    if playbook is None:
-        return None
-    return newest(rehearsals(app.catalogue, playbook, begun))
-
-
-def _run_words(expected: Expectation, found: Rehearsal | None) -> str:
-    if found is None:
-        return f"nobody ran playbook {expected.run} to its end during the exercise"
-    if found.counts:
-        return f"run {found.run} executed every step of playbook {expected.run}"
-    return f"run {found.run} of playbook {expected.run} does not count, because {found.lacks}"
+    """Let drd judge which playbooks were run since the exercise began, and print the verdicts."""
+    expected = [one for one in table.played.to_judge if one.run]
+    if not expected:
+        return
+    if isinstance(table, RemoteTable):
+        table.judge_runs()
+    else:
+        assert isinstance(table, RecordedTable)
+        judge_runs(app, table)
+    for one in expected:
+        said = table.played.judged.get(one.name)
+        if said is not None and not quiet:
+            output.say_below(f"  {said.verdict:<8} ", f"{one.name}: {escaped(said.text)}")
 
 
 # --- the end ---------------------------------------------------------------------------------

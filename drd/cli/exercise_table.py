@@ -8,14 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Protocol
 
 from drd import process
 from drd.cli import output
 from drd.cli.exercise import clock_words, concerns
 from drd.errors import Cancelled, UsageError
-from drd.flows.exercises.playing import Table
 from drd.model.exercises.exercise import Inject, Question
-from drd.model.exercises.played import MET, MISSED, PARTLY
+from drd.model.exercises.played import MET, MISSED, PARTLY, Played
 from drd.model.malformed import Malformed
 from drd.model.text import escaped
 from drd.model.units import format_duration, parse_duration
@@ -32,6 +32,35 @@ HELP = (
     ("/stop", "interrupt the exercise; you can continue the exercise later"),
     ("/end", "end the exercise now, before its last news"),
 )
+
+
+class Table(Protocol):
+    """The table at which an exercise is played, here or through the daemon. Methods raise
+    UsageError for what cannot be recorded; `played` is then unchanged."""
+
+    played: Played
+
+    def tell(self, inject: str, elapsed_s: float | None) -> None: ...
+
+    def answer(
+        self, question: Question, text: str, elapsed_s: float | None, by: str = ""
+    ) -> None: ...
+
+    def judge(
+        self,
+        expectation: str,
+        verdict: str,
+        *,
+        text: str = "",
+        elapsed_s: float | None = None,
+        by: str = "",
+    ) -> None: ...
+
+    def note(
+        self, text: str, elapsed_s: float | None, *, by: str = "", improves: bool = False
+    ) -> None: ...
+
+    def end(self) -> None: ...
 
 
 class Terminal:

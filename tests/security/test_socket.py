@@ -114,7 +114,8 @@ def test_mapped_person_goes_by_roles_not_by_groups(peopled: House) -> None:
 
 OF_INCIDENTS = {"incidents", "incident", "incident-reach", "incident-page", "obligations"}
 OF_INCIDENTS |= {"messages", "message", "incident-postmortem", "actions", "incident-clean-points"}
-"""What operators alone read: what people wrote while they respond."""
+OF_INCIDENTS |= {"exercises", "exercise", "exercise-text"}
+"""What operators alone read: what people wrote while they respond, or practise it."""
 
 
 def test_every_endpoint_is_judged_by_the_one_table() -> None:
@@ -494,6 +495,17 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         screen = as_user(site, STRANGER, [OPERATORS], "incident", "show").out
         assert "sys        blocked it (noted" in screen
         assert screen.splitlines()[0] == site.drd("incident", "show").out.splitlines()[0]
+        said = site.base / "said.yaml"
+        said.write_text("answers: {}\nnotes: [we talked]\n")
+        play = ("exercise", "run", "disaster-gitlab-2017", "--answers", str(said), "--json")
+        played = as_user(site, STRANGER, [OPERATORS], *play, code=1).json
+        assert (played["by"], played["complete"], played["passed"]) == ("sys", True, False)
+        report = ("exercise", "report", str(played["number"]))
+        assert as_user(site, STRANGER, [OPERATORS], *report).out == site.drd(*report).out
+        assert "sys" in as_user(site, STRANGER, [OPERATORS], "exercise", "report").out
+        play = ("exercise", "run", str(said), "--answers", str(said))
+        named = as_user(site, STRANGER, [OPERATORS], *play, code=2)
+        assert "the daemon does not read the file" in named.err
         doctor = as_user(site, STRANGER, [READERS], "doctor", "shop", code=1)
         assert "drd: drd doctor needs root: drd's state belongs to root" in doctor.err
         assert "HINT: sudo drd doctor shop. Members of the group" in doctor.err

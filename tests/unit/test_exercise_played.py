@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from drd.api.exercise_result import as_markdown, state_words
+from drd.api.exercise_result import as_markdown, played_document, state_words
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.cli.exercise_table import Terminal
 from drd.cli.main import main
@@ -86,13 +86,13 @@ def test_the_result_follows_from_the_entries(catalogue: SqlCatalogue, tmp_path: 
     table.judge("told", PARTLY, text="only the lead")
     table.note("buy a phone", None, improves=True)
     assert not result_of(table.played).complete
-    assert state_words(table.played) == "not over: people got 1 of 2 injects"
+    assert state_words(played_document(table.played)) == "not over: people got 1 of 2 injects"
     table.tell("later", 1800.0)
     table.end()
     table.end()
     result = result_of(table.played)
     assert (result.complete, result.is_passed, result.improve) == (True, False, ("buy a phone",))
-    assert state_words(table.played) == "0 of 3 questions and expectations met"
+    assert state_words(played_document(table.played)) == "0 of 3 questions and expectations met"
     assert played_ones(catalogue) == [table.played]
     assert find(catalogue, table.played.number) == table.played
 

@@ -81,7 +81,7 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         description="Play an exercise with the people at the table: one person types what they "
         "answer and decide. At the end, drd asks whether the expectations were met and what should "
         "change, and prints the result. drd opens no incident, starts no deadline, raises no alert "
-        "and sends no message. It needs root, or the user who owns drd's state.",
+        "and sends no message. Members of the operating group play it through the daemon.",
         epilog=RUN_EXAMPLES,
     )
     run.add_argument("name", nargs="?", metavar="NAME", help="name or file of the exercise")

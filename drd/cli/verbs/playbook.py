@@ -28,8 +28,7 @@ examples:
       --set admin-token=file:/etc/drd/gateway-token   secrets only as file:, env: or credential:
   drd playbook run insider --plan orders --yes        steps that need a plan use this plan
   drd playbook run insider --exercise 213             rehearse it in exercise 213: sends no message
-  drd playbook run database-destroyed --plan test --rehearse
-                                                      the same without an exercise
+  drd playbook run insider --plan shop --rehearse     the same outside of an exercise
 
 While the playbook runs, in another terminal: drd approve RUN STEP --by NAME, drd done, drd retry,
 drd skip. To continue after a kill: drd resume RUN. To roll back all steps: drd rollback RUN.

@@ -18,7 +18,8 @@ from drd.model.records import Draft, Entry
 from drd.ports import Catalogue, Clock
 
 _MOST = 100_000
-_LONGEST = 4000
+LONGEST = 4000
+"""Limit in characters of what somebody says."""
 
 
 def begin(
@@ -186,4 +187,4 @@ def chosen(question: Question, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return text_of(text, "the text", _LONGEST)
+    return text_of(text, "the text", LONGEST)
