@@ -223,8 +223,8 @@ packs; nothing, where the index has forgotten already what is gone."""
 
 class RepositoryDamaged(RepositoryError):
     """`parts` are the damaged files of the repository, `trees` the directories in it that lack
-    data: either all that is damaged, or empty when it is not known. `damage` says what is damaged
-    without the repository's name, `repair` by what it is mended."""
+    data: either everything that is damaged, or empty when drd does not know it. `damage` says what
+    is damaged, without the repository's name; `repair` is the command that repairs it."""
 
     def __init__(
         self,
@@ -399,7 +399,7 @@ class MetricsError(DrdError):
 
 
 class MetricsUnwritable(MetricsError):
-    """`number` is that of the error of the operating system."""
+    """`number` is the error number of the operating system."""
 
     number: int | None = None
 
@@ -438,8 +438,8 @@ class Fenced(DrdError):
 
 
 class Cancelled(BaseException):
-    """A person asked to end the run. Like KeyboardInterrupt, `except Exception` does
-    not catch it. `program` is the one that was ended; empty if the message says what was."""
+    """A person asked to end the run. Like KeyboardInterrupt, `except Exception` does not catch it.
+    `program` is the program that was ended; empty if the message names it."""
 
     exit_code = 130
     hint = ""

@@ -15,8 +15,9 @@ NO_MORE_TASKS = (
 
 
 def exhausted(error: BaseException, place: object = "") -> DrdError | None:
-    """Return the error to report when the operating system had no room left, or starts no more
-    processes; None for all other errors. A write does not name its file: then `place` is reported.
+    """Return the error to report when the operating system had no space left, or could not start
+    more processes; None for all other errors. An error of a write does not name the file: then
+    `place` is reported.
     """
     if isinstance(error, BlockingIOError) or text_of(error) == "can't start new thread":
         return DrdError(

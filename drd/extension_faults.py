@@ -31,9 +31,9 @@ _LONGEST = 500
 def fault(
     error: BaseException, subject: str = "", extension: Extension | None = None
 ) -> ExtensionFailed | None:
-    """Return the error to report for one that an extension raised: the `extension` whose code was
-    called, else the one whose code is in the traceback. None for all other errors: those that drd
-    raises, and those of a system without room."""
+    """Return the error to report for an exception from an extension: from the `extension` whose
+    code was called, else from the extension whose code is in the traceback. None for all other
+    errors: drd's own errors, and errors of a system without free space."""
     if isinstance(error, DrdError | Cancelled | KeyboardInterrupt) or exhausted(error):
         return None
     package = extension or _in_traceback(error.__traceback__)

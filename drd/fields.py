@@ -28,8 +28,9 @@ from drd.model.units import parse_duration, parse_size
 
 
 class Contradiction(NamedTuple):
-    """An error in settings beyond the types of single keys. `path` is its place below them;
-    `of_key` if the key itself is wrong, not its value. One that only `warns` lets the plan load.
+    """An error in settings that the types of single keys do not show. `path` is its place below the
+    settings. With `of_key`, the key itself is wrong, not its value. With `warns`, the plan is
+    loaded all the same.
     """
 
     path: tuple[str | int, ...]

@@ -26,8 +26,9 @@ class HolidayCalendars:
 
 
 def code_of(name: str) -> str | None:
-    """Return the code of a place by its English name, or that of a part of a country by the name
-    that is used there: `DE`, `US-CA`, `DE-BY`, `EU`; None for a name that the library lacks."""
+    """Return the code of a place: of a country by its English name, of a part of a country by its
+    local name. Examples: `DE`, `US-CA`, `DE-BY`, `EU`. None for a name that the library does not
+    have."""
     wanted = _bare(name)
     if wanted in ("europe", "europeanunion"):
         return "EU"

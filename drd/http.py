@@ -31,8 +31,8 @@ _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer, whatever its status. `body` may be only the beginning; `is_late` says that the
-    deadline came before its end.
+    """An answer with any status. `body` may be only its beginning; `is_late` says that the deadline
+    was over before its end.
     """
 
     host: str
@@ -120,8 +120,8 @@ def _beginning(response: http.client.HTTPResponse, most: int) -> bytes:
 def cut_off(
     deadline_s: float, open_socket: Callable[[], socket.socket | None]
 ) -> Iterator[Callable[[], bool]]:
-    """Close a socket when the deadline is over, whatever the body waits for. The body gets an event
-    that says whether that happened."""
+    """Close a socket when the deadline is over, even while the body waits for it. The body gets a
+    function that says whether this has happened."""
     over, done = threading.Event(), threading.Event()
 
     def watch() -> None:

@@ -31,9 +31,8 @@ special bits.
 
 
 def make_private_directory(directory: Path) -> None:
-    """Make it with mode 0700 whatever the umask; an existing one stays as it is.
-
-    If root makes it in another user's private directory, it belongs to that user.
+    """Make the directory with mode 0700, independent of the umask; an existing directory is not
+    changed. If root makes it in another user's private directory, it belongs to that user.
     """
     with suppress(FileExistsError):
         directory.mkdir(PRIVATE_DIRECTORY)

@@ -1,4 +1,4 @@
-"""Whether a file is gone, and whether a process has ended, as far as this user can find out.
+"""Find out whether a file is gone, and whether a process has ended, with the rights of this user.
 
 `drd status`, which starts cold, imports this: the standard library is enough for it."""
 

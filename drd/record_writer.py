@@ -21,5 +21,5 @@ def reads_of(uid: int) -> None:
 
 
 def stranger() -> int | None:
-    """Return the user who could have written what root has read; None for everybody else."""
+    """Return the user who could have written what root has read; None if there is no such user."""
     return _stranger[0] if _stranger else None

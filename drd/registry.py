@@ -77,7 +77,7 @@ class Unavailable(NamedTuple):
 
 
 class Registry(Generic[Member]):
-    """The members of one family by name: drd's own, then those of packages in use."""
+    """The members of one family by name: drd's own members, then the members of packages in use."""
 
     def __init__(self, family: str, called: str, spec: str, own: Mapping[str, str]) -> None:
         """Messages use the name `called` for members. `spec` is the place of the specifications'
@@ -235,8 +235,8 @@ def unavailable() -> tuple[Unavailable, ...]:
 
 
 def unavailable_with(family: str, name: str) -> Unavailable | None:
-    """Return the package that would add this member if drd could use it; else the one that may add
-    it, since drd does not know what it adds. Of several, it names all."""
+    """Return the package that would add this member if drd could use the package; if none is known,
+    return a package whose members drd does not know. If there are several, the result names all."""
     known = [one for one in _unavailable if one.members is not None and one.may_add(family, name)]
     found = known or [one for one in _unavailable if one.members is None]
     if not found:
@@ -315,8 +315,8 @@ def holes(snapshot: ComponentSnapshot) -> int:
 
 
 def packages_with(family: str, name: str) -> tuple[str, ...]:
-    """Return the installed packages that would add this member, by their metadata: none of them is
-    imported. Slow, since it searches everything that is installed.
+    """Return the installed packages that would add this member, by their metadata, without
+    importing them. Slow, because it searches all installed packages.
     """
     from importlib.metadata import entry_points
 

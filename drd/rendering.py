@@ -1,4 +1,4 @@
-"""Render one template of a message: a program of its own, which may use little time and memory.
+"""Render one template of a message, in a separate program that may use little time and memory.
 
 A template can loop for ever, or grow without bound: then this process ends, and drd goes on. It
 gets a question as JSON on stdin, and answers with JSON on stdout.

@@ -244,8 +244,8 @@ def _is_there(path: Path) -> bool:
 
 
 def changed_at(ref: SecretRef) -> tuple[str, float] | None:
-    """Return the file of a secret, and the time of its last change. None for other references, and
-    if we may not look for the file."""
+    """Return the file of a secret, and the time of its last change. None if the secret is not in a
+    file, and if this process may not look for the file."""
     if ref.source not in _FILES or not isinstance(ref.value, str):
         return None
     file = CREDENTIALS / ref.value if ref.source == "credential" else Path(ref.value)
@@ -257,7 +257,7 @@ def changed_at(ref: SecretRef) -> tuple[str, float] | None:
 
 def copy_of_service(file: Path) -> Path | None:
     """Return where systemd keeps a copy of this credential while the service runs. None for other
-    files, if there is no copy, and if we may not look."""
+    files, if there is no copy, and if this process may not look for it."""
     if file.parent != CREDENTIALS:
         return None
     handed = Path(os.environ.get("CREDENTIALS_DIRECTORY") or SERVICE_COPIES)

@@ -41,7 +41,7 @@ class PublicKey:
         return eddsa.import_public_key(self.raw).export_key(format="PEM") + "\n"
 
     def accepts(self, message: bytes, signature: str) -> bool:
-        """Return whether the signature (base64) is this key's, of this message."""
+        """Return whether this key has made the signature (base64) of this message."""
         try:
             signed = b64decode(signature, validate=True)
             eddsa.new(eddsa.import_public_key(self.raw), "rfc8032").verify(message, signed)

@@ -58,7 +58,7 @@ def ask(url: str, message: bytes, roots: bytes) -> bytes:
 
 def checked(response: bytes, digest: str, roots: bytes, *, nonce: int | None = None) -> datetime:
     """Return the time at which the authority has signed that this SHA-256 existed. Its certificate
-    has to be by one of the `roots` (PEM), and valid at that time. Raises NoStamp."""
+    has to be issued by one of the `roots` (PEM), and valid at that time. Raises NoStamp."""
     try:
         read = rfc3161_client.decode_timestamp_response(response)
         builder = rfc3161_client.VerifierBuilder(

@@ -7,7 +7,7 @@ import pwd
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the id of one without a name."""
+    """Return the name of a user; if the user has no name, the id."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -15,7 +15,7 @@ def user_name(uid: int) -> str:
 
 
 def group_name(gid: int) -> str:
-    """The name of a group, or the id of one without a name."""
+    """Return the name of a group; if the group has no name, the id."""
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
@@ -23,7 +23,7 @@ def group_name(gid: int) -> str:
 
 
 def which_user(uid: int) -> str:
-    """The user in words: `user NAME`, or `the user with id 1234` for one without a name."""
+    """Return the user in words: `user NAME`; if the user has no name, `the user with id 1234`."""
     try:
         return f"user {pwd.getpwuid(uid).pw_name}"
     except KeyError:

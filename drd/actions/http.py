@@ -109,8 +109,8 @@ def ask(
     timeout_s: float,
     ca_cert: str | None = None,
 ) -> tuple[int, str]:
-    """Send the request; return status and text of the answer, whatever its status is. Raises
-    StepFailed if there is none.
+    """Send the request; return the status and the text of the answer, also if the status is an
+    error. Raises StepFailed if there is no answer.
     """
     parts = http.parts_of(url)
     if parts is None:

@@ -24,8 +24,8 @@ class StepSettings(Settings):
         return ()
 
     def needed_files(self) -> Iterable[str]:
-        """Return the paths of files that a recovery on a new host needs, beside those of
-        commands."""
+        """Return the paths of files that a recovery on a new host needs, in addition to the files
+        of commands."""
         return ()
 
     def host_needs(self) -> Iterable[str]:

@@ -68,8 +68,8 @@ def _supplementary(connection: socket.socket, uid: int, gid: int) -> Collection[
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A peer as drd.yaml knows it. `roles` are those of the person mapped to the user; None if
-    nobody is mapped."""
+    """A peer as drd.yaml knows it. `roles` are the roles of the person who is mapped to the user;
+    None if nobody is mapped."""
 
     peer: Peer
     user: str
@@ -135,16 +135,17 @@ class Caller:
         return by
 
     def known_as(self, settings: DaemonSettings) -> str:
-        """Return the name that the kernel's report proves: that of the person mapped to the user,
-        else that of the user; nothing for a user who has the name of another user's person."""
+        """Return the name that the kernel's report proves: the name of the person who is mapped to
+        the user, else the name of the user. It is empty if this user name is the name of a person
+        who is mapped to another user."""
         if self.person:
             return self.person
         return "" if is_among(self.user, settings.users.values()) else self.user
 
     def people(self, by: str | None, settings: DaemonSettings) -> dict[str, Sequence[str]]:
         """Return the people who may answer steps, for this caller: the people of drd.yaml. A caller
-        who is none of them, and claims no name, holds no role, even if the user has the name of a
-        person.
+        who is not one of these people, and who claims no name, holds no role, even if the user name
+        is the name of a person.
         """
         if self.person or by is not None:
             return dict(settings.roles)
@@ -152,8 +153,8 @@ class Caller:
 
 
 def require_own_name(by: str, settings: DaemonSettings, *users: str) -> None:
-    """Raise UsageError if drd.yaml maps the person `by` to a user who is none of the `users` that
-    the kernel reported."""
+    """Raise UsageError if drd.yaml maps the person `by` to a user, but not to one of the `users`
+    that the kernel reported."""
     user = user_of(by, settings.users)
     if user is None or user in users:
         return

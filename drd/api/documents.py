@@ -176,12 +176,11 @@ def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> Documen
 
 
 def points(app: App, plan: str) -> Document:
-    """`drd points`: the restore points. A point whose every copy is gone, by
-    what drd knows of the repositories, is `gone`; `damaged` names repositories that cannot restore
-    it
-    completely, `torn` those from which others removed snapshots of it; `restored` is the recovery
-    whose restored data it holds, `unrestorable` the drill that could not restore it. `left` has, if
-    there is none, the number of those of plans without a file, by the plan."""
+    """`drd points`: the restore points. A point is `gone` if, as far as drd knows, no repository
+    has a copy of it any more; `damaged` names repositories that cannot restore it completely,
+    `torn` the repositories from which others removed snapshots of it; `restored` is the recovery
+    whose restored data it holds, `unrestorable` the drill that could not restore it. If the plan
+    has no point, `left` has the number of points of each plan that has no file here."""
     name = app.plans.known_name(plan)
     points = app.catalogue.points.of_plan(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)

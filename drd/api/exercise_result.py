@@ -17,8 +17,8 @@ _WORDS = {MET: "met", LATE: "late", PARTLY: "partly met", MISSED: "missed"}
 
 
 def state_words(played: Mapping[str, Any]) -> str:
-    """Return in words how many injects people got; of an exercise that is over, how many of its
-    questions and expectations were met. `played` is its document."""
+    """Return in words how many injects people got; if the exercise is over, how many of its
+    questions and expectations were met. `played` is the document of the exercise."""
     told = sum(bool(one["told"]) for one in played["injects"])
     if played["ended_at"] is None:
         return f"not over: people got {told} of {counted(len(played['injects']), 'inject')}"

@@ -39,7 +39,7 @@ def doctor_document(plan: str, finding: Finding) -> Document:
 
 
 def readiness_document(plan: str, readiness: str, findings: Iterable[ReadinessFinding]) -> Document:
-    """Return one plan: its verdict, and its findings, those that withhold `ready` first."""
+    """Return one plan: its verdict and its findings. Findings that withhold `ready` come first."""
     return {
         "plan": plan,
         "readiness": readiness,

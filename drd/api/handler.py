@@ -66,8 +66,8 @@ class Failed(Exception):
 def serve_one(
     connection: socket.socket, peer: Peer, house: AnswerSources, refusal: Failed | None = None
 ) -> None:
-    """Read a request from the connection and answer it; with `refusal`, whatever it asks. Raises
-    OSError when the client is gone."""
+    """Read a request from the connection and answer it. With `refusal`, the answer is this refusal,
+    whatever the request is. Raises OSError when the client is gone."""
     _Handler(connection, peer, house, refusal)
 
 

@@ -1,5 +1,5 @@
-"""Who may read an incident and act in it, of those who may do so at all: a restricted one only
-those who lead it, have a role in it, or opened it."""
+"""Decide who may read an incident and act in it, among those who may do this in general. A
+restricted incident is only for those who lead it, have a role in it, or opened it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def has_role(caller: Caller, incident: Incident, settings: DaemonSettings) -> bo
 def require_access(
     catalogue: Catalogue, caller: Caller, number: int, settings: DaemonSettings
 ) -> Incident:
-    """Return the incident. Raises Refused if it is restricted, and the caller has no role in it;
-    UsageError if there is no such incident. One that a restricted one was merged into stays open:
-    `readable_entries` leaves out what is restricted."""
+    """Return the incident. Raises Refused if it is restricted and the caller has no role in it;
+    UsageError if there is no such incident. If a restricted incident was merged into this one, this
+    one stays open to all: `readable_entries` leaves out what is restricted."""
     incident = catalogue.incidents.get(number)
     if not may_read(caller, incident, settings):
         raise Refused(
@@ -75,8 +75,8 @@ def readable_run(catalogue: Catalogue, caller: Caller, run: Run, settings: Daemo
 def require_may_admit(
     catalogue: Catalogue, caller: Caller, incident: Incident, settings: DaemonSettings
 ) -> None:
-    """Raise Refused for somebody without a role who names the lead or gives a role, once there are
-    entries that only those with a role may read: he could let himself in."""
+    """Raise Refused if somebody without a role names the lead or gives a role while there are
+    restricted entries: this person could give the access to himself."""
     if has_role(caller, incident, settings):
         return
     private = restricted_incidents(catalogue)
@@ -95,8 +95,8 @@ def require_may_admit(
 def readable_entries(
     catalogue: Catalogue, caller: Caller, incident: Incident, settings: DaemonSettings
 ) -> list[Entry]:
-    """Return the entries of an incident, and of those that were merged into it. The bodies of
-    restricted ones are only for those with a role in the incident that the entry is about."""
+    """Return the entries of an incident, and of the incidents that were merged into it. Bodies of
+    restricted entries are only for those with a role in the incident of the entry."""
     entries = catalogue.incidents.entries(incident)
     own = {
         subject(one.number)

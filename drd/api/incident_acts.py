@@ -172,7 +172,8 @@ ACTS: Mapping[str, tuple[type[bodies.Act], Callable[[App, Desk, Any], Incident]]
     **ACTION_ACTS,
     **ROTATION_ACTS,
 }
-"""By the verb: what it takes, and what it does to the incident. Each raises UsageError."""
+"""What each verb takes, and what it does to the incident, by the name of the verb. Each raises
+UsageError."""
 
 _BY_A_ROLE = (
     "ask somebody with a role in the restricted incident that was merged into {number} to close it"

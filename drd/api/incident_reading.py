@@ -29,8 +29,9 @@ from drd.model.units import from_rfc3339
 def shown_document(
     app: App, incident: Incident, zone: tzinfo, entries: Sequence[Entry] | None = None
 ) -> Document:
-    """Return an incident with its timeline, and with the reports that are due, in words. `zone` is
-    that of times in texts, `entries` are those of the timeline, if not all as they are."""
+    """Return an incident with its timeline, and with the reports that are due, in words. Times in
+    texts are in `zone`. `entries` are the entries of the timeline; None means all of them,
+    unchanged."""
     if entries is None:
         entries = app.catalogue.incidents.entries(incident)
     lines = timeline(incident, entries, zone)
@@ -56,7 +57,7 @@ def _reports(app: App, number: int, entries: Sequence[Entry]) -> str:
 
 
 def incident_of(document: Mapping[str, Any]) -> Incident:
-    """Return the incident of a document, as far as a screen shows it."""
+    """Return the incident of a document, with the values that a screen shows."""
     return Incident(
         document["incident"],
         title=document["title"] or "",

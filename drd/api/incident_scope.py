@@ -16,7 +16,8 @@ from drd.model.records import Entry
 
 
 def affected_of(incident: Incident, plans: Mapping[str, Plan]) -> list[Affected]:
-    """Return what was recorded, and what the plans say where nothing was."""
+    """Return for each data set of the plans whom the incident affects: the recorded value, or, if
+    none was recorded, the value in the plan."""
     recorded = {one.plan for one in incident.affected}
     found = [one for one in incident.affected if one.plan in incident.plans]
     for name in incident.plans:

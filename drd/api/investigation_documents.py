@@ -14,8 +14,8 @@ from drd.model.units import from_rfc3339
 
 
 def investigation_document(found: Found) -> Document:
-    """Return all of it; each thing has the number of the entry that recorded it. `hash` is that of
-    an indicator's entry, of which its id in STIX is made."""
+    """Return the whole investigation; each thing has the number of the entry that recorded it.
+    `hash` is the hash of an indicator's entry, from which its id in STIX is made."""
     return {
         "hypotheses": [_hypothesis(one) for one in found.hypotheses],
         "indicators": [_indicator(one) for one in found.indicators],

@@ -93,8 +93,8 @@ class WithdrawBody(Act):
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """Where somebody works on the messages of one incident. `plans` are those that can be read,
-    `people` those of drd.yaml with their roles."""
+    """The place where somebody works on the messages of one incident. `plans` are the plans that
+    can be read, `people` the people of drd.yaml with their roles."""
 
     app: App
     desk: Desk

@@ -10,7 +10,7 @@ from drd.model.incidents.messages import Content, IncidentMessage
 
 
 def content_document(content: Content) -> dict[str, Any]:
-    """Return what a message says, to whom, and its digest."""
+    """Return the text of a message, its recipients, and its digest."""
     return {
         "audience": str(content.audience),
         "external": content.audience.is_external,
@@ -32,9 +32,9 @@ def content_document(content: Content) -> dict[str, Any]:
 def message_document(
     message: IncidentMessage, waits: Mapping[int, str], lacking: str
 ) -> dict[str, Any]:
-    """Return a message, and what became of it for each recipient. `waits` has those for whom a
-    letter waits in the outbox, by their places, and why it was not taken until now. `lacking` is
-    what its approval lacks by the rule that is in force now."""
+    """Return a message, and its result for each recipient. `waits` says why a letter that is still
+    in the outbox was not accepted until now, by the place of the recipient. `lacking` is what its
+    approval lacks by the present rule."""
     content = message.content
     recipients = content.recipients if content is not None else ()
     return {

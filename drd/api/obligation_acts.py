@@ -1,5 +1,5 @@
-"""What people say about reports of an incident, and what is shown of them: for the command line and
-the socket alike."""
+"""What people say about reports of an incident, and what drd shows of these reports, for the
+command line and for the socket."""
 
 from __future__ import annotations
 
@@ -192,8 +192,8 @@ def shown(
     query: ObligationsQuery,
     entries: Sequence[Entry] | None = None,
 ) -> Document:
-    """Return the clocks of an incident, also in words; or a draft, or a calendar. `entries` are
-    those of its timeline, if not all as they are. Raises UsageError."""
+    """Return the clocks of an incident, also in words; or a draft, or a calendar. `entries` are the
+    entries of the timeline; None means all of them, unchanged. Raises UsageError."""
     if entries is None:
         entries = app.catalogue.incidents.entries(app.catalogue.incidents.get(number))
     table, now = duty_table(app, number, found, entries), app.clock.now()

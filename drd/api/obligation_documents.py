@@ -47,8 +47,8 @@ def regime_document(regime: Regime) -> Document:
 
 
 def clock_document(state: ClockState) -> Document:
-    """Return the clock of one regime. `target_at` is the strictest reading, `due_at` the letter of
-    the rule; of a period that ends with a day, `last_day` is that day."""
+    """Return the clock of one regime. `target_at` is by the strictest reading of the rule, `due_at`
+    by its letter. If the period ends with a day, `last_day` is this day."""
     return {
         "id": state.regime.id,
         "title": text_of(state.regime.title),

@@ -64,7 +64,7 @@ def stamps_document(stamped: Stamped) -> Document:
 
 
 def report_document(report: ChainReport, vouched: Vouched | None) -> Document:
-    """Return what a check of the chain found, and what anchors say of it."""
+    """Return what a check of the chain found, and what anchors say about the chain."""
     anchors = vouched if vouched is not None else Vouched()
     newest, strong = anchors.newest, anchors.newest_strong
     last = report.last

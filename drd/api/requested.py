@@ -16,8 +16,8 @@ R = TypeVar("R", bound=Request)
 
 @dataclass(frozen=True, slots=True)
 class AdmittedRequest:
-    """One admitted request: `names` are those in its path. `wake` makes the daemon's loop handle
-    what was left for it. At `ends_at`, by the monotonic clock, the connection is cut.
+    """One admitted request: `names` are the names in its path. `wake` makes the daemon's loop
+    handle what was left for it. The connection is cut at `ends_at`, on the monotonic clock.
     """
 
     app: App

@@ -77,7 +77,7 @@ class Right(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who holds a right. `person`: in words, of the people whom drd.yaml maps to a user."""
+    """Who holds a right. `person` says in words which of the people of drd.yaml hold it."""
 
     read_group: bool
     operate_group: bool
@@ -98,8 +98,9 @@ group."""
 
 
 def holds(right: Right, *, roles: Sequence[str] | None, reads: bool, operates: bool) -> bool:
-    """Return whether a user other than root has the right: `roles` of a mapped person, None for
-    others; `reads` and `operates` are the two groups."""
+    """Return whether a user other than root has the right. `roles` are the roles of the mapped
+    person, None if nobody is mapped; `reads` and `operates` say whether the user is in the two
+    groups."""
     who = HOLDERS[right]
     if roles is not None:
         return right is not Right.OPERATE or OPERATOR in roles

@@ -65,8 +65,8 @@ class App:
     """Configuration and catalogue of one process. `settings` replace drd.yaml; `busy_s` is how long
     a write waits for another process's, None for the maximum. A `reading` App works even where
     nobody can write. While the catalogue is open, the App keeps the status summary up to date,
-    unless the settings came from the daemon (`service`), which does so itself. An `enduring` one
-    does without the broken parts of drd.yaml that it can do without."""
+    unless the settings came from the daemon (`service`), which does so itself. An `enduring` App
+    leaves out broken parts of drd.yaml, if it does not need them."""
 
     def __init__(
         self,
@@ -191,8 +191,8 @@ class App:
         return seal(copy, hiding(self.catalogue, self.settings.role_keys))
 
     def row_trust(self) -> tuple[Catalogue, RowTrust]:
-        """The catalogue of what was decided and done in recoveries, and which entries this process
-        trusts."""
+        """The catalogue with what people decided and did in recoveries, and the rule by which this
+        process trusts its rows."""
         return trust_for(self.catalogue, self.settings.work_dir, self.console.warn)
 
     def _private(self) -> tuple[Path, ...]:

@@ -91,7 +91,7 @@ class Channels:
         return str(import_module("drd.kit.sealing").encrypted(text, key))
 
     def heartbeats(self) -> Heartbeats:
-        """Heartbeats to the addresses of drd.yaml, and to those of plans."""
+        """Heartbeats to the addresses in drd.yaml and to the addresses in plans."""
         return Heartbeats(
             self.open_catalogue(),
             self.settings.channels,

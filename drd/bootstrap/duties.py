@@ -71,8 +71,8 @@ def holiday_calendars() -> Calendars:
 def duty_table(
     app: App, number: int, found: Regimes, entries: Sequence[Entry] | None = None
 ) -> DutyTable:
-    """Return the duties of an incident. A regime that was decided on stays as it was then.
-    `entries` are those of its timeline, if not all as they are."""
+    """Return the duties of an incident. If somebody has decided on a regime, its text at that time
+    counts. `entries` are the entries of the timeline; None means all of them, unchanged."""
     incident = app.catalogue.incidents.get(number)
     if entries is None:
         entries = app.catalogue.incidents.entries(incident)

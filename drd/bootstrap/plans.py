@@ -143,12 +143,11 @@ class Plans:
         return self.load(_no_path(name))
 
     def in_force(self, name: str) -> Plan:
-        """Return the plan as it was last accepted, whatever became of its file since. In the daemon
-        and its runs it is the text that was loaded, elsewhere the stored one.
-
-        When root works on another user's state, it uses root's file alone: another user could have
-        written the stored text. Raises UnknownPlan when none was accepted, or for an invalid name,
-        and ConfigError."""
+        """Return the plan as it was last accepted, whatever happened to its file since then. In the
+        daemon and in its runs this is the text that the daemon loaded, elsewhere the stored text.
+        When root works on another user's state, it uses only root's file: another user could have
+        written the stored text. Raises UnknownPlan when no text was accepted, or for an invalid
+        name, and ConfigError."""
         if (handed := self.handed(_no_path(name))) is not None:
             return plan_of_text(handed.text, Path(handed.file))
         if rights.acts_for() is not None:

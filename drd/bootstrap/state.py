@@ -40,10 +40,11 @@ def _require_no_daemon(places: StatePlaces) -> None:
 
 
 class OpenState:
-    """`busy_s` is how long a write waits for another process's, None for the maximum. One that is
-    only `reading` works even where nobody can write. While the catalogue is open and `publishes` is
-    set, the summary is kept up to date; `service` says that this process is the daemon. A command
-    that must leave no trace works on a copy of the catalogue."""
+    """The state of drd, open for one process. `busy_s` is how long a write waits for a write of
+    another process, None for the maximum. A state that is only `reading` works even where nobody
+    can write. While the catalogue is open and `publishes` is set, the summary is kept up to date;
+    `service` says that this process is the daemon. A command that must leave no trace works on a
+    copy of the catalogue."""
 
     def __init__(
         self,

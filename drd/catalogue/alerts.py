@@ -25,7 +25,7 @@ _COLUMNS = {f.name: _RENAMED.get(f.name, f.name) for f in fields(Alert)}
 """The column of each field."""
 _ACTOR = "acknowledged_actor"
 _KEPT = ("kind", "subject", "severity", "text", "remedy", "code", "seen_at", "told_at", "gone_at")
-"""The fields that change without a message. An acknowledgement writes none of them."""
+"""The fields that change without a message. An acknowledgement does not write any of them."""
 
 _RECORDED = (AlertChange.FIRED, AlertChange.ESCALATED, AlertChange.RESOLVED)
 

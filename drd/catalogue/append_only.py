@@ -1,8 +1,8 @@
 """The triggers that keep the chain of records: they refuse each change of an entry and of a body,
 whatever program writes. A body may only be removed after a signed redaction of its entry.
 
-They stop mistakes, not somebody who owns the file and removes them first. Such a change is found by
-`drd records verify`."""
+They prevent mistakes. They do not stop the owner of the file, who can remove them first; `drd
+records verify` finds such a change."""
 
 from __future__ import annotations
 

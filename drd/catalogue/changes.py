@@ -1,7 +1,6 @@
-"""The triggers that count which plans' status may have changed.
-
-The summary of the status is updated by what they count, whatever process writes and by whatever
-code. A migration that makes a table anew drops its triggers, and has to call `statements` again.
+"""The triggers that count which plans' status may have changed. By these counts, drd updates the
+summary of the status, whichever process or code wrote the rows. A migration that makes a table anew
+drops its triggers, and has to call `statements` again.
 """
 
 from __future__ import annotations

@@ -123,8 +123,8 @@ def _arrived(
 def vanished(
     connection: Connection, plan: str, repository: str, ids: Sequence[str], at: datetime
 ) -> list[str]:
-    """`repository` does not keep these points any more, although drd did not forget them. Returns
-    those that no other repository keeps."""
+    """Record that `repository` does not keep these points any more, although drd did not forget
+    them. Returns the points that no other repository keeps."""
     _leave(connection, plan, repository, ids)
     lost = health_rows.vanished(connection, plan, ids, at)
     if lost:

@@ -32,8 +32,8 @@ def points_named(connection: Connection, name: str, plan: str | None = None) -> 
 
 
 def name_of(connection: Connection, point: str) -> str:
-    """Return the tool's own name of the copy, also of one that is forgotten; empty if drd made it,
-    or nobody knows it."""
+    """Return the other tool's name of the copy, also if the copy is forgotten; empty if drd made
+    the copy or does not know the name."""
     query = select(component_snapshots.c.facts).where(component_snapshots.c.point == point)
     names = (copy_in(facts) for facts in connection.execute(query).scalars())
     return next((name for name in names if name is not None), "")

@@ -1,6 +1,5 @@
-"""The whole catalogue as one SQLite file, whatever database it is in.
-
-Any `sqlite3` can open that file on the day on which the host is gone.
+"""Copy the whole catalogue, from whatever database, into one SQLite file. Any `sqlite3` can open
+this file when the host is lost.
 """
 
 from __future__ import annotations

@@ -106,8 +106,7 @@ def refresh(connection: Connection, plan: str, at: datetime | None = None) -> No
 
 
 def vanished(connection: Connection, plan: str, ids: Iterable[str], at: datetime) -> list[str]:
-    """Mark those of the points that no repository keeps as forgotten and vanished, and return
-    them."""
+    """Return the points that no repository keeps; mark them as forgotten and vanished."""
     lost = []
     for point in ids:
         somewhere = select(point_repositories.c.point).where(point_repositories.c.point == point)

@@ -31,8 +31,8 @@ def add(connection: Connection, hold: Hold) -> Hold:
 
 
 def bring_back(connection: Connection, found: Sequence[Hold]) -> list[Hold]:
-    """Insert the holds of a lost catalogue on points that this catalogue knows. Returns those that
-    were neither recorded nor released here before."""
+    """Insert the holds of a lost catalogue on points that this catalogue knows. Returns the holds
+    that were neither recorded nor released here before."""
     known = {(row.point, row.held_at) for row in connection.execute(select(holds))}
     there = set(connection.execute(select(points.c.id)).scalars())
     return [
@@ -54,7 +54,7 @@ def store_soon(connection: Connection, plan: str) -> None:
 def release(
     connection: Connection, point: str, *, at: datetime, by: Actor | None, reason: str
 ) -> list[Hold]:
-    """End every hold on the point. Returns those that were active."""
+    """End every hold on the point. Returns the holds that were active."""
     active = [h for h in listed(connection) if h.point == point and h.is_active(at)]
     for plan in {h.plan for h in active}:
         store_soon(connection, plan)

@@ -42,8 +42,8 @@ def own_entries(connection: Connection, number: int) -> list[Entry]:
 
 
 def own(connection: Connection, number: int) -> Incident | None:
-    """Return an incident by its own entries; None if there are none. Reads only those that change
-    what it is: of a thousand entries most are notes."""
+    """Return an incident by its own entries; None if there are none. Reads only entries that change
+    the incident: most entries are notes."""
     of_it = records.c.subject == subject(number)
     last = connection.scalar(select(func.max(records.c.seq)).where(of_it))
     if last is None:
@@ -59,8 +59,8 @@ def own(connection: Connection, number: int) -> Incident | None:
 
 
 def folded(connection: Connection, number: int, cadence: Cadence) -> Incident | None:
-    """Return an incident, with the scope of those that were merged into it, and with clocks of this
-    cadence; None if there are no entries of it."""
+    """Return an incident, with the scope of the incidents that were merged into it, and with the
+    clocks for `cadence`; None if it has no entries."""
     incident = own(connection, number)
     return None if incident is None else whole(connection, incident, cadence)
 

@@ -33,8 +33,9 @@ def began(connection: Connection, run: Run) -> None:
 def ended(connection: Connection, run: Run) -> None:
     """Record the end of a run. A cancelled run counts neither as a success nor as a failure.
 
-    A run by hand that did not do its work delays no run of the schedule: one that was cancelled
-    changes nothing, and of one that failed only the failure counts. A bad result is a result.
+    A run by hand that did not do its work does not delay runs of the schedule: if it was cancelled,
+    it changes nothing; if it failed, only the failure counts. A run with a bad result, such as a
+    failed drill, has done its work.
 
     A run that began before a newer one, and whose process is found dead long after, changes nothing
     unless it succeeded. A run that failed before it began counts as the newest: otherwise its job

@@ -1,4 +1,4 @@
-"""What runs have recorded about recovery kits, never what is in a kit."""
+"""What runs have recorded about recovery kits. The content of a kit is never recorded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from drd.model.run import RunKind, RunState
 from drd.model.run_details import KitDetail
 
 _LOOKS = 20
-"""The newest verifications of each outcome that are read: they include those of this kit, and of
-the copy that is tried."""
+"""How many of the newest verifications of each outcome are read. They include the verifications of
+this kit, and of the copy that drd tests."""
 
 
 class SqlKitStore(SqlStore):

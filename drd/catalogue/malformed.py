@@ -180,8 +180,8 @@ def _short(value: object) -> str:
 
 
 def judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
-    """Return a function that says why a value is malformed for this column, and None for a sound
-    value."""
+    """Return a function that says why a value is malformed for this column, or None if the value is
+    sound."""
     where = (table.name, column.name)
     kind = column.type
     if isinstance(kind, UtcTime):

@@ -1,8 +1,6 @@
-"""The intervals in which a plan's objective was missed, stored for `status`.
-
-They end when the newest complete point became available; the reader computes what came after.
-Points that were forgotten since count as well: at that time, the service could have been restored
-to them.
+"""The intervals in which a plan missed its objective, stored for `status`. They end when the newest
+complete point became available; the reader computes the time after it. Points that were forgotten
+later count as well: before that, the service could have been restored to them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The times in which what could be read of a plan was older than its RPO, or lacked what an undo
-had put back."""
+"""The times in which the readable data of a plan was older than its RPO, or lacked data that an
+undo had put back."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def insert(connection: Connection, routed: Sequence[Routed], at: datetime) -> No
 
 
 def close(connection: Connection, closed: Closed) -> None:
-    """Close a message within a transaction of the caller, which records what became of it."""
+    """Close a message within a transaction of the caller, which records how the message ended."""
     over = "delivered_at" if closed.error is None else "given_up_at"
     _change(
         connection,

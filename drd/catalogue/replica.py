@@ -34,8 +34,8 @@ _RECORD = (
 _NOT_TAKEN = (
     "seals", "kit_bases", "point_signatures", "trusted_keys", "plan_sources", "daemon_state",
 )  # fmt: skip
-"""Tables that are not copied, since the replica came out of a repository: its seals prove nothing
-about manifests, and the text of a plan in force is that of root's file."""
+"""Tables that are not copied, because the replica came out of a repository: its seals prove nothing
+about manifests, and the text of a plan in force is in root's file."""
 
 _WHY = "the host of this run was lost; this catalogue is its replica"
 
@@ -131,8 +131,8 @@ def _entry(row: tuple[object, ...]) -> Entry:
 
 
 def holds_of(path: Path, plan: str) -> list[Hold]:
-    """The plan's holds that nobody had released, from a replica or a damaged catalogue: those that
-    can be read and are as drd writes them. None when the file or the table cannot be read."""
+    """Return the plan's active holds from a replica or a damaged catalogue: the holds that can be
+    read and have the form that drd writes. None when the file or the table cannot be read."""
     try:
         with foreign.opened(path, _LOOK_S) as connection:
             if not set(_HOLD) <= set(foreign.columns_of(connection, "holds")):

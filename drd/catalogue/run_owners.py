@@ -30,8 +30,8 @@ def me() -> OwnerProcess:
 
 
 class RunOwners:
-    """The owners of runs, by the lock files of this host. `elsewhere` and `place` are those of
-    `SqlRunStore`."""
+    """The owners of runs, by the lock files of this host. `elsewhere` and `place` have the same
+    meaning as in `SqlRunStore`."""
 
     def __init__(self, locks: LockFiles, place: StatePlace | None, *, elsewhere: bool) -> None:
         self._locks = locks

@@ -46,11 +46,12 @@ class SqlRunStore(SqlStore):
     """See `drd.ports.runs.RunStore`. The lock files of this host decide who owns a run.
 
     `elsewhere` says that other hosts write rows too: their locks cannot be seen from here, and
-    their runs count as alive. So do the runs that were begun in another state than the one at
-    `place`, when this state is a copy of it. `state` is in the mark of what works for the runs
-    (`process.Mark`). `roots` says whether root may end processes of root's own that work for a run,
-    where it acts for the state's owner. `tell` makes the message about a run that has ended, None
-    for one that the daemon tells, or nobody wants to know of; the daemon's processes have none."""
+    their runs count as alive. If this state is a copy, the runs that were begun in the original
+    state, and not at `place`, count as alive, too. `state` is in the mark of the processes that
+    work for the runs (`process.Mark`). `roots` says whether root, acting for the state's owner, may
+    end root's processes that work for a run. `tell` makes the message about a run that has ended,
+    or returns None if the daemon sends this message or nobody wants it. In the daemon's processes
+    `tell` is None."""
 
     def __init__(
         self,

@@ -196,8 +196,8 @@ def finish(
 
 
 def reopen(connection: Connection, run: Run, at: datetime, *, succeeded: bool) -> Run:
-    """Make a run that is over wait for a process that adopts it. Raises UsageError when it has not
-    ended in one of the right states, or has changed since it was read."""
+    """Make a run that is over wait for a process that adopts it. Raises UsageError when the run is
+    not in one of the right states, or has changed since it was read."""
     states = [*_REOPENED, *([RunState.SUCCEEDED] if succeeded else [])]
     changed = connection.execute(
         update(runs)

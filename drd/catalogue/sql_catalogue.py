@@ -162,12 +162,12 @@ def open_catalogue(
     Without `create` the catalogue has to exist. `state_dir` is the directory for lock files: by
     default that of the SQLite file; for PostgreSQL it must be given. New files and directories have
     the modes 0600 and 0700. `password` says where the password of the PostgreSQL user is read from.
-    `busy_s` is how long a write waits for that of another process, by default half a minute. With
-    `reading`, a SQLite catalogue on a full or read-only disk is opened as well, which SQLite itself
-    would refuse. `roots` says whether root, acting for another user, may end processes of root that
-    work for a run. `find_signer` finds the key of the records; `cadence` says when people expect
-    updates about incidents. With `tells`, the end of each run by hand that is recorded leaves a
-    message to be sent.
+    `busy_s` is how long a write waits for a write of another process, by default half a minute.
+    With `reading`, a SQLite catalogue on a full or read-only disk is opened as well, which SQLite
+    itself would refuse. `roots` says whether root, acting for another user, may end processes of
+    root that work for a run. `find_signer` finds the key of the records; `cadence` says when people
+    expect updates about incidents. With `tells`, the end of each run by hand that is recorded
+    leaves a message to be sent.
     """
     database = Database(url, busy_s, password=password)
     directory = state_dir or (database.path.parent if database.path else None)

@@ -47,8 +47,8 @@ def begin(connection: Connection, plan: str, scenarios: Sequence[str]) -> None:
 def refresh_points(connection: Connection, plan: str, at: datetime | None = None) -> None:
     """Find the newest complete and incomplete point, the number of points, and the newest captures
     of the components, as known at `at`. A point that is dated long after `at` was made while a
-    clock was wrong: it counts only when there is no other. Those that a drill could not restore are
-    not counted."""
+    clock was wrong: it counts only when there is no other. Points that a drill could not restore
+    are not counted."""
     kept = (points.c.plan == plan, points.c.forgotten_at.is_(None), points.c.here)
     known = (*kept, believed(points.c.data_time, at))
     newest = (

@@ -300,8 +300,8 @@ def _after_step(
 
 
 def undone(rows: Iterable[Sequence[Any]]) -> dict[str, UndoneFacts]:
-    """Return by plan the last undone recovery; one row is one of its components. One that was
-    unfinished when the newest point was made counts if none was undone."""
+    """Return by plan the last undone recovery; each row is one of its components. If there is none,
+    the recovery whose undo was unfinished when the newest point was made counts."""
     found: dict[str, UndoneFacts] = {}
     unfinished: dict[str, UndoneFacts] = {}
     for plan, run, at, component, *point in rows:

@@ -1,6 +1,5 @@
-"""What an error of a database or file system means, and what to do about it.
-
-Standard library only: `drd status` uses it as well.
+"""Explain an error of a database or file system: what it means, and what to do. Standard library
+only, because `drd status` uses it.
 """
 
 from __future__ import annotations
@@ -88,8 +87,8 @@ def no_file(place: str) -> CatalogueError:
 
 
 def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
-    """Return the error for a malformed value, which `what` names. `path` is None for a catalogue in
-    PostgreSQL."""
+    """Return the error for a malformed value; `what` names the value. `path` is None for a
+    catalogue in PostgreSQL."""
     if path is not None:
         return damaged(path, what)
     return CatalogueError(
@@ -131,8 +130,8 @@ def explain_os(error: OSError, place: str) -> CatalogueError:
 
 
 def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
-    """Return the error for what SQLite reported; None for a mistake of drd's own (a constraint,
-    wrong SQL), which must not get a remedy."""
+    """Return the error for what SQLite reported; None if drd's own code is wrong (a constraint,
+    wrong SQL): then no remedy must be shown."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and _is_full(path)):
         return disk_full(str(path))

@@ -16,8 +16,8 @@ from drd.model.run import CheckVerdict, DrillResult
 def drills(*where: ColumnElement[bool]) -> Select[Any]:
     """Return the query for the drills that could not restore the data of their points, one row for
     each: `point`, `run`, `finished_at`. A later drill that restored all components clears its
-    point, whatever its checks said; one of single components says nothing about the others.
-    `drd.catalogue.summary_queries` has the same rule."""
+    point, even if its checks failed. A drill of single components says nothing about the other
+    components. `drd.catalogue.summary_queries` has the same rule."""
     return _drills().where(*where)
 
 
@@ -54,8 +54,8 @@ def of_plan(plan: str) -> Select[Any]:
 
 
 def last_of(connection: Connection, plan: str, point: str | None) -> Row[Any] | None:
-    """Return the last drill that could not restore the point; None if it can be restored, as far as
-    drills say."""
+    """Return the last drill that could not restore the point; None if, as far as drills show, it
+    can be restored."""
     if point is None:
         return None
     query = drills(evidence.c.plan == plan, evidence.c.point == point)

@@ -18,8 +18,8 @@ def check_for(kind: str) -> Check:
 
 
 def comparison(component: Component, name: str) -> CheckSpec | None:
-    """Return a check of that name, of the component against its fingerprint; None if its kind has
-    none."""
+    """Return a check of this name that compares the component with its fingerprint; None if its
+    kind has no such check."""
     kind = KINDS[component.kind].comparison
     if kind is None:
         return None

@@ -49,12 +49,13 @@ class CommandCheck(CheckSettings):
 
 
 class CommandExit:
-    """Exit 0 is passed; another exit and a timeout are failed; what cannot be started is not_run.
+    """Exit 0 is passed; another exit code and a timeout are failed; a command that cannot be
+    started is not_run.
 
-    It runs as the user that drd runs as, without the rights that a unit gives to drd beyond that:
-    what came back has its owners and modes, and others may not be able to read it. In a drill it
-    runs behind a fence. Its
-    environment has the component's address, DRD_PLAN, DRD_POINT and DRD_DATA_TIME, and no secret.
+    It runs as drd's user, without the additional rights that a unit gives to drd: restored files
+    have their owners and modes, so the command may be unable to read files that drd can read. In a
+    drill it runs behind a fence. Its environment has the component's address, DRD_PLAN, DRD_POINT
+    and DRD_DATA_TIME, and no secret.
     """
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:

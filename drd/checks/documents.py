@@ -1,4 +1,4 @@
-"""The check `documents`: what an API holds against what it held at backup."""
+"""The check `documents`: compares what an API contains with what it contained at backup."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DocumentsCheck(CheckSettings):
 
 
 class DocumentComparison:
-    """Compares every document: those that are missing, differ or are new. What the place of the
+    """Compares every document: documents that are missing, differ or are new. What the place of the
     drill does not prove is a separate part."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:

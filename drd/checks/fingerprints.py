@@ -17,8 +17,8 @@ _Fingerprint = TypeVar("_Fingerprint", DatabaseFingerprint, TreeFingerprint)
 def at_backup(
     context: CheckContext, component: str, kind: type[_Fingerprint]
 ) -> _Fingerprint | None:
-    """Return the fingerprint of a component in the restore point; None if it has none of the
-    kind."""
+    """Return the fingerprint of a component in the restore point; None if it has no fingerprint of
+    this kind."""
     snapshot = context.point.component(component)
     known = snapshot.fingerprint if snapshot else None
     return known if isinstance(known, kind) else None

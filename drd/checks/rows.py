@@ -1,4 +1,4 @@
-"""The check `rows`: what every table holds against what it held at backup."""
+"""The check `rows`: compares what every table contains with what it contained at backup."""
 
 from __future__ import annotations
 

@@ -81,7 +81,8 @@ def _lines(task: Mapping[str, Any], room: int) -> Iterator[str]:
 
 def measured(document: Mapping[str, Any], data_time: datetime) -> str:
     """Return the measured times against the objectives: `recovered in 41s (RTO 1h), lost 2m of data
-    (RPO 5m)`. Those of a part prove nothing about the objectives: it says of when the data is."""
+    (RPO 5m)`. If only a part was recovered, its times prove nothing about the objectives: the text
+    then says from when the data is."""
     took = f"recovered in {format_duration(document['rta_s'])}"
     rto_s, rpo_s = document["rto_s"], document["rpo_s"]
     if document["within_rto"] is None:

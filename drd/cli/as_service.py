@@ -21,7 +21,8 @@ _TAKEN_AWAY = re.compile(r"RuntimeDirectory")
 
 
 _SYSTEMDS_OWN = range(200, 256)
-"""Exit codes with which systemd says that it could not start the program; drd has none of them."""
+"""Exit codes by which systemd says that it could not start the program. drd itself does not use
+them."""
 
 
 def as_service(words: Sequence[str], unit: str = "drd.service") -> int:

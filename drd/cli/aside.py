@@ -68,7 +68,8 @@ def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
 
 
 def plan_of(app: App, name: str) -> Plan:
-    """Return the plan from its file; if that is not valid, the one that was in force last."""
+    """Return the plan from its file; if the file is not valid, return the plan that was in force
+    last."""
     try:
         return app.plans.load_known(name)
     except (ConfigError, UnknownPlan):

@@ -227,8 +227,9 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
 
 
 def forget_by_records(catalogue: Catalogue, name: str) -> None:
-    """Forget what retention had forgotten after the copy of the state was made, by the records that
-    came back: nobody else removed these points. A rebuild adds those that are still there again."""
+    """Forget the points that retention had forgotten after the copy of the state was made, as the
+    restored records say: nobody else removed these points. A rebuild adds the points that still
+    exist again."""
     for entry in catalogue.records.newest(plan=name, kind="run.end", limit=_MOST_ENDS):
         if points := forgotten_points(entry):
             catalogue.points.forget(points, entry.header.at)

@@ -29,7 +29,7 @@ STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "
 
 
 def evidence_of(document: Mapping[str, Any]) -> Evidence:
-    """The evidence from its document, as far as it is shown."""
+    """Return the evidence from its document, with the values that are shown."""
     coverage, fence = document["coverage"], document["fence"]
     reason, remedy = recorded_error(document, former="reason")
     return Evidence(
@@ -190,8 +190,9 @@ def print_evidence(
     notes: Iterable[str] = (),
     steps: bool = True,
 ) -> None:
-    """Print what `drd drill` shows at its end: phases, checks, `notes` of what was restored, what
-    was not proven, the fence, and the result. `steps`: failed steps are shown among the checks.
+    """Print what `drd drill` shows at its end: phases, checks, `notes` about the restored data,
+    what was not proven, the fence, and the result. With `steps`, failed steps are shown among the
+    checks.
     """
     print_phases(evidence.phases)
     if evidence.checks or evidence.result != "inconclusive":

@@ -134,7 +134,7 @@ def _commands(parser: argparse.ArgumentParser, word: str) -> Iterator[str]:
 
 def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
     """Return the parser, with the options of the verbs that `words` name; for completion also with
-    the names of those in the overview."""
+    the verbs of the overview."""
     parser = Overview(
         prog="drd",
         description="Disaster recovery: backups that were restored, objectives that are measured.",

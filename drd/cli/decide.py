@@ -102,9 +102,9 @@ def _directly(
 
 
 def who(args: argparse.Namespace, settings: DaemonSettings) -> dict[str, Any]:
-    """`by` and `actor` of a decision made here: the name from `--by`, else that of the logged-in
-    user, and the kernel's facts about this process. Raises UsageError if drd's own user gives the
-    name of a person whom drd.yaml maps to another user."""
+    """Return `by` and `actor` of a decision that is made here: the name from `--by`, else the name
+    of the logged-in user, and the kernel's facts about this process. Raises UsageError if drd's own
+    user gives the name of a person whom drd.yaml maps to another user."""
     actor = actor_here(by=args.by or "")
     _require_own(args, actor, settings)
     return {"by": args.by or actor.login_user or actor.user, "actor": actor}

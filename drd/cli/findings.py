@@ -19,7 +19,7 @@ def print_findings(findings: Iterable[Mapping[str, Any]], *, width: int, colour:
 
 
 def worth_showing(findings: Iterable[Mapping[str, Any]], *, quiet: bool) -> list[Mapping[str, Any]]:
-    """Return the findings without those that are in order, if `quiet`."""
+    """Return the findings; if `quiet`, without the findings that are in order."""
     return [f for f in findings if not (quiet and f["severity"] == "ok")]
 
 

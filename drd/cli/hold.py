@@ -1,4 +1,4 @@
-"""`drd hold`: keep a restore point whatever the rules say."""
+"""`drd hold`: keep a restore point, whatever the retention rules say."""
 
 from __future__ import annotations
 

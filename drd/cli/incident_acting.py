@@ -1,4 +1,4 @@
-"""An act in an incident, carried out here by those who own the state, else by the daemon."""
+"""Act in an incident: users who own the state act here, others through the daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Work on the messages of an incident: here by those who own the state, else through the daemon."""
+"""Work on the messages of an incident: users who own the state do this here, others through the
+daemon."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ _LOOK_S = 0.5
 
 
 class Clerk:
-    """The messages of one incident; `number` is None for the only open one. Methods return the
-    documents of the daemon, and raise UsageError, ConfigError, and what `Remote` raises."""
+    """The messages of one incident; `number` is None for the only open incident. Methods return the
+    documents of the daemon. They raise UsageError, ConfigError, and the errors of `Remote`."""
 
     def __init__(self, app: App, args: argparse.Namespace, number: int | None) -> None:
         self._app, self._args = app, args
@@ -84,8 +85,8 @@ class Clerk:
         self._app.settings.require("notify", "contacts", "people")
 
     def delivered(self, which: int) -> dict[str, Any]:
-        """Wait until what was handed over is sent, as far as it goes quickly, and return the
-        message. Whoever owns the state sends it now: there may be no daemon."""
+        """Wait until the message is sent, if that does not take long, and return the message. A
+        user who owns the state sends it now, because there may be no daemon."""
         if self._remote is None:
             self._deliver()
             return self._box().told(flow.message_of(self._app.catalogue, self._here, which))

@@ -69,8 +69,8 @@ def taken(
     mapping: Mapped | None = None,
     plans: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Take a message of another system in, here or through the daemon, and return what became of
-    it. Raises UsageError."""
+    """Take in a message of another system, here or through the daemon, and return the result.
+    Raises UsageError."""
     if app.state.is_ours:
         said = author(app, args)
         return take_in(app, said, raw, mapping=mapping, scope=plans).document()
@@ -98,7 +98,7 @@ def tell_bounces(args: argparse.Namespace, document: Mapping[str, Any]) -> int:
 
 
 def bounce_lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """Return what became of reports of mail servers, in words."""
+    """Return in words what drd did with reports of mail servers."""
     for one in document["bounced"]:
         yield (
             f"message {one['message']} of incident {one['incident']} came back from "

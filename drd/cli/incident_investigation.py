@@ -1,4 +1,4 @@
-"""`drd incident hypothesis|indicator|evidence|cause`: what happened, and what shows it."""
+"""`drd incident hypothesis|indicator|evidence|cause`: record what happened, and what shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`drd incident message`: who is told what about an incident, and what became of it."""
+"""`drd incident message`: tell people about an incident, and show whom the message reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`drd incident obligation`: which reports of an incident are due, and what became of them."""
+"""`drd incident obligation`: show which reports of an incident are due, and record results."""
 
 from __future__ import annotations
 

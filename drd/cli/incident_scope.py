@@ -61,9 +61,9 @@ def _told(app: App, args: argparse.Namespace, given: int | None) -> dict[str, An
 
 
 def readable_plans(app: App, wanted: str | None = None) -> Iterator[tuple[str, Plan]]:
-    """Return the plans by their names, or only the plan `wanted`. Of one whose file cannot be read
-    now, the text that drd loaded before counts, with a warning; warns of those that have none, and
-    raises the error of the plan `wanted`."""
+    """Return the plans by their names, or only the plan `wanted`. If the file of a plan cannot be
+    read now, return the text that drd loaded before, with a warning. If there is no such text, only
+    warn, or raise the error if it is the plan `wanted`."""
     try:
         for name, plan in loaded_plans(app, wanted, refreshing=False):
             if not isinstance(plan, DrdError):

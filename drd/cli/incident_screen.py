@@ -38,9 +38,9 @@ def screen(
     updates: Sequence[UpdateClock] = (),
     warnings: Sequence[str] = (),
 ) -> list[str]:
-    """Return the lines of the screen; `reports` says which are due, `found` what the investigation
-    has shown, `updates` who waits for more, `warnings` why this may be wrong. Times are those
-    of `zone`."""
+    """Return the lines of the screen. `reports` says which reports are due, `found` what the
+    investigation has shown, `updates` who waits for an update, `warnings` why the screen may be
+    wrong. Times are in `zone`."""
     width = min(width, _WIDEST)
     waits = [
         hanging(f"{'' if number else 'update':<9} ", _update(clock, now, zone), width)
@@ -66,7 +66,7 @@ def _update(clock: UpdateClock, now: datetime, zone: tzinfo) -> str:
 
 
 def head(incident: Incident, now: datetime, width: int, zone: tzinfo) -> list[str]:
-    """Return what is known of it, and what is next."""
+    """Return what drd knows about the incident, and what is due next."""
     title = escaped(incident.title) or "(no title)"
     lines = hanging(f"incident {incident.number}  ", title, width)
     lines += hanging("", standing(incident, now, zone), width)
@@ -114,8 +114,8 @@ def _task(task: Task, now: datetime, zone: tzinfo) -> str:
 
 
 def timeline(lines: Sequence[Line], width: int, zone: tzinfo) -> list[str]:
-    """Return the timeline: time, the entry's number, a star, who, what. Times and days are
-    those of `zone`."""
+    """Return the timeline: time, number of the entry, a star, who, what. Times and days are in
+    `zone`."""
     told, day = [], ""
     numbers = max((len(str(line.entry)) for line in lines), default=1)
     for line in condensed(lines):

@@ -138,7 +138,7 @@ class Screen:
 
     def lines(self, now: Progression, width: int, height: int) -> list[str]:
         """Return the lines, each at most `width` wide. If the steps do not fit into `height`,
-        finished ones are left out first, then those that are far ahead."""
+        finished steps are left out first, then the steps that come last."""
         head = [render.cut(render.plain(self._head(now)), width)]
         if now.by:
             head.append(render.cut(render.plain(f"started by {now.by}"), width))

@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def status_options(words: Sequence[str]) -> SimpleNamespace | None:
     """Return the options of `drd status` and its flags, as the parser of all commands reads them;
-    None for any other command line. Monitoring runs these often, and argparse would take 6 ms
-    of 65."""
+    None for any other command line. Monitoring runs this command often, and argparse would take 6
+    ms of 65."""
     flags = {word: word in words for word in _FLAGS}
     plain = words[:1] == ["status"] and set(words[1:]) <= _FLAGS.keys()
     if not plain or (flags["--json"] and flags["--nagios"]) or "_ARGCOMPLETE" in os.environ:

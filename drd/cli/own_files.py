@@ -1,4 +1,4 @@
-"""What commands do with files of which drd has some and an installation its own: playbooks,
+"""Commands for files that come with drd and that an installation can replace by its own: playbooks,
 exercises, regimes."""
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def how_many(own: Iterable[bool], sort: str) -> str:
 
 
 def copied(shipped: Path, sort: str, directory: Path | None, name: str) -> Path:
-    """Write a copy of `shipped`, of this `sort`, with another name in it; return the new file.
-    Raises UsageError if there is no directory for it, or the file exists."""
+    """Write a copy of the file `shipped` under another name, which it also contains; return the new
+    file. Raises UsageError if there is no directory for this `sort` of files, or the file exists.
+    """
     if directory is None:
         raise UsageError(
             f"drd.yaml does not name a directory for your own {sort}s",

@@ -180,8 +180,8 @@ def is_time_of_day(word: str) -> bool:
 
 
 def unexpected(verb: str, word: str, *, remedy: str = "") -> UsageError:
-    """Return the error for an argument that a verb does not take: often a part of one that was not
-    put in quotes, unless the `remedy` of the verb is another one."""
+    """Return the error for an argument that a verb does not take. Often this is a part of an
+    argument without quotes; then that is the remedy, unless the verb has its own `remedy`."""
     program = f"drd {verb}".rstrip()
     quotes = remedy
     if is_time_of_day(word):

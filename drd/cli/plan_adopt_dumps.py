@@ -45,7 +45,7 @@ def _is_restic(path: Path) -> bool:
 def adopted_dumps(
     directory: Path, wanted: str, name: str | None
 ) -> tuple[str, Starter, str, list[str]]:
-    """Look for dumps; return the name of the plan, the plan, what was seen, and what was left
+    """Search for dumps. Return the name of the plan, its text, what was found, and what was left
     out. Raises UsageError."""
     try:
         seen = look_through(directory, wanted)

@@ -26,8 +26,8 @@ def recorded_error(document: Mapping[str, Any], *, former: str = "error") -> tup
 
 
 def in_one_line(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document for a person: no text in it begins a line, where it could pass for
-    another field, but those that `recorded_error` reads.
+    """Return the document for a person. Texts in it get no line breaks, because a new line could
+    look like another field; only texts that `recorded_error` reads keep them.
     """
     kept = ("error", "fact", "remedy", "reason")
     return {key: value if key in kept else _escaped(value) for key, value in document.items()}

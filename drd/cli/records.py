@@ -100,7 +100,7 @@ def export(args: argparse.Namespace) -> int:
 def tell_of_export(
     args: argparse.Namespace, done: Exported, keys: list[dict[str, Any]], more: dict[str, Any]
 ) -> int:
-    """Say what an export contains, and what to do with it; a document has `more` in it."""
+    """Say what an export contains, and what to do with it; the JSON document also has `more`."""
     document = {
         **more,
         "directory": str(done.directory),

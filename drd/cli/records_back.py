@@ -45,8 +45,8 @@ def brought_back(
     kit: KitRecords | None = None,
     copied: Iterable[Entry] = (),
 ) -> CameBack:
-    """Bring back what the anchors in the repositories of these plans carry, as far as a key that
-    this host knows confirms it; before that what is `copied`."""
+    """Add to the catalogue the records from anchors in the repositories of these plans, as far as a
+    key that this host knows confirms them; before these, add the records of `copied`."""
     own = own_key(app)
     keys = frozenset({own.id} if own is not None else ())
     return bring_back(
@@ -86,7 +86,7 @@ def recorded(app: App, came: CameBack, reason: str) -> Entry | None:
 
 
 def tell(app: App, came: CameBack, *, quiet: bool) -> None:
-    """Say what came back, and what did not."""
+    """Say which records were restored, and which were not."""
     for why in came.refused[:_SHOWN]:
         output.warn(f"records: {escaped(why)}")
     if len(came.refused) > _SHOWN:

@@ -27,7 +27,7 @@ _LONG = 20
 _SHORTEST = 12
 """A text that is cut to less is useless."""
 _BELOW = 4
-"""By how much more than its row what stands below it is indented."""
+"""How far lines below a row are indented relative to the row."""
 _COMMANDS_AT = 90
 """Commands are aligned behind texts up to this long; a longer one moves its own."""
 
@@ -276,8 +276,8 @@ def _commands(note: Note) -> list[str]:
 
 
 class Fitted(NamedTuple):
-    """A table that fits: the lines of the header, those of each row, and the headers of columns
-    for which there was no room."""
+    """A table that fits: the lines of the header, the lines of each row, and the headers of columns
+    that did not fit."""
 
     head: list[str]
     rows: list[list[str]]

@@ -31,9 +31,9 @@ from drd.process.actors import as_root_types_it
 def session(
     args: argparse.Namespace, *, reading: bool = False, acts: bool = True, records: bool = False
 ) -> Iterator[App]:
-    """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal. A command
-    that `acts` tells root of a running daemon; a dry run does not act. One that does not act puts
-    no plan in force, unless it `records` what it finds."""
+    """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal. If the
+    command `acts`, root is told about a running daemon; a dry run does not act. A command that does
+    not act puts no plan in force, unless it `records` what it finds."""
     quiet = bool(args.quiet or getattr(args, "json", False))
     _configure_log(args)
     progress = ProgressLine(enabled=sys.stderr.isatty() and not quiet)

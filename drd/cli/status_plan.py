@@ -28,7 +28,8 @@ _LABEL = 14
 """The column at which the facts begin, behind their labels."""
 
 _MOST_DUES = 6
-"""Of each kind of run only the next is scheduled, so that few plans have more."""
+"""How many runs of a plan are shown: only the next run of each kind is scheduled, so few plans have
+more."""
 
 Upcoming = Callable[[], Sequence[Mapping[str, Any]]]
 """Returns the next scheduled runs, as `drd schedule --json` has them, or findings about people.

@@ -1,4 +1,5 @@
-"""Recorded remedies, as root is shown them: those of a state of another user only after a check."""
+"""Recorded remedies, as they are shown to root: a remedy in the state of another user is checked
+first."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def lacking(family: str, name: str) -> Unavailable | None:
 
 
 def meant(family: str, name: str) -> str:
-    """Return the kind that is spelled almost like this; empty if none is."""
+    """Return the kind whose spelling is almost the same; empty if there is none."""
     return closest(name, FAMILIES[family].names, alike=_NEAR)
 
 

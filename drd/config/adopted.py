@@ -15,7 +15,7 @@ COMMAND = "command"
 """The value of `made_by` for a tool that the plan describes by its commands."""
 
 PGBACKREST = "pgbackrest"
-"""The value of `made_by` for a tool whose copies are those of a whole server."""
+"""The value of `made_by` for a tool that copies whole servers."""
 
 NO_PASSWORD = (COMMAND, PGBACKREST)
 """The tools that have other secrets than one password of the repository."""
@@ -25,7 +25,7 @@ _NOT_DRDS = {"backup": "backup", "copy": "copies", "prune": "prune"}
 
 
 def check_adopted(parsed: Parsed, report: Report) -> None:
-    """Report what does not apply to copies of another tool, and what is missing about them."""
+    """Report keys that do not apply to copies of another tool, and keys that are missing."""
     repositories = parsed.file.repositories
     for name, repository in repositories.items():
         _tool_keys(repository, ("repositories", name), report)

@@ -17,9 +17,10 @@ from drd.ports.dumps import FirstChecks
 
 
 class FoundDatabase(NamedTuple):
-    """A dump or file of a database in a copy, and with which checks a plan begins for it; `keys`
-    are those that a look into it gave, with `#` for a comment. `is_file`: the service may have the
-    file itself at this path. `unseen` is as in `FoundDump`."""
+    """A dump or file of a database in a copy, and the first checks for it in a new plan. `keys` are
+    the keys of the component that drd found out from the file, with `#` for a comment. `is_file`:
+    at this path, the service may have the file itself, not a dump. `unseen` has the same meaning as
+    in `FoundDump`."""
 
     path: str
     kind: str

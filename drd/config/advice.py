@@ -57,7 +57,7 @@ def advise_on_names(parsed: Parsed, report: Report) -> tuple[Problem, ...]:
 
 
 def interval_s(plan: PlanFile) -> float | None:
-    """Longest time between two starts of a backup; None when none is scheduled."""
+    """Return the longest time between two starts of a backup; None when no backup is scheduled."""
     backup = plan.backup
     if backup.every == "auto":
         return auto_exposure_s(plan.objectives.rpo)

@@ -1,4 +1,5 @@
-"""The awareness texts: those of drd, and those of an installation, which replace them by name."""
+"""The awareness texts of drd and of the installation. A text of the installation replaces the text
+of drd with the same name."""
 
 from __future__ import annotations
 

@@ -210,8 +210,9 @@ def contact_book(  # noqa: PLR0917 (the keys of drd.yaml)
     report: Report,
     channels: Mapping[str, Collection[str]] | None = None,
 ) -> ContactBook:
-    """Return the contacts. What contradicts goes into the report, each on its line. `channels` are
-    those that messages can go through, with what else they carry; None if they were not read."""
+    """Return the contacts. Contradictions go into the report, each with its line. `channels` are
+    the channels that messages can use, with what else they carry; None if the channels were not
+    read."""
     known = tuple(
         model.Colleague(p.name, tuple(p.roles), p.phone or "", p.email or "") for p in people
     )

@@ -51,13 +51,13 @@ class DaemonSettings:
     """drd.yaml with defaults applied and every path absolute.
 
     `file` is None if there is none and defaults are used. `warnings` are about accepted settings
-    that should be checked. `metrics_http` is an address on loopback and a port.
-    `channels` are in the order of the file, including heartbeats. `people` are their names,
-    `roles` has by name what each of them may decide, `users` the name by system user.
-    `own_public_dir` and `own_records_key` are what the file names, `read_group` who may read
-    `public_dir`, `operate_group` who may also ask for runs. `left_out` are the errors of entries
-    that an enduring command does without. `regimes_dir` has one's own duties to
-    report; `facts` are those of the organisation, `contacts` whom to call in an incident."""
+    that should be checked. `metrics_http` is an address on loopback and a port. `channels` are in
+    the order of the file, including heartbeats. `people` are their names, `roles` has by name what
+    each of them may decide, `users` the name by system user. `own_public_dir` and `own_records_key`
+    are the values in the file. Members of `read_group` may read `public_dir`, members of
+    `operate_group` may also request runs. `left_out` are the errors of broken entries that an
+    enduring command leaves out. `regimes_dir` contains the installation's own regimes. `facts` are
+    the facts about the organisation, `contacts` the people to call in an incident."""
 
     state_url: str
     plans_dir: Path
@@ -148,12 +148,11 @@ class DaemonSettings:
 def load_settings(
     path: Path | None, *, explicit: bool, extended: bool = True, enduring: bool = False
 ) -> DaemonSettings:
-    """Read drd.yaml; without one, use defaults, unless it was named explicitly. From then on
-    this process has what its extensions add. Quick commands read one that is not
-    `extended`, without channels. Commands of the bad day are `enduring`: broken entries that they
-    can do without are left out, and their errors are in `left_out`.
-
-    Raises ConfigError with every problem."""
+    """Read drd.yaml. If it does not exist, use defaults, unless the path was given explicitly. Then
+    this process has everything that the extensions add. Quick commands read drd.yaml without
+    extensions and channels (not `extended`). Commands that must work in an emergency are
+    `enduring`: broken entries that they do not need are left out, and their errors are in
+    `left_out`. Raises ConfigError with every problem."""
     chosen = path or Path(DEFAULT_CONFIG)
     if _is_missing(chosen):
         if explicit:
@@ -248,8 +247,8 @@ def _validated(report: Report, *, extended: bool) -> DaemonFile | None:
 
 
 def schema_errors(text: str, file: str) -> str:
-    """Return the first errors of the text of a drd.yaml; empty if it has none. The channels of one
-    that names extensions are not judged: these are not in use yet."""
+    """Return the first errors of the text of a drd.yaml; empty if it has none. If the text names
+    extensions, its channels are not checked, because these extensions are not in use yet."""
     try:
         report = Report(read(text.encode(), file, allow_empty=True))
         named = isinstance(report.data, dict) and report.data.get("extensions")

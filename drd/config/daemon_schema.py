@@ -251,7 +251,7 @@ class Records(Settings):
 
 
 class Organisation(Settings):
-    """Who you are, as far as duties to report depend on it."""
+    """Facts about your organisation from which drd finds out which duties to report apply."""
 
     jurisdictions: list[PlaceCode] = Field(
         default_factory=list,
@@ -316,10 +316,10 @@ SPARE: tuple[tuple[str | int, ...], ...] = (
     ("incident", "first_update"),
     ("incident", "updates"),
 )
-"""What the commands of the bad day leave out when it is broken (`enduring`); * is each item or key.
-Without one of these drd sends, limits or shows less, or uses a default that harms nobody. All
-others are needed: where the state and the files are, who may do what, whose rights programs get,
-what signs and encrypts, which duties there are."""
+"""The keys that commands for an emergency (`enduring`) leave out if they are broken; * is each item
+or key. Without one of these keys, drd sends, limits or shows less, or uses a harmless default. All
+other keys are needed: where the state and the files are, who may do what, which rights programs
+get, what signs and encrypts, which duties there are."""
 
 
 class DaemonFile(Settings):

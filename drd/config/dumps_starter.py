@@ -29,8 +29,8 @@ _AHEAD = "1 hour"
 @dataclass(frozen=True, slots=True)
 class FoundDumps:
     """Dumps of one component: the directory, what their names below it have in common, and when
-    each was finished. One that nobody has changed for `settled_min` minutes is finished.
-    `overwritten`: their name never changes, so the other tool writes to one file each time."""
+    each was finished. A dump is finished if nobody has changed it for `settled_min` minutes.
+    `overwritten`: the name never changes, so the other tool writes to the same file each time."""
 
     directory: Path
     series: Series

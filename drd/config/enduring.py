@@ -1,8 +1,7 @@
-"""Read a broken drd.yaml as far as that is safe: for the commands of the bad day.
+"""Read a broken drd.yaml as far as that is safe, for commands that must work in an emergency.
 
-What may be left out stands beside the keys of drd.yaml (`SPARE`). An error anywhere else refuses
-the whole file, and so does one that may hide another key: a misspelt `people` must not look like a
-host without people."""
+`SPARE` lists the keys that may be left out. An error anywhere else refuses the whole file. So does
+an error that may hide another key: a misspelt `people` must not look like a host without people."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ _READ, _WRITE = 4, 2
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """`why` follows the path in a sentence: `can be read by anyone`. One that `is_told_only` does
-    not keep a plan from being loaded."""
+    """A problem with the rights to a file. `why` follows the path in a sentence: `can be read by
+    anyone`. With `is_told_only`, a plan is loaded in spite of the problem."""
 
     path: str
     why: str
@@ -60,8 +60,8 @@ def state_owners(directory: Path | None) -> frozenset[int]:
 
 
 def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list[str]:
-    """Return the files that contain the secrets of a plan or of settings, including those that a
-    service got copies of."""
+    """Return the files that contain the secrets of a plan or of settings, and the files of which
+    systemd gave copies to the service."""
     files = {
         str(ref.value) if ref.source == "file" else str(credentials / str(ref.value))
         for ref in secrets.references(owner)
@@ -95,8 +95,9 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
 def exposed_plan(
     path: str, trusted: Collection[int], ways: PathWalker | None = None
 ) -> Exposed | None:
-    """Who besides the trusted users can write the file or replace it; None for nobody, and for a
-    missing file. Code that reads the file judges the opened one instead (`LoadedPlan.reached`)."""
+    """Return who besides the trusted users can write or replace the file; None if nobody can, or if
+    the file is missing. Code that reads the file checks the open file instead
+    (`LoadedPlan.reached`)."""
     try:
         with using(ways) as chosen, chosen.opened(path, os.O_PATH) as (_, reached):
             return judged(reached, trusted)
@@ -183,12 +184,12 @@ def _changeable(path: str, one: PathEntry, what: str, trusted: Collection[int]) 
 def in_plan(
     plan: str, held: Iterable[str], trusted: Collection[int], ways: PathWalker | None = None
 ) -> list[Exposed]:
-    """Return all exposed files of a plan: its own file, and those of its secrets."""
+    """Return all exposed files of a plan: its own file, and the files of its secrets."""
     return _exposed_of(exposed_plan(plan, trusted, ways), held, trusted)
 
 
 def exposed_files(loaded: LoadedPlan, trusted: Collection[int]) -> list[Exposed]:
-    """Return the exposed files of a plan that was loaded: its own file, and those of its
+    """Return the exposed files of a plan that was loaded: its own file, and the files of its
     secrets."""
     return _exposed_of(judged(loaded.reached, trusted), secret_files(loaded.plan), trusted)
 
@@ -207,7 +208,7 @@ def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
 
 
 class NotTaken(ConfigError):
-    """A plan's file that others can write contains another text than the one in force."""
+    """The file of a plan can be written by others, and its text differs from the text in force."""
 
     def __init__(self, problems: list[Problem], exposed: Exposed) -> None:
         super().__init__(problems)
@@ -222,11 +223,12 @@ def require_safe(
     *,
     came_back: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Raise ConfigError for a new plan of which others can read a secret or write the file, and for
-    a text other than the one in force while others can write the file: nobody knows who wrote it.
-    The text `in_force`, else the stored one, stays in force (NotTaken). A plan that was in force
-    before, or has points, is not new; nor one that may have been in force by a catalogue that is
-    gone (`came_back`), but then nobody knows the text, and its file must be safe."""
+    """Raise ConfigError for a new plan if others can read one of its secrets or write its file.
+    Raise NotTaken if others can write the file, and its text differs from the text in force
+    (`in_force`, else the stored text), which then stays in force: nobody knows who wrote the new
+    text. A plan is not new if it was in force before or has points. If a catalogue is lost in which
+    the plan may have been in force (`came_back`), the plan is not new either, but drd does not know
+    the text, so its file must be safe."""
     exposed = [e for e in exposed_files(loaded, trusted) if not e.is_told_only]
     if not exposed:
         return
@@ -248,8 +250,8 @@ def require_safe(
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
-    """Return the findings of `drd doctor` about exposed files: errors for those with which drd
-    would refuse a new plan, warnings for the others."""
+    """Return the findings of `drd doctor` about exposed files: an error if drd would refuse a new
+    plan because of the file, else a warning."""
     return [
         Finding("exposed-file", "warning", "", str(e), e.remedy)
         for e in in_plan(plan.file, secret_files(plan), trusted)

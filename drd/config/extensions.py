@@ -1,10 +1,9 @@
-"""Packages of others that extend drd (`extensions` in drd.yaml): found, checked, imported.
+"""Find, check and import the packages of others that extend drd (`extensions` in drd.yaml).
 
-They run with drd's keys, and as root if drd does. So drd imports only those that drd.yaml names,
-and under root only those that nobody but root can change. Nothing in a plan, a kit or a repository
-makes drd import one.
-
-A package that drd cannot use is a warning, and an error of the plans that use it: others go on."""
+They run with drd's keys, and as root if drd does. So drd imports only packages that drd.yaml names,
+and as root only packages that nobody but root can change. Nothing in a plan, a kit or a repository
+makes drd import a package. If drd cannot use a package, drd warns, and plans that use the package
+have an error; other plans are not affected."""
 
 from __future__ import annotations
 
@@ -60,7 +59,7 @@ class _NotUsable(Exception):
 
 
 class Loaded(NamedTuple):
-    """What the packages add, and those that drd cannot use."""
+    """What the packages add, and the packages that drd cannot use."""
 
     added: tuple[Added, ...] = ()
     unavailable: tuple[Unavailable, ...] = ()

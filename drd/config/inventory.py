@@ -1,5 +1,6 @@
-"""What a plan says about its service besides how it is restored: whom an incident affects, what has
-to be rotated, and which risks are known. No key of it is part of the plan's hash."""
+"""What a plan says about its service, apart from how to restore it: whom an incident affects, which
+credentials must be replaced, and which risks are known. These keys are not part of the plan's hash.
+"""
 
 from __future__ import annotations
 

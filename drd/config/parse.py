@@ -1,4 +1,4 @@
-"""Convert a YAML document to models, as far as possible: broken parts are reported and left out."""
+"""Convert a YAML document to models. Broken parts are reported and left out."""
 
 from __future__ import annotations
 

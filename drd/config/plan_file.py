@@ -51,12 +51,9 @@ class LoadedPlan:
 def load_plan(
     path: Path, roles: Collection[str] | None = None, ways: PathWalker | None = None
 ) -> LoadedPlan:
-    """Read and check one plan. Resolves no secret and contacts no service.
-
-    `roles` are those that the people of drd.yaml hold; None: unknown. `ways` are for callers that
-    load many.
-
-    Raises ConfigError with every problem, in the order of their lines."""
+    """Read and check one plan. Resolves no secret and contacts no service. `roles` are the roles
+    that the people of drd.yaml hold; None if they are not known. `ways` saves time for callers that
+    load many plans. Raises ConfigError with every problem, in the order of their lines."""
     raw, reached = read_reached(path, ways, what="plan")
     with _faults_as_problems(path):
         parsed, report = checked(raw, path, roles)
@@ -77,9 +74,8 @@ def load_plan(
 
 
 def plan_of_text(text: str, path: Path) -> Plan:
-    """Return the plan from a text that was in the file `path` when it was accepted.
-
-    Raises ConfigError: a newer drd may be stricter than the one that accepted it."""
+    """Return the plan from a text that was in the file `path` when drd accepted it. Raises
+    ConfigError, because a newer drd may be stricter than the drd that accepted the text."""
     with _faults_as_problems(path):
         parsed, _ = checked(text.encode(), path)
         return build_plan(parsed, path)

@@ -31,8 +31,9 @@ _HOW = os.O_CLOEXEC | os.O_NONBLOCK
 
 @dataclass(frozen=True, slots=True)
 class PlanPath:
-    """The path to one file. `directories` are those on it, from the root on, including those that
-    contain links. `links` were followed, and others than root can change them.
+    """The path to one file. `directories` are all directories on the path, from the root on,
+    including directories that contain links. `links` are the links that were followed and that
+    users other than root can change.
     """
 
     path: str

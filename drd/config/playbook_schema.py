@@ -82,7 +82,7 @@ class BackupSettings(StepSettings):
 
 
 class RecoverSettings(StepSettings):
-    """Recover a plan, in a run of its own, which has its own approvals and its own undo."""
+    """Recover a plan, in a separate run with its own approvals and its own undo."""
 
     plan: str | None = Field(
         None, description="Name of the plan (default: the plan that `--plan` names)."

@@ -16,9 +16,9 @@ NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
 
 class Report:
-    """The problems of one document, each with its line. `data` are its values, without those of the
-    paths `left_out`: keys, items of lists, and keys of these. Paths are those in `data`, and are
-    reported as those in the document."""
+    """The problems of one document, each with its line. `data` are its values, without the values
+    at the paths `left_out`: keys, items of lists, and keys of these. Paths are the paths in `data`;
+    reports show the paths in the document."""
 
     def __init__(self, document: Document, left_out: Collection[Path] = ()) -> None:
         self.document = document

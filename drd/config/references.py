@@ -24,8 +24,8 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def plan_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
-    """Return every secret reference of a plan, by where it stands, except those of `credentials`,
-    which drd never reads. Raises ConfigError.
+    """Return every secret reference of a plan, by its path in the plan, except the references in
+    `credentials`, which drd never reads. Raises ConfigError.
     """
     parsed, _ = checked(text.encode(), file)
     references = {p: r for p, r in _references(parsed.file, ()) if p[0] != "credentials"}
@@ -42,8 +42,8 @@ def daemon_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
 
 
 def written_references(value: Any, path: Path = ()) -> Iterator[tuple[Path, SecretRef]]:
-    """Everything in the data of a file that is written like a reference to a secret, whatever it
-    stands for."""
+    """Yield everything in the data of a file that has the form of a reference to a secret, whatever
+    its key means."""
     if isinstance(value, Mapping):
         if len(value) == 1 and not _SOURCES.isdisjoint(value):
             try:

@@ -79,7 +79,7 @@ def build_regime(file: RegimeFile, place: str, *, own: bool) -> Regime:
 
 
 def build_rule(rule: RuleSettings, anchors: tuple[Anchor, ...]) -> Rule:
-    """Return the rule; `anchors` are those of a rule that names none."""
+    """Return the rule; `anchors` are used if the rule does not name anchors."""
     own, when = _anchors(rule.anchors) or anchors, _when(rule.if_, rule.unless)
     for name, rules in rule.choices:
         return Choice(_CHOICES[name], tuple(build_rule(each, own) for each in rules), when)

@@ -141,7 +141,7 @@ class RuleSettings(Settings):
 
     @property
     def anchors(self) -> list[str]:
-        """The anchors as they are written: none of its own if both keys are missing."""
+        """Return the anchors as the file has them; empty if both keys are missing."""
         return (self.from_ or []) + (self.after or [])
 
     def contradictions(self) -> Iterator[Contradiction]:

@@ -41,8 +41,9 @@ _NEEDED = ("title", "jurisdiction", "trigger", "source", "checked")
 
 @dataclass(frozen=True, slots=True)
 class Regimes:
-    """The regimes by id, in the order of their ids, and what is wrong with files. `texts` has all
-    keys of each, with those that it inherits, so that an incident can keep what was in force."""
+    """The regimes by id, sorted by id, and what is wrong with files. `texts` has for each regime
+    all its keys, including inherited ones, so that an incident can keep the text that was in force.
+    """
 
     known: Mapping[str, Regime]
     problems: tuple[Problem, ...] = ()
@@ -67,8 +68,8 @@ def kept_regime(text: Mapping[str, Any]) -> Regime | None:
 
 
 def regime_schema() -> JsonSchema:
-    """Return the JSON Schema of a regime, for editors. A key without a value takes back what the
-    file would have from the one that it extends."""
+    """Return the JSON Schema of a regime, for editors. A key without a value removes the key that
+    the file would inherit from the regime that it extends."""
     return published(RegimeFile, "drd regime", nulls=True)
 
 

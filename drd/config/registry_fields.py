@@ -83,7 +83,7 @@ class AsWritten:
     """An element that is validated later: until then it stays as it was written."""
 
     def __init__(self, models: Callable[[], Iterable[type[Settings]]]) -> None:
-        """`models` are those that it may turn out to be of."""
+        """`models` are the possible models of the element."""
         self.models = models
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:

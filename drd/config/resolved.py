@@ -25,20 +25,21 @@ from drd.registry import extensions_of
 Style = Literal["seconds", "plan"]
 
 COMMAND_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""The directories that are searched for programs of a plan, for their digests. Not $PATH: the
-daemon's and an operator's differ, and the plan would seem changed to one of them.
+"""The directories in which drd searches programs of a plan, for their digests. $PATH is not used:
+the daemon and an operator have different ones, so the plan would seem changed to one of them.
 """
 
 _LARGEST_COMMAND = 64 << 20
 
 
 def resolved_plan(parsed: Parsed) -> dict[str, Any]:
-    """Plain JSON in the shape of the plan file; durations in seconds, their keys end in `_s`.
-    Keys that came with a later version are left out where they say nothing new.
+    """Plain JSON in the shape of the plan file; durations in seconds, their keys end in `_s`. Keys
+    of later versions are left out if their value means the same as no key.
 
     `commands` has the sha256 of every file that a hook, a command check or a step of the runbook
-    names, null for one that is not here or cannot be read. `extensions` has the first number of
-    the version of each package that what the plan uses comes from; without one it is left out.
+    names, null for a file that is missing here or cannot be read. `extensions` has, for each
+    package from which the plan uses something, the first number of its version; if there is no such
+    package, the key is left out.
     """
     resolved = {**_full_plan(parsed, "seconds"), "commands": _commands(parsed)}
     used = extensions_of(

@@ -47,7 +47,7 @@ class PlanInForce:
 
 
 def to_text(settings: DaemonSettings) -> str:
-    """Convert for `from_environment`, which is the inverse as far as runs need it."""
+    """Convert settings to a text for `from_environment`, which reads back what runs need."""
     paths = {k: getattr(settings, k) for k in _PATHS}
     watch = settings.kit_watch
     refs = {k: getattr(settings, k) for k in _REFS}
@@ -60,9 +60,9 @@ def to_text(settings: DaemonSettings) -> str:
 
 
 def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
-    """Read the settings that the daemon passed; None for a process that no daemon started, which
-    reads drd.yaml itself. From then on the members that extensions add are in use. Raises
-    ConfigError if one of them has changed.
+    """Read the settings that the daemon passed; None for a process that the daemon did not start,
+    which reads drd.yaml itself. Then the members that extensions add are in use. Raises ConfigError
+    if an extension has changed.
     """
     text = environment.get(VARIABLE)
     if text is None:

@@ -87,7 +87,8 @@ class ComponentKeys(Settings):
 
 @cache
 def component_model(spec: KindSpec) -> type[ComponentKeys]:
-    """Return the model of a component of this kind: its own keys, and those of every component."""
+    """Return the model of a component of this kind: the keys of the kind, and the keys that every
+    component has."""
     stem = spec.settings.__name__.removesuffix("Settings")
     bases = cast("tuple[type[ComponentKeys], ...]", (ComponentKeys, spec.settings))
     return create_model(f"{stem}Component", __base__=bases, __doc__=spec.settings.__doc__)
@@ -220,9 +221,9 @@ class RepositorySettings(Settings):
 
 
 class Retention(Settings):
-    """Which restore points are kept: those that match at least one rule. Without rules, all are
-    kept. The newest point, the newest that passed a drill, and held ones (`drd hold`) always
-    stay."""
+    """Which restore points are kept: the points that match at least one rule. Without rules, all
+    points are kept. The newest point, the newest point that passed a drill, and held points (`drd
+    hold`) are always kept."""
 
     unsaid: ClassVar = {"every": (None, 86400.0)}
 

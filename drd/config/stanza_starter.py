@@ -19,10 +19,10 @@ MOST_COMPONENTS = 3
 
 @dataclass(frozen=True, slots=True)
 class FoundStanza:
-    """What a stanza holds. `config` is the reference of its configuration, or `options` are what
-    pgBackRest needs; `place` are the keywords of a connection to its server; `keeps` is the rule of
-    retention that its configuration has. `checks` are those of each database; those that
-    are `empty` need none."""
+    """What drd found in a stanza. `config` is the reference of its configuration, or `options` are
+    the options that pgBackRest needs. `place` has the keywords of a connection to its server;
+    `keeps` is the retention rule in its configuration. `checks` are the checks of each database;
+    databases in `empty` need no checks."""
 
     name: str
     databases: Sequence[str]

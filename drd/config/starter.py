@@ -46,8 +46,8 @@ class FoundComponents:
 @dataclass(frozen=True, slots=True)
 class Starter:
     """The text of a plan, and the credentials that it refers to, each with its purpose. `password`
-    is that of the repository. `components` are their names, kinds and places. `unseen` has for
-    each that no drill of the plan can prove why, and the remedy.
+    is the password of the repository. `components` are their names, kinds and places. `unseen` has,
+    for each component that no drill of the plan can prove, the reason and the remedy.
     """
 
     text: str

@@ -1,5 +1,5 @@
-"""The templates of messages: those of drd, and those of an installation, which replace them by
-name."""
+"""The templates of messages of drd and of the installation. A template of the installation replaces
+the template of drd with the same name."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ _WHAT = "template"
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """The texts by name (`customers`, `customers.de`), and the file of each. The file of one's own
-    that cannot be used is a problem, and drd's own template does not take its place."""
+    """The texts by name (`customers`, `customers.de`), and the file of each. If a file of the
+    installation cannot be used, this is a problem, and drd's own template is not used in its place.
+    """
 
     texts: Mapping[str, str]
     files: Mapping[str, str]
     problems: tuple[Problem, ...] = ()
 
     def require(self) -> None:
-        """Raise ConfigError for files that cannot be used: a message must not leave by another
-        template than the one that was meant."""
+        """Raise ConfigError for files that cannot be used: a message must not be sent with another
+        template than the intended one."""
         if self.problems:
             raise ConfigError(list(self.problems))
 
     def of(self, name: str, language: str) -> str:
-        """Return the name of the template in this language, else of the one without a language."""
+        """Return the name of the template in this language; if there is none, the name of the
+        template without a language."""
         for each in (f"{name}.{language}", f"{name}.{language.partition('-')[0]}"):
             if each in self.texts:
                 return each

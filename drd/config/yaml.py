@@ -40,7 +40,7 @@ _AMBIGUOUS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class LinePlace:
-    """Lines, counted from 1: of the key (or list item), and of the value."""
+    """The line of the key (or list item), and the line of the value, both counted from 1."""
 
     key: int
     value: int
@@ -49,7 +49,8 @@ class LinePlace:
 @dataclass(frozen=True, slots=True)
 class Document:
     """One YAML file as plain values, and the place of each. `places` has the path of every value,
-    mappings and lists included. `problems` are those in spite of which the rest could be read.
+    including mappings and lists. `problems` are the problems that did not prevent the reading of
+    the rest.
     """
 
     file: str
@@ -59,9 +60,8 @@ class Document:
     broken: set[Path] = field(default_factory=set)
 
     def line(self, path: Path, *, of_key: bool = False) -> int:
-        """Return the line of the value at `path`, or of the nearest thing around it that exists.
-
-        Of a mapping or a list it is the line of its key.
+        """Return the line of the value at `path`; if it does not exist, the line of the nearest
+        mapping or list around it. The line of a mapping or list is the line of its key.
         """
         while path and path not in self.places:
             path, of_key = path[:-1], True

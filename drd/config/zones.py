@@ -1,4 +1,4 @@
-"""Time zones in settings, and that of the host."""
+"""Time zones in settings, and the time zone of this host."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def time_zone(name: str) -> str:
 
 
 def local_zone(timezone: str | None) -> ZoneInfo:
-    """Return the zone in which people type and read the times of incidents: that of the
-    organisation (`timezone` of drd.yaml), else that of this host."""
+    """Return the zone in which people type and read the times of incidents: the zone of the
+    organisation (`timezone` of drd.yaml), else the zone of this host."""
     zone = ZoneInfo(timezone or host_zone())
     return ZoneInfo("UTC") if str(zone) in _AS_UTC else zone
 
@@ -27,7 +27,7 @@ _AS_UTC = ("Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal"
 
 
 def host_zone() -> str:
-    """Return the name of the time zone of this host; UTC if it has none that is known."""
+    """Return the name of this host's time zone; UTC if drd does not know it."""
     linked = os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
     named = os.environ.get("TZ", "").lstrip(":") or linked
     return named if _exists(named) else "UTC"

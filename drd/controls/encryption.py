@@ -20,8 +20,8 @@ _ALL: tuple[Algorithm, ...] = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
 class EncryptionControl(ControlSettings):
-    """A bucket that encrypts at rest, by its own default: that of a repository of the plan, or one
-    of the service. The key needs s3:GetEncryptionConfiguration."""
+    """Checks that a bucket encrypts at rest by default: the bucket of a repository of the plan, or
+    a bucket of the service. The key needs s3:GetEncryptionConfiguration."""
 
     kind: Literal["encryption"]
     repository: Name | None = Field(
@@ -71,7 +71,7 @@ class EncryptionControl(ControlSettings):
 
 
 class Encryption:
-    """Holds if new objects are encrypted by one of the algorithms."""
+    """The control holds if new objects are encrypted by one of the algorithms."""
 
     def run(self, spec: ControlSpec, context: ControlContext) -> ControlResult:
         settings = spec.settings

@@ -1,4 +1,4 @@
-"""The keys that every control has in a plan, and those of a request."""
+"""The keys that every control has in a plan, and the keys of a request."""
 
 from __future__ import annotations
 

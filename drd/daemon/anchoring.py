@@ -1,8 +1,8 @@
 """Starts `drd records anchor` when there are new records: hourly, and sooner again after an error;
 within a minute while an incident is open. Starts `drd records verify --here` hourly.
 
-It is a process of its own, in its own time: a repository may take minutes to answer, and neither
-the daemon's loop nor its monitor may wait for it."""
+Each is a separate process, because a repository may take minutes to answer, and neither the
+daemon's loop nor its monitor may wait for this."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ SHARE = 50.0
 
 
 def is_due(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: datetime) -> bool:
-    """Return whether anchors are due: of the newest entry `head`, given what was noted of the last
-    ones. A time in the future is ignored: the clock was set."""
+    """Return whether anchors are due. `noted` is what was noted of the last ones, `head` the number
+    of the newest entry. If the noted time is in the future, the clock was set, and the time is
+    ignored."""
     if noted is None or noted[0] > now:
         return True
     since, places = now - noted[0], noted[1].get("places", {}).values()
@@ -71,8 +72,8 @@ def is_soon(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: da
 
 
 def is_waiting(noted: tuple[datetime, Mapping[str, Any]] | None, entry: int) -> bool:
-    """Return whether the newest entry about an incident is not in all the repositories that get
-    those: also the one that closes it has to get there."""
+    """Return whether a repository that gets the entries of incidents lacks `entry`, the newest
+    entry about an incident; the entry that closes an incident must get there, too."""
     places = noted[1].get("places", {}).values() if noted is not None else ()
     return entry > min((place.get("seq", 0) for place in places), default=0)
 

@@ -1,5 +1,5 @@
-"""Whether the catalogue's file is still the one that the service has open. A removed file can be
-read and written until the service stops, but no other program sees what is in it."""
+"""Check whether the service still has the catalogue's file open that is at its path. A removed file
+can be read and written until the service stops, but no other program sees its content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from drd.presence import is_gone
 
 
 class CataloguePlace:
-    """`here` returns where the catalogue is now; None for one in PostgreSQL."""
+    """`here` returns where the catalogue is now; None if it is in PostgreSQL."""
 
     def __init__(self, here: Callable[[], StatePlace | None]) -> None:
         self._here = here

@@ -29,8 +29,8 @@ class Jump:
 
 
 class Clocks:
-    """Compares the wall clock with the clock that counts during sleep, and that with the one that
-    does not."""
+    """Compares the wall clock with the clock that counts during sleep, and the latter with the
+    clock that does not."""
 
     def __init__(self) -> None:
         self._last = self._read_clocks()

@@ -1,5 +1,5 @@
-"""The credentials of the service, which gets them from systemd only at its start: whether it has
-those of a reloaded file, and which ones have changed since."""
+"""The credentials of the service, which systemd gives to it only at its start: does it have the
+credentials that a reloaded file names, and which ones have changed since?"""
 
 from __future__ import annotations
 
@@ -42,15 +42,16 @@ def _line_of(name: str, file: str) -> int:
 
 
 class GoneSecrets:
-    """Finds secret files that are gone. Of one that was there at the check before, the last change
-    of its directory is the time at which it was removed."""
+    """Finds secret files that are gone. If a file was there at the check before, the last change of
+    its directory counts as the time of its removal."""
 
     def __init__(self) -> None:
         self._since: dict[str, GoneSecret] = {}
 
     def of(self, files: Mapping[str, str]) -> tuple[GoneSecret, ...]:
-        """Return those that are gone; one that we may not look for counts as there. `files` has for
-        each the only plan that names it, else nothing."""
+        """Return the files that are gone. A file that this process may not look for counts as
+        present. `files` has for each file the plan that names it, or an empty text if several do.
+        """
         gone = [file for file in sorted(files) if is_gone(file)]
         self._since = {file: self._since.get(file) or _gone(file) for file in gone}
         return tuple(one._replace(plan=files[file]) for file, one in self._since.items())

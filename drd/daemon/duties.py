@@ -52,8 +52,8 @@ class DutyWatch:
 
     @property
     def next_reports(self) -> Mapping[int, datetime]:
-        """When the first report of each open incident is due, by its number, as of the last time;
-        of restricted ones, and where none is due, there is nothing."""
+        """Return by the number of each open incident when its first report is due, as known at the
+        last check. Restricted incidents, and incidents without a due report, are missing."""
         return self._next
 
     def reload(self) -> None:

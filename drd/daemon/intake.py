@@ -21,7 +21,8 @@ from drd.web.intake import Gate
 
 _BY = "intake"
 _WORK_S = 5.0
-"""Seconds for one message, of those that a request may take. What is left is sent again."""
+"""Seconds that drd may work on one message, out of the time limit of a request. The sender sends
+the rest again."""
 _log = log.get()
 
 

@@ -138,7 +138,8 @@ class Monitor:
     # --- for the loop ---------------------------------------------------------------------------
 
     def record_downtime(self, last: datetime | None, now: datetime) -> None:
-        """`last` is the last sign of life of a daemon; None for the first one here."""
+        """`last` is the time of the last sign of life of a daemon; None if no daemon ran here
+        before."""
         if last is not None:
             self._host.was_down(last, now)
 
@@ -176,8 +177,8 @@ class Monitor:
         self.assess_soon()
 
     def loaded(self, refused: Mapping[str, Refusal]) -> None:
-        """Note that the plans were read; `refused` are those that were not accepted, with the
-        reason. Before the first call plans are not assessed."""
+        """Note that the plans were read; `refused` has the refused plans with the reason. Before
+        the first call, plans are not assessed."""
         self._refused = dict(refused)
         self._exposed.recheck_soon()
         self.assess_soon()
@@ -220,7 +221,8 @@ class Monitor:
         self._wake.set()
 
     def summary(self, plans: int) -> str:
-        """`3 plans, 2 ok, 1 breached`, by the last assessment. `plans` are those in force."""
+        """Return a sentence such as `3 plans, 2 ok, 1 breached`, by the last assessment of the
+        `plans` in force."""
         result = self._last_result
         text = counted(plans, "plan")
         if result is None or not result.plans:

@@ -65,7 +65,7 @@ class PlanTexts:
             self._held.pop(plan, None)
 
     def __call__(self, plan: str) -> PlanInForce | None:
-        """Return the text in force and its file; None for a plan that is not in force."""
+        """Return the text in force and its file; None if the plan is not in force."""
         held = self._get(plan)
         return PlanInForce(plan, held.file, zlib.decompress(held.packed).decode()) if held else None
 

@@ -37,7 +37,7 @@ PATIENCE_S = 30.0
 """Seconds after which a check counts as unanswered."""
 WORKERS = 4
 MOST_WORKERS = 16
-"""The number of threads, including those that hang."""
+"""The largest number of threads, including threads that hang."""
 REFRESH_S = 30.0
 """Seconds between two checks of which plans are in force."""
 
@@ -56,8 +56,8 @@ class _Place:
 
 
 class Probes:
-    """Begins with `start`, ends with `stop`. `schedule` is that of a plan in force; `news` is
-    called when a result changed."""
+    """Begins with `start`, ends with `stop`. `schedule` returns the schedule of a plan in force;
+    `news` is called when a result has changed."""
 
     def __init__(
         self, app: App, schedule: Callable[[str], Schedule | None], news: Callable[[], None]
@@ -101,7 +101,7 @@ class Probes:
                 self._ready.wait(1.0)
 
     def turn(self, now: float) -> None:
-        """Hand out due checks, and abandon those that hang."""
+        """Start checks that are due, and abandon checks that hang."""
         if self._look_again or now - self._refreshed >= REFRESH_S:
             self._refreshed = now
             self._refresh(now)

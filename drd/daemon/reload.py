@@ -1,4 +1,5 @@
-"""drd.yaml at a reload: what applies at once, what waits for a restart, what is refused."""
+"""Apply drd.yaml at a reload: some changes apply at once, some wait for a restart, some are
+refused."""
 
 from __future__ import annotations
 

@@ -243,8 +243,8 @@ class Daemon:
             self._sign_of_life.note(said=self._last_sentence)
 
     def tick(self, open_runs: Sequence[Run], now: datetime) -> tuple[bool, str]:
-        """Start everything that is due and may start; whether anything was done, and what, as a
-        sentence. `open_runs` are those that are not over."""
+        """Start everything that is due and may start. Return whether drd did anything, and what, as
+        a sentence. `open_runs` are the runs that are not over."""
         began = time.monotonic()
         self._supervisor.end_leftover_workers(open_runs)
         settled = self._supervisor.settle_abandoned(open_runs, now)

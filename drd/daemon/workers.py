@@ -64,9 +64,9 @@ class Ended:
 
 
 class Workers:
-    """The living workers by the id of their run. New ones use `settings` and the plan's text from
-    `texts`, whatever has become of the files and rows (`drd.config.run_settings`);
-    `mark` is in their environment."""
+    """The living workers, by the id of their run. New workers use `settings`, and the plan's text
+    from `texts`, even if files and rows have changed since (`drd.config.run_settings`); `mark` is
+    in their environment."""
 
     def __init__(self, config: str | None, settings: str) -> None:
         self._config = config
@@ -113,8 +113,8 @@ class Workers:
         return worker
 
     def cancel(self, run: str) -> bool:
-        """Ask the run's process to end, once; False when it is not ours. A process that cleans up
-        goes on: the run ends with it."""
+        """Ask the run's process to end, once; False when the process does not belong to these
+        workers. If the process is cleaning up, it continues: the run ends with it."""
         worker = self._alive.get(run)
         if worker is None:
             return False
@@ -124,7 +124,8 @@ class Workers:
         return True
 
     def stop_all(self, grace_s: float) -> None:
-        """Interrupt every run; `kill_overdue` kills those that have not ended after `grace_s`."""
+        """Interrupt every run; `kill_overdue` kills the processes that have not ended after
+        `grace_s`."""
         for worker in self.alive:
             self._ask(worker, signal.SIGTERM, STOPPED, grace_s)
 

@@ -50,7 +50,7 @@ def is_any(address: bytes) -> bool:
 
 
 def path_of(data: bytes) -> bytes | None:
-    """Return the path of a socket; None for a name without one."""
+    """Return the path of a socket; None if its name is not a path."""
     rest = data[2:]
     if rest.startswith(b"\0"):
         return None
@@ -64,8 +64,8 @@ def written(address: bytes, port: int) -> str:
 
 
 def listeners(address: bytes | None, port: int) -> set[int]:
-    """Return the sockets that would accept a connection to this address of the host; for None,
-    those that listen on the port of any address.
+    """Return the sockets that would accept a connection to this address of the host; with None, the
+    sockets that listen on the port at any address.
     """
     sockets = set()
     for name in ("tcp", "tcp6"):

@@ -115,7 +115,8 @@ RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 0x02, 0x04
 
 
 def open_without_magic(base: int, path: bytes, flags: int) -> int:
-    """openat2 that follows ordinary links only, none of /proc/PID/fd and the like."""
+    """Open a path with openat2, which follows ordinary links, but not the links in /proc/PID/fd and
+    similar ones."""
     how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
     return syscall(OPENAT2, base, ctypes.c_char_p(path), how, ctypes.sizeof(how))
 

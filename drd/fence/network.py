@@ -56,16 +56,15 @@ _UNIX_DATAGRAMS = (socket.SOCK_DGRAM, socket.SOCK_RAW)  # Unix accepts either
 _MANY = 256
 _V6ONLY = 26
 _LOW = 1024
-"""Ports below this are the host's alone, whatever rights the command has."""
+"""Ports below this number belong to the host: a fenced command may not listen on them, whatever
+rights it has."""
 DNS = 53
 
 _OPTIONS = {
     0: (1, 2, 7, 8, 10, 11, 13, 21, 24, 51),
     41: (16, 23, 25, 26, 49, 51, 66, 67),
 }
-"""The usual options of IPv4 and IPv6, by number: none of them changes the destination
-of packets.
-"""
+"""The usual options of IPv4 and IPv6, by number: they do not change the destination of packets."""
 
 _ROUTINE = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/userdb/")
 """Sockets where the C library looks up names of users and hosts; it works without them."""

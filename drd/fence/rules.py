@@ -1,7 +1,7 @@
 """Make the seccomp filter for the system calls of a fenced process.
 
-Calls that are dangerous whatever their arguments are refused. Calls that need a decision (where to
-connect, what to listen on, whose mode to change) go to the warden, which executes or refuses them.
+Dangerous calls are always refused. Calls that need a decision (where to connect, what to listen on,
+whose mode to change) go to the warden, which executes or refuses them.
 """
 
 from __future__ import annotations

@@ -139,8 +139,8 @@ def new_run(
 
 @contextmanager
 def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
-    """Make sure that a run which this process owns, new or adopted, ends in a final state: that of
-    the body's error, unless the body finished the run itself.
+    """Make sure that a run which this process owns, new or adopted, ends in a final state. If the
+    body raises an error, the run ends with it, unless the body has finished the run itself.
     """
     os.environ.update(owned.mark.environment())  # children carry it, so that a sweep finds them
     logger = log.get(run=owned.run.id, plan=owned.run.plan, kind=str(owned.run.kind))

@@ -101,8 +101,8 @@ class Agenda:
         return schedule.schedule if schedule else None
 
     def set_plan(self, row: PlanRow, schedule: Schedule, now: datetime) -> None:
-        """Put this plan in force. Of one that is new here, or was forgotten and loaded again, all
-        histories are read: what is known of them may be of former runs."""
+        """Put this plan in force. If the plan is new here, or was forgotten and loaded again, all
+        histories are read, because the known ones may come from former runs."""
         before = self._plans.get(row.name)
         if before is not None and before.first_loaded_at == row.first_loaded_at:
             self._changed[row.name] = (now, "the plan changed")

@@ -167,5 +167,5 @@ class Services:
     on_steps: Callable[[Progression], None] = nobody_watches
     """Gets the progress of a runbook."""
     notify_now: Callable[[Message], list[str]] = no_notifications
-    """Sends a message at once, through the channels that want it, and returns those that accepted
-    it, or raises NotifyError if none did."""
+    """Sends a message at once, through the channels that want it, and returns the channels that
+    accepted it. Raises NotifyError if no channel accepted it."""

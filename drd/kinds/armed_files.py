@@ -1,4 +1,4 @@
-"""Files that give rights to those who run or open them: set-ID programs, programs with
+"""Find files that give rights to those who run or open them: set-ID programs, programs with
 capabilities, and device nodes."""
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The named target of a recovery of a whole server: a data directory, replaced as a whole.
+"""Restore a whole server to a named target: a data directory, which is replaced as a whole.
 
-What is the same for every server is here: who owns the directory, what may not be replaced, and
-the order in which files land beside it, get ready, and get the final name."""
+The parts that are the same for every server are here: who owns the directory, what may not be
+replaced, and the order in which files are stored beside it, are prepared, and get the final name.
+"""
 
 from __future__ import annotations
 

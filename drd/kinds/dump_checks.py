@@ -30,8 +30,8 @@ _RESERVED = frozenset(
         "where window with ",
     )
 )
-"""Words that name no table in PostgreSQL or SQLite unless they are quoted. `select count(*) from
-user` is a query in PostgreSQL, of a function, and always counts one row."""
+"""Words that cannot be the name of a table in PostgreSQL or SQLite unless they are quoted. In
+PostgreSQL, `select count(*) from user` asks a function, and always counts one row."""
 
 
 def needs_no_quotes(name: str) -> bool:
@@ -49,9 +49,9 @@ NO_ROWS = (
 def table_checks(
     tables: int, query: str, with_rows: Sequence[tuple[str, str]], otherwise: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield a check that `query` counts so many tables, and one for each table that has rows: its
-    name, and its name in SQL. If none has, a drill must not pass because the tables are there:
-    `otherwise` is the check that there are rows."""
+    """Yield a check that `query` counts so many tables, and a check for each table that has rows
+    (its name, and its name in SQL). If no table has rows, yield the check `otherwise`, which
+    requires rows: a drill must not pass only because the tables exist."""
     said = f"all {tables} tables are restored" if tables > 1 else "the table is restored"
     yield {"name": said, "kind": "sql", "query": query, "expect": f">= {max(tables, 1)}"}
     for name, sql in with_rows:

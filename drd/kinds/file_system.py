@@ -55,7 +55,7 @@ def beside(own: Path | None, into: str) -> Path:
 
 
 def named_path(path: str) -> str:
-    """Return the absolute path of one that somebody typed. Raises UsageError if nothing is
+    """Return the absolute path of a path that somebody typed. Raises UsageError if nothing exists
     there.
     """
     absolute = os.path.abspath(path)  # noqa: PTH100 (resolve would follow links)

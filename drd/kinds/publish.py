@@ -221,7 +221,8 @@ COMPANIONS = ("-wal", "-shm", "-journal")
 
 
 def mark_in(known: Mapping[str, Any], workplace: Path) -> str | None:
-    """Read the mark of a journal, which is that of the run in whose directory it is."""
+    """Return the mark in a journal; None if it is malformed, or if it is not the mark of the run in
+    whose directory the journal is."""
     mark, of = known.get("mark"), workplace.parent.name
     if not isinstance(mark, str) or not _MARK.fullmatch(mark):
         return None

@@ -230,8 +230,8 @@ class Working(NamedTuple):
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def servers_in(directory: Path, is_server: Callable[[bytes], bool]) -> Working:
-    """Find the servers that work in a directory, also those in containers, which know it by another
-    name. `is_server` gets the command line of a process."""
+    """Find the servers that work in a directory, also servers in containers, where the directory
+    has another name. `is_server` gets the command line of a process."""
     found = Working([], [])
     try:
         place = directory.stat()

@@ -137,8 +137,8 @@ def _remember(directory: Path, fd: int | None) -> None:
 
 
 def pinned(path: Path) -> Path:
-    """Return the path by which root reaches the same directory entry, whatever others rename above
-    it. Raises TargetError if something in the path was exchanged for a link.
+    """Return a path by which root reaches the same directory entry even if others rename
+    directories above it. Raises TargetError if something in the path was exchanged for a link.
     """
     room = next((p for p in reversed(path.parents) if p.name.startswith(_MARKED)), None)
     if room is not None and room != path and os.path.lexists(room):
@@ -220,7 +220,8 @@ def make_room(directory: Path) -> Path:
 
 @working
 def make_directories(directory: Path, mode: int = 0o755) -> list[Path]:
-    """Make the directory and missing ones above it, from the top; return those that were made."""
+    """Make the directory and the missing ones above it, from the top; return the directories that
+    were made."""
     missing = [d for d in (directory, *directory.parents) if not os.path.lexists(d)]
     for made in reversed(missing):
         pinned(made).mkdir(mode=mode)

@@ -83,8 +83,9 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a kit records about the repositories of a plan, their ids by URL, and about its restore
-    points; `seals` are None in older kits. `drills` are those that it tells of, on `host`."""
+    """What a kit records about a plan: its repositories, with their ids by URL, and its restore
+    points. `seals` are None in older kits. `drills` are the drills in the kit, which ran on `host`.
+    """
 
     made_at: datetime
     seals: tuple[Seal, ...] | None
@@ -93,7 +94,7 @@ class Base:
     drills: tuple[KitDrill, ...] = ()
 
     def record(self, catalogue: Catalogue, plan: str, now: datetime) -> None:
-        """Record the kit's facts, which replace those of a replica from a repository."""
+        """Record the kit's facts; they replace the facts of a replica from a repository."""
         catalogue.origins.base_on_kit(plan, self.made_at, self.seals)
         for url, known in self.repositories.items():
             catalogue.repositories.record(url, known, now)

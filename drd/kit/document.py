@@ -109,7 +109,8 @@ def _cell(text: str) -> str:
 
 
 def html(document: Blocks, *, paper: str = "") -> bytes:
-    """Return one page; `paper` is its size in print (`A4`), by default that of the printer."""
+    """Return one page as HTML; `paper` is its size in print (`A4`), by default the size of the
+    printer."""
     title = next((b.text for b in document if isinstance(b, Heading)), "")
     body = "\n".join(_html(block) for block in document)
     size = f"@page {{ size: {paper} }}\n" if paper else ""

@@ -36,7 +36,8 @@ _HOW = (
 
 
 def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
-    """Return the copy that drd tries unattended. Raises KitUnavailable if none is configured."""
+    """Return the copy of the kit that drd tests by itself. Raises KitUnavailable if none is
+    configured."""
     if watch is None:
         raise KitUnavailable(
             f"no recovery kit is configured: without a kit, plan {plan.name} cannot be "

@@ -84,7 +84,7 @@ def whom_to_call(
     zone: tzinfo = UTC,
 ) -> Iterator[Block]:
     """Return the page for calls: who is on call at `now`, the contacts for the plans in the scope
-    (None: all), and room for those that drd.yaml does not name. Times are in `zone`."""
+    (None: all), and space for people whom drd.yaml does not name. Times are in `zone`."""
     yield Heading(2, "Whom to call", new_page=True)
     if now is not None and book.people:
         yield Paragraph(f"On call at {format_time(now, zone=zone)}:")

@@ -21,9 +21,9 @@ _LINE = 200
 
 
 def known_drills(plan: str, catalogue: Catalogue) -> tuple[KitDrill, ...]:
-    """Return the drills that could not restore points that are kept, those of the newest points
-    first; then the last drill, so that nobody takes one of these for it. Nothing if there are no
-    such points."""
+    """Return the drills that could not restore points that are still kept, newest points first;
+    then the last drill, so that nobody takes one of the others for it. Empty if there are no such
+    points."""
     tried = catalogue.evidence.unrestorable(plan)
     kept = sorted(catalogue.points.of_plan(plan), key=lambda p: p.data_time, reverse=True)
     runs = [tried[p.id][0] for p in kept if p.id in tried][:_MOST]

@@ -65,8 +65,8 @@ class LostHost:
 
 @dataclass(frozen=True, slots=True)
 class PlacedFile:
-    """One file to write. One that `yields` keeps an existing file; a `secret` keeps one that holds
-    the same secret."""
+    """One file to write. With `yields`, an existing file is not replaced; with `secret`, an
+    existing file with the same secret is not replaced."""
 
     path: Path
     content: bytes
@@ -78,7 +78,7 @@ class PlacedFile:
 @dataclass(frozen=True, slots=True)
 class Needed:
     """A missing secret or program: where it belongs, and its purpose (`components.db.dsn of shop`).
-    `restoring` separates those that a recovery needs from those that only later backups need."""
+    `restoring` is True if a recovery needs it, False if only later backups need it."""
 
     path: str
     use: str

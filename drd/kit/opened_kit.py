@@ -75,9 +75,9 @@ def opened(kit: Kit, within: Path | None = None) -> Iterator[OpenedKit]:
 def newest_point(
     repository: Repository, plan: str, refuted: Collection[str] = ()
 ) -> RestorePoint | None:
-    """Return the newest complete point whose manifest can be read; None if there is none. One of
-    the `refuted`, which a drill could not restore, only if no other was found. If no manifest that
-    was tried can be read, raises the error of the first.
+    """Return the newest complete point whose manifest can be read; None if there is none. A point
+    that a drill could not restore (`refuted`) is returned only if there is no other. If no manifest
+    can be read, raises the error of the first.
     """
     manifests = repository.snapshots(host=plan, tags=["drd", "manifest"], fresh=True)
     wrong: list[DrdError] = []
@@ -107,8 +107,8 @@ def newest_point(
 
 
 def confirm(repository: Repository, expected: str | None) -> None:
-    """Check that it answers, the key opens it, and it is the one that the kit knows. Raises
-    RepositoryError."""
+    """Check that the repository answers, that the key opens it, and that it is the repository of
+    the kit. Raises RepositoryError."""
     repository.preflight(writing=False)
     actual = repository.identity()
     if actual is None:

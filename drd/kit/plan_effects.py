@@ -1,5 +1,5 @@
-"""List what a plan or a drd.yaml would make drd run, read, write and connect to: a person must see
-this before a text from a repository becomes root's.
+"""List what a plan or a drd.yaml would make drd run, read, write and connect to. A person must see
+this before root uses a text from a repository.
 
 Everything in a text is shown, except what is known to be harmless: an unknown key is shown. A
 person must accept what could run something, or give the author of the text something of the host: a

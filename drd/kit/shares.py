@@ -125,8 +125,8 @@ def _read(path: Path) -> KitShare:
 def written(
     shares: Sequence[KitShare], kit: Path, plans: Sequence[str], made_at: datetime
 ) -> Iterator[list[Path]]:
-    """A file for each share beside the kit, mode 0600. Keeps those of an older kit; removes the new
-    ones when the body fails. Raises TargetUnwritable."""
+    """Write a file for each share beside the kit, mode 0600. Files of an older kit are kept; the
+    new files are removed if the body fails. Raises TargetUnwritable."""
     paths: list[Path] = []
     try:
         for share in shares:

@@ -61,8 +61,8 @@ PRESET = " (for the script: `COPY=… bash …/recover-by-hand.sh`)"
 
 
 def noted(components: Sequence[Mapping[str, Any]]) -> str:
-    """Return the command that describes the copy $COPY, of the time $AT, as the commands of kinds
-    and steps expect."""
+    """Return the command that writes a manifest for the copy $COPY of the time $AT, in the form
+    that commands of kinds and steps expect."""
     older, rows = int(OLDER.total_seconds()), json.dumps(components)
     described = f"{{point: $copy, data_time: $at, older: {older}, components: {rows}}}"
     at = '"$(date -u -d "@$AT" +%Y-%m-%dT%H:%M:%SZ)"'

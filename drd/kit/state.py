@@ -139,9 +139,9 @@ def record_verification(
 
 
 def probe_failed_repositories(services: Services, plan: Plan, found: PlanFound) -> bool:
-    """Open with this host's own keys what the kit did not open, or what is known to be wrong, and
-    record the state: an old kit proves nothing about a repository. Returns whether this host opens
-    none of them either: no other kit would."""
+    """Try with this host's own keys the repositories that the kit did not open, or that had
+    problems before, and record their state, because an old kit proves nothing about a repository.
+    Returns whether this host cannot open them either: then no other kit could."""
     doubtful = {k.repository for k in services.catalogue.health.of_plan(plan.name) if k.lost}
     doubtful |= {
         k.repository for k in services.catalogue.health.of_plan(plan.name) if k.unreachable

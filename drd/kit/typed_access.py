@@ -12,7 +12,8 @@ from drd.model.schemes import Setting, scheme_of
 
 
 def typed_access(url: str, given: Mapping[str, str]) -> tuple[tuple[str, SecretRef | str], ...]:
-    """Return the settings of the URL's scheme. Raises UsageError for one that it does not have."""
+    """Return the settings of the URL's scheme. Raises UsageError for a setting that the scheme does
+    not have."""
     scheme = scheme_of(url)
     settings = scheme.settings if scheme is not None else {}
     for name in given.keys() - settings.keys():

@@ -43,7 +43,8 @@ class LoadedHashes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlanFound:
-    """`loaded` are the hashes of the plan that this host has loaded; None if it knows none."""
+    """What drd knows of one plan. `loaded` are the hashes of the plan that this host has loaded;
+    None if it has not loaded the plan."""
 
     name: str
     digest: str
@@ -57,8 +58,8 @@ class PlanFound:
 
     @property
     def left_out(self) -> list[KitDrill]:
-        """The drills that could not restore the newest points. Those that are older than a point
-        which counts do not matter."""
+        """Return the drills that could not restore the newest points. Drills of points that are
+        older than the newest usable point are left out."""
         newest = self.newest
         return [
             d
@@ -80,7 +81,8 @@ class PlanFound:
 
     @property
     def problems(self) -> list[DrdError]:
-        """The problems: what does not open, and what is missing."""
+        """Return the problems: repositories that do not open, and restore points that are
+        missing."""
         errors = [e for e in (self.error, *(r.error for r in self.repositories)) if e is not None]
         if errors or self.newest is not None:
             return errors
@@ -113,7 +115,8 @@ class KitVerification:
 
     @property
     def problems(self) -> list[DrdError]:
-        """The most serious first: what does not open, what is missing, what has changed."""
+        """Return the problems, most serious first: what does not open, what is missing, what has
+        changed."""
         errors = [problem for p in self.plans for problem in p.problems]
         errors.sort(key=lambda problem: isinstance(problem, NoRestorePoint))
         changed: list[DrdError] = [
@@ -189,8 +192,8 @@ def _compared(plan: PlanFound) -> str:
 def verify(
     kit: Kit, loaded: Mapping[str, LoadedHashes], *, only: str | None = None
 ) -> KitVerification:
-    """Check every repository with the kit alone, or those of one plan; `loaded` are the hashes of
-    the plans that this host has loaded, by name."""
+    """Check with the kit alone the repositories of all plans, or of the plans `only`. `loaded` are
+    the hashes of the plans that this host has loaded, by name."""
     with opened(kit) as using:
         plans = tuple(
             _plan(using, known, loaded.get(known.name))

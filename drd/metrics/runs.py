@@ -47,8 +47,8 @@ _RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] 
 
 
 def run_metrics(kept: CatalogueFigures, plans: frozenset[str], at: datetime) -> Iterator[Metric]:
-    """Return the metrics of `plans` only: the catalogue also remembers removed ones. Alerts are
-    included whatever they are about.
+    """Return the metrics of `plans` only, because the catalogue also remembers removed plans.
+    Alerts of all subjects are included.
     """
     labels = ("plan", "kind", "repository")
     runs = [

@@ -19,11 +19,13 @@ NO_LOGIN = 4294967295
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asked for something. The kernel reports `uid`, `user` and `login_uid`. The login uid (the
-    audit's) stays the same behind sudo and su; it is None if no login started the process, or if it
-    could not be read: then `login_known` is False. `host` is where the request was made, `came` how
-    it came. `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) were only claimed. `service` says
-    that the user is the one that drd runs as, and not root.
+    """Who asked for something.
+
+    The kernel reports `uid`, `user` and `login_uid`. The login uid (the uid of the audit system)
+    stays the same behind sudo and su; it is None if no login started the process, or if it could
+    not be read: then `login_known` is False. `host` is where the request was made, `came` is how it
+    reached drd. `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) were only claimed. `service`
+    says that the user is the user of drd's service, and not root.
     """
 
     uid: int
@@ -39,9 +41,9 @@ class Actor:
 
     @property
     def person(self) -> int | None:
-        """The uid that identifies the person: that of the login, else that of the process. None for
-        root and for drd's own user without a login, and for a process whose login could not be
-        read: that may be anyone.
+        """The uid that identifies the person: the uid of the login, else the uid of the process.
+        None for root and for drd's own user without a login, and for a process whose login could
+        not be read: these may be anyone.
         """
         if self.login_uid is not None:
             return self.login_uid
@@ -139,10 +141,10 @@ class Sameness(StrEnum):
 
 
 def compare(one: Actor | None, another: Actor | None) -> Sameness:
-    """Compare two actors, as far as the kernel shows: the same login is the same person, whatever
-    the user; so is the same user, except root. `unknown` for root and drd's own user without a
-    login, for a process whose login could not be read, and for an actor that an older drd did not
-    record.
+    """Compare two actors, by what the kernel shows: the same login is the same person, even with
+    another user; the same user is the same person, except root. `unknown` for root and drd's own
+    user without a login, for a process whose login could not be read, and for an actor that an
+    older drd did not record.
     """
     if one is None or another is None:
         return Sameness.UNKNOWN
@@ -156,8 +158,8 @@ def compare(one: Actor | None, another: Actor | None) -> Sameness:
 
 
 def compare_all(others: Iterable[Actor | None], one: Actor | None) -> Sameness:
-    """Compare `one` with all of the others: `same` if it is one of them, `different` only if it is
-    none of them for certain.
+    """Compare `one` with all of the others: `same` if it is the same person as one of them,
+    `different` only if it is certainly another person than each of them.
     """
     results = {compare(other, one) for other in others}
     for worst in (Sameness.SAME, Sameness.UNKNOWN):

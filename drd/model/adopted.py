@@ -43,9 +43,9 @@ class Stanza:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What another tool, `made_by`, stores: copies of the components of `plan`. `only` those of a
-    host, or with a tag, count. `command` has the commands of a tool that drd does not know,
-    `stanza` what pgBackRest needs."""
+    """What another tool, `made_by`, stores: copies of the components of `plan`. With `only`, only
+    the copies of a host, or with a tag, count. `command` has the commands of a tool that drd does
+    not know, `stanza` what pgBackRest needs."""
 
     made_by: str
     plan: str
@@ -63,8 +63,8 @@ class Adopted:
 
     @property
     def secrets(self) -> dict[str, SecretRef] | None:
-        """The secrets of a tool that has no password of the repository, by what they are; None for
-        a tool that has one."""
+        """The secrets of a tool that has no password of the repository, by their purpose; None for
+        a tool that has such a password."""
         if self.command is not None:
             return {f"env.{name}": ref for name, ref in self.command.env}
         if self.stanza is None:

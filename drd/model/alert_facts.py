@@ -44,8 +44,8 @@ class VerificationFacts:
 
 @dataclass(frozen=True, slots=True)
 class PlanMore:
-    """More facts about a plan. `readiness` are the findings of the last readiness run; None if none
-    has ended yet. `gone_secrets` are those of this plan alone.
+    """More facts about a plan. `readiness` are the findings of the last readiness run; None if no
+    run has ended yet. `gone_secrets` are only the secrets of this plan.
     """
 
     jobs: tuple[JobFacts, ...] = ()
@@ -118,17 +118,17 @@ class GoneSecret(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class HostFacts:
     """The daemon and its host. `clock_jump_s` is how far the wall clock jumped last, positive for
-    forwards, and `clock_jumped_at` the time after it. `down_from` and `down_to` are the last time
-    in which the host was awake without a daemon. `catalogue_error` is why the catalogue cannot be
-    read or written, None if it can, `catalogue_trouble` what kind of error it is.
-    `contested` says why this state may be a copy of one that another drd uses. `state_wrong` are
-    files in the state that others have put there or can open.
-    `configuration_error` is the error of a drd.yaml that a reload refused, `needs_restart` that
-    only a restart gives the service what it names. `extensions` has what is wrong with packages
-    that drd.yaml names. `credentials` are those that only a restart would give to the service,
-    `gone_secrets` those whose files are gone. `records_forked` says which repository knows other
-    records of this installation, `records_damage` what the last check of them found. `reports` are
-    the conditions about reports of open incidents.
+    forwards, and `clock_jumped_at` the time after the jump. `down_from` and `down_to` are the last
+    time in which the host was awake without a daemon. `catalogue_error` is why the catalogue cannot
+    be read or written, None if it can, `catalogue_trouble` what kind of error it is. `contested`
+    says why this state may be a copy of a state that another drd uses. `state_wrong` are files in
+    the state that others have put there or can open. `configuration_error` is the error of a
+    drd.yaml that a reload refused, `needs_restart` that the service gets what drd.yaml names only
+    at a restart. `extensions` has what is wrong with packages that drd.yaml names. `credentials`
+    are the credentials that the service would get only at a restart, `gone_secrets` the secrets
+    whose files are gone. `records_forked` says which repository knows other records of this
+    installation, `records_damage` what the last check of the records found. `reports` are the
+    conditions about reports of open incidents.
     """
 
     clock_jump_s: float | None = None

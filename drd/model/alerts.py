@@ -47,13 +47,16 @@ AlertKey = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A current problem. `kind` and `code` are those of its alert; `code` is empty if the kind is
-    the code as well. `plan` is empty if it concerns the daemon; `subject` distinguishes problems of
+    """A current problem.
+
+    `kind` and `code` are the kind and code of its alert; `code` is empty if it is the same as the
+    kind. `plan` is empty if the problem concerns the daemon; `subject` distinguishes problems of
     the same kind in a plan (a repository, a disk). `brief` are words for the title beside the kind.
-    `why` is the kind of another condition with the same cause, or the code of the error that failed
-    a run. `also` are conditions with the same cause that this one tells as well. `runs` are the ids
-    of runs whose end it, or one of those, is about. `unless` are alerts that told it as well, as
-    long as they are open: it is an older finding, which is checked again."""
+    `why` is the kind of another condition with the same cause, or the code of the error because of
+    which a run failed. `also` are conditions with the same cause that this condition reports as
+    well. `runs` are the ids of runs about whose end this condition, or one of `also`, is. With
+    `unless`, the condition is an older finding that is checked again: it is not reported while one
+    of these alerts, which report the same, is open."""
 
     kind: str
     severity: Urgency
@@ -75,14 +78,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A lasting condition. `since` is when it began. `code` is that of the readiness finding that
-    made it; empty if none did: then the `kind` is the code as well. In the catalogue and in JSON,
-    `text` is called `message`, and `remedy` `command`.
+    """A lasting condition. `since` is when it began. `code` is the code of the readiness finding
+    that raised the alert; empty if the code is the same as the `kind`. In the catalogue and in
+    JSON, `text` is called `message`, and `remedy` `command`.
 
     `seen_at` is when the condition was last there in this severity, to a fifth of the hold time;
-    `gone_at` since when it is gone. `told_at` is when the last message was sent. An
-    acknowledgement lasts until `acknowledged_until`, or without one until the alert is resolved;
-    the last person stays on record after that."""
+    `gone_at` since when it is gone. `told_at` is when the last message was sent. An acknowledgement
+    lasts until `acknowledged_until`, or without one until the alert is resolved; the last person
+    stays on record after that."""
 
     id: str
     plan: str
@@ -167,8 +170,9 @@ class AlertChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """`before` is the alert that the decision is based on, None for a new one. `brief` are the
-    words of the condition for the title, `runs` the runs whose end it is about.
+    """A change of an alert. `before` is the alert that the decision is based on, None for a new
+    alert. `brief` are the words of the condition for the title, `runs` the runs about whose end it
+    is.
     """
 
     change: AlertChange

@@ -18,8 +18,8 @@ def missed_intervals(
     """Return the intervals within [since, until] during which the objective was missed: sorted,
     disjoint, none empty, adjacent ones merged.
 
-    `points` are (data time, available at) of complete points in any order, including those that
-    were forgotten since. A slow run may become available after a younger one. A data time after the
+    `points` are (data time, available at) of complete points in any order, including points that
+    were forgotten later. A slow run may become available after a younger one. A data time after the
     point became available (a clock was set back meanwhile) counts as the time when it became
     available.
     """

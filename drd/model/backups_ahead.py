@@ -29,7 +29,7 @@ left.
 """
 
 BACKGROUND = frozenset({RunKind.COPY, RunKind.VERIFICATION})
-"""Kinds that run beside backups: they take none of the slots that backups need."""
+"""Kinds of runs that run beside backups: they do not use the slots that backups need."""
 
 _MAY_TAKE_LONG = BACKGROUND | {RunKind.PRUNE}
 
@@ -40,7 +40,8 @@ def clock(at: datetime) -> str:
 
 
 class BackupQueue:
-    """Backups by the time at which they have to begin, without those that were started."""
+    """Backups by the time at which they have to begin, without backups that were already
+    started."""
 
     def __init__(self, started: set[tuple[str, str, str]]) -> None:
         self._started = started
@@ -55,8 +56,8 @@ class BackupQueue:
             queue.sort(key=lambda entry: entry[0], reverse=True)
 
     def first(self, url: str) -> tuple[datetime, Due] | None:
-        """Return the backup that has to begin first among those that use `url`; among all if it is
-        empty.
+        """Return the backup that has to begin first among the backups that use `url`; if it is
+        empty, among all backups.
         """
         queue = self._by_url.get(url, [])
         while queue and queue[-1][1].job.key in self._started:

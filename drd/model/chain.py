@@ -32,8 +32,8 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A key of the chain: since which entry it signs. One that is not `attested` replaced a lost
-    key: nothing but its own signature says that it is drd's.
+    """A key of the chain, and the entry from which on it signs. If it is not `attested`, it
+    replaced a lost key: only its own signature says that it belongs to drd.
     """
 
     id: str
@@ -43,8 +43,9 @@ class KnownKey:
 
 
 def in_force(keys: Sequence[KnownKey], key: str, seq: int) -> bool:
-    """Return whether no other key of the chain (`keys`, the first one first) had replaced this one
-    at entry `seq`. Of a key that the chain does not have nobody knows of a later one."""
+    """Return whether this key was still in use at entry `seq`: no other key of the chain (`keys`,
+    the first one first) had replaced it. For a key that the chain does not have, no later key is
+    known."""
     place = max((n for n, known in enumerate(keys) if known.id == key), default=len(keys))
     return all(later.since > seq for later in keys[place + 1 :])
 
@@ -64,12 +65,12 @@ class Continuation:
     hash: str
 
     def explains(self, chain: str, seq: int) -> bool:
-        """Return whether an anchor of this entry is one of those that this record is about."""
+        """Return whether this record explains an anchor of this entry of the chain."""
         return chain == self.chain and self.common < seq <= self.seq
 
 
 def continuation(entry: Entry) -> Continuation | None:
-    """Read the body of such a record; None for anything else."""
+    """Return the continuation in the body of an entry; None if the entry is not such a record."""
     values = _values(entry)
     try:
         numbers = [int(values[name]) for name in ("after", "common", "seq")]
@@ -84,8 +85,8 @@ def continuation(entry: Entry) -> Continuation | None:
 @dataclass(slots=True)
 class ChainReport:
     """What a check found. `unsigned` are the numbers of the entries without a signature, `redacted`
-    those whose bodies were removed by a record, `withheld` those whose bodies an export left out,
-    `sealed` those that came back encrypted.
+    of entries whose bodies were removed by a record, `withheld` of entries whose bodies an export
+    left out, `sealed` of entries that were restored encrypted.
     """
 
     entries: int = 0

@@ -11,7 +11,8 @@ STEP_SUCCEEDS = "succeeds"
 """What is expected of a step; the check of a failed one is called `step NAME`."""
 
 RESTORES = "restores without an error"
-"""What is expected of each component; the check of one that cannot be restored says so."""
+"""What drd expects of each component; if a component cannot be restored, its check shows this as
+expected."""
 
 
 def check_name(name: str, expected: str) -> str:
@@ -21,7 +22,8 @@ def check_name(name: str, expected: str) -> str:
 
 def failed_words(name: str, observed: str, expected: str) -> str:
     """Return the check with the value that it found and the one that it expected: `check "orders":
-    2,433 (expected < 10)`; for a step, or a component that cannot be restored, why it failed.
+    2,433 (expected < 10)`. For a step, or for a component that cannot be restored, return why it
+    failed.
     """
     told = check_name(name, expected)
     if seen := " ".join(without_output(observed).split()):

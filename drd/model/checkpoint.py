@@ -33,8 +33,8 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f]{0,255}")
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """The entries in the snapshot of a checkpoint: those after entry `after`, up to the one of the
-    checkpoint, in a file of so many bytes."""
+    """The entries in the snapshot of a checkpoint: the entries after entry `after`, up to the entry
+    of the checkpoint, in a file of so many bytes."""
 
     after: int
     size: int
@@ -85,7 +85,7 @@ class Checkpoint:
 
 
 def read_tag(tag: str) -> Checkpoint | None:
-    """Read a checkpoint from a tag; None for everything that drd does not write."""
+    """Return the checkpoint in a tag; None if drd does not write such tags."""
     if not tag.startswith(_PREFIX) or len(tag) > _LONGEST:
         return None
     code = tag[len(_PREFIX) :]
@@ -135,8 +135,8 @@ def _match(pattern: re.Pattern[str], value: Any) -> str:
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """A checkpoint, and where it was found: `place` names the repository, `snapshot` is its id
-    there. It is `weak` if this host's own key may delete it. One that is `trusted` needs no
-    signature: a person kept it."""
+    there. It is `weak` if this host's own key may delete it. If it is `trusted`, it needs no
+    signature, because a person kept it."""
 
     checkpoint: Checkpoint
     place: str
@@ -180,11 +180,11 @@ def judge(
     rotated: Mapping[str, int] | None = None,
     own: str | None = None,
 ) -> Vouched:
-    """Compare a chain with the anchors. `hashes` are those of the entries that the anchors name,
-    `state` is this installation, `own` the public key of this host, None if it cannot be read: it
-    tells of a chain of which not even its first entries are left. `rotated` has the public keys
-    that this chain does not name, but that one of its keys signed as the next one, each with the
-    entry that said so."""
+    """Compare a chain with the anchors. `hashes` are the hashes of the entries that the anchors
+    name, `state` is this installation. `own` is the public key of this host, None if it cannot be
+    read: it shows that a chain was this host's even if the first entries of this chain are lost.
+    `rotated` has the public keys that this chain does not name, but that one of its keys signed as
+    its successor, each with the entry that contains this signature."""
     vouched = Vouched()
     public = {(key.id, key.public) for key in report.keys}
     for anchor in sorted(anchors, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)):
@@ -336,9 +336,10 @@ def _with_entries(anchors: Iterable[Anchor]) -> Iterator[tuple[int, Anchor]]:
 def to_take_back(
     anchors: Sequence[Anchor], needed: Collection[Anchor] = (), spoiled: Collection[Anchor] = ()
 ) -> list[Anchor]:
-    """Return the anchors of one chain in one repository that later ones cover: of each day (UTC)
-    the newest one stays, the newest of all, and those whose entries are `needed`. Those that are
-    `spoiled` go unless they are needed."""
+    """Return the anchors of one chain in one repository that are not needed any more, because later
+    ones cover them. Not returned are the newest anchor of each day (UTC), the newest of all, and
+    the anchors whose entries are `needed`. Anchors that are `spoiled` are returned unless they are
+    needed."""
     kept: dict[object, Anchor] = {}
     ordered = sorted(anchors, key=lambda a: (a.checkpoint.seq, a.checkpoint.at))
     for anchor in ordered:

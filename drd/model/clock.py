@@ -96,8 +96,8 @@ def age(at: datetime | None, now: datetime) -> float | None:
 
 
 def at_time(at: datetime | None, now: datetime) -> str:
-    """Say when something was: `at 2026-11-25 13:02:14 UTC`. The text is read later, as that of an
-    alert, so it has no ages.
+    """Return the time of something as words: `at 2026-11-25 13:02:14 UTC`. The text may be read
+    later, as in an alert, so it contains no ages.
     """
     if at is None:
         return "at an unknown time"

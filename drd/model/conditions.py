@@ -78,7 +78,7 @@ def conditions(
 
 
 def blind(more: PlanMore) -> dict[str, Collection[str] | None]:
-    """Return the alerts of a plan that cannot be judged now: subjects by kind, None for all
+    """Return the alerts of a plan that cannot be judged now: the subjects by kind, None for all
     subjects. If a repository cannot be reached, nothing else about it is known.
     """
     if more.readiness is None:
@@ -93,9 +93,7 @@ _LATE = frozenset(f"{kind}-overdue" for kind in (*RunKind, "reading"))
 
 
 def stored_text_differs(plan: str, message: str) -> Condition:
-    """Return the condition that the catalogue has another text of the plan than the one in
-    force.
-    """
+    """Return the condition that the stored text of the plan differs from the text in force."""
     return Condition("plan-text", "critical", "", message, "systemctl reload drd", plan=plan)
 
 

@@ -37,8 +37,8 @@ class ContactKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Part of some days of the week (Monday is 0), in minutes of the day. One that ends before it
-    begins ends on the next day."""
+    """Part of some days of the week (Monday is 0), in minutes of the day. If it ends before it
+    begins, it ends on the next day."""
 
     days: frozenset[int]
     begin: int
@@ -131,7 +131,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Colleague:
-    """One of `people` in drd.yaml."""
+    """A person under `people` in drd.yaml."""
 
     name: str
     roles: tuple[str, ...] = ()
@@ -178,8 +178,8 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class OnCall:
-    """Who is to be called for a role now. `person` is None if nobody is; `instead_of` are those who
-    are absent, and `until` when the first of their absences ends."""
+    """Who is to be called for a role now. `person` is None if nobody is; `instead_of` are the
+    absent people, and `until` is when the first of these absences ends."""
 
     role: str
     person: Colleague | None
@@ -198,13 +198,13 @@ class ContactBook:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles, those with somebody on call first."""
+        """The roles; roles with somebody on call come first."""
         on_call = [duty.role for duty in self.duties]
         return tuple(dict.fromkeys([*on_call, *(r for p in self.people for r in p.roles)]))
 
     def on_call(self, now: datetime) -> list[OnCall]:
-        """Return who is to be called now, by role. A role without a duty in drd.yaml is that of the
-        first person who has it and is there."""
+        """Return who is to be called now, by role. If drd.yaml has no duty for a role, the first
+        present person with the role is called."""
         return [self._on_call(role, now) for role in self.roles]
 
     def _on_call(self, role: str, now: datetime) -> OnCall:

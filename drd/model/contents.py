@@ -1,4 +1,5 @@
-"""What a restore point has of a component, item by item, for a person who looks for one of them."""
+"""What a restore point contains of a component, item by item, for a person who searches for an
+item."""
 
 from __future__ import annotations
 
@@ -42,9 +43,9 @@ def tables(
     separator: str,
     look: str,
 ) -> Contents:
-    """Return the tables that a fingerprint names; those that `within` `selects`, if it is given.
-    `look` is the command that lists those of the stored FILE.
-    Raises UsageError if the point has no fingerprint, NotInPoint if nothing is selected."""
+    """Return the tables that a fingerprint names; with `within`, only the tables that it `selects`.
+    `look` is the command that lists the tables of the stored FILE. Raises UsageError if the point
+    has no fingerprint, NotInPoint if nothing is selected."""
     known = snapshot.fingerprint
     if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
         raise UsageError(

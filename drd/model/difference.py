@@ -15,8 +15,8 @@ from drd.model.entry_difference import entry_differences
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TreeFingerprint
 
 HIDDEN_FIELDS = "/~hidden"
-"""What follows the name of a document: the entry for all its fields that have none of their own. No
-field has such a name."""
+"""The end of the name of an entry for all fields of a document that have no entries of their own.
+No field has such a name."""
 HIDDEN_FIELD = "field whose name drd does not show"
 
 
@@ -65,8 +65,8 @@ Change = PropertyChange | TableChange | RelationChange | FileChange
 @dataclass(frozen=True, slots=True)
 class Difference:
     """All differences. `unknown` has the names that could not be compared, with the reason.
-    `compared` counts tables or entries that both states know. `only_counted` counts those of which
-    only the number of rows is known, so rows that were changed in place do not show.
+    `compared` counts tables or entries that both states know. `only_counted` counts the tables of
+    which only the number of rows is known: there, changed rows are not noticed.
     """
 
     compared: int

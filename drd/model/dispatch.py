@@ -20,8 +20,8 @@ from drd.model.schedule import Job
 from drd.model.windows import released
 
 _FORGETTING = frozenset({RunKind.RETENTION, RunKind.PRUNE})
-"""Kinds that share a repository with nobody, and that exclude each other within a plan, whatever
-their repository.
+"""Kinds of runs that need a repository alone, and that exclude each other within a plan, even in
+different repositories.
 """
 
 _YIELDING = _FORGETTING | {RunKind.VERIFICATION}

@@ -1,5 +1,5 @@
-"""What steps of a recovery stop, and what later steps start again: units of the host, and commands
-whose effect drd knows by nothing but their words.
+"""What steps of a recovery stop, and what later steps start again: units of the host, and commands,
+of which drd knows only the words.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Unproven(NamedTuple):
 
 
 class FailedCheck(NamedTuple):
-    """A failed check of a drill: what it observed, and what it expected."""
+    """A failed check of a drill: what was observed, and what was expected."""
 
     name: str
     observed: str
@@ -33,11 +33,12 @@ class FailedCheck(NamedTuple):
 
 
 class DrillFacts(NamedTuple):
-    """The evidence of one drill. `at` is when it finished. `judged` is false if the RPA is that of
-    a point chosen on purpose. `restored_bytes` is the size of the restored data. `rehearsed` is how
-    many of how many steps of the runbook it executed, None if nobody counted. `data_time` is that
-    of the point. `repository` is the one that the drill was limited to, empty if it could use any.
-    `failed` are its failed checks, of a drill that counts.
+    """The evidence of one drill. `at` is when it finished. `judged` is false if the point was
+    chosen on purpose, so its RPA says nothing about the RPO. `restored_bytes` is the size of the
+    restored data. `rehearsed` is how many of how many steps of the runbook it executed, None if
+    nobody counted. `data_time` is the data time of the point. `repository` is the repository to
+    which the drill was limited, empty if it could use all. `failed` are its failed checks, of a
+    drill that counts.
     """
 
     evidence: str
@@ -61,7 +62,7 @@ class DrillFacts(NamedTuple):
 
 class PackageFacts(NamedTuple):
     """A package of others that a plan uses: the version in the drill that counts, and the first
-    number of the version in use, which differs from that of the drill."""
+    number of the version in use, if it differs from the drill's."""
 
     name: str
     then: str
@@ -76,9 +77,9 @@ class ScenarioFacts(NamedTuple):
     """The results of drills of one scenario, by `model.scenarios.standing`.
 
     `last` is the result that counts: a pass with an older point does not clear a failure with a
-    newer one; None if the scenario was never drilled. `passed` is the newest that passed. A
+    newer one; None if the scenario was never drilled. `passed` is the newest drill that passed. A
     `repository` that is not empty limits this to drills of that repository. `wanted` says that the
-    plan wants the scenario. `packages` are those of which `last` had another version.
+    plan wants the scenario. `packages` are the packages of which `last` had another version.
     """
 
     scenario: str

@@ -29,8 +29,8 @@ def of_drills(
     *,
     proofs: Collection[str] = (),
 ) -> list[ReadinessFinding]:
-    """Judge, of each scenario, the drill that counts for `status` (`model.scenarios.standing`).
-    `proofs` are more hashes by which evidence counts for the plan, besides its own.
+    """Judge, for each scenario, the drill that counts for `status` (`model.scenarios.standing`).
+    `proofs` are further hashes by which evidence counts for the plan, besides the plan's own hash.
     """
     drills = {one.id: one for one in evidence if one.target is None}
     judged = standing(
@@ -143,7 +143,7 @@ def of_versions(
     version: Callable[[ComponentSnapshot], SourceVersion],
 ) -> list[ReadinessFinding]:
     """Warn if a server was upgraded since the last drill: nothing was restored with the new version
-    yet. `version` gives that of a component, as its kind knows it.
+    yet. `version` returns the version of a component's source.
     """
     if drilled is None or newest is None:
         return []
@@ -176,8 +176,8 @@ def _same_series(
 
 
 def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[ReadinessFinding]:
-    """Warn if programs differ from those of the last passed drill: `then` and `now` are versions by
-    name. Nothing was restored with another series of a program yet.
+    """Warn if programs have other versions than in the last passed drill: `then` and `now` are
+    versions by name. Nothing was restored with the new versions yet.
     """
     judged = []
     for tool in (t for t in now if t in then):

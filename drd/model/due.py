@@ -49,14 +49,14 @@ _WITHOUT_POINT = (RunKind.BACKUP, RunKind.READINESS, RunKind.LISTING, RunKind.CO
 class Situation:
     """What the next start of a job depends on: its `runs`, and the plan's data.
 
-    `runs` are those that began last, whatever the clock said. `data_time` is that of the plan's
-    newest complete point; for jobs on a copy, of the copy's newest. `copied_time` (only for
-    copying) is that of the newest point that the copy holds. `news` (for readiness) is what last
-    ended that changes its answer, and when. For a drill, `undrilled` are the scenarios that the
-    plan wants and that were never drilled, `drilled_at` is when the last drill of any scenario
-    ended. A prune begins `apart_s` after `forgot_at`, when the plan's last retention ended, at the
-    earliest. `undone` (for backups) is when an undo took back what the newest points have, and the
-    data time of the newest one without that.
+    `runs` are those that began last, whatever the clock said. `data_time` is the data time of the
+    plan's newest complete point; for jobs on a copy, of the newest point in the copy. `copied_time`
+    (only for copying) is the data time of the newest point that the copy holds. `news` (for
+    readiness) is the run that last changed the answer of readiness, and when it ended. For a drill,
+    `undrilled` are the scenarios that the plan wants and that were never drilled, `drilled_at` is
+    when the last drill of any scenario ended. A prune begins `apart_s` after `forgot_at`, when the
+    plan's last retention ended, at the earliest. `undone` (for backups) is when an undo removed
+    data that the newest points contain, and the data time of the newest point without this data.
     """
 
     first_loaded_at: datetime

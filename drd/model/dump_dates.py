@@ -1,5 +1,6 @@
-"""Tell which numbers in the names of dumps change from one dump of a database to the next: those of
-a date, of a time, or of a counter. Any other number belongs to the name, as in `tenant1`."""
+"""Find out which numbers in the names of dumps change from one dump of a database to the next:
+numbers of a date, of a time, or of a counter. Any other number belongs to the name, as in
+`tenant1`."""
 
 from __future__ import annotations
 
@@ -65,7 +66,7 @@ def dated(name: str) -> list[tuple[int, int]]:
 
 
 def is_rotated(name: str, start: int) -> bool:
-    """Return whether the number there is that of a rotation, as in `shop.dump.1`."""
+    """Return whether the number at `start` is the number of a rotation, as in `shop.dump.1`."""
     match = _ROTATED.search(name)
     return bool(match and match.end() == len(name) and match.start(1) == start)
 

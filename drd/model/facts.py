@@ -24,9 +24,9 @@ MADE_BY = "made by "
 
 
 class ComponentFacts(NamedTuple):
-    """One component of the plan as loaded, and its newest capture. `data_time` and `size_bytes` are
-    those of its newest captured snapshot in any point, even an incomplete one; None if it was never
-    captured. `error` is why its newest capture failed, None if it succeeded."""
+    """One component of the plan as loaded, and its newest capture. `data_time` and `size_bytes`
+    belong to its newest captured snapshot in any point, even an incomplete one; None if it was
+    never captured. `error` is why its newest capture failed, None if it succeeded."""
 
     component: str
     kind: str
@@ -62,14 +62,14 @@ class RepositoryFacts(NamedTuple):
     """A repository of the plan as loaded, and its known problems.
 
     `copy_of` is None for the repository that backups go to. `newest` is the complete point with the
-    latest data time that it holds; `sound` is the same, of those points that need nothing which is
+    latest data time that it holds; `sound` is the same among the points that need nothing which is
     damaged or missing there. `lost` says that the storage answers that the repository is not there:
     `gone` (bucket or directory), `emptied` (a place without a repository), `replaced` (another
-    repository) or `shut` (no key of the plan opens it). `unreachable` is why nobody answers, which
-    is not the same. `damage` is what a verification found. Each `…_since` is when drd noticed it,
-    `lost_says` the words for it. `missing` counts the points of which others removed snapshots
-    there. `met` says that drd has ever found a repository at its URL; `same`, that this is the very
-    one which it copies."""
+    repository) or `shut` (no key of the plan opens it). `unreachable` is why it does not answer,
+    which is not the same. `damage` is what a verification found. Each `…_since` is when drd noticed
+    it, `lost_says` the words for it. `missing` counts the points of which others removed snapshots
+    there. `met` says that drd has ever found a repository at its URL; `same`, that this copy is the
+    same repository as the original."""
 
     repository: str
     copy_of: str | None = None
@@ -129,8 +129,8 @@ class FailureFacts(NamedTuple):
 
 
 class FindingFacts(NamedTuple):
-    """A recorded finding (`model.finding.Finding`), as far as the status needs it. `name` is the
-    one for people."""
+    """A recorded finding (`model.finding.Finding`), with the fields that the status needs. `name`
+    is its name for people."""
 
     code: str
     subject: str
@@ -140,9 +140,9 @@ class FindingFacts(NamedTuple):
 
 
 class UnreadyFacts(NamedTuple):
-    """The last readiness run that found the plan not ready: its verdict, and of each finding that
-    withheld `ready` the first line. If it failed, `readiness` is empty, and `error` says why.
-    `digest` is that of the plan that it examined; empty if that is no longer known."""
+    """The last readiness run that found the plan not ready: its verdict, and the first line of each
+    finding that withheld `ready`. If the run failed, `readiness` is empty, and `error` says why.
+    `digest` is the digest of the examined plan; empty if it is no longer known."""
 
     at: datetime
     error: str
@@ -153,8 +153,8 @@ class UnreadyFacts(NamedTuple):
 
 class AlertFacts(NamedTuple):
     """An alert that is not resolved; who acknowledged it last, and until when (None: until its
-    end). `subject` is a part of the plan. `code` is that of the readiness finding that raised it;
-    empty: the `kind` is the code as well."""
+    end). `subject` is a part of the plan. `code` is the code of the readiness finding that raised
+    it; empty if the code is the same as the `kind`."""
 
     id: str
     kind: str
@@ -232,32 +232,31 @@ class HoldFacts(NamedTuple):
 
 
 class PlanFacts(NamedTuple):
-    """One loaded plan.
-    `interval_s` is the backup's `every`, `cron` its cron line; neither: backups by hand only.
-    `interval_s` of a cron line is its longest gap, where the loader worked that out; where `cron`
-    is AUTO, the exposure that drd keeps to. After MADE_BY in `cron` is the
-    tool that makes the copies. `drill_every_s` of a cron line is its longest gap, too.
-    `file` (absolute), `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that
-    a changed one is noticed by a stat; `file_digest` (sha256 of its bytes) tells one that was
-    only touched. `packages` are the extensions that the plan uses, with the first numbers of their
-    versions, as it was loaded. Evidence counts if it carries one of the `proofs`, or the `digest`
-    of the whole plan, as that of an older drd. `load_error` says that the file or a package changed
-    or broke since and could not be loaded (at `load_error_at`); figures are then those of the plan
-    as loaded. `edited`: the file changed, and nobody has tried to load it since. `file_gone`: there
-    is none any more, or it is `renamed`: it has another plan now. `twin` is another file with the
-    plan's name. `package_changed`: the error is about one of `packages`; `package_missing`: it is
-    not installed. `served`: a reload loads it, or a restart does (`needs_restart`).
-    `newest` is the complete point with the latest data time, `backup` its run (None if that is no
-    longer known, or if the point was made on another host); `incomplete` the newest incomplete
-    point with a later one. `complete_points` counts those that are kept, except what a drill could
-    not restore. `backup_p95_s` is the 95th percentile of the durations of successful backups.
-    `missed` are the intervals without compliance up to `newest.available_at`, by
-    `attainment.missed_intervals`; `outages` those in which drd knew that nothing could be read.
-    `repositories` has the one with the backups first, `scenarios` those that the plan wants in its
-    order, and others whose last drill failed. `paused` is why retention waits, `waiting` how many
-    points are over what one run of it may forget; `holds` are those that nobody released, also
-    where their time is over. `proven_elsewhere` is, without a drill here, the evidence by which one
-    on a lost host had proven a kept point. `description` is the plan's, in one line and bounded.
+    """One loaded plan. `interval_s` is the backup's `every`, `cron` its cron line; neither: backups
+    by hand only. `interval_s` of a cron line is its longest gap, where the loader worked that out;
+    if `cron` is AUTO, it is the exposure that drd does not exceed. After MADE_BY in `cron` is the
+    tool that makes the copies. `drill_every_s` of a cron line is its longest gap, too. `file`
+    (absolute), `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that a stat
+    shows a change; `file_digest` (sha256 of its bytes) shows whether the content changed.
+    `packages` are the extensions that the plan uses, with the first numbers of their versions, as
+    it was loaded. Evidence counts if it carries one of the `proofs`, or, like evidence of an older
+    drd, the `digest` of the whole plan. `load_error` says that the file or a package changed or
+    broke since and could not be loaded (at `load_error_at`); figures are then those of the plan as
+    loaded. `edited`: the file changed, and nobody has tried to load it since. `file_gone`: there is
+    no file any more, or it is `renamed`: it contains another plan now. `twin` is another file with
+    the plan's name. `package_changed`: the error is about one of `packages`; `package_missing`: it
+    is not installed. `served`: a reload loads it, or a restart does (`needs_restart`). `newest` is
+    the complete point with the latest data time, `backup` its run (None if that is no longer known,
+    or if the point was made on another host); `incomplete` the newest incomplete point with a later
+    data time. `complete_points` counts the kept ones, except points that a drill could not restore.
+    `backup_p95_s` is the 95th percentile of the durations of successful backups. `missed` are the
+    intervals without compliance up to `newest.available_at`, by `attainment.missed_intervals`;
+    `outages` those in which drd knew that nothing could be read. `repositories` has the repository
+    of the backups first; `scenarios` has the scenarios that the plan wants, in its order, and other
+    scenarios whose last drill failed. `paused` is why retention waits, `waiting` how many points
+    are over what one run of it may forget; `holds` are the holds that nobody released, also those
+    whose time is over. `proven_elsewhere` is, if no drill ran here, the evidence of a drill on a
+    lost host that had proven a kept point. `description` is the plan's, in one line and bounded.
     """
 
     plan: str
@@ -337,11 +336,12 @@ class RefusedFacts(NamedTuple):
 
 
 class StatusFacts(NamedTuple):
-    """Everything that `status` reads. `alerts` are those about drd itself; a plan has its own. The
-    most severe come first. `others` are alerts of plans that are not loaded, `refused` what is
-    known of such plans, both by plan. `daemon` is None if none ever ran. `incidents` are those that
-    are not closed, suspicions last, a hundred at most. `records_damage` is what the last check of
-    the records found, in words; empty for nothing. `owner` says whose state it is.
+    """Everything that `status` reads. `alerts` are the alerts about drd itself; each plan has its
+    own. The most severe come first. `others` are alerts of plans that are not loaded, `refused`
+    what is known of such plans, both by plan. `daemon` is None if none ever ran. `incidents` are
+    the incidents that are not closed, suspicions last, a hundred at most. `records_damage` is what
+    the last check of the records found, in words; empty for nothing. `owner` says whose state it
+    is.
     """
 
     plans: Sequence[PlanFacts]

@@ -13,7 +13,7 @@ PARTS = ("files", "signals", "calls", "network")
 @dataclass(frozen=True, slots=True)
 class RefusedAccess:
     """A refused access of a fenced command to something outside: what (tcp, dns, socket, …), and
-    the destination, as far as that is known.
+    the destination, if it is known.
     """
 
     by: str
@@ -85,7 +85,7 @@ def parts_in_words(parts: Iterable[str]) -> str:
 
 
 def limits_in_words(limits: str) -> str:
-    """Describe what bounds the memory of a drill, and what does not."""
+    """Describe what limits the memory of a drill, and what does not limit it."""
     if limits == "rlimits":
         return (
             "memory limited only per process, not in total and not for shared memory, because "

@@ -10,9 +10,9 @@ from drd.named import NamedTuple
 
 
 class RunFigures(NamedTuple):
-    """The last run of a kind. `repository` is that of a copy, verification or prune, else empty.
-    `state` is that of the last run that ended; `size_bytes` that of the last that succeeded;
-    `failures` counts failed runs since then.
+    """The last run of a kind. `repository` is the repository of a copy, verification or prune, else
+    empty. `state` is the state of the last run that ended; `size_bytes` the size of the last run
+    that succeeded; `failures` counts failed runs since then.
     """
 
     plan: str
@@ -57,8 +57,8 @@ class AlertFigures(NamedTuple):
 
 class IncidentFigures(NamedTuple):
     """An incident that is not closed, or a suspicion that nobody has examined. `severity` is empty
-    while nobody has set one. `next_at` is when its next task or update is due, or the report that
-    is due first; of a restricted one reports do not count: a time limit tells what it is about.
+    while nobody has set one. `next_at` is when its next task, update or report is due. Reports of a
+    restricted incident do not count, because a time limit shows what the incident is about.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""What to say of restore points whose plan has no file any more. Pure."""
+"""What to say about restore points whose plan has no file any more. Pure."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _REMEDY = "remedy: "
 
 
 def contains_remedy(error: str) -> bool:
-    """Return whether remedies stand in lines of their own below the fact of a recorded error."""
+    """Return whether a recorded error contains remedies in separate lines below the fact."""
     return f"\n{_REMEDY}" in error
 
 

@@ -1,4 +1,4 @@
-"""Holds on restore points, which keep them whatever the retention rules say."""
+"""Holds on restore points: a hold keeps a point, whatever the retention rules say."""
 
 from __future__ import annotations
 

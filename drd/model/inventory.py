@@ -84,8 +84,8 @@ class Dependent:
 
 
 def dependents(plans: Mapping[str, Plan], affected: Iterable[str]) -> list[Dependent]:
-    """Return the other plans that an incident of the `affected` ones reaches: those that depend on
-    one of them, or use the same repository or the same secret; transitively. Ordered by distance.
+    """Return the other plans that an incident of the `affected` plans reaches: plans that depend on
+    them, or that use the same repository or the same secret; also indirectly. Ordered by distance.
     """
     reached = dict.fromkeys(affected)
     found: list[Dependent] = []

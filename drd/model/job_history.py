@@ -13,9 +13,10 @@ from drd.model.run import RunState
 @dataclass(frozen=True, slots=True)
 class JobHistory:
     """The history of one plan's kind of run. `changed` grows with every change of any row. `tries`
-    counts failures since the last success; `permanent` says of the newest that a retry cannot help.
-    `last_started_at` is that of the schedule's runs, and of those by hand that did their work.
-    Durations are seconds; `p95_s` is that of the newest successful runs.
+    counts failures since the last success; `permanent` says that a retry of the newest one cannot
+    help. `last_started_at` is the start of the last run of the schedule, or of the last run by hand
+    that did its work. Durations are seconds; `p95_s` is the 95th percentile of the newest
+    successful runs.
     """
 
     plan: str = ""

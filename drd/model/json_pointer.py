@@ -24,7 +24,7 @@ def to_pointer(parts: tuple[str, ...]) -> str:
 
 
 def found(data: Any, parts: tuple[str, ...]) -> Any:
-    """Return what is there, or MISSING."""
+    """Return the value at this place, or MISSING."""
     for part in parts:
         if isinstance(data, dict):
             data = data.get(part, MISSING)

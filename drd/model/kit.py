@@ -141,8 +141,8 @@ class KitFailure:
 
 @dataclass(frozen=True, slots=True)
 class KitDrill:
-    """A drill as the catalogue knew it when the kit was made. `proof` is the hash of what it
-    proved of the plan. The other fields are those of the evidence.
+    """A drill as the catalogue knew it when the kit was made. `proof` is the hash of what the drill
+    proved of the plan. The other fields are the fields of the evidence.
     """
 
     evidence: str
@@ -172,12 +172,12 @@ class KitDrill:
 
 @dataclass(frozen=True, slots=True)
 class KitPlan:
-    """One plan. `file` is the plan's in the kit; `missing` are secrets that could not be read when
-    the kit was made, each with its purpose. `needs` are programs that are not in the kit. `points`
-    are the newest ones, for people. `seals` distinguish all kept points from forged ones; None in
-    kits of older versions. `proof` is the hash of what a drill proves of the plan; None in such
-    kits. `drills` are those that could not restore a point that is kept, and the last drill, if
-    there are such; empty in such kits.
+    """One plan. `file` is the plan's file in the kit; `missing` are secrets that could not be read
+    when the kit was made, each with its purpose. `needs` are programs that are not in the kit.
+    `points` are the newest points, for people. `seals` distinguish all kept points from forged
+    ones. `proof` is the hash of what a drill proves of the plan. `drills` are the drills that could
+    not restore a point that is kept, and the last drill, if there are such. In kits of older
+    versions, `seals` and `proof` are None, and `drills` is empty.
     """
 
     name: str
@@ -281,8 +281,8 @@ class KitIndex:
 def kit_point(
     point: RestorePoint, version: Callable[[ComponentSnapshot], SourceVersion]
 ) -> KitPoint:
-    """Convert a restore point, without its fingerprints. `version` gives that of a component's
-    source."""
+    """Convert a restore point, without its fingerprints. `version` returns the version of a
+    component's source."""
     return KitPoint(
         point.id,
         point.data_time,

@@ -36,8 +36,9 @@ class KitRecord:
     """The last kit of a plan, by the hash of the plan in it, and the result of its last test; never
     its content. `proof` is the hash of that part of the plan which a drill proves; None for a kit
     of an older drd. `sha256` is the file's. `verified_at` is None if it was never opened. `problem`
-    is why the test failed, None if every repository opened; `away` says that the host could not
-    open them either. `tried` is the copy that drd tests by itself, which may be another kit.
+    is why the test failed, None if every repository opened; `away` says that the host itself could
+    not open the repositories either. `tried` is the copy that drd tests by itself; it may be
+    another kit.
     """
 
     made_at: datetime

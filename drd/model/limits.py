@@ -9,8 +9,8 @@ from typing import Literal
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What restic, and the program whose output it stores, may use for a component. Rates are in
-    bytes per second. `ionice` is `idle`, or a level from 0 to 7 of the class best-effort. What is
-    None is not limited.
+    bytes per second. `ionice` is `idle`, or a level from 0 to 7 of the class best-effort. None
+    means no limit.
     """
 
     upload: int | None = None

@@ -1,8 +1,8 @@
-"""The signature in a manifest, by which a recovery tells a point that drd made from one that a
-holder of the repository's password made. Pure.
+"""The signature in a manifest, by which a recovery distinguishes a point that drd made from a point
+that somebody with the repository's password made. Pure.
 
 It is the last member of the document, and covers every byte before it. The message names the plan
-and the point, so that the signature of one point is none of another.
+and the point, so that the signature of one point is not valid for another.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Accepts = Callable[[str, bytes, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Endorsement:
-    """That a new key (`public`, base64) replaced the one with the id `former`, which has `signed`
-    the new one and the time `at` (RFC 3339; older ones have none)."""
+    """The record that a new key (`public`, base64) replaced the key with the id `former`. The
+    former key has `signed` the new key and the time `at` (RFC 3339; older records have no time)."""
 
     public: str
     former: str
@@ -50,8 +50,8 @@ class Endorsement:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """When another key replaced one of drd's: the time, and the entry of the records that says so.
-    Without an entry nothing but the two keys themselves say so."""
+    """When another key replaced a key of drd: the time, and the entry of the records that says so.
+    Without an entry, only the two keys themselves say so."""
 
     at: datetime
     seq: int | None = None
@@ -68,20 +68,20 @@ class Trust(StrEnum):
     UNCHECKED = "unchecked"
     """This host has not read the manifest yet."""
     UNKNOWN_KEY = "unknown key"
-    """By a key that is none of drd's."""
+    """Signed by a key that does not belong to drd."""
     REPLACED_KEY = "replaced key"
     """By a key of drd's that another one has replaced: the point's data is of a later time, or what
     was recorded of the key's points does not name it."""
     WRONG = "wrong signature"
     NOT_OURS = "not drd's"
-    """Of a copy that another tool made: there is no manifest in the repository."""
+    """A copy that another tool made: there is no manifest in the repository."""
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestSignature:
-    """The signature of a manifest, of a document with the SHA-256 `digest`. `key` is the id of the
-    key; without a signature it is empty. `public` is the key (base64) that accepts it, as far as
-    this host has found one.
+    """The signature of a manifest with the SHA-256 `digest`. `key` is the id of the key; it is
+    empty without a signature. `public` is the public key (base64) with which the signature is
+    valid, if this host has found one.
     """
 
     digest: str
@@ -97,11 +97,11 @@ class ManifestSignature:
 
 @dataclass(frozen=True, slots=True)
 class ManifestKeys:
-    """The public keys by their ids: those that are drd's, and those of which only what came out of
-    a repository says so. `ends` says when another key has replaced one, as far as this host knows.
-    `points` has for such a key the marks (`mark_of`) of all manifests that it had signed by then,
-    where the record of the new key names them; `before_kit` are those that the recovery kit, which
-    lists their points, knows as replaced.
+    """The public keys by their ids: keys that belong to drd (`confirmed`), and keys that only a
+    repository says are drd's (`claimed`). `ends` says when a key was replaced by another one, if
+    this host knows that. `points` has, for a replaced key, the marks (`mark_of`) of all manifests
+    that it had signed by then, if the record of the new key names them. `before_kit` are the keys
+    that the recovery kit names as replaced; the kit lists the points of these keys.
     """
 
     confirmed: Mapping[str, str] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class TrustedKeys:
 
 
 NO_SIGNATURE = ManifestSignature("")
-"""Of a manifest that was not read from bytes."""
+"""The signature of a manifest that was not read from bytes."""
 
 _MARK = 32
 
@@ -179,9 +179,9 @@ def following(
     id_of: Callable[[str], str],
     replaced: Collection[str] = (),
 ) -> tuple[dict[str, str], dict[str, Replaced]]:
-    """Return the keys, with those by which they were replaced, in the order of the endorsements;
-    and when, where an endorsement says it. A key is replaced once: those that are `replaced`
-    endorse no other one."""
+    """Return the keys, and the keys by which they were replaced, in the order of the endorsements;
+    and when, if an endorsement says it. A key is replaced only once: keys that are `replaced`
+    already cannot endorse another key."""
     found, gone = dict(keys), set(replaced)
     ends: dict[str, Replaced] = {}
     for one in endorsed:
@@ -209,9 +209,9 @@ def trust_in(
     *,
     by_kit: bool = False,
 ) -> Trust:
-    """Return how far a manifest with this signature is drd's own. `data_time` is that of its point;
-    None if the key may be a former one all the same. `by_kit`: the host is from a recovery kit that
-    lists the plan's points, and not this one."""
+    """Return how far a manifest with this signature was made by drd. `data_time` is the data time
+    of its point; with None, a replaced key is accepted as well. `by_kit`: the host was made from a
+    recovery kit that lists the plan's points, but not this point."""
     if not signature.key:
         return Trust.UNSIGNED
     if signature.key == MALFORMED:
@@ -231,8 +231,8 @@ def is_late(signature: ManifestSignature, keys: ManifestKeys, data_time: datetim
 
 
 def is_unlisted(signature: ManifestSignature, keys: ManifestKeys, *, by_kit: bool) -> bool:
-    """Return whether the key was replaced, and what was recorded of its points then, or by the kit
-    since, does not name this one: it appeared later, whatever time it has."""
+    """Return whether a replaced key has signed a manifest that the record of its replacement, or
+    the recovery kit, does not list: the manifest appeared later, whatever time it has."""
     listed = keys.points.get(signature.key)
     not_named = listed is not None and mark_of(signature.digest) not in listed
     return not_named or (by_kit and signature.key in keys.before_kit)

@@ -40,8 +40,8 @@ DEFAULT_EVENTS: tuple[Event, ...] = (
     "drill",
     "recovery",
 )
-"""The events of a channel that configures none: those that a person wants to know about. A failed
-backup is an alert, and successful ones come every few minutes.
+"""The events of a channel that configures none: the events that a person wants to know about. A
+failed backup is an alert, and successful backups come every few minutes.
 """
 
 
@@ -93,8 +93,8 @@ class Message:
 class ChannelSpec:
     """One entry of `notify` in drd.yaml. `settings` is the frozen settings model of the channel's
     kind, for a heartbeat a `Heartbeat`. `on` are events, `plans` names and globs (none: all plans,
-    and the daemon), `severities` those that the channel wants. One that `is_heartbeat` carries
-    heartbeats and no messages.
+    and the daemon), `severities` the severities that the channel wants. A channel that
+    `is_heartbeat` carries heartbeats and no messages.
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""One alert for one cause: of conditions with the same cause, one tells the others as well. Pure.
+"""One alert for one cause: if conditions have the same cause, one of them reports the others as
+well. Pure.
 
 What would be lost tells why: `rpo` and `no-point` contain the error of the failed backups, and get
 their alert. A repository that is gone, or does not answer, tells that runs fail because of it, and
@@ -59,8 +60,8 @@ _STOPS_RETENTION = ("rpo", "no-point", "backup-failing", "point-incomplete", DAM
 
 
 def one_for_each_cause(conditions: Sequence[Condition]) -> list[Condition]:
-    """Return the conditions without those that another one tells as well, which names them (`also`)
-    and is as severe as they are.
+    """Return the conditions, without those that another condition with the same cause reports; that
+    condition names them (`also`) and is as severe as they are.
     """
     tellers: dict[AlertKey, AlertKey] = {}
     for condition in conditions:
@@ -119,9 +120,10 @@ def _what_stops(paused: Condition, conditions: Sequence[Condition]) -> Condition
 
 
 def is_over(code: str, subject: str, at: datetime, repositories: Sequence[RepositoryFacts]) -> bool:
-    """Return whether the repository that made a run fail `at` that time works again: the named one
-    (`subject`), else that of the backups. A point was stored there since, or it could be opened.
-    The next run will show it; meanwhile nobody has to do anything."""
+    """Return whether the repository works again that made a run fail at the time `at`: the
+    repository `subject`, else the repository of the backups. It works again if a point was stored
+    there since, or if drd could open it. The next run will confirm this; until then nobody has to
+    do anything."""
     named = [r for r in repositories if r.repository == subject]
     there = named or [r for r in repositories if r.copy_of is None]
     if code == RepositoryUnreachable.code or code in _BY_STATE:

@@ -1,4 +1,4 @@
-"""The versions of packages of others: those of a drill, and those in use."""
+"""The versions of packages of others: the versions of a drill, and the versions in use."""
 
 from __future__ import annotations
 

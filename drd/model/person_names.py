@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 
 def is_same(one: str, other: str) -> bool:
-    """Return whether two names are those of the same person."""
+    """Return whether two names mean the same person."""
     return one.casefold() == other.casefold()
 
 

@@ -112,9 +112,9 @@ class S3Access:
 @dataclass(frozen=True, slots=True)
 class RepositorySpec:
     """One repository. `url` is `s3:https://host/bucket/prefix`, an absolute path, or an address of
-    one of `SCHEMES`; `access` has the settings of that scheme. `copy_of` names the repository that
-    this one is a copy of; None for the one that backups go to. `adopted`: another tool fills it,
-    and drd only reads it.
+    one of `SCHEMES`; `access` has the settings of that scheme. `copy_of` names the repository of
+    which this one is a copy; None for the repository of the backups. `adopted`: another tool fills
+    it, and drd only reads it.
     """
 
     name: str
@@ -352,9 +352,9 @@ class ReadinessPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One service. `digest` is the plan hash: of the resolved plan without comments and secret
-    values, and of the contents of the commands that it names. `proof` is the hash of that part of
-    it which a drill proves.
+    """One service. `digest` is the plan hash: the hash of the resolved plan without comments and
+    secret values, and of the contents of the commands that it names. `proof` is the hash of the
+    part that a drill proves.
     """
 
     name: str
@@ -386,15 +386,15 @@ class Plan:
 
     @property
     def commands(self) -> Mapping[str, str | None]:
-        """The sha256 of each file that a command of the plan names; None for one that nobody can
-        read.
+        """The sha256 of each file that a command of the plan names; None if nobody can read the
+        file.
         """
         commands = self.resolved.get("commands")
         return commands if isinstance(commands, Mapping) else {}
 
     @property
     def primary(self) -> RepositorySpec:
-        """The repository that backups go to: the one that is no copy."""
+        """The repository to which backups go: the repository that is not a copy."""
         return next(r for r in self.repositories.values() if r.copy_of is None)
 
     @property

@@ -84,8 +84,8 @@ class ExecutedPlaybook:
 @dataclass(frozen=True, slots=True)
 class Playbook:
     """`use_when` says in which situation the playbook helps. `digest` is the digest of its resolved
-    text, `text` that of the bytes of the file. `own`: the playbook belongs to this installation,
-    not to drd."""
+    text, `text` the digest of the bytes of the file. `own`: the playbook belongs to this
+    installation, not to drd."""
 
     name: str
     title: str

@@ -31,7 +31,8 @@ CONCEALED = f"{PREFIX}(restricted)"
 
 
 def incident_of(run: Run) -> int | None:
-    """Return the incident in which a playbook runs; None for another run, or without incident."""
+    """Return the incident in which a playbook runs; None if it runs without an incident, or for
+    other kinds of runs."""
     return run.detail.incident if isinstance(run.detail, PlaybookDetail) else None
 
 

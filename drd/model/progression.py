@@ -38,7 +38,7 @@ class StepView:
 @dataclass(frozen=True, slots=True)
 class Progression:
     """All steps of a run at one moment; `since` is when the service was lost, if somebody has
-    `stated` that, else when the run began. `rto_s` is None for a run without an objective.
+    `stated` this time, else when the run began. `rto_s` is None for a run without an objective.
     `over_production`: restored data replaces production data. `by` is who started the run.
     """
 

@@ -51,8 +51,8 @@ def plan_hash(resolved: Mapping[str, object]) -> str:
 
 
 def proof_hash(resolved: Mapping[str, object]) -> str:
-    """Return the hash of what a drill of the plan proves, which evidence carries. It contains the
-    RPO if a check of the plan compares with it.
+    """Return the hash of what a drill of the plan proves; evidence contains this hash. The hash
+    includes the RPO if a check of the plan compares with it.
     """
     proven = _proven(resolved, ())
     if any(map(_compares_with_rpo, _checks(resolved))):

@@ -17,7 +17,7 @@ LATE_SHARE = 0.1
 class Reading:
     """How much was read: `next_part` of `parts`, counted from 1. `cycle_started_at` is when the
     first part of this cycle was read, `last_complete_at` the end of the last cycle that read
-    everything. `error` is the problem that the last run found, None for none.
+    everything. `error` is the problem that the last run found; None if it found none.
     """
 
     parts: int

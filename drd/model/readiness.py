@@ -27,8 +27,8 @@ _WORST = (Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY)
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """The verdict and all findings: first those that withhold `ready`, then warnings, then the
-    rest.
+    """The verdict and all findings: first the findings that withhold `ready`, then warnings, then
+    the others.
     """
 
     readiness: Readiness

@@ -23,9 +23,9 @@ class ReadinessException:
 
 @dataclass(frozen=True, slots=True)
 class ReadinessFinding:
-    """A finding, and what it means for the plan. `allows` is the best that the plan can be with it:
-    less than ready only for an error. `proof` marks what drills tell, which has alerts of its
-    own."""
+    """A finding, and what it means for the plan. `allows` is the best verdict that the plan can
+    have with it: worse than ready only for an error. `proof` marks findings about drills, which
+    have alerts of their own."""
 
     finding: Finding
     allows: Readiness = Readiness.READY
@@ -34,7 +34,7 @@ class ReadinessFinding:
 
     @property
     def counts(self) -> bool:
-        """Whether it withholds `ready`."""
+        """Whether the finding withholds `ready`."""
         return self.allows is not Readiness.READY and self.excepted is None
 
     def to_json(self) -> dict[str, Any]:

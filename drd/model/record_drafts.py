@@ -178,10 +178,10 @@ def of_key(
     endorsed: str = "",
     points: Collection[str] | None = None,
 ) -> Draft:
-    """Return the record of a new key. `former` is the id of the key that it replaces, which signs
-    this record unless it was `lost`. `endorsed` is its signature of the new key and the time alone,
-    which restore points carry (`drd.model.manifest_signature`). `points` are the marks of all
-    manifests that it had signed; None if they are not known.
+    """Return the record of a new key. `former` is the id of the key that it replaces; the former
+    key signs this record, unless it was `lost`. `endorsed` is the former key's signature of the new
+    key and the time, which restore points carry (`drd.model.manifest_signature`). `points` are the
+    marks of all manifests that the former key had signed; None if they are not known.
     """
     body: dict[str, Any] = {"key": key, "public": public, "former": former, "lost": lost}
     body |= {"actor": actor, **({"endorsed": endorsed, "at": at} if endorsed else {})}

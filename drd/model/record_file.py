@@ -34,8 +34,8 @@ _SIGNATURE = re.compile(r"[A-Za-z0-9+/=]{1,100}", re.ASCII)
 
 
 Hides = Callable[[Entry], str | None]
-"""Returns what stands in a file in the place of the body of an entry: its sealed form, "" for
-nothing; None if everybody who gets the file may read the body."""
+"""Returns what a file contains in place of the body of an entry: the encrypted body, or "" for
+nothing. None if everybody who gets the file may read the body."""
 
 
 def hides_nothing(_: Entry) -> None:

@@ -40,8 +40,8 @@ _COMMAND = re.compile(
       ){_END}""",
     re.VERBOSE | re.ASCII,
 )
-"""Those that change something name `drd` alone, or a placeholder that a person has to replace. A
-file of root's is a slash here."""
+"""Commands that change something contain only the name `drd`, or a placeholder that a person has to
+replace. A path that only root can change is replaced by a slash before."""
 _PUT_BACK = re.compile(
     r"cp -n /run/credentials/drd\.service/drd_(\w[\w.-]*) /etc/drd/credentials/\1", re.ASCII
 )
@@ -67,8 +67,8 @@ _ENGLISH = _words(
     "service set shift size sort source split strings sum tail test then time timeout top true "
     "type unset until users view w wait watch which while who write yes"
 )
-"""English words that are programs or built into the shell, too. With nothing but words as arguments
-none of them changes what is root's."""
+"""English words that are also programs or built into the shell. With only words as arguments, none
+of them changes anything that belongs to root."""
 _BUILT_IN = _words("alias bg builtin cd declare eval exec fg hash kill let trap umask")
 
 Answers = Callable[[str], bool]
@@ -83,8 +83,8 @@ def is_command(line: str) -> bool:
 
 
 def is_harmless(line: str, is_program: Answers, is_roots: Answers) -> bool:
-    """Return whether the line has only such commands, and words of which none is a program.
-    `is_roots` tells of a path whether only root can change what is there, and nothing runs it.
+    """Return whether the line contains only such commands, and words that are not programs.
+    `is_roots` says of a path whether only root can change what is there, and nothing executes it.
     """
     if is_command(line):
         return True

@@ -1,4 +1,4 @@
-"""The chain of records: what an entry contains, and what of it is hashed and signed.
+"""The chain of records: what an entry contains, and which part of it is hashed and signed.
 
 An entry's hash covers its header, and the header has the hash of the entry before, so nobody can
 change, remove or reorder entries without changing every hash that follows. The header has only a
@@ -21,7 +21,7 @@ from drd.model.actor import Actor
 from drd.model.text import storable
 
 FORMAT = "drd-record-1"
-"""The first word of what is signed: no signature of anything else can pass for one of an entry."""
+"""The first word of what is signed, so that no signature of anything else is valid for an entry."""
 
 FIRST = ""
 """The hash before the first entry."""
@@ -134,19 +134,19 @@ class Entry:
 
     @property
     def is_altered(self) -> bool:
-        """Whether somebody changed the body after it was recorded: it is not the one that was
-        digested."""
+        """Whether somebody changed the body after it was recorded: its digest differs from the
+        recorded one."""
         return self.body is not None and self.body.digest != self.header.digest
 
 
 def body_of(entry: Entry) -> dict[str, Any]:
-    """Return the body of an entry; empty if it was redacted, is none of drd's, or is not the one
-    that was recorded."""
+    """Return the body of an entry; empty if it was redacted, if drd did not write it, or if it
+    differs from the recorded one."""
     return {} if entry.is_altered else written(entry)
 
 
 def written(entry: Entry) -> dict[str, Any]:
-    """Return the body of an entry, also if somebody changed it; empty if there is none of drd's."""
+    """Return the body of an entry, even if somebody changed it; empty if drd did not write it."""
     if entry.body is None:
         return {}
     try:
@@ -157,7 +157,7 @@ def written(entry: Entry) -> dict[str, Any]:
 
 
 def header_of(draft: Draft, body: Body, *, seq: int, previous: str) -> Header:
-    """Return the header of the entry that follows the one with the hash `previous`."""
+    """Return the header of the entry that follows the entry with the hash `previous`."""
     actor = draft.actor
     kind = "drd" if actor is None else "schedule" if actor.came == "schedule" else "person"
     return Header(

@@ -20,11 +20,11 @@ OLDER_POINT = "older-point"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """A recovery that has ended. `back`: everything was restored, and no step has failed; `failed`:
-    a check has. `started` are the services that steps of its runbook started, `stopped` those that
-    they stopped and did not start again; the start of the units `not_started` failed. `keeps`:
-    there are kept copies of what it replaced. `outlived`: there is a restore point with later data
-    than the restored one, and none since. `older` is the id of the next older restore point, if
-    the data of the restored one is at fault."""
+    a check has failed. `started` are the services that steps of its runbook started, `stopped` the
+    services that steps stopped and did not start again; the start of the units `not_started`
+    failed. `keeps`: there are kept copies of the replaced data. `outlived`: there is a restore
+    point with later data than the restored one, and no new point since the recovery. `older` is the
+    id of the next older restore point, if the data of the restored one is damaged."""
 
     run: str
     plan: str
@@ -127,7 +127,7 @@ def restarts(usages: Iterable[Usage]) -> Iterator[Task]:
 
 
 def restart(usage: Usage) -> Task:
-    """Return the task for those who still use replaced data."""
+    """Return the task for programs that still use replaced data."""
     command = f"systemctl restart {shlex.join(usage.units)}" if usage.units else None
     text = f"restart {some(usage.by)}, because the replaced data is still in use: {usage.what}"
     return Task(code="restart", component=usage.component, text=text, command=command)

@@ -18,7 +18,7 @@ IF_LOST = (
 
 
 def recovery_command(plan: str, said: RecoveryDetail) -> str:
-    """Return the command that starts a recovery with the same request, as far as its options can
+    """Return the command that starts a recovery with the same request, as far as options can
     express it."""
     part, target = said.part or Part(), str(said.target)
     words = ["drd", "recover", plan]

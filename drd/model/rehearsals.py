@@ -1,4 +1,4 @@
-"""Whether a playbook is rehearsed: a run must have executed every step of it. Pure.
+"""Decide whether a playbook is rehearsed: a run must have executed each of its steps. Pure.
 
 A dry run executes nothing, and people who talk a playbook through execute nothing either: neither
 counts. drd cannot see whether the addresses of a run were those of a stand-in or of the service in
@@ -26,8 +26,8 @@ _REMEDY = "run this playbook against a stand-in, for example in its exercise: dr
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A run of a playbook. `at` is when it began. `lacks` says why it is no rehearsal of the
-    playbook as it is now; empty if it is one."""
+    """A run of a playbook. `at` is when it began. `lacks` says why it is not a rehearsal of the
+    present playbook; empty if it is a rehearsal."""
 
     run: str
     at: datetime

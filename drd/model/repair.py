@@ -53,8 +53,8 @@ def others_repair(
     hint: str,
     affected: Sequence[str] | None,
 ) -> list[str]:
-    """The same for copies that another tool makes: drd changes nothing there. `hint` is what that
-    tool says, `repair` what restic can repair; None if another tool made them."""
+    """Return the repair of copies that another tool makes: drd changes nothing there. `hint` is
+    what the other tool says, `repair` what restic can repair; None if another tool made them."""
     lines = [hint]
     if repair is not None:
         lines = [f"repair the repository with {command}" for command in _repair(repair)]

@@ -28,7 +28,8 @@ def report_conditions(
     reason, for each determination that should have been made, and one for all on which nobody has
     decided.
 
-    One that was acknowledged is told again when its severity rises, as it does when it is late."""
+    A condition that was acknowledged is reported again when its severity rises, for example when
+    the report is late."""
     for state in states:
         if state.kind is ClockKind.OVERDUE and state.due_at is not None:
             late = format_duration((now - state.due_at).total_seconds())

@@ -1,8 +1,8 @@
 """Judge which of a plan's restore points can be read, from the known state of its repositories.
 Pure.
 
-A point that is stored only where nothing can be read, or that needs what is damaged, does not
-count, nor one whose data a drill could not restore.
+A point does not count if it is only in repositories that cannot be read, if it needs damaged data,
+or if a drill could not restore its data.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def newest_ever(facts: PlanFacts) -> tuple[datetime, datetime] | None:
 
 
 def unreadable_since(facts: PlanFacts) -> datetime | None:
-    """Return when drd noticed that the newest point it had counted on cannot be read; None while it
-    can be read, or if there never was one.
+    """Return when drd noticed that the newest point that it had counted on cannot be read; None
+    while it can be read, or if there never was such a point.
     """
     newest, left = newest_ever(facts), readable(facts)
     if newest is None or (left is not None and left.data_time >= newest[0]):
@@ -128,7 +128,7 @@ def outage(facts: PlanFacts, now: datetime) -> Interval | None:
 
 
 def outage_from(facts: PlanFacts) -> datetime | None:
-    """Return when the interval begins, maybe in the future; None while there is none."""
+    """Return when the interval begins, perhaps in the future; None if there is no interval."""
     undone = undoing(facts)
     known = (unreadable_since(facts), undone.at if undone is not None else None)
     since = min((at for at in known if at is not None), default=None)
@@ -168,7 +168,7 @@ _LOST = {
     "replaced": "another repository is there",
     "shut": "wrong password",
 }
-"""What the title of the alert says of a repository in which nothing can be read."""
+"""Words in the title of the alert about a repository in which nothing can be read."""
 
 
 def _reasons_of_one(

@@ -33,10 +33,10 @@ class RestoredPlace(Stored):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage(Stored):
-    """Others who use `what`: data that a recovery would replace, or has restored. `by` names them
-    for a person, `units` are their systemd units. `effect` says what happens to them or to the
-    data. One that `blocks` must end before drd replaces the data. One of the `former` data still
-    uses what the recovery has replaced."""
+    """Programs that use `what`: data that a recovery would replace, or has restored. `by` names
+    them for a person, `units` are their systemd units. `effect` says what happens to them or to the
+    data. If it `blocks`, they must end before drd replaces the data. If it is about `former` data,
+    they still use the data that the recovery has replaced."""
 
     component: str | None = stored.text()
     what: str | None = stored.text()
@@ -52,9 +52,9 @@ class Usage(Stored):
         return f"{self.what} is in use by {some(self.by)}"
 
     def started_by(self, started: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-        """Return the steps of the runbook that have started those who use the restored data;
-        `started` has the units of each step that has started a service. None for users that no
-        step has started, and where that is not known."""
+        """Return the steps of the runbook that have started the programs which use the restored
+        data; `started` has the units of each step that has started a service. Empty if no step has
+        started them, or if this is not known."""
         steps = tuple(step for step, units in started.items() if set(units) & set(self.units))
         known = {unit for step in steps for unit in started[step]}
         return steps if set(self.units) <= known and not self.former else ()

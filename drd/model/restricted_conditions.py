@@ -1,7 +1,8 @@
-"""What alerts say of a restricted incident, and of one that cannot be read here. Pure.
+"""What alerts say about a restricted incident, and about an incident that cannot be read here.
+Pure.
 
-Everybody who reads alerts, mails and the status learns that something is late, and not what: which
-report, to whom, since when, tells what the incident is about.
+People who read alerts, mails and the status may know that something is late, but not what: which
+report, to whom and since when would show what the incident is about.
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ from drd.model.pauses import Pause
 @dataclass(frozen=True, slots=True)
 class RetentionState:
     """The outcome of the last retention. `paused_since` is when it was first paused, None while it
-    is not. `succeeded_at` is when the last successful one read the listing. `waiting` are points
-    over a run's limit; `missing` by repository the points of which others removed snapshots (with
-    those snapshots); `leaving` the points that drd itself began to forget.
+    is not paused. `succeeded_at` is when the last successful retention read the listing. `waiting`
+    are points that exceed the limit of a run; `missing` has by repository the points of which
+    others removed snapshots (with these snapshots); `leaving` are the points that drd itself began
+    to forget.
     """
 
     plan: str

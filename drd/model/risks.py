@@ -108,7 +108,7 @@ class Coverage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What is missing for a risk to be covered or decided, and what to do."""
+    """What is missing before a risk is covered or decided, and what to do."""
 
     text: str
     remedy: str = ""
@@ -116,8 +116,9 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A threat to a plan. `by` is what covers it, `missing` what does not, with the reason; `risk`
-    is what the plan says, None if it does not name the threat; `usual` is what usually covers it.
+    """A threat to a plan. `by` is what covers it; `missing` is what does not cover it yet, with the
+    reason; `risk` is what the plan says, None if it does not name the threat; `usual` is what
+    usually covers it.
     """
 
     what: str

@@ -34,7 +34,7 @@ STATE_STYLE = {
     PlanState.UNKNOWN: "bad",
     PlanState.BREACHED: "bad",
 }
-"""Those that need somebody now are red, as they have the exit code 3."""
+"""Colours of states. States in which somebody has to act now are red; they have the exit code 3."""
 _ALERT_STYLE = {"critical": "bad", "warning": "warn"}
 
 

@@ -146,7 +146,8 @@ class Run:
 
     @property
     def left_by_its_process(self) -> bool:
-        """Whether drd noted that its process died: it waits for one that takes it over."""
+        """Whether drd noted that the run's process died: the run waits for a process that takes it
+        over."""
         return self.state is RunState.WAITING and self.owner_pid is None
 
     @property
@@ -210,8 +211,8 @@ def last_turn(said: Sequence[str]) -> str | None:
 
 
 def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
-    """Return whether a recovery was undone or rolled back, by the decisions on the whole run; None
-    while its result stands.
+    """Return whether a recovery was undone or rolled back, by the decisions about the whole run;
+    None while its result is in effect.
     """
     if last_turn(said) == "undo":
         return "undone"
@@ -280,14 +281,14 @@ def drill_result(checks: Sequence[CheckResult], *, cut_short: bool = False) -> D
 class Evidence:
     """What a drill or a recovery measured. `phases` and the two actuals are seconds. `rpa_s` is T0
     - data time, `rta_s` is end of validation - T0; None if the run did not get so far. `judged` is
-    false if the RPA is that of a point chosen on purpose. `restored_bytes` is the size of the
-    restored data; projections scale with it. `data_time` is that of the point, or
-    what a replayed log reached before it; `repository` is the one that the run was limited to,
-    `given_by` those that data was read from. `unproven` are components that were not restored or
-    not compared, each with the reason. `plan_digest` is the proof hash of
-    the plan; that of the whole plan in evidence of an older drd. `signature` says how far the
-    manifest of the point is drd's own (`Trust`). `reason` says why there is no result, and
-    `remedy` what to do about it.
+    false if the point was chosen on purpose, so its RPA says nothing about the RPO.
+    `restored_bytes` is the size of the restored data; projections scale with it. `data_time` is the
+    data time of the point, or an earlier time that a replayed log reached; `repository` is the
+    repository to which the run was limited, `given_by` are the repositories from which data was
+    read. `unproven` are components that were not restored or not compared, each with the reason.
+    `plan_digest` is the proof hash of the plan; in evidence of an older drd, the hash of the whole
+    plan. `signature` says how far drd trusts the manifest of the point (`Trust`). `reason` says why
+    there is no result, and `remedy` what to do about it.
     """
 
     id: str

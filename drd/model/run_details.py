@@ -1,7 +1,7 @@
-"""What a run was asked for, and what came out of it: a class for each kind of run.
+"""What a run was asked for, and its result: a class for each kind of run.
 
-The row of a run has it as one JSON object: its beginning writes what it is asked for, its end adds
-what came out. So the fields of both are optional here.
+The row of a run contains it as one JSON object: the beginning of the run writes the request, its
+end adds the result. So the fields of both are optional here.
 """
 
 from __future__ import annotations
@@ -251,8 +251,8 @@ class ListingDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlDetail(RunDetail):
-    """What a control has `observed` at the live service, and what the plan expects. `reference` is
-    the restore point that the next check compares with."""
+    """What a control has `observed` at the live service, and what the plan expects. The next check
+    compares with the restore point `reference`."""
 
     kind = "control"
 
@@ -273,9 +273,10 @@ class PreservationDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybookDetail(RunDetail):
-    """What was given: the `incident`, the plan (`of_plan`), the `inputs` by name; those that are
-    secret are references. `exercise` is the number of the exercise in which it runs; `rehearsal`:
-    it is practised outside of one. Its end adds the steps that were `rolled_back`."""
+    """The values given: the `incident`, the plan (`of_plan`), and the `inputs` by name; secret
+    inputs are references. `exercise` is the number of the exercise in which the playbook runs;
+    `rehearsal`: the playbook is practised outside of an exercise. The end of the run adds the steps
+    that were `rolled_back`."""
 
     kind = "playbook"
 

@@ -22,9 +22,9 @@ def message_of_run(run: Run, evidence: Evidence | None = None) -> Message:
     """Make the message about a final run; its event is the run's kind. `evidence` is that of a
     drill or a recovery.
 
-    Succeeded and cancelled runs are `info`, and so is one that was only stopped with the service,
-    since drd repeats it; a failed drill or recovery is `critical`; the rest, including an
-    inconclusive drill, is a `warning`.
+    Succeeded and cancelled runs are `info`, and so is a run that was only stopped with the service,
+    because drd repeats it. A failed drill or recovery is `critical`. Other results, including an
+    inconclusive drill, are a `warning`.
     """
     assert run.finished_at is not None, "a run is reported after its end"
     outcome = _outcome(run, evidence)

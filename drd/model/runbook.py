@@ -51,8 +51,8 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person has to approve or do. `role` None: anybody of the people. `two_person`: another
-    person than the one who started the recovery.
+    """What a person has to approve or do. `role` None: any person of drd.yaml may do it.
+    `two_person`: not the person who started the recovery.
     """
 
     text: str
@@ -107,10 +107,10 @@ class Preserving:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a step starts or stops: a `unit` of the host, or a `program` of drd's own, which drd can
-    end. A stop names the `step` that started the program. `known_as` is the name by which other
-    steps use the address of what was started (`${NAME}`), `port` the one on which it listens in a
-    recovery (`${port}`)."""
+    """What a step starts or stops: a `unit` of the host, or a `program` that drd itself starts and
+    can end. A stop names the `step` that started the program. `known_as` is the name by which other
+    steps use its address (`${NAME}`), `port` the port on which it listens in a recovery
+    (`${port}`)."""
 
     does: Literal["start", "stop"]
     unit: str | None = None
@@ -154,12 +154,12 @@ class Live:
 class Step:
     """One step of a runbook. `subjects` are the components of a `restore` or the checks of a
     `check`. `settings` is an `Ask` for `approve` or `manual`, a `Notice`, a `Wait`, and for other
-    kinds their frozen settings model. `needs` None: everything above, except steps of the same
-    `group`. `on_failure` None: abort, except for `LOOKING`. `reason` is why a drill leaves the step
-    out, `stand_in` the command that a drill runs instead. Without `repeat`, an interrupted step
-    only begins again when a person says so. `service` is what the step starts or stops,
-    `component` what it works on, and `effect` what is down or up after it, as the specification of
-    its kind says. Steps of playbooks have `live`.
+    kinds their frozen settings model. `needs` None: the step needs all steps above it, except steps
+    of the same `group`. `on_failure` None: abort, except for `LOOKING`. `reason` is why a drill
+    leaves the step out, `stand_in` the command that a drill runs instead. Without `repeat`, an
+    interrupted step only begins again when a person says so. `service` is what the step starts or
+    stops, `component` is what it works on, and `effect` is what is down or up after it, by the
+    specification of its kind. Steps of playbooks have `live`.
     """
 
     name: str
@@ -335,7 +335,8 @@ def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstan
 
 
 def wants_two_persons(step: Step) -> bool:
-    """Return whether another person than the one who started the recovery has to approve it."""
+    """Return whether the step needs the approval of another person than the one who started the
+    recovery."""
     asks = step.settings
     return step.kind == "approve" and isinstance(asks, Ask) and asks.two_person
 

@@ -20,9 +20,9 @@ VALID_TURNS = 2.0
 
 
 class ScenarioDrill(NamedTuple):
-    """One drill, as far as it matters here. `data_time` is that of its point, None if none was
-    chosen; `repository` is the one that it was limited to, `given_by` those that data was read
-    from.
+    """One drill, with what matters here. `data_time` is the data time of its point, None if no
+    point was chosen; `repository` is the repository to which the drill was limited, `given_by` are
+    the repositories from which data was read.
     """
 
     id: str
@@ -35,8 +35,9 @@ class ScenarioDrill(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """The results that count, by the ids of drills: `last` is the one that decides, `passed` the
-    newest that passed. `bound` is the data time that a pass must reach to clear the failure.
+    """The results that count, by the ids of drills: `last` is the drill that decides, `passed` is
+    the newest drill that passed. `bound` is the data time that a pass must reach to clear the
+    failure.
     """
 
     last: str
@@ -114,7 +115,8 @@ def turn_s(every_s: float, scenarios: int) -> float:
 
 
 def valid_s(every_s: float | None, scenarios: int) -> float:
-    """Return how long a passed drill of one of so many scenarios counts."""
+    """Return how long, in seconds, a passed drill counts if a schedule drills this number of
+    scenarios in turn."""
     if every_s is None:
         return VALID_WITHOUT_SCHEDULE_S
     return VALID_TURNS * turn_s(every_s, scenarios)

@@ -65,7 +65,7 @@ class Timing:
 class Job:
     """One kind of work of one plan. `kind` is a `RunKind`. `subject` is the repository's name for
     copy, verification and prune, the action for a kit, else empty. `repositories` are the URLs that
-    it uses, `hosts` those of the components that it reads, as far as known when the plan was
+    it uses, `hosts` the hosts of the components that it reads, if they were known when the plan was
     accepted.
     """
 

@@ -21,12 +21,13 @@ CA_CERT = "ca_cert"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key of a plan for a scheme. restic reads its value in the variable `env`, or, if
-    `in_file`, in a file whose path is in that variable. Without `env`, drd itself uses the value.
-    A `secret` stands in the plan as a reference. One with a `place` decides, with the address,
-    where data and secrets go: it accepts a value or raises Malformed, and returns its normal
-    spelling. `usual` is what counts if it is not given. `sample` is a possible value for a new
-    plan, where a place takes no `CHANGE-THIS`.
+    """One key of a plan for a scheme.
+
+    restic reads its value in the variable `env`, or, if `in_file`, in a file whose path is in that
+    variable. Without `env`, drd itself uses the value. A `secret` is written in the plan as a
+    reference. If the key has a `place`, it decides, together with the address, where data and
+    secrets go: `place` returns the normal spelling of a value, or raises Malformed. `usual` is the
+    default. `sample` is a possible value for a new plan, if `place` does not allow `CHANGE-THIS`.
     """
 
     env: str = ""
@@ -97,7 +98,7 @@ _BUCKET = {
 
 
 def scheme_of(url: str) -> Scheme | None:
-    """Return the scheme of an address; None for S3, a directory, and anything else."""
+    """Return the scheme of an address; None for S3, for a directory, and for everything else."""
     name, colon, _ = url.partition(":")
     return SCHEMES.get(name) if colon else None
 

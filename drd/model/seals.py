@@ -22,8 +22,8 @@ name has it.
 class Seal:
     """A restore point as it was stored. `digest` is the sha256 of its manifest's bytes, empty for
     points from before there were seals. `manifests` has the manifest's snapshot by repository name.
-    `snapshots` has that of each captured component, and, once the point was copied, as
-    `COMPONENT:tree` the tree of it (`:tree` for the manifest): a copy has another id.
+    `snapshots` has the snapshot of each captured component. Once the point was copied, it also has
+    the tree of each, as `COMPONENT:tree` (`:tree` for the manifest), because a copy has another id.
     """
 
     point: str

@@ -51,8 +51,8 @@ class Part:
 
 
 def as_named(asked: str, known: Collection[str]) -> str:
-    """Return the known name that somebody has typed as drd shows it (`bad\\xff.txt`), if it is one;
-    else what was typed."""
+    """Return the known name that somebody typed in the form in which drd shows it (`bad\xff.txt`);
+    if there is no such name, return what was typed."""
     if asked in known or "\\" not in asked:
         return asked
     meant = [name for name in known if escaped(name) == asked]

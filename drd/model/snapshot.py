@@ -379,8 +379,8 @@ def made_by(point: str) -> str:
 
 
 def of_whole_copy(point: str, facts: Mapping[str, Any]) -> bool:
-    """Return whether the size of a component of this point is that of the whole copy: restic says
-    the sizes of files and of whole copies, and not those of trees."""
+    """Return whether the size of a component of this point is the size of the whole copy: restic
+    reports the sizes of files and of whole copies, but not of directories."""
     return made_by(point) == "restic" and "filename" not in facts
 
 
@@ -392,8 +392,8 @@ def evidence_id(point: RestorePoint, run: str) -> str:
 def newest_complete(
     points: Sequence[RestorePoint], now: datetime | None = None
 ) -> RestorePoint | None:
-    """Return the complete, kept point with the latest data time, of several the one that was made
-    last; with `now`, points from far in the future only count if there are no others.
+    """Return the complete, kept point with the latest data time; if there are several, the one that
+    was made last. With `now`, points from far in the future count only if there are no others.
     """
     kept = [p for p in points if p.complete and p.forgotten_at is None]
     if now is not None:

@@ -35,8 +35,8 @@ class Brief(NamedTuple):
     """The status of a plan that is ok, valid from `since` and before `until`. Times are
     microseconds since the epoch, since differences of these are exact. `file` with its time and
     size is the plan file as it was loaded. `copied` is the data time of the copy that is furthest
-    behind, None without copies. `attainment` is the course of that share since `since`. `packages`
-    are those of the plan, as in its facts.
+    behind, None without copies. `attainment` is how the attainment develops from `since` on.
+    `packages` are the packages of the plan, as in its facts.
     """
 
     plan: str

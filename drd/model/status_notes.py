@@ -27,8 +27,8 @@ _STATES = {state.value: state for state in PlanState}
 
 
 class Telling(NamedTuple):
-    """The texts at one moment. `row` has no column of copies. `why` is the sentence below it, None
-    for a plan that is ok; `first` its text without the alert.
+    """The texts at one moment. `row` has no column of copies. `why` is the sentence below the row,
+    None for a plan that is ok; `first` is the text of this sentence without the alert.
     """
 
     row: list[Cell]
@@ -38,11 +38,11 @@ class Telling(NamedTuple):
 
 
 class Told(NamedTuple):
-    """The texts of a plan from `since` and before `until`; both, and its file, are like those of a
-    `Brief`. `texts` are those of a row, of the copies, of the sentence below it, and of its reason
-    alone, one a line and with a `PLACE` for each of `places`. `styles` are those of the row, the
-    copies and the sentence. `critical` are messages of critical alerts. `packages` are those of the
-    plan, as in its facts.
+    """The texts of a plan from `since` and before `until`; these times, and the file, have the same
+    form as in a `Brief`. `texts` are the texts of the row, of the copies, of the sentence below the
+    row, and of its reason alone, one in each line, with a `PLACE` for each of `places`. `styles`
+    are the styles of the row, the copies and the sentence. `critical` are messages of critical
+    alerts. `packages` are the packages of the plan, as in its facts.
     """
 
     plan: str

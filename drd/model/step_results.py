@@ -1,7 +1,7 @@
 """What the steps of runs have reported: a class for each kind of step.
 
-The row of a step has it as one JSON object. A step that waits for a person writes what is asked;
-its end writes what came out, so the fields of both are optional here.
+The row of a step contains it as one JSON object. A step that waits for a person writes its request;
+its end writes the result, so the fields of both are optional here.
 """
 
 from __future__ import annotations
@@ -119,9 +119,9 @@ class CheckStepResult(StepResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonStepResult(StepResult):
-    """What an approval or a manual step asks: `text`, of whom (`role`, `two_person`) and until
-    when. Then who answered: the name given (`by`), the `actor`, and whether that person had started
-    the run (`self_approved`). A drill `granted` an approval itself."""
+    """What an approval or a manual step asks: `text`, who may answer (`role`, `two_person`) and
+    until when. Then who answered: the name given (`by`), the `actor`, and whether that person had
+    started the run (`self_approved`). A drill `granted` an approval itself."""
 
     expires_at: datetime | None = stored.time()
     role: str | None = stored.text()

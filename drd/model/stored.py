@@ -127,7 +127,7 @@ def mapping() -> Any:
 
 
 def value(read: Callable[[Any], Any], *, sparse: bool = False) -> Any:
-    """Of a class with `to_json`."""
+    """Return the field for a value of a class with `to_json`."""
     return _field(read, lambda made: made.to_json(), sparse=sparse)
 
 

@@ -57,7 +57,7 @@ def _short(value: Any) -> str:
 
 
 def document(data: bytes, what: str) -> Mapping[str, Any]:
-    """Read one JSON object. Raises Refused for anything else, whatever the bytes are."""
+    """Read one JSON object. Raises Refused for all other bytes."""
     if len(data) > MOST_BYTES:
         raise UnexpectedValue(f"{what} has {len(data):,} bytes, more than {MOST_BYTES:,}")
     try:
@@ -123,8 +123,8 @@ def is_snapshot_id(value: object) -> bool:
 
 
 def point_id(value: Any, place: str) -> str:
-    """Read the id of a restore point: that of its backup run, 8 hexadecimal digits; after the name
-    of the tool and a hyphen, if another tool made it."""
+    """Read the id of a restore point: the id of its backup run, 8 hexadecimal digits; if another
+    tool made the point, after the name of the tool and a hyphen."""
     return matching(value, place, _POINT, "id of a restore point")
 
 

@@ -60,8 +60,8 @@ def in_one_line(text: str) -> str:
 
 
 def without_output(fact: str) -> str:
-    """Return a fact with only the first line of what a program has printed, which ends it: `pg_dump
-    exited with 1: connection refused`. drd's own facts have one line.
+    """Return a fact without the output of a program at its end, except the first line of the
+    output: `pg_dump exited with 1: connection refused`. drd's own facts have one line.
     """
     return fact.strip().split("\n", 1)[0].strip()
 
@@ -78,8 +78,8 @@ def shortened(text: str, most: int) -> str:
 
 
 def without_middle(text: str, most: int) -> str:
-    """Return a text of about `most` characters: of a longer one the beginning and the end, between
-    which stands how much is missing."""
+    """Return a text of about `most` characters: if it is longer, its beginning and its end, and
+    between them how many characters are missing."""
     if len(text) <= most:
         return text
     head, tail = text[: most // 4], text[-(most - most // 4) :]

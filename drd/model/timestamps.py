@@ -1,4 +1,5 @@
-"""Time stamps of others (RFC 3161): that an entry of the records existed at a time. Pure.
+"""Time stamps of others (RFC 3161), which prove that an entry of the records existed at a time.
+Pure.
 
 What is stamped is the hash of the entry, which covers all entries before it.
 """
@@ -52,10 +53,11 @@ class Stamp:
 
 @dataclass(slots=True)
 class Stamped:
-    """What time stamps say of a chain. `proven` has the stamps that hold, each with the time that
-    the authority signed, oldest entry first; `wrong` why others prove nothing. `faults` are those
-    of entries that the chain has otherwise. `unchecked` says why none could be checked, `failing`
-    why the authority stamped nothing at the last try; `count` is the number of all."""
+    """What time stamps prove about a chain. `proven` has the valid stamps, each with the time that
+    the authority signed, oldest entry first; `wrong` says why others prove nothing. `faults` are
+    about stamps of entries that differ from the chain's. `unchecked` says why no stamp could be
+    checked, `failing` why the authority stamped nothing at the last try; `count` is the number of
+    all stamps."""
 
     count: int = 0
     proven: list[tuple[Stamp, datetime]] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """The titles of messages: one line that a telephone shows whole. Pure.
 
-The title of an alert says what is wrong with which plan; it is the same in all messages about it,
-and the text of the message has the cause and the figures.
+The title of an alert says what is wrong with which plan. It is the same in all messages about the
+alert; the text of the message contains the cause and the figures.
 """
 
 from __future__ import annotations

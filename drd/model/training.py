@@ -98,8 +98,8 @@ class Drilled:
 
 @dataclass(frozen=True, slots=True)
 class TookPart:
-    """That a user said something in a table-top exercise, which was played to its end. `number` is
-    that of its first record."""
+    """The fact that a user took part in a table-top exercise that was played to its end. `number`
+    is the number of its first record."""
 
     user: str
     exercise: str

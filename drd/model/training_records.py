@@ -1,4 +1,4 @@
-"""The entries in the chain of records about what people learnt, and which of them count.
+"""The entries in the chain of records about what people learnt, and which of these entries count.
 
 The kernel's facts in an entry say who it was. A name that was only claimed counts for nobody.
 """

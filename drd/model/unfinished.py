@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Unfinished(NamedTuple):
-    """The components by what has happened to them, and what the run stopped and did not start
-    again. Of the components `perhaps` drd does not know whether they were replaced: the process
-    died meanwhile, or could not look at their places afterwards. `over` says that it restores
-    over production, `undoable` that there are kept copies of what it replaced; `unseen`, that there
-    may be some that the process could not note.
+    """The components, sorted by what has happened to them, and what the run stopped and did not
+    start again. For the components `perhaps`, drd does not know whether they were replaced: the
+    process died meanwhile, or could not look at their places afterwards. `over`: the run restores
+    over production; `undoable`: there are kept copies of what it replaced; `unseen`: there may be
+    kept copies that the process could not note.
     """
 
     run: str

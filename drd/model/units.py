@@ -117,7 +117,8 @@ def format_time(at: datetime, *, seconds: bool = False, zone: tzinfo = UTC) -> s
 
 
 def zone_name(local: datetime) -> str:
-    """Return the name of the zone of a time: `CET`; of one without a name its offset: `UTC-03`."""
+    """Return the name of the zone of a time: `CET`. If the zone has no name, return its offset:
+    `UTC-03`."""
     name = local.tzname() or ""
     return f"UTC{name}" if name.startswith(("+", "-")) else name
 

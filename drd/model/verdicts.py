@@ -98,15 +98,16 @@ def worst_state(states: Iterable[PlanState]) -> PlanState:
 
 
 class Reason(NamedTuple):
-    """A finding about a verdict: why it is what it is, and the command to run next, if one helps.
-    In place of a severity it has the `verdict` that it leads to alone; `met` for a mere note.
+    """A finding about a verdict: why the verdict is what it is, and the command to run next, if a
+    command helps.
 
-    `kind` is that of its alert; empty if it raises none. `says_why` is the kind of an alert about
-    runs whose words the text includes; empty if none. `subject` is the part of the plan that it is
-    about, if there may be several: a repository, a scenario. `code` is that of the readiness
-    finding that says the same. `brief` are the words that the title of its alert has beside the
-    kind: the check that failed. `at_least` is a state that it leads to beside its verdict. `run` is
-    the run whose end it is about; empty if it is about none.
+    In place of a severity it has the `verdict` that it would cause alone; `met` for a mere note.
+    `kind` is the kind of its alert; empty if it raises none. `says_why` is the kind of an alert
+    about runs, if the text includes the words of that alert; else empty. `subject` is the part of
+    the plan that it is about, if there may be several: a repository, a scenario. `code` is the code
+    of the readiness finding that says the same. `brief` are words that the title of its alert has
+    beside the kind: the check that failed. `at_least` is a state that it causes in addition to its
+    verdict. `run` is the run about whose end it is; empty if it is not about a run.
     """
 
     verdict: Verdict
@@ -145,8 +146,9 @@ class Remark(NamedTuple):
 class RpoAssessment(NamedTuple):
     """The judgement of the RPO. `exposure_s` is what would be lost now, `achievable_s` what the
     schedule can hold; both None if unknown. `attainment` is a share, None for an empty window;
-    `kept` is the same, None until the window is long enough for it to mean something; `window_s`
-    is how long it is. A breached objective without an exposure means that everything would be lost.
+    `kept` is the same share, but None until the window is long enough to be meaningful; `window_s`
+    is the length of the window. If the objective is breached and there is no exposure, everything
+    would be lost.
     """
 
     objective_s: float | None
@@ -175,9 +177,9 @@ class RtoAssessment(NamedTuple):
 
 
 class ScenarioAssessment(NamedTuple):
-    """The judgement of one scenario. `result` is that of the drill that counts, None for never;
-    `valid_until` is when a pass stops counting, `unproven` which components it did not restore or
-    compare. `last` is that drill.
+    """The judgement of one scenario. `result` is the result of the drill that counts, None if there
+    was no drill; `valid_until` is when a pass stops counting, `unproven` which components the drill
+    did not restore or compare. `last` is this drill.
     """
 
     scenario: str
@@ -196,8 +198,8 @@ class DrillAssessment(NamedTuple):
     """The judgement of the last drill, whatever its scenario, and of each scenario. `result` is
     `passed`, `failed`, `inconclusive`, or None for never. `rehearsed` is how many of how many steps
     were executed. `proven` is the verdict of the drills alone: `verdict` also says whether the
-    plan's file is in force. `before_loss` is, without a drill here, the evidence by which one on a
-    lost host proved a point; empty: none is known.
+    plan's file is in force. `before_loss` is, if no drill ran here, the evidence of a drill on a
+    lost host that proved a point; empty if none is known.
     """
 
     last_at: datetime | None
@@ -248,9 +250,9 @@ def lost_words(lost: str) -> str:
 
 
 class RepositoryAssessment(NamedTuple):
-    """The judgement of a repository. `state` is the most severe that is known: `ok`, `gone`,
+    """The judgement of a repository. `state` is the most severe state that is known: `ok`, `gone`,
     `emptied`, `replaced`, `unreachable` or `damaged`; `since` is when drd noticed it. `data_time`
-    is that of the newest point that can be read there.
+    is the data time of the newest point in it that can be read.
     """
 
     repository: str
@@ -263,8 +265,8 @@ class RepositoryAssessment(NamedTuple):
 class Assessment(NamedTuple):
     """Everything that `status` says about one plan; the most severe reason first. `owner` is None
     for a plan that was never loaded; `load_error` is why its file is not in force. `paused` and
-    `waiting` are about retention; `holds` are the active ones. `points` counts the complete ones
-    that are kept, of which `newest` has the latest data; `backup` is its run. `state` is the one
+    `waiting` are about retention; `holds` are the active holds. `points` counts the complete points
+    that are kept; `newest` is the point with the latest data, `backup` its run. `state` is the one
     word for all of it; `remarks` are the reasons, alerts and copies behind it, the worst first.
     """
 

@@ -44,8 +44,8 @@ def window_text(window: Blackout) -> str:
 def blackout_at(
     windows: Sequence[Blackout], timezone: str, at: datetime
 ) -> tuple[datetime, datetime, Blackout] | None:
-    """Return the window in force at `at`: its begin, its end (the first instant after it), and
-    itself; of several the one that ends last. None if something may start.
+    """Return the blackout in force at `at`: its begin, its end (the first instant after it), and
+    itself; if there are several, the one that ends last. None if runs may start.
     """
     spans = [span for span in _spans(windows, timezone, at) if span[0] <= at < span[1]]
     return max(spans, key=lambda span: span[1], default=None)

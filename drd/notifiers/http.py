@@ -39,9 +39,8 @@ def post(
     deadline_s: float,
     ca_cert: str | None = None,
 ) -> Reply:
-    """Send `body` and read the answer, whatever its status.
-
-    Raises NotifyError if there is none within `deadline_s`, which limits the whole request."""
+    """Send `body` and read the answer, also if its status is an error. Raises NotifyError if there
+    is no answer within `deadline_s`, which limits the whole request."""
     parts = http.parts_of(url)
     if parts is None:
         raise NotifyError(

@@ -116,7 +116,7 @@ def no_service(_: Any) -> Service | None:
 
 
 def no_effect(_: Any) -> Effect:
-    """Say that nothing is down or up after the step, as far as drd knows."""
+    """Return the effect that nothing is down or up after the step."""
     return NO_EFFECT
 
 

@@ -17,7 +17,7 @@ from drd.ports.common import OnProgress
 
 
 class CopyDamaged(RepositoryDamaged):
-    """What was read of one copy is not what it should be; no other copy depends on it."""
+    """The data read from a copy differs from what it should be; no other copy depends on it."""
 
 
 class PathNotInCopy(RepositoryError):
@@ -83,9 +83,9 @@ class DumpOrigin(NamedTuple):
 class FoundFile(NamedTuple):
     """An entry of a copy; its `changed_at` is when it was written before it was copied. `is_empty`
     is a file of 0 bytes, or a directory in which nothing is. `leads_to` is where a symbolic link
-    leads; empty if the tool does not say. `cut_off` says how a dump shows that it is not whole.
-    `origin` is None if nobody has looked, or the dump does not say it. `head` are the first bytes
-    of what lands, as far as somebody has looked."""
+    leads; empty if the tool does not say. `cut_off` says by which sign a dump shows that it is
+    incomplete. `origin` is None if drd has not read the dump, or the dump does not say it. `head`
+    are the first bytes of the file as it is restored, if drd has read it."""
 
     is_file: bool
     bytes: int
@@ -162,7 +162,8 @@ class ForeignTool(Protocol):
 
 
 class AdoptedPart(NamedTuple):
-    """How a kind restores its part of a copy: what lands, and what the manifest says of it."""
+    """How a kind restores its part of a copy: what is restored, and what the manifest says about
+    it."""
 
     landing: Landing
     facts: Mapping[str, Any]

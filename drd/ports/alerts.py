@@ -59,10 +59,10 @@ class AlertBook(Protocol):
         tell: Tell = no_notifications,
         actor: Actor | None = None,
     ) -> Alert:
-        """Silence an open alert until `until`, or until it is resolved. An alert that is
-        acknowledged already gets the new words. Without an `actor`, the acknowledgement is that of
-        the user who runs this process. Raises UsageError when no alert or several start with
-        `prefix`."""
+        """Silence an open alert until `until`, or until it is resolved. If the alert is
+        acknowledged already, the new words replace the old. Without an `actor`, the acknowledgement
+        belongs to the user who runs this process. Raises UsageError when no alert or several start
+        with `prefix`."""
 
     def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:
         """Return the open alerts, and as many resolved ones, newest first."""

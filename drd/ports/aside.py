@@ -11,8 +11,8 @@ from drd.model.restored import Usage
 
 class KeptCopies(Protocol):
     """The kept copies of one component of one run. Everything is read from the names at the place
-    itself, so that none of the run's own files is needed. Raises TargetError in the place's own
-    words."""
+    itself, so that no files of the run are needed. Raises TargetError with the words of the place.
+    """
 
     def held(self) -> list[Aside]: ...
 
@@ -37,5 +37,5 @@ class KnowsUsers(Protocol):
     """Kept copies that know who else uses them, or what is at their place."""
 
     def in_use(self) -> list[Usage]:
-        """Return who uses what `swap` would exchange; those who have a kept copy open use `former`
-        data. It changes nothing."""
+        """Return the programs that use what `swap` would exchange; programs that have a kept copy
+        open use `former` data. It changes nothing."""

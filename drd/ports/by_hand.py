@@ -26,15 +26,15 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """How a person restores one component. The commands run in one bash, after those that open the
-    repository: `snapshot COMPONENT` prints the id of its snapshot, `fact COMPONENT NAME` one of its
-    facts, `manifest.json` is the manifest, `$KIT` the directory of the kit.
+    """How a person restores one component. The commands run in one bash, after the commands that
+    open the repository: `snapshot COMPONENT` prints the id of its snapshot, `fact COMPONENT NAME`
+    one of its facts, `manifest.json` is the manifest, `$KIT` the directory of the kit.
 
     `files` are the other files that the commands read from the kit, by their path in it; they
     contain secrets. `ask` are the words before a query that print its answer, `change` the words
     before statements, which stop at the first failure; `feed` reads statements from its standard
     input. `values` has the values of `${COMPONENT.…}`, each as a part of a word; `environment` has
-    the assignments that tell a command where the component is. `key_text` is that of the inspector.
+    the assignments that tell a command where the component is. `key_text` is the inspector's.
     """
 
     passages: tuple[Passage, ...]
@@ -58,5 +58,5 @@ class ByHandOf(Protocol):
         place: str,
         resolve: Callable[[SecretRef], str],
     ) -> ByHand:
-        """`target` are the settings of a target for this component; None for the place that it was
-        backed up from. `place` is a directory of the kit for `files`."""
+        """`target` are the settings of a target for this component; None means the place from which
+        it was backed up. `place` is a directory of the kit for `files`."""

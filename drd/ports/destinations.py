@@ -88,9 +88,8 @@ class Inspector(Protocol):
         )
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        """Return a fingerprint of the present state, of the same kind as `like`, for comparison.
-
-        Tables or files that `like` does not name are included as well.
+        """Return a fingerprint of the present state, of the same kind as `like`, for a comparison
+        with `like`. Tables or files that `like` does not name are included as well.
         """
 
 
@@ -231,7 +230,7 @@ class Kind(Protocol):
     def sandbox(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> Destination:
-        """Return a throw-away place. It needs none of the source's secrets."""
+        """Return a throw-away place. It does not need the secrets of the source."""
         ...
 
     def target(
@@ -249,9 +248,9 @@ class Kind(Protocol):
         ...
 
     def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
-        """Check that what a manifest says of a component is what this kind writes into a manifest.
-        The manifest comes from a repository, and everybody who has the repository's key can write
-        there. Raises ValueError."""
+        """Check that what a manifest says about a component has the form that this kind writes into
+        manifests. The manifest comes from a repository, and everybody who has the repository's key
+        can write there. Raises ValueError."""
         if private:
             raise strict.UnexpectedValue(f"private of {snapshot.component} is not empty")
 
@@ -269,7 +268,7 @@ class Kind(Protocol):
 
     def sweep(self, directory: Path) -> list[str]:
         """End and remove what a killed run left in its workplace directory (servers by their
-        pidfile). Returns sentences about what was there. The caller removes the directory
+        pidfile). Returns sentences about what was found there. The caller removes the directory
         afterwards."""
         return []
 
@@ -306,12 +305,10 @@ class Kind(Protocol):
         raise self.spec.lacks(Ability.PARTS, component=snapshot.component)
 
     def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
-        """`Ability.LIST`: the items of the snapshot at the top, or those in `within` (a directory,
-        a schema), or the one item of that name. It asks no source and no repository: for paths,
-        drd adds the times.
-
-        Raises UsageError for a name that the snapshot does not have, with similar names that it
-        has."""
+        """`Ability.LIST`: the items of the snapshot at the top; or the items in `within` (a
+        directory, a schema); or the single item of this name. It asks no source and no repository:
+        for paths, drd adds the times. Raises UsageError, with similar names, for a name that the
+        snapshot does not contain."""
         raise self.spec.lacks(Ability.LIST, component=snapshot.component)
 
     def live(
@@ -321,8 +318,8 @@ class Kind(Protocol):
         like: Fingerprint,
         budget_s: float,
     ) -> Fingerprint:
-        """`Ability.LIVE`: a fingerprint of what the source now has of the part, of the same kind as
-        `like`. Raises SourceError and its children."""
+        """`Ability.LIVE`: a fingerprint of the present state of the part in the source, of the same
+        kind as `like`. Raises SourceError and its children."""
         raise self.spec.lacks(Ability.LIVE, component=component.name)
 
     def kept(

@@ -25,11 +25,11 @@ class DumpFile(NamedTuple):
 
 class FoundDump(NamedTuple):
     """How a plan begins with a dump. `name` is what is dumped, `holds` what is in it, for people.
-    `keys` are those of a component as in `Wish`: the key `#` is a comment. `checks` leave out the
-    component. `suggested` is a check that needs somebody who knows the data. `unpack` is the
-    command that restores the dump, if it is not restored as the file that it is; it may contain
-    `${file}`, `${copy}` and `${into}`. `unseen` says why no check looks at the data, and the
-    remedy: then a drill proves nothing of it."""
+    `keys` are the keys of a component as in `Wish`: the key `#` is a comment. `checks` do not name
+    the component. `suggested` is a check that somebody who knows the data has to complete. `unpack`
+    is the command that restores the dump, if it is not restored unchanged as a file; it may contain
+    `${file}`, `${copy}` and `${into}`. `unseen` says why no check examines the data, and the
+    remedy: then a drill proves nothing about the data."""
 
     name: str
     holds: str
@@ -60,8 +60,9 @@ class KeepsOf(Protocol):
     """The function that `KindSpec.keeps` names."""
 
     def __call__(self, name: str, packed: str, what: str, better: str = "") -> FoundDump:
-        """Return how a plan begins with a dump that no kind loads: it lands as a file, unpacked
-        with the program `packed`. `what` says what it is, `better` what the other tool could do."""
+        """Return how a plan begins with a dump that no kind loads: it is restored as a file,
+        unpacked with the program `packed`. `what` says what it is, `better` what the other tool
+        could do instead."""
 
 
 class UnpacksOf(Protocol):
@@ -76,8 +77,9 @@ class RecognisesOf(Protocol):
     """The function in `dump_file.py` of the package of a kind."""
 
     def __call__(self, file: DumpFile) -> FoundDump | None:
-        """Return None if it is no dump of this kind. Raises NotSupported for one that this kind
-        recognises, but cannot restore, and Unreadable for one that is damaged."""
+        """Return how a plan begins with the dump; None if it is not a dump of this kind. Raises
+        NotSupported if this kind recognises the dump but cannot restore it, and Unreadable if the
+        dump is damaged."""
 
 
 class ServerPlace(NamedTuple):

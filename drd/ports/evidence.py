@@ -17,7 +17,7 @@ class EvidenceStore(Protocol):
     def record(
         self, owned: RunLease, evidence: Evidence, operator: OperatorDrill | None = None
     ) -> None:
-        """Record evidence, or replace that of a run that was resumed. A drill that passed proves
+        """Record evidence; if a run was resumed, replace its evidence. A drill that passed proves
         its point. `operator` is the people's part of a drill, which gets an entry of its own in the
         records. Raises Fenced when another process has taken over the run."""
 

@@ -30,9 +30,8 @@ class KnownRepository:
 
 @dataclass(frozen=True, slots=True)
 class PlaceRow:
-    """A repository of a plan. `digest` is that of the `config` that the repository had; None when
-    it was never read. `wrong` says that the repository was lost or unreachable when drd last used
-    it."""
+    """A repository of a plan. `digest` is the digest of the repository's `config`; None when it was
+    never read. `wrong` says that the repository was lost or unreachable when drd last used it."""
 
     url: str
     plan: str
@@ -45,7 +44,8 @@ class RepositoryHealth(Protocol):
     Raises CatalogueError."""
 
     def of_plan(self, plan: str) -> list[KnownRepository]:
-        """The repositories of the plan as it was loaded, the one that backups go to first."""
+        """The repositories of the plan as it was loaded; the repository of the backups comes
+        first."""
 
     def places(self) -> list[PlaceRow]:
         """Return the repositories that drd has seen, each with every loaded plan that has it."""

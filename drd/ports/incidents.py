@@ -43,8 +43,8 @@ class IncidentStore(Protocol):
         """The newest incidents and suspicions, newest first; without closed ones unless asked."""
 
     def entries(self, incident: Incident) -> list[Entry]:
-        """Its entries, those of incidents that were merged into it, and those about the plans in
-        its scope since they came into it, in the order of the chain."""
+        """The entries of the incident, of incidents that were merged into it, and of the plans in
+        its scope since they came into the scope, in the order of the chain."""
 
     def wrong_rows(self) -> list[int]:
         """The numbers of the incidents whose rows say something else than their entries."""

@@ -21,9 +21,9 @@ class TooMany(DrdError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many incidents of a source are open, suspicions included, and how many entries it made
-    since a time. Of a user who may only report: how many of their suspicions nobody has examined,
-    and how many entries their alerts made."""
+    """How many incidents of a source are open, including suspicions, and how many entries it made
+    since a time. For a user who may only report: how many of the user's suspicions nobody has
+    examined, and how many entries the user's alerts made."""
 
     open: int
     entries: int
@@ -33,8 +33,8 @@ class Taking(Protocol):
     """One transaction that takes the alerts of one message; a `key` is one alert of one source."""
 
     def known(self, key: str) -> Incident | None:
-        """The newest incident of this alert, an open one first. Of an incident that was merged, it
-        is the one that continues. None without one."""
+        """The newest incident of this alert; an open incident comes first. If it was merged into
+        another incident, return that incident. None if there is none."""
 
     def free_number(self) -> int:
         """The number of the next incident."""
@@ -65,7 +65,7 @@ class Taking(Protocol):
 
 
 class IntakeStore(Protocol):
-    """What other systems send, and what users report who may do no more."""
+    """What other systems send, and what users report who may only report."""
 
     def taking(self) -> AbstractContextManager[Taking]:
         """Begin the transaction for a message. It is committed unless the body raises."""

@@ -27,11 +27,11 @@ class Keeping(Protocol):
         ...
 
     def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
-        """End all holds on a point. Returns those that were active."""
+        """End all holds on a point. Returns the holds that were active."""
 
     def holds(self, plan: str | None = None) -> list[Hold]:
-        """Holds that nobody released, oldest first, including those that have run out (see
-        `Hold.is_active`)."""
+        """Return the holds that nobody released, oldest first, including holds whose time is over
+        (see `Hold.is_active`)."""
 
     def give_up(self, points: Sequence[GivenUp]) -> None:
         """Record who gave these points up, and why."""
@@ -49,7 +49,7 @@ class Keeping(Protocol):
         """Record how the retention went."""
 
     def record_leaving(self, state: RetentionState) -> Mapping[str, str]:
-        """Record the state, with those of its `leaving` points that are not held at that moment.
+        """Record the state, with those of its `leaving` points that nobody holds at that moment.
         Nobody can hold these points until the run is over. Returns the points that are held, each
         with the reason."""
 

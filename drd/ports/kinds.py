@@ -115,9 +115,9 @@ class Wish(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Starting:
     """How `drd plan new` begins with the kind. `read` (`module:name`) makes wishes from the values
-    of the option that has the kind's name, `find` from what it sees on this host, with notes about
-    what it saw and left out, and why. `otherwise` is used when there is nothing else. `about` is
-    the help of the option."""
+    of the option that has the kind's name, `find` makes wishes from what it finds on this host,
+    with notes about what it left out, and why. `otherwise` is used when there are no other wishes.
+    `about` is the help of the option."""
 
     read: str
     find: str = ""
@@ -312,8 +312,8 @@ class KindSpec:
     def lacks(
         self, ability: Ability, hint: str = "", *, what: str = "", component: str = ""
     ) -> NotSupported:
-        """Return the error that refuses what the kind cannot do; `what` describes it more exactly,
-        `component` is the one that it is wanted for."""
+        """Return the error for something that the kind cannot do; `what` describes it more exactly,
+        `component` is the component for which it was requested."""
         lead = f"component {component}: " if component else ""
         remedy = self.remedies.get(ability, hint)
         return NotSupported(f"{lead}kind {self.name} cannot {what or ability}", hint=remedy)

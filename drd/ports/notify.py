@@ -59,9 +59,9 @@ Resolve = Callable[[SecretRef], str]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ChannelKind:
-    """All that drd has to know of one kind of channel. `settings` is the model of an entry of
+    """All that drd has to know about one kind of channel. `settings` is the model of an entry of
     `notify` in drd.yaml, derived from `Carrier`. `open` makes the channel of an entry, whose
-    `settings` are of that model; secrets are resolved at each delivery, not before. One that
+    `settings` are of that model; secrets are resolved at each delivery, not before. A channel that
     `sends_mail` can write to any mail address. `address` are the keys of the settings that say
     where the channel leads; without them, all keys that only this kind has do."""
 

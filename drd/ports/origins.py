@@ -17,8 +17,8 @@ class Origins(Protocol):
         recorded about these points before."""
 
     def seals(self, plan: str) -> dict[str, Seal]:
-        """By restore point, what the manifest was when this host stored it, or what the kit says
-        that this host was made from."""
+        """By restore point: the seal of its manifest from the time when this host stored it, or
+        from the kit that this host was made from."""
 
     def seal(self, plan: str, point: str) -> Seal | None:
         """The seal of one point, as `seals` has it."""

@@ -36,9 +36,9 @@ class PlanStore(Protocol):
         """Return every plan that was ever loaded."""
 
     def proofs(self, plan: Plan) -> frozenset[str]:
-        """Return the hashes by which evidence counts for this plan: the proof; that of the whole
-        plan, which evidence of an older drd carries; and the latter as it was at the upgrade, if
-        nothing changed since that a drill proves."""
+        """Return the hashes by which evidence counts for this plan: the proof hash; the hash of the
+        whole plan, which evidence of an older drd carries; and the hash of the whole plan at the
+        upgrade, if no part of the plan that a drill proves has changed since."""
 
     def records(self, plan: str) -> Records:
         """Count what drd knows about a plan. Raises UnknownPlan."""

@@ -41,7 +41,7 @@ class PointStore(Protocol):
         elsewhere: bool = False,
     ) -> list[RestorePoint]:
         """Return the points that a repository of the plan keeps, newest data time first. With
-        `elsewhere` also those that are only in repositories which the plan had before."""
+        `elsewhere`, also points that are only in repositories which the plan used before."""
 
     def get(self, plan: str, prefix: str) -> RestorePoint:
         """Return the point whose id starts with `prefix`, with fingerprints; else the one whose

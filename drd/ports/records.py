@@ -26,7 +26,7 @@ class RecordStore(Protocol):
         about the subject, then the new ones, oldest first."""
 
     def head(self) -> Entry | None:
-        """The newest entry, without its body; None while there is none."""
+        """The newest entry, without its body; None while there are no entries."""
 
     def get(self, seq: int) -> Entry:
         """The entry with this number. Raises UsageError if there is none."""
@@ -55,8 +55,8 @@ class RecordStore(Protocol):
         if they do not follow the newest one."""
 
     def open_bodies(self, entries: Sequence[Entry]) -> None:
-        """Put the bodies of these entries in the place of their encrypted ones. Raises UsageError
-        for one that is not the body of which the entry has the digest."""
+        """Replace the encrypted bodies of these entries by the given bodies. Raises UsageError if a
+        body does not have the digest in its entry."""
 
     def newest_about(self, kinds: str) -> Entry | None:
         """The newest entry, without its body, whose kind begins with these letters."""
@@ -65,8 +65,8 @@ class RecordStore(Protocol):
         """The id of the key that signs now; empty without one."""
 
     def missing_guards(self) -> list[str]:
-        """The triggers of the database that refuse changes of entries, as far as somebody removed
-        them."""
+        """The triggers of the database that refuse changes of entries, and that somebody
+        removed."""
 
     def restore_guards(self) -> list[str]:
         """Make these triggers again. Returns their names."""

@@ -46,7 +46,7 @@ class Listing(list[SnapshotInfo]):
 
 @dataclass(frozen=True, slots=True)
 class RepositoryKey:
-    """One of the keys of a repository. `current` is the key that the password in use has opened."""
+    """A key of a repository. `current`: the password in use has opened this key."""
 
     id: str
     current: bool
@@ -134,8 +134,8 @@ class Repository(Protocol):
         """Remove a key by its id. Raises RepositoryError for the key of the password in use."""
 
     def clock_ahead_s(self) -> float | None:
-        """By how many seconds this host's clock is ahead of the clock that dates stored files: that
-        of the server, or of the file system. None when it cannot be measured."""
+        """By how many seconds this host's clock is ahead of the clock that dates stored files: the
+        clock of the server, or of the file system. None when it cannot be measured."""
 
     def free_bytes(self) -> int | None:
         """Return how many bytes drd could still store there; None where the place does not report
@@ -154,8 +154,8 @@ class Repository(Protocol):
         the cache of an earlier call. The new cache is below `cache`."""
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
-        """Make a new repository, or find the one that another host has just made; return its id.
-        The caller has the lock, and knows that no id was ever recorded for this URL."""
+        """Make a new repository, or find the repository that another host has just made; return its
+        id. The caller has the lock, and knows that no id was ever recorded for this URL."""
 
     def store(
         self,
@@ -207,7 +207,7 @@ class Repository(Protocol):
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
     ) -> Listing:
         """Snapshots that have all `tags`, oldest first. `fresh` bypasses the local cache.
-        `unreadable` names every snapshot that cannot be read, whatever its tags."""
+        `unreadable` names every snapshot that cannot be read, independent of its tags."""
 
     def removal(self, snapshot: str) -> str:
         """How a person removes the object of a snapshot that cannot be read."""
@@ -280,8 +280,8 @@ class Repository(Protocol):
     def snapshots_with(
         self, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float = 120.0
     ) -> frozenset[str]:
-        """Return the snapshots that need one of these, and those that turn out to lack something
-        else."""
+        """Return the snapshots that need one of these files or directories, and the snapshots that
+        turn out to lack something else."""
 
     def remove_stale_locks(self) -> int:
         """Remove the locks whose owner is provably dead, and return their number."""

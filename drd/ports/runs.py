@@ -66,8 +66,8 @@ class RunStore(Protocol):
         On return, `end_left` has ended the processes that worked for the run."""
 
     def leave(self, run: Run, at: datetime) -> bool:
-        """Note that the process of an abandoned run died; the run waits for one that adopts it.
-        False when another process was faster."""
+        """Note that the process of an abandoned run died; the run waits for a process that adopts
+        it. False when another process was faster."""
 
     def mark(self, run: str) -> Mark:
         """Return the mark in the environment of each process that works for a run of this state."""

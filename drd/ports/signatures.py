@@ -9,8 +9,8 @@ from drd.model.manifest_signature import ManifestSignature, Replaced, TrustedKey
 
 
 class SignatureStore(Protocol):
-    """What manifests said of their signatures when drd stored or read them. None of it comes out of
-    a copy of the catalogue in a repository."""
+    """What manifests said about their signatures when drd stored or read them. No part of it comes
+    from a copy of the catalogue in a repository."""
 
     def record(self, plan: str, point: str, signature: ManifestSignature) -> None:
         """Record the signature of a point's manifest. It replaces an earlier one."""
@@ -22,7 +22,7 @@ class SignatureStore(Protocol):
         """What was recorded of one point."""
 
     def by_key(self, key: str) -> list[str]:
-        """The digests of all manifests that this key has signed, as far as they were recorded."""
+        """Return the digests of the manifests that this key has signed, if they were recorded."""
 
     def trust(
         self,

@@ -15,4 +15,4 @@ class StampStore(Protocol):
         """Keep a stamp. It replaces an earlier one of the same entry."""
 
     def newest(self, limit: int) -> list[Stamp]:
-        """The stamps, that of the newest entry first."""
+        """The stamps; the stamp of the newest entry comes first."""

@@ -33,7 +33,7 @@ class StepStore(Protocol):
         error: str | None = None,
         remedy: str = "",
     ) -> None:
-        """Record the result of a step that has begun; of one that failed the fact and the
+        """Record the result of a step that has begun. If it failed, record the fact and the
         remedy."""
 
     def wait(self, owned: RunLease, name: str, waiting_for: str, result: StepResult) -> None:
@@ -55,8 +55,9 @@ class DecisionStore(Protocol):
 
     def add(self, run: str, decision: Decision, *, plan: str = "") -> None:
         """Record a decision. The process that carries the run out reads it, now or when it resumes
-        the run. Without an actor, the decision is that of the user who runs this process. `plan` is
-        whose data it is about, if the caller knows that from more than the row of the run."""
+        the run. Without an actor, the decision belongs to the user who runs this process. `plan` is
+        the plan whose data it is about, if the caller knows the plan from more than the row of the
+        run."""
 
     def of_run(self, run: str) -> list[Decision]:
         """Return the decisions about a run, oldest first."""

@@ -1,8 +1,8 @@
 """Start subprocesses: the only module through which drd does so.
 
-Every child runs in its own process group, with an environment that drd chose, dies with drd,
-has a deadline, and is ended with its whole group when drd is cancelled. `run` waits for one,
-`gated_pipe` streams one into another, `Child` is for those that stay (servers).
+Every child runs in its own process group, with an environment that drd chose, dies with drd, has a
+deadline, and is ended with its whole group when drd is cancelled. `run` waits for a child,
+`gated_pipe` streams one child into another, `Child` is for children that keep running (servers).
 """
 
 from drd.presence import process_start_time

@@ -42,8 +42,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The numbers on this host of users and groups of the source, as far as they differ, and those
-    that this host lacks.
+    """The numbers on this host of the source's users and groups, if they differ, and the users and
+    groups that this host lacks.
     """
 
     users: Mapping[int, int] = field(default_factory=dict)
@@ -87,8 +87,8 @@ def _name(value: Any, place: str) -> str:
 
 
 def accounts_in(facts: Iterable[Mapping[str, Any]]) -> tuple[Account, ...]:
-    """Return the users and groups that own the data of these components, without those that every
-    host has.
+    """Return the users and groups that own the data of these components, without the users and
+    groups that every host has.
     """
     found = {
         (sort, int(number), name)

@@ -1,10 +1,10 @@
 """A pipe in which a failed writer never looks like a finished one to the reader.
 
-A program that reads a pipe cannot tell a writer that died from one that ended: both are end of
-file. So drd holds a duplicate of the write end. It closes it only after the producer has exited
-with 0; otherwise it stops the consumer first, and closes the pipe after the consumer has received
-that. A producer that has exited with 0 and left another process with the pipe has not ended either.
-The data goes from child to child and never through Python.
+A program that reads a pipe cannot distinguish a writer that died from a writer that finished: both
+are end of file. So drd holds a duplicate of the write end. It closes it only after the producer has
+exited with 0; otherwise it stops the consumer first, and closes the pipe after the consumer has
+received that. A producer that has exited with 0 and left another process with the pipe has not
+ended either. The data goes from child to child and never through Python.
 """
 
 from __future__ import annotations

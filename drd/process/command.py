@@ -46,24 +46,23 @@ _PASSED_ON = [
 class Command:
     """One child to be started.
 
-    `env` is added to the base environment; nothing else of drd's own is passed on, so a secret
-    reaches only the child that needs it, by its environment or a file and never by `argv`.
-    `user` switches to that user (needs root). `drop_capabilities` removes the rights that
-    systemd gave to drd alone (reading files that only root may read): for the commands of a plan,
-    and for servers that run code from the data. Root stays root; but a root process that acts
-    for another user (see `rights`) starts children as that user, with the right to read, unless the
-    thread that starts them has taken root's rights back and `owners` is not set.
-    `death_signal` is what the kernel sends when drd dies: TERM for programs that clean up (restic
-    removes its lock), KILL for the rest. With a `fence` it may use only what the fence allows, and
-    all
-    processes that it leaves running end with it. `files` are secrets for programs that read them
-    from a file only, by the variable that has its path: they lie in anonymous memory, which the
-    child and its children can open, and of which nothing is left. One that `has_helpers` gets the
-    stop signal alone, since it needs its own children to end in order: restic removes its lock
-    through ssh. With a `leash`, an end that drd demands reaches all that it has started, also what
-    left its group (`ON_STOP`); or nothing that it has started outlives it, and one that leaves its
-    output open has failed (`ALWAYS`). With `writes` it may change files only below these
-    directories (where the kernel has Landlock), but read and connect as usual. A `user` of a
+    `env` is added to the base environment; no other variables of drd are passed on, so a secret
+    reaches only the child that needs it, by its environment or a file and never by `argv`. `user`
+    switches to that user (needs root). `drop_capabilities` removes the rights that systemd gave to
+    drd alone (reading files that only root may read): for the commands of a plan, and for servers
+    that run code from the data. Root stays root; but a root process that acts for another user (see
+    `rights`) starts children as that user, with the right to read, unless the thread that starts
+    them has taken root's rights back and `owners` is not set. `death_signal` is what the kernel
+    sends when drd dies: TERM for programs that clean up (restic removes its lock), KILL for the
+    rest. With a `fence` it may use only what the fence allows, and all processes that it leaves
+    running end with it. `files` are secrets for programs that read them only from a file, by the
+    variable that contains its path. They are in anonymous memory, which the child and its children
+    can open, and which vanishes with them. A child that `has_helpers` gets the stop signal alone,
+    without its own children, because it needs them to end in order: restic removes its lock through
+    ssh. With a `leash`, drd also ends programs that the child has started and that left its group:
+    when drd stops the child (`ON_STOP`), or whenever the child ends (`ALWAYS`); in the latter case
+    a child that leaves its output open has failed. With `writes` it may change files only below
+    these directories (where the kernel has Landlock), but read and connect as usual. A `user` of a
     command that `reads_all` keeps the right to read the files of others. `more_time` is the remedy
     if the command does not end by its deadline; without it the deadline is drd's own.
     """

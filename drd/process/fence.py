@@ -51,7 +51,7 @@ _ETC = (
     "fonts",
     "perl", "python3", "java-17-openjdk", "java-21-openjdk", "postgresql-common", "xml", "sgml",
 )  # fmt: skip
-"""Files in /etc that every program reads; none of them is secret, and none configures a service."""
+"""Files in /etc that every program reads. They are not secret and configure no service."""
 
 _DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
 
@@ -109,7 +109,7 @@ class FenceLimits:
 @dataclass(frozen=True, slots=True)
 class BlockedAccess:
     """An access to something outside that was refused to a fenced process: `what` (tcp, dns,
-    socket, …), the destination `to` as far as it is known, and the fence.
+    socket, …), the destination `to` if it is known, and the fence.
     """
 
     by: str
@@ -123,8 +123,8 @@ class BlockedAccess:
 
 @dataclass
 class Fences:
-    """All fences of one drill. `reach` has the declared HOST:PORT; `reads` real paths that all may
-    read; `closed` places are never readable, whatever a command names. Close it at the end.
+    """All fences of one drill. `reach` has the declared HOST:PORT; `reads` are real paths that all
+    may read; `closed` places can never be read, even if a command names them. Close it at the end.
     """
 
     reach: tuple[str, ...] = ()

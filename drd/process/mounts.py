@@ -25,17 +25,17 @@ class Mounted(NamedTuple):
 
     @property
     def read_only(self) -> bool:
-        """Whether nobody can write through this mount."""
+        """Return whether nobody can write through this mount."""
         return "ro" in self.options
 
     @property
     def file_system_read_only(self) -> bool:
-        """Whether nobody can write to the file system, wherever it is mounted."""
+        """Return whether nobody can write to the file system, at any of its mounts."""
         return "ro" in self.file_system_options
 
 
 def mounted() -> list[Mounted]:
-    """Return all mounts. Of several at one place, the last is the one that is seen."""
+    """Return all mounts. If there are several at one place, the last one is visible."""
     return parse_mounts(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
 
 

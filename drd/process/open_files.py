@@ -1,4 +1,4 @@
-"""Find the processes that have files open, as far as /proc shows it to this process."""
+"""Find the processes that have files open, if /proc shows this to the present process."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def users_of(paths: Iterable[Path]) -> dict[Path, list[FileUser]]:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def written_files() -> dict[str, list[FileUser]]:
-    """Return the files that other processes have open for writing, by the path that leads to the
-    same file here: not those of containers, nor removed ones. Children of this process do not
-    count."""
+    """Return the files that other processes have open for writing, by their path on this host.
+    Files in containers and removed files are left out, and so are files of this process's children.
+    """
     files: dict[str, list[FileUser]] = {}
     for pid in sorted(int(n) for n in os.listdir("/proc") if n.isdecimal()):  # noqa: PTH208 - names
         found = {path for path, number in _descriptors(pid) if _is_written(pid, number, path)}

@@ -118,8 +118,8 @@ class HeldDirectory:
 
 
 def others_change(way: Sequence[HeldDirectory]) -> bool:
-    """Return whether others than root can replace what lies in the last of these directories, each
-    of which lies in the one before it.
+    """Return whether users other than root can replace the contents of the last of these
+    directories; each directory is inside the one before it.
     """
     return any(
         s.info.st_uid != 0 or _writable(Path(s.name), s.info, s.acl, {0}, last=s is way[-1])
@@ -137,8 +137,8 @@ def listed(place: Path | int, info: os.stat_result) -> bytes | None:
 
 
 def why_others_write(file: Path, uid: int) -> str | None:
-    """Name others beside root and `uid` who can write to a file; None for nobody, and for a missing
-    file. Follows no link, and does not judge the directories above the file.
+    """Return who besides root and `uid` can write to a file; None if nobody can, and for a missing
+    file. Follows no link, and does not check the directories above the file.
     """
     try:
         info = file.lstat()
@@ -209,8 +209,8 @@ def half_made(directory: Path) -> Path:
 
 
 def discard(directory: Path) -> None:
-    """Remove a directory. It loses its name first: a kill leaves none of that name without a
-    stamp.
+    """Remove a directory. It is renamed first, so that a kill does not leave a directory of this
+    name without a stamp.
     """
     half = half_made(directory)
     shutil.rmtree(half, ignore_errors=True)
@@ -220,9 +220,9 @@ def discard(directory: Path) -> None:
 
 
 def make_private(directory: Path, mode: int = 0o700) -> None:
-    """Make a directory, and the missing ones above it, with this mode whatever the umask. From an
-    existing one that is ours, removes the write rights of its group and others: by its descriptor,
-    never through a link. Raises OSError.
+    """Make a directory, and the missing ones above it, with this mode, independent of the umask. If
+    an existing directory belongs to this user, remove the write rights of its group and others: by
+    its descriptor, never through a link. Raises OSError.
     """
     missing = [p for p in (directory, *directory.parents) if not os.path.lexists(p)]
     for place in reversed(missing):
@@ -251,8 +251,8 @@ class Identity:
 
 
 def identity(path: Path) -> Identity | None:
-    """Return the identity of a directory of this process's user that is not a link; None for
-    everything else.
+    """Return the identity of a directory that belongs to this process's user and is not a link;
+    None for everything else.
     """
     try:
         info = path.lstat()

@@ -13,12 +13,13 @@ _MOST_LINKS = 40
 
 
 def real_path_for_fence(path: Path | str, never: Iterable[str] = ()) -> Path | None:
-    """Return the real path of what exists there; None where a fence must not show it.
+    """Return the real path of an existing file; None if a fence must not show it, if the path is
+    relative, or if the file is missing.
 
-    A fence must not show what lies in one of the real directories `never`, or is reached through a
-    link there. Nor what is reached through a link that belongs neither to root nor to this
-    process's user (where root acts for another user: not to root), unless the link's owner owns the
-    destination as well. None also for a relative path and for a missing file.
+    A fence must not show files in one of the real directories `never`, or files that are reached
+    through a link there. It must not show files that are reached through a link of another user
+    than root and this process's user (if root acts for another user: than root), unless the owner
+    of the link also owns the destination.
     """
     if not Path(path).is_absolute():
         return None

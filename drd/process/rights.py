@@ -1,5 +1,5 @@
-"""Choose the rights of a command that root runs: those of the state's owner, and root's own only
-for the purposes named here.
+"""Choose the rights of a command that root runs: the rights of the state's owner, and root's own
+rights only for the purposes named here.
 
 A state that belongs to another user can be changed by that user: they can redirect any path in it.
 So a root process acts as the owner (effective user, group and groups), with one right more, which
@@ -128,8 +128,8 @@ def account(uid: int, gid: int) -> Owner:
 
 
 def acts_for() -> Owner | None:
-    """Return the user for whom this root process acts; None for everybody else, and on root's own
-    state."""
+    """Return the user for whom this root process acts; None if this process is not root's, or if
+    the state belongs to root."""
     return _owner
 
 

@@ -4,8 +4,8 @@ begins.
 The directory alone does not answer this. Anyone who can replace a directory on the way to it can
 lead root to another state, even to one that looks like root's. So every directory on the way is
 held open while it is checked. Only links of root and of the user for whom root would act are
-followed. If others could replace a directory, because an administrator made it so, drd only warns:
-no backup stops for it.
+followed. If others could replace a directory because of an administrator's decision, drd only
+warns: backups continue.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Make sure that only one process at a time initialises a repository, across hosts: two `restic
 init` at once leave a repository that nobody can open.
 
-Each process writes a mark where restic keeps its locks, then lists the marks. If it is alone, it
-goes on; otherwise it removes its mark and tries again after a random wait. A listing shows what was
-written before it, on S3 as on a file system. So of two processes that write at once at least one
-sees the other, and a later one sees the mark of the one that went on.
+Each process writes a mark where restic keeps its locks, then lists the marks. If there is no other
+mark, it initialises the repository; otherwise it removes its mark and tries again after a random
+wait. A listing shows everything that was written before it, on S3 as on a file system. So if two
+processes write at the same time, at least one sees the other's mark, and a later process sees the
+mark of the process that initialises.
 """
 
 from __future__ import annotations

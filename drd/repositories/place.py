@@ -68,7 +68,7 @@ class RepositoryPlace(Protocol):
         """Return the free bytes at this place; None if the place does not report them."""
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
-        """Return those of restic's snapshots whose files are missing."""
+        """Return the snapshots of restic whose files are missing."""
 
     def lock_files(self) -> Mapping[str, float]:
         """Return the files where restic keeps its locks, with their age in seconds. Empty without a
@@ -152,5 +152,5 @@ def lock_names(names: Iterable[str]) -> frozenset[str]:
 
 
 def is_id(name: str) -> bool:
-    """Return whether restic takes a file of that name for one of its own."""
+    """Return whether restic considers a file of this name one of its own."""
     return _LOCK.fullmatch(name) is not None

@@ -63,7 +63,7 @@ class S3Place:
     def __init__(
         self, location: S3Location, keys: Callable[[], S3Keys], client: Any = None
     ) -> None:
-        """Use `client`, that of another place of `client_of`, instead of an own one."""
+        """Use the `client` of another place of `client_of`, instead of making a new one."""
         self.location = location
         self.url = location.url
         self._keys = keys
@@ -120,8 +120,8 @@ class S3Place:
         return requests.session(self.location.endpoint, trusted)
 
     def probe_signed(self, address: str, session: Any) -> str | None:
-        """Return the digest of the `config` there; None for any other answer, which `probe`
-        explains. Raises RepositoryUnreachable when there is no answer in time.
+        """Return the digest of the `config` at the address; None for any other answer, which
+        `probe` explains. Raises RepositoryUnreachable when there is no answer in time.
         """
         request = AWSRequest(method="GET", url=address, stream_output=True).prepare()
         try:

@@ -50,8 +50,8 @@ def _addressing(location: S3Location, keys: S3Keys) -> str:
 
 
 def trusted_by(keys: S3Keys) -> str | None:
-    """Return the file of the certificates that are trusted; None for those that boto3 brings.
-    Raises RepositoryError."""
+    """Return the file of the trusted certificates; None means the certificates in boto3. Raises
+    RepositoryError."""
     if keys.ca_cert is not None:
         if not os.access(keys.ca_cert, os.R_OK):
             raise RepositoryError(

@@ -1,4 +1,5 @@
-"""Send requests to an S3 server, each limited in time and in bytes whatever the server does.
+"""Send requests to an S3 server. Each request is limited in time and in bytes, even if the server
+is hostile.
 
 botocore's timeouts count from one read to the next, so a server that sends slowly blocks it for
 ever, and botocore reads a whole answer before anyone can cut it. So each request runs in its own
@@ -59,8 +60,9 @@ class TooLarge(Exception):
 
 
 def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) -> T:
-    """Return or raise what `work` does, which sends requests by `session()`; reads at most `most`
-    bytes of an object. Raises RepositoryUnreachable when it takes too long, and Cancelled at once.
+    """Return the result of `work`, or raise its error; `work` sends requests by `session()`. Reads
+    at most `most` bytes of an object. Raises RepositoryUnreachable when it takes too long, and
+    Cancelled at once.
     """
     asked, begun = _RequestThread(work, most), time.monotonic()
     doubted = begun - _silent.get(endpoint, -RequestTimes.doubt_s) < RequestTimes.doubt_s
@@ -152,8 +154,8 @@ def bind(client: Any, session: Any) -> None:
 
 
 def send(session: Any, request: Any) -> Any:
-    """Return an answer that was read completely. Raises BotoCoreError, and TooLarge; of an object
-    only the beginning is read.
+    """Return an answer that was read completely. If the answer is an object, only its beginning is
+    read. Raises BotoCoreError and TooLarge.
     """
     is_object, request.stream_output = request.stream_output, True
     answer = session.send(request)

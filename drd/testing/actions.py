@@ -42,10 +42,10 @@ VALUES = {
 
 @dataclass
 class ActionCase:
-    """A step that can be executed here. `effect` returns what it has done so far, as anything that
-    can be compared; None for a step that changes nothing, such as one that only waits. `impossible`
-    makes it impossible from then on. `inspectors` has the restored components, `directory` is
-    empty, `timeout_s` is the `timeout` of the step.
+    """A step that can be executed here. `effect` returns what it has done so far, as a value that
+    can be compared; None for a step that changes nothing, such as a step that only waits. After
+    `impossible` was called, the step cannot succeed. `inspectors` has the restored components,
+    `directory` is empty, `timeout_s` is the `timeout` of the step.
     """
 
     kind: ActionKind

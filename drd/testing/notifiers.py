@@ -35,8 +35,8 @@ MESSAGE = Message(
 
 @dataclass
 class ChannelCase:
-    """A channel that works. `received` has what came out at its other end so far, each as a text
-    that holds the title of the message; `broken` sees to it that nothing gets through any more.
+    """A channel that works. `received` returns what has arrived at its other end so far, as texts
+    that contain the titles of the messages; after `broken` was called, nothing arrives any more.
     `secrets` has the values of the secrets that its settings name, by `SecretRef.value`."""
 
     kind: ChannelKind

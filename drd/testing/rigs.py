@@ -53,7 +53,7 @@ class KindRig(Protocol):
         """Names that drd left in the target's surroundings, the target itself aside."""
 
     def query(self) -> tuple[str, Any] | None:
-        """Return a scalar query and its answer; None for a kind that answers none."""
+        """Return a scalar query and its answer; None if the kind does not answer queries."""
 
     def is_whole(self, inspector: Inspector) -> bool:
         """Return whether the restored data equals the source's: called if the kind takes no

@@ -1,7 +1,6 @@
-"""Run by Alembic, within a connection and transaction that the catalogue opened.
-
-The transaction spans all migrations, on SQLite too: its DDL can be rolled back as long as the
-driver does not commit on its own, and ours does not.
+"""Run by Alembic, within a connection and a transaction that the catalogue opened. The transaction
+spans all migrations, on SQLite as well: its DDL can be rolled back as long as the driver does not
+commit by itself, and drd's driver does not.
 """
 
 from alembic import context

@@ -31,7 +31,7 @@ def add_parser(sub: Verbs) -> None:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Those that `install` and `uninstall` share."""
+    """Add the options that `install` and `uninstall` share."""
     global_options(parser)
     parser.add_argument(
         "--prefix", metavar="DIR", default="/", help="install below this directory (default: /)"

@@ -20,7 +20,8 @@ def add_verb(sub: Verbs, verb: str, *, description: str, examples: str) -> argpa
 
 
 def add_person(parser: argparse.ArgumentParser, what: str) -> None:
-    """The person who decides; `what` is what they do, for the help."""
+    """Add the option for the name of the person who decides; `what` is what this person does, for
+    the help."""
     parser.add_argument(
         "--by",
         metavar="NAME",

@@ -75,8 +75,8 @@ class Histories:
         self._seen = max((r.changed for r in rows), default=self._seen)
 
     def of(self, facts: PlanFacts, schedule: Schedule | None) -> PlanMore:
-        """Return the records of one plan; without a schedule nothing is expected of it. Raises
-        CatalogueError: of a plan that was forgotten and loaded again, all histories are read."""
+        """Return the records of one plan; without a schedule, drd expects no runs of it. Raises
+        CatalogueError. If a plan was forgotten and loaded again, all histories are read."""
         plan = facts.plan
         if self._first_loaded.setdefault(plan, facts.first_loaded_at) != facts.first_loaded_at:
             anew = self._catalogue.queue.jobs(-1, plan)
@@ -169,8 +169,8 @@ def _period_s(timing: Timing) -> float | None:
 
 
 def disks(places: Mapping[str, Path], needed_bytes: int) -> list[DiskFacts]:
-    """Each file system once, with what is kept there; `needed_bytes` applies to that of
-    `work_dir`."""
+    """Return each file system once, with what is kept on it; `needed_bytes` is needed on the file
+    system of `work_dir`."""
     disks: dict[int, DiskFacts] = {}
     broken = []
     for use, place in places.items():

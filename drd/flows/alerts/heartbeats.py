@@ -1,7 +1,6 @@
-"""Heartbeats for watchers elsewhere, which notice missing ones.
-
-They are sent beside the work: none delays a run, and none that fails makes one fail. Their results
-are recorded with the channels."""
+"""Send heartbeats to watchers elsewhere, which report missing ones. Heartbeats are sent beside the
+work: they do not delay a run, and an error of one does not make a run fail. Their results are
+recorded with the channels."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def routed(transitions: Iterable[Transition], channels: Sequence[ChannelSpec]) -
 
 
 def message(transition: Transition) -> Message | None:
-    """Return the message; None for a change that nobody is notified of."""
+    """Return the message; None for a change that is not notified."""
     event = transition.change.event
     if event is None:
         return None

@@ -269,8 +269,8 @@ class _Delivery:
 def still_there(
     facts: Iterable[ChannelFacts], channels: Sequence[ChannelSpec]
 ) -> list[ChannelFacts]:
-    """Return the channels, without those that drd.yaml no longer has, which `remove_old` removes.
-    Plans' own heartbeats are included."""
+    """Return the channels, without the channels that drd.yaml no longer has and that `remove_old`
+    removes. Plans' own heartbeats are included."""
     names = {c.name for c in channels}
     return [f for f in facts if f.name in names or f.plan]
 

@@ -27,8 +27,8 @@ def pause_s(tries: int, key: str) -> float:
 
 
 def is_due(facts: ChannelFacts, now: datetime) -> bool:
-    """Return whether to try a channel: a failing one has its own pauses, whatever messages are
-    new."""
+    """Return whether to try a channel now. A failing channel is tried after its pause, even if
+    there are new messages."""
     if facts.failing_since is None or facts.last_tried_at is None:
         return True
     pause = timedelta(seconds=pause_s(facts.tries, facts.name))

@@ -69,8 +69,8 @@ class WatchSources:
     """The sources for the watch. `read_facts` reads one plan, or all for None. `places` are
     directories that must not fill up, by their key in drd.yaml; `work_dir` is where drills need
     space. `schedule` returns None for a plan that is not in force, `tier_of` the tier of a plan.
-    `differing` has by plan a message about a stored text that is not the one in force, `exposed` a
-    file of it that others can read or write. `room` returns how many times its size a component of
+    `differing` has by plan a message if its stored text is not the text in force, `exposed` a file
+    of the plan that others can read or write. `room` returns how many times its size a component of
     a kind needs in a drill.
     """
 
@@ -91,7 +91,7 @@ class WatchSources:
 class WatchResult(NamedTuple):
     """The result of one check.
 
-    `transitions` are by plan and kind, including those that nobody is notified of. `unrecorded`
+    `transitions` are sorted by plan and kind, including changes that are not notified. `unrecorded`
     must be sent directly, since the outbox could not take it; `error` says why, None when all is
     recorded. `plans` are the newest verdicts of all plans by name, none when the catalogue could
     not be read.
@@ -113,7 +113,7 @@ class _Observation(NamedTuple):
 
 
 _Unknown = Mapping[tuple[str, str], Collection[str] | None]
-"""What could not be checked: by plan and kind the subjects, None for all."""
+"""What could not be checked: the subjects, by plan and kind; None means all subjects."""
 
 
 class AlertWatch:
@@ -145,8 +145,8 @@ class AlertWatch:
         """Check everything, record what changed, and put messages into the outbox.
 
         `host` has what the daemon noticed itself (clock, downtime, trouble with the catalogue);
-        disks and channels are checked here. `errors` are those of plan files that were not
-        accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing is
+        disks and channels are checked here. `errors` has by plan the error of a plan file that was
+        not accepted. A catalogue that cannot be read or written is an alert itself: nothing is
         raised for it, and the next check tries again."""
         self._errors = errors or {}
         self._gone_secrets = host.gone_secrets

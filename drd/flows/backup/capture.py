@@ -41,10 +41,9 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class CaptureOrder:
-    """What to capture, for which run, and where to.
-
-    `confirmed` ends when the repository has been found to be the right one, or with its error:
-    before that, nothing is stored and no hook runs."""
+    """What to capture, for which run, and where to. `confirmed` ends when drd knows that the
+    repository is the right one, or raises the error of this check. Before that, nothing is stored
+    and no hook runs."""
 
     plan: Plan
     component: Component

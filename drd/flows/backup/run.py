@@ -52,8 +52,8 @@ MANIFEST_TAG = "manifest"
 
 @dataclass(frozen=True, slots=True)
 class BackupOutcome:
-    """The result of a backup run. `point` is None when nothing could be captured. `components` say
-    why one failed; `exit_code` is that of the first error."""
+    """The result of a backup run. `point` is None when nothing could be captured. `components` has
+    for each failed component the reason; `exit_code` is the exit code of the first error."""
 
     run: str
     plan: str

@@ -1,6 +1,4 @@
-"""Decide what the code that comes with the data may use in a drill, and report what it tried to
-use.
-"""
+"""Decide what code that comes with the data may use in a drill, and report what it tried to use."""
 
 from __future__ import annotations
 
@@ -68,8 +66,8 @@ def _fences(services: Services, plan: Plan, limits: FenceLimits) -> Fences:
 
 
 def hidden_places(services: Services, plan: Plan) -> Iterable[Path]:
-    """Return what no fence shows, whatever a plan or a command names: drd's own files, and the
-    plan's local copies.
+    """Return the places that every fence hides, even if a plan or a command names them: drd's own
+    files, and the plan's local copies.
     """
     yield from roots(services)
     yield _SECRETS

@@ -81,16 +81,15 @@ def former_places(point: RestorePoint) -> str:
 
 
 def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:
-    """Return the repositories that `--repository` allows; None for all. Raises UsageError."""
+    """Return the repositories that `--repository` allows; None means all. Raises UsageError."""
     return None if repository is None else (repository_spec(plan, repository).name,)
 
 
 def usable_repositories(
     plan: Plan, repository: str | None, scenario: str | None
 ) -> tuple[str, ...] | None:
-    """Return the repositories that are left in this scenario, in the plan's order; None for all.
-
-    After a region-loss only copies are left. Raises UsageError if there is none."""
+    """Return the repositories that are left in this scenario, in the plan's order; None means all.
+    After a region-loss only copies are left. Raises UsageError if no repository is left."""
     only = named(plan, repository)
     if scenario != "region-loss":
         return only
@@ -129,9 +128,9 @@ class Holders:
         only: Collection[str] | None = None,
         cache: Path | None = None,
     ) -> None:
-        """Limited to the repositories in `only`. With `cache` everything is read as by a host that
-        has never used a repository. Raises NoRestorePoint when none holds the point, and
-        ManifestRefused for one that drd did not write."""
+        """Use only the repositories in `only`. With `cache`, everything is read as by a host that
+        has never used a repository. Raises NoRestorePoint when no repository holds the point, and
+        ManifestRefused for a point that drd did not write."""
         self.services = services
         self.plan = plan
         self.point = point
@@ -145,9 +144,10 @@ class Holders:
         self._manifest: Manifest | None = None
         self._out: dict[str, DrdError] = {}
         self.used: dict[str, None] = {}
-        """The names of those that delivered something, in order."""
+        """The names of repositories that delivered something, in order."""
         self.passed_over: list[tuple[str, str, DrdError]] = []
-        """What was requested, from which repository, and why another one had to deliver it."""
+        """What was requested, from which repository, and the error because of which another
+        repository had to deliver it."""
         self.damaged: dict[str, RepositoryDamaged] = {}
         """By repository, what could not be read although it is there."""
 

@@ -49,7 +49,7 @@ ENDS_ALL = (
     RepositoryLocked,
     WrongKey,
 )
-"""Errors that affect every component, as opposed to one of them."""
+"""Errors that affect every component, and not only one of them."""
 
 
 @dataclass

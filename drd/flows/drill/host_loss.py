@@ -28,7 +28,7 @@ class KitGap(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KitAt:
-    """A kit in a file, and what opens it, which is read when it is needed."""
+    """A kit in a file, and the secret that opens it, which is read only when drd needs it."""
 
     file: str
     key: Callable[[], Key]
@@ -36,10 +36,10 @@ class KitAt:
 
 @dataclass(frozen=True, slots=True)
 class HostFromKit:
-    """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the kit's, with
-    references to files of that host, `proof` the hash of what a drill with the kit proves;
-    `services` have the catalogue that the repositories gave. `came` says what came from the kit,
-    `gaps` what it could not provide, `detail` is for the record of the run."""
+    """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the plan in the kit,
+    with references to files of that host; `proof` is the hash of what a drill with the kit proves;
+    `services` have the catalogue that was rebuilt from the repositories. `came` says what came from
+    the kit, `gaps` what it could not provide, `detail` is for the record of the run."""
 
     plan: Plan
     proof: str

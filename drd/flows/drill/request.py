@@ -1,4 +1,4 @@
-"""What a drill is asked for, and what it returns."""
+"""The request for a drill, and its result."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ class DrillRequest:
     blind: bool = False
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
-        """Return the repositories that may be used; None for all. Raises UsageError."""
+        """Return the repositories that may be used; None means all. Raises UsageError."""
         return usable_repositories(plan, self.repository, self.scenario)

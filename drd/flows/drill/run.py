@@ -86,7 +86,8 @@ _INCONCLUSIVE = (
 """Errors that prove nothing about the backup: the drill could not run."""
 
 _KIT_IS_NO_GOOD = (KitDamaged, WrongKey, ConfigError)
-"""With this kit nothing can be restored, whatever the repositories contain."""
+"""Errors which mean that nothing can be restored with this kit, whatever the repositories contain.
+"""
 
 
 class _NoHost(Exception):

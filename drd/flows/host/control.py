@@ -42,9 +42,9 @@ def control(
     trigger: str = "manual",
     accept: bool = False,
 ) -> ControlResult:
-    """Check one control. The run of one that does not hold has failed. With `accept` the newest
-    restore point becomes what the component is compared with. Raises ControlUnknown if it could not
-    find out, and what prevents the reading of the source.
+    """Check one control. If the control does not hold, its run has failed. With `accept`, the next
+    checks compare the component with the newest restore point. Raises ControlUnknown if drd could
+    not find out whether the control holds, and the errors of reading the source.
     """
     spec = require_control(plan, name)
     with new_run(services, plan, RunKind.CONTROL, trigger=trigger, subject=name) as runner:

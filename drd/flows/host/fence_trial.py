@@ -65,8 +65,8 @@ _RIGHT = [
 
 
 def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
-    """Return whether a process behind the fence of a drill stays there, as far as this process can
-    set it up."""
+    """Return findings about whether the fence of a drill holds a process back, if this process can
+    set up a fence."""
     fences = Fences(closed=tuple(hidden_places(services, plan)), limits=FenceLimits.usual(30.0))
     try:
         if not fences.parts:

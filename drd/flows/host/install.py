@@ -73,7 +73,7 @@ class Installation:
 
     @property
     def here(self) -> bool:
-        """Whether it goes into the running system; elsewhere only files are written."""
+        """Whether drd is installed into the running system; otherwise files are only written."""
         return self.prefix == Path("/")
 
     def does(self, path: str) -> bool:

@@ -30,7 +30,8 @@ class PersonsCheck:
 
     @classmethod
     def for_service(cls, services: Services, plan: Plan) -> PersonsCheck | None:
-        """Return it for the service; None for root and for a person, who try their own rights."""
+        """Return the check for the service; None for root and for a person, who try their own
+        rights."""
         if services.is_root or services.claim is None:
             return None
         checks = [
@@ -47,7 +48,7 @@ class PersonsCheck:
         return cls(plan.name, next(iter(of_root or checks), None))
 
     def instead_of(self, tried: Finding) -> list[ReadinessFinding]:
-        """Return what to tell in place of what the service's user found at a target."""
+        """Return the findings to show in place of what the service's user found at a target."""
         same = self._of_check(tried)
         if not same:
             return [ReadinessFinding(self._untried(tried) if tried.severity != "ok" else tried)]

@@ -1,4 +1,4 @@
-"""The threats to a service, and what of that which a plan names against them exists."""
+"""The threats to a service, and whether what a plan names against them exists."""
 
 from __future__ import annotations
 

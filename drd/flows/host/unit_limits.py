@@ -171,7 +171,8 @@ def mount_of(mounts: list[Mounted], path: str) -> Mounted | None:
 
 
 def hides(mounts: list[Mounted], path: str) -> tuple[str, str] | None:
-    """Return the directive that hides what is at `path` on the host, and the one that does not."""
+    """Return the directive that hides what is at `path` on the host, and the directive that would
+    show it."""
     mount = mount_of(mounts, path)
     if mount is None:
         return None

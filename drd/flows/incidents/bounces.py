@@ -71,9 +71,10 @@ def returned(
     bounces: Sequence[Bounce],
     may_add: Callable[[Incident], bool],
 ) -> Returned:
-    """Record which mails came back, each once. Raises UsageError if all of the reports are about no
-    mail of an incident. Of an incident that `may_add` denies, a report counts if it cites the id of
-    the mail, which nobody can guess: the mail server has no role in it. Nothing of it is told."""
+    """Record which mails came back, each once. Raises UsageError if no report is about a mail of an
+    incident. If `may_add` is false for an incident, because the mail server has no role in it, a
+    report counts only if it cites the id of the mail, which nobody can guess; the result then says
+    nothing about it."""
     if len(bounces) > MOST:
         raise UsageError(
             f"the message has {len(bounces)} reports, but drd accepts at most {MOST}",

@@ -8,8 +8,8 @@ from drd.ports import Catalogue
 
 
 def chosen(catalogue: Catalogue, number: int | None) -> int:
-    """Return the number; without one, that of the only open incident. Raises UsageError if there is
-    none, or if there are several."""
+    """Return the number; without a number, the number of the only open incident. Raises UsageError
+    if there is none, or if there are several."""
     if number is not None:
         return number
     numbers = catalogue.incidents.open_numbers()

@@ -23,8 +23,8 @@ from drd.ports import Catalogue
 from drd.ports.intake import Load, Taking
 
 WINDOW = timedelta(minutes=1)
-"""The time in which a source may make so many entries; of what is left out, one entry is made in
-this time."""
+"""In this time, a source may make only a limited number of entries. drd records once in this time
+how many alerts were left out."""
 TOO_MANY_OPEN = "too many of its incidents are open"
 TOO_FAST = "it sent too many within a minute"
 OUT_OF_TIME = "the time limit of the request was reached"

@@ -35,7 +35,7 @@ _CHUNK = 1 << 20
 
 
 def known(desk: Desk) -> Investigation:
-    """Return what the investigation has shown until now, as far as the person may read it."""
+    """Return what the investigation has shown, without entries that the person may not read."""
     return investigation(desk.entries())
 
 
@@ -97,7 +97,7 @@ def _type(name: str) -> IndicatorType:
 def note_indicator(
     desk: Desk, value: Value, *, seen: datetime | None, expires: datetime | None, text: str
 ) -> Incident:
-    """Record an indicator. One that is known already gets the earlier `seen`, the later text and
+    """Record an indicator. If it is known already, it gets the earlier `seen`, and the new text and
     `expires`."""
     if seen is not None and expires is not None and expires <= seen:
         end = format_time(expires, zone=desk.zone)

@@ -50,9 +50,9 @@ class Ways:
 
 @dataclass(frozen=True, slots=True)
 class LetterSender:
-    """Sends the letters that wait in the outbox. Safe in several processes: each channel is served
-    by one of them at a time. `ways` is called for each letter, and gives what drd.yaml has, as it
-    was read last: a letter to somebody whom it does not have any more does not leave."""
+    """Sends the letters that wait in the outbox. Safe in several processes: only one process at a
+    time serves a channel. `ways` is called for each letter, and returns the recipients of drd.yaml
+    as it was read last: a letter to a recipient who is no longer there is not sent."""
 
     catalogue: Catalogue
     ways: Callable[[], Ways]

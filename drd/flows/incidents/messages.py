@@ -1,4 +1,5 @@
-"""What people do with messages of an incident: draft, approve, send, record what became of them."""
+"""What people do with messages of an incident: draft, approve and send them, and record the
+results."""
 
 from __future__ import annotations
 
@@ -88,7 +89,8 @@ def compose(
 
 
 def known(catalogue: Catalogue, number: int) -> tuple[IncidentMessage, ...]:
-    """Return the messages of an incident, without those of incidents that were merged into it."""
+    """Return the messages of an incident, without the messages of incidents that were merged into
+    it."""
     return messages(number, catalogue.incidents.entries(catalogue.incidents.get(number)))
 
 
@@ -115,8 +117,9 @@ def draft(desk: Desk, content: Content) -> IncidentMessage:
 
 
 def approvable(desk: Desk, which: int, reach: Reach) -> tuple[IncidentMessage, Content]:
-    """Return a message that can be approved, and what it says. One that was sent can be if its
-    approval is not enough any more. Raises UsageError if it cannot."""
+    """Return a message that can be approved, and its content. A message that was sent can be
+    approved again if its approval no longer suffices. Raises UsageError if it cannot be approved.
+    """
     message = _usable(desk, which)
     assert message.content is not None
     if message.sent_at is not None and approval_lacks(message, reach) is None:
@@ -134,8 +137,9 @@ def approve(
     reach: Reach,
     people: Mapping[str, Sequence[str]],
 ) -> IncidentMessage:
-    """Approve exactly this content. `digest` is what the person has seen: at least its first
-    `DIGITS` digits. `people` are those of drd.yaml, with their roles."""
+    """Approve exactly this content. `digest` is the digest that the person has seen, or its
+    beginning with at least `DIGITS` digits. `people` are the people of drd.yaml, with their roles.
+    """
     message, content = approvable(desk, which, reach)
     author = desk.author
     reach.approval.require(author.by, people, approver=author.actor, drafter=message.drafted_as)
@@ -158,8 +162,8 @@ def approve(
 def send(
     desk: Desk, which: int, reach: Reach, *, again: bool = False, to: Sequence[str] = ()
 ) -> IncidentMessage:
-    """Hand a message over to be sent, to all recipients; `again` to those of `to`, to whom it
-    was sent already. It is sent if and only if this was recorded."""
+    """Hand a message over to be sent to all recipients; with `again`, only to the recipients `to`,
+    to whom it was already sent. It is sent if and only if this was recorded."""
     message = _usable(desk, which)
     content = message.content
     assert content is not None

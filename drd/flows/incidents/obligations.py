@@ -33,7 +33,8 @@ def decide(
     desk: Desk, state: ClockState, text: Mapping[str, Any], *, applies: bool, reason: str
 ) -> Incident:
     """Record whether a regime applies, why, and its text as it is in force now. GDPR, article
-    33(5), wants the reason of a breach that is not notified, so that none is left out."""
+    33(5), requires that breaches are documented, also those that are not reported: so a reason is
+    required."""
     if not reason.strip():
         word = "applies" if applies else "does not apply"
         raise UsageError(

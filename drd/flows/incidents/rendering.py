@@ -37,7 +37,7 @@ def render(
     name: str, texts: Mapping[str, str], files: Mapping[str, str], values: Mapping[str, Any]
 ) -> Rendered:
     """Return the message that a template makes of these values. Raises ConfigError with file, line
-    and value: of a missing value, a mistake, or a template that does not end."""
+    and value if a value is missing, if the template has a mistake, or if it does not end."""
     question = {"template": name, "templates": dict(texts), "values": dict(values)}
     argv = (sys.executable, "-I", "-m", "drd.rendering")
     command = Command(argv, cwd=Path("/"), deadline_s=DEADLINE_S, name="the renderer")

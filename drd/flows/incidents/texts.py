@@ -29,7 +29,7 @@ def name_of(name: str) -> str:
 
 
 def reason_of(reason: str, *, needed: bool = True) -> str:
-    """Return the reason; empty if there is none and none is `needed`. Raises UsageError."""
+    """Return the reason; empty if none is given and none is `needed`. Raises UsageError."""
     if needed or reason.strip():
         return text_of(reason, "the reason", _LONGEST_REASON)
     return ""

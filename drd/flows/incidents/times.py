@@ -45,15 +45,15 @@ def coming(text: str, now: datetime, zone: tzinfo) -> datetime:
 
 
 def typed(text: str, zone: tzinfo) -> datetime:
-    """Return a date with a time; without an offset it is one of `zone`. Of an hour that a change of
-    the clock repeats it is the first. Raises ValueError, OverflowError."""
+    """Return a date with a time; without an offset, it is a time of `zone`. If a change of the
+    clock repeats this hour, the first one is meant. Raises ValueError, OverflowError."""
     at = datetime.fromisoformat(text)
     return from_rfc3339((at if at.tzinfo is not None else at.replace(tzinfo=zone)).isoformat())
 
 
 def recorded(text: str, at: datetime, zone: tzinfo) -> str:
-    """Return a time that was typed as drd understood it: `2026-10-25 02:30 CEST`. Of an hour that
-    a change of the clock repeats it says how to write the other one."""
+    """Return how drd understood a time that was typed: `2026-10-25 02:30 CEST`. If a change of the
+    clock repeats this hour, the text says how to write the other one."""
     doubt = ambiguity(text, at, zone)
     return f"{format_time(at, zone=zone)} ({doubt})" if doubt else format_time(at, zone=zone)
 

@@ -31,10 +31,10 @@ from drd.ports import Catalogue
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a person adds entries to one incident. `zone` is that of times that people type and
-    read; `typed` has those that were typed, as drd understood them, `notes` what a person has to
-    know after an act. `reads` returns what the person may read of an incident, if not all: what is
-    told must not tell more. The methods raise UsageError.
+    """Where a person adds entries to one incident. `zone` is the zone of times that people type and
+    read. `typed` has typed times as drd understood them, `notes` what a person has to know after an
+    act. `reads` returns the entries of an incident that the person may read, None if they may read
+    all: texts must not say more than these. The methods raise UsageError.
     """
 
     catalogue: Catalogue
@@ -46,7 +46,7 @@ class Desk:
     reads: Callable[[Incident], Sequence[Entry]] | None = None
 
     def entries(self) -> Sequence[Entry]:
-        """Return the entries of the timeline, as far as the person may read them."""
+        """Return the entries of the timeline that the person may read."""
         reads = self.reads or self.catalogue.incidents.entries
         return reads(self.catalogue.incidents.get(self.number))
 
@@ -93,16 +93,17 @@ class Desk:
         restricted: bool = False,
         measure: bool = False,
     ) -> Incident:
-        """Note what happened, or what was found; `restricted`: for those with a role alone;
-        `measure`: it was done about the incident."""
+        """Note what happened, or what was found. `restricted`: only people with a role may read it.
+        `measure`: it is something that was done about the incident."""
         mark = {"restricted": True} if restricted else {}
         mark |= {"measure": True} if measure else {}
         body = {"text": _text(text), "happened_at": happened_at, **mark}
         return self._add(kinds.LOG, body)
 
     def correct(self, entry: int, text: str, reason: str, *, restricted: bool = False) -> Incident:
-        """Correct what an entry says: the entry stays, and the timeline shows the correction, a
-        `restricted` one to those with a role alone. One of a restricted entry is restricted."""
+        """Correct what an entry says: the entry stays, and the timeline shows the correction; a
+        `restricted` correction is shown only to people with a role. The correction of a restricted
+        entry is restricted."""
         known = self.catalogue.records.get(entry)
         header = known.header
         if header.subject != subject(self.number):
@@ -163,7 +164,7 @@ class Desk:
         reason: str,
         known: Sequence[str],
     ) -> Incident:
-        """Set the severity, one of those that drd.yaml knows."""
+        """Set the severity to one of the values that drd.yaml lists."""
         require_severity(severity, known)
         body = {"to": severity, "reason": _reason(reason, needed=False)}
         return self._add(kinds.SEVERITY, body)
@@ -197,7 +198,7 @@ class Desk:
         return self._add(kinds.ROLE, body)
 
     def add_task(self, text: str, to: str, due: datetime | None) -> Incident:
-        """Add something to do, with who does it and until when, as far as known."""
+        """Add something to do; who does it and when it is due may be unknown."""
         body = {"text": _text(text), "to": to.strip(), "due": due}
         return self._add(kinds.TASK, body)
 

@@ -39,8 +39,8 @@ from drd.signing import Signer, accepts
 _FILE = "checkpoint.json"
 _MOST_KEYS = 1000
 _NOT_DELETED = frozenset({"object-lock", "append-only"})
-"""What a plan claims of a repository in which this host's own key cannot delete; `drd doctor`
-checks the claim."""
+"""The values of a plan which claim that this host's own key cannot delete in the repository; `drd
+doctor` checks the claim."""
 
 _MOST_SOON = 3
 
@@ -154,12 +154,13 @@ def anchor(
     anew: bool = False,
     hides: Hides = hides_nothing,
 ) -> Result:
-    """Store where the chain stands now, unless the repository knows that, and take back what it
-    covers; with `entries` also those that the repository lacks, with what `hides` makes of their
-    bodies. `anew` stores the files that have restricted entries again. An error is part of the
-    result: the others go on. An anchor of this chain by a key that the chain does not name is told,
-    and stays there: it stops this one only if it is proven, because whoever has the repository's
-    password can store a false one."""
+    """Store an anchor of the newest entry of the chain, unless the repository has one, and remove
+    older anchors that it covers. With `entries`, also store the entries that the repository lacks;
+    `hides` encrypts their restricted bodies. `anew` stores the files that contain restricted
+    entries again. An error is part of the result: other repositories are not affected. If there is
+    an anchor of this chain by a key that the chain does not name, the result names it, and it is
+    not removed. Only if it is proven, nothing is stored, because whoever has the repository's
+    password can store a false anchor."""
     head = catalogue.records.head()
     if head is None:
         return Result(place)

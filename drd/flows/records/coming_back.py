@@ -83,8 +83,8 @@ def bring_back(
     known: Known,
     copied: Iterable[Entry] = (),
 ) -> CameBack:
-    """Add to the catalogue the entries after its newest one that anchors in these places carry;
-    before that those that are `copied` from another file of it."""
+    """Add the entries after the newest entry of the catalogue: first the entries `copied` from
+    another file of the catalogue, then the entries that anchors in these places carry."""
     done = CameBack()
     if known.keys:
         _take_copied(catalogue, copied, known, done)

@@ -53,10 +53,10 @@ def export(
     seal: Callable[[str], Draft] | None = None,
 ) -> Exported:
     """Write all entries, and the script that checks them without drd, into a new directory that
-    only its owner can read. The export has all bodies, or only the bodies about `plan`, or only
-    those of the entries `only`. `beside` has more files: their texts by their names; `stamps` has
-    the files of the directory with time stamps. `hides` encrypts restricted bodies. `seal` makes
-    the last entry of the export from the SHA-256 of the list of all other files. Raises UsageError,
+    only its owner can read. The export has all bodies, or only the bodies about `plan`, or only the
+    bodies of the entries `only`. `beside` has the texts of more files, by name; `stamps` has the
+    files of the directory with time stamps. `hides` encrypts restricted bodies. `seal` makes the
+    last entry of the export from the SHA-256 of the list of all other files. Raises UsageError,
     TargetUnwritable."""
     files = _files(beside or {}, stamps or {})
     try:

@@ -96,7 +96,7 @@ class RecordKey:
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a file, as far as this user may know."""
+        """Whether the file exists, as far as this user may find out."""
         try:
             return self.file.exists()
         except OSError:

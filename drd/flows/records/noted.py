@@ -16,7 +16,8 @@ NOTED = "anchors"
 """The key of it: by the URL of each repository its newest entry, and what went wrong."""
 
 NOTED_SOON = STORED_ENTRIES
-"""The same, of the repositories that get the entries, too, while an incident is open."""
+"""The key of the same facts about the repositories that also get the entries while an incident is
+open."""
 
 
 def forked(noted: Mapping[str, Any]) -> str | None:

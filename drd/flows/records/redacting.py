@@ -12,9 +12,10 @@ from drd.ports import Catalogue
 
 @dataclass(frozen=True, slots=True)
 class SameText:
-    """What can contain the text of an entry: its corrections and what it corrects (`known`), and
-    corrections that are encrypted on this host: nobody here knows of which entry (`sealed`). Both
-    only as far as their bodies are there, the oldest first."""
+    """The entries that can contain the text of an entry. `known` are its corrections and the
+    entries that it corrects. `sealed` are corrections that are encrypted on this host: here nobody
+    can find out which entry they correct. Entries without a body are left out; the oldest come
+    first."""
 
     known: Sequence[Entry] = ()
     sealed: Sequence[Entry] = ()

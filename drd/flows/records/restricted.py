@@ -107,8 +107,8 @@ def unsealed(entries: Iterable[Entry], identity: bytes) -> list[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What an identity opened: the entries whose bodies are back in the catalogue; those that it
-    does not open; and those whose encrypted body is not the one that was recorded. `record` is the
+    """What an identity opened: the entries whose bodies are back in the catalogue; the entries that
+    it does not open; and the entries whose encrypted body is not the recorded one. `record` is the
     entry that says who opened them; None if nothing was opened."""
 
     entries: Sequence[Entry]

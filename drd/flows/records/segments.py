@@ -45,8 +45,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The anchors that a repository has. Those in `needed` carry the entries up to `reach`; those
-    in `spoiled` carry a body that was redacted or became restricted after they were stored."""
+    """The anchors of a repository, which carry entries. The anchors in `needed` carry the entries
+    up to `reach`; the anchors in `spoiled` carry a body that was redacted or became restricted
+    after they were stored."""
 
     needed: Sequence[Anchor]
     spoiled: Sequence[Anchor]
@@ -80,8 +81,8 @@ def _size(anchor: Anchor) -> int:
 
 
 def held(catalogue: Catalogue, anchors: Iterable[Anchor], anew: int = 0) -> Held:
-    """Return what these anchors of one repository carry. They agree with the catalogue. Restricted
-    entries count as spoiled in those that were stored up to the entry `anew`."""
+    """Return what these anchors of one repository carry; they agree with the catalogue. Anchors
+    that were stored up to the entry `anew` count as spoiled if they carry restricted entries."""
     known = list(anchors)
     gone = {**restricted_later(catalogue), **_redactions(catalogue)}
     if anew:

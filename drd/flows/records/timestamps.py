@@ -104,7 +104,7 @@ def _roots(file: str) -> bytes:
 
 
 def failing(catalogue: Catalogue, authority: Authority) -> str:
-    """Return why there was no stamp at the last try; empty if there was one, or none was due."""
+    """Return why the last try got no time stamp; empty if it got one, or if none was due."""
     known = catalogue.queue.noted(NOTED)
     places = known[1].get("places", {}) if known is not None else {}
     return str(places.get(authority.url, {}).get("error") or "")
@@ -116,9 +116,9 @@ def found(
     hash_of: HashOf,
     here: Iterable[Stamp] = (),
 ) -> list[Stamp]:
-    """Return the stamps in these repositories that say to be of entries of this chain, without
-    those of entries of which this host has one `here`. What cannot be read is left out: the anchors
-    name the repository."""
+    """Return the time stamps in these repositories that name entries of this chain, without stamps
+    of entries for which this host has a stamp `here`. A repository that cannot be read is left out;
+    the anchors name it."""
     stamps, known = [], {(one.seq, one.hash) for one in here}
     for place in wanted:
         try:

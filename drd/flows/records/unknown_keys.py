@@ -61,9 +61,10 @@ def rotations(
     anchors: Sequence[Anchor],
     opened: Mapping[str, Repository],
 ) -> Mapping[str, int]:
-    """Return the keys of anchors of this chain that the chain does not name, as far as an entry
-    that anchors carry, signed by a key that is known by then, names them; each with that entry.
-    `keys` are the public keys of the chain by id, `opened` are the repositories by place."""
+    """Return the keys that anchors of this chain use but the chain does not name, if an entry in an
+    anchor names them and a key that is known by then has signed this entry; each key with the
+    number of the entry. `keys` are the public keys of the chain by id, `opened` are the
+    repositories by place."""
     known = dict(keys)
     strange = [
         a

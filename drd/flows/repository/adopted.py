@@ -38,9 +38,9 @@ _WRITING = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ListingOutcome:
-    """What a listing showed, by the ids of restore points: those that drd did not know before,
-    those that the tool let expire, and those that are gone before their time. `unreadable` has by
-    point why it does not count."""
+    """What a listing showed, by the ids of restore points: points that drd did not know before,
+    points that the tool let expire, and points that are gone before their time. `unreadable` has
+    the reason why a point does not count."""
 
     listed: int
     added: tuple[str, ...] = ()
@@ -105,8 +105,8 @@ def look(services: Services, plan: Plan) -> ListingOutcome:
 
 
 def reaching(services: Services, plan: Plan, before: datetime) -> RestorePoint | None:
-    """Return a point from which the log of a server leads exactly to this time, and record it; None
-    if the plan's copies have no log, or none of that time."""
+    """Return a point from which the log of a server leads exactly to the time `before`, and record
+    it; None if the plan's copies have no log, or the log does not contain this time."""
     if not plan.made_by:
         return None
     repository = services.open_repository(plan.primary)
@@ -124,8 +124,9 @@ def reaching(services: Services, plan: Plan, before: datetime) -> RestorePoint |
 
 
 def newest(services: Services, plan: Plan) -> RestorePoint | None:
-    """Return the newest complete restore point, of the repository where the catalogue has none yet.
-    None if another tool makes no copies of the plan, or if nobody can tell. Changes nothing."""
+    """Return the newest complete restore point; if the catalogue has none yet, from the repository.
+    None if drd itself makes the copies of the plan, or if the repository cannot be read. Changes
+    nothing."""
     if not plan.made_by:
         return None
     now = services.clock.now()
@@ -144,8 +145,8 @@ def newest(services: Services, plan: Plan) -> RestorePoint | None:
 
 
 def refresh(services: Services, plan: Plan) -> None:
-    """List the copies before one is chosen, if another tool makes them. Where they cannot be
-    listed now, what drd knows of them counts; raises what is wrong if it knows of none."""
+    """List the copies before one is chosen, if another tool makes them. If they cannot be listed
+    now, the points that drd knows count; if it knows none, the error is raised."""
     if not plan.made_by:
         return
     try:

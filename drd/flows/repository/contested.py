@@ -33,8 +33,8 @@ HINT = (
 
 
 def contested(services: Services) -> str | None:
-    """Say why this state may be a copy of one that another drd uses; None if nothing suggests that,
-    or if a person decided that this one counts (`drd adopt`).
+    """Return why this state may be a copy of a state that another drd uses; None if nothing
+    suggests that, or if a person decided that this state counts (`drd adopt`).
     """
     custody = services.catalogue.custody.check(services.clock.now())
     return custody.contested if custody is not None else None

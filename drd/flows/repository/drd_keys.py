@@ -1,8 +1,8 @@
-"""Which keys are drd's, and until when each of them signed.
+"""Find out which keys belong to drd, and until when each of them signed.
 
-On a host that was made from a recovery kit, the kit says it: its own key, those before it, and
-those that followed by a record which the former key signed. What a copy of the catalogue from a
-repository says beyond that is not believed. A key that this host has recorded since then is drd's.
+On a host that was made from a recovery kit, the kit names these keys: its own key, the keys before
+it, and the keys after it whose record the former key has signed. A copy of the catalogue from a
+repository cannot add further keys. A key that this host has recorded since then belongs to drd.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def points_of_key(catalogue: Catalogue, key: str) -> list[str] | None:
 
 
 def trust_kit(catalogue: Catalogue, kit: KitRecords | None, *, copied: bool) -> None:
-    """Record which keys a kit says are drd's: that of the kit, those before it, and those of the
-    records here that it proves. `copied`: the records came out of a repository."""
+    """Record which keys belong to drd by a kit: the key of the kit, the keys before it, and the
+    keys in the records here that it proves. `copied`: the records came out of a repository."""
     keys: dict[str, str] = {}
     replaced: dict[str, Replaced] = {}
     key = public_key(kit.public) if kit is not None else None

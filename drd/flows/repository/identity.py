@@ -80,11 +80,10 @@ def remove_dead_locks(repository: Repository) -> None:
 def confirm_or_initialise(
     services: Services, repository: Repository, *, chunker_from: Repository | None = None
 ) -> str:
-    """Like `confirm`, but initialises the repository when none was ever recorded for its URL; a
-    copy uses the chunker parameters of `chunker_from`.
-
-    Only for backup runs, and for the copy run of a copy. Holds a lock between all drd processes of
-    this state: two `restic init` at once destroy a local repository."""
+    """Like `confirm`, but initialises the repository when no repository was ever recorded for its
+    URL; a copy uses the chunker parameters of `chunker_from`. Only for backup runs, and for the
+    copy runs of a copy. Holds a lock between all drd processes of this state: two `restic
+    init` at once destroy a local repository."""
     if services.catalogue.repositories.id_of(repository.url) is not None:
         return confirm(services, repository)
     with recording_state(services, repository):

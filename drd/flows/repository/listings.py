@@ -1,7 +1,7 @@
 """Read a plan's restore points from one listing of a repository.
 
-A copy has its own ids; the id of the first snapshot is in `original`, even for a copy of a copy. So
-everything is found by its first id, which is the one in a manifest.
+A copied snapshot has a new id; `original` has the id of the first snapshot, even for a copy of a
+copy. So everything is searched by the first id, which the manifest contains.
 """
 
 from __future__ import annotations

@@ -57,9 +57,9 @@ def read_point(
     *,
     now: datetime | None = None,
 ) -> RestorePoint:
-    """Return the restore point of `plan` that a manifest snapshot describes; `now` is since when a
-    copy is known. Raises ManifestRefused, also for one of another point or plan, or one that
-    differs from its seal."""
+    """Return the restore point of `plan` that a manifest snapshot describes; `now` is recorded as
+    the time since which a copy is known. Raises ManifestRefused, also if the manifest is about
+    another point or plan, or differs from its seal."""
     return read_manifest(services, repository, manifest, plan, now=now).point
 
 
@@ -96,8 +96,8 @@ def read_manifest(
 
 
 def require_sealed(services: Services, manifest: Manifest, repository: str) -> None:
-    """Raise ManifestRefused when a manifest differs from the one that this host stored, or from the
-    list of the kit that this host was made from. A manifest without a seal is left to
+    """Raise ManifestRefused when a manifest differs from the manifest that this host stored, or
+    from the list in the kit that this host was made from. A manifest without a seal is checked by
     `drd.flows.restore.kit_origin`."""
     point = manifest.point
     seal = services.catalogue.origins.seal(point.plan, point.id)

@@ -93,11 +93,9 @@ def _ids(points: Sequence[RestorePoint], repository: str) -> list[str]:
 def record_missing(
     services: Services, plan: str, repository: str, ids: Sequence[str], listed_at: datetime
 ) -> list[str]:
-    """Note that a listing, requested at `listed_at`, lacks these points; returns those that no
-    repository holds any more.
-
-    Notes nothing while a retention runs or has run since: it forgets snapshots before it tells the
-    catalogue."""
+    """Note that a listing, requested at `listed_at`, lacks these points; return the points that no
+    repository holds any more. Notes nothing while a retention runs or has run since: it forgets
+    snapshots before the catalogue records this."""
     if not ids or retention_beside(services, plan, listed_at) is not None:
         return []
     known = {p.id: p for p in services.catalogue.points.of_plan(plan)}
@@ -143,8 +141,9 @@ def _warn_of(
 def forgotten_since(
     services: Services, plan: str, point: str, places: Sequence[Repository], since: datetime
 ) -> RepositoryError | None:
-    """Who forgot the point that none of these repositories has: a retention since then, or someone
-    else, and then it is no longer a point. None if one of them has it, or it is not known."""
+    """Return who forgot a point that is in none of these repositories: a retention since then, or
+    someone else; in the latter case it is no longer a point. None if a repository still has it, or
+    if drd cannot find out."""
     retention = retention_beside(services, plan, since)
     known = [p for p in services.catalogue.points.of_plan(plan) if p.id == point]
     with suppress(RepositoryError):

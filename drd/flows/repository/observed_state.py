@@ -47,7 +47,8 @@ def recording_state(services: Services, repository: Repository) -> Iterator[None
 
 
 def note(services: Services, repository: Repository, error: DrdError) -> None:
-    """Record an error from a repository, as far as it shows a state."""
+    """Record the state of a repository that an error from it shows; do nothing if the error shows
+    no state."""
     if isinstance(error, WrongKey):
         tell_of_change(services.catalogue, repository.url, error)
     state = _of_error(error)

@@ -1,4 +1,4 @@
-"""Find what a repository lists of a plan, and what it no longer lists."""
+"""Find the snapshots of a plan that a repository lists, and those that it no longer lists."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Missing = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """One repository as a fresh listing shows it: `everything`, also what others store there, and
-    of that what is the plan's. `by_run` has of that what is genuine (see
-    `drd.flows.repository.substituted`), `unreadable` ids of snapshots that are there and cannot be
-    read."""
+    """One repository as a fresh listing shows it. `everything` includes what others store there,
+    `listing` has only snapshots of the plan, and `by_run` only genuine ones of these (see
+    `drd.flows.repository.substituted`). `unreadable` are the ids of snapshots that are there but
+    cannot be read."""
 
     repository: Repository
     everything: Sequence[SnapshotInfo]
@@ -58,12 +58,12 @@ def missing_snapshots(
     *,
     only: str | None = None,
 ) -> Missing:
-    """Snapshots that are known to have been in these repositories and are not listed there, except
-    those that drd itself was about to forget, and of points that a person gave up by name. What was
-    missing before stays missing until it is listed again.
+    """Return the snapshots that were known to be in these repositories but are not listed there,
+    except snapshots that drd itself was about to forget, and snapshots of points that a person gave
+    up by name. A missing snapshot stays missing until it is listed again.
 
-    `points` are those that the catalogue knew before the listings were made. With `only` the
-    listings cover that point alone, and prove nothing about others."""
+    `points` are the points that the catalogue knew before the listings were made. With `only`, the
+    listings cover only this point, and prove nothing about others."""
     keeping = services.catalogue.keeping
     state = keeping.state(plan)
     leaving = state.leaving if state is not None else ()

@@ -25,11 +25,11 @@ from drd.ports import Listing, Repository, SnapshotInfo
 class RebuildDifferences:
     """Differences between the repositories and the catalogue, by restore point id.
 
-    `unreadable` maps a manifest's snapshot to its error, `unreached` the name of a
-    repository to the reason why it could not be read; for its content the catalogue counts.
-    `torn` has the points of which a repository lists the manifest and not all that it names, with
-    the names of these repositories. `left` has, if this plan has no point at all, the number of
-    those of plans that this host has no file of, by the plan."""
+    `unreadable` maps a manifest's snapshot to its error, `unreached` the name of a repository to
+    the reason why it could not be read; then the catalogue counts for it. `torn` has the points
+    whose manifest a repository lists without all its snapshots, with the names of these
+    repositories. If this plan has no point, `left` has the number of points of each plan that has
+    no file on this host."""
 
     plan: str
     known: tuple[str, ...]

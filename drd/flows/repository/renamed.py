@@ -14,8 +14,8 @@ from drd.presence import is_gone
 
 
 def left_behind(catalogue: Catalogue, plan: str) -> dict[str, int]:
-    """Return, by the name of a plan that drd has loaded, how many restore points it left in the
-    repositories of `plan`, or in the file that is that of `plan` now."""
+    """Return, by plan, how many restore points the plans without a file have left in the
+    repositories of `plan`. A plan counts as well if its former file now contains `plan`."""
     places = catalogue.health.places()
     mine = {place.url for place in places if place.plan == plan}
     near = {place.plan for place in places if place.url in mine} - {plan}
@@ -32,9 +32,9 @@ def left_behind(catalogue: Catalogue, plan: str) -> dict[str, int]:
 def of_others(
     catalogue: Catalogue, plan: Plan, manifests: Iterable[SnapshotInfo], *, has_own: bool
 ) -> dict[str, int]:
-    """Return the number of the points in a listing of all manifests by the name of their plan, if
-    this host has no file of that plan. Beside points of its own (`has_own`), one that this host
-    never had is none of ours."""
+    """Return from a listing of all manifests the number of points of each plan that has no file on
+    this host. If `plan` has points of its own (`has_own`), plans that this host never loaded are
+    left out: they belong to others."""
     found = Counter(m.host for m in manifests if m.host != plan.name and NAME.fullmatch(m.host))
     if not found:
         return {}

@@ -8,9 +8,9 @@ from drd.ports import Repository
 
 
 def plans_of_others(services: Services, repository: Repository) -> list[str]:
-    """The names of plans whose restore points lie there while this host knows none of these points.
-    A plan of another host with the name of one of ours cannot be recognised. Raises
-    RepositoryError."""
+    """Return the names of plans that have restore points in the repository, if this host knows none
+    of these points. If a plan of another host has the same name as a plan here, it cannot be
+    recognised. Raises RepositoryError."""
     ours = set(services.catalogue.plans.names())
     manifests: dict[str, set[str]] = {}
     for snapshot in repository.snapshots(tags=["drd", "manifest"], fresh=True):

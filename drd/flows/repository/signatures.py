@@ -79,9 +79,10 @@ def _checked(
 
 
 def require_same_signature(services: Services, manifest: Manifest, repository: str) -> None:
-    """Raise ManifestRefused if the manifest has another signature than the one that drd has noted
-    for its point; if drd has not noted one, note this one. A point that drd made of another tool's
-    copy is not compared: it has a seal, and its signature changes with the components of the plan.
+    """Raise ManifestRefused if the signature of the manifest differs from the signature that drd
+    has noted for its point; if none is noted, note this one. If drd made the point of another
+    tool's copy, it is not compared: it has a seal, and its signature changes with the components of
+    the plan.
     """
     point = manifest.point
     if made_by(point.id) and services.catalogue.origins.seal(point.plan, point.id) is not None:
@@ -117,8 +118,8 @@ class Signatures:
         return bool(self.keys) or any(said.key for said in self.noted.values())
 
     def is_signed(self, point: RestorePoint) -> bool:
-        """Return whether drd's key has signed a point while it was in use, as far as this host has
-        read it."""
+        """Return whether a key of drd signed a point while the key was in use, by what this host
+        has read."""
         return self.trust(point) is Trust.SIGNED
 
     def trust(self, point: RestorePoint) -> Trust:
@@ -212,8 +213,9 @@ def said_in_evidence(catalogue: Catalogue, point: RestorePoint) -> str | None:
 
 
 def finding(services: Services, plan: Plan, point: RestorePoint) -> Finding | None:
-    """Return what a person has to know about the signature of a point; None of one that a host
-    without a key has stored itself, or that its kit lists, and of copies that another tool made."""
+    """Return what a person has to know about the signature of a point. None for points that another
+    tool made; and, if this host has no key, for points that it has stored itself or that its kit
+    lists."""
     known = signatures_of(services.catalogue, plan.name)
     trust, words = known.trust(point), f"restore point {point.id}: {known.words(point)}"
     if trust is Trust.NOT_OURS or (not known.keys and point.id in known.sealed):

@@ -15,7 +15,8 @@ _ANEW = "To start a new repository on purpose, give the plan another URL or pref
 
 
 def absent_error(url: str, recorded: str) -> RepositoryMissing:
-    """There is no repository at the URL, where the catalogue has the one with the id `recorded`."""
+    """Return the error that there is no repository at the URL, although the catalogue has recorded
+    the repository `recorded` there."""
     what, state = _describe_place(url)
     hint = (
         f"find out who moved or deleted the repository, and move it back to its old place. {_ANEW}."

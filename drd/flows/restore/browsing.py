@@ -40,10 +40,9 @@ def listed(
     components: Sequence[str],
     within: str | None,
 ) -> list[Listed]:
-    """List the components, or all of the point; with `within` those that have it.
-
-    Names and sizes come from the catalogue, the times of files from a repository. Raises the error
-    of a single component, and NotInPoint when none has `within`."""
+    """List the given components, or all components of the point; with `within`, those that contain
+    it. Names and sizes come from the catalogue, the times of files from a repository. Raises the
+    error of a single component, and NotInPoint when no component contains `within`."""
     captured = _captured(plan, point, components)
     if not any(s.fingerprint for s in captured.values()):
         refuse_counts(plan, point)

@@ -1,5 +1,5 @@
-"""The restore points of a plan before and after the first sign of an incident, and the one that a
-recovery should use. Reads the catalogue alone, no repository."""
+"""The restore points of a plan before and after the first sign of an incident, and the point that a
+recovery should use. Reads only the catalogue, no repository."""
 
 from __future__ import annotations
 

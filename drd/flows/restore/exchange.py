@@ -1,7 +1,7 @@
 """Undo: exchange what a recovery restored and the kept copies of what was there before.
 
-All places are checked before the first one changes. Whatever stops the exchange after that is told
-with the state of each place."""
+All places are checked before the first one changes. If something stops the exchange after that, the
+error says the state of each place."""
 
 from __future__ import annotations
 
@@ -41,11 +41,10 @@ def undo(
     components: Sequence[str] = (),
     actor: Actor | None = None,
 ) -> KeptState:
-    """Restore at each place what was there before the recovery (`back`), or what the recovery had
-    restored; the other becomes the kept copy. After a kill, the same call finishes it.
-
-    Raises UsageError if there are no kept copies, or a later recovery must be undone first,
-    TargetError for kept copies that are missing, and for places that cannot be exchanged now."""
+    """Put back at each place what was there before the recovery (`back`), or what the recovery had
+    restored; the data that is replaced becomes the kept copy. After a kill, the same call finishes
+    the exchange. Raises UsageError if there are no kept copies, or if a later recovery must be
+    undone first; TargetError if kept copies are missing, or if places cannot be exchanged now."""
 
     def exchange(name: str, kept: KeptCopies) -> None:
         if not components or name in components:

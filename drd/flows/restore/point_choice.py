@@ -52,10 +52,10 @@ def choose(
     """Choose a point by id (or its beginning), `latest`, `random`, or the newest with data from
     before a time; only points that a repository in `held_by` holds. With `exactly`, the point may
     have newer data as well, if its log lets a restore stop at that time. Points that a drill could
-    not restore are left out, unless `drilling`: another drill shows whether that is mended.
+    not restore are left out, unless `drilling`: a new drill shows whether they can be restored now.
 
-    Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one whose row in
-    the catalogue contains what drd does not write.
+    Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for a point whose row
+    in the catalogue contains something that drd does not write.
     """
     points, now = _points(services, plan), services.clock.now()
     if held_by is not None:

@@ -87,8 +87,9 @@ def destinations_of(
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """`things` is the number of checked things; `writes` has by component everything that would be
-    written, `does` what would be done there; `findings` are those that need attention."""
+    """`things` is the number of things that were checked; `writes` has by component everything that
+    would be written, `does` what would be done there; `findings` are the findings that need
+    attention."""
 
     things: int
     writes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -102,8 +103,8 @@ def preflight(
     prefetch: Prefetch,
     run: str,
 ) -> PreflightStepResult:
-    """Check every place before any is touched. Raises all blockers. What is restored first is
-    prefetched meanwhile, unless it would land in one of the places."""
+    """Check every place before any place is changed. Raises all blockers. The data that is restored
+    first is prefetched meanwhile, unless it would be stored in one of the places."""
     holders, services = prefetch.holders, prefetch.holders.services
     wanted = _wanted_first(plan)
     for name, snapshot in wanted.items():

@@ -1,8 +1,8 @@
-"""The real recovery: the drill's code, against a target that stays.
+"""The real recovery: the same code as in a drill, but with a permanent target.
 
-First a plan of what would happen (printed, confirmed), then its execution. A recovery whose process
-died is resumed: restored components stay, and the one that was being restored starts again in its
-own marked place."""
+First drd shows a plan of what would happen and asks for confirmation, then it executes the plan. A
+recovery whose process died is resumed: restored components stay, and a component that was being
+restored starts again in its own marked place."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class RecoveryPlan:
     would be resumed. `notes` are sentences about what speaks against the point, and what is left
     out. `outside` has, by component, the paths that the point would restore although the plan does
     not name them. If only a `single` part is restored, plan and point are limited to this part.
-    `clean` says why the point is the clean one of an incident."""
+    `clean` says why the point is the clean point of an incident."""
 
     plan: Plan
     request: RecoveryRequest
@@ -92,7 +92,7 @@ class RecoveryPlan:
         return _circumstances(self.plan, self.request)
 
     def left_out(self, step: Step) -> str | None:
-        """Why a step will be left out, as far as that is known beforehand."""
+        """Return why a step will be left out, if drd knows it beforehand; else None."""
         if step.when is not None and step.when.step is not None:
             return None
         return unmet(step, {}, self.circumstances)
@@ -104,8 +104,8 @@ class RecoveryPlan:
         return _before(self.request)
 
     def former_names(self, name: str) -> str:
-        """A sentence about the components that the point has and the plan has not, of the kind of
-        this one, which may have had their name; empty if there is none."""
+        """Return a sentence about components of the same kind that the point contains but the plan
+        does not: this component may have had one of their names. Empty if there are none."""
         kind = self.plan.components[name].kind
         former = [
             escaped(row.component)

@@ -78,7 +78,7 @@ class RecoveryRequest:
         return self.components
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
-        """Return the repositories that may be used; None for all. Raises UsageError."""
+        """Return the repositories that may be used; None means all. Raises UsageError."""
         return usable_repositories(plan, self.repository, self.scenario)
 
     @classmethod

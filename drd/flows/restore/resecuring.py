@@ -149,10 +149,10 @@ def _text(left: Sequence[Credential], number: int, sign: datetime) -> str:
 
 
 def inserted(steps: Sequence[Step], approval: Step, around: Circumstances) -> tuple[Step, ...]:
-    """Return the steps with the approval before the one that lets others reach the service: the
-    first one after a restore that is called `traffic`, else the first that acts after the last
-    restore and that a drill does not execute, because it would reach the real world. Without such a
-    step, at the end."""
+    """Return the steps with the approval before the step that lets others reach the service. This
+    is the first step after a restore that is called `traffic`; else the first step after the last
+    restore that acts and that a drill leaves out, because it would reach the real world. Without
+    such a step, the approval is the last step."""
     serving = _serving(steps, around)
     if serving is None:
         return (*steps, approval)

@@ -29,9 +29,8 @@ from drd.model.text import escaped
 
 
 def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
-    """Return the plan for resuming the run, which is open afterwards.
-
-    Raises UsageError for a run that cannot be resumed, AlreadyRunning for one that runs."""
+    """Return the plan for resuming the run, which is then open. Raises UsageError if the run cannot
+    be resumed, AlreadyRunning if it is running."""
     _refuse_others(services, run, "start a new drill with drd drill.")
     run = services.row_trust.believed(run, "resume")
     if run.state is RunState.SUCCEEDED:

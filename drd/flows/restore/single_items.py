@@ -52,8 +52,8 @@ class Single:
 def component_of(
     services: Services, plan: Plan, point: RestorePoint, names: Sequence[str], part: Part
 ) -> str:
-    """Return the one component of the part: of several, the one that has it at the point. Raises
-    UsageError if that is not clear."""
+    """Return the component from which the part is restored. If several are possible, return the
+    component that contains the part at the point. Raises UsageError if this is not clear."""
     able = [n for n in names if services.kinds(plan.components[n].kind).spec.has(part)]
     if len(able) > 1 and not part.is_whole:
         able = [n for n in able if _has(services, plan, point, n, part)] or able

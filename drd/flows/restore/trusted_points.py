@@ -20,10 +20,10 @@ _MOST_READ = 20
 def trusted_points(
     services: Services, plan: Plan, points: Sequence[RestorePoint], before: datetime | None
 ) -> list[RestorePoint]:
-    """Return the points, without those whose manifest has a wrong signature, one by a key that is
-    none of drd's, or none although drd had signed points before it. Reads the manifest of the
-    newest one (with data from `before`), if this host has not read it yet. Raises NoRestorePoint if
-    no complete point is left, and others were left out.
+    """Return the points, without points whose manifest has a wrong signature or a signature by a
+    key that does not belong to drd, or has no signature although drd had signed earlier points.
+    Reads the manifest of the newest point (with data from `before`) if this host has not read it
+    yet. Raises NoRestorePoint if points were left out, and no complete point is left.
     """
     known = signatures_of(services.catalogue, plan.name)
     if not known.judges:

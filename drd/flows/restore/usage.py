@@ -25,8 +25,8 @@ from drd.registry import KINDS
 
 @contextmanager
 def only_informing(kind: str) -> Iterator[None]:
-    """Let nothing that a kind fails at stop a recovery: what is asked here only informs, and others
-    can change what it looks at."""
+    """Suppress every error of a kind in the body: its answers only inform, and others can change
+    what it reads, so they must not stop a recovery."""
     with suppress(Exception), attributed("", KINDS.extension(kind)):
         yield
 
@@ -53,7 +53,7 @@ def of_kept_copies(
 
 
 def before_exchange(usage: Usage, what: str) -> str:
-    """Return the warning about those who use what `what`, an undo or a redo, would exchange."""
+    """Return the warning about programs that use what an undo or a redo (`what`) would exchange."""
     stop, start = _by_hand(usage)
     return f"component {usage.component}: {_text(usage)}. {stop} before the {what}, and {start}"
 
@@ -61,8 +61,8 @@ def before_exchange(usage: Usage, what: str) -> str:
 def findings(
     plan: RecoveryPlan, name: str, destination: NamedDestination, snapshot: ComponentSnapshot
 ) -> Iterator[Finding]:
-    """Return what to know about those who use what the recovery would replace: an error for those
-    who must end first, if no step comes before the restore that could end them."""
+    """Return findings about programs that use the data that the recovery would replace: an error
+    for programs that must end first, unless an earlier step of the runbook could end them."""
     earlier = _earlier(plan, name)
     for usage in in_use(name, destination, snapshot):
         severity: Severity = "error" if usage.blocks and not earlier.can_end else "warning"
@@ -72,7 +72,8 @@ def findings(
 def blocking(
     name: str, destination: NamedDestination, snapshot: ComponentSnapshot
 ) -> Iterator[Finding]:
-    """Return the warnings about those who must end before drd replaces anything there."""
+    """Return the warnings about programs that must end before drd replaces anything at the
+    destination."""
     for usage in in_use(name, destination, snapshot):
         if usage.blocks:
             yield Finding(IN_USE, "warning", name, _text(usage), _remedy(usage, _Earlier()))

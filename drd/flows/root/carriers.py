@@ -70,8 +70,8 @@ class _Held:
 
 
 class Carriers:
-    """What this process carries out, and what other processes of root's do. A lock is held until
-    each `take` of its plan was released."""
+    """The plans on whose targets this process works, and those on which other processes of root
+    work. A lock is held until each `take` of its plan was released."""
 
     def __init__(self, work_dir: Path, warn: Warn) -> None:
         self._directory = ledgers(work_dir)

@@ -31,8 +31,8 @@ def error_of(record: StepRecord) -> str | None:
 
 
 def in_one_form(name: str, row: Noted, noted: Noted, error: Any) -> tuple[Noted, Noted]:
-    """Return the row of a step, and what schema 2 noted of it: they are equal if they agree.
-    `error` is the one of the row as schema 2 noted errors.
+    """Return the row of a step, and what schema 2 noted of it, in the same form: they are equal if
+    they agree. `error` is the error of the row, in the form in which schema 2 noted errors.
     """
     subject = former_rows.subject_of(noted["kind"], name)
     return row | _fields(error), noted | {"subject": subject} | _fields(noted["error"])

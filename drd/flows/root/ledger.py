@@ -37,9 +37,9 @@ from drd.process.rights import Purpose
 Warn = Callable[[str], object]
 
 _SCHEMA = 3
-"""Records of schema 1 did not contain the end of a run. With such a record, a finished run could be
-taken for an interrupted one. Those of schema 2 did not contain the subjects of steps, and their
-errors contained the remedies: a record that was upgraded still has such steps."""
+"""Records of schema 1 did not contain the end of a run: with such a record, a finished run could be
+taken for an interrupted one. Records of schema 2 did not contain the subjects of steps, and their
+errors contained the remedies; a record that was upgraded still has such steps."""
 _FORMER = 2
 _LARGEST = 16 << 20
 _KEPT = 200
@@ -94,8 +94,8 @@ class End:
 class Ledger:
     """The record of one run. `seal` describes the point's manifest, once it is known; `said` has
     root's decisions about the whole run; `end` is how it ended, None while root may resume it
-    without being asked. If it cannot be written it is not `kept`: it exists in this process alone,
-    and `warn` is called.
+    without being asked. If the record cannot be written, `kept` is False, it exists only in this
+    process, and `warn` is called.
     """
 
     path: Path
@@ -179,7 +179,8 @@ class Ledger:
     # what the catalogue says now
 
     def believed(self, run: Run) -> Run:
-        """Return the run with the request that root recorded, whatever its row contains."""
+        """Return the run with the request that root recorded, even if its row contains another
+        request."""
         outcome = run_details.read(self.head["kind"], run.detail.to_json()).outcome()
         return replace(run, plan=self.head["plan"], detail=self.request.merged(outcome))
 
@@ -254,7 +255,8 @@ class Ledger:
 
     @property
     def command(self) -> str:
-        """The command that starts the same run again, as far as its options can express it."""
+        """Return the command that starts the same run again, as far as options can express the
+        request."""
         request, plan = self.request, str(self.head["plan"])
         if isinstance(request, RecoveryDetail):
             return recovery_command(plan, request)

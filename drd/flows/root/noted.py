@@ -55,8 +55,8 @@ def noted(catalogue: Catalogue, notes: Notes) -> Catalogue:
 
 
 class NotedRuns:
-    """Implements the port `RunStore` by the store of the catalogue. Like every class here it names
-    each method of its port, so that none is passed on without a decision about its guard."""
+    """Implements the port `RunStore` with the store of the catalogue. Like every class here it
+    defines each method of its port, so that every new method needs a decision about its guard."""
 
     def __init__(self, catalogue: Catalogue, points: NotedPoints, notes: Notes) -> None:
         self._of: RunStore = catalogue.runs
@@ -132,8 +132,8 @@ class NotedRuns:
         return self._of.process_of(run)
 
     def adopt(self, run: Run, at: datetime) -> RunLease | None:
-        """Take over the run. Raises AlreadyRunning while a process of root's carries out a recovery
-        of the plan, whatever the rows say.
+        """Take over the run. Raises AlreadyRunning while another process of root carries out a
+        recovery of the plan, even if the rows do not show it.
         """
         if not run.kind.is_peoples:
             return self._of.adopt(run, at)

@@ -1,7 +1,7 @@
 """Decide which rows of the catalogue a process trusts for a recovery that it resumes.
 
-The owner of the state trusts them: nobody else can write them. Root, on another user's state,
-trusts them as far as they agree with its own record (`drd.flows.root.ledger`).
+The owner of the state trusts the rows, because nobody else can write them. Root, working on another
+user's state, trusts the rows only if they agree with root's own record (`drd.flows.root.ledger`).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class RowTrust:
         return run
 
     def ended(self, run: Run) -> tuple[RecoveryDetail, str | None]:
-        """Return what a recovery was asked for and what came out of it; without the places and
-        tasks if only rows that others can write describe them, and then why.
+        """Return the request and the result of a recovery. If only rows that others can write
+        describe the places and tasks, these are left out, and the second value says why.
         """
         return _recovery(run.detail), None
 
@@ -67,7 +67,8 @@ class RowTrust:
         return None
 
     def broken_by(self, _manifest: Manifest) -> str | None:
-        """Say why the manifest is not the one that the recovery began with; None if it is."""
+        """Return why the manifest is not the manifest with which the recovery began; None if it is
+        the same."""
         return None
 
     def pin(self, _manifest: Manifest) -> None:
@@ -80,8 +81,8 @@ class RowTrust:
         """Record that nobody resumes the run."""
 
     def require_idle(self, _plan: str) -> None:
-        """Require that no other process of root's works on the plan's targets, whatever the rows
-        say. Raises AlreadyRunning.
+        """Raise AlreadyRunning if another process of root works on the plan's targets, even if the
+        rows do not show it.
         """
 
     def working(self, _plan: str) -> AbstractContextManager[None]:
@@ -91,7 +92,8 @@ class RowTrust:
         return nullcontext()
 
     def is_carried(self, _run: str) -> bool:
-        """Return whether a living process of root's carries out the run, whatever its row says."""
+        """Return whether a living process of root carries out the run, even if its row does not
+        show it."""
         return False
 
 

@@ -44,7 +44,7 @@ class DecisionRequests:
         self.runner = runner
         self.step_runner = step_runner
         self.wants: dict[str, Wanted] = {}
-        """By step the request to people, for those who watch."""
+        """The request to people, by step, for those who follow the run."""
         self._expires: dict[str, datetime] = {}
         self._asked: dict[str, int] = {}
         self._since: dict[str, datetime] = {}
@@ -135,7 +135,8 @@ class DecisionRequests:
         return any(n not in self._asked for n in names)
 
     def ask(self, failed: Mapping[str, str], attempts: Mapping[str, int]) -> None:
-        """Ask what to do about failed steps, each once; `attempts` has those of the new ones."""
+        """Ask what to do about failed steps, once for each; `attempts` has the number of attempts
+        of the steps that failed now."""
         run = self.runner.run.id
         for name, why in failed.items():
             if name in self._asked:

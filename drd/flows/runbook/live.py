@@ -1,5 +1,6 @@
-"""Steps that change a service in operation: look whether they happened, read what was there, keep
-of an answer only what the step names, and write a new secret to its place."""
+"""Steps that change a service in operation: find out whether a step has already happened, read the
+state before it, keep only the parts of an answer that the step names, and write a new secret to its
+place."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ from drd.ports.action import WHOLE
 from drd.registry import ACTIONS
 
 BEFORE = "before"
-"""The kind of the steps that read what there is before another step changes it."""
+"""The kind of the steps that read the present state before another step changes it."""
 VALUE = "value"
 """The key, in the results of these steps, of the value that they read."""
 HAPPENED = "the step had already happened: `done_when` succeeded"
@@ -38,7 +39,7 @@ _LONGEST = 1 << 15
 
 @dataclass
 class Answer:
-    """What an action reported, and the unmasked parts of it, which are only in memory."""
+    """What an action reported. The unmasked parts of it are kept in memory only."""
 
     reported: ActionStepResult
     whole: Mapping[str, str] = field(default_factory=dict)

@@ -20,8 +20,8 @@ def notify_now(
     clock: Clock,
     warn: Say,
 ) -> list[str]:
-    """Send a message through those of the known channels that carry its kind; returns the channels
-    that accepted it. Raises NotifyError if no channel carries it, or none accepted it."""
+    """Send a message through those of the known channels that carry its kind; return the channels
+    that accepted it. Raises NotifyError if no channel carries it, or no channel accepted it."""
     wanting = {name for name, _ in route(message, known)}
     channels = [c for c in known if c.name in wanting]
     if not channels:

@@ -324,8 +324,8 @@ def _may_free_ports(step: Step) -> bool:
 def preflight_step(
     services: Services, step: Step, earlier: Collection[Step] | None = None
 ) -> list[Finding]:
-    """Check what an action step lacks on this host, named after the step. Returns warnings, except
-    for a port in use that none of the `earlier` steps can free.
+    """Check what an action step lacks on this host, with the step as the subject. Returns warnings,
+    but an error for a port that is in use and that no `earlier` step can free.
     """
     if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
         return []

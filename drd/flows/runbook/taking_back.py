@@ -60,8 +60,8 @@ class Undone:
 def to_undo(
     steps: Sequence[Step], records: Mapping[str, StepRecord]
 ) -> tuple[list[str], list[str]]:
-    """Steps that may have had an effect, the last first: those with a rollback, and
-    those without."""
+    """Return the steps that may have had an effect, the last first: the steps with a rollback, and
+    the steps without."""
     begun = [
         (record.started_at, at, step)
         for at, step in enumerate(steps)

@@ -1,8 +1,8 @@
 """Find out whether the wall clock is still the one that drd has trusted since this boot.
 
-drd compares it with a clock that counts from the boot and that nobody sets. If the wall clock moved
-against that, somebody set it: this is recorded in the catalogue, since another process may make the
-next check.
+drd compares the wall clock with a clock that counts from the boot and that nobody can set. If they
+differ more than before, somebody set the wall clock. The catalogue records this, because another
+process may make the next check.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Called before a run begins. A run whose process is dead is taken over with a new token, which also
 ends its children. A backup is finished if its manifest had been stored, else its snapshots are
-forgotten: captured hours ago, they would make a point of mixed times. What a dead retention run
-removed is recorded. Drills and the rest are recorded as interrupted. Of a recovery only its death
-is noted: `drd resume` continues it."""
+forgotten: captured hours ago, they would make a point of mixed times. drd records what a dead
+retention run removed. Drills and other runs are recorded as interrupted. For a recovery, drd only
+notes that its process died: `drd resume` continues it."""
 
 from __future__ import annotations
 
@@ -40,10 +40,9 @@ class Ending:
 
 
 def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None = None) -> None:
-    """Bring the dead runs of `plan` and dead drills of any plan to a final state.
-
-    `causes` says by run id how one ended, if that is known. If this state may be a copy of one that
-    another drd uses, that drd's runs are left alone."""
+    """Bring the dead runs of `plan` and dead drills of any plan to a final state. `causes` has, by
+    the id of a run, how it ended, if that is known. If this state may be a copy of a state that
+    another drd uses, the runs of that drd are left alone."""
     services.catalogue.custody.check(services.clock.now())  # the first one makes it this place's
     for run in services.catalogue.runs.abandoned():
         mine = run.plan == plan.name

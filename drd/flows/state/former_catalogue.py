@@ -1,5 +1,5 @@
-"""Find out whether this catalogue replaces another one, which was set aside or lost. Then it knows
-nothing of plans that were in force before, and none of them is new.
+"""Find out whether this catalogue replaces another one, which was set aside or lost. Then it does
+not know which plans were in force before, so drd treats no plan as new.
 """
 
 from __future__ import annotations

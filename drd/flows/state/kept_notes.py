@@ -1,4 +1,4 @@
-"""What a recovery noted of the copies that it kept of what it replaced."""
+"""What a recovery noted about the kept copies of the data that it replaced."""
 
 from __future__ import annotations
 

@@ -38,10 +38,10 @@ _IN_WORK_DIR = ("run-*", "started-*", "templates", "kept")
 
 def close_state(places: StatePlaces, renew: Renew) -> list[str]:
     """Remove all rights of group and others to the catalogue, its copies and its locks, and to
-    drd's directories; fix what they have left there; log it. Returns the paths that were open.
-
-    Only for root and the state's owner: for others it changes nothing. Raises CatalogueError for a
-    catalogue of another user that could not be set aside, and for one with another user's journal.
+    drd's directories; fix what such users have left there, and log it. Returns the paths that were
+    open. Only for root and the state's owner: for others it changes nothing. Raises CatalogueError
+    for a catalogue of another user that could not be set aside, and for a catalogue with another
+    user's journal.
     """
     before, places = open_to_others(places), places.as_found()
     if places.group is not None:

@@ -12,8 +12,8 @@ from drd.process.state_owner import SHARED
 
 @dataclass(frozen=True, slots=True)
 class StatePlaces:
-    """The places of drd's state; `database` is None for a catalogue in PostgreSQL. `group` could
-    write beside the catalogue when this start found it (`as_found`).
+    """The places of drd's state; `database` is None for a catalogue in PostgreSQL. `group` is a
+    group that could write beside the catalogue when drd started (`as_found`).
     """
 
     database: Path | None

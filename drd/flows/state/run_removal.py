@@ -68,8 +68,8 @@ def _components(directory: Path) -> list[Path]:
 
 
 def sweep_orphans(services: Services) -> list[str]:
-    """Remove the directories of runs that have ended; those of live or resumable runs stay, and
-    those without a known run.
+    """Remove the directories of runs that have ended. The directories of live or resumable runs
+    stay, and so do directories without a known run.
     """
     notes: list[str] = []
     for root in roots(services):

@@ -1,9 +1,9 @@
 """Which run a directory belongs to.
 
 The content of a run's directory is trusted: journals say what to remove and to rename elsewhere,
-and which processes to end. So a directory counts only if nobody else can have put or exchanged it:
-it belongs to this user, nobody else can write around it, and it contains the stamp of a run that
-the catalogue knows. Anything else is left alone; `drd doctor` names it.
+and which processes to end. So a directory counts only if nobody else can have created or exchanged
+it: it belongs to this user, nobody else can write to the directories above it, and it contains the
+stamp of a run that the catalogue knows. Other directories are left alone; `drd doctor` names them.
 """
 
 from __future__ import annotations

@@ -99,9 +99,9 @@ class StatusDocument(NamedTuple):
 
 
 def trouble_at_rest(state_url: str, daemon: DaemonState | None = None) -> str | None:
-    """Say why nobody can write to the catalogue, as far as the file system shows it; None if
-    nothing does. A reader would notice it only because nothing changes any more. A place that is
-    read-only for this process alone (ProtectSystem=) is no trouble: the `daemon` writes there.
+    """Return why nobody can write to the catalogue, by what the file system shows; None if it shows
+    no reason. A reader would notice it only because nothing changes any more. A place that is
+    read-only for this process only (ProtectSystem=) is no problem: the `daemon` can write there.
     """
     if not state_url.startswith("sqlite:///"):
         return None
@@ -127,9 +127,9 @@ def collect(
 ) -> StatusDocument:
     """Judge every plan that was loaded or has a file, or only `plan`.
 
-    `installed` says that a daemon is expected. A file whose size and time are those of the loaded
-    plan is not opened; of one that was never loaded only the name is read. Raises UnknownPlan, with
-    the nearest name, if `plan` is neither.
+    `installed` says that a daemon is expected. A file with the same size and time as when it was
+    loaded is not opened; a file that was never loaded is not opened either, only its name is used.
+    Raises UnknownPlan, with the nearest name, if `plan` is neither.
     """
     facts = read()
     judged_subjects = subjects(facts, files)

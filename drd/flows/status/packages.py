@@ -36,12 +36,12 @@ def changed_package(packages: Mapping[str, str]) -> str:
 
 
 def missing_packages(names: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the packages that are not installed."""
+    """Return the packages that are not installed."""
     return tuple(name for name in names if installed_version(name) is None)
 
 
 def installed_version(name: str) -> str | None:
-    """Return the version of an installed package, None for a missing one."""
+    """Return the version of an installed package; None if it is not installed."""
     global _known  # noqa: PLW0603 (one process has one set of packages)
     read_at, versions = _known
     if monotonic() - read_at >= _KNOWN_FOR_S:

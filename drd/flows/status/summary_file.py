@@ -162,8 +162,8 @@ def _facts(data: bytes) -> list[PlanFacts]:
 
 def read_summary(directory: str) -> SummaryFile:
     """Read the summary in a public directory. Raises FileNotFoundError, PermissionError or another
-    OSError if it cannot be read, and DamagedSummary for one that drd has not written, or another
-    version of it.
+    OSError if it cannot be read, and DamagedSummary if drd has not written it, or it has another
+    version.
     """
     fd = os.open(f"{directory}/{NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb", buffering=0) as file:

@@ -1,8 +1,8 @@
 """Copy every complete restore point to a second repository.
 
-The newest point comes first, since that reduces the exposure most; of a point the components come
-first and the manifest last, so that it exists there if and only if its manifest does. The next run
-continues after a killed one.
+The newest point is copied first, because that reduces the exposure most. Of each point, the
+components are copied first and the manifest last, so that the point exists there if and only if its
+manifest does. After a kill, the next run continues.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SnapshotsByRun = Mapping[str, Sequence[SnapshotInfo]]
 @dataclass(frozen=True, slots=True)
 class CopyOutcome:
     """The result of a copy run, newest point first. `held` counts the complete points that are
-    there now. `errors` has those that could not be copied.
+    there now. `errors` has the points that could not be copied.
     """
 
     run: str

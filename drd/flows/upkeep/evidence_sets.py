@@ -51,7 +51,8 @@ _NAMED = 20
 
 
 def spec_of(plan: Plan, name: str | None) -> RepositorySpec:
-    """Return the repository of this name, or that of the backups. Raises UsageError."""
+    """Return the repository of this name; without a name, the repository of the backups. Raises
+    UsageError."""
     adopted.refuse(plan, "preserve evidence in its repository")
     if name is None:
         return plan.primary

@@ -13,8 +13,9 @@ from drd.model.units import format_duration, format_size, format_time
 
 
 def loss_lines(services: Services, plan: Plan, what: GiveUpRequest) -> list[str]:
-    """Return a line for each point that goes (time, size, places, and what it was for), then what
-    could be restored without them. It is by what drd knows; no repository is asked.
+    """Return a line for each point that would be lost (time, size, places, and its purpose), then
+    what could still be restored without these points. This is by what drd knows; no repository is
+    asked.
     """
     known = services.catalogue.points.of_plan(plan.name)
     before = _restorable(services, plan, known)

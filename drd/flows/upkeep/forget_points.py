@@ -30,8 +30,8 @@ from drd.model.step_results import ForgetStepResult
 
 @dataclass(frozen=True, slots=True)
 class GiveUpRequest:
-    """What a person gives up: whole points, or those in one `repository`. `force`: even if no
-    problem of them is known.
+    """What a person gives up: whole points, or their copies in one `repository`. `force`: also
+    points without a known problem.
     """
 
     points: tuple[str, ...]
@@ -42,9 +42,9 @@ class GiveUpRequest:
 
 
 def give_up(services: Services, plan: Plan, what: GiveUpRequest) -> tuple[str, ...]:
-    """Give up the points and return those that were recorded. Raises UsageError for a point on
-    hold, and, without `force`, for one without a known problem; RepositoryError if a server does
-    not remove a snapshot.
+    """Give up the points, and return the points that were recorded. Raises UsageError for a point
+    on hold, and, without `force`, for a point without a known problem; RepositoryError if a server
+    does not remove a snapshot.
     """
     specs = require_givable(services, plan, what)
     crash_cleanup.settle(services, plan)

@@ -23,9 +23,9 @@ def hold(
     until: str | None = None,
     by: Actor | None = None,
 ) -> Hold:
-    """Record a hold on the point whose id begins with this. Raises NoRestorePoint for a forgotten
-    one, UsageError for an invalid or past time, AlreadyRunning for one that a retention is just
-    forgetting.
+    """Record a hold on the point whose id begins with `prefix`. Raises NoRestorePoint if the point
+    was forgotten, UsageError for an invalid or past time, AlreadyRunning if a retention is just
+    forgetting the point.
     """
     plan, point = catalogue.keeping.plan_of(prefix)
     if tool := made_by(point):

@@ -16,7 +16,7 @@ from drd.model.text import without_output
 
 
 def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
-    """Return all reasons; none if retention may continue, as far as this shows."""
+    """Return all reasons why retention must wait; empty if it may continue, by what drd knows."""
     points = services.catalogue.points.of_plan(plan.name)
     given_up = {(g.point, g.repository) for g in services.catalogue.keeping.given_up(plan.name)}
     pauses = contested.pause(services)

@@ -31,11 +31,10 @@ class PruneOutcome:
 def prune(
     services: Services, plan: Plan, repository: str = "", *, trigger: str = "manual"
 ) -> PruneOutcome:
-    """Prune one repository of the plan, by default the one that backups go to.
-
-    It is paused while others have removed snapshots there (their data might still be restored;
-    after a prune it is gone for good), and if this state may be a copy of another one's. Raises
-    AlreadyRunning beside a retention or another prune of the plan.
+    """Prune one repository of the plan, by default the repository of the backups. It waits while
+    others have removed snapshots there (their data might still be restored; after a prune it is
+    lost for good), and if this state may be a copy of another state. Raises AlreadyRunning during a
+    retention or another prune of the plan.
     """
     adopted.refuse(plan, "prune them")
     spec = repository_spec(plan, repository or plan.primary.name)

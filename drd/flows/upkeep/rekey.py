@@ -227,11 +227,10 @@ def rekey(
     resolve: Callable[[SecretRef], str],
     missing: Callable[[SecretRef], Sequence[str]],
 ) -> Rekeyed:
-    """Give the repository a new password, as far as that is possible now.
-
-    Raises WrongKey when no known password opens it, UsageError for an unsuitable new password,
-    AlreadyRunning beside another rekey of the repository. If this state may be a copy of another
-    one's, no key is removed: UsageError."""
+    """Give the repository a new password, as far as that is possible now. Raises WrongKey when no
+    known password opens it, UsageError for an unsuitable new password, AlreadyRunning during
+    another rekey of the repository. If this state may be a copy of another state, no key is
+    removed: UsageError."""
     adopted.refuse(plan, "change their password")
     why = contested.contested(services)
     if why is not None:

@@ -42,7 +42,7 @@ class Earlier:
     keys: tuple[tuple[tuple[str, ...], str], ...]
 
     def among(self, named: Sequence[SecretRef]) -> list[SecretRef]:
-        """Return those of the named references that an earlier attempt used."""
+        """Return the named references that an earlier attempt used."""
         known = {self.to, *self.old}
         return [r for r in dict.fromkeys((*named, BY_MASK)) if digest_of(r) in known]
 

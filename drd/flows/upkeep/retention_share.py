@@ -65,8 +65,8 @@ def share_of(
     services: Services, spec: RepositorySpec, inventory: Inventory, chosen: Chosen, plan: str
 ) -> RepositoryShare:
     """Return what one repository has to forget. A copy also forgets what was forgotten while it
-    could not be reached. All snapshots that are marked as a point's are removed with it, even those
-    that are not genuine.
+    could not be reached. With a point, all snapshots that are marked with its id are removed, even
+    snapshots that are not genuine.
     """
     marked = listings.by_run(inventory.listing)
     gone = [*chosen.forget]

@@ -65,9 +65,9 @@ def verification(
     everything: bool = False,
     trigger: str = "manual",
 ) -> VerificationOutcome:
-    """Verify one repository of the plan, by default the one that backups go to; read the share that
-    is due, or `everything`. Damage is in the outcome, and the run has failed. Raises
-    AlreadyRunning, and what prevents access to the repository.
+    """Verify one repository of the plan, by default the repository of the backups. Read the share
+    that is due, or `everything`. If there is damage, the outcome contains it, and the run has
+    failed. Raises AlreadyRunning, and errors of access to the repository.
     """
     spec = repository_spec(plan, repository or plan.primary.name)
     if not can_verify(spec):

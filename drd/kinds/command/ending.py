@@ -28,7 +28,7 @@ code=$?
 wait
 exit "$code"
 """
-"""The exit code is that of the dump, if it failed."""
+"""A shell script. If the dump fails, the exit code of the script is that of the dump."""
 
 
 @dataclass(frozen=True, slots=True)

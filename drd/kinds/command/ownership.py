@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 def as_before(made: Path, target: Path) -> list[str]:
-    """Give the directory that a command made the mode of the one that it replaces. If everything in
-    it belongs to root, no dump said whose it is: then it gets the owner of the replaced one, too.
-    Returns what to tell about a directory that stays root's. Nobody else can reach `made`."""
+    """Give the directory that a command made the mode of the directory that it replaces. If
+    everything in it belongs to root, the dump did not name owners: then it gets the owner of the
+    replaced directory, too. Returns a warning if the directory still belongs to root. Nobody else
+    can reach `made` yet."""
     try:
         former = target.lstat()
     except OSError:

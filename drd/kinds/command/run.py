@@ -32,8 +32,8 @@ _LINES, _SHOWN = 5, 400
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs commands of one component. `values` are those of `${…}`; with `home`, which is a scratch
-    directory, commands run behind the fence of a drill if the workplace has one.
+    """Runs commands of one component. `values` are the values of `${…}`. With `home`, which is a
+    scratch directory, commands run behind the fence of a drill if the workplace has one.
     """
 
     component: str

@@ -12,8 +12,8 @@ from drd.model.snapshot import ComponentSnapshot, FileEntry, TreeFingerprint
 
 
 def contents(snapshot: ComponentSnapshot, within: str | None) -> Contents:
-    """Implements `Kind.contents`: the entries of a directory, or one file. Without a path, the
-    paths of the component; of one path what is in it."""
+    """Implements `Kind.contents`: return the entries of a directory, or one file. Without a path,
+    return the paths of the component."""
     tree, roots = snapshot.fingerprint, tuple(snapshot.facts["paths"])
     if not isinstance(tree, TreeFingerprint):
         raise UsageError(

@@ -106,7 +106,8 @@ class FilesInPlace(NamedDestination):
         no_owner: bool,
         keep: bool = False,
     ) -> None:
-        """`paths` are those of the plan, for what an earlier process of the run restored."""
+        """`paths` are the paths of the plan; they are needed for what an earlier process of the run
+        restored."""
         self._component = component
         self._paths = paths
         self._no_owner = no_owner

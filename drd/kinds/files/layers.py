@@ -1,5 +1,5 @@
-"""Find directories that the kernel does not rename: those of a lower layer of an overlay, such as
-the image of a container.
+"""Find directories that the kernel does not rename: directories of a lower layer of an overlay,
+such as the image of a container.
 """
 
 from __future__ import annotations

@@ -45,5 +45,5 @@ def within(path: str, paths: Mapping[str, object] | tuple[str, ...]) -> bool:
 
 
 def outside(found: list[str], named: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of the paths that are not within the plan's paths."""
+    """Return the paths that are not within the plan's paths."""
     return tuple(p for p in found if not within(p, named))

@@ -62,8 +62,8 @@ def lost_rights(
 
 
 def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Finding]:
-    """Return a finding about the files that will lose their set-ID bits, as far as the restore
-    point shows.
+    """Return a finding about the files that will lose their set-ID bits, by what the restore point
+    shows.
     """
     files = _expected(snapshot, no_owner=no_owner)
     if not files:

@@ -39,8 +39,8 @@ def selection_of(settings: FilesSettings) -> Selection:
 
 class FilesCapture:
     """A tree as it was when the walk began. Files cannot be frozen: entries that differ between the
-    walk before storing and the one after are volatile, since nobody knows which state was stored.
-    The other entries are what the repository contains and what the digests were computed from.
+    walks before and after storing are volatile, because nobody knows which state was stored. For
+    the other entries, the repository contains the state from which the digests were computed.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -70,8 +70,8 @@ class FilesCapture:
         return {}
 
     def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
-        """Check the capture. Raises SourceError if a path of the plan vanished or if none of
-        several files was stored.
+        """Check the capture. Raises SourceError if a path of the plan has vanished, or if there
+        were files but none was stored.
         """
         after = walk(self._selection)
         for root in self._selection.roots:

@@ -67,10 +67,10 @@ def changes(
     covered: Collection[str] | None = None,
     saved_in: str = RESTORE_POINT,
 ) -> Changes:
-    """What has to be done so that the server has what was `saved_in` that: first what is to be
-    created and changed, in the order of the plan, then what is to be removed, in the opposite
-    order. `covered` are the entries that the restore point describes, None for all: of others
-    nothing is removed."""
+    """Return what has to be done so that the server has the documents that `saved_in` contains:
+    first documents to create and change, in the order of the plan, then documents to remove, in the
+    opposite order. `covered` are the entries that the restore point describes, None for all:
+    documents of other entries are not removed."""
     entries = entries_by_name(saved, documents)
     order = {d.save_as: n for n, d in enumerate(documents)}
     found: list[Change] = []
@@ -232,8 +232,8 @@ def _line(does: str, name: str, request: RequestSettings | None) -> str:
 
 
 def entry_of_name(name: str, documents: Iterable[DocumentSettings]) -> DocumentSettings | None:
-    """Return the entry whose `save_as` a name fits. With several, the one with the longest fixed
-    text."""
+    """Return the entry whose `save_as` matches a name. If several match, return the entry with the
+    longest fixed text."""
     fitting = [d for d in documents if _fits(d.save_as, name)]
     return max(fitting, key=lambda d: len(FIELD.sub("", d.save_as)), default=None)
 

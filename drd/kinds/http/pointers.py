@@ -16,9 +16,9 @@ ANY = "*"
 """A part of a pattern that fits every member and every item."""
 
 ELSEWHERE = r"(^[. ]*|/[. ]+)(;|/|$)|/(;|$)|[\\\x00-\x1f\x7f]|%(2[5ef]|3b|5c|[01][0-9a-f]|7f)"
-"""What no value in a path may be, whatever the case: servers and proxies decode `%2F` and `%2E`,
-and remove `..`. The request would then be about something else, such as the whole list. The page
-for a recovery by hand gives the same expression to jq."""
+"""A value in a path must not match this, in capitals or small letters: servers and proxies decode
+`%2F` and `%2E`, and remove `..`. The request would then be about something else, such as the whole
+list. The page for a recovery by hand gives the same expression to jq."""
 
 _ELSEWHERE = re.compile(ELSEWHERE, re.IGNORECASE)
 _LONGEST_IN_PATH = 1000
@@ -66,7 +66,7 @@ def fields_of(template: str) -> tuple[str, ...]:
 
 
 def value_of(data: Any, field: str) -> str | None:
-    """Return the text or number of a field; None for anything else."""
+    """Return the text or number of a field; None if the field has another type or is missing."""
     value = found(data, tuple(field.split("/")))
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
@@ -94,7 +94,7 @@ def filled_path(template: str, data: Any) -> str:
 
 
 def require_in_path(template: str, data: Any) -> None:
-    """Raise Malformed for values that `filled_path` refuses; those that are missing are no error
+    """Raise Malformed for values that `filled_path` refuses. Missing values are not an error
     here."""
     for half, escape in zip(halves(template), (_in_path, _coded), strict=True):
         for field in fields_of(half):

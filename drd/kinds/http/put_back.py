@@ -45,11 +45,10 @@ def put_back(
     saved_in: str = RESTORE_POINT,
     on_begin: Callable[[], None] = lambda: None,
 ) -> PutBack:
-    """Bring the server to what was saved. Every round begins with what the server has now, so it
-    can be called again after a kill. Only documents of entries that are `covered` are removed, None
-    for all. `on_begin` is called before the first request that changes something.
-
-    Raises TargetError, which names the first document that the server would not take."""
+    """Bring the server to the saved state. Every round begins with the documents that the server
+    has now, so this can be called again after a kill. Documents are removed only if their entries
+    are `covered`; None means all. `on_begin` is called before the first request that changes
+    something. Raises TargetError, which names the first document that the server did not accept."""
     done = PutBack(documents=len(saved))
     accepted: dict[tuple[str, str], Change] = {}
     now = present

@@ -129,9 +129,10 @@ def _digest_of(saved: Mapping[str, Saved], name: str) -> str | None:
 
 
 def fingerprint_of(state: Mapping[str, Any]) -> TreeFingerprint:
-    """Describe documents: an entry for each, and one for each field, so that a comparison says
-    which field differs. Fields whose names sound like secrets have no entries of their own: all of
-    a document, and those with unusual names, have one together (`HIDDEN_FIELDS`)."""
+    """Describe documents: an entry for each document, and an entry for each field, so that a
+    comparison says which field differs. Fields whose names sound like secrets have no entries of
+    their own. All such fields of a document, and fields with unusual names, share one entry
+    (`HIDDEN_FIELDS`)."""
     entries = {f"/{name}": _entry(data) for name, data in state.items()}
     fields: dict[str, FileEntry] = {}
     for name, data in state.items():
@@ -170,7 +171,7 @@ def _entry(data: Any) -> FileEntry:
 
 
 def digests(described: Fingerprint) -> dict[str, str]:
-    """Return the digest of each document, without those of fields."""
+    """Return the digest of each document, without the digests of fields."""
     assert isinstance(described, TreeFingerprint)
     return {
         path[1:]: str(entry.digest)

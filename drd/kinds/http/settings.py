@@ -333,7 +333,8 @@ class _Api(Settings):
 
 
 class HttpSettings(_Api):
-    """Configuration behind an HTTP API: of a gateway, an identity provider, a SaaS."""
+    """Configuration behind an HTTP API: the configuration of a gateway, an identity provider or a
+    SaaS."""
 
     kind: Literal["http"]
     documents: list[DocumentSettings] = Field(

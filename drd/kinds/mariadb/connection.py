@@ -1,7 +1,7 @@
 """Connect to a MariaDB server, and pass the login to its programs.
 
-The driver gets a password as a parameter, the programs by an option file of mode 0600. It is never
-part of an argv, of an environment variable or of a message.
+The driver gets the password as a parameter, the programs get it in an option file of mode 0600. It
+is never in an argv, an environment variable or a message.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def database(ref: SecretRef) -> str:
 
 
 def sockets(settings: MariadbSettings | MariadbTarget) -> tuple[str, ...]:
-    """Return the directory of the server's socket, as far as the plan itself names it."""
+    """Return the directory of the server's socket, if the plan itself names it."""
     known = _known(settings.dsn)
     return (known.socket.rpartition("/")[0] or "/",) if known and known.socket else ()
 
@@ -133,8 +133,8 @@ def contradictions(ref: SecretRef) -> Iterator[Contradiction]:
 
 
 def is_source(component: MariadbSettings, target: MariadbTarget) -> bool:
-    """Return whether both are one database as far as the texts show; a recovery asks the
-    servers."""
+    """Return whether both are the same database, by their connection strings; a recovery also asks
+    the servers."""
     return component.dsn == target.dsn
 
 

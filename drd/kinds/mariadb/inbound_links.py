@@ -18,8 +18,8 @@ SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.KEY_COLUMN_
 
 
 def require_none(connection: Connection, database: str, own: Iterable[str]) -> None:
-    """Raise TargetError if tables of other databases than `own` refer to those of the database.
-    Raises ServerError."""
+    """Raise TargetError if tables of other databases refer to tables of this database; databases in
+    `own` do not count. Raises ServerError."""
     names = {str(name) for (name,) in connection.rows(_SEEN, [database])}
     if database.isascii():
         try:  # also tables that the login may not see

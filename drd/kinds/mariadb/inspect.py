@@ -202,7 +202,7 @@ class MariadbInspector(Inspector):
 def describe_now(
     connection: Connection, database: str, like: DatabaseFingerprint, budget_s: float
 ) -> DatabaseFingerprint:
-    """Return a fingerprint of the present state, of the same mode as `like`. Raises SourceError."""
+    """Return a fingerprint of the present state, in the same mode as `like`. Raises SourceError."""
     try:
         if like.mode == "off":
             return DatabaseFingerprint("off", properties=properties(connection, database))

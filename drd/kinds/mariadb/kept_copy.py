@@ -19,7 +19,7 @@ class KeptDatabase:
     def __init__(
         self, component: str, dsn: SecretRef, run: str, *, database: str | None = None
     ) -> None:
-        """`database` replaces the one that the dsn names."""
+        """`database` replaces the database in the dsn."""
         self._database = database
         self._component = component
         self._dsn = dsn

@@ -342,7 +342,8 @@ class Publication:
             )
 
     def swap(self, *, back: bool) -> None:
-        """Give the final name to the former database (`back`) or to the one that this run made."""
+        """Give the final name to the former database (`back`), or to the database that this run
+        made."""
         give, take = self._ways(back=back)
         if not self.has(give):
             return

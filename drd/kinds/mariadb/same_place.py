@@ -1,6 +1,6 @@
-"""Find out whether a target's database is the one that a component is backed up from.
+"""Find out whether a target's database is the same database that a component is backed up from.
 
-One server can have many names, so drd asks both servers for their host name, port, socket, data
+A server can have several names, so drd asks both servers for their host name, port, socket, data
 directory and server id. If the source does not answer, the addresses decide.
 """
 

@@ -59,8 +59,9 @@ _MADE_WITH = ("innodb-log-file-size", "innodb-undo-tablespaces")
 
 
 def sandbox_programs(version: str, bin_dir: str | None) -> Program:
-    """Return the server for a sandbox: of the source's series or newer, with the programs that it
-    needs. Raises SandboxUnavailable; if the server is older, the error names both versions."""
+    """Return the server for a sandbox, with the programs that it needs: of the source's series, or
+    newer. Raises SandboxUnavailable; if the installed server is older, the error names both
+    versions."""
     try:
         server = program("mariadbd", bin_dir)
         program("mariadb-install-db", bin_dir)

@@ -78,7 +78,7 @@ class MariadbTargetDatabase(NamedDestination):
         options: RestoreOptions,
         database: str | None = None,
     ) -> None:
-        """`database` replaces the one that the dsn names."""
+        """`database` replaces the database in the dsn."""
         self._component = component
         self._settings = settings
         self._place = place

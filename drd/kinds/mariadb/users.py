@@ -120,9 +120,9 @@ def _fits(pattern: str, database: str) -> bool:
 
 
 def create_missing(connection: Connection, saved: Iterable[User], *, own: bool) -> list[str]:
-    """Create the missing users and roles, without any rights. Returns sentences about those that
-    exist already, and those that the server refused. A server that is drd's `own` may not have the
-    plugin for a login: there drd creates the user locked. Raises ServerError."""
+    """Create the missing users and roles, without any rights. Returns sentences about users and
+    roles that exist already, and about those that the server refused. If the server is drd's `own`,
+    it may lack the plugin for a login: then drd creates the user locked. Raises ServerError."""
     here = _here(connection)
     notes: list[str] = []
     existed = []
@@ -249,8 +249,8 @@ def _is_beyond(line: str, database: str) -> bool:
 
 
 def held(connection: Connection, database: str) -> set[str]:
-    """Return the rights that the login of this session has on the whole database, also those that
-    its roles give. Raises ServerError."""
+    """Return the rights of this session's login on the whole database, including rights from its
+    roles. Raises ServerError."""
     on_server: set[str] = set()
     by_name: dict[bool, set[str]] = {True: set(), False: set()}
     for (line,) in connection.rows("SHOW GRANTS"):

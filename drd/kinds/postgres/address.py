@@ -22,11 +22,11 @@ from drd.model.plan import SecretRef
 
 CONNECT_TIMEOUT_S = 5
 NO_PASSFILE = f"{os.devnull}/none"
-"""No file: libpq warns of one that is no plain file."""
+"""A path without a file: libpq warns if a path is not a plain file."""
 
 NO_PASSWORD = ""
-"""The password for a server that gets none, whatever it asks for: with None libpq would look for
-one in its environment."""
+"""The password for a server that must not get one: with None, libpq would search for a password in
+its environment."""
 
 _UNPINNED = ("passfile", "target_session_attrs", "load_balance_hosts")
 _FROM_SERVICE = (

@@ -24,7 +24,8 @@ class ArchiveEntry:
     text: str
 
     def is_a(self, kinds: Collection[str]) -> bool:
-        """Return whether the entry is of one of these kinds, written as in the listing."""
+        """Return whether the entry is of one of these kinds; kinds are written as in the
+        listing."""
         return any(self.text.startswith(f"{kind} ") for kind in kinds)
 
 

@@ -170,9 +170,9 @@ class Cluster:
         return ""
 
     def drop_own(self, name: str, *, subscriptions: bool = False) -> None:
-        """Drop a database of this run and end its sessions; do nothing if it does not exist. One
-        with subscriptions stays (psycopg.Error) unless they are to be dropped as well, without
-        their slots.
+        """Drop a database of this run and end its sessions; do nothing if it does not exist. If it
+        has subscriptions, it is not dropped (psycopg.Error), unless the subscriptions are to be
+        dropped as well, without their slots.
         """
         if not name.startswith(f"{self.mark}_"):
             raise TargetError(

@@ -87,7 +87,7 @@ def database(dsn: SecretRef) -> str:
 
 
 def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:
-    """Return the directories of the server's socket, as far as the plan itself names them."""
+    """Return the directories of the server's socket, if the plan itself names them."""
     return sockets_in(settings.dsn)
 
 
@@ -116,8 +116,8 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
 
 
 def is_source(component: PostgresSettings, target: PostgresTarget) -> bool:
-    """Return whether both are one database as far as the texts show; a recovery asks the
-    servers."""
+    """Return whether both are the same database, by their connection strings; a recovery also asks
+    the servers."""
     return component.dsn == target.dsn
 
 

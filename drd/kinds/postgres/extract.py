@@ -1,9 +1,9 @@
 """Extract some tables of a dump into a schema of a working database.
 
-First everything of the dump is made there except rows and objects that act by themselves, so that
-what the tables need (types, functions, sequences) exists, whatever it is. What cannot be made is
-skipped, unless it belongs to the tables. Their rows and indexes follow. Then dependencies on other
-tables are removed, and the copy moves into a schema that is named after the run.
+First, everything of the dump is created there except rows and objects that act by themselves. So
+everything that the tables need (types, functions, sequences) exists. Objects that cannot be created
+are skipped, unless they belong to the tables. Their rows and indexes follow. Then dependencies on
+other tables are removed, and the copy moves into a schema that is named after the run.
 """
 
 from __future__ import annotations

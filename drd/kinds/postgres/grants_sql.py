@@ -1,7 +1,9 @@
-"""The SQL of the script of rights: what a superuser does, and what a server without one allows.
+"""The SQL of the script of rights: what a superuser executes, and what a server without a superuser
+allows.
 
-Managed servers (RDS, Cloud SQL, …) give nobody a superuser, only a role that may do more than
-others. There each statement is tried, and a warning says what it lacks and what to do instead.
+On managed servers (RDS, Cloud SQL, …), nobody is a superuser; there is only a role with more rights
+than others. There each statement is tried, and if it fails, a warning says what is missing and what
+to do instead.
 """
 
 from __future__ import annotations

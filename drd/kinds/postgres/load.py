@@ -3,7 +3,8 @@
 Attaching an index to that of a partitioned table locks two tables and two indexes, a foreign key of
 a partitioned table locks all its partitions, in another order: in parallel they deadlock now and
 then. So a dump that has both is loaded in passes: everything heavy, then the attachments one by
-one, then the foreign keys. Event triggers and comments come last, since they may be about those.
+one, then the foreign keys. Event triggers and comments come last, because they may be about these
+objects.
 """
 
 from __future__ import annotations

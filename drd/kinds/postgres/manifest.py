@@ -32,7 +32,7 @@ DUMPED = "dumped_database"
 """The fact that names the database of such a dump, if the plan's `dsn` names another."""
 
 SERVER = "server"
-"""The fact that the copy is that of a whole server, which has the database."""
+"""The name of the fact that the copy is a copy of a whole server, which contains the database."""
 
 BACKUP = "backup"
 """The fact that names the backup of a whole server."""

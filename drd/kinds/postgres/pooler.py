@@ -1,7 +1,7 @@
-"""Distinguish a session of drd's own from one that a pooler shares.
+"""Distinguish a session that belongs to drd alone from a session that a pooler shares.
 
 An exported snapshot, a session setting and a lock all belong to one server process. Behind a pooler
-in transaction mode each statement may reach another one.
+in transaction mode, each statement may be executed by another process.
 """
 
 from __future__ import annotations

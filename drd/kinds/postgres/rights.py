@@ -39,8 +39,9 @@ SELECT format('%I.%I', n.nspname, c.relname), c.relkind, format('%I', n.nspname)
  ORDER BY 1"""
 """What pg_dump reads and `reader` cannot: name, kind, schema, and the role that can give the right.
 
-pg_dump reads no system or temporary schemas, and of what belongs to an extension only what that
-declared as configuration. It locks partitioned tables as well and asks sequences for their value.
+pg_dump does not read system or temporary schemas; of the tables of an extension, it reads only
+those that the extension declared as configuration. It locks partitioned tables as well and asks
+sequences for their value.
 """
 
 _ROW_SECURITY = """
@@ -61,7 +62,7 @@ SELECT l.oid, EXISTS (
    AND NOT pg_catalog.pg_has_role(l.lomowner, 'USAGE')
    AND pg_catalog.current_setting('lo_compat_privileges') = 'off'
  ORDER BY 1"""
-"""Those that the user can read by a grant on each alone, or cannot read."""
+"""The large objects that the user can read only by a grant on each, or cannot read."""
 
 _SUPERUSER_ONLY = """
 SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),

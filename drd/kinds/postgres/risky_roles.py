@@ -33,8 +33,9 @@ SELECT rolname::text FROM pg_catalog.pg_roles
 def finding(
     component: str, saved: Globals, existing: Collection[str], powerful: Collection[str]
 ) -> Finding | None:
-    """Return a finding about missing roles that would get such rights; None without any. `powerful`
-    are those of the `existing` roles, and the server's own, that give rights to their members.
+    """Return a finding about missing roles that would get such rights; None if there are none.
+    `powerful` are the roles that give rights to their members: some of the `existing` roles, and
+    roles of the server itself.
     """
     missing = {r["name"]: r for r in saved["roles"] if r["name"] not in existing}
     told = [

@@ -1,8 +1,8 @@
-"""Find out whether a target's database is the one that a component is backed up from.
+"""Find out whether a target's database is the same database that a component is backed up from.
 
-The servers are asked, since one server has many names: a server has an identifier of its cluster,
-which its replicas share, and a start time, which they do not. If the source does not answer, the
-connection strings decide.
+A server can have several names, so drd asks both servers: each has an identifier of its cluster,
+which its replicas share, and a start time, which they do not share. If the source does not answer,
+the connection strings decide.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ _ANYWHERE = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
 
 
 class PostgresSandbox:
-    """A sandbox for one database. Its server has the source's major version, or the next newer one
-    that is installed (or that of the dump's tool: an older pg_restore cannot read its dump).
+    """A sandbox for one database. Its server has the major version of the source, or the next newer
+    installed version (or the version of pg_dump, because an older pg_restore cannot read its dump).
     """
 
     def __init__(
@@ -234,8 +234,8 @@ _LANGUAGES = ("plperl", "plpython3", "pltcl")
 
 
 def extension_hint(missing: list[str], major: int) -> str:
-    """Return the remedy: the packages of Debian; an extension that the server's version does not
-    have any more is in none of them.
+    """Return the remedy: the names of Debian's packages. If the server's version does not have an
+    extension any more, no package contains it.
     """
     ended = [name for name in missing if major >= _REMOVED.get(name, major + 1)]
     packages = dict.fromkeys(_package(name, major) for name in missing if name not in ended)

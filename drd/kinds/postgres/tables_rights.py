@@ -1,4 +1,5 @@
-"""Whether a target can receive tables: what its user may do there, and what would stop at them."""
+"""Find out whether a target can receive tables: what its user may do there, and what would prevent
+it."""
 
 from __future__ import annotations
 

@@ -77,8 +77,8 @@ class PostgresTargetDatabase(NamedDestination):
         as_owner: bool = False,
         until: datetime | None = None,
     ) -> None:
-        """`database` replaces the one that the dsn names; `until` is where a restore of a whole
-        server stops."""
+        """`database` replaces the database in the dsn; `until` is where a restore of a whole server
+        stops."""
         self._until = until
         self._component = component
         self._settings = settings

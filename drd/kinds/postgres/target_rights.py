@@ -29,7 +29,8 @@ SELECT w.name, r.oid IS NOT NULL,
 def rights_findings(
     cluster: Cluster, name: str, facts: Mapping[str, Any], *, no_owner: bool, login: bool = False
 ) -> list[Finding]:
-    """Return findings about the user's rights, by `login` those of whoever runs drd."""
+    """Return findings about the rights of the user; with `login`, about the rights of the login of
+    the user who runs drd."""
     found = _findings(cluster, name, facts, no_owner=no_owner)
     return [replace(finding, login=login) for finding in found]
 

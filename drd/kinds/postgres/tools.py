@@ -42,9 +42,9 @@ class PostgresPrograms:
 def programs_for(
     major: int, tool: str, *, bin_dir: str | None, package: str = "postgresql-client"
 ) -> PostgresPrograms:
-    """Return the programs to use with a server of this major version: the same major, else the next
-    newer. `tool` is the one that has to exist. Raises ToolMissing, or ToolTooOld naming both
-    versions if only older ones are installed.
+    """Return the programs for a server of this major version: of the same major version, else of
+    the next newer. `tool` is the program that has to exist. Raises ToolMissing, or ToolTooOld,
+    which names both versions, if only older versions are installed.
     """
     if bin_dir is not None:
         candidates = [_asked(Path(bin_dir), tool, package=f"{package}-{major}")]

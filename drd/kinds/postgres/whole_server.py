@@ -43,13 +43,13 @@ SELECT 1 FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database
 
 
 def is_server(snapshot: ComponentSnapshot) -> bool:
-    """Return whether the copy is that of a whole server."""
+    """Return whether the copy is a copy of a whole server."""
     return bool(snapshot.facts.get(SERVER, False))
 
 
 def programs_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPrograms:
-    """Return the programs that can run the files of the server: those of its own major version.
-    Raises SandboxUnavailable."""
+    """Return the programs that can run the files of the server: the programs of its own major
+    version. Raises SandboxUnavailable."""
     major = int(snapshot.facts["server_major"])
     if major < OLDEST:
         raise SandboxUnavailable(
@@ -250,8 +250,9 @@ class ServerSandbox:
 
 @dataclass(frozen=True, slots=True)
 class Dumped:
-    """What a recovery elsewhere restores: a snapshot and its private part with what the server
-    says of the database, of which the dump has landed; what it reached, and what to tell."""
+    """What a recovery elsewhere restores. The snapshot and its private part contain what the server
+    says of the database, whose dump is stored; `reached` is how far the log went, `notes` what to
+    report."""
 
     snapshot: ComponentSnapshot
     private: Mapping[str, Any]

@@ -347,8 +347,8 @@ def execute(
 
 
 def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float) -> Any:
-    """Return the single value of a query, None for no row. The connection must be read-only; the
-    query can only read. Raises the errors of `Inspector.scalar`.
+    """Return the single value of a query; None if there is no row. The connection must be
+    read-only; the query can only read. Raises the errors of `Inspector.scalar`.
     """
     check_cancelled()
     try:

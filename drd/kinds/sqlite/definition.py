@@ -29,8 +29,8 @@ def _tokens(sql: str) -> list[_Token]:
 
 
 def without_foreign_keys(sql: str) -> str:
-    """Return a CREATE TABLE without references to other tables. Callers check the result: this
-    knows SQLite's grammar only as far as foreign keys go.
+    """Return a CREATE TABLE without references to other tables. Callers have to check the result,
+    because this function knows only the part of SQLite's grammar that foreign keys need.
     """
     tokens = _tokens(sql)
     begin = next((n for n, t in enumerate(tokens) if t.text == "("), None)

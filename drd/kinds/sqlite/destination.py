@@ -64,7 +64,7 @@ def _proof(check: Callable[[], None]) -> None:
 
 
 def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
-    """Compare the database's properties with those of the source."""
+    """Return the differences between the database's properties and those of the source."""
     saved = snapshot.fingerprint
     if not isinstance(saved, DatabaseFingerprint):
         return ()

@@ -1,4 +1,4 @@
-"""Suggest database files for a new plan: named ones, or those that services have open."""
+"""Suggest database files for a new plan: named files, or files that services have open."""
 
 from __future__ import annotations
 

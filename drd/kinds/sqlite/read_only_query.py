@@ -16,8 +16,8 @@ _READS = {
 }  # fmt: skip
 
 _ROWS = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
-"""Actions that virtual tables prepare on their own tables when they are only read. The connection
-is read-only and executes none of them.
+"""Actions that virtual tables prepare on their own tables even when they are only read. The
+connection is read-only and does not execute them.
 """
 
 _PRAGMAS = frozenset({

@@ -57,8 +57,8 @@ class Inject:
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """`playbooks` are those that the exercise is about. `sources` are the public accounts of what
-    it is made from. `digest` is the digest of its text. `own`: the exercise belongs to this
+    """`playbooks` are the playbooks that the exercise is about. `sources` are the public accounts
+    from which it was made. `digest` is the digest of its text. `own`: the exercise belongs to this
     installation, not to drd."""
 
     name: str

@@ -23,7 +23,7 @@ NOTE = f"{PREFIX}.note"
 END = f"{PREFIX}.end"
 
 MARK = "an exercise: nothing of this happened"
-"""What the first entry says, for those who read the records without drd."""
+"""A sentence in the first entry of an exercise, for people who read the records without drd."""
 
 MET, PARTLY, MISSED = "met", "partly", "missed"
 VERDICTS = (MET, PARTLY, MISSED)

@@ -52,7 +52,7 @@ class Result:
 
 
 def result_of(played: Played) -> Result:
-    """Return the result of an exercise as far as it was played."""
+    """Return the result of an exercise, for the part that was played."""
     items = tuple(_items(played))
     improve = tuple(note.text for note in played.notes if note.improves)
     complete = played.ended_at is not None and not played.untold

@@ -24,9 +24,9 @@ class Known(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Affected:
     """The people of one data set of a plan. `people` is None if nobody knows the number; then the
-    worst case counts. `residents` are codes of countries and states, each with a number or None. A
-    counted number is that of a restore `point`, whose data is of `data_time`. `why` says why drd
-    could not count.
+    worst case counts. `residents` are codes of countries and states, each with a number or None. If
+    the number was counted, `point` is the restore point in which drd counted, and `data_time` its
+    data time. `why` says why drd could not count.
     """
 
     plan: str

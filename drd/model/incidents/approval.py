@@ -13,8 +13,8 @@ from drd.model.text import either, escaped
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRule:
-    """One of these roles of `people` approves; without any, everybody who may act in the incident.
-    `two_person`: never who drafted the message."""
+    """Who approves messages: people with one of these roles; without roles, everybody who may act
+    in the incident. `two_person`: never the person who drafted the message."""
 
     roles: tuple[str, ...] = ()
     two_person: bool = False
@@ -27,7 +27,7 @@ class ApprovalRule:
         approver: Actor | None,
         drafter: Actor | None,
     ) -> None:
-        """Raise UsageError if the person may not approve. `people` are those of drd.yaml with
+        """Raise UsageError if the person may not approve. `people` are the people of drd.yaml with
         their roles, `approver` and `drafter` what the kernel reported."""
         self._require_role(name, people)
         if self.two_person:

@@ -19,7 +19,7 @@ class Cadence:
     every_s: Mapping[str, float] = field(default_factory=dict)
 
     def interval_s(self, severity: str) -> float | None:
-        """Return the time between two updates; None if none is promised."""
+        """Return the time between two updates; None if no updates are promised."""
         if not severity:
             return min(self.every_s.values(), default=None)
         return self.every_s.get(severity)
@@ -42,8 +42,8 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """When an audience was told something last, and when the next update is promised to it; None:
-    none is."""
+    """When an audience was last told something, and when the next update was promised to it; None
+    if none was promised."""
 
     at: datetime
     promise: datetime | None = None

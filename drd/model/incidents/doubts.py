@@ -13,12 +13,14 @@ UNSEAL = "drd records unseal --identity FILE"
 
 
 def altered(entries: Iterable[Entry]) -> tuple[int, ...]:
-    """Return the entries whose body is not the one that was recorded: nothing in it counts."""
+    """Return the entries whose body differs from the recorded one: nothing in such a body
+    counts."""
     return tuple(entry.seq for entry in entries if entry.is_altered)
 
 
 def unread(incident: Incident) -> str:
-    """Say how many entries are encrypted on this host; empty if none is."""
+    """Return a sentence about entries that cannot be read on this host, because they are encrypted;
+    empty if there are none."""
     if not incident.sealed:
         return ""
     count = incident.sealed

@@ -49,8 +49,8 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A report that was submitted; `reference` is that of the authority, `version` the entry of the
-    version that was sent."""
+    """A report that was submitted; `reference` is the reference of the authority, `version` the
+    entry of the version that was sent."""
 
     at: datetime
     reference: str = ""
@@ -77,8 +77,8 @@ class Duties:
     def case(
         self, incident: Incident, known: Facts, jurisdictions: tuple[str, ...], zone: str
     ) -> Case:
-        """Return the case of an incident; `known` are the facts of the organisation and of what
-        is in the scope, which a person may have corrected."""
+        """Return the case of an incident; `known` are the facts of the organisation and of the
+        plans in the scope, which a person may have corrected."""
         return Case(
             instants=incident.instants,
             facts={**known, **self.facts},
@@ -93,8 +93,8 @@ class Duties:
 
 
 def duties(entries: Iterable[Entry]) -> Duties:
-    """Return what the entries of an incident say, with those of incidents that continue in it. One
-    that cannot be read has no effect."""
+    """Return what the entries of an incident say, with the entries of incidents that continue in
+    it. An entry that cannot be read has no effect."""
     said = Duties()
     for entry in entries:
         if entry.header.kind != kinds.OBLIGATION:

@@ -57,8 +57,8 @@ LONGEST_TEXT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who makes an entry, and when. `actor` is None for drd itself. `chosen` says that no number
-    was given: the entry is about the only incident that was open."""
+    """Who makes an entry, and when. `actor` is None for drd itself. `chosen`: no number was given,
+    so the entry is about the only open incident."""
 
     by: str
     at: datetime

@@ -35,7 +35,7 @@ class FirstSign:
 
 def first_sign(incident: Incident, found: Investigation) -> FirstSign | None:
     """Return the earliest of the moments in `SIGNS`, the times when indicators were seen, and the
-    time when the incident was opened. None if none of these is known."""
+    time when the incident was opened. None if no such time is known."""
     signs = [FirstSign(incident.instants[m], m.value) for m in SIGNS if m in incident.instants]
     signs += [
         FirstSign(one.seen, INDICATOR, one.entry)

@@ -33,7 +33,7 @@ def fold(number: int, entries: Iterable[Entry]) -> Incident:
 
 
 def is_private(entry: Entry) -> bool:
-    """Return whether an entry itself says that only those with a role may read it."""
+    """Return whether the entry itself says that only people with a role may read it."""
     return bool(entry.sealed) or body_of(entry).get("restricted") is True
 
 

@@ -139,8 +139,8 @@ class Incident:
 
     @property
     def updates(self) -> tuple[UpdateClock, ...]:
-        """The updates that people expect, the next one first: what the last message promises, and
-        what the opening or a change of the state makes due before."""
+        """The updates that people expect, the next one first: updates that the last message
+        promised, and updates that the opening or a change of the state requires earlier."""
         if not self.is_open:
             return ()
         names = dict.fromkeys([Audience.INTERNAL.value, *self.told])
@@ -163,5 +163,6 @@ class Incident:
 
     @property
     def people(self) -> frozenset[str]:
-        """Those who lead it or hold a role in it: they may read a restricted one."""
+        """The people who lead the incident or hold a role in it: they may read it if it is
+        restricted."""
         return frozenset(name for name in (self.lead, *self.roles.values()) if name)

@@ -140,7 +140,7 @@ def _armed(text: str) -> str:
 
 
 def pattern(value: Value) -> str | None:
-    """Return the pattern of STIX 2.1 that the value matches; None for what STIX has no word for."""
+    """Return the STIX 2.1 pattern for the value; None if STIX has no pattern for this type."""
     path = _PATHS.get(value.type)
     if path is None:
         if value.type not in (IndicatorType.IP, IndicatorType.NETWORK):

@@ -11,7 +11,7 @@ class Instant(StrEnum):
     """
 
     OCCURRED = "occurred"
-    """The first effect of the cause, as far as known."""
+    """The first effect of the cause, if it is known."""
     FIRST_ALERT = "first_alert"
     """The first alert of any system that pointed at it."""
     SUSPECTED = "suspected"

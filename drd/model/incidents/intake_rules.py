@@ -33,9 +33,9 @@ class PlanRule:
 
 @dataclass(frozen=True, slots=True)
 class IntakeSettings:
-    """`listen` is an address on loopback and a port, None without a listener; `token` is what its
-    clients must have. Of one source at most `open_at_most` incidents are open at a time, and
-    `per_minute` entries are made a minute. `mapping` is the file for JSON of other systems."""
+    """`listen` is an address on loopback and a port, None without a listener; clients need the
+    `token`. A source may have at most `open_at_most` open incidents, and make at most `per_minute`
+    entries a minute. `mapping` is the file for JSON of other systems."""
 
     listen: tuple[str, int] | None = None
     token: SecretRef | None = None
@@ -53,8 +53,8 @@ class IntakeSettings:
         return severity if severity in known else ""
 
     def plans_of(self, signal: Signal, known: Iterable[str]) -> list[str]:
-        """Return the plans that an alert is about: those of its label, and of the rules that match.
-        Plans that drd does not know are left out."""
+        """Return the plans that an alert is about: the plans in its label, and the plans of the
+        rules that match. Plans that drd does not know are left out."""
         named = signal.labels.get(self.label, "").replace(",", " ").split()
         ruled = [p for rule in self.rules if rule.matches(signal.labels) for p in rule.plans]
         every = frozenset(known)

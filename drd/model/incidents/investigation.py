@@ -1,8 +1,8 @@
 """What an investigation has shown: hypotheses, indicators, items of evidence, and the root cause.
 
-It follows from the entries of the incident and of those that continue in it. Each thing has the
-number of the entry that recorded it. An entry that was redacted, or that somebody changed, has no
-effect. Pure.
+It follows from the entries of the incident, and of incidents that continue in it. Each thing has
+the number of the entry that recorded it. An entry that was redacted, or that somebody changed, has
+no effect. Pure.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """An explanation of what happened. `reason` and `evidence` are those of the last change."""
+    """An explanation of what happened. `reason` and `evidence` belong to its last change."""
 
     entry: int
     at: datetime
@@ -44,9 +44,9 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """A sign that a system was compromised. `hash` is that of its entry, by which others recognise
-    it. `seen` is when it was first seen, `expires` until when it means something; None: unknown.
-    `withdrawn`: it was recorded by mistake."""
+    """A sign that a system was compromised. `hash` is the hash of its entry, by which others
+    recognise it. `seen` is when it was first seen, `expires` until when it means something; None:
+    unknown. `withdrawn`: it was recorded by mistake."""
 
     entry: int
     hash: str
@@ -107,7 +107,7 @@ class Investigation:
         return bool(self.hypotheses or self.indicators or self.evidence or self.cause)
 
     def indicator(self, value: Value) -> Indicator | None:
-        """Return the indicator that has this value; none that was withdrawn."""
+        """Return the indicator with this value, unless it was withdrawn; else None."""
         same = (i for i in self.indicators if i.value == value and not i.withdrawn)
         return next(same, None)
 

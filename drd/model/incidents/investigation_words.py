@@ -24,7 +24,7 @@ _MOST = 5
 
 
 def summary(found: Investigation, now: datetime) -> Iterator[tuple[str, str]]:
-    """Return the root cause, and what there is, for the head of an incident."""
+    """Return the root cause and the numbers of findings, for the head of an incident."""
     if found.cause is not None:
         yield "cause", cause_text(found.cause)
     elif found.hypotheses:

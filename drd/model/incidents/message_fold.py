@@ -1,4 +1,4 @@
-"""Make the messages of an incident out of its entries: drafts, and what became of them. Pure."""
+"""Make the messages of an incident from its entries: drafts, and their results. Pure."""
 
 from __future__ import annotations
 

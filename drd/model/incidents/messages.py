@@ -1,4 +1,4 @@
-"""Messages of an incident: what they contain, who approved them, and what became of them.
+"""Messages of an incident: what they contain, who approved them, and their results.
 
 Each is a draft in the chain of records, whose content is frozen: subject, text, recipients, ways.
 An approval names the digest of that content. What was sent, to whom, and what the other side said
@@ -143,7 +143,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says, to whom, by which ways. `next_update` is what it promises."""
+    """The text of a message, its recipients, and the ways to them. `next_update` is when the
+    message promises the next update."""
 
     audience: Audience
     parts: tuple[Part, ...]
@@ -187,7 +188,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a message for one recipient, since when, and what was said about it."""
+    """The result of a message for one recipient, since when, and what was said about it."""
 
     fate: Fate = Fate.DRAFTED
     at: datetime | None = None
@@ -196,12 +197,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class IncidentMessage:
-    """A message; `entry` is its draft. `content` is None if the draft was redacted, or if it is
-    encrypted here (`sealed`). `intact` says that the bodies of draft and approval are those that
-    the chain holds the digests of.
-    `deliveries` are in the order of the recipients. `drafted_as` is what the kernel reported of who
-    drafted it, `approved_as` of who approved it. `reports` are the digests of the reports of mail
-    servers that were recorded, `seal` the salted digest of the draft."""
+    """A message; `entry` is the entry of its draft. `content` is None if the draft was redacted, or
+    if it is encrypted here (`sealed`). `intact` says that the bodies of draft and approval are
+    those that the chain holds the digests of. `deliveries` are in the order of the recipients.
+    `drafted_as` is what the kernel reported about the person who drafted it, `approved_as` about
+    the person who approved it. `reports` are the digests of the reports of mail servers that were
+    recorded, `seal` the salted digest of the draft."""
 
     number: int
     entry: int
@@ -255,8 +256,8 @@ class IncidentMessage:
 
 
 def objection(message: IncidentMessage, digest: str) -> str:
-    """Return why a message that waits must not leave; empty if it is what was approved and sent.
-    `digest` is that of what was sent."""
+    """Return why a message that waits must not be sent; empty if it is the message that was
+    approved and handed over. `digest` is the digest of the message that was handed over."""
     if message.content is None:
         return "its text was redacted"
     if message.withdrawn:

@@ -24,10 +24,10 @@ NO_ADDRESS = "(no address known)"
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Whom one can reach: contacts, the channels of drd.yaml, and the business owners of the plans
-    in the scope, as the plans name them. `mail_channels` are those that can write to any address:
-    the first one carries the mails. `leads` returns a digest of where a channel leads; raises
-    SecretUnavailable if drd cannot read its address. `approval` says who approves messages to
-    others outside, `users` who of one's own people is which user."""
+    in the scope, as the plans name them. `mail_channels` are the channels that can write to any
+    address; drd uses the first one for mails. `leads` returns a digest of where a channel leads;
+    raises SecretUnavailable if drd cannot read its address. `approval` says who approves messages
+    to people outside, `users` which user each of your own people is."""
 
     book: ContactBook
     channels: Sequence[ChannelSpec] = ()

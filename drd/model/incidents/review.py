@@ -59,8 +59,8 @@ class Goals:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The last drill of the plan before a recovery began, None without one, and how the steps of
-    the recovery differed from those of the drill."""
+    """The last drill of the plan before a recovery began (None if there was none), and how the
+    steps of the recovery differed from the steps of this drill."""
 
     drill: Evidence | None = None
     differences: tuple[str, ...] = ()

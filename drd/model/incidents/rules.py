@@ -60,8 +60,8 @@ def opening(
     transitions: Iterable[Transition],
     tier_of: TierOf = lambda _: None,
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return by the key of rule and plan what the entry of each incident contains that these
-    changes of alerts open, if none is open with this key."""
+    """Return the incidents that these changes of alerts open: by the key of rule and plan, the
+    content of the entry. Incidents that are open with this key are not opened again."""
     changes = (AlertChange.FIRED, AlertChange.ESCALATED)
     alerts = [t.after for t in transitions if t.change in changes]
     return [

@@ -29,7 +29,7 @@ _ALTERED = "(changed after it was recorded: drd records verify)"
 MEASURE = "measure: "
 """What a note of a measure begins with."""
 _BEFORE = " before"
-"""The key, in no body, of the incident as it was before the entry."""
+"""The key, which no body contains, of the incident as it was before the entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Line:
 
 
 _ZONE = " zone"
-"""The key, in no body, of the zone of times in texts."""
+"""The key, which no body contains, of the zone of times in texts."""
 
 
 def timeline(incident: Incident, entries: Iterable[Entry], zone: tzinfo = UTC) -> list[Line]:
-    """Return a line for each entry, by the time when it happened, also of incidents that continue
-    in this one, as they were corrected. Times in texts are those of `zone`."""
+    """Return a line for each entry, in the order in which things happened, with the entries of
+    incidents that continue in this one. Corrections are applied. Times in texts are in `zone`."""
     told, known = list(entries), dict[int, Incident]()
     before = []
     for entry in told:

@@ -61,7 +61,7 @@ class Signal:
 def made(
     source: str, *, unique: str, title: str, text: str = "", raw: str = "", **rest: Any
 ) -> Signal:
-    """Return a signal of bounded length, whatever the other system sent."""
+    """Return a signal whose texts are limited in length, however long the other system's are."""
     unique = storable(unique)
     if len(unique) > LONGEST_ID:
         unique = f"sha256:{_digest(unique)}"
@@ -90,8 +90,8 @@ def whole(value: object) -> str:
 
 
 def time_of(value: object) -> datetime | None:
-    """Return a time: RFC 3339, or seconds or milliseconds since 1970. None for anything else, and
-    for years that nobody means, such as the year 1."""
+    """Return a time from RFC 3339, or from seconds or milliseconds since 1970. None for other
+    texts, and for implausible years such as the year 1."""
     try:
         if isinstance(value, str) and not value.isdecimal():
             at = from_rfc3339(value)

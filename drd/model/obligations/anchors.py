@@ -26,7 +26,8 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A time that a deadline counts from; `name` is that of an instant, or the id of a regime."""
+    """A time from which a deadline counts; `name` is the name of an instant, or the id of a
+    regime."""
 
     source: Source
     name: str

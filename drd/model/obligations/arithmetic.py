@@ -49,8 +49,8 @@ def months_after(start: datetime, months: int, zone: ZoneInfo) -> Ends:
 def business_days_after(
     start: datetime, count: int, zone: ZoneInfo, days: BusinessDays, until: time | None
 ) -> Ends:
-    """The period ends on its last business day at `until`, after which an authority takes what
-    comes as of the next day; else at 24:00."""
+    """The period ends on its last business day at `until`: what an authority gets after this hour
+    counts as of the next day. Without `until`, the period ends at 24:00."""
     day = days.after(start.astimezone(zone).date(), count)
     ends = _with_day(start, day, zone)
     if until is None:

@@ -1,4 +1,4 @@
-"""What is known of one incident, as far as duties to report depend on it."""
+"""What is known about one incident that duties to report depend on."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Hold:
 class Case:
     """The moments and facts of an incident, and what was submitted and decided, by id of regime.
 
-    `submissions` are the first reports, which decide what is late; `updates` the newest, from which
-    a rule counts that goes by the latest. `late_reasons` say why a report was late.
+    `submissions` are the first reports, which decide what is late; `updates` are the newest
+    reports, for rules that count from the latest report. `late_reasons` say why a report was late.
 
-    `jurisdictions` are those of the organisation; `zone` is where regimes without an own zone
-    count days."""
+    `jurisdictions` are the jurisdictions of the organisation; in `zone`, regimes without a zone of
+    their own count days."""
 
     instants: Mapping[Instant, datetime] = field(default_factory=dict)
     facts: Facts = field(default_factory=dict)

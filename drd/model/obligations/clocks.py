@@ -27,7 +27,8 @@ class ClockKind(StrEnum):
     """Nobody has decided yet whether it applies, or the facts changed since somebody decided that
     it does not; it is shown as loudly as one that is due."""
     SCOPE_NOT_DECLARED = "scope-not-declared"
-    """A number of people or residents is missing; the times are those of the worst case."""
+    """A number of people or residents is missing, so the times are calculated for the worst
+    case."""
     NOT_STARTED = "not-started"
     """It applies, and the moment that starts it is missing."""
     RUNNING = "running"
@@ -49,14 +50,14 @@ _SOONEST, _LATEST = timedelta(hours=1), timedelta(days=7)
 class ClockState:
     """The clock of one regime.
 
-    `target_at` is the strictest reading, which reminders follow; `due_at` the letter of the rule,
-    which decides what is late. `proposed` is whether it applies by the facts, None if they do not
-    say. `missing` names facts that are not known, `awaits` the anchors that would start the clock.
-    `prompt_at`: by then the determination that starts the clock should be made. `late` holds for
-    a clock that passed its due time without a report, whatever its state; `late_reason` says why
-    the report that was submitted was late. `placed` is False for the law of a place while no place
-    of the organisation or of people is known. `outdated`: somebody decided that it does not apply,
-    for `reason`, but since then the facts say that it does."""
+    `target_at` is by the strictest reading of the rule, which reminders follow; `due_at` by its
+    letter, which decides what is late. `proposed` is whether the regime applies by the facts, None
+    if the facts do not decide it. `missing` names facts that are not known, `awaits` the anchors
+    that would start the clock. `prompt_at`: by then the determination that starts the clock should
+    be made. `late` holds for a clock that passed its due time without a report, whatever its state;
+    `late_reason` says why the report that was submitted was late. `placed` is False for the law of
+    a place while no place of the organisation or of people is known. `outdated`: somebody decided
+    for `reason` that the regime does not apply, but by the present facts it applies."""
 
     regime: Regime
     kind: ClockKind
@@ -82,18 +83,20 @@ class ClockState:
 
     @property
     def ends_at(self) -> datetime | None:
-        """When the report is due; of one without a number of hours or days, its target."""
+        """When the report is due. If the regime names no number of hours or days, this is its
+        target."""
         return self.due_at or self.target_at
 
     @property
     def is_unplaced(self) -> bool:
-        """Whether nobody has decided on it, and drd knows no place by which to propose it."""
+        """Whether nobody has decided on the regime, and drd knows no place by which to propose a
+        decision."""
         undecided = self.kind in (ClockKind.UNDECIDED, ClockKind.SCOPE_NOT_DECLARED)
         return undecided and not self.placed and not self.is_quiet
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nobody has decided on it, and it does not apply by the facts."""
+        """Whether nobody has decided on the regime, and by the facts it does not apply."""
         return self.kind is ClockKind.UNDECIDED and self.proposed is False
 
     @property

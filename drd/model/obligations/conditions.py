@@ -70,7 +70,8 @@ class Condition:
 
     @property
     def is_count(self) -> bool:
-        """Whether it compares a number, of which the worst case is assumed while it is missing."""
+        """Whether the condition compares a number; while the number is missing, the worst case is
+        assumed."""
         return self.operator in _ORDER
 
     @classmethod
@@ -93,7 +94,7 @@ class Condition:
         raise Malformed(f'"{text}" is not a condition', f"write a condition like {FORMS}")
 
     def holds(self, view: View) -> bool | None:
-        """Whether it holds; None while a fact that it needs is missing."""
+        """Whether the condition holds; None while a fact that it needs is missing."""
         if self.operator == "submitted":
             return view.time_of(self.anchors[0]) is not None
         if self.operator == "in time":
@@ -153,7 +154,8 @@ def _number(value: Fact) -> int | None:
 
 
 def every(conditions: tuple[Condition, ...], view: View) -> bool | None:
-    """Whether all hold: false as soon as one does not, else None as long as one is unknown."""
+    """Return whether all conditions hold: False as soon as one does not, else None while one is
+    unknown."""
     results = [condition.holds(view) for condition in conditions]
     if False in results:
         return False
@@ -161,7 +163,7 @@ def every(conditions: tuple[Condition, ...], view: View) -> bool | None:
 
 
 def none_of(conditions: tuple[Condition, ...], view: View) -> bool | None:
-    """Whether none holds."""
+    """Return whether no condition holds; None while this is unknown."""
     results = [condition.holds(view) for condition in conditions]
     if True in results:
         return False
@@ -169,7 +171,7 @@ def none_of(conditions: tuple[Condition, ...], view: View) -> bool | None:
 
 
 def both(one: bool | None, other: bool | None) -> bool | None:
-    """Whether both hold, where either may be unknown."""
+    """Return whether both are True; None stands for an unknown value."""
     if one is False or other is False:
         return False
     return None if one is None or other is None else True

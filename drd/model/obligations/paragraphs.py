@@ -1,4 +1,5 @@
-"""All clocks of an incident in words: what is due and undecided first, what is done last. Pure."""
+"""Describe all clocks of an incident in words: due and undecided ones first, finished ones last.
+Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ COLUMN = 15
 _BLANK = " " * (COLUMN + 1)
 
 Paragraph = tuple[str, str]
-"""What the first line begins with, and the text, whose other lines are below it."""
+"""The beginning of the first line, and the text; further lines of the text are indented below
+it."""
 
 
 def paragraphs(

@@ -19,7 +19,7 @@ MEMBERS = frozenset(
         "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE",
     }
 )  # fmt: skip
-"""Of the European Union."""
+"""The member states of the European Union."""
 
 EVERYWHERE = frozenset({"contract", "cards", "any"})
 """Jurisdictions of regimes that depend on no place."""
@@ -40,7 +40,8 @@ def covering(place: str) -> tuple[str, ...]:
 
 
 def places_of(jurisdictions: Iterable[str], facts: Facts) -> tuple[str, ...]:
-    """Return the places of an incident: those of the organisation, and of the people affected."""
+    """Return the places of an incident: the places of the organisation, and of the people
+    affected."""
     residents = (
         name.removeprefix(RESIDENTS)
         for name, count in facts.items()
@@ -57,10 +58,10 @@ def is_in(jurisdiction: str, places: Collection[str]) -> bool:
 
 
 def without_file(places: Iterable[str], known: Collection[str]) -> list[str]:
-    """Return the places of whose own law no regime is known.
+    """Return the places for which no regime of their own law is known.
 
-    In the United States each State has a law of its own beside the federal; elsewhere that of
-    the country counts, or that of the EU for its members."""
+    In the United States each State has its own law in addition to the federal law. Elsewhere the
+    law of the country counts; for members of the EU, the law of the EU counts as well."""
     return [place for place in places if not _is_covered(place, known)]
 
 

@@ -79,9 +79,8 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """One duty to report. `file` is where it stands, and `own` whether that is no file of drd's.
-
-    `zone` is the authority's; empty: that of the incident."""
+    """One duty to report. `file` is its file; `own`: the file does not come with drd. `zone` is the
+    zone of the authority; if empty, the zone of the incident counts."""
 
     id: str
     title: str
@@ -134,7 +133,7 @@ class Regime:
                 yield from anchors_of(rule)
 
     def is_in_force_on(self, day: date) -> bool:
-        """Whether it is law on that day."""
+        """Return whether the regime is law on that day."""
         return (
             self.status is Status.IN_FORCE
             and (self.applies_from is None or self.applies_from <= day)

@@ -123,7 +123,8 @@ class Setting:
         return self.times.get(anchor)
 
     def days(self, calendar: str) -> BusinessDays:
-        """Return the business days of a calendar; `member-state` is the one that the facts name."""
+        """Return the business days of a calendar; `member-state` means the member state that the
+        facts name."""
         return BusinessDays(self.calendars, self.calendar(calendar), self.closures)
 
     def calendar(self, name: str) -> str:
@@ -140,9 +141,9 @@ class Setting:
 
 
 def evaluate(rule: Rule, setting: Setting) -> Times | None:
-    """Return the times of a rule; None while its anchor is missing, or if it does not apply.
-
-    A rule whose conditions are not known counts for the strict target alone."""
+    """Return the times of a rule; None while its anchor is missing, or if it does not apply. While
+    it is not known whether the conditions of a rule hold, the rule counts only for the strict
+    target."""
     applies = setting.applies(rule.when)
     if applies is False:
         return None
@@ -253,7 +254,7 @@ def relieved(times: Times, relief: Relief | None, setting: Setting) -> Times:
 
 
 def anchors_of(rule: Rule) -> Iterator[Anchor]:
-    """Return all anchors of a rule, those of its conditions included."""
+    """Return all anchors of a rule, including the anchors of its conditions."""
     yield from (anchor for c in rule.when.conditions for anchor in c.anchors)
     if isinstance(rule, Choice):
         for each in rule.rules:

@@ -14,8 +14,8 @@ SETTING = "organisation: {jurisdictions: [DE]}"
 
 
 def split(states: Iterable[ClockState]) -> tuple[list[ClockState], list[ClockState]]:
-    """Return the clocks that a person has to see one by one, and those of unknown places, which are
-    counted together. Regimes that do not apply by the facts are in neither."""
+    """Return the clocks that a person has to see one by one, and the clocks of unknown places,
+    which are counted together. Regimes that do not apply by the facts are in neither list."""
     shown: list[ClockState] = []
     unplaced: list[ClockState] = []
     for state in states:
@@ -32,13 +32,13 @@ def count_words(unplaced: Sequence[ClockState]) -> str:
 
 
 def next_clock(states: Iterable[ClockState]) -> ClockState | None:
-    """Return the clock of a report that ends first, of those that a person has to see one by one
-    and that wait for a report or a decision; late ones count, too. None if none of them runs."""
+    """Return the clock that ends first, among the clocks that a person has to see one by one and
+    that wait for a report or a decision; late ones count, too. None if no such clock runs."""
     shown, _ = split(states)
     return first_due(state for state in shown if state.kind not in CLOSED)
 
 
 def first_due(unplaced: Iterable[ClockState]) -> ClockState | None:
-    """Return the one that would be due first; None if no clock of theirs runs."""
+    """Return the clock of these that would be due first; None if none of them runs."""
     timed = [state for state in unplaced if state.ends_at is not None]
     return min(timed, key=lambda s: (s.ends_at, s.regime.id), default=None)

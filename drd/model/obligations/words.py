@@ -64,8 +64,9 @@ def _condition(when: When) -> str:
 
 
 def local_time(at: datetime, zone: ZoneInfo, last_day: date | None = None) -> str:
-    """Return a time where it counts: `2027-03-01 24:00 EST`. Of a period that ends with a day the
-    end is written as 24:00 of that day, since the next day would be read as one day more."""
+    """Return a time as it is at its place: `2027-03-01 24:00 EST`. If a period ends with a day, the
+    end is written as 24:00 of this day, because 00:00 of the next day would be read as one day
+    more."""
     local = at.astimezone(zone)
     if last_day is not None and last_day_of(at, zone) == last_day and local.date() != last_day:
         return f"{last_day} 24:00 {zone_name(local)}"

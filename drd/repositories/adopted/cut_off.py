@@ -106,8 +106,9 @@ def of_path(path: Path, size: int) -> Looked:
 
 
 def why_no_dump(head: bytes, name: str, begins: bytes = b"") -> str:
-    """Return how the first bytes of a file show that it is no dump: all are zeros, or they are not
-    those of the packer that its name tells, or not what such a dump begins with."""
+    """Return by which sign the first bytes of a file show that it is not a dump: all are zeros,
+    they do not belong to the packer that the file's name indicates, or such a dump begins
+    differently. Empty if there is no such sign."""
     if not head:
         return ""
     if not head.strip(b"\0"):

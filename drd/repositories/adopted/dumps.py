@@ -68,10 +68,10 @@ class Series:
 
 @dataclass(slots=True)
 class Dumps:
-    """What is in a directory: the series that drd can adopt, the largest first, and by pattern why
-    it can not adopt the others. `unknown` has the patterns of files that are no dumps, `unsafe`
-    names that drd refuses, `ahead` dumps that are dated in the future, and `empty` those of 0
-    bytes. `beyond` is how many series drd did not look into."""
+    """The content of a directory: the series that drd can adopt, the largest first, and by pattern
+    why it cannot adopt the others. `unknown` has the patterns of files that are not dumps, `unsafe`
+    names that drd refuses, `ahead` dumps that are dated in the future, and `empty` dumps of 0
+    bytes. `beyond` is how many series drd did not examine."""
 
     directory: Path
     series: list[Series] = field(default_factory=list)

@@ -37,8 +37,9 @@ def point_of(adopted: Adopted, copy: ForeignCopy) -> str:
 
 
 def manifest_id(adopted: Adopted, copy: ForeignCopy) -> str:
-    """Return an id for the manifest. Another one, if the plan now looks for something else in the
-    copy, or drd reads more of it than before: the number is that of what drd reads."""
+    """Return an id for the manifest. The id changes if the plan now searches something else in the
+    copy, or if drd reads more of the copy than before: the number in it stands for what drd reads.
+    """
     parts = [[c.name, c.kind, *wanted(c)] for c in adopted.components]
     said = ["drd manifest 3", adopted.made_by, adopted.plan, copy.id, parts]
     return hashlib.sha256(canonical_json(said)).hexdigest()

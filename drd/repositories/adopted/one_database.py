@@ -1,4 +1,4 @@
-"""Keep the dumps of one database apart from those of others that are listed with them."""
+"""Keep the dumps of one database apart from dumps of other databases in the same list."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def shown(database: str) -> str:
 def of_one_database(
     found: ForeignCopies, file_of: Callable[[ForeignCopy], Path | None], wanted: str
 ) -> ForeignCopies:
-    """Refuse the copies that are dumps of other databases than the `wanted` one; all that name
-    one, if they name several and none is that."""
+    """Refuse the copies that are dumps of other databases than `wanted`. If the copies are dumps of
+    several databases, and none of them is `wanted`, refuse all copies that name a database."""
     of = {copy.id: database_in(file) for copy in found.copies if (file := file_of(copy))}
     names = {of[c.id]: c.name for c in found.copies if of.get(c.id)}
     if len(names) < 2:

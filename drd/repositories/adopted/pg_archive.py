@@ -15,7 +15,7 @@ from drd.ports.adopted import DumpOrigin
 
 MAGIC = b"PGDMP"
 _OLDEST, _NEWEST = (1, 12), (1, 16)
-"""The versions of the format that are read here: those of PostgreSQL 9 to 18."""
+"""The versions of the format that drd reads here: the formats of PostgreSQL 9 to 18."""
 
 _CUSTOM, _TABLE, _LARGE_OBJECTS = 1, 1, 3
 _KNOWN_PLACE, _NO_DATA = 2, 3

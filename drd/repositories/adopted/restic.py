@@ -198,8 +198,9 @@ class ResticCopies:
 
 
 def relative_roots(roots: Sequence[str], there: Collection[str]) -> str:
-    """Say that a copy of these paths has none of them, with `there` as what it has at its top:
-    restic notes whole paths, but stores a relative one as it was written. Empty if it has one."""
+    """Return a sentence if a copy of these paths does not contain any of them; `there` is what it
+    contains at its top. restic notes whole paths, but stores a relative path as it was written.
+    Empty if the copy contains one of the paths."""
     tops = {f"/{root.strip('/').partition('/')[0]}" for root in roots if root.startswith("/")}
     if not there or not tops or "/" in tops or tops & set(there):
         return ""

@@ -119,10 +119,10 @@ class StanzaProgram:
         writes: Sequence[Path] = (),
         take: Callable[[IO[bytes]], None] | None = None,
     ) -> tuple[int, bytes, str]:
-        """Run a command; return its exit status, its output and its messages. `take` gets the
-        output instead, if the command succeeds. One that `writes` believes what the repository
-        says, and may change only these directories: they are given to the user that it has in place
-        of root, and it ends before it fills their disk."""
+        """Run a command; return its exit status, its output and its messages. If the command
+        succeeds, `take` gets the output instead. A command with `writes` trusts what the repository
+        says, so it may change only these directories: they belong to the user as whom it runs in
+        place of root, and it is ended before it fills their disk."""
         found = process.find_tool(PROGRAM, package=PROGRAM)
         with (
             self._private() as private,

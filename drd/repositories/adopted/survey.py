@@ -76,12 +76,11 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Survey:
-    """The newest copy of the usual paths: when and on which host it was made, of which paths;
-    `other_paths` are those of other copies of the host. Databases in it, and a sample of each path
-    that has other files.
-    `cut_off` has by path why a dump is not whole, and
-    `unnamed` why no component of a plan can name a dump. `astray` are entries that the paths of
-    the copy do not cover: restic stored them under a relative path."""
+    """The newest copy of the usual paths: when and on which host it was made, and of which paths;
+    `other_paths` are the paths of other copies of the host. Databases in it, and a sample of each
+    path that has other files. `cut_off` has by path why a dump is incomplete, and `unnamed` why no
+    component of a plan can name a dump. `astray` are entries that the paths of the copy do not
+    cover: restic stored them under a relative path."""
 
     host: str
     made_at: datetime
@@ -96,8 +95,8 @@ class Survey:
 
 
 def survey(repository: ResticRepository, host: str | None) -> Survey:
-    """Look through the newest copy of the usual paths, of this host. Raises NoRestorePoint,
-    RepositoryError, and UsageError if copies of several hosts are there and none was chosen."""
+    """Examine the newest copy of the usual paths, of this host. Raises NoRestorePoint,
+    RepositoryError, and UsageError if there are copies of several hosts and none was chosen."""
     repository.runner.only_reads = True
     listing = repository.snapshots(fresh=True)
     copies = [s for s in listing if host in (None, s.host) and "drd" not in s.tags]

@@ -37,7 +37,7 @@ class Archive:
     unusable: Mapping[str, str] = field(default_factory=dict)
 
     def chain(self, first: str, last: str = "", line: Iterable[int] = ()) -> Sequence[str]:
-        """Return the segments from `first` on without a gap, up to `last` or as far as they go."""
+        """Return the segments from `first` on without a gap, up to `last` or to the first gap."""
         return tuple(self.walk(first, last, line))
 
     def walk(self, first: str, last: str = "", line: Iterable[int] = ()) -> Iterator[str]:

@@ -65,8 +65,8 @@ class MasterKey:
 
 
 def key_file(content: bytes) -> KeyFile:
-    """Parse a key file. Raises NoKey, also for one that would cost more to try than any that restic
-    makes.
+    """Parse a key file. Raises NoKey, also for a key that takes more time and memory to try than
+    any key that restic makes.
     """
     try:
         told = json.loads(content)

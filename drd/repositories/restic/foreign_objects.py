@@ -90,9 +90,9 @@ def invalid_locks(session: Session, master: MasterKey) -> dict[str, bool]:
 
 
 def invalid_indexes(session: Session, master: MasterKey) -> dict[str, bool]:
-    """Return, by id, the indexes that the key does not authenticate, as far as time allows, and
-    whether each is complete (its name is its digest), so that nobody with the key can have written
-    it. Others may be damaged.
+    """Return, by id, the indexes that the key does not authenticate, as many as can be checked in
+    the time limit, and whether each is complete (its name is its digest): then nobody with the key
+    can have written it. Incomplete ones may be damaged.
     """
     place, invalid = session.place, {}
     until = time.monotonic() + LOOK_S

@@ -2,9 +2,10 @@
 there.
 
 Each file takes time to read and to try, and an attacker who knows the order of the tries could put
-files before ours. Nobody can choose the time at which a file was written, and ours is usually the
-oldest. But an attacker could write ours again; so drd alternates between the oldest files and the
-cheapest ones. Then an attacker needs very many files that are cheaper than ours.
+files before the right one. Nobody can choose the time at which a file was written, and the right
+file is usually the oldest. But an attacker could write the right file again; so drd tries the
+oldest file and the cheapest file in turn. Then an attacker needs very many files that are cheaper
+than the right one.
 """
 
 from __future__ import annotations
@@ -31,17 +32,18 @@ MOST_KEYS = 5000
 USUAL_WORK = 1 << 22
 """The largest work that restic's own keys take on today's computers. drd tries such keys first."""
 SEARCH_S = 120.0
-"""The time limit for reading and trying keys. One of restic's own takes almost a second."""
+"""The time limit in seconds for reading and trying keys. To try a key that restic has made takes
+almost a second."""
 
 NOT_WHOLE = "is damaged, or restic did not write it"
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The files in `keys/`. `own` is the one that the password opens, and `master` the key in it.
-    `bad` are files that are not restic's keys, each with the reason, as far as they were read.
-    `others` may be the keys of other people. When no key was found, `untried` are the files that
-    may still be ours, with a reason unless it was a lack of time.
+    """The files in `keys/`. `own` is the file that the password opens, and `master` the key in it.
+    `bad` are files that are not restic's keys, each with the reason, if they were read. `others`
+    may be the keys of other people. If no key was found, `untried` are the files that may still be
+    the right one, each with the reason why it was not tried; no reason means a lack of time.
     """
 
     own: str | None = None

@@ -28,7 +28,7 @@ def opens(runner: ResticRunner) -> bool:
 
 
 def keys(runner: ResticRunner) -> list[RepositoryKey]:
-    """List all keys; the one that this door's password has opened is `current`."""
+    """List all keys; the key that the present password has opened is `current`."""
 
     def work(retry_lock_s: int) -> list[RepositoryKey]:
         told, _ = runner.capture(["key", "list", "--json"], retry_lock_s=retry_lock_s)
@@ -67,7 +67,7 @@ def add(runner: ResticRunner, password: str) -> None:
 
 
 def remove(runner: ResticRunner, key: str) -> None:
-    """Remove a key, but never the one that this door's password opens: restic refuses that."""
+    """Remove a key, but never the key that the present password opens: restic refuses that."""
     runner.locking(
         lambda wait: runner.capture(
             ["key", "remove", "--", key], retry_lock_s=wait, deadline_s=ADD_S

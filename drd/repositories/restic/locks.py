@@ -48,9 +48,9 @@ def other_host(runner: ResticRunner) -> str | None:
 
 
 def remove_stale(runner: ResticRunner) -> int:
-    """Remove locks that restic judges stale: those of dead processes of this host, and others after
-    30 minutes. restic takes a dead process for alive until its parent has reaped it, which never
-    happens to an orphan in a container without an init; drd removes those locks itself.
+    """Remove locks that restic judges stale: locks of dead processes of this host, and other locks
+    after 30 minutes. restic takes a dead process for alive until its parent has reaped it, which
+    never happens to an orphan in a container without an init; drd removes those locks itself.
 
     Other code counts the lock files without restic: most often there is none, and a restic call
     costs more than half a second.

@@ -33,7 +33,7 @@ _UNREADABLE = re.compile(
 # A snapshot that another process forgets while we list is not damage.
 
 _MOST_WORDS = 100_000
-"""The largest number of tags, or of paths, of one snapshot."""
+"""The largest number of tags, or of paths, in one snapshot."""
 
 
 def identity(runner: ResticRunner) -> str | None:
@@ -119,7 +119,7 @@ def _init_like(runner: ResticRunner, other: str, password: str) -> str:
 def snapshots(
     runner: ResticRunner, *, host: str | None, tags: Sequence[str], fresh: bool
 ) -> Listing:
-    """List snapshots. Also returns those that restic skips because it cannot read them."""
+    """List snapshots. Also returns the snapshots that restic skips because it cannot read them."""
     unreadable: dict[str, str] = {}
 
     def hear(said: Complaints) -> None:

@@ -1,5 +1,5 @@
-"""What restic needs to reach a repository of one of `drd.model.schemes`: options, variables and
-files. Secrets are never among the options.
+"""What restic needs to reach a repository of a scheme in `drd.model.schemes`: options, variables
+and files. Secrets are never among the options.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recognise in restic's output, and that of ssh and rclone behind it, why a server refuses or does
+"""Recognise in the output of restic, and of ssh and rclone behind it, why a server refuses or does
 not answer.
 """
 

@@ -50,7 +50,7 @@ _NO_SESSION = "unable to start the sftp session"
 
 
 class ResticPlace:
-    """A repository at an address of one of `drd.model.schemes`."""
+    """A repository at an address with a scheme of `drd.model.schemes`."""
 
     by_file = False
 

@@ -144,7 +144,8 @@ def read_file(runner: ResticRunner, snapshot: str, filename: str) -> bytes:
 
 
 def save_file(runner: ResticRunner, snapshot: str, filename: str, into: Path, most: int) -> None:
-    """Write one whole file to `into`; never more than `most` bytes, whatever the snapshot holds."""
+    """Write one whole file to `into`, but never more than `most` bytes, even if the snapshot
+    contains more."""
     words = ["dump", *ids([snapshot]), "/" + filename.lstrip("/")]
 
     def work(retry_lock_s: int) -> None:

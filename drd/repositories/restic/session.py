@@ -88,8 +88,8 @@ class Session:
         )
 
     def reach(self) -> Reach:
-        """Return what restic needs besides the password to reach what is neither a bucket nor a
-        directory.
+        """Return what restic needs, besides the password, to reach a repository that is neither in
+        a bucket nor in a directory.
         """
         with self._lock:
             if self._reach is None:
@@ -130,7 +130,7 @@ class Session:
         return place.is_dir() and place.stat().st_uid != 0
 
     def s3_words(self) -> list[str]:
-        """Options that reach the bucket, if it is one."""
+        """Return the options that reach the bucket, if the repository is in a bucket."""
         if not is_s3(self.spec.url):
             return []
         words = ["-o", f"s3.bucket-lookup={self.spec.s3.bucket_lookup}"]
@@ -181,7 +181,8 @@ class Session:
             return self._keys
 
     def access(self) -> dict[str, str]:
-        """Return the variables that give restic access to the bucket, if it is one."""
+        """Return the variables that give restic access to the bucket, if the repository is in a
+        bucket."""
         if not is_s3(self.spec.url):
             return {}
         keys = self.keys()

@@ -1,4 +1,4 @@
-"""Tell a slow repository from one that is gone.
+"""Distinguish a slow repository from a repository that is gone.
 
 restic retries a dead endpoint without end, and prints status lines meanwhile. So drd watches
 whether bytes move; when they do not, it probes the place without restic.

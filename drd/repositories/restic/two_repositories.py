@@ -79,10 +79,10 @@ def _reaches(into: Session, source: Session) -> tuple[Reach, Reach]:
 
 
 def through_rclone(into: Session, source: Session) -> Session | None:
-    """Return the one of the two repositories that restic cannot reach with the other's keys; None
-    if one set is enough.
+    """Return the repository that restic must reach through rclone, because the two have different
+    keys; None if one set of keys is enough.
 
-    It has keys of its own: only restic itself can use the role of a host.
+    This repository has keys of its own, because only restic itself can use the role of a host.
     """
     if not (is_s3(into.spec.url) and is_s3(source.spec.url)) or into.keys() == source.keys():
         return None

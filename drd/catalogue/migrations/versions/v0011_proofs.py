@@ -1,5 +1,5 @@
-"""The hash of what a drill proves, beside the one of the whole plan; and the latter as it was when
-a drd that distinguishes them loaded the plan first: evidence of before carries it."""
+"""Adds the hash of what a drill proves, beside the hash of the whole plan. The latter is also kept
+as it was when a drd with both hashes first loaded the plan: older evidence carries it."""
 
 from __future__ import annotations
 
