@@ -12,10 +12,12 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from drd.flows.host.engine_access import lack_of
 from drd.flows.services import Services
 from drd.model.location import is_local
 from drd.model.plan import Component, Plan, RepositorySpec
 from drd.ports import Finding, KindSpec
+from drd.process import container_of
 from drd.process.mounts import Mounted, mounted
 
 _RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
@@ -47,6 +49,12 @@ def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
 
 def _component(mounts: list[Mounted], component: Component, spec: KindSpec) -> Iterator[Finding]:
     settings = component.settings
+    container = container_of(settings)
+    lacking = lack_of(container) if container is not None else None
+    if lacking is not None:
+        what, lines, before = lacking
+        drop_in = _drop_in(*lines) if lines else "run: systemctl restart drd"
+        yield _finding("unit", component.name, what, f"{before}: {drop_in}")
     for path in (*spec.paths(settings), *spec.sockets(settings)):
         hidden = hides(mounts, path)
         if hidden is not None:

@@ -69,7 +69,8 @@ class Restorer:
         self._cluster = cluster
         self._order = order
         self._names = DatabasePublication(cluster, order.component, order.place.run)
-        self._jobs = order.place.jobs
+        # Jobs read the dump at several places at once, which the input of a container cannot.
+        self._jobs = order.place.jobs if order.programs.inside is None else 1
         self._made = False
         self._compares = True
 
