@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from drd.model.consistency import Spread
 from drd.model.drd_facts import DaemonFacts, IncidentFacts, OwnerFacts
 from drd.model.drill_facts import DrillFacts, ScenarioFacts
 from drd.model.unrestorable import UnrestorableFacts
@@ -42,6 +43,7 @@ class PointFacts(NamedTuple):
     data_time: datetime
     available_at: datetime
     bytes: int
+    consistency: tuple[Spread, ...] = ()
 
 
 class CopyFacts(NamedTuple):
@@ -110,7 +112,8 @@ class BackupFacts(NamedTuple):
 
 
 class IncompleteFacts(NamedTuple):
-    """An incomplete point; `failed` are its failed components with their errors."""
+    """An incomplete point; `failed` are its failed components with their errors, and the groups of
+    components whose data times are too far apart."""
 
     id: str
     data_time: datetime

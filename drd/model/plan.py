@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from drd.model.adopted import Adopted
+from drd.model.consistency import Group
 from drd.model.controls import ControlSpec
 from drd.model.inventory import Inventory
 from drd.model.limits import UNLIMITED, Limits
@@ -383,6 +384,7 @@ class Plan:
     controls: tuple[ControlSpec, ...] = ()
     training: TrainingPolicy = field(default_factory=TrainingPolicy)
     review: ReviewPolicy | None = None
+    consistency: tuple[Group, ...] = ()
 
     @property
     def commands(self) -> Mapping[str, str | None]:

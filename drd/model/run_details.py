@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from drd.model import stored
 from drd.model.actor import Actor
+from drd.model.consistency import Spread
 from drd.model.fencing import FenceReport
 from drd.model.pauses import Pause
 from drd.model.readiness_finding import ReadinessFinding
@@ -69,9 +70,12 @@ class RunDetail(Stored):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupDetail(RunDetail):
+    """Its end adds how far apart the data times of the plan's groups are (`consistency`)."""
+
     kind = "backup"
 
     components: tuple[str, ...] = stored.texts()
+    consistency: tuple[Spread, ...] = stored.values(Spread.from_json, sparse=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from drd.model.clock import FAR_AHEAD
+from drd.model.consistency import Spread
 from drd.model.manifest_signature import NO_SIGNATURE, Endorsement, ManifestSignature
 from drd.model.units import format_size, to_rfc3339
 
@@ -298,7 +299,9 @@ class RestorePoint:
     each with the time: its snapshots have other ids there, and name the first ones in `original`.
     `elsewhere` has the snapshot ids in repositories that the plan no longer has, by their former
     name. `proven_by` is the newest drill that it passed. `made_during` is a recovery over
-    production that had restored some of its components and was not finished.
+    production that had restored some of its components and was not finished. `consistency` has how
+    far apart the data times of each group of the plan are; a point with a wider spread than the
+    plan allowed is not complete.
     """
 
     id: str
@@ -314,6 +317,7 @@ class RestorePoint:
     forgotten_at: datetime | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     made_during: MadeDuring | None = None
+    consistency: tuple[Spread, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -368,6 +372,8 @@ class Manifest:
         }
         if point.made_during is not None:
             data["made_during"] = point.made_during.to_json()
+        if point.consistency:
+            data["consistency"] = [spread.to_json() for spread in point.consistency]
         if self.keys:
             data["keys"] = [key.to_json() for key in self.keys]
         return json.dumps(data, indent=1, sort_keys=True).encode("ascii")

@@ -160,6 +160,10 @@ def _always(_: Any) -> bool:
     return True
 
 
+def _never(_: Any) -> bool:
+    return False
+
+
 def _no_holes(_facts: Mapping[str, Any]) -> int:
     return 0
 
@@ -196,6 +200,8 @@ class KindSpec:
     `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
     restore. With `freezes`, all data of a capture is from the moment of its `data_time`, even
     if others write while drd stores it; without, data can be as new as the end of the backup.
+    `dated_at_end` says, from the settings alone, whether `open` first copies all data, and the data
+    time is that of the end of copying: in a group of `consistency`, the others begin then.
     With `recovers_in_server`, a recovery starts a server of its own on the restored files: it gets
     a fence, and a place that the user of that server can reach.
 
@@ -246,6 +252,7 @@ class KindSpec:
     values: Mapping[str, str] = field(default_factory=lambda: {"path": "DRD_PATH"})
     properties: bool = False
     freezes: bool = False
+    dated_at_end: Callable[[Any], bool] = _never
     recovers_in_server: bool = False
     host: Callable[[Any, Reveal], str] = _on_this_host
     paths: Callable[[Any], tuple[str, ...]] = _nothing

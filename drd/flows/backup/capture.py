@@ -11,6 +11,7 @@ from typing import Any
 
 from drd.errors import ExtensionFailed, ImplausibleDump, NotSupported
 from drd.extension_faults import attributed, noted, require_json, require_type
+from drd.flows.backup.together import Together
 from drd.flows.hooks import run_after, run_after_anyway, run_before
 from drd.flows.repository.manifests import written_rule
 from drd.flows.services import Services
@@ -43,7 +44,7 @@ class Captured:
 class CaptureOrder:
     """What to capture, for which run, and where to. `confirmed` ends when drd knows that the
     repository is the right one, or raises the error of this check. Before that, nothing is stored
-    and no hook runs."""
+    and no hook runs. `together` says when the data of a component may be frozen."""
 
     plan: Plan
     component: Component
@@ -52,6 +53,7 @@ class CaptureOrder:
     deadline: float  # on the monotonic clock
     accept_size: bool
     confirmed: Future[PreflightStepResult]
+    together: Together
 
 
 def tags(order_run: str, plan: str, *more: str) -> list[str]:
@@ -89,9 +91,12 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     for warning in probe.warnings():
         services.warn(f"{component.name}: {warning}")
     order.confirmed.result()
+    order.together.begin(component.name)
     with source.open() as taken:
+        order.together.begun(component.name)
         facts = _required_facts(component, probe, taken, package)
-        fingerprint, stored, answers = _store(services, order, taken)
+        with order.together.storing(component.name, frozen=KINDS[component.kind].freezes):
+            fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)
         _require_readable(component, fingerprint)
         if not order.accept_size:
