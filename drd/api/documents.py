@@ -1,5 +1,5 @@
-"""The documents of the reading verbs: `--json` and the socket give the same. The command line makes
-its text from them. The sender adds `schema`."""
+"""The documents of the verbs that read: `--json` and the socket give the same documents, and the
+command line makes its text from them. The sender adds `schema`."""
 
 from __future__ import annotations
 

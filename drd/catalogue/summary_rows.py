@@ -238,7 +238,7 @@ def incident(row: Sequence[Any]) -> IncidentFacts:
 
 
 def stored_up_to(noted: Any) -> int:
-    """Return up to which entry a repository has the entries of incidents, as was noted."""
+    """Return the number of the entry up to which a repository has the entries of incidents."""
     places = noted.get("places", {}).values() if isinstance(noted, dict) else ()
     return max((p["seq"] for p in places if isinstance(p.get("seq"), int)), default=0)
 

@@ -76,8 +76,8 @@ class KitPrograms:
 
 
 def named_by(plan: Plan) -> list[str]:
-    """Words that are programs or files: those whose contents are a part of the plan's hash, and
-    what the steps need besides."""
+    """Return words that are programs or files: those whose contents are part of the plan's hash,
+    and others that the steps need."""
     words = list(plan.commands)
     for settings in _settings(plan):
         words += settings.needed_files()

@@ -184,9 +184,9 @@ class UnfinishedFacts(NamedTuple):
     """A recovery over production that stopped before its end, and that was not resumed, undone or
     accepted. If `state` is `waiting`, its process died, perhaps in the middle of `partly`. If it is
     `running`, the process died, nobody has noted that yet, and `at` is when the recovery began.
-    `down` is what the recovery stopped. `keeps`: it was to keep copies of the replaced data. `kept`
-    are the components of which it noted such a copy, `unseen` the components of which it could not
-    see whether there is one."""
+    `down` is what the recovery stopped. `keeps`: it had to keep copies of the replaced data. `kept`
+    are the components with such a copy, by its notes; `unseen` are the components for which it
+    could not find out whether there is one."""
 
     run: str
     at: datetime
@@ -205,10 +205,11 @@ class UnfinishedFacts(NamedTuple):
 
 
 class UndoneFacts(NamedTuple):
-    """A recovery over production that was undone at `at`, and whose data the newest complete point
-    has of `components`: it lacks what the undo put back. `point` is the newest complete one without
-    such data, which a recovery chooses. `unfinished`: it was not undone, but had restored only a
-    part of the service when the newest complete point was made (`at`), which has data of two times.
+    """A recovery over production that was undone at `at`, although the newest complete point still
+    contains its data of `components`: this point lacks the data that the undo put back. `point` is
+    the newest complete point without such data, which a recovery chooses. `unfinished`: the
+    recovery was not undone, but had restored only a part of the service when the newest complete
+    point was made (`at`); this point contains data of two times.
     """
 
     run: str

@@ -69,7 +69,7 @@ class Stored:
         return dict(self._json)
 
     def merged(self: _S, later: Stored) -> _S:
-        """This with what the other one writes."""
+        """Return this result with the fields that `later` has written."""
         return self.from_json({**self._json, **later.to_json()})
 
 

@@ -26,12 +26,12 @@ Reveal = Callable[[SecretRef], str | None]
 
 
 UNKNOWN_ROOM = 2.0
-"""How many times the size of a component a sandbox needs when its kind says nothing: the fetched
-data, and the restored component."""
+"""How many times the size of a component a sandbox needs if its kind does not say it: for the
+fetched data, and for the restored component."""
 
 
 class Holds(StrEnum):
-    """What a component of the kind consists of, for a person who names parts of it."""
+    """What a component of this kind consists of, for a person who names parts of it."""
 
     TABLES = "tables"
     PATHS = "paths"
@@ -175,8 +175,9 @@ def _no_version(_: Mapping[str, Any]) -> SourceVersion:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """What a comparison of fingerprints covers, in words: `things`, and `left_out` for what a
-    fingerprint does not contain. `by_hand` says how a person compares that, with `{plan}`,
-    `{component}` and `{point}`. With `counts_only`, a fingerprint never has digests of contents.
+    fingerprint does not contain. `by_hand` says how a person compares the left out things, with
+    `{plan}`, `{component}` and `{point}`. With `counts_only`, a fingerprint never has digests of
+    contents.
     """
 
     things: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""Find what the service's unit forbids and a plan needs, by the name of the directive.
+"""Find what a plan needs but the service's unit forbids, by the name of the directive.
 
-It is checked in the service itself: its mounts, its rights, its sockets. Elsewhere there are no
+This is checked inside the service: its mounts, its rights, its sockets. Elsewhere there are no
 findings.
 """
 
@@ -33,8 +33,8 @@ def in_a_service() -> bool:
 
 
 def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
-    """Return what the unit forbids this plan; `places` are directories that drd writes to. Nothing
-    is written or connected to.
+    """Return what the unit forbids to this plan; `places` are directories to which drd writes. The
+    check writes nothing and connects to nothing.
     """
     if not in_a_service():
         return []

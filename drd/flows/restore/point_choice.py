@@ -130,8 +130,8 @@ def drill_choice(
 
 
 def drill_scenario(services: Services, plan: Plan) -> str:
-    """Return the plan's choice of what a drill simulates: a scenario that was never drilled, else
-    the one whose last drill is the longest ago."""
+    """Return what the plan's next drill simulates: a scenario that was never drilled, else the
+    scenario whose last drill was the longest time ago."""
     last: dict[str, datetime] = {}
     for drill in _drills(services, plan):
         last.setdefault(drill.scenario, drill.finished_at)

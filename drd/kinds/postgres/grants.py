@@ -41,7 +41,7 @@ _OWN_LOGIN = """\
 
 _SOCKETS = Path("/proc/net/unix")
 _USUAL = Path("/var/run/postgresql")
-"""Where psql looks for a socket by itself."""
+"""Where psql searches a socket by default."""
 
 _SERVER = ("host", "hostaddr", "port", "sslmode", "sslrootcert")
 

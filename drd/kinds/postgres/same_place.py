@@ -33,8 +33,8 @@ def same_place(
     mark: str,
     inside: tuple[Container | None, Container | None] = (None, None),
 ) -> str | None:
-    """Return the database in words if both are one; None if they are not or nobody can tell.
-    `inside` has the containers of both."""
+    """Return the database in words if source and target are the same; None if they are not, or if
+    drd cannot find out. `inside` has the containers of both."""
     try:
         first, second = address_of(source, inside[0]), address_of(target, inside[1])
     except DrdError:
