@@ -59,9 +59,9 @@ Placed = tuple[tuple[str | int, ...], Words]
 class Settings(BaseModel):
     """Base of every settings model.
 
-    `unsaid` has the keys of later versions, each with the values that mean the same as a missing
-    key. Such a value is not part of the plan's hash: otherwise, after an upgrade, every plan would
-    look as if it was never drilled."""
+    `unsaid` has the keys of later versions, each with the values that mean the same as leaving it
+    out. Such a value is not part of the plan's hash: otherwise an upgrade would make every plan
+    look like one that was never drilled."""
 
     unsaid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
@@ -294,23 +294,26 @@ class DatabaseFingerprintSettings(Settings):
     )
 
 
-def _fingerprint(value: Any) -> Any:
+def mode_alone(value: Any) -> Any:
+    """Accept the mode of a settings model alone, and `off` as YAML 1.1 reads it."""
     return {"mode": "off" if value is False else value} if isinstance(value, (str, bool)) else value
-    # YAML 1.1 reads a bare `off` as false.
 
 
-class _OrMode:
-    """Adds to the JSON Schema that the mode alone is enough."""
+class OrWords:
+    """Adds to the JSON Schema that one of these words alone is enough."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"anyOf": [{"enum": list(get_args(FingerprintMode))}, handler(core)]}
+        return {"anyOf": [{"enum": list(self._words)}, handler(core)]}
 
 
 DatabaseFingerprintField = Annotated[
     DatabaseFingerprintSettings,
-    BeforeValidator(_fingerprint),
-    _OrMode(),
+    BeforeValidator(mode_alone),
+    OrWords(*get_args(FingerprintMode)),
     Field(description="What drd records of the data for comparison. Short form: `counts`."),
 ]

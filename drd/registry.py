@@ -314,6 +314,13 @@ def holes(snapshot: ComponentSnapshot) -> int:
     return min(snapshot.bytes, KINDS[snapshot.kind].holes(snapshot.facts))
 
 
+def how_made(snapshot: ComponentSnapshot) -> str:
+    """Return how a snapshot was made, in words of its kind; empty if the kind says nothing."""
+    if snapshot.kind not in KINDS or snapshot.state != "captured":
+        return ""
+    return KINDS[snapshot.kind].made(snapshot.facts)
+
+
 def packages_with(family: str, name: str) -> tuple[str, ...]:
     """Return the installed packages that would add this member, by their metadata, without
     importing them. Slow, because it searches all installed packages.

@@ -24,6 +24,7 @@ from drd.errors import (
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
+    Entry,
     Fetched,
     Finding,
     Listing,
@@ -235,6 +236,11 @@ class MemoryRepository:
         self._files(snapshot)
         return {}  # modes and times are not its business
 
+    def entries(self, snapshot: str, directory: str, take: Callable[[Entry], None]) -> None:
+        for path, data in sorted(self._files(snapshot).items()):
+            if path.startswith(f"{directory}/"):
+                take(Entry(path, "file", len(data), 0, 0o600))
+
     def mount(
         self,
         into: Path,
@@ -343,7 +349,7 @@ def _printed(stream: Stream) -> bytes:
 def _read(tree: Tree) -> tuple[dict[str, bytes | None], list[str]]:
     files: dict[str, bytes | None] = {}
     unread: list[str] = []
-    for root in tree.paths:
+    for root in (str(Path(tree.below) / path) for path in tree.paths):
         if not Path(root).exists():
             unread.append(root)
             continue

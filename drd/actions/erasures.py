@@ -39,8 +39,7 @@ _AT_ONCE = 500
 
 
 class Register(Settings):
-    """Where erasures are recorded: in a place that the plan does not restore. Give exactly one of
-    the keys."""
+    """Where erasures are recorded: outside of what the plan restores. Give one of them."""
 
     file: AbsolutePath | None = Field(
         None,
@@ -55,7 +54,7 @@ class Register(Settings):
 
 
 class Replay(Settings):
-    """How the erasures are repeated. Give exactly one of the keys."""
+    """How the erasures are repeated. Give one of them."""
 
     sql: str | None = Field(
         None,
@@ -73,7 +72,7 @@ class Replay(Settings):
 
 
 class StillThere(Settings):
-    """How drd checks that no erased person exists. Give exactly one of the keys."""
+    """How drd checks that no erased person exists. Give one of them."""
 
     sql: str | None = Field(
         None,

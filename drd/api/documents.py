@@ -1,5 +1,5 @@
-"""The documents of the verbs that read: `--json` and the socket give the same documents, and the
-command line makes its text from them. The sender adds `schema`."""
+"""The documents of the reading verbs: `--json` and the socket give the same. The command line makes
+its text from them. The sender adds `schema`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from drd.api.evidence_document import evidence_document
 from drd.api.recoveries import aftermath, as_they_are
-from drd.api.values import Document, consistency_document, error_document, text_of, time_of
+from drd.api.values import Document, error_document, text_of, time_of
 from drd.bootstrap import App
 from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
@@ -36,6 +36,7 @@ from drd.model.units import to_rfc3339
 from drd.plan_files import plan_files
 from drd.ports import Aside
 from drd.ports.health import KnownRepository
+from drd.registry import how_made
 
 # --- the one screen ---------------------------------------------------------------------------
 
@@ -261,7 +262,6 @@ def _point(point: RestorePoint) -> Document:
         "data_time": to_rfc3339(point.data_time),
         "available_at": to_rfc3339(point.available_at),
         "complete": point.complete,
-        "consistency": consistency_document(point.plan, point.consistency),
         "size_bytes": point.size_bytes,
         "repositories": sorted(point.repositories),
         "elsewhere": dict(point.elsewhere),
@@ -274,6 +274,7 @@ def _point(point: RestorePoint) -> Document:
                 "snapshot": c.snapshot,
                 "data_time": time_of(c.data_time),
                 "bytes": c.bytes,
+                "made": how_made(c),
                 **error_document(c.error, c.remedy),
             }
             for c in point.components

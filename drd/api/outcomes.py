@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from drd.api.documents import require_plan
 from drd.api.evidence_document import evidence_document
-from drd.api.values import Document, consistency_document, error_document, time_of
+from drd.api.values import Document, error_document, time_of
 from drd.bootstrap import App
 from drd.flows.backup.run import BackupOutcome
 from drd.model.run import RunKind
 from drd.model.run_details import DrillDetail
 from drd.model.snapshot import ComponentSnapshot
+from drd.registry import how_made
 
 
 def evidence(app: App, name: str) -> Document:
@@ -31,7 +32,6 @@ def backup_document(outcome: BackupOutcome) -> Document:
         "state": str(outcome.state),
         "complete": bool(point and point.complete),
         "data_time": time_of(point.data_time) if point else None,
-        "consistency": consistency_document(outcome.plan, outcome.consistency),
         "components": [_captured(row) for row in outcome.components],
     }
 
@@ -46,6 +46,7 @@ def _captured(row: ComponentSnapshot) -> Document:
         "added_bytes": row.added_bytes,
         "duration_s": row.duration_s,
         "state": row.state,
+        "made": how_made(row),
         **error_document(row.error, row.remedy),
     }
 

@@ -1,5 +1,4 @@
-"""What people do about training, and what drd shows of it, for the command line and for the
-socket."""
+"""What people do about training and see of it, for the command line and the socket alike."""
 
 from __future__ import annotations
 

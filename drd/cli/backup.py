@@ -14,7 +14,6 @@ from drd.cli.recorded import failure_of, recorded_error
 from drd.cli.session import cancelled_as, session
 from drd.errors import DrdError
 from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
-from drd.model.consistency import Spread
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
 from drd.model.units import format_duration, format_size, format_time, from_rfc3339
@@ -43,8 +42,6 @@ class _Result(NamedTuple):
             return {self.document["plan"]: (self.failure.message, self.failure.hint)}
         rows = self.document["components"]
         recorded = {row["component"]: recorded_error(row) for row in rows}
-        groups = self.document.get("consistency", ())  # a daemon of an older version sends none
-        recorded |= {", ".join(row["components"]): recorded_error(row) for row in groups}
         return {name: (fact, remedy) for name, (fact, remedy) in recorded.items() if fact}
 
 
@@ -103,6 +100,7 @@ def _print(result: _Result, *, quiet: bool) -> None:
                 format_size(row["bytes"]),
                 f"{format_size(row['added_bytes'])} added",
                 format_duration(row["duration_s"]),
+                *([row["made"]] if row.get("made") else []),
             ]
             for row in document["components"]
             if row["state"] == "captured"
@@ -110,9 +108,6 @@ def _print(result: _Result, *, quiet: bool) -> None:
         output.say(f"{document['plan']}: backup {document['run']} ended: {document['state']}")
         if rows:
             output.say(output.table(rows))
-        for spread in map(Spread.from_json, document.get("consistency", ())):
-            if not spread.too_wide:
-                output.say(f"  {spread.names}: {spread.words}")
     for name, (fact, remedy) in result.errors.items():
         output.complain(f"{name}: {fact}", remedy)
     if not quiet:
@@ -126,11 +121,6 @@ def _sentence(document: Mapping[str, Any]) -> str:
     at = format_time(from_rfc3339(document["data_time"]), seconds=True)
     if document["state"] == RunState.INCOMPLETE:
         names = [row["component"] for row in components if row["state"] == "failed"]
-        if not names:
-            return (
-                f"incomplete: the data in restore point {point} is not of the same moment, so this "
-                "point does not count for the RPO"
-            )
         return f"incomplete: restore point {point} does not contain {', '.join(names)}"
     if not document["complete"]:
         only = ", ".join(row["component"] for row in components)

@@ -301,8 +301,7 @@ _BEFORE, _AFTER = (
         (ApproveStep, WaitStep, NotifyStep, ManualStep),
     )
 )
-"""The actions that the engine of runbooks carries out itself. In lists, the other actions are
-between them."""
+"""What the engine of runbooks carries out itself. In lists the actions stand between them."""
 
 ENGINE_STEPS = (*_BEFORE, *_AFTER)
 

@@ -25,8 +25,7 @@ _log = log.get()
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 _AGAIN = timedelta(seconds=30)
-"""Time to wait after a process could not be started, or while another process works on the same
-thing."""
+"""Seconds to wait after a process could not be started, or when another one works on the same."""
 
 
 class Dispatcher:

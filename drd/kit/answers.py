@@ -1,5 +1,4 @@
-"""Judge by hand what a check asks: bash that prints an answer, and what the plan expects of the
-answer."""
+"""Judge by hand what a check asks: bash for an answer and what the plan expects of it."""
 
 from __future__ import annotations
 

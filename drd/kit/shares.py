@@ -47,8 +47,8 @@ class KitShare:
 
     @property
     def check(self) -> str:
-        """Return a checksum that detects a misread letter. It reveals nothing about the secret,
-        because it depends only on this share."""
+        """Detects a misread letter; it reveals nothing about the secret, since it depends on this
+        share alone."""
         return hashlib.sha256(f"{self.set} {self.needed} {self.text}".encode()).hexdigest()[:8]
 
 

@@ -174,8 +174,7 @@ def _as_now(facts: PlanFacts, scenario: ScenarioFacts) -> ScenarioFacts:
 def of_components(
     unproven: Sequence[Unproven], components: Collection[str]
 ) -> tuple[Unproven, ...]:
-    """Return what is about these components only: a component that the plan no longer has cannot be
-    proven."""
+    """Return what is about these components: nobody can prove one that the plan has no more."""
     return tuple(one for one in unproven if one.component in components)
 
 

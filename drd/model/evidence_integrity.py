@@ -29,8 +29,7 @@ SIGNED = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the evidence was compared with. `agrees` is None if there was nothing to compare
-    with."""
+    """What the evidence was compared with. `agrees` is None if nothing could be compared."""
 
     what: str
     agrees: bool | None

@@ -1,5 +1,4 @@
-"""What a service has and what it depends on, by its plan: whom and what an incident affects.
-Pure."""
+"""What a service has and depends on, as its plan says: whom and what an incident affects. Pure."""
 
 from __future__ import annotations
 
@@ -65,7 +64,7 @@ class Risk:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a plan says about its service. `tier` 1 is the most important, None if not given."""
+    """What a plan says of its service. `tier` 1 is the most important, None if not given."""
 
     tier: int | None = None
     business_owner: str = ""

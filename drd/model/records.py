@@ -69,8 +69,7 @@ class Body:
 
     @property
     def whole(self) -> bytes:
-        """Return the bytes that are digested, and that are encrypted where others may not read
-        them."""
+        """What is digested, and encrypted where others may not read it."""
         return f"{self.salt}\n{self.text}\n".encode()
 
     @property

@@ -25,9 +25,8 @@ def rows_lost(
     older: RestorePoint | None,
     lost_at: datetime,
 ) -> tuple[RowLoss, ...]:
-    """Return the loss of each database of the point for which it is known. All points need
-    fingerprints: `newer` is the newest point from before the loss, `older` is the point before this
-    one.
+    """Return the loss of each database of the point for which one is known. All points need
+    fingerprints: `newer` is the newest from before the loss, `older` the one before the point.
     """
     losses = []
     for snapshot in point.components:

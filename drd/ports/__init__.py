@@ -47,6 +47,7 @@ from drd.ports.keeping import Keeping
 from drd.ports.kinds import Ability, Holds, KindSpec
 from drd.ports.queue import PlanRow, Queue
 from drd.ports.repository import (
+    EarlierIncomplete,
     Fetched,
     Listing,
     LockInfo,
@@ -58,12 +59,17 @@ from drd.ports.repository import (
 )
 from drd.ports.runs import RunLease
 from drd.ports.sources import (
+    BuildsOnEarlier,
     Capture,
+    Earlier,
+    Entry,
+    NoEarlier,
     Payload,
     PlainCapture,
     Probe,
     Source,
     Stream,
+    TakenOver,
     Tree,
     Workplace,
     mark_of,
@@ -73,6 +79,7 @@ __all__ = [
     "AS_IT_IS",
     "Ability",
     "Aside",
+    "BuildsOnEarlier",
     "Capture",
     "Catalogue",
     "Check",
@@ -82,6 +89,9 @@ __all__ = [
     "Clock",
     "Custodian",
     "Destination",
+    "Earlier",
+    "EarlierIncomplete",
+    "Entry",
     "Fetched",
     "Finding",
     "Holds",
@@ -95,6 +105,7 @@ __all__ = [
     "Listing",
     "LockInfo",
     "NamedDestination",
+    "NoEarlier",
     "OnProgress",
     "Payload",
     "PlainCapture",
@@ -112,6 +123,7 @@ __all__ = [
     "SnapshotInfo",
     "Source",
     "Stream",
+    "TakenOver",
     "Task",
     "Torn",
     "Tree",

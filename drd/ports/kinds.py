@@ -26,12 +26,12 @@ Reveal = Callable[[SecretRef], str | None]
 
 
 UNKNOWN_ROOM = 2.0
-"""How many times the size of a component a sandbox needs if its kind does not say it: for the
-fetched data, and for the restored component."""
+"""How many times the size of a component a sandbox needs when its kind says nothing: the fetched
+data, and the restored component."""
 
 
 class Holds(StrEnum):
-    """What a component of this kind consists of, for a person who names parts of it."""
+    """What a component of the kind consists of, for a person who names parts of it."""
 
     TABLES = "tables"
     PATHS = "paths"
@@ -160,11 +160,7 @@ def _always(_: Any) -> bool:
     return True
 
 
-def _never(_: Any) -> bool:
-    return False
-
-
-def _no_holes(_facts: Mapping[str, Any]) -> int:
+def _no_bytes(_facts: Mapping[str, Any]) -> int:
     return 0
 
 
@@ -175,9 +171,8 @@ def _no_version(_: Mapping[str, Any]) -> SourceVersion:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """What a comparison of fingerprints covers, in words: `things`, and `left_out` for what a
-    fingerprint does not contain. `by_hand` says how a person compares the left out things, with
-    `{plan}`, `{component}` and `{point}`. With `counts_only`, a fingerprint never has digests of
-    contents.
+    fingerprint does not contain. `by_hand` says how a person compares that, with `{plan}`,
+    `{component}` and `{point}`. With `counts_only`, a fingerprint never has digests of contents.
     """
 
     things: tuple[str, ...] = ()
@@ -201,8 +196,7 @@ class KindSpec:
     `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
     restore. With `freezes`, all data of a capture is from the moment of its `data_time`, even
     if others write while drd stores it; without, data can be as new as the end of the backup.
-    `dated_at_end` says, from the settings alone, whether `open` first copies all data, and the data
-    time is that of the end of copying: in a group of `consistency`, the others begin then.
+    `made` says in a few words how a snapshot was made, by its facts.
     With `recovers_in_server`, a recovery starts a server of its own on the restored files: it gets
     a fence, and a place that the user of that server can reach.
 
@@ -214,7 +208,8 @@ class KindSpec:
     to be drilled again. `brings_back` gives the paths that a restore brings back, by the facts of a
     snapshot, if these decide what it writes and `paths` of the component's settings are the same
     paths in the plan; None: the facts name no paths. `holes` gives how many bytes of the data are
-    holes of files, which a restore makes again, by the facts of a snapshot.
+    holes of files, which a restore makes again, by the facts of a snapshot. `needs` gives how many
+    bytes a sandbox needs in any case, by the facts of a snapshot.
 
     `misfits` gives what makes a target useless for a component, from the settings of both.
     `is_source` says, from the settings alone, whether a target is where a component is backed up
@@ -253,8 +248,8 @@ class KindSpec:
     values: Mapping[str, str] = field(default_factory=lambda: {"path": "DRD_PATH"})
     properties: bool = False
     freezes: bool = False
-    dated_at_end: Callable[[Any], bool] = _never
     recovers_in_server: bool = False
+    made: Callable[[Mapping[str, Any]], str] = _unnamed
     host: Callable[[Any, Reveal], str] = _on_this_host
     paths: Callable[[Any], tuple[str, ...]] = _nothing
     sockets: Callable[[Any], tuple[str, ...]] = _nothing
@@ -263,7 +258,8 @@ class KindSpec:
     version: Callable[[Mapping[str, Any]], SourceVersion] = _no_version
     brings_back: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     is_source: Callable[[Any, Any], bool] = _elsewhere
-    holes: Callable[[Mapping[str, Any]], int] = _no_holes
+    holes: Callable[[Mapping[str, Any]], int] = _no_bytes
+    needs: Callable[[Mapping[str, Any]], int] = _no_bytes
     misfits: Callable[[Any, Any], Iterable[Contradiction]] = _fits
     server_user: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)

@@ -8,18 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from drd.errors import RepositoryError
 from drd.model.finding import Finding
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
 from drd.ports.common import OnProgress, no_progress
-from drd.ports.sources import Payload
+from drd.ports.sources import Entry, Payload
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
     """One snapshot as the repository lists it. `original` is the id from which it was copied,
-    `tree` the id of its directory, which is the same in every copy. `bytes` and `ended_at` are the
-    size and the end, by the words of whoever stored it."""
+    `tree` the id of its directory, which is the same in every copy. `bytes` and `ended_at` are what
+    whoever stored it says of its size and its end."""
 
     id: str
     time: datetime
@@ -33,10 +34,9 @@ class SnapshotInfo:
 
 
 class Listing(list[SnapshotInfo]):
-    """The readable snapshots, oldest first. `unreadable` has the other snapshots, by id, with the
-    error. Code that deletes checks `unreadable` first (`listings.require_readable` in
-    `drd.flows.repository`); other code ignores these. A selection from a Listing is a plain list.
-    """
+    """The readable snapshots, oldest first. `unreadable` has the others: by id, what is wrong. Code
+    that deletes checks `unreadable` first (`listings.require_readable` in `drd.flows.repository`);
+    other code goes on without these. A selection from a Listing is a plain list."""
 
     def __init__(
         self, found: Iterable[SnapshotInfo] = (), unreadable: Mapping[str, str] | None = None
@@ -89,9 +89,15 @@ class Fetched(NamedTuple):
     torn: tuple[Torn, ...] = ()
 
 
+class EarlierIncomplete(RepositoryError):
+    """A snapshot could not take over files of an earlier one, because the repository lacks some of
+    their data. Nothing was stored."""
+
+
 class Repository(Protocol):
-    """A place where copies are kept. All calls have deadlines and raise RepositoryError's children.
-    `made_by` is the other tool that fills it; empty if drd itself does."""
+    """Where copies are kept. All calls have deadlines and raise RepositoryError's children.
+
+    `made_by` is the tool of others that fills it; empty where drd itself does."""
 
     url: str
     name: str
@@ -172,7 +178,8 @@ class Repository(Protocol):
         producer that fails leaves no snapshot.
 
         Raises DumpFailed with the last output of the producer; SnapshotIncomplete when files could
-        not be read (the snapshot exists); ImplausibleDump when a stream was empty.
+        not be read (the snapshot exists); ImplausibleDump when a stream was empty;
+        EarlierIncomplete when files of `Tree.earlier` cannot be taken over.
         """
 
     def store_bytes(
@@ -196,9 +203,8 @@ class Repository(Protocol):
         on_progress: OnProgress = no_progress,
     ) -> None:
         """Copy snapshots of `source`, by their ids there and in this order. A copy has a new id,
-        everything else is equal, and `original` names the very first snapshot. Snapshots that this
-        repository already contains are skipped. After a kill at any moment, the same call completes
-        the copy.
+        the rest is equal, and `original` names the first snapshot of all. Snapshots that are here
+        already are passed over. After a kill at any moment, the same call completes the copy.
 
         Raises RepositoryDamaged when the source cannot be read, PointGone when it lacks one of the
         snapshots; the others may have been copied. List this repository afterwards.
@@ -237,6 +243,10 @@ class Repository(Protocol):
     def changed(self, snapshot: str, directory: str) -> Mapping[str, datetime]:
         """Return by path when the entries of a directory of the snapshot were last changed; without
         those whose names are not UTF-8."""
+
+    def entries(self, snapshot: str, directory: str, take: Callable[[Entry], None]) -> None:
+        """Call `take` for each entry below a directory of the snapshot, directories before what is
+        in them; names that are not UTF-8 are changed."""
 
     def mount(
         self,

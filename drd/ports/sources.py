@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from drd.errors import DrdError, SourceError
 from drd.model.finding import Finding
-from drd.model.snapshot import Fingerprint, StoredSnapshot
+from drd.model.snapshot import ComponentSnapshot, Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.process import Command, Fence, Fences
 
@@ -72,20 +72,72 @@ class Stream:
     expected_bytes: int | None = None
 
 
+class TakenOver(NamedTuple):
+    """So many `files` of a tree are stored as they are in an earlier `snapshot`, without being
+    read: those that have the path, the size and the time of last change of a file there. They need
+    no data here."""
+
+    snapshot: str
+    files: int
+
+
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Files and directories, to be stored under their absolute paths.
+    """Files and directories, to be stored under their absolute paths; with `below`, the paths are
+    relative to that directory, and are stored as if it were the root.
 
     `exclude` are literal absolute paths: the source has already resolved its patterns, so that the
-    fingerprint and the repository agree.
+    fingerprint and the repository agree. `earlier` says which files are not read.
     """
 
     paths: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     expected_bytes: int | None = None
+    below: str = ""
+    earlier: TakenOver | None = None
 
 
 Payload = Stream | Tree
+
+
+class Entry(NamedTuple):
+    """An entry of a snapshot: its absolute path there, its bytes, when it was last changed (in
+    nanoseconds since 1970), and its permissions."""
+
+    path: str
+    form: Literal["file", "dir", "symlink", "other"]
+    size: int
+    changed_ns: int
+    mode: int
+
+
+class Earlier(Protocol):
+    """The last copy of a component in the repository, on which its next backup may build. All calls
+    raise RepositoryError's children."""
+
+    @property
+    def point(self) -> str:
+        """The restore point that it belongs to."""
+
+    @property
+    def repository(self) -> str:
+        """The name of the repository."""
+
+    @property
+    def snapshot(self) -> ComponentSnapshot: ...
+
+    def entries(self, directory: str, take: Callable[[Entry], None]) -> None:
+        """Call `take` for each entry below a directory of the copy, directories before what is in
+        them. Nothing is checked: names can be hostile."""
+
+    def save_file(self, path: str, into: Path, *, most: int) -> None:
+        """Write a file of the copy into a new file, if it has at most `most` bytes."""
+
+
+class NoEarlier(NamedTuple):
+    """Why a backup cannot build on an earlier copy, as a clause after `because`."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +190,8 @@ class Capture(Protocol):
     def fingerprint(self) -> Fingerprint | None:
         """Return the fingerprint of this state, read from the source and never from the copy.
 
-        May be called in another thread while the payload is being stored. It stays within its time
-        budget, and names what it did not reach. None when the plan has switched it off.
+        May be called in another thread while the payload is being stored. It keeps to its budget,
+        and names what it did not reach. None when the plan switched it off.
         """
 
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
@@ -201,3 +253,11 @@ class Source(Protocol):
     def open(self) -> AbstractContextManager[Capture]:
         """Open one consistent state. It is released, and temporary copies are removed, on exit."""
         ...
+
+
+@runtime_checkable
+class BuildsOnEarlier(Protocol):
+    """A source whose backups can store only what has changed since the last one."""
+
+    def build_on(self, earlier: Earlier | NoEarlier) -> None:
+        """Called before `open`."""

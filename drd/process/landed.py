@@ -1,6 +1,5 @@
 """Reach what a foreign program has written below a directory, without following a link: whoever
-made the data could have put a link in place of a directory, and it could lead to files of this
-host.
+made the data could have put one in place of a directory, and what lies behind it is this host's.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def directory_below(top: Path, path: bytes) -> Iterator[int]:
-    """Yield a descriptor of the directory `path` below `top`. Raises FileNotFoundError if it does
-    not exist, and NotADirectoryError if a part of the path is a link or anything else; the error
-    has the path of this part below `top`.
+    """Yield a descriptor of the directory `path` below `top`.
+
+    Raises FileNotFoundError if there is none, and NotADirectoryError, with the path below `top` of
+    what is in the way, if a part of it is a link or anything else.
     """
     held = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | _as_itself(top))
     try:

@@ -42,6 +42,7 @@ alter system set primary_conninfo = 'host=127.0.0.1 port=9';
 alter system set session_preload_libraries = 'auto_explain';
 alter system set max_prepared_transactions = 5;
 alter system set wal_level = logical;
+alter system set summarize_wal = on;
 """
 
 
@@ -114,13 +115,23 @@ def test_everything_of_a_server_comes_back_in_an_empty_directory(
     assert "the server accepts connections for replication" in doctor
     made = site.drd("backup", "shop", "--json").json["components"][0]
     assert made["bytes"] > 30 << 20
-    again = site.drd("backup", "shop", "--json").json["components"][0]
-    assert again["added_bytes"] < made["bytes"] / 10  # the directory deduplicates
+    assert "backups copy only what has changed" in doctor
+    assert made["made"].startswith("full copy, because it is the first")
+    first = site.drd("points", "shop", "--json").json["points"][0]["point"]
+    second = site.drd("backup", "shop", "--json").json
+    again = second["components"][0]
+    assert again["made"] == f"incremental copy 1 after the full copy of {first}"
+    assert again["added_bytes"] < made["added_bytes"] / 4
+    # The second restore point needs nothing of the first one.
+    site.drd("points", "forget", first, "--reason", "it is old", "--force", "--yes")
+    site.drd("prune", "shop")
+    assert "complete, incremental: server" in site.drd("points", "shop").out
     server.execute("drop table people", "the people")  # the drill has what the backup has
     drilled = " ".join(site.drd("drill", "shop").out.split())
     assert "0 differ" in drilled
     assert "an unlogged table" in drilled
     assert "auto_explain" in drilled
+    assert f"incremental copy 1 after the full copy of {first}" in drilled
     _assert_nothing_reached_out(server)
     server.execute("create table people as select generate_series(1, 9) as n", "the people")
     back = short_tmp / "back" / "main"

@@ -265,7 +265,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/postgres/first_checks.py",  # psql with options alone
         "drd/kinds/postgres/load.py",
         "drd/kinds/postgres/physical/base_backup.py",  # pg_basebackup, options in one word alone
-        "drd/kinds/postgres/physical/landed.py",  # pg_verifybackup, an absolute path
+        "drd/kinds/postgres/physical/combine.py",  # options in one word alone, absolute paths
         "drd/kinds/postgres/sandbox.py",  # locale -a
         "drd/kinds/postgres/server.py",
         "drd/kinds/postgres/tables.py",  # pg_dump with options alone
@@ -278,7 +278,6 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/sqlite/reader.py",  # Python with options of drd's, an absolute path
         "drd/kinds/sqlite/source.py",  # cat behind --
         "drd/kinds/postgres/whole_server.py",  # pg_dump with options in one word alone
-        "drd/process/container.py",  # the name of a container by a closed rule, then /bin/sh
         "drd/kit/gather.py",  # names of tools with --version
         "drd/notifiers/command.py",  # the plan's own words
         "drd/repositories/adopted/command.py",  # the plan's own words; no copy begins with a hyphen

@@ -7,20 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical.chain import base, made, room
 from drd.kinds.postgres.physical.contents import differences
 from drd.kinds.postgres.physical.directory_server import DirectoryServer, harmless
 from drd.kinds.postgres.physical.discovery import wishes
 from drd.kinds.postgres.physical.grants import grants
+from drd.kinds.postgres.physical.increments import _Laid, _Unusable
 from drd.kinds.postgres.physical.manifest import require_written
-from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.kinds.postgres.physical.settings import (
+    ClusterSettings,
+    ClusterTarget,
+    IncrementalSettings,
+)
 from drd.kinds.postgres.restored_server import make_way
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.strict import UnexpectedValue
-from drd.ports import Workplace
+from drd.ports import Entry, Workplace
 from drd.ports.grants import Logins
 from drd.ports.kinds import Ability
 
@@ -175,3 +182,123 @@ def test_differences_of_a_server_are_sentences() -> None:
         "role b is missing",
         "role c did not exist at backup",
     ]
+
+
+PART = {
+    "point": "20261129t120000-abcd",
+    "snapshot": "1" * 64,
+    "repository": "local",
+    "at": "2026-11-29T12:00:00.5Z",
+    "label": "drd_20261129t120000-abcd",
+    "system_identifier": FACTS["system_identifier"],
+    "timeline": 1,
+    "start_lsn": "0/1000028",
+    "end_lsn": "0/1000158",
+    "manifest_digest": "2" * 64,
+}
+CHAINED = {**FACTS, "chain": [PART], "parts_bytes": 50 << 20}
+
+
+def _read(facts: dict[str, Any]) -> None:
+    require_written(replace(SNAPSHOT, facts=facts), {})
+
+
+def test_the_chain_of_an_incremental_copy_is_read_strictly() -> None:
+    _read(CHAINED)
+    _read({**FACTS, "full_because": "summarize_wal of the server is off"})
+    wrong: list[dict[str, Any]] = [
+        {**PART, "system_identifier": "7"},
+        {**PART, "timeline": 2},
+        {**PART, "end_lsn": "1/0"},
+        {**PART, "start_lsn": "0/1; ls"},
+        {**PART, "manifest_digest": "x"},
+        {**PART, "snapshot": "latest"},
+        {**PART, "point": "\x1b[2J"},
+        {**PART, "more": 1},
+        {k: v for k, v in PART.items() if k != "label"},
+    ]
+    for part in wrong:
+        with pytest.raises(UnexpectedValue):
+            _read({**CHAINED, "chain": [part]})
+    for facts in (
+        {**CHAINED, "chain": {}},
+        {**FACTS, "chain": [PART]},
+        {**FACTS, "full_because": 1},
+    ):
+        with pytest.raises(UnexpectedValue):
+            _read(facts)
+    later = {**PART, "end_lsn": "0/1000200"}
+    with pytest.raises(UnexpectedValue, match="not in order"):
+        _read({**CHAINED, "chain": [later, PART]})
+
+
+def test_a_snapshot_says_how_it_was_made_and_what_room_it_needs() -> None:
+    assert made(FACTS) == "full copy"
+    assert made({**FACTS, "full_because": "it\x1b[2J is  so"}) == "full copy, because it [2J is so"
+    assert made(CHAINED) == "incremental copy 1 after the full copy of 20261129t120000-abcd"
+    assert room(FACTS) == 40 << 20
+    assert room(CHAINED) == 90 << 20
+    assert base(FACTS) == {"incremental": False}
+    assert base(CHAINED)["chain"][0]["point"] == PART["point"]
+
+
+def _entry(path: str, form: Any = "file", size: int = 9) -> Entry:
+    return Entry(path, form, size, 1_700_000_000_123_456_789, 0o600)
+
+
+def test_files_of_earlier_copies_are_laid_out_without_their_data(tmp_path: Path) -> None:
+    laid = _Laid(tmp_path)
+    for directory in ("data", "data/pg_tblspc", "data/pg_wal", "increments", "increments/1"):
+        laid.take(_entry(f"/cluster/{directory}", "dir"))
+    laid.take(_entry("/cluster/data/PG_VERSION", size=1 << 30))
+    laid.take(_entry("/cluster/data/pg_tblspc/16400", "symlink"))
+    laid.take(_entry("/cluster/data/pg_wal/000000010000000000000001"))
+    laid.finish()
+    file = tmp_path / "data/PG_VERSION"
+    assert (laid.files, laid.bytes) == (1, 1 << 30)
+    assert file.stat().st_size == 1 << 30
+    assert file.stat().st_blocks == 0
+    assert file.stat().st_mtime_ns == 1_700_000_000_123_456_789
+    assert list((tmp_path / "data/pg_wal").iterdir()) == []
+    assert (tmp_path / "data/pg_tblspc/16400").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        _entry("/etc/passwd"),
+        _entry("/cluster/../../etc/passwd"),
+        _entry("/cluster/data/./x"),
+        _entry("/cluster//x"),
+        _entry("/cluster/a\nb"),
+        _entry("/cluster/\ufffd"),
+        _entry("/cluster/pipe", "other"),
+        _entry("/cluster/huge", size=1 << 62),
+        _entry("/cluster/negative", size=-1),
+        _entry("/cluster/not/there/yet"),
+    ],
+)
+def test_a_forged_listing_of_an_earlier_copy_is_refused(tmp_path: Path, entry: Entry) -> None:
+    with pytest.raises(_Unusable):
+        _Laid(tmp_path).take(entry)
+
+
+def test_a_link_is_made_only_for_a_tablespace(tmp_path: Path) -> None:
+    laid = _Laid(tmp_path)
+    laid.take(_entry("/cluster/file"))
+    laid.take(_entry("/cluster/data", "symlink"))
+    with pytest.raises(_Unusable):
+        laid.finish()
+
+
+def test_the_plan_reads_when_copies_are_incremental() -> None:
+    def read(value: Any) -> IncrementalSettings:
+        settings = {"kind": "postgres-cluster", "dsn": "postgresql:///x", "incremental": value}
+        return ClusterSettings.model_validate(settings).incremental
+
+    assert read(False).mode == read("off").mode == "off"
+    assert read("auto") == IncrementalSettings()
+    assert read({"full_every": "1d"}).full_every == 86400.0
+    for wrong in ("on", {"at_most": 0}, {"full_every": "x"}):
+        with pytest.raises(ValidationError):
+            read(wrong)

@@ -56,8 +56,7 @@ programs after they have written all files. Before that the reload was not forgo
 
 
 class ExposedFile(Protocol):
-    """A file of a plan or of drd that others can read or write. Its `str` is the text of the
-    alert."""
+    """A file of a plan or of drd that others can read or write. `str` of it is the alert's text."""
 
     @property
     def remedy(self) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from drd.errors import ExtensionFailed, ImplausibleDump, NotSupported
 from drd.extension_faults import attributed, noted, require_json, require_type
-from drd.flows.backup.together import Together
+from drd.flows.backup.earlier_copy import earlier_copy
 from drd.flows.hooks import run_after, run_after_anyway, run_before
 from drd.flows.repository.manifests import written_rule
 from drd.flows.services import Services
@@ -22,7 +23,17 @@ from drd.model.snapshot import ComponentSnapshot, Fingerprint, StoredSnapshot
 from drd.model.step_results import PreflightStepResult
 from drd.model.strict import UnexpectedValue
 from drd.model.text import counted
-from drd.ports import Capture, Probe, Repository, Stream, Tree
+from drd.ports import (
+    BuildsOnEarlier,
+    Capture,
+    EarlierIncomplete,
+    NoEarlier,
+    Probe,
+    Repository,
+    Source,
+    Stream,
+    Tree,
+)
 from drd.registry import CHECKS, KINDS, Extension
 
 SHRUNK_TO = 0.1
@@ -44,7 +55,7 @@ class Captured:
 class CaptureOrder:
     """What to capture, for which run, and where to. `confirmed` ends when drd knows that the
     repository is the right one, or raises the error of this check. Before that, nothing is stored
-    and no hook runs. `together` says when the data of a component may be frozen."""
+    and no hook runs."""
 
     plan: Plan
     component: Component
@@ -53,7 +64,6 @@ class CaptureOrder:
     deadline: float  # on the monotonic clock
     accept_size: bool
     confirmed: Future[PreflightStepResult]
-    together: Together
 
 
 def tags(order_run: str, plan: str, *more: str) -> list[str]:
@@ -91,12 +101,25 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     for warning in probe.warnings():
         services.warn(f"{component.name}: {warning}")
     order.confirmed.result()
-    order.together.begin(component.name)
+    stored = partial(_stored, services, order, source, probe, begun)
+    if not isinstance(source, BuildsOnEarlier):
+        return stored()
+    source.build_on(earlier_copy(services, order.plan, component, order.repository))
+    try:
+        return stored()
+    except EarlierIncomplete as error:
+        services.warn(f"{component.name}: {error.message}. drd now makes a full copy instead")
+        source.build_on(NoEarlier(error.message))
+        return stored()
+
+
+def _stored(
+    services: Services, order: CaptureOrder, source: Source, probe: Probe, begun: float
+) -> Captured:
+    component, package = order.component, KINDS.extension(order.component.kind)
     with source.open() as taken:
-        order.together.begun(component.name)
         facts = _required_facts(component, probe, taken, package)
-        with order.together.storing(component.name, frozen=KINDS[component.kind].freezes):
-            fingerprint, stored, answers = _store(services, order, taken)
+        fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)
         _require_readable(component, fingerprint)
         if not order.accept_size:

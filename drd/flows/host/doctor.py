@@ -30,11 +30,11 @@ from drd.model.finding import Finding
 from drd.model.finding_codes import REPOSITORY, THIS_STATE
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
-from drd.model.snapshot import newest_complete
+from drd.model.snapshot import ComponentSnapshot, newest_complete
 from drd.model.state_place import WHILE_CONTESTED
 from drd.model.text import called, escaped, in_commands, without_output
 from drd.model.units import format_duration, format_size, format_time
-from drd.ports import Kind
+from drd.ports import Kind, KindSpec
 from drd.registry import KINDS, holes
 from drd.secrets import edges, references
 
@@ -291,6 +291,11 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
     ]
 
 
+def _room(kind: KindSpec, snapshot: ComponentSnapshot) -> int:
+    usual = int(kind.room * (snapshot.bytes - holes(snapshot)))
+    return max(usual, kind.needs(snapshot.facts))
+
+
 def _disk(services: Services, plan: Plan) -> list[Finding]:
     """Free space in work_dir for one restore: the downloads, and the restored data."""
     services.work_dir.mkdir(parents=True, exist_ok=True)
@@ -315,7 +320,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
         )
         return [Finding(code, "ok", "", detail)]
     needed = sum(
-        int(services.kinds(component.kind).spec.room * (snapshot.bytes - holes(snapshot)))
+        _room(services.kinds(component.kind).spec, snapshot)
         for name, component in plan.components.items()
         if (snapshot := point.component(name)) is not None
     )

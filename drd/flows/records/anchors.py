@@ -65,10 +65,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result at one repository. `stored` is False if nothing had to be stored, or nothing could
-    be stored. `ahead` is an anchor that knows more than this host: of another host, or of a time
-    before a copy of the state was put back. With an `error` and a `seq`, the anchor is there in
-    spite of the error."""
+    """How it went in one place. `stored` is False if nothing had to be stored, or nothing could be;
+    `ahead` is the anchor of another host, or of a time before a copy was put back, that knows more
+    than we do. With an `error` and a `seq`, the anchor is there all the same."""
 
     place: Place
     seq: int = 0
@@ -230,7 +229,7 @@ class _Storing:
 
 
 def key_records(catalogue: Catalogue) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
-    """Yield the entries by which the chain got its keys, oldest first, with their content."""
+    """The entries by which the chain got its keys, the oldest first, with what they say."""
     for entry in reversed(catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)):
         if entry.body is not None:
             yield entry, json.loads(entry.body.text)
@@ -357,8 +356,7 @@ def of_export(exported: RecordFile, place: str) -> Anchor | None:
 
 
 def standing(catalogue: Catalogue, at: datetime) -> KitRecords | None:
-    """Return the newest state of the chain, for a recovery kit; None if the chain has no
-    signatures."""
+    """Return where the chain stands, for a recovery kit; None if nothing in it is signed."""
     head = catalogue.records.head()
     keys = list(key_records(catalogue))
     if head is None or not keys:

@@ -20,8 +20,7 @@ from drd.signing import PublicKey, Signer, new_key
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """What was done with the key: `made` a file, `recorded` it, or finished an interrupted
-    change."""
+    """What was done with the key: `made` a file, `recorded` it, or finished what was begun."""
 
     public: PublicKey
     former: str = ""

@@ -87,16 +87,15 @@ class RootedKind:
 
 
 def kinds_of(factory: Callable[[str], Kind]) -> Callable[[str], Kind]:
-    """Return the factory; if root acts for another user, its kinds take root's rights where that is
-    needed."""
+    """Return the same, where root acts for somebody."""
     if rights.acts_for() is None:
         return factory
     return lambda name: cast("Kind", RootedKind(factory(name)))
 
 
 def repository_of(opened: Repository, url: str) -> Repository:
-    """Return the repository; if root acts for another user who may not write to root's directory in
-    which the repository is, its methods take root's rights."""
+    """Return the same; one in a directory of root's, where root acts for somebody who may not write
+    to it."""
     place = Path(url)
     if rights.acts_for() is None or not url.startswith("/") or not place.is_dir():
         return opened

@@ -1,5 +1,4 @@
-"""The file in which a snapshot contains the documents of a component, and what a manifest says
-about it."""
+"""The file in which a snapshot has the documents of a component, and what a manifest says of it."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class StandIn(Protocol):
     api: Api
     url: str
     proves: str
-    """A sentence for the evidence: what the drill with this stand-in does not prove."""
+    """What the drill does not prove by it, as a sentence for the evidence."""
 
     def close(self) -> None: ...
 

@@ -17,7 +17,6 @@ from drd.kinds.postgres.naming import resolve
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
-from drd.process import container_of
 
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
@@ -34,7 +33,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
 def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
     """Implements `Kind.live`."""
     assert isinstance(like, DatabaseFingerprint)
-    address = address_of(settings.dsn, container_of(settings))
+    address = address_of(settings.dsn)
     with closing(connect(address)) as connection:
         properties = {} if part.tables else database.read(connection)
         connection.execute("SET default_transaction_isolation = 'repeatable read'")

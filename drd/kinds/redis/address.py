@@ -26,7 +26,7 @@ class Address(NamedTuple):
 
 
 def wrong_url(url: str) -> str:
-    """Return what is wrong with a URL; empty if nothing is wrong."""
+    """Say what is wrong with a URL; empty if nothing is."""
     try:
         parts = urlsplit(url)
         port = parts.port

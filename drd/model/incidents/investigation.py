@@ -67,8 +67,7 @@ class Indicator:
 @dataclass(frozen=True, slots=True)
 class EvidenceItem:
     """An item of evidence: what it is, where it is kept, and the SHA-256 of its contents, if drd
-    has read it. `taken_at` is when it was taken, `run` is the run whose evidence it is, if it is a
-    run's."""
+    has read it. `taken_at` is when it was taken, `run` a run whose evidence it is."""
 
     entry: int
     at: datetime
@@ -96,7 +95,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Investigation:
-    """The whole investigation. It is empty if there are no entries about it."""
+    """All of it. Without an entry about it, it is empty."""
 
     hypotheses: tuple[Hypothesis, ...] = ()
     indicators: tuple[Indicator, ...] = ()

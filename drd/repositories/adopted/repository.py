@@ -177,6 +177,9 @@ class AdoptedRepository:
     def changed(self, snapshot: str, directory: str) -> Mapping[str, datetime]:  # noqa: ARG002
         return {}
 
+    def entries(self, *_: Any, **__: Any) -> None:
+        self._refuse("list the files of these copies")
+
     def mount(self, *_: Any, **__: Any) -> None:
         self._refuse("mount these copies")
 

@@ -13,6 +13,7 @@ from drd.model.limits import UNLIMITED, Limits
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
+    Entry,
     Fetched,
     Finding,
     Listing,
@@ -30,6 +31,7 @@ from drd.repositories.restic import (
     browsing,
     checking,
     copying,
+    earlier,
     keys,
     locks,
     maintenance,
@@ -216,6 +218,9 @@ class ResticRepository:
 
     def changed(self, snapshot: str, directory: str) -> Mapping[str, datetime]:
         return browsing.changed(self.runner, snapshot, directory)
+
+    def entries(self, snapshot: str, directory: str, take: Callable[[Entry], None]) -> None:
+        earlier.entries(self.runner, snapshot, directory, take)
 
     def mount(
         self,

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from drd import log, process
@@ -61,8 +63,7 @@ class ResticRunner:
         self._trouble: tuple[DrdError, float] | None = None
         self._lockless = False
         self.only_reads = False
-        """Whether the repository belongs to another tool: drd writes nothing to it, not even a
-        lock."""
+        """Whether the repository is another tool's: nothing is written there, not even a lock."""
         self._foreign_lock_host: str | None = None
         self._lock = threading.Lock()
 
@@ -197,6 +198,7 @@ class ResticRunner:
         limits: Limits = UNLIMITED,
         deadline_s: float | None = None,
         retry_lock_s: int = 0,
+        cwd: Path | None = None,
     ) -> Completed:
         """Run restic to its end, within `limits`; the caller judges the exit code."""
         self.ready()
@@ -210,6 +212,7 @@ class ResticRunner:
                 retry_lock_s=retry_lock_s,
             )
             tick = self._watch(lambda: listener.done).tick
+            command = replace(command, cwd=cwd or command.cwd)
             return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
 
         return self._cleared(work)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from drd import log
 from drd.errors import (
@@ -17,8 +18,9 @@ from drd.errors import (
 )
 from drd.model.limits import Limits
 from drd.model.snapshot import StoredSnapshot
-from drd.ports import OnProgress, Stream, Tree, no_progress
+from drd.ports import EarlierIncomplete, OnProgress, Stream, Tree, no_progress
 from drd.process import MEMORY_HINT, Completed
+from drd.repositories.restic.earlier import parent_words, require_taken_over
 from drd.repositories.restic.errors import failure
 from drd.repositories.restic.maintenance import snapshots
 from drd.repositories.restic.messages import Complaints, Listener, complaints
@@ -100,6 +102,9 @@ def store_tree(
     one of the paths themselves is.
     """
     more, stdin = tree_words(tree)
+    if tree.earlier is not None:
+        words = [*words, *parent_words(tree.earlier)]
+    cwd = Path(tree.below) if tree.below else None
 
     def work(retry_lock_s: int) -> StoredSnapshot:
         listener = Listener(
@@ -114,15 +119,22 @@ def store_tree(
                 limits=limits,
                 deadline_s=deadline_s,
                 retry_lock_s=retry_lock_s,
+                cwd=cwd,
             )
 
         done = run()
         if (
-            done.exit_code == 1
+            tree.earlier is None
+            and done.exit_code == 1
             and not listener.summary
             and _is_parent_unreadable(complaints(done.stderr))
         ):
             done = run(_parent_option(runner, subject, words, tree))
+        try:
+            require_taken_over(tree, done, listener)
+        except EarlierIncomplete:
+            _forget_again(runner, listener)
+            raise
         if done.exit_code == 3 and _is_all_stored(complaints(done.stderr), tree):
             done = replace(done, exit_code=0)
         return _check_stored(runner, done, listener)
@@ -143,7 +155,8 @@ def _parent_option(runner: ResticRunner, subject: str, words: Sequence[str], tre
     """
     host = next(w.partition("=")[2] for w in words if w.startswith("--host="))
     listing = snapshots(runner, host=host, tags=(), fresh=False)
-    before = [s for s in listing if sorted(s.paths) == sorted(tree.paths)]
+    paths = sorted(str(Path(tree.below) / path) for path in tree.paths)
+    before = [s for s in listing if sorted(s.paths) == paths]
     log.get().warning(
         "repository.unreadable",
         repository=runner.url,
@@ -171,7 +184,7 @@ def _has_vanished(path: str, why: str, tree: Tree) -> bool:
     return (
         "no such file or directory" in why.lower()
         and path not in tree.paths
-        and not os.path.lexists(path)
+        and not os.path.lexists(Path(tree.below) / path)
     )
 
 

@@ -8,6 +8,7 @@ from os.path import normpath
 from typing import Any
 
 from drd.kinds.postgres import dsn
+from drd.kinds.postgres.physical.chain import made, room
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.model.source_version import SourceVersion
 from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
@@ -53,7 +54,6 @@ SPEC = KindSpec(
     can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE}),
     without=_without,
     freezes=True,
-    dated_at_end=lambda _: True,
     comparison="rows",
     compared=Compared(
         ("tables", "rows", "names of views", "properties of the databases", "roles"),
@@ -63,6 +63,8 @@ SPEC = KindSpec(
     room=1.1,
     properties=True,
     recovers_in_server=True,
+    made=made,
+    needs=room,
     host=dsn.host,
     paths=_paths,
     plain_copies=False,
@@ -76,6 +78,7 @@ SPEC = KindSpec(
         "dsn": KeyUse.CONNECTS,
         "data_dir": KeyUse.WRITES,
         "checkpoint": KeyUse.HARMLESS,
+        "incremental": KeyUse.HARMLESS,
         "fingerprint": KeyUse.HARMLESS,
     },
     target_keys={"data_dir": KeyUse.WRITES, "dsn": KeyUse.CONNECTS},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import struct
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,9 @@ from drd.process import Command
 
 MANIFEST = "backup_manifest"
 LABEL = "backup_label"
+INCREMENTAL = "INCREMENTAL."
+_HEADER = struct.Struct("=III")
+_BLOCK = 8192
 _LABEL_BYTES = 1 << 16
 _POLL_S = 0.25
 
@@ -40,14 +44,21 @@ _HBA = "no pg_hba.conf entry"
 _SENDERS = ("max_wal_senders", "max_replication_slots", "replication slots are in use")
 _RIGHT = ("permission denied to start WAL sender", "REPLICATION attribute", "must be superuser or")
 _DAMAGED = ("checksum error", "checksum verification fail", "checksum mismatch")
+_ABOUT_EARLIER = re.compile(r"summari[sz]|incremental|manifest", re.IGNORECASE)
 _STARTED = re.compile(r"START WAL LOCATION: ([0-9A-F]+/[0-9A-F]+) ")
+_SINCE = re.compile(r"INCREMENTAL FROM LSN: ([0-9A-F]+/[0-9A-F]+)")
 _TIMELINE = re.compile(r"START TIMELINE: (\d+)")
+
+
+class IncrementRefused(SourceError):
+    """The server makes no incremental copy since the earlier one. A full copy can still succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to copy, and how. `locations` has the directory of each tablespace on the server, by its
-    id. `into` is the directory that receives the copy. `called` is the name of drd's session."""
+    id. `into` is the directory that receives the copy. `called` is the name of drd's session. With
+    `since`, the manifest of an earlier copy, only what has changed since that copy is copied."""
 
     address: Address
     environment: Mapping[str, str]
@@ -56,13 +67,15 @@ class Order:
     checkpoint: str
     into: Path
     called: str
+    since: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BaseBackup:
     """A finished copy of a server. At the time `still_at`, the server was still copying, so the
     copy contains everything that was committed before this time. The copy has the state of the
-    position `end_lsn` in the WAL."""
+    position `end_lsn` in the WAL. `bytes` is the size of its files, `whole` that of the server.
+    An incremental copy has what has changed `since` a position; empty for a full one."""
 
     still_at: datetime
     system_identifier: str
@@ -71,6 +84,8 @@ class BaseBackup:
     end_lsn: str
     manifest_digest: str
     bytes: int
+    whole: int
+    since: str
 
 
 def copy(order: Order) -> BaseBackup:
@@ -97,6 +112,8 @@ def _command(order: Order, data: Path) -> Command:
         "--no-password",
         f"--label={order.called}",
     ]
+    if order.since is not None:
+        words.append(f"--incremental={order.since}")
     for oid, location in order.locations.items():
         there, here = _escaped(location), _escaped(str(order.into / SPACES / oid))
         words.append(f"--tablespace-mapping={there}={here}")
@@ -143,6 +160,8 @@ def _watched(order: Order) -> Iterator[_Still]:
 def _failure(order: Order, said: str) -> SourceError:
     user = order.address.params.get("user", "USER")
     text = f"pg_basebackup failed: {said}"
+    if order.since is not None and _ABOUT_EARLIER.search(said):
+        return IncrementRefused(text, hint="make a full copy: `incremental: off`.")
     if _HBA in said:
         return SourceError(
             text,
@@ -191,6 +210,8 @@ def _described(data: Path, still_at: datetime) -> BaseBackup:
             str(ranges["End-LSN"]),
             hashlib.sha256(written).hexdigest(),
             _size(known, data),
+            _whole(known, data),
+            since[1] if (since := _SINCE.search(label)) else "",
         )
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise SourceError(
@@ -203,3 +224,16 @@ def _size(known: Mapping[str, Any], data: Path) -> int:
     """Return the size of all files in bytes, with the WAL, which the manifest does not list."""
     wal = sum(p.stat().st_size for p in (data / "pg_wal").iterdir() if p.is_file())
     return wal + sum(int(file["Size"]) for file in known["Files"])
+
+
+def _whole(known: Mapping[str, Any], data: Path) -> int:
+    """Return the size in bytes of the server that the copy is of: an incremental copy has only the
+    changed blocks of a file, and begins with the number of blocks that the whole file has."""
+    left_out = 0
+    for file in known["Files"]:
+        path, size = data / str(file.get("Path", "")), int(file["Size"])
+        if path.name.startswith(INCREMENTAL) and size >= _HEADER.size:
+            with path.open("rb") as opened:
+                _, _, blocks = _HEADER.unpack(opened.read(_HEADER.size))
+            left_out += blocks * _BLOCK - size
+    return max(0, _size(known, data) + left_out)

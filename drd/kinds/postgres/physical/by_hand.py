@@ -41,19 +41,39 @@ def _directory(component: Component, target: object | None) -> str:
 def _fetched(name: str) -> Passage:
     return Passage(
         "Fetch the files of the server, and choose the programs of its major version (on Debian: "
-        "apt-get install postgresql-MAJOR; other versions cannot run these files). Compare each "
-        "file with its checksum. The first comparison shows that the list of checksums is the one "
-        "that drd has stored:",
+        "apt-get install postgresql-MAJOR; other versions cannot run these files). An incremental "
+        "backup has several copies: a full one, and in `increments` what has changed since. "
+        "Compare each file with its checksum. The comparisons of `backup_manifest` show that the "
+        "lists of checksums are those that drd has stored. Then pg_combinebackup makes one server "
+        "of several copies, which needs room for both:",
         f"""\
 MAJOR=$(fact {name} server_major)
 [[ $MAJOR =~ ^[0-9]{{1,3}}$ ]] # else the shell would evaluate it
 export PATH="/usr/lib/postgresql/$MAJOR/bin:$PATH"
 restic restore "$(snapshot {name})" --target {name}.fetched
 COPY={name}.fetched$(fact {name} place)
-echo "$(fact {name} manifest_digest)  $COPY/data/backup_manifest" | sha256sum --check --quiet
-for LINK in "$COPY"/data/pg_tblspc/*; do
-    [[ ! -L $LINK ]] || ln -sfnT "$(realpath "$COPY")/tablespaces/${{LINK##*/}}" "$LINK"
+DIGESTS=$({{ fact {name} chain || true; }} | jq -r 'arrays | .[].manifest_digest')
+DIGESTS="$DIGESTS $(fact {name} manifest_digest)"
+PARTS=()
+for DIGEST in $DIGESTS; do
+    PART=$COPY
+    ((${{#PARTS[@]}} == 0)) || PART=$COPY/increments/${{#PARTS[@]}}
+    echo "$DIGEST  $PART/data/backup_manifest" | sha256sum --check --quiet
+    for LINK in "$PART"/data/pg_tblspc/*; do
+        [[ ! -L $LINK ]] || ln -sfnT "$(realpath "$PART")/tablespaces/${{LINK##*/}}" "$LINK"
+    done
+    pg_verifybackup --quiet --no-parse-wal "$PART/data"
+    PARTS+=("$PART/data")
 done
+if ((${{#PARTS[@]}} > 1)); then
+    mkdir -p {name}.combined/tablespaces
+    SPACES=()
+    for SPACE in "$(realpath "$PART")"/tablespaces/*; do
+        [[ ! -d $SPACE ]] || SPACES+=(-T "$SPACE=$PWD/{name}.combined/tablespaces/${{SPACE##*/}}")
+    done
+    pg_combinebackup --output={name}.combined/data "${{SPACES[@]}}" "${{PARTS[@]}}"
+    COPY={name}.combined
+fi
 pg_verifybackup --quiet "$COPY/data"
 """,
     )

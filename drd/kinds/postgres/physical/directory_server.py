@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drd.errors import TargetError
 from drd.kinds.file_system import remove
-from drd.kinds.postgres.physical.landed import LINKS
+from drd.kinds.postgres.physical.combine import LINKS
 from drd.kinds.postgres.restored_server import CONFIGURATION, RestoredServer
 from drd.process import Child
 

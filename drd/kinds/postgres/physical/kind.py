@@ -18,11 +18,12 @@ from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect, words
 from drd.kinds.postgres.kind import tried
 from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical.increments import COPY
 from drd.kinds.postgres.physical.landed import programs_of
 from drd.kinds.postgres.physical.manifest import require_written
 from drd.kinds.postgres.physical.sandbox import ClusterSandbox
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
-from drd.kinds.postgres.physical.source import COPY, ClusterSource
+from drd.kinds.postgres.physical.source import ClusterSource
 from drd.kinds.postgres.physical.target import FILES, ClusterDirectory
 from drd.kinds.postgres.same_place import data_directory
 from drd.kinds.postgres.server import sandbox_programs

@@ -1,47 +1,36 @@
 """Find the files of a whole server that the repository has restored, and prove that they are
 complete and unchanged, before any server starts on them.
 
-A chain proves each file: drd's manifest has the digest of the manifest of pg_basebackup, which has
-a sha256 of each file; PostgreSQL itself checks the WAL."""
+Each file is proven step by step: drd's manifest has the digest of the manifest of pg_basebackup,
+which has a sha256 of each file; PostgreSQL itself checks the WAL. Of an incremental copy this is
+true for each copy in its chain, before PostgreSQL makes one server of them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from drd import process
 from drd.errors import RepositoryDamaged, SandboxUnavailable
 from drd.kinds.file_system import ANOTHER_POINT, remove
 from drd.kinds.postgres.physical.base_backup import MANIFEST
+from drd.kinds.postgres.physical.chain import INCREMENTS, chain_of, directory_of
+from drd.kinds.postgres.physical.combine import LINKS, Landed, combined, verify
 from drd.kinds.postgres.physical.manifest import DATA, SPACES
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.tools import PostgresPrograms
-from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import counted
 from drd.ports import Workplace
-from drd.process import Command
-from drd.process.fence import require_up
 from drd.process.landed import entry_below
 
 TAKEN = "restored"
 """The directory beside the landed tree that receives the server's files."""
 
-LINKS = "pg_tblspc"
 _MOST_BYTES = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """The files of a server: its data directory, and the directory of its tablespaces, each called
-    by its id."""
-
-    data: Path
-    spaces: Path
 
 
 def programs_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPrograms:
@@ -67,17 +56,32 @@ def programs_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPro
 def proven(
     room: Path, snapshot: ComponentSnapshot, programs: PostgresPrograms, place: Workplace
 ) -> Landed:
-    """Return the files that the repository has restored below `room`, after proving them. Raises
-    RepositoryDamaged."""
-    landed = _taken(room, snapshot)
-    _require_plain(landed, snapshot)
-    _link(landed)
-    _require_known(landed, snapshot)
-    _verify(room, landed, programs, place)
-    return landed
+    """Return the files that the repository has restored below `room`, after proving them, and after
+    making one server of a chain of copies. Raises RepositoryDamaged."""
+    chain = chain_of(snapshot.facts)
+    taken = _taken(room, snapshot)
+    _require_only(taken, len(chain))
+    parts = [_part(taken / directory_of(n)) for n in range(len(chain) + 1)]
+    digests = [*(part.manifest_digest for part in chain), snapshot.facts["manifest_digest"]]
+    for number, (part, digest) in enumerate(zip(parts, digests, strict=True)):
+        newest = number == len(chain)
+        _require_plain(part, snapshot.facts["tablespaces"] if newest else None)
+        _link(part)
+        _require_known(part, digest)
+        verify(room, part, programs, place, wal=newest)
+    if not chain:
+        return parts[0]
+    whole = combined(room, parts, programs, place)
+    verify(room, whole, programs, place)
+    remove(taken)
+    return whole
 
 
-def _taken(room: Path, snapshot: ComponentSnapshot) -> Landed:
+def _part(directory: Path) -> Landed:
+    return Landed(directory / DATA, directory / SPACES)
+
+
+def _taken(room: Path, snapshot: ComponentSnapshot) -> Path:
     """Move the copy out of the directories that stood above it in the source."""
     taken = room / TAKEN
     remove(taken)
@@ -91,13 +95,42 @@ def _taken(room: Path, snapshot: ComponentSnapshot) -> Landed:
             f"restic restored snapshot {snapshot.snapshot} without the files of the server",
             hint=ANOTHER_POINT,
         ) from error
-    return Landed(taken / DATA, taken / SPACES)
+    return taken
 
 
-def _require_plain(landed: Landed, snapshot: ComponentSnapshot) -> None:
+def _require_only(taken: Path, increments: int) -> None:
+    """Require the directories of the copies that the chain names, and no others."""
+    numbers = {str(n) for n in range(1, increments + 1)}
+    named = {DATA, SPACES, *([INCREMENTS] if increments else [])}
+    named |= {f"{INCREMENTS}/{n}" for n in numbers}
+    found = _directories(taken)
+    if increments:
+        found |= {f"{INCREMENTS}/{n}" for n in _directories(taken / INCREMENTS)}
+    lost, strange = sorted(named - found - {SPACES}), sorted(found - named)
+    if lost or strange:
+        said = f"does not contain {lost[0]}" if lost else f"contains {strange[0][:80]}"
+        raise RepositoryDamaged(
+            f"the backup {said}, unlike its chain of {counted(increments + 1, 'copy', 'copies')}",
+            hint=ANOTHER_POINT,
+        )
+
+
+def _directories(directory: Path) -> set[str]:
+    """Return the names in a directory, those of directories as they are."""
+    if directory.is_symlink() or not directory.is_dir():
+        return set()
+    found = directory.iterdir()
+    return {
+        p.name if p.is_dir() and not p.is_symlink() else f"{p.name} (no directory)" for p in found
+    }
+
+
+def _require_plain(landed: Landed, spaces: Collection[str] | None) -> None:
     """Refuse links and devices: a server follows them out of its directory. Only the links of
-    tablespaces belong there, which are made anew."""
-    expected = set(snapshot.facts["tablespaces"])
+    tablespaces belong there, which are made anew. `spaces` are the ids of the tablespaces; of an
+    earlier copy in a chain they are not known."""
+    kept = {p.name for p in landed.spaces.iterdir()} if landed.spaces.is_dir() else set()
+    expected = set(kept if spaces is None else spaces)
     links = set()
     for place in _strangers(landed):
         if place.parent == landed.data / LINKS and place.name in expected and place.is_symlink():
@@ -108,7 +141,6 @@ def _require_plain(landed: Landed, snapshot: ComponentSnapshot) -> None:
             "nor a directory: PostgreSQL does not make such entries",
             hint=ANOTHER_POINT,
         )
-    kept = {p.name for p in landed.spaces.iterdir()} if landed.spaces.is_dir() else set()
     if links != expected or kept != expected:
         lost = sorted(expected - (links & kept)) or sorted(kept - expected)
         raise RepositoryDamaged(
@@ -118,13 +150,13 @@ def _require_plain(landed: Landed, snapshot: ComponentSnapshot) -> None:
 
 
 def _strangers(landed: Landed) -> Iterator[Path]:
-    top = landed.data.parent
-    for directory, names, files in os.walk(top):
-        for name in (*names, *files):
-            place = Path(directory, name)
-            mode = place.lstat().st_mode
-            if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-                yield place
+    for top in (landed.data, landed.spaces):
+        for directory, names, files in os.walk(top):
+            for name in (*names, *files):
+                place = Path(directory, name)
+                mode = place.lstat().st_mode
+                if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+                    yield place
 
 
 def _link(landed: Landed) -> None:
@@ -136,38 +168,14 @@ def _link(landed: Landed) -> None:
             link.symlink_to(spaces / link.name)
 
 
-def _require_known(landed: Landed, snapshot: ComponentSnapshot) -> None:
+def _require_known(landed: Landed, expected: str) -> None:
     """Compare the manifest of pg_basebackup with the digest that drd's manifest has of it."""
     digest = ""
     with suppress(OSError):
         file = landed.data / MANIFEST
         if file.stat().st_size <= _MOST_BYTES:
             digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    if digest != snapshot.facts["manifest_digest"]:
+    if digest != expected:
         raise RepositoryDamaged(
             f"{MANIFEST} in the backup is not the file that drd stored", hint=ANOTHER_POINT
-        )
-
-
-def _verify(room: Path, landed: Landed, programs: PostgresPrograms, place: Workplace) -> None:
-    there = Path(os.path.realpath(room))
-    data = Path(os.path.realpath(landed.data))
-    reads = [Path(os.path.realpath(programs.directory.parent))]
-    fence = place.fence(place.directory.name, [there], reads=reads)
-    command = Command(
-        [programs.path("pg_verifybackup"), "--quiet", str(data)],
-        env={"LC_ALL": "C"},
-        cwd=there,
-        drop_capabilities=True,
-        fence=fence,
-        name="pg_verifybackup",
-    )
-    done = process.run(command)
-    if fence is not None:
-        require_up(fence, done.exit_code)
-    if done.exit_code != 0:
-        said = masked(done.complaint).replace(f"{there}/", "")
-        raise RepositoryDamaged(
-            f"the backup is damaged or incomplete, says pg_verifybackup: {said}",
-            hint=ANOTHER_POINT,
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from drd.kinds.postgres.manifest import VERSION, name, written_database
+from drd.kinds.postgres.physical.chain import CHAIN, MOST, PARTS_BYTES, WHY, Part, position
 from drd.model import strict
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 
@@ -17,6 +19,8 @@ DATA, SPACES = "data", "tablespaces"
 _LSN = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,19}")
 _OID = re.compile(r"[1-9][0-9]{0,9}")
+_CALLED = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+00:00)")
 _LIBRARY = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 _MOST = 10_000
 _SETTINGS = "settings"
@@ -48,6 +52,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     for oid, called in strict.mapping(spaces, where, most=_MOST).items():
         strict.matching(oid, where, _OID, "id of a tablespace")
         name(called, f"{where}.{oid}")
+    _chain(snapshot)
     _private(private, f"private of {snapshot.component}")
     known = snapshot.fingerprint
     if known is not None and not isinstance(known, DatabaseFingerprint):
@@ -56,6 +61,38 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
         )
     if known is not None and known.properties:
         _properties(known.properties, f"fingerprint of {snapshot.component}")
+
+
+def _chain(snapshot: ComponentSnapshot) -> None:
+    """Check what the facts say of the copies on which an incremental one builds."""
+    facts, place = snapshot.facts, f"facts of {snapshot.component}"
+    strict.text(facts.get(WHY, ""), f"{place}.{WHY}", most=1000)
+    parts = strict.array(facts.get(CHAIN, []), f"{place}.{CHAIN}", most=MOST)
+    if parts:
+        strict.count(strict.member(facts, PARTS_BYTES, place), f"{place}.{PARTS_BYTES}")
+    reached = 0
+    for part in parts:
+        _part(strict.mapping(part, f"{place}.{CHAIN}"), facts, f"{place}.{CHAIN}")
+        if position(part["end_lsn"]) < reached:
+            raise strict.UnexpectedValue(f"{place}.{CHAIN} is not in order")
+        reached = position(part["end_lsn"])
+    if position(facts["end_lsn"]) < reached:
+        raise strict.UnexpectedValue(f"{place}.{CHAIN} is newer than the copy itself")
+
+
+def _part(part: Mapping[str, Any], facts: Mapping[str, Any], place: str) -> None:
+    if set(part) != {field.name for field in fields(Part)}:
+        raise strict.UnexpectedValue(f"{place} does not describe a copy as drd does")
+    for key in ("point", "repository", "label"):
+        strict.matching(part[key], f"{place}.{key}", _CALLED, "name")
+    strict.matching(part["at"], f"{place}.at", _TIME, "time")
+    strict.digest(part["snapshot"], f"{place}.snapshot")
+    strict.digest(part["manifest_digest"], f"{place}.manifest_digest")
+    for key in ("start_lsn", "end_lsn"):
+        strict.matching(part[key], f"{place}.{key}", _LSN, "position in the WAL")
+    for key in ("system_identifier", "timeline"):
+        if part[key] != facts[key]:
+            raise strict.UnexpectedValue(f"{place}.{key} is not that of the copy itself")
 
 
 def _private(private: Mapping[str, Any], place: str) -> None:

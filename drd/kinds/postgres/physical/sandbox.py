@@ -10,6 +10,7 @@ from typing import Any
 from drd.kinds.file_system import fresh, remove
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.physical import contents
+from drd.kinds.postgres.physical.chain import base, copy_words, room
 from drd.kinds.postgres.physical.inspect import ClusterInspector
 from drd.kinds.postgres.physical.landed import programs_of, proven
 from drd.kinds.postgres.restore import sandbox_findings
@@ -43,14 +44,21 @@ def restored(snapshot: ComponentSnapshot, server: RestoredServer) -> Restored:
     return Restored(
         tuple(notes),
         tuple(map(shown, differences)),
-        facts={"server_version": server.programs.version, "server_settings": server.settings},
+        facts={
+            "server_version": server.programs.version,
+            "server_settings": server.settings,
+            **base(facts),
+        },
         reached=_reached(snapshot, server),
     )
 
 
 def _reached(snapshot: ComponentSnapshot, server: RestoredServer) -> str:
     facts = snapshot.facts
-    text = f"the end of the base backup, {facts['end_lsn']} on timeline {facts['timeline']}"
+    text = (
+        f"the end of the base backup, {facts['end_lsn']} on timeline {facts['timeline']} "
+        f"({copy_words(facts)})"
+    )
     if not server.last_transaction:
         return f"{text}; the WAL of the backup contains no transaction"
     return f"{text}; last transaction at {server.last_transaction} UTC"
@@ -78,7 +86,7 @@ class ClusterSandbox:
             self._component,
             lambda: programs_of(snapshot, self._bin_dir),
             self._place,
-            int(snapshot.facts["cluster_bytes"]),
+            room(snapshot.facts),
         )
 
     def prepare(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from drd.fields import (
     AbsolutePath,
@@ -13,9 +13,41 @@ from drd.fields import (
     Contradiction,
     DatabaseFingerprintField,
     DatabaseFingerprintSettings,
+    Duration,
+    OrWords,
     Settings,
+    mode_alone,
 )
 from drd.kinds.postgres import dsn
+
+
+class IncrementalSettings(Settings):
+    """When a backup copies only what has changed since the last one."""
+
+    mode: Literal["auto", "off"] = Field(
+        "auto",
+        description="`auto`: a backup is incremental if the server has `summarize_wal = on` and "
+        "the repository has an earlier copy of it. `off`: each backup is a full copy.",
+    )
+    full_every: Duration = Field(
+        7 * 86400.0,
+        description="After this time, a backup is a full copy again.",
+    )
+    at_most: int = Field(
+        24,
+        ge=1,
+        le=500,
+        description="The largest number of incremental copies after a full one. A recovery reads "
+        "all of them.",
+    )
+
+
+IncrementalField = Annotated[
+    IncrementalSettings,
+    BeforeValidator(mode_alone),
+    OrWords("auto", "off"),
+    Field(description="When a backup copies only what has changed. Short form: `auto`, `off`."),
+]
 
 
 class ClusterSettings(Settings):
@@ -44,6 +76,9 @@ class ClusterSettings(Settings):
         "`spread`: it takes up to its `checkpoint_timeout` for this, which loads its disks less.",
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
+    incremental: IncrementalField = IncrementalSettings()
+
+    unsaid: ClassVar = {"incremental": (IncrementalSettings(),)}
 
     def contradictions(self) -> Iterator[Contradiction]:
         return dsn.contradictions(self.dsn)

@@ -19,8 +19,9 @@ from drd.kinds.file_system import fresh, remove
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
 from drd.kinds.postgres.inspect import ask, jsonable
-from drd.kinds.postgres.physical import contents
-from drd.kinds.postgres.physical.base_backup import BaseBackup, Order, copy
+from drd.kinds.postgres.physical import contents, increments
+from drd.kinds.postgres.physical.base_backup import Order
+from drd.kinds.postgres.physical.increments import COPY, PLACE, Made, copied
 from drd.kinds.postgres.physical.settings import ClusterSettings
 from drd.kinds.postgres.pooler import require_own_session
 from drd.kinds.postgres.roles import bootstrap_role
@@ -29,14 +30,11 @@ from drd.log import mask
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
 from drd.model.text import counted
 from drd.model.units import format_size
-from drd.ports import Finding, Payload, Probe, Tree, Workplace
+from drd.ports import Earlier, Finding, NoEarlier, Payload, Probe, Tree, Workplace
 from drd.ports.sources import DatabaseQuery
 
 OLDEST = 17
 """The oldest major version that drd backs up: from it on, manifests identify the server."""
-
-COPY = "cluster"
-"""The directory in the workplace that receives the copy."""
 
 OBSERVE_S = 60.0
 _SENDERS = 2
@@ -85,6 +83,7 @@ class ClusterSource:
         self._settings = settings
         self._place = place
         self._given: Address | None = None
+        self._earlier: Earlier | NoEarlier = NoEarlier("it is the first copy in this repository")
 
     def _address(self) -> Address:
         if self._given is None:
@@ -119,6 +118,7 @@ class ClusterSource:
         yield self._found("own-session", lambda: _own_session(address, connection))
         yield self._found("pg_basebackup", lambda: f"version {self._programs(connection).version}")
         yield from self._limits(connection)
+        yield increments.finding(connection, self._settings, self._name)
         yield self._found("replication", lambda: _replication(address))
         if size is not None:
             yield self._room(size)
@@ -175,6 +175,9 @@ class ClusterSource:
     def _programs(self, connection: Connection) -> PostgresPrograms:
         return programs_of_server(connection.info.server_version // 10000, self._settings.bin_dir)
 
+    def build_on(self, earlier: Earlier | NoEarlier) -> None:
+        self._earlier = earlier
+
     @contextmanager
     def open(self) -> Iterator[ClusterCapture]:
         into = self._place.directory / COPY
@@ -196,7 +199,7 @@ class ClusterSource:
                 into,
                 self._place.mark,
             )
-            made = copy(order)
+            made = copied(holder, self._settings, order, self._earlier)
             yield ClusterCapture(self._settings, order, before, made)
 
 
@@ -298,7 +301,7 @@ class ClusterCapture:
         settings: ClusterSettings,
         order: Order,
         before: _Before,
-        made: BaseBackup,
+        made: Made,
     ) -> None:
         self._settings = settings
         self._address = order.address
@@ -312,24 +315,30 @@ class ClusterCapture:
     def data_time(self) -> datetime:
         replayed: datetime | None = self._before.replayed
         if self._before.standby and not self._before.current and replayed is not None:
-            return min(self._made.still_at, replayed)
-        return self._made.still_at
+            return min(self._made.newest.still_at, replayed)
+        return self._made.newest.still_at
 
     @property
     def payload(self) -> Payload:
-        return Tree((str(self._into),), expected_bytes=self._made.bytes)
+        return Tree(
+            (self._into.name,),
+            expected_bytes=self._made.bytes,
+            below=str(self._into.parent),
+            earlier=self._made.earlier,
+        )
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        before, made = self._before, self._made
+        before, made = self._before, self._made.newest
         return {
-            "place": str(self._into),
+            **self._made.facts,
+            "place": PLACE,
             "system_identifier": made.system_identifier,
             "timeline": made.timeline,
             "start_lsn": made.start_lsn,
             "end_lsn": made.end_lsn,
             "manifest_digest": made.manifest_digest,
-            "cluster_bytes": made.bytes,
+            "cluster_bytes": made.whole,
             "server_version": before.version,
             "server_major": before.major,
             "pg_basebackup_version": self._programs.version,

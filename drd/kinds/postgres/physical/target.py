@@ -20,6 +20,7 @@ from drd.kinds.postgres.abandoned import end_server
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical.chain import room
 from drd.kinds.postgres.physical.contents import Reach
 from drd.kinds.postgres.physical.directory_server import (
     OFF,
@@ -69,7 +70,7 @@ class ClusterDirectory(DataDirectory):
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         hint = f"free space in {self._target.parent}. The tablespaces need room there, too."
-        return int(snapshot.facts["cluster_bytes"]), hint
+        return room(snapshot.facts), hint
 
     def _fits(self, snapshot: ComponentSnapshot) -> str:
         programs = programs_of(snapshot, self._settings.bin_dir)
