@@ -209,7 +209,8 @@ class KindSpec:
     snapshot, if these decide what it writes and `paths` of the component's settings are the same
     paths in the plan; None: the facts name no paths. `holes` gives how many bytes of the data are
     holes of files, which a restore makes again, by the facts of a snapshot. `needs` gives how many
-    bytes a sandbox needs in any case, by the facts of a snapshot.
+    bytes a sandbox needs in any case, `size` how many bytes the data has, if a snapshot contains
+    more than one state of it; both by the facts of a snapshot.
 
     `misfits` gives what makes a target useless for a component, from the settings of both.
     `is_source` says, from the settings alone, whether a target is where a component is backed up
@@ -260,6 +261,7 @@ class KindSpec:
     is_source: Callable[[Any, Any], bool] = _elsewhere
     holes: Callable[[Mapping[str, Any]], int] = _no_bytes
     needs: Callable[[Mapping[str, Any]], int] = _no_bytes
+    size: Callable[[Mapping[str, Any]], int] = _no_bytes
     misfits: Callable[[Any, Any], Iterable[Contradiction]] = _fits
     server_user: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)

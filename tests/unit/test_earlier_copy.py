@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from drd.errors import RepositoryUnreachable
+from drd.errors import ImplausibleDump, RepositoryUnreachable
 from drd.flows.backup import capture
 from drd.flows.backup.earlier_copy import earlier_copy
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
@@ -123,3 +123,21 @@ def test_a_full_copy_follows_at_once_if_the_repository_lacks_a_part_of_the_last_
     assert source.told[0] == "the last copy"
     assert "lacks data of the earlier snapshot" in source.told[1].why
     assert "drd now makes a full copy instead" in warned[0]
+
+
+def _plausible(facts: dict[str, Any], stored_bytes: int) -> None:
+    chained = replace(COPY, bytes=30 << 30, facts={"cluster_bytes": 1 << 30})
+    point = replace(POINT, components=(chained,))
+    services: Any = SimpleNamespace(
+        catalogue=SimpleNamespace(points=SimpleNamespace(of_plan=lambda _: [point])),
+        kinds=lambda _: SimpleNamespace(spec=SimpleNamespace(comparison=None)),
+    )
+    order: Any = SimpleNamespace(plan=SimpleNamespace(name="shop"), component=COMPONENT)
+    stored: Any = SimpleNamespace(bytes=stored_bytes)
+    capture._plausible(services, order, facts, stored)
+
+
+def test_a_full_copy_after_a_long_chain_has_not_shrunk() -> None:
+    _plausible({"cluster_bytes": 1 << 30}, 1 << 30)
+    with pytest.raises(ImplausibleDump, match="shrank from 1,073,741,824 to 1,048,576 bytes"):
+        _plausible({"cluster_bytes": 1 << 20}, 20 << 30)

@@ -123,7 +123,7 @@ def _stored(
         fingerprint = taken.verify(stored, fingerprint)
         _require_readable(component, fingerprint)
         if not order.accept_size:
-            _plausible(services, order, stored)
+            _plausible(services, order, facts, stored)
             _plausible_lists(services, order, _lists_in(facts))
         snapshot = ComponentSnapshot(
             component=component.name,
@@ -226,19 +226,35 @@ def baseline_queries(plan: Plan, component: str) -> dict[str, str]:
     return wanted
 
 
-def _plausible(services: Services, order: CaptureOrder, stored: StoredSnapshot) -> None:
+def _plausible(
+    services: Services, order: CaptureOrder, facts: Mapping[str, Any], stored: StoredSnapshot
+) -> None:
     """Refuse a dump that shrank to almost nothing: it is broken, or data was lost; a person
     decides."""
-    history = services.catalogue.points.component_sizes(
-        order.plan.name, order.component.name, limit=3
-    )
+    plan, component = order.plan.name, order.component
+    now = KINDS[component.kind].size(facts)
+    if now:
+        history = _sizes(services, plan, component)
+    else:
+        now = stored.bytes
+        history = services.catalogue.points.component_sizes(plan, component.name, limit=3)
     usual = min(history, default=0)
-    if usual >= HISTORY_FLOOR and stored.bytes < usual * SHRUNK_TO:
+    if usual >= HISTORY_FLOOR and now < usual * SHRUNK_TO:
         raise ImplausibleDump(
-            f"component {order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes, so "
-            f"drd does not accept this backup of {order.component.name}",
+            f"component {component.name} shrank from {usual:,} to {now:,} bytes, so "
+            f"drd does not accept this backup of {component.name}",
             hint=_how_to_decide(services, order),
         )
+
+
+def _sizes(services: Services, plan: str, component: Component) -> list[int]:
+    """Return the sizes of the last three captures, for a kind whose snapshots say it in facts."""
+    return [
+        KINDS[one.kind].size(one.facts)
+        for point in services.catalogue.points.of_plan(plan)
+        for one in point.components
+        if (one.component, one.kind, one.state) == (component.name, component.kind, "captured")
+    ][:3]
 
 
 def _how_to_decide(services: Services, order: CaptureOrder) -> str:

@@ -84,10 +84,18 @@ def parent_words(earlier: TakenOver) -> list[str]:
     return [f"--parent={snapshot}", "--ignore-inode", "--ignore-ctime"]
 
 
-def require_taken_over(tree: Tree, done: Completed, listener: Listener) -> None:
+def require_taken_over(
+    runner: ResticRunner, tree: Tree, done: Completed, listener: Listener
+) -> None:
     """Raise EarlierIncomplete unless restic took over as many files as were announced."""
     earlier, summary = tree.earlier, listener.summary
-    if earlier is None or not summary:
+    if earlier is None:
+        return
+    if not summary:
+        if done.exit_code != 0 and runner.session.place.missing([earlier.snapshot]):
+            raise EarlierIncomplete(
+                f"the earlier snapshot {earlier.snapshot[:8]} is not in the repository any more"
+            )
         return
     taken = int(summary.get("files_unmodified", 0))
     if taken == earlier.files and not summary.get("files_changed") and done.exit_code == 0:

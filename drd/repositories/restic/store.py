@@ -131,7 +131,7 @@ def store_tree(
         ):
             done = run(_parent_option(runner, subject, words, tree))
         try:
-            require_taken_over(tree, done, listener)
+            require_taken_over(runner, tree, done, listener)
         except EarlierIncomplete:
             _forget_again(runner, listener)
             raise

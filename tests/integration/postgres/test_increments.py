@@ -32,6 +32,7 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Earlier, EarlierIncomplete, NoEarlier, TakenOver, Tree, Workplace, no_progress
 from tests.conftest import _run_directory
 from tests.postgres_support import workplace
+from tests.repository_support import local_repository
 from tests.restic_support import Restic
 from tests.servers import PostgresServer, postgres_server, short_directory
 
@@ -272,6 +273,44 @@ def test_a_future_full_copy_is_not_built_on(chain: Chain) -> None:
     assert why == "the last full copy is dated in the future"
 
 
+def test_a_snapshot_that_cannot_take_all_files_over_is_not_kept(
+    chain: Chain, short_tmp: Path
+) -> None:
+    before = [s.id for s in chain.restic.repository.snapshots(fresh=True)]
+    (short_tmp / "cluster").mkdir()
+    (short_tmp / "cluster/stub").write_bytes(b"")
+    earlier = TakenOver(str(chain.newest.snapshot), 1)
+    with pytest.raises(EarlierIncomplete, match="0 of 1 files"):
+        chain.restic.store(Tree(("cluster",), below=str(short_tmp), earlier=earlier))
+    assert [s.id for s in chain.restic.repository.snapshots(fresh=True)] == before
+
+
+def test_a_snapshot_is_not_kept_if_the_repository_has_lost_data_that_it_should_take_over(
+    chain: Chain, short_tmp: Path
+) -> None:
+    """restic would read the files again, and store zeros: they have no data here."""
+    shutil.copytree(chain.restic.repository.url, short_tmp / "restic/repository")
+    lacking = local_repository(short_tmp / "restic")
+    packs = (p for p in (short_tmp / "restic/repository/data").rglob("*") if p.is_file())
+    max(packs, key=lambda p: p.stat().st_size).unlink()
+    subprocess.run(
+        ["restic", "-q", "--no-cache", "-r", lacking.url, "repair", "index"],
+        env={**os.environ, "RESTIC_PASSWORD": "a password"},
+        check=True,
+        capture_output=True,
+    )
+    source = ClusterKind().source(chain.component, workplace(short_tmp / "w"))
+    source.build_on(StoredEarlier("c", "local", chain.newest, lacking))
+    with source.open() as capture:
+        assert capture.facts["chain"]
+        with pytest.raises(EarlierIncomplete, match="lacks data of the earlier snapshot"):
+            lacking.store(capture.payload, host="test", tags=["test"])
+        lacking.forget([str(chain.newest.snapshot)])
+        with pytest.raises(EarlierIncomplete, match="not in the repository any more"):
+            lacking.store(capture.payload, host="test", tags=["test"])
+    assert lacking.snapshots(fresh=True) == []
+
+
 def _lose_summaries(server: PostgresServer) -> None:
     """Let the server have neither summaries nor the WAL from which it could make them again."""
     for wanted in ("off", "on"):
@@ -304,15 +343,3 @@ def test_a_full_copy_follows_when_the_last_is_gone_changed_or_not_summarized(
     assert "the server refused an incremental copy" in made(found.facts)
     assert "WAL summaries are required" in made(found.facts)
     ClusterKind().require_written(found, {})
-
-
-def test_a_snapshot_that_cannot_take_all_files_over_is_not_kept(
-    chain: Chain, short_tmp: Path
-) -> None:
-    before = [s.id for s in chain.restic.repository.snapshots(fresh=True)]
-    (short_tmp / "cluster").mkdir()
-    (short_tmp / "cluster/stub").write_bytes(b"")
-    earlier = TakenOver(str(chain.newest.snapshot), 1)
-    with pytest.raises(EarlierIncomplete, match="0 of 1 files"):
-        chain.restic.store(Tree(("cluster",), below=str(short_tmp), earlier=earlier))
-    assert [s.id for s in chain.restic.repository.snapshots(fresh=True)] == before

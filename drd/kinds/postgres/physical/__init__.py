@@ -8,7 +8,7 @@ from os.path import normpath
 from typing import Any
 
 from drd.kinds.postgres import dsn
-from drd.kinds.postgres.physical.chain import made, room
+from drd.kinds.postgres.physical.chain import made, room, size
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.model.source_version import SourceVersion
 from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
@@ -65,6 +65,7 @@ SPEC = KindSpec(
     recovers_in_server=True,
     made=made,
     needs=room,
+    size=size,
     host=dsn.host,
     paths=_paths,
     plain_copies=False,

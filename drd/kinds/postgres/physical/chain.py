@@ -61,6 +61,11 @@ def room(facts: Mapping[str, Any]) -> int:
     return whole + (int(facts[PARTS_BYTES]) if facts.get(CHAIN) else 0)
 
 
+def size(facts: Mapping[str, Any]) -> int:
+    """Return the size in bytes of the server, however many copies of it a snapshot contains."""
+    return int(facts["cluster_bytes"])
+
+
 def made(facts: Mapping[str, Any]) -> str:
     """Say how a snapshot was made, for people."""
     if facts.get(CHAIN):

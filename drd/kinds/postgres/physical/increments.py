@@ -275,8 +275,11 @@ class _Laid:
                 file.truncate(entry.size)
             place.chmod(entry.mode)
             os.utime(place, ns=(entry.changed_ns, entry.changed_ns))
+            kept = place.stat().st_mtime_ns
         except (OSError, OverflowError) as error:
             raise _Unusable(f"{entry.path!a}: {error}") from error
+        if kept != entry.changed_ns:
+            raise _Unusable("the file system of work_dir does not keep exact times of files")
         self.files += 1
         self.bytes += entry.size
 
