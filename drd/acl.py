@@ -83,8 +83,8 @@ class NamedEntry(NamedTuple):
 
 
 def named(entries: bytes, right: int) -> Iterator[NamedEntry]:
-    """The users and groups to whom this list gives one of these rights. Its mask is what the mode
-    shows as the group's.
+    """Yield the users and groups to whom this list gives the right. The mask of the list is what
+    the mode shows as the group's rights.
     """
     listed = list(_ENTRY.iter_unpack(entries[len(_VERSION) :]))
     mask = next((rights for tag, rights, _ in listed if tag == _MASK), 7)
@@ -102,6 +102,7 @@ def gives_owning_group(entries: bytes | None, right: int) -> bool:
 
 
 def groups(place: str, name: str, right: int) -> Iterator[int]:
-    """The ids of the groups to which the list at a place gives this right; none without a list."""
+    """Yield the ids of the groups to which the list at a place gives this right; nothing if there
+    is no list."""
     groups_named = named(read(place, name) or _VERSION, right)
     yield from (one.id for one in groups_named if one.is_group)

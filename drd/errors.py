@@ -217,8 +217,8 @@ class RepositoryUnreachable(RepositoryError):
 
 
 Repair: TypeAlias = 'Literal["index", "packs", "none"]'
-"""What of a damaged repository restic mends: its index, where files are not there any more; its
-packs; nothing, where the index has forgotten already what is gone."""
+"""The parts of a damaged repository that restic can repair: its index, if files are gone; its
+packs; or nothing, if the index does not list the lost files any more."""
 
 
 class RepositoryDamaged(RepositoryError):
@@ -255,8 +255,8 @@ class ManifestTooNew(ManifestRefused):
 
 
 class ForeignObjects(RepositoryError):
-    """Objects in the repository's place that do not belong to it keep restic from working: they lie
-    `below` the directory of that name. The hint has the commands that remove them."""
+    """Objects in the directory of the repository that do not belong to it, so that restic cannot
+    work: they are in its subdirectory `below`. The hint has the commands that remove them."""
 
     def __init__(self, message: str, *, hint: str, below: str) -> None:
         super().__init__(message, hint=hint)
@@ -356,7 +356,7 @@ class DamagedSummary(Exception):
 
 
 class NotOwner(DrdError):
-    """This user may not do it, and no daemon runs that could do it."""
+    """This user may not do this, and no daemon runs that could do it."""
 
 
 class Refused(DrdError):

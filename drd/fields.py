@@ -59,9 +59,9 @@ Placed = tuple[tuple[str | int, ...], Words]
 class Settings(BaseModel):
     """Base of every settings model.
 
-    `unsaid` has the keys of later versions, each with the values that mean the same as leaving it
-    out. Such a value is not part of the plan's hash: otherwise an upgrade would make every plan
-    look like one that was never drilled."""
+    `unsaid` has the keys of later versions, each with the values that mean the same as a missing
+    key. Such a value is not part of the plan's hash: otherwise, after an upgrade, every plan would
+    look as if it was never drilled."""
 
     unsaid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 

@@ -29,7 +29,7 @@ def configure(*, level: str = "warning", style: str = "auto") -> None:
 
 
 class Logger:
-    """Events with keys; those below the level cost nothing."""
+    """Logs events with keys. Events below the level cost nothing."""
 
     def __init__(self, context: Mapping[str, Any]) -> None:
         self._context = context

@@ -22,8 +22,8 @@ CREDENTIALS = Path("/etc/drd/credentials")
 """The directory of a credential that systemd has not passed on; root's, mode 0600."""
 
 SERVICE_COPIES = Path("/run/credentials/drd.service")
-"""Where systemd keeps what it gave the service, until the service stops; only root and the service
-can read it."""
+"""The directory where systemd keeps what it gave to the service, until the service stops; only root
+and the service can read it."""
 
 _OF_SERVICES = "/run/credentials/"
 
@@ -103,9 +103,9 @@ _PLAIN = (str, int, float, type(None))
 
 
 def edges(value: str, ref: SecretRef | None = None) -> str | None:
-    """Say why restic reads a different password than drd from the same file or command, as words
-    that follow the password's name; None if both read the same. Such a repository does not open by
-    hand.
+    """Return why restic reads another password than drd from the same file or command, as words
+    that follow the password's name; None if both read the same. Such a repository cannot be opened
+    by hand.
     """
     if value != value.strip():
         return "begins or ends with white space"
@@ -291,8 +291,8 @@ def gone_since(file: Path) -> datetime | None:
 
 
 def came_at(info: os.stat_result) -> datetime:
-    """Return when a file got its text here: one that was moved here has the time of its text, but
-    was changed here by the move."""
+    """Return when the file at this path got its present text. If a file was moved here, its text is
+    older; then the time of the move counts."""
     return datetime.fromtimestamp(max(info.st_mtime, info.st_ctime), UTC)
 
 

@@ -186,9 +186,9 @@ def missing_rollback(step: Step) -> list[Finding]:
 
 
 def environment(context: ActionContext) -> dict[str, str]:
-    """Environment variables for every command of a step. In a recovery it does not carry the run's
-    mark: what it leaves running belongs to the service, and must not be ended when the run goes on
-    later."""
+    """Return environment variables for every command of a step. In a recovery they do not contain
+    the run's mark: processes that the command leaves running belong to the service, and must not be
+    ended when the run is resumed later."""
     return {**context.environment, **({"DRD_RUN": ""} if context.stays else {})}
 
 

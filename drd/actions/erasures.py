@@ -39,7 +39,8 @@ _AT_ONCE = 500
 
 
 class Register(Settings):
-    """Where erasures are recorded: outside of what the plan restores. Give one of them."""
+    """Where erasures are recorded: in a place that the plan does not restore. Give exactly one of
+    the keys."""
 
     file: AbsolutePath | None = Field(
         None,
@@ -54,7 +55,7 @@ class Register(Settings):
 
 
 class Replay(Settings):
-    """How the erasures are repeated. Give one of them."""
+    """How the erasures are repeated. Give exactly one of the keys."""
 
     sql: str | None = Field(
         None,
@@ -72,7 +73,7 @@ class Replay(Settings):
 
 
 class StillThere(Settings):
-    """How drd checks that no erased person exists. Give one of them."""
+    """How drd checks that no erased person exists. Give exactly one of the keys."""
 
     sql: str | None = Field(
         None,

@@ -27,7 +27,8 @@ _KEPT = 4000
 
 
 class HttpSettings(Rehearsed):
-    """A request to some service. It carries `Idempotency-Key`, the same in every try of a run."""
+    """A request to a service. It carries an `Idempotency-Key` that is the same in every try of a
+    run."""
 
     url: str = Field(min_length=1, description="The URL; redirects are not followed.")
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(

@@ -56,8 +56,8 @@ class LiveSqlSettings(SqlSettings):
 
 
 class Statements:
-    """One transaction: when drd dies before its end, nothing has happened. When drd dies between
-    the commit and its own note, the statements are executed again."""
+    """All statements are one transaction: if drd dies before its end, nothing has changed. If drd
+    dies between the commit and its own note, the statements are executed again."""
 
     def preflight(self, step: Step) -> list[Finding]:
         return missing_rollback(step)

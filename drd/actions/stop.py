@@ -22,7 +22,7 @@ from drd.process.background import stop
 
 class StopSettings(Rehearsed):
     """What to stop: the service that an earlier step started, a unit, or a service that a command
-    stops. Give one of them."""
+    stops. Give exactly one of the keys."""
 
     step: str | None = Field(
         None, description="The earlier step that started the service: this step stops that service."

@@ -15,7 +15,7 @@ from drd import acl
 from drd.config.daemon import DaemonSettings
 
 OPEN = 0o666
-"""The mode where no list is possible."""
+"""The mode of the socket where access control lists are not possible."""
 
 _CONNECT = 6
 

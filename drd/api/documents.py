@@ -1,5 +1,5 @@
-"""The documents of the reading verbs: `--json` and the socket give the same. The command line makes
-its text from them. The sender adds `schema`."""
+"""The documents of the verbs that read: `--json` and the socket give the same documents, and the
+command line makes its text from them. The sender adds `schema`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from drd.api.evidence_document import evidence_document
 from drd.api.recoveries import aftermath, as_they_are
-from drd.api.values import Document, error_document, text_of, time_of
+from drd.api.values import Document, consistency_document, error_document, text_of, time_of
 from drd.bootstrap import App
 from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
@@ -262,6 +262,7 @@ def _point(point: RestorePoint) -> Document:
         "data_time": to_rfc3339(point.data_time),
         "available_at": to_rfc3339(point.available_at),
         "complete": point.complete,
+        "consistency": consistency_document(point.plan, point.consistency),
         "size_bytes": point.size_bytes,
         "repositories": sorted(point.repositories),
         "elsewhere": dict(point.elsewhere),

@@ -33,11 +33,11 @@ def take_in(
     may_add: Callable[[Incident], bool] | None = None,
     ends_at: float = math.inf,
 ) -> Result | Returned:
-    """Record what is new in a message of another system. `of` is a user who may only report: what
-    they bring becomes suspicions. `may_add` says to which incidents the author may add. Without a
-    mapping, reports of mail servers are taken as such, and for the rest the mapping of drd.yaml
-    counts. Raises UsageError, ConfigError; Refused for a report of a mail server whose sender may
-    not record it."""
+    """Record what is new in a message of another system. `of` is a user who may only report: such
+    alerts become suspicions. `may_add` says to which incidents the author may add. Without a
+    mapping, reports of mail servers are recognised, and other messages are read by the mapping in
+    drd.yaml. Raises UsageError, ConfigError; Refused if the sender may not record a report of a
+    mail server."""
     bounces = bounces_in(raw) if mapping is None else None
     if bounces is not None:
         if of:

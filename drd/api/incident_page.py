@@ -1,4 +1,4 @@
-"""An incident on paper: what is known, and empty sheets to go on with by hand."""
+"""An incident on paper: what is known, and empty sheets on which people can continue by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of an incident, and the way back: from the document to what a screen shows."""
+"""Make the document of an incident, and read it back for a screen."""
 
 from __future__ import annotations
 

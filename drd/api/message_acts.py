@@ -156,7 +156,7 @@ def kept(app: App, number: int, which: int) -> Document:
 
 
 def preview(box: Outbox, body: ComposeBody) -> Document:
-    """Return what a message would say. `problem` says why nobody would get it."""
+    """Return what a message would say. If nobody would get the message, `problem` says why."""
     content, problem = _composed(box, body, only_shows=True)
     told = {"message": problem.message, "hint": problem.hint} if problem is not None else None
     return {"incident": box.desk.number, **content_document(content), "problem": told}

@@ -88,7 +88,7 @@ class ObligationsQuery(Request):
 
 @dataclass(slots=True)
 class Said:
-    """What was recorded: times as drd understood them, and what a person should know."""
+    """What was recorded: typed times as drd understood them, and what a person should know."""
 
     times: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drd.api.documents import require_plan
 from drd.api.evidence_document import evidence_document
-from drd.api.values import Document, error_document, time_of
+from drd.api.values import Document, consistency_document, error_document, time_of
 from drd.bootstrap import App
 from drd.flows.backup.run import BackupOutcome
 from drd.model.run import RunKind
@@ -32,6 +32,7 @@ def backup_document(outcome: BackupOutcome) -> Document:
         "state": str(outcome.state),
         "complete": bool(point and point.complete),
         "data_time": time_of(point.data_time) if point else None,
+        "consistency": consistency_document(outcome.plan, outcome.consistency),
         "components": [_captured(row) for row in outcome.components],
     }
 

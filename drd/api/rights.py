@@ -109,9 +109,9 @@ def holds(right: Right, *, roles: Sequence[str] | None, reads: bool, operates: b
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One thing that can be asked. `verb` is drd's command for it; `path` has names in braces;
-    `takes` is what the query of a GET and the body of a POST may contain, `largest` how many bytes
-    the body may have."""
+    """One kind of request. `verb` is drd's command for it; `path` has names in braces; `takes` is
+    what the query of a GET and the body of a POST may contain, `largest` how many bytes the body
+    may have."""
 
     name: str
     method: str

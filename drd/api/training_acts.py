@@ -1,4 +1,5 @@
-"""What people do about training and see of it, for the command line and the socket alike."""
+"""What people do about training, and what drd shows of it, for the command line and for the
+socket."""
 
 from __future__ import annotations
 

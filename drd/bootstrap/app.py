@@ -92,7 +92,8 @@ class App:
             service=service,
         )
         self.only_tries = False
-        """Whether a command changes nothing: loading a plan puts nothing in force then."""
+        """Whether the command changes nothing: then loading a plan does not put the plan in
+        force."""
         self.handed: Callable[[str], PlanInForce | None] = lambda _: None
         """The texts of plans that the daemon has in force, for itself and the processes of its
         runs."""

@@ -26,7 +26,8 @@ from drd.registry import NOTIFIERS
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """`open_catalogue` opens it at the first use. `warn` tells the person at the command."""
+    """The channels of drd.yaml. `open_catalogue` opens the catalogue at its first use. `warn` tells
+    the person who runs the command."""
 
     settings: DaemonSettings
     open_catalogue: Callable[[], Catalogue]

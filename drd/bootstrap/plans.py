@@ -41,10 +41,11 @@ from drd.registry import extensions_used
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """`open_catalogue` opens it at the first use. `handed` has the texts that the daemon has in
-    force, for itself and the processes of its runs. `warn` tells the person at the command. For one
-    that `only_reads`, loading a plan puts nothing in force: it calls `copy` for a text that is not,
-    and puts it in force in the copy of the catalogue that this makes.
+    """The plans of this host. `open_catalogue` opens the catalogue at its first use. `handed` has
+    the texts that the daemon has in force, for itself and the processes of its runs. `warn` tells
+    the person who runs the command. With `only_reads`, loading a plan does not put its text in
+    force: if the text differs from the one in force, `copy` makes a copy of the catalogue, and the
+    text is put in force there.
     """
 
     settings: DaemonSettings

@@ -20,7 +20,8 @@ _REDACTED = (
 )
 
 _NOT_OPENED = "OLD.salt <> 'sealed' OR NEW.salt = 'sealed' OR NEW.seq <> OLD.seq"
-"""A body that came back encrypted may be replaced by what was encrypted: its digest shows that."""
+"""A body that was restored encrypted may be replaced by its decrypted text: its digest shows that
+it is the right one."""
 
 _RULES = (
     ("records_update", "UPDATE", "records", "", _KEPT),

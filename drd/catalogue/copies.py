@@ -1,5 +1,5 @@
-"""Which repositories keep which points, the newest one in each copy for `status`, and how far each
-repository was read back."""
+"""Record which repositories keep which points, the newest point in each copy for `status`, and how
+much of each repository was read."""
 
 from __future__ import annotations
 

@@ -93,8 +93,8 @@ def look_again(connection: Connection, plan: str) -> None:
 
 
 def moved(connection: Connection, plan: str, repository: str) -> None:
-    """Forget what runs found in a repository that the plan has at another place now: nothing of it
-    is true there, and the next ones are due as the first ones were."""
+    """Forget what runs found in a repository whose place in the plan has changed: the findings are
+    not true for the new place, and the next runs are due as if there had been none."""
     nothing = {
         column.name: None
         for column in jobs.c

@@ -74,8 +74,8 @@ class LockFiles:
 
     @contextmanager
     def glance(self, name: str) -> Iterator[bool | None]:
-        """Whether the lock is free; None when there is no such file. A free lock stays free for the
-        body.
+        """Return whether the lock is free; None when there is no such file. A free lock stays free
+        during the body.
 
         The check takes a shared lock: several can check at once, and nobody takes the lock
         meanwhile.

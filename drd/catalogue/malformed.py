@@ -40,6 +40,7 @@ from drd.catalogue.reading import HUGE, STUMBLES
 from drd.catalogue.version import HEAD
 from drd.model import run_details, step_results
 from drd.model.actor import Actor
+from drd.model.consistency import Spread
 from drd.model.coverage import Coverage
 from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
@@ -89,6 +90,7 @@ _LISTS = frozenset(
         "leaving",
         "damaged_points",
         "plans",
+        "consistency",
     }
 )
 _ANYTHING = frozenset({("daemon_state", "value")})
@@ -99,6 +101,7 @@ _READ_BY: Mapping[str, Callable[[Any], object]] = {
     "acknowledged_actor": Actor.from_json,
     "released_actor": Actor.from_json,
     "made_during": MadeDuring.from_json,
+    "consistency": lambda v: [Spread.from_json(one).words for one in v],
     "fence": FenceReport.from_json,
     "schedule": Schedule.from_json,
     "coverage": lambda v: (v["rehearsed"] + v["of"], Coverage.from_json({**_NO_MORE, **v})),

@@ -24,7 +24,7 @@ _log = log.get()
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Where the migrations are, and the version to which they lead."""
+    """The place of the migrations, and the version to which they lead."""
 
     scripts: Path = Path(__file__).parent / "migrations"
     head: str = HEAD

@@ -26,8 +26,9 @@ from drd.model.unrestorable import UnrestorableFacts
 def settle(
     connection: Connection, plan: str, rows: Sequence[Row[Any]], at: datetime | None
 ) -> None:
-    """Record an outage that is over. It lasts from when drd knew that the readable points are older
-    than the RPO, or lack what an undo put back, until they are not and do not any more."""
+    """Record an outage that is over. It began when drd knew that the readable points were older
+    than the RPO, or lacked data that an undo had put back; it ended when neither was true any more.
+    """
     known = select(plan_summary).where(plan_summary.c.plan == plan)
     before = connection.execute(known).one_or_none()
     facts = _facts(connection, plan, before, rows)

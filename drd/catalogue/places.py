@@ -1,8 +1,8 @@
 """Which points are in a repository that their plan has now.
 
-A repository is recognised by its id, not by its name or URL. A plan that gets another repository
-does not find the points of the former one in it; a plan that gives the same repository another name
-or address loses no point. A row of `point_repositories` without an id is of an older drd, or of a
+A repository is recognised by its id, not by its name or URL. If a plan gets another repository, the
+points of the former repository are not in it; if the same repository gets another name or address,
+the plan loses no point. A row of `point_repositories` without an id is of an older drd, or of a
 repository whose id is not known yet: then the name decides.
 """
 

@@ -13,6 +13,7 @@ from drd.catalogue import places
 from drd.catalogue.engine import batches
 from drd.catalogue.fingerprints import read
 from drd.catalogue.tables import component_snapshots, fingerprints, point_repositories
+from drd.model.consistency import Spread
 from drd.model.snapshot import ComponentSnapshot, MadeDuring, RestorePoint
 
 
@@ -100,4 +101,5 @@ def _to_point(
         proven_by=row.proven_by,
         forgotten_at=row.forgotten_at,
         made_during=row.made_during and MadeDuring.from_json(row.made_during),
+        consistency=tuple(Spread.from_json(one) for one in row.consistency or ()),
     )

@@ -203,6 +203,7 @@ def _write(
             "forgotten_at": point.forgotten_at,
             "vanished_at": None,
             "made_during": point.made_during and point.made_during.to_json(),
+            "consistency": [spread.to_json() for spread in point.consistency] or None,
         },
     )
     insert_all(

@@ -88,8 +88,8 @@ class RunOwners:
 
     @contextmanager
     def proven_dead(self, row: Row[Any]) -> Iterator[bool]:
-        """Whether the process of the row is proven dead. If it is, nobody can take over the run in
-        the body."""
+        """Whether the process of the row is proven dead. If it is, nobody else can take over the
+        run during the body."""
         if self._elsewhere and row.owner_host != me().host:
             yield False
             return

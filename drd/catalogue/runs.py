@@ -156,8 +156,8 @@ def fence(connection: Connection, owned: RunLease) -> Row[Any]:
 
 
 def touch(connection: Connection, run: str) -> None:
-    """Write the row as it is: the plan's status may depend on what is new about the run, and it
-    follows the rows of runs (`changes.WATCHED`)."""
+    """Write the row unchanged, because triggers start only with rows of runs (`changes.WATCHED`):
+    the plan's status may depend on something new about the run."""
     connection.execute(update(runs).where(runs.c.id == run).values(error=runs.c.error))
 
 

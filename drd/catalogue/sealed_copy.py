@@ -26,8 +26,9 @@ DELETE FROM outbox WHERE CAST(json_extract(body, '$.details.incident') AS INTEGE
 
 
 def seal(path: Path, hides: Hides) -> int:
-    """Replace in the copy at `path` each body that `hides` seals, so that nothing of it stays in
-    the file, and what follows from it. Returns how many were replaced. Raises CatalogueError."""
+    """Replace each body that `hides` seals, in the copy at `path`, so that neither the body nor
+    anything made from it stays in the file. Returns the number of replaced bodies. Raises
+    CatalogueError."""
     try:
         with closing(sqlite3.connect(path)) as connection:
             for pragma in ("journal_mode = MEMORY", "secure_delete = ON"):

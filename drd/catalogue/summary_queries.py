@@ -35,7 +35,7 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   CASE WHEN s.last_drill IS NULL THEN (SELECT q.proven_by FROM points q
     WHERE q.plan = p.name AND q.proven_by IS NOT NULL AND q.forgotten_at IS NULL
     ORDER BY q.data_time DESC LIMIT 1) END,
-  p.description
+  p.description, n.consistency, i.consistency
 FROM plans p
   LEFT JOIN plan_summary s ON s.plan = p.name
   LEFT JOIN points n ON n.id = s.newest_point
@@ -170,7 +170,8 @@ SELECT r.plan, r.repository, r.copy_of, n.id, n.data_time, n.available_at, n.byt
   r.unreachable, r.unreachable_since, r.damage, r.damaged_since, r.missing, r.missing_since,
   k.repository_id IS NOT NULL,
   EXISTS (SELECT 1 FROM repository_health o JOIN repositories j ON j.url = o.url
-    WHERE o.plan = r.plan AND o.repository = r.copy_of AND j.repository_id = k.repository_id)
+    WHERE o.plan = r.plan AND o.repository = r.copy_of AND j.repository_id = k.repository_id),
+  n.consistency, g.consistency
 FROM repository_health r
   LEFT JOIN repositories k ON k.url = r.url
   LEFT JOIN points n ON n.id = r.newest_point

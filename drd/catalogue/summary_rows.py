@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from drd.catalogue.reading import HUGE
+from drd.model.consistency import Spread, too_wide
 from drd.model.copy_names import copy_in, named
 from drd.model.down import Effect
 from drd.model.drd_facts import IncidentFacts, OwnerFacts
@@ -70,8 +71,8 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         file_size=file_size,
         file_digest=file_digest,
         load_error=load_error,
-        newest=_point(newest),
-        incomplete=IncompleteFacts(incomplete[0], time(incomplete[1]), failed)
+        newest=_measured(newest, row[79]),
+        incomplete=IncompleteFacts(incomplete[0], time(incomplete[1]), (*failed, *_apart(row[80])))
         if incomplete[0]
         else None,
         complete_points=row[23] or 0,
@@ -95,6 +96,20 @@ def _used(noted: str | None) -> dict[str, str]:
 
 def _point(row: Sequence[Any]) -> PointFacts | None:
     return PointFacts(row[0], time(row[1]), time(row[2]), row[3]) if row[0] else None
+
+
+def _measured(row: Sequence[Any], consistency: str | None) -> PointFacts | None:
+    point = _point(row)
+    return point and point._replace(consistency=_spreads(consistency))
+
+
+def _spreads(noted: str | None) -> tuple[Spread, ...]:
+    return tuple(Spread.from_json(one) for one in json(noted)) if noted else ()
+
+
+def _apart(noted: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the groups whose data times are too far apart, each with the words for it."""
+    return tuple((spread.names, spread.words) for spread in too_wide(_spreads(noted)))
 
 
 def _backup(row: Sequence[Any]) -> BackupFacts | None:
@@ -152,8 +167,8 @@ def repository(row: Sequence[Any]) -> RepositoryFacts:
     return RepositoryFacts(
         row[1],
         row[2],
-        _point(row[3:7]),
-        _point(row[7:11]),
+        _measured(row[3:7], row[22]),
+        _measured(row[7:11], row[23]),
         lost,
         time(lost_since) if lost_since else None,
         lost_says or "",
@@ -223,7 +238,7 @@ def incident(row: Sequence[Any]) -> IncidentFacts:
 
 
 def stored_up_to(noted: Any) -> int:
-    """Return up to which entry a repository has the entries of incidents, as was noted."""
+    """Return the number of the entry up to which a repository has the entries of incidents."""
     places = noted.get("places", {}).values() if isinstance(noted, dict) else ()
     return max((p["seq"] for p in places if isinstance(p.get("seq"), int)), default=0)
 

@@ -144,6 +144,7 @@ points = Table(
     Column("here", Boolean, nullable=False, server_default="1"),
     Column("vanished_at", UtcTime),  # when no repository had it any more, and nobody had said so
     Column("made_during", Json),  # the unfinished recovery; NULL: none, or made by an older drd
+    Column("consistency", Json),  # the spread of each group of the plan; NULL: no group
 )
 Index("points_by_data_time", points.c.plan, points.c.complete, points.c.data_time)
 Index("points_by_availability", points.c.plan, points.c.complete, points.c.available_at)

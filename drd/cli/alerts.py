@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 _SAME = {f.name for f in fields(Alert)} - {"id", "acknowledged_actor"}
-"""Fields of an alert that its document calls the same."""
+"""The fields of an alert that have the same name in its document."""
 
 
 def alert_of(document: dict[str, Any]) -> Alert:

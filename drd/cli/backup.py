@@ -14,6 +14,7 @@ from drd.cli.recorded import failure_of, recorded_error
 from drd.cli.session import cancelled_as, session
 from drd.errors import DrdError
 from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
+from drd.model.consistency import Spread
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
 from drd.model.units import format_duration, format_size, format_time, from_rfc3339
@@ -42,6 +43,8 @@ class _Result(NamedTuple):
             return {self.document["plan"]: (self.failure.message, self.failure.hint)}
         rows = self.document["components"]
         recorded = {row["component"]: recorded_error(row) for row in rows}
+        groups = self.document.get("consistency", ())  # a daemon of an older version sends none
+        recorded |= {", ".join(row["components"]): recorded_error(row) for row in groups}
         return {name: (fact, remedy) for name, (fact, remedy) in recorded.items() if fact}
 
 
@@ -108,6 +111,9 @@ def _print(result: _Result, *, quiet: bool) -> None:
         output.say(f"{document['plan']}: backup {document['run']} ended: {document['state']}")
         if rows:
             output.say(output.table(rows))
+        for spread in map(Spread.from_json, document.get("consistency", ())):
+            if not spread.too_wide:
+                output.say(f"  {spread.names}: {spread.words}")
     for name, (fact, remedy) in result.errors.items():
         output.complain(f"{name}: {fact}", remedy)
     if not quiet:
@@ -121,6 +127,11 @@ def _sentence(document: Mapping[str, Any]) -> str:
     at = format_time(from_rfc3339(document["data_time"]), seconds=True)
     if document["state"] == RunState.INCOMPLETE:
         names = [row["component"] for row in components if row["state"] == "failed"]
+        if not names:
+            return (
+                f"incomplete: the data in restore point {point} is not of the same moment, so this "
+                "point does not count for the RPO"
+            )
         return f"incomplete: restore point {point} does not contain {', '.join(names)}"
     if not document["complete"]:
         only = ", ".join(row["component"] for row in components)

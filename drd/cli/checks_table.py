@@ -98,13 +98,13 @@ def print_signature(evidence: Evidence) -> None:
 
 
 def print_unproven(evidence: Evidence) -> None:
-    """Print the components for which the drill proves nothing."""
+    """Print the components about which the drill proves nothing."""
     for unproven in evidence.unproven:
         output.say(f"  not proven {unproven.component}: {unproven.why}")
 
 
 def print_coverage(evidence: Evidence) -> None:
-    """Print what a drill did not execute as a recovery would; nothing if it did all."""
+    """Print what a drill did not execute as a recovery would; nothing if it executed everything."""
     coverage = evidence.coverage
     if coverage is None:
         return

@@ -184,7 +184,7 @@ _LISTED = frozenset({"run", "alert", "incident", "training"})
 _WITH_OPTIONS = frozenset({"training"})
 """The verbs after which options without another word are options of `list`."""
 _FAMILIES = {"training": "plan"}
-"""The family in which such a verb can stand, too: `drd plan training`."""
+"""The family in which a verb can also be given: `drd plan training`."""
 _DIGITS = frozenset("0123456789")
 _HEX = _DIGITS | frozenset("abcdef")
 

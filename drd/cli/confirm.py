@@ -82,7 +82,7 @@ def confirm_reading(text: str, digest: str) -> None:
 
 
 def asked_for(question: str) -> str:
-    """Return what a person types. Raises Cancelled for nothing."""
+    """Return what a person types. Raises Cancelled if the person types nothing."""
     answer = _answer(question)
     if not answer:
         raise Cancelled("nothing was typed: nothing was changed")

@@ -1,4 +1,4 @@
-"""Do the same in several repositories: a failing one does not stop the others."""
+"""Do the same work in several repositories: an error in one does not stop the others."""
 
 from __future__ import annotations
 

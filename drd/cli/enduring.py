@@ -1,7 +1,7 @@
-"""The commands of the bad day: they go on with the parts of drd.yaml that can be read.
+"""Commands for an emergency: they work with the readable parts of drd.yaml.
 
-Others, which write copies, keys or the service, or change what is kept, need the whole file, as the
-daemon does."""
+Other commands, which write copies, keys or the service, or change what is kept, need the whole
+file, and so does the daemon."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Doc
 
 
 def follow(source: RunSource, run: str, *, quiet: bool) -> Document:
-    """Watch until it is over, with its steps on stderr as they end. Raises Cancelled when the
-    watching person leaves: the run goes on."""
+    """Show the run until it is over, with its steps on stderr as they end. Raises Cancelled when
+    the person stops watching; the run itself continues."""
     now = source.run(run)
     told: set[tuple[str, str]] = set()
     which = now["run"]

@@ -90,8 +90,8 @@ def _before(app: App, name: str) -> Plan | None:
 
 
 def plans_or_warning(app: App) -> dict[str, Plan]:
-    """Return the plans by their names; where even their directory cannot be read, warn and return
-    those read so far: what is wrong with plans must not hide the rest."""
+    """Return the plans by their names. If even the directory of the plans cannot be read, warn and
+    return the plans read so far: a problem with plans must not hide the rest."""
     plans: dict[str, Plan] = {}
     try:
         plans.update(readable_plans(app))

@@ -186,7 +186,7 @@ def _since(regime: Regime) -> str:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Check all files, those named as well; 2 when one has an error."""
+    """Check all files, and the named ones as well; return 2 when a file has an error."""
     settings = quick_settings(args)
     files = tuple(Path(file) for file in args.files)
     regimes = regimes_of(settings, files)

@@ -15,6 +15,7 @@ from drd.errors import UsageError
 from drd.flows.state.restored_points import Restored
 from drd.model.actor import Actor
 from drd.model.clock import AGE_TOLERANCE_S
+from drd.model.consistency import Spread, apart, too_wide
 from drd.model.copy_names import short_copy
 from drd.model.former_name import left_words
 from drd.model.manifest_signature import Trust
@@ -93,11 +94,13 @@ def _print(
         return
     ahead = datetime.now(UTC) + timedelta(seconds=AGE_TOLERANCE_S)
     copied = any(p.get("copy") for p in points)
+    spread = any(_spreads(p) for p in points)
     rows = [
         [
             p["point"],
             *([escaped(short_copy(p["copy"])) if p.get("copy") else ""] if copied else []),
             bare_time(p["data_time"]),
+            *([_spread_cell(p)] if spread else []),
             _whole_state(p, lost, ahead),
             format_size(p["size_bytes"]),
             p["proven_by"] or "",
@@ -105,7 +108,8 @@ def _print(
         for p in points
     ]
     copy = ["COPY"] if copied else []
-    header = ["POINT", *copy, "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"]
+    apart_ = ["SPREAD"] if spread else []
+    header = ["POINT", *copy, "DATA TIME (UTC)", *apart_, "STATE", "SIZE", "PROVEN BY"]
     output.say(output.table(rows, header=header))
     _print_doubts(plan, points)
 
@@ -125,8 +129,18 @@ def _whole_state(point: dict[str, Any], lost: dict[str, str], ahead: datetime) -
     )
 
 
+def _spread_cell(point: dict[str, Any]) -> str:
+    """Return the spread of each group, in the order of the plan."""
+    return ", ".join(
+        apart(s.spread_s) if s.spread_s is not None else "not measured" for s in _spreads(point)
+    )
+
+
 def _print_doubts(plan: str, points: list[dict[str, Any]]) -> None:
     """Print why drd does not choose some of the points, and who holds some."""
+    for spread in too_wide(_spreads(points[0])):
+        point = points[0]["point"]
+        output.say(f"  {point} does not count for the RPO. Remedy: {spread.remedy(plan)}")
     for point in (p for p in points if p.get("unrestorable")):
         drill = point["unrestorable"]
         output.say(
@@ -216,7 +230,7 @@ def _state(point: dict[str, Any]) -> str:
             f"{name} {known[:8]}".rstrip() for name, known in point["elsewhere"].items()
         )
         return f"only in a former repository of the plan: {places}"
-    state = "complete" if point["complete"] else "incomplete: " + _lacking(point["components"])
+    state = "complete" if point["complete"] else "incomplete: " + _lacking(point)
     # A daemon of an older version does not say it.
     made = [c["component"] for c in point["components"] if _is_incremental(c)]
     return f"{state}, incremental: {', '.join(made)}" if made else state
@@ -226,8 +240,16 @@ def _is_incremental(component: dict[str, Any]) -> bool:
     return str(component.get("made", "")).startswith("incremental")
 
 
-def _lacking(components: list[dict[str, Any]]) -> str:
+def _spreads(point: dict[str, Any]) -> list[Spread]:
+    """Return the spreads of a point; a daemon of an older version sends none."""
+    return [Spread.from_json(one) for one in point.get("consistency", ())]
+
+
+def _lacking(point: dict[str, Any]) -> str:
+    components = point["components"]
     failed = [c["component"] for c in components if c["state"] == "failed"]
-    if failed:
-        return "lacks " + ", ".join(failed)
+    wide = too_wide(_spreads(point))
+    lacks = ["lacks " + ", ".join(failed)] if failed else []
+    if lacks or wide:
+        return "; ".join([*lacks, *(f"{spread.names}: {spread.words}" for spread in wide)])
     return "only " + ", ".join(c["component"] for c in components)

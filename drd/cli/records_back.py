@@ -1,4 +1,4 @@
-"""Entries of the records that come back from the repositories after a loss, and what is said of
+"""Entries of the records that are restored from the repositories after a loss, and how drd reports
 them."""
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _gap(app: App, came: CameBack) -> str:
 
 
 def document(came: CameBack) -> dict[str, Any]:
-    """What came back, for `--json`."""
+    """Return the restored records as a document, for `--json`."""
     return {
         "entries": came.count,
         "first": came.first or None,

@@ -69,8 +69,9 @@ def paint(text: str, style: str, colour: bool) -> str:
 
 
 def shown(text: str, *, painted: bool = False) -> str:
-    """Lines for people: nothing in a name, an address or an error moves a cursor, hides or turns
-    text, or names the terminal. The colours of `paint` stay in what is `painted`."""
+    """Make lines for people: no character in a name, an address or an error can move the cursor,
+    hide or turn text, or name the terminal. The colours of `paint` stay in the texts that are
+    `painted`."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     from drd.model.text import escaped
@@ -111,8 +112,8 @@ def measure(text: str) -> int:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int) -> list[str]:
     """Aligned lines, the header first, in `width` columns. Nothing is left out: a text of the last
-    column that does not fit stands below its row, and so do, with their headers, the columns from
-    the right for which there is no room."""
+    column that does not fit is put below its row. Columns at the right for which there is no room
+    are put there too, with their headers."""
     texts = [[Cell(cell) for cell in row] for row in rows]
     plainly = _uncoloured(header, texts, NO_LIMIT, len(header))
     if plainly is not None and max(map(len, plainly)) <= width:
@@ -339,9 +340,9 @@ def _folded(row: Sequence[Cell], widths: Sequence[int], colour: bool) -> list[st
 
 
 def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
-    """Sentences under a table: subject (once for all of its sentences), text, command at the right.
-
-    On a narrow terminal the text is broken, and the command stands below it; nothing is cut."""
+    """Sentences under a table: subject (once for all of its sentences), text, and the command at
+    the right. On a narrow terminal the text is broken, and the command is put below it; nothing is
+    cut."""
     if not items:
         return []
     left = max(measure(i.subject) for i in items) + GAP

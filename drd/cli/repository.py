@@ -55,7 +55,7 @@ def _reference(option: str, text: str | None) -> SecretRef | None:
 
 
 class ToDo:
-    """What a person has left to do; `details` stand below it, further in where it is JSON."""
+    """Something that a person still has to do. `details` are lines below its text."""
 
     def __init__(self, text: str, *details: str) -> None:
         self.text = text

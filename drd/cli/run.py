@@ -20,7 +20,13 @@ from drd.model.copy_names import short_copy
 from drd.model.plan import Objectives
 from drd.model.playbook_names import of_words, playbook_of
 from drd.model.run import RunKind
-from drd.model.run_details import DrillDetail, RecoveryDetail, RetentionDetail, RunDetail
+from drd.model.run_details import (
+    BackupDetail,
+    DrillDetail,
+    RecoveryDetail,
+    RetentionDetail,
+    RunDetail,
+)
 from drd.model.text import escaped, without_output
 from drd.model.units import format_duration, format_rfc3339, from_rfc3339
 
@@ -148,12 +154,20 @@ def _print(run: dict[str, Any]) -> None:
         for line in rest:
             output.say_below("             ", line)
     _print_reasons(detail)
+    _print_spreads(detail)
     if isinstance(detail, DrillDetail) and detail.operator is not None:
         print_operator(run["plan"], detail.operator)
     over = run["finished_at"] is not None
     rows = [_step(step, over=over) for step in run["steps"] if step["kind"] != "aside"]
     if rows:
         output.say(output.table(rows))
+
+
+def _print_spreads(detail: RunDetail) -> None:
+    """How far apart the data times of the plan's groups are."""
+    if isinstance(detail, BackupDetail):
+        for spread in detail.consistency:
+            output.say_below("  spread     ", f"{spread.names}: {spread.words}")
 
 
 def _print_reasons(detail: RunDetail) -> None:

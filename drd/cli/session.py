@@ -169,8 +169,8 @@ def _cancelled_by_signals(args: argparse.Namespace) -> Iterator[None]:
 
 @contextmanager
 def cancelled_as(words: Callable[[], str], then: str = "") -> Iterator[None]:
-    """Say what a cancelled command leaves behind, in place of the program that was interrupted, and
-    in `then` the command that goes on.
+    """Report what a cancelled command leaves behind, instead of the program that was interrupted,
+    and in `then` the command that continues.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""What `drd status` finds out on the host itself: whether a daemon runs that can record nothing,
-and what is wrong with drd.yaml.
+"""What `drd status` finds out on the host itself: whether a running daemon can record nothing, and
+what is wrong with drd.yaml.
 
-Both cost nothing while a daemon works and has the drd.yaml that is on disk.
+Both cost nothing while a daemon works with the present drd.yaml.
 """
 
 from __future__ import annotations

@@ -88,7 +88,9 @@ def _facts(plan: Assessment, at: datetime) -> list[Fact]:
     if plan.rpo.objective_s is None:
         return facts
     facts += [_would_lose(plan), _comes_back(plan), ("Last backup", *_last_backup(plan, at))]
-    return [*facts, ("Points", _points(plan), "")]
+    facts.append(("Points", _points(plan), ""))
+    newest = plan.newest.consistency if plan.newest is not None else ()
+    return facts + [("Spread", f"{spread.names}: {spread.words}", "") for spread in newest]
 
 
 def _would_lose(plan: Assessment) -> Fact:

@@ -1,5 +1,5 @@
-"""What the screen of one plan shows beside its verdicts, from the state or the daemon: the next
-scheduled runs, and what is overdue for people."""
+"""What the screen of one plan shows in addition to its verdicts: the next scheduled runs, and what
+is overdue for people. It comes from the state or from the daemon."""
 
 from __future__ import annotations
 

@@ -20,7 +20,12 @@ PGBACKREST = "pgbackrest"
 NO_PASSWORD = (COMMAND, PGBACKREST)
 """The tools that have other secrets than one password of the repository."""
 
-_NOT_DRDS = {"backup": "backup", "copy": "copies", "prune": "prune"}
+_NOT_DRDS = {
+    "backup": "backup",
+    "consistency": "consistency",
+    "copy": "copies",
+    "prune": "prune",
+}
 """Sections about work that drd leaves to the other tool, and the fields that have them."""
 
 

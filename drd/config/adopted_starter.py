@@ -31,8 +31,8 @@ class FoundDatabase(NamedTuple):
 
 
 class FoundFiles(NamedTuple):
-    """A path that has other files: one of them, and their number. `unseen` says which of them are
-    dumps that no check can look at."""
+    """A path that contains other files: one of them, and their number. `unseen` says which of them
+    are dumps that no check can examine."""
 
     path: str
     sample: str

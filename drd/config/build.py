@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from drd.config import runbook, schema, timing
 from drd.config.adopted import PGBACKREST
 from drd.config.adopted_settings import CommandToolSettings, Only
+from drd.config.consistency import groups
 from drd.config.drill import Drill
 from drd.config.inventory import inventory
 from drd.config.kit import sharing, watch
@@ -93,6 +94,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         inventory=inventory(plan),
         training=training_policy(plan.training),
         review=review_policy(plan.review),
+        consistency=groups(plan.consistency),
         controls=tuple(ControlSpec(c.name, c.kind, c, c.every, c.timeout) for c in plan.controls),
     )
 

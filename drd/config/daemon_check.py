@@ -23,8 +23,8 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class CheckedSettings:
-    """`settings` is None if there is a problem. `fine` are the keys of the file, at its top, of
-    which nothing is wrong. `unread` are the credentials that this user cannot look for."""
+    """`settings` is None if there is a problem. `fine` are the top keys of the file without
+    problems. `unread` are the credentials that this user may not look for."""
 
     file: Path
     settings: DaemonSettings | None

@@ -62,7 +62,7 @@ def _state(url: str) -> str:
 
 
 class State(Settings):
-    """Where the catalogue is. The password never stands in the URL."""
+    """Where the catalogue is. The password is never in the URL."""
 
     url: Annotated[str, AfterValidator(_state)] = Field(
         description="URL of the catalogue's database, as SQLAlchemy writes it: "

@@ -28,9 +28,9 @@ _ROUNDS = 20
 
 
 def read_parts(raw: bytes, file: str) -> tuple[Document, tuple[Problem, ...]]:
-    """Read each section of the file by itself, for a file that is no YAML as a whole. Returns what
-    could be read, and the errors of the sections that could not. Raises ConfigError if one of these
-    is needed, or if the file has no such sections."""
+    """Read each section of the file separately, for a file that is not YAML as a whole. Returns
+    what could be read, and the errors of the other sections. Raises ConfigError if one of these is
+    needed, or if the file has no such sections."""
     try:
         return read(raw, file, allow_empty=True), ()
     except ConfigError as error:
@@ -75,9 +75,9 @@ def _sections(raw: bytes, whole: ConfigError) -> Iterable[tuple[str, str]]:
 def as_far_as_possible(
     document: Document, check: Callable[[Report], T]
 ) -> tuple[T, tuple[Problem, ...]]:
-    """Check the document, and again without the broken entries that may be left out. Returns what
-    was accepted, and the errors. Raises the ConfigError that names all errors when one of them is
-    not spare."""
+    """Check the document; if it has errors, check it again without the broken entries that may be
+    left out. Returns what was accepted, and the errors. Raises the ConfigError with all errors if
+    one of the broken entries is needed."""
     left_out: set[Path] = set()
     problems: list[Problem] = []
     first: ConfigError | None = None

@@ -1,7 +1,7 @@
 """Find secret files that others can read, and plan files that others can change.
 
 Anyone who can read a secret file has the backups, and anyone who can write a plan chooses what drd
-runs. So a new plan with such files is refused; a plan that was in force before goes on with its
+runs. So a new plan with such files is refused; a plan that was in force before continues with its
 stored text, and raises an alert."""
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def judged(reached: PlanPath, trusted: Collection[int]) -> Exposed | None:
 
 
 def is_exposed(reached: PlanPath, trusted: Collection[int]) -> bool:
-    """Return whether users other than the trusted ones may have written what was read."""
+    """Return whether users other than the trusted ones may have written the file that was read."""
     exposed = judged(reached, trusted)
     return exposed is not None and not exposed.is_told_only
 

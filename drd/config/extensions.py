@@ -68,9 +68,9 @@ class Loaded(NamedTuple):
 def load_extensions(
     names: Sequence[str], report: Report, reached: PlanPath | None = None
 ) -> Loaded:
-    """Return the members that these packages add. A package that cannot be used is a warning in the
-    report, on its line; one that is named twice is an error. `reached` is the file with the list as
-    it was opened; without it, what has that name now is judged.
+    """Return the members that these packages add. If a package cannot be used, the report gets a
+    warning with its line; if it is named twice, an error. `reached` is the file with the list as it
+    was opened; without it, the rights of the file that now has this name are checked.
     """
     places: dict[str, int] = {}
     for at, name in enumerate(names):
@@ -97,7 +97,7 @@ def use_those_of(names: Sequence[str], file: Path | None) -> None:
 
 
 def use_those_of_text(text: str, file: str) -> None:
-    """Do the same for the text of a drd.yaml that a person has accepted as this host's own."""
+    """Use the extensions in the text of a drd.yaml that a person has accepted for this host."""
     document = read(text.encode(), file, allow_empty=True)
     names = document.data.get("extensions") if isinstance(document.data, dict) else None
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):

@@ -239,8 +239,8 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
 
 
 def configuration_error(path: str) -> ConfigError | None:
-    """Check the whole file, which takes longer; return its errors. Nothing is imported for it: the
-    channels of a file with extensions are not checked."""
+    """Check the whole file, which takes longer; return its errors. No packages are imported for
+    this: if the file names extensions, its channels are not checked."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (pathlib costs 4 ms)
             extended = b"extensions" not in file.read()

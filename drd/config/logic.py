@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from drd.checks.settings import CheckSettings
 from drd.config.adopted import NO_PASSWORD, check_adopted
+from drd.config.consistency_logic import check_consistency
 from drd.config.copies import check_copies
 from drd.config.erasures_logic import check_erasures
 from drd.config.inventory_logic import check_inventory
@@ -30,6 +31,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     """Report every contradiction between valid parts; broken parts are not checked again."""
     _objectives(parsed, report)
     _components(parsed, report)
+    check_consistency(parsed, report)
     _repositories(parsed, report)
     check_timing(parsed, report)
     _checks(parsed, report)

@@ -17,8 +17,8 @@ from drd.registry import unavailable_with
 def channels(
     entries: Sequence[Named], report: Report, places: Sequence[int] | None = None
 ) -> tuple[ChannelSpec, ...]:
-    """Every entry with its name; contradictions go into the report, each on its line. `places` are
-    the numbers of the entries in the file, if others of them are left out."""
+    """Return every entry with its name. Contradictions go into the report, each with its line.
+    `places` are the numbers of the entries in the file, if other entries are left out."""
     places = range(len(entries)) if places is None else places
     names = _names(entries, report, places)
     for index, name, entry in zip(places, names, entries, strict=True):

@@ -1,5 +1,5 @@
-"""The paths of drd.yaml: their defaults, and what they are relative to. No pydantic here, nor
-pathlib: `drd status` starts in a few milliseconds."""
+"""The paths of drd.yaml: their defaults, and the directories to which they are relative. No
+pydantic here, nor pathlib: `drd status` starts in a few milliseconds."""
 
 from __future__ import annotations
 

@@ -26,11 +26,10 @@ from drd.model.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlan:
-    """A plan and its file.
-
-    `file_digest` (sha256), `size` and `mtime_ns` are the file's as it was read, so that `status`
-    can recognise a changed one without reading it. `reached` is the way by which that very file was
-    opened. `odd_names` are the errors by which it is refused if it is a new plan."""
+    """A plan and its file. `file_digest` (sha256), `size` and `mtime_ns` belong to the file as it
+    was read, so that `status` can recognise a changed file without reading it. `reached` is the
+    path by which this file was opened. `odd_names` are the errors for which a new plan is refused.
+    """
 
     plan: Plan
     warnings: list[Problem]

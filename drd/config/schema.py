@@ -10,6 +10,7 @@ from pydantic import Field, create_model, model_validator
 from drd.actions.erasures import ErasuresSettings
 from drd.checks.settings import CheckSettings
 from drd.config.adopted_settings import CommandToolSettings, Only
+from drd.config.consistency import ConsistencyGroup
 from drd.config.drill import Drill
 from drd.config.inventory import AffectedData, Endpoint, RiskSettings, RotatedCredential, Tier
 from drd.config.kit import PlanKit
@@ -284,6 +285,7 @@ class PlanFile(Settings):
 
     unsaid: ClassVar = {
         "copies": (Copy(),),
+        "consistency": ([],),
         "erasures": (None,),
         "prune": (Prune(),),
         "verification": (Verification(),),
@@ -314,6 +316,12 @@ class PlanFile(Settings):
         description="The repositories, by name, for example `{primary: {url: /srv/backup, "
         "password: {credential: NAME}}}`: one that receives the backups, and any number of copies "
         "with `copy_of`."
+    )
+    consistency: list[ConsistencyGroup] = Field(
+        default_factory=list,
+        description="Groups of components whose data belongs together, for example "
+        "`[{components: [orders-db, sessions], within: 5s}]`. drd begins the capture of all "
+        "components of a group at the same moment (operations.md).",
     )
     backup: Backup = Backup()
     copies: Copy = Field(Copy(), alias="copy")

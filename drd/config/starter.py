@@ -35,8 +35,8 @@ _COMPARED = {Holds.TABLES: "row counts", Holds.PATHS: "files", Holds.OPAQUE: "co
 
 @dataclass(frozen=True, slots=True)
 class FoundComponents:
-    """What is to be protected: components with their kinds. `notes` say what was seen and left out,
-    `remark` how the plan begins instead, if nothing was found."""
+    """What is to be protected: components with their kinds. `notes` say what was found and left
+    out. If nothing was found, `remark` says how the plan begins instead."""
 
     wishes: Sequence[tuple[KindSpec, Wish]] = ()
     notes: Sequence[str] = ()

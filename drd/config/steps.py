@@ -301,7 +301,8 @@ _BEFORE, _AFTER = (
         (ApproveStep, WaitStep, NotifyStep, ManualStep),
     )
 )
-"""What the engine of runbooks carries out itself. In lists the actions stand between them."""
+"""The actions that the engine of runbooks carries out itself. In lists, the other actions are
+between them."""
 
 ENGINE_STEPS = (*_BEFORE, *_AFTER)
 

@@ -131,6 +131,12 @@ _REFERENCE = "the possible values are in docs/plan-reference.md"
 _EMPTY = _Sentence("is empty", "give the key a value, or remove the line.")
 
 
+_NOT_INSIDE = (
+    "leave out `in`. For files in a volume of a container, write the path of the volume on this "
+    "host (docs/containers.md)."
+)
+
+
 class _Translation:
     """The sentence for the errors at one place."""
 
@@ -183,6 +189,10 @@ class _Translation:
                 text = f"a step can do only one thing, but this step has both `{own}` and `{key}`"
                 return _Sentence(text, hint, of_key=True)
             known = [k for k in known if k not in kinds]
+        if key == "in" and self.path[0] in ("components", "targets"):
+            kind = f"kind {beside['kind']} does" if "kind" in beside else "this component does"
+            text = f"{kind} not run in a container, so it does not have the key `in`"
+            return _Sentence(text, _NOT_INSIDE, of_key=True)
         free = [k for k in known if k not in beside]
         hint = did_you_mean(key, free) or listed(known)
         return _Sentence(f'unknown key "{key}"', hint, of_key=True, meant=closest(key, free))

@@ -15,7 +15,8 @@ _LATER_SCENARIOS = ("ransomware",)
 
 
 def refuse_unsupported(data: Any, report: Report) -> None:
-    """Report each one, on its line. Looks at raw data of any shape and raises nothing."""
+    """Report each unsupported key with its line. Accepts raw data of any shape and raises
+    nothing."""
     for name, component in _entries(data, "components"):
         _kind(report, ("components", name), component, _LATER_KINDS, KINDS.names)
     for index, check in _items(data, "checks"):

@@ -34,7 +34,7 @@ def yaml_text(data: Any) -> str:
 
 
 def inline(data: Any) -> str:
-    """Do the same in one line, to follow a key or in a list."""
+    """Return the data in one line, to follow a key or to be part of a list."""
     text = yaml.dump(
         data,
         Dumper=_Dumper,

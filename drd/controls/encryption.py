@@ -52,7 +52,8 @@ class EncryptionControl(ControlSettings):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Report a control without one bucket, and what is no bucket."""
+        """Report a control that does not name exactly one bucket, and a URL that is not a
+        bucket."""
         if (self.repository is None) == (self.url is None):
             hint = "name a `repository` of this plan, or the `url` of another bucket."
             yield Contradiction(("kind",), "the control needs exactly one bucket", hint)

@@ -62,7 +62,8 @@ def is_due(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: dat
 
 
 def is_soon(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: datetime) -> bool:
-    """Return the same while an incident is open, for the repositories that get anchors at once."""
+    """Return whether anchors are due while an incident is open, for the repositories that then get
+    anchors at once. The arguments are those of `is_due`."""
     if noted is None or noted[0] > now:
         return True
     since, places = now - noted[0], noted[1].get("places", {}).values()
@@ -80,8 +81,8 @@ def is_waiting(noted: tuple[datetime, Mapping[str, Any]] | None, entry: int) -> 
 
 class Anchoring:
     """Begins with `start`, ends with `stop`. `tell` gets the first text about a repository that
-    knows other records, None if there is none; `tell_damage` what the last check of the chain
-    found, empty for nothing."""
+    knows other records, None if there is none; `tell_damage` gets what the last check of the chain
+    found, empty if it found nothing."""
 
     def __init__(
         self,

@@ -25,7 +25,8 @@ _log = log.get()
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 _AGAIN = timedelta(seconds=30)
-"""Seconds to wait after a process could not be started, or when another one works on the same."""
+"""Time to wait after a process could not be started, or while another process works on the same
+thing."""
 
 
 class Dispatcher:

@@ -27,7 +27,7 @@ _log = log.get()
 
 
 class IntakeListener:
-    """Listens where drd.yaml says so. What it cannot do is in the log; nothing waits for it."""
+    """Listens at the address in drd.yaml. Its errors are in the log; nothing waits for it."""
 
     def __init__(self, app: App) -> None:
         self._app = app

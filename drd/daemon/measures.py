@@ -1,5 +1,5 @@
-"""What the daemon knows of runs of playbooks, for its alerts: temporary measures that nobody has
-taken back in time, and runs whose process died."""
+"""What the daemon knows about runs of playbooks, for its alerts: temporary measures that were not
+rolled back in time, and runs whose process died."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from drd.registry import NOTIFIERS, Unavailable, unavailable
 
 
 def package_troubles(channels: Sequence[ChannelSpec]) -> tuple[PackageTrouble, ...]:
-    """Return what is wrong with each package. It is critical if drd cannot send any message."""
+    """Return what is wrong with each package. A problem is critical if drd cannot send any message
+    because of it."""
     silent = [channel for channel in channels if channel.kind not in NOTIFIERS]
     works = any(c.kind in NOTIFIERS and not c.is_heartbeat for c in channels)
     found = {name: PackageTrouble(name, text, remedy=_RESTART) for name, text in outdated()}

@@ -1,8 +1,8 @@
 """Check whether the repositories of all plans are still there, each once in a few minutes.
 
-Runs in its own threads: a network file system that is gone blocks a thread for ever, and neither
-the daemon's loop nor its monitor may wait for it. The results go to the catalogue, from which alone
-verdicts are made."""
+Runs in separate threads: a network file system that is gone blocks a thread for ever, and neither
+the daemon's loop nor its monitor may wait for this. The results are written to the catalogue;
+verdicts are made only from there."""
 
 from __future__ import annotations
 

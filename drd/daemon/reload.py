@@ -21,7 +21,7 @@ _AT_START_ONLY = {
     "work_dir": "work_dir",
     "cache_dir": "cache_dir",
 }
-"""Settings by their key that stay the same while runs go on."""
+"""Settings, by their key, that stay the same while runs continue."""
 
 _KEYS = {
     "plans_dir": "plans",

@@ -1,4 +1,5 @@
-"""Messages about runs that have ended, for the channels that get no alert about the same.
+"""Messages about runs that have ended, for the channels that do not get an alert about the same
+run.
 
 The daemon knows its own runs; commands put the messages about runs by hand into the outbox."""
 
@@ -30,7 +31,7 @@ class RunMessages:
         self._fired: deque[Routed] = deque(maxlen=REMEMBERED)
 
     def fired(self, transitions: Iterable[Transition]) -> None:
-        """Remember the alerts about runs: their channels get no message about the same."""
+        """Remember the alerts about runs: their channels then get no message about these runs."""
         about_runs = (t for t in transitions if t.runs)
         self._fired.extend(routed(about_runs, self._app.settings.channels))
 

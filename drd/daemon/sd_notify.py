@@ -16,10 +16,9 @@ _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class ServiceManager:
-    """Sends messages to the service manager; does nothing without one (`address` empty).
-
+    """Sends messages to the service manager; does nothing if there is none (`address` is empty).
     `watchdog_s` is how long the manager waits for a `watchdog()` before it kills the service; None
-    if it does not watch. Send one at least every half of that."""
+    if it does not watch. Send one at least every half of that time."""
 
     def __init__(self, address: str = "", *, watchdog_s: float | None = None) -> None:
         self._address = "\0" + address[1:] if address.startswith("@") else address

@@ -15,7 +15,7 @@ EVERY_S = 30.0
 """Seconds between two signs of life."""
 
 Stamp = tuple[int, int] | None
-"""What identifies the content of drd.yaml; None without one."""
+"""Identifies the content of drd.yaml; None if there is no file."""
 
 
 class SignOfLife:

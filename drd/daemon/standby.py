@@ -23,8 +23,8 @@ from drd.model.message import ChannelSpec, Message
 PAUSE_S = 5.0
 
 _OF_THE_DISK = frozenset({"full", "read-only", "disk"})
-"""The troubles for whose end every daemon waits, also one that a person or a container started. For
-other troubles it ends, and the person sees the error at once."""
+"""The problems for which every daemon waits until they are over, even a daemon that a person or a
+container started. With other problems such a daemon ends, and the person sees the error at once."""
 
 _log = log.get()
 
@@ -46,9 +46,9 @@ class Standby:
         self._reload_asked.set()
 
     def wait(self, *, only_for_disk: bool = False) -> None:
-        """Wait until the catalogue is open. Signals may end the process: it has begun nothing.
-
-        With `only_for_disk` it raises CatalogueError for what is no trouble of the disk."""
+        """Wait until the catalogue is open. Signals may end the process, because it has not begun
+        anything. With `only_for_disk`, raise CatalogueError for problems that do not concern the
+        disk."""
         while (error := self._error()) is not None:
             if only_for_disk and error.trouble not in _OF_THE_DISK:
                 raise error

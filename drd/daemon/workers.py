@@ -52,7 +52,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a worker ended: in words when it did not end by itself."""
+    """How a worker ended; in words if it did not end by itself."""
 
     worker: Worker
     exit_code: int
@@ -137,7 +137,7 @@ class Workers:
         worker.kill_at, worker.why = time.monotonic() + grace_s, why
 
     def kill_overdue(self) -> list[Worker]:
-        """Kill those whose time is over, with all processes that they started."""
+        """Kill the workers whose time is over, with all processes that they started."""
         now = time.monotonic()
         late = [w for w in self.alive if w.kill_at is not None and now >= w.kill_at]
         for worker in late:

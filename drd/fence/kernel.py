@@ -82,7 +82,8 @@ def adopt_orphans() -> None:
 
 
 def keep_capabilities(kept: int) -> None:
-    """Give up all capabilities but these (a bit mask), for good; missing ones are ignored."""
+    """Give up all capabilities except these (a bit mask), for good; missing capabilities are
+    ignored."""
     for number in range(LAST_CAPABILITY + 1):
         try:
             if not kept >> number & 1 and prctl(_PR_CAPBSET_READ, number) == 1:

@@ -67,7 +67,7 @@ _OPTIONS = {
 """The usual options of IPv4 and IPv6, by number: they do not change the destination of packets."""
 
 _ROUTINE = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/userdb/")
-"""Sockets where the C library looks up names of users and hosts; it works without them."""
+"""Sockets where the C library searches names of users and hosts; it works without these sockets."""
 
 
 class Network:

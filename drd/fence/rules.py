@@ -129,7 +129,7 @@ class Program:
         self._labels[label] = len(self._lines)
 
     def jump(self, test: int, value: int, yes: str, no: str) -> None:
-        """Jump to a label, which lies ahead; an empty one is the next line."""
+        """Jump to a label further down; an empty label means the next line."""
         self._lines.append((test, value, yes, no))
 
     def add(self, code: int, value: int) -> None:

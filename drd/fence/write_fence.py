@@ -1,5 +1,5 @@
 """Run one command that may write below named directories only. It may read everything that its user
-may read, and use the network: for programs that believe what a repository tells them."""
+may read, and use the network: for programs that trust the content of a repository."""
 
 from __future__ import annotations
 

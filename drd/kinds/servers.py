@@ -30,8 +30,8 @@ _MORE_ROOM = "free space, or set work_dir to a larger disk."
 
 
 class ServerLog:
-    """The log of a server. It is read by the descriptor with which it was made: what lies there
-    under its name later, code in the data may have put there."""
+    """The log of a server. It is read by the descriptor with which it was made: code in the data
+    may later have replaced the file of this name."""
 
     def __init__(self) -> None:
         self._file: int | None = None

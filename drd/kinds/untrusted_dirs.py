@@ -201,7 +201,7 @@ def content(directory: Path) -> Path:
 
 
 def content_name(directory: Path) -> Path:
-    """Return the same, found by its name alone."""
+    """Return the name of the directory that restic has filled, also if it is not held open."""
     return directory / TREE if _exposed(directory.parent) else directory
 
 

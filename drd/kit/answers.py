@@ -1,4 +1,5 @@
-"""Judge by hand what a check asks: bash for an answer and what the plan expects of it."""
+"""Judge by hand what a check asks: bash that prints an answer, and what the plan expects of the
+answer."""
 
 from __future__ import annotations
 

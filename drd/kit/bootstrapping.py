@@ -52,12 +52,12 @@ from drd.repositories import open_repository
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What to install: all of it read, nothing written yet. `replica` is a usable catalogue, from
-    `taken_at`; `notes` are for a person. `proven` has by restore point the drill that had proven it
-    when the kit was made, `digests` the hashes of the plans in it, `bases` its list of their
-    points, and `needs` what they need that is not in the kit. From a repository, `orders` has what
-    its texts would make drd do, and `typed` is that repository. `records` is what a kit knows of
-    the chain of records."""
+    """What to install: everything was read, and nothing was written yet. `replica` is a usable
+    catalogue, from `taken_at`; `notes` are for a person. `proven` has by restore point the drill
+    that had proven it when the kit was made, `digests` the hashes of the plans in the kit, `bases`
+    the kit's list of their points, and `needs` what the plans need that is not in the kit. With a
+    repository instead of a kit, `orders` has what its texts would make drd do, and `typed` is this
+    repository. `records` is what a kit knows about the chain of records."""
 
     layout: Layout
     replica: Path | None
@@ -114,10 +114,10 @@ def from_kit(
     within: Path | None = None,
     config: str | None = None,
 ) -> Iterator[Prepared]:
-    """The plans of a kit, or `only` one of them. drd.yaml goes to `config`, by default to its place
-    on the host that made the kit. Repositories that do not open are left to the code
-    that searches for points: the kit's files are useful without them. Temporary files lie `within`
-    that directory."""
+    """Yield the plans of a kit, or `only` one of them. drd.yaml goes to `config`, by default to its
+    place on the host that made the kit. If a repository does not open, the code that searches for
+    points reports it: the kit's files are useful without the repository. Temporary files are made
+    in the directory `within`."""
     config = config or kit.index.config_place
     with opened(kit, within) as using, _room(within) as room:
         if kit.index.config:

@@ -51,9 +51,9 @@ def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
 def host_from_kit(
     plan: Plan, at: KitAt, place: Path, now: datetime, host: Host, *, proofs: Collection[str]
 ) -> Iterator[HostFromKit]:
-    """A host for `plan` in the new directory `place`, which nobody else may read; it is removed at
-    the end with all secrets. `proofs` are the hashes by which evidence counts for the plan. Raises
-    as `drd bootstrap` does."""
+    """Yield a host for `plan` in the new directory `place`, which nobody else may read; the
+    directory is removed at the end with all secrets. `proofs` are the hashes by which evidence
+    counts for the plan. Raises the same errors as `drd bootstrap`."""
     sealed = read(at.file)
     kit = unpack(unseal(sealed, at.key(), name=at.file), name=at.file)
     known = next((p for p in kit.index.plans if p.name == plan.name), None)

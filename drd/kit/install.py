@@ -1,4 +1,4 @@
-"""Put files in place, all of them or none: an equal existing file is kept, a different one is
+"""Put files in place, all of them or none: an identical existing file is kept, a different one is
 refused, and a failure removes what was written."""
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What a kit tells of drills: which restore points they could not restore. No repository of another
-tool contains this, and one of drd's only as it was at the last backup."""
+"""What a kit says about drills: which restore points they could not restore. A repository of
+another tool does not contain this; a repository of drd contains it only as it was at the last
+backup."""
 
 from __future__ import annotations
 

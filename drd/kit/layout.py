@@ -39,11 +39,11 @@ _NAME = re.compile(r"[\w.@+-]+")
 
 @dataclass(frozen=True, slots=True)
 class LostHost:
-    """What is known of the lost host: plans by name and drd.yaml as texts, secrets by reference,
+    """What is known about the lost host: plans by name and drd.yaml as texts, secrets by reference,
     and other files by their path. `config_file` is the path that drd.yaml gets: its relative paths
-    begin there, and plans lie beside it. `programs` are scripts that the plans run, with their
-    modes. `texts` are the host's own regimes, playbooks, exercises and templates, by names such as
-    `regimes/NAME`."""
+    begin in that directory, and the plans are there, too. `programs` are scripts that the plans
+    run, with their modes. `texts` are the host's own regimes, playbooks, exercises and templates,
+    by names such as `regimes/NAME`."""
 
     plans: Mapping[str, str]
     config: str | None

@@ -46,8 +46,8 @@ def newer_plans(
 
 
 def elsewhere(own: StateSnapshot, config: str) -> list[str]:
-    """Name the former place of drd.yaml. It is not used by itself: anyone with the repository's
-    password may have written it."""
+    """Return sentences that name the former place of drd.yaml. drd does not use this place by
+    itself: anyone with the repository's password may have written it."""
     if own.config_place in (None, config):
         return []
     former = escaped(str(own.config_place))

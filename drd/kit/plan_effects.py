@@ -42,7 +42,8 @@ from drd.ports.kinds import KeyUse, KindSpec
 from drd.registry import KINDS
 
 _PLAN = """
-plan owner description objectives backup copy retention prune verification readiness training review
+plan owner description objectives consistency backup copy retention prune verification readiness
+training review
 components.*.kind components.*.may_be_empty components.*.copied_as components.*.limits
 repositories.*.protection repositories.*.copy_of repositories.*.s3.region
 repositories.*.s3.bucket_lookup repositories.*.made_by repositories.*.only

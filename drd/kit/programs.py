@@ -13,6 +13,7 @@ from pathlib import Path
 from drd.actions.settings import StepSettings
 from drd.config.resolved import COMMAND_PATH
 from drd.exhaustion import system_reason
+from drd.kinds.inside import needs_of
 from drd.model.kit import KitFile
 from drd.model.plan import Plan
 from drd.model.units import format_size
@@ -50,6 +51,9 @@ class KitPrograms:
         needs |= dict.fromkeys(f"{package}, in addition to drd" for package in packages)
         for settings in _settings(plan):
             needs |= dict.fromkeys(settings.host_needs())
+        placed = [component.settings for component in plan.components.values()]
+        placed += [one for target in plan.targets.values() for one in target.components.values()]
+        needs |= dict.fromkeys(filter(None, map(needs_of, placed)))
         return tuple(needs)
 
     def _put(self, path: str) -> str:
@@ -72,8 +76,8 @@ class KitPrograms:
 
 
 def named_by(plan: Plan) -> list[str]:
-    """Words that are programs or files: those whose contents are a part of the plan's hash, and
-    what the steps need besides."""
+    """Return words that are programs or files: those whose contents are part of the plan's hash,
+    and others that the steps need."""
     words = list(plan.commands)
     for settings in _settings(plan):
         words += settings.needed_files()

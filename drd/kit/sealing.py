@@ -114,7 +114,8 @@ def read_kit(path: Path) -> bytes:
 
 
 def write_kit(path: Path, data: bytes) -> None:
-    """Write all of it or nothing, mode 0600. Replaces an existing kit, but no other file."""
+    """Write the whole kit or nothing, with mode 0600. Replaces an existing kit, but no other
+    file."""
     try:
         with rights.writing(path.parent) as place:
             refuse_strangers(path, place / path.name)

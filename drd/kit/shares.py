@@ -47,8 +47,8 @@ class KitShare:
 
     @property
     def check(self) -> str:
-        """Detects a misread letter; it reveals nothing about the secret, since it depends on this
-        share alone."""
+        """Return a checksum that detects a misread letter. It reveals nothing about the secret,
+        because it depends only on this share."""
         return hashlib.sha256(f"{self.set} {self.needed} {self.text}".encode()).hexdigest()[:8]
 
 

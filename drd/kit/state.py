@@ -74,8 +74,8 @@ def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list
 
 def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] | Sharing:
     """Return for whom a kit of these plans is encrypted, by plans and drd.yaml: recipients, or
-    people with shares. Raises UsageError if they name nobody, or differ: the people of one plan
-    must not get the keys of another.
+    people with shares. Raises UsageError if they name nobody, or if the plans differ: the people of
+    one plan must not get the keys of another.
     """
     named = {plan.name: _named(settings, plan) for plan in plans}
     if len(set(named.values())) > 1:

@@ -40,10 +40,10 @@ _TEXT = re.compile(rf"etc/([^/]+\.ya?ml|{OWN_TEXT.pattern})")
 
 @dataclass(frozen=True, slots=True)
 class StateSnapshot:
-    """The content of one such snapshot. `catalogue` is None when the replica in it cannot be used,
-    `why` gives the reason. `texts` are own regimes and templates. `left_out` rows of it do not look
-    like drd's own, and were not taken. `config_place` is where the copy says that drd.yaml was,
-    `broken_config` one that is not even YAML."""
+    """The content of a snapshot of drd's state. `catalogue` is None when the replica in it cannot
+    be used; `why` gives the reason. `texts` are own regimes and templates. `left_out` is the number
+    of rows that do not look like drd's own, and were not used. `config_place` is the place of
+    drd.yaml by the copy, `broken_config` is a drd.yaml that is not YAML."""
 
     taken_at: datetime
     catalogue: Path | None

@@ -58,7 +58,7 @@ def leaves(value: Any, key: KeyPath, harmless: frozenset[Pattern]) -> Iterator[t
 
 
 def is_any(key: KeyPath, patterns: Collection[Pattern]) -> bool:
-    """Return whether a key fits one of the patterns, in which `*` stands for any part."""
+    """Return whether a key matches one of the patterns, in which `*` stands for any part."""
     return any(
         len(key) == len(pattern)
         and all(p in ("*", str(k)) for k, p in zip(key, pattern, strict=True))
@@ -141,8 +141,8 @@ def _section(key: KeyPath, scheme: Scheme, text: StoredText) -> dict[Any, Any]:
 
 
 def unsaid_places(text: StoredText) -> Iterator[tuple[KeyPath, Any]]:
-    """What a text leaves out, so that its repository is not the named one: a suffix, for which
-    Azure's own then counts."""
+    """Yield settings that a text leaves out, so that its repository may be another than the named
+    one: for example a suffix, for which Azure then uses its default."""
     repositories = text.data.get("repositories")
     for name in repositories if isinstance(repositories, dict) else ():
         beside: KeyPath = ("repositories", str(name))

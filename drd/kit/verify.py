@@ -74,7 +74,8 @@ class PlanFound:
 
     @property
     def current(self) -> bool | None:
-        """Whether a recovery with the kit does what one by the loaded plan does."""
+        """Whether a recovery with the kit does the same as a recovery by the loaded plan; None if
+        drd has not loaded the plan."""
         if self.loaded is None:
             return None
         return (self.proof or self.digest) in (self.loaded.digest, *self.loaded.proofs)

@@ -95,8 +95,8 @@ def copies_of(made_by: str, count: int) -> str:
 
 
 OLDER = timedelta(days=1)
-"""How much older than its data time a copy may be: a dump has the time at which it was finished,
-and a log that at which its last segment arrived."""
+"""How much older than its data time a copy may be: a dump has the time at which it was finished, a
+log has the time at which its last segment arrived."""
 
 
 def copy_name(point: RestorePoint) -> str:

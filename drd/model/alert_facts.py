@@ -15,10 +15,10 @@ from drd.model.message import Urgency
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """One kind of run of a plan, and its schedule. `done_at` is when it last did its work: the last
-    success; for a readiness run, which fails when it finds something, and for a paused run its end.
-    `due_at` is when the next one after `since` was due: `since` is `done_at`, or when the plan
-    began to ask for it; None if it runs by hand only.
+    """One kind of run of a plan, and its schedule. `done_at` is when it last did its work: at its
+    last success; for a readiness run, which fails when it finds something, and for a paused run, at
+    its end. `due_at` is when the next run after `since` was due; None if runs start only by hand.
+    `since` is `done_at`, or when the plan began to request such runs.
     """
 
     history: JobHistory
@@ -105,8 +105,8 @@ class LaterCredential(NamedTuple):
 
 class GoneSecret(NamedTuple):
     """A secret file that a plan in force or drd.yaml names, and that is gone since `at`; None if
-    nobody can say. `copy` is the path of the service's own one, which goes when it stops, if any.
-    `plan` is empty if several plans name it, or drd.yaml.
+    drd cannot find out when. `copy` is the path of the service's own copy, if there is one; it
+    vanishes when the service stops. `plan` is empty if several plans name the file, or drd.yaml.
     """
 
     file: str

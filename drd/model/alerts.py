@@ -196,15 +196,15 @@ def reconcile(
     new_id: Callable[[], str],
     was_checked: Callable[[Alert], bool] | None = None,
 ) -> list[Transition]:
-    """Return the changes by plan, kind and subject; an alert that stays as it is has none.
+    """Return the changes by plan, kind and subject; an alert that stays the same has no change.
 
-    Of several conditions with the same key the most severe counts. A condition that was not checked
-    (`was_checked`; None: all were) counts as still there: missing data is not good news. It does
-    not restart the hold time of a condition that was gone.
+    Of several conditions with the same key, the most severe counts. A condition that was not
+    checked (`was_checked`; None: all were) counts as still there: missing data is not good news. It
+    does not restart the hold time of a condition that was gone.
 
-    An alert whose condition is told by another one (`also`) goes on as the alert of that one, with
-    its id: it is sent again only if the other is more severe. If that one has an alert already, it
-    waits in silence.
+    If another condition reports the condition of an alert as well (`also`), the alert continues as
+    the alert of that condition, with its id: it is sent again only if the other condition is more
+    severe. If the other condition already has an alert, this alert waits without messages.
     """
     current = _by_key(conditions)
     told = {key: c.key for c in current.values() for key in c.also}

@@ -22,7 +22,7 @@ class Cause:
     remedy: str = ""
 
     def of(self, subject: str) -> Cause:
-        """Return the same, said of `subject`: a component, a point, a step."""
+        """Return the same cause with a `subject`: a component, a point, a step."""
         return replace(self, text=f"{subject}: {self.text}")
 
     @property

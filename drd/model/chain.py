@@ -1,8 +1,8 @@
 """Checks a chain of records: a pure function of its entries, in the order in which they were found.
 
-It finds each entry that was changed, removed or moved, and each signature that is not the key's. It
-cannot see that the end of a chain was cut off, or that a chain was replaced by another one that is
-whole: only an anchor elsewhere shows that.
+It finds each entry that was changed, removed or moved, and each signature that the key has not
+made. It cannot find out that the end of a chain was cut off, or that a chain was replaced by
+another complete one: only an anchor elsewhere shows this.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ def in_force(keys: Sequence[KnownKey], key: str, seq: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A signed record by which an installation goes on that came back from a copy, or whose chain
-    was lost: `entry` follows entry `after`, and the anchor of entry `seq` of the chain `chain` is
-    the last one that was found. Up to entry `common` both agree. What lies between is lost."""
+    """A signed record by which an installation continues its chain after it came back from a copy,
+    or lost its chain. `entry` follows entry `after`; the last anchor that was found is the anchor
+    of entry `seq` of the chain `chain`. Up to entry `common`, both chains agree. The entries after
+    it in the other chain are lost."""
 
     entry: int
     at: datetime
@@ -218,8 +219,8 @@ class ChainCheck:
         self.report.faults.append(Fault(entry.seq, code, text))
 
     def done(self) -> ChainReport:
-        """Finish the check: a redaction stands after the entry that it is about, and so does the
-        record that entries came back, some of them sealed."""
+        """Finish the check. This must be last, because a redaction comes after the entry that it is
+        about, and so does the record that entries were restored, some of them encrypted."""
         back = max((c.after for c in self.report.continuations), default=0)
         for seq in self.report.sealed:
             if seq > back and seq not in self._withheld:

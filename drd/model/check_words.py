@@ -1,6 +1,5 @@
-"""What a failed check, step or component is called in one line, as `drd drill` shows it.
-
-The status reads it in a cold start, so it imports nothing but texts.
+"""How a failed check, step or component is named in one line, as `drd drill` shows it. The status
+reads it in a cold start, so this module imports only texts.
 """
 
 from __future__ import annotations
@@ -8,7 +7,7 @@ from __future__ import annotations
 from drd.model.text import without_output
 
 STEP_SUCCEEDS = "succeeds"
-"""What is expected of a step; the check of a failed one is called `step NAME`."""
+"""What is expected of a step; the check of a failed step is called `step NAME`."""
 
 RESTORES = "restores without an error"
 """What drd expects of each component; if a component cannot be restored, its check shows this as
@@ -16,7 +15,7 @@ expected."""
 
 
 def check_name(name: str, expected: str) -> str:
-    """Return what it is called: `check "orders"`, `step announce`."""
+    """Return the name of a check in a sentence: `check "orders"`, `step announce`."""
     return name if expected == STEP_SUCCEEDS else f'check "{name}"'
 
 

@@ -1,7 +1,7 @@
-"""A signed statement of where a chain of records stood, which is stored away from the host.
+"""A signed statement of the state of a chain of records, stored away from the host.
 
-It is a tag of a snapshot, so that a listing alone shows all of a repository. Anybody with the
-repository's password can store one, so nothing in it is believed without a signature of a key of
+It is a tag of a snapshot, so that a listing alone shows all anchors of a repository. Anybody with
+the repository's password can store one, so nothing in it is trusted without a signature of a key of
 the chain.
 """
 
@@ -147,10 +147,10 @@ class Anchor:
 
 @dataclass(slots=True)
 class Vouched:
-    """What anchors say of a chain. `confirmed` agree with it, oldest first. `strangers` are of
-    other chains and keys, without a fault; `explained` contradict it, and a signed record says why;
-    the others that contradict it (`contradicting`) are faults. `unreached` are the places that
-    could not be read, with the reason."""
+    """What anchors prove about a chain. `confirmed` agree with it, oldest first. `strangers` belong
+    to other chains and keys, which is not a fault; `explained` contradict it, and a signed record
+    explains why; the other anchors that contradict it (`contradicting`) are faults. `unreached` are
+    the places that could not be read, with the reason."""
 
     confirmed: list[Anchor] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)

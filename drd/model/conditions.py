@@ -98,7 +98,8 @@ def stored_text_differs(plan: str, message: str) -> Condition:
 
 
 def exposed_file(plan: str, message: str, remedy: str) -> Condition:
-    """Return the condition that others can read a secret of the plan, or write a file of it."""
+    """Return the condition that others can read a secret of the plan, or can write one of its
+    files."""
     return Condition("exposed-file", "warning", "", message, remedy, plan=plan)
 
 

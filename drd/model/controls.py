@@ -43,7 +43,7 @@ class ControlResult:
 @dataclass(frozen=True, slots=True)
 class BucketEncryption:
     """How a bucket encrypts what is stored in it: `AES256`, `aws:kms` or `aws:kms:dsse`, and the id
-    of the key, if the bucket names one. Without an `algorithm` it does not.
+    of the key, if the bucket names one. Without an `algorithm`, the bucket does not encrypt.
     """
 
     bucket: str

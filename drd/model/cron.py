@@ -81,8 +81,9 @@ def next_after(expression: str, timezone: str, after: datetime) -> datetime:
 def longest_gap(expression: str, timezone: str) -> float:
     """Return the longest time between two starts in seconds, over two months or twenty starts.
 
-    Two months hold every night, weekend and end of a month. Where all days are alike, two of them
-    hold the same, and take 15 ms at most. Else up to 12,000 starts are computed, in some 100 ms.
+    Two months contain every kind of night, weekend and end of a month. If all days are alike, two
+    days are enough, and take at most 15 ms. Otherwise up to 12,000 starts are computed, in about
+    100 ms.
     """
     start, enough_s = _ANY_DAY.astimezone(ZoneInfo(timezone)), _TWO_MONTHS_S
     if expression.endswith(" * * *") and _has_one_offset(start):

@@ -23,7 +23,7 @@ HIDDEN_FIELD = "field whose name drd does not show"
 @dataclass(frozen=True, slots=True)
 class TableChange:
     """A table that differs. `rows`: the number of rows differs; `contents`: the number is the same,
-    the rows differ. Only b has an `added` table.
+    but rows differ. An `added` table is only in b.
     """
 
     table: str
@@ -34,7 +34,8 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True)
 class RelationChange:
-    """A relation without rows of its own, such as a view, that only one of the two has."""
+    """A relation without rows of its own, such as a view, that only one of the two states
+    contains."""
 
     name: str
     kind: str
@@ -87,8 +88,8 @@ class Difference:
         return None if self.unknown or self.only_counted else True
 
     def changes(self) -> Iterator[tuple[str, str, Change]]:
-        """Yield each difference: whether something was added, removed or changed, its name as the
-        data has it, and what is known of it."""
+        """Yield each difference: whether something was added, removed or changed, its name in the
+        data, and what is known about it."""
         for prop in self.properties:
             yield "changed", prop.name, prop
         for table in self.tables:

@@ -1,7 +1,8 @@
-"""One message in place of many: what a channel missed while it did not work.
+"""One message instead of many: what a channel missed while it did not work.
 
-A digest can include an earlier digest, so one bounded message waits for a channel, however long it
-fails: each alert in its last state, runs counted by kind and outcome."""
+A digest can include an earlier digest, so only one message of limited size waits for a channel,
+however long it fails. It contains each alert in its last state, and the number of runs by kind and
+outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ ENTRIES = 200
 """How many alerts a digest lists; the others are counted."""
 
 SHOWN = 30
-"""How many of them the text for people has."""
+"""How many of these alerts the text for people lists."""
 
 LONGEST_MESSAGE = 300
 """Characters of the text of one alert."""
@@ -82,8 +83,8 @@ class _Missed:
 
 
 def digest(messages: Sequence[Message], at: datetime) -> Message:
-    """Make one message of these, in order of time. Its severity is the worst of the alerts that are
-    not resolved.
+    """Make one message of these messages, in order of time. Its severity is the worst of the alerts
+    that are not resolved.
     """
     missed = _Missed(at)
     for message in messages:

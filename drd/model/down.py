@@ -24,7 +24,7 @@ class Effect(NamedTuple):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Effect:
-        """Return what the result of a step says of it; `for_result` wrote it."""
+        """Return the effect that is stored in the result of a step; `for_result` wrote it."""
         return cls(*(_names(data.get(key)) for key in cls._fields))
 
     def after(self, stopped: Iterable[str]) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ NO_EFFECT = Effect()
 
 
 def for_result(effect: Effect) -> dict[str, list[str]]:
-    """Return what the result of the step has of it."""
+    """Return the form in which the result of a step stores the effect."""
     return {key: list(names) for key, names in effect._asdict().items() if names}
 
 

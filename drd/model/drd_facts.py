@@ -37,7 +37,7 @@ _SHOWN = 5
 
 
 def records_faults(faults: Sequence[tuple[int, str]]) -> dict[str, Any]:
-    """Return what is noted of these faults: entry and code of each."""
+    """Return what is noted about these faults: entry and code of each."""
     return {"count": len(faults), "first": [[seq, code] for seq, code in faults[:_SHOWN]]}
 
 
@@ -47,7 +47,7 @@ def _place(seq: int, code: str) -> str:
 
 
 def records_damage(noted: Any) -> str:
-    """Return in words what the last checks found; empty for nothing."""
+    """Return in words what the last checks found; empty if they found nothing."""
     parts = [noted.get(name) for name in ("here", "anchors")] if isinstance(noted, dict) else []
     found = [one for one in parts if isinstance(one, dict) and one.get("count")]
     if not found:
@@ -68,7 +68,7 @@ def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
 
 class OwnerFacts(NamedTuple):
     """Where the state was when it was made (`StatePlace`), and what suggests that another drd uses
-    a copy of it; None if nothing was found."""
+    a copy of it; None if nothing suggests this."""
 
     machine: str
     host: str

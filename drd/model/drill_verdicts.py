@@ -174,7 +174,8 @@ def _as_now(facts: PlanFacts, scenario: ScenarioFacts) -> ScenarioFacts:
 def of_components(
     unproven: Sequence[Unproven], components: Collection[str]
 ) -> tuple[Unproven, ...]:
-    """Return what is about these components: nobody can prove one that the plan has no more."""
+    """Return what is about these components only: a component that the plan no longer has cannot be
+    proven."""
     return tuple(one for one in unproven if one.component in components)
 
 

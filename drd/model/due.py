@@ -73,9 +73,9 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The next start of a job. It is due at `at`, which may be in the past. `deadline` is when it
-    has to have begun: a backup to keep the RPO, other jobs before their next regular time. `why`
-    says how `at` was computed.
+    """The next start of a job. It is due at `at`, which may be in the past. `deadline` is when the
+    job has to have begun: a backup to keep the RPO, other jobs before their next regular time.
+    `why` says how `at` was computed.
     """
 
     job: Job

@@ -29,7 +29,8 @@ SIGNED = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the evidence was compared with. `agrees` is None if nothing could be compared."""
+    """What the evidence was compared with. `agrees` is None if there was nothing to compare
+    with."""
 
     what: str
     agrees: bool | None

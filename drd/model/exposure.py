@@ -129,8 +129,8 @@ def copy_bound_s(facts: CopyFacts, rpo_s: float) -> float:
 
 
 def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessment:
-    """Judge a copy by its own exposure, from the points that can be read there. A copy that
-    received nothing yet is unknown.
+    """Judge a copy by its own exposure, from the points that can be read there. A copy that has not
+    received a point yet is unknown.
     """
     data_time = facts.data_time
     place = next((r for r in plan.repositories if r.repository == facts.repository), None)

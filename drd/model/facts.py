@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from drd.model.consistency import Spread
 from drd.model.drd_facts import DaemonFacts, IncidentFacts, OwnerFacts
 from drd.model.drill_facts import DrillFacts, ScenarioFacts
 from drd.model.unrestorable import UnrestorableFacts
@@ -42,6 +43,7 @@ class PointFacts(NamedTuple):
     data_time: datetime
     available_at: datetime
     bytes: int
+    consistency: tuple[Spread, ...] = ()
 
 
 class CopyFacts(NamedTuple):
@@ -110,7 +112,8 @@ class BackupFacts(NamedTuple):
 
 
 class IncompleteFacts(NamedTuple):
-    """An incomplete point; `failed` are its failed components with their errors."""
+    """An incomplete point; `failed` are its failed components with their errors, and the groups of
+    components whose data times are too far apart."""
 
     id: str
     data_time: datetime
@@ -181,9 +184,9 @@ class UnfinishedFacts(NamedTuple):
     """A recovery over production that stopped before its end, and that was not resumed, undone or
     accepted. If `state` is `waiting`, its process died, perhaps in the middle of `partly`. If it is
     `running`, the process died, nobody has noted that yet, and `at` is when the recovery began.
-    `down` is what the recovery stopped. `keeps`: it was to keep copies of the replaced data. `kept`
-    are the components of which it noted such a copy, `unseen` the components of which it could not
-    see whether there is one."""
+    `down` is what the recovery stopped. `keeps`: it had to keep copies of the replaced data. `kept`
+    are the components with such a copy, by its notes; `unseen` are the components for which it
+    could not find out whether there is one."""
 
     run: str
     at: datetime
@@ -202,10 +205,11 @@ class UnfinishedFacts(NamedTuple):
 
 
 class UndoneFacts(NamedTuple):
-    """A recovery over production that was undone at `at`, and whose data the newest complete point
-    has of `components`: it lacks what the undo put back. `point` is the newest complete one without
-    such data, which a recovery chooses. `unfinished`: it was not undone, but had restored only a
-    part of the service when the newest complete point was made (`at`), which has data of two times.
+    """A recovery over production that was undone at `at`, although the newest complete point still
+    contains its data of `components`: this point lacks the data that the undo put back. `point` is
+    the newest complete point without such data, which a recovery chooses. `unfinished`: the
+    recovery was not undone, but had restored only a part of the service when the newest complete
+    point was made (`at`); this point contains data of two times.
     """
 
     run: str

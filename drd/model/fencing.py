@@ -27,8 +27,9 @@ class RefusedAccess:
 
 @dataclass(frozen=True, slots=True)
 class FenceReport:
-    """The fence of one drill. `held` are the parts that were active, `missing` the others with the
-    reason. `fenced` names what ran behind it; `reach` and `read` are what the plan had declared.
+    """The fence of one drill. `held` are the parts that were active, `missing` the other parts with
+    the reason. `fenced` names what ran behind the fence; `reach` and `read` are what the plan had
+    declared.
     """
 
     held: tuple[str, ...]

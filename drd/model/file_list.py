@@ -37,7 +37,7 @@ def sealed_list(entries: Sequence[Entry]) -> str | None:
 
 def file_faults(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fault]:
     """Return what is wrong with the files of an export. `found` has the content of all files by
-    name, except the records. An older export does not have a list: then nothing is wrong."""
+    name, except the records. An older export has no list of files: then nothing is reported."""
     seal, listed = sealed_list(entries), found.get(LIST)
     seq = entries[-1].seq if entries else 0
     if seal is None and listed is None:

@@ -18,14 +18,13 @@ Severity = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was examined, and how it is.
+    """One thing that was examined, and the result.
 
     `subject` is what it is about: a component, a repository, a scenario; empty for the host or the
-    plan as a whole. `remedy` is exact enough to paste.
-    An `error` would end a run or withhold `ready`; a `warning` works, but deserves attention.
-    `where` is the target or the step for which it was examined. `rights` marks an error that
-    somebody with more rights may not have, `login` what depends on the user who runs drd, because
-    the address names none.
+    plan as a whole. `remedy` is exact enough to paste. An `error` would end a run or withhold
+    `ready`; with a `warning`, everything works, but somebody should look. `where` is the target or
+    the step for which it was examined. `rights` marks an error that somebody with more rights may
+    not have, `login` what depends on the user who runs drd, because the address names none.
     """
 
     code: str

@@ -1,7 +1,8 @@
-"""What rows before versions 7, 8 and 10 of the catalogue said in sentences. Rows have fields since.
+"""What rows before versions 7, 8 and 10 of the catalogue said in sentences. Rows now have fields.
 
-For the migration, for JSON in rows that it leaves as they are, and for records and documents that
-these versions made. Nothing else reads such a sentence, and this module does not change any more.
+This is for the migration, for JSON in rows that the migration does not change, and for records and
+documents that these versions made. No other code reads such a sentence, and this module does not
+change any more.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ blanks."""
 
 
 def subject_of(kind: str, name: str) -> str:
-    """Return what a step was about, by its name; "" if it was about nothing in particular."""
+    """Return the subject of a step by its name; "" if it had no particular subject."""
     for known, lead in _OF_A_SUBJECT:
         if kind == known and name.startswith(lead):
             return name.removeprefix(lead)

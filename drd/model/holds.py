@@ -13,8 +13,9 @@ LONGEST_REASON = 2000
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One hold on one point. A point may have several, and stays as long as one is active. `until`
-    None: until somebody releases it. `id` is 0 before the hold is recorded.
+    """One hold on one point. A point may have several, and is kept as long as one of them is
+    active. With `until` None, the hold is active until somebody releases it. `id` is 0 before the
+    hold is recorded.
     """
 
     point: str

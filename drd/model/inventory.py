@@ -1,4 +1,5 @@
-"""What a service has and depends on, as its plan says: whom and what an incident affects. Pure."""
+"""What a service has and what it depends on, by its plan: whom and what an incident affects.
+Pure."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ class Risk:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a plan says of its service. `tier` 1 is the most important, None if not given."""
+    """What a plan says about its service. `tier` 1 is the most important, None if not given."""
 
     tier: int | None = None
     business_owner: str = ""

@@ -34,10 +34,9 @@ _HEADING = re.compile(rf"{_MARK} of .*; sha256 of the rest: ([0-9a-f]{{64}})")
 
 
 def heading(made_at: datetime, plans: Sequence[str], digest: str, *, passphrase: bool) -> str:
-    """Return the first line of a kit: what the file is, and how to open it without drd.
-
-    `digest` is the sha256 of what follows the line, so that a damaged kit is not mistaken for a
-    wrong passphrase. Nobody signs this line.
+    """Return the first line of a kit: what the file is, and how to open it without drd. `digest` is
+    the sha256 of everything after this line, so that a damaged kit is not mistaken for a wrong
+    passphrase. The line is not signed.
     """
     key = "" if passphrase else " -i YOUR-IDENTITY-FILE"
     asks = "it asks for the passphrase; " if passphrase else ""
@@ -103,8 +102,8 @@ class KitRepository:
 @dataclass(frozen=True, slots=True)
 class KitComponent:
     """One component of a point. `summary` counts what the fingerprint names: tables and rows, or
-    entries. `snapshot` is its id in the repository where the point was made, `version` the
-    server's.
+    entries. `snapshot` is its id in the repository where the point was made, `version` is the
+    version of the server.
     """
 
     component: str

@@ -66,15 +66,15 @@ def kit_findings(
     gone: bool = False,
     key_replaced: datetime | None = None,
 ) -> tuple[Finding, ...]:
-    """Return the problems of the kit of a plan with the hash `digest`; none if a kit was made of
-    this very plan and opened every repository alone.
+    """Return the problems of the kit of a plan with the hash `digest`; empty if a kit was made of
+    exactly this plan and opened every repository alone.
 
-    `proofs` are more hashes: a kit that has one of them recovers the plan as it is now, and differs
-    only in the schedule and other keys that no drill proves. `file` is the copy that drd tests by
+    `proofs` are further hashes: a kit with one of them recovers the present plan, and differs only
+    in the schedule and other keys that no drill proves. `file` is the copy that drd tests by
     itself, `gone`: it does not exist now. `opener` is the option for `drd kit verify`, and for a
     passphrase also for `drd kit export`. `key_replaced` is when the key that signs restore points
-    last replaced another one. A missing kit is a warning; a `required` one that is not in order is
-    an error.
+    last replaced another one. A missing kit is a warning; if a kit is `required`, a problem is an
+    error.
     """
     severity: Severity = "error" if required else "warning"
     where = file or "FILE"

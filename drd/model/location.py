@@ -113,8 +113,8 @@ def is_named_place(url: str) -> bool:
 
 
 def normal_url(url: str) -> str:
-    """Return the normal spelling of a URL, by which records for it are found again. Raises
-    ValueError for what is neither an S3 URL, an absolute path nor an address of another scheme.
+    """Return the normal spelling of a URL, by which records about it are found. Raises ValueError
+    for anything else than an S3 URL, an absolute path or an address of another scheme.
     """
     if is_named_place(url):
         return url

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from drd.errors import ManifestRefused, ManifestTooNew
 from drd.model import former_rows, strict
+from drd.model.consistency import Spread, too_wide
 from drd.model.manifest_signature import Endorsement, ManifestSignature, signature_of
 from drd.model.plan import OWN_COMPONENT
 from drd.model.snapshot import (
@@ -29,6 +30,7 @@ from drd.model.snapshot import (
 MOST_COMPONENTS = 1000
 MOST_ANSWERS = 10_000
 MOST_KEYS = 1000
+MOST_GROUPS = 1000
 
 _MODES: tuple[Literal["counts", "digest", "off"], ...] = ("counts", "digest", "off")
 _ENTRIES = frozenset({"file", "directory", "symlink", "fifo", "socket", "device"})
@@ -121,7 +123,12 @@ def _manifest(
         repositories=repository,
         copied=copied,
         made_during=strict.maybe(_made_during, raw.get("made_during"), "made_during"),
+        consistency=tuple(
+            strict.each(_spread, raw.get("consistency", []), "consistency", most=MOST_GROUPS)
+        ),
     )
+    if point.complete and too_wide(point.consistency):
+        raise strict.refuse("complete", "is true, although a group in `consistency` is too wide")
     private = strict.by_key(
         _private, strict.member(raw, "private"), "private", most=MOST_COMPONENTS
     )
@@ -148,6 +155,16 @@ def _made_during(value: Any, place: str) -> MadeDuring:
         strict.point_id(strict.member(raw, "run", place), f"{place}.run"),
         tuple(strict.each(strict.name, names, f"{place}.components", most=MOST_COMPONENTS)),
         strict.flag(strict.member(raw, "whole", place), f"{place}.whole"),
+    )
+
+
+def _spread(value: Any, place: str) -> Spread:
+    raw = strict.mapping(value, place)
+    names = strict.member(raw, "components", place)
+    return Spread(
+        tuple(strict.each(strict.name, names, f"{place}.components", most=MOST_COMPONENTS)),
+        strict.number(strict.member(raw, "within_s", place), f"{place}.within_s"),
+        strict.maybe(strict.number, strict.member(raw, "spread_s", place), f"{place}.spread_s"),
     )
 
 

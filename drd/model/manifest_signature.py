@@ -70,8 +70,8 @@ class Trust(StrEnum):
     UNKNOWN_KEY = "unknown key"
     """Signed by a key that does not belong to drd."""
     REPLACED_KEY = "replaced key"
-    """By a key of drd's that another one has replaced: the point's data is of a later time, or what
-    was recorded of the key's points does not name it."""
+    """Signed by a key of drd that another key has replaced, and the point's data is of a later
+    time, or the point is missing in the record of the key's points."""
     WRONG = "wrong signature"
     NOT_OURS = "not drd's"
     """A copy that another tool made: there is no manifest in the repository."""

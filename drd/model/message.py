@@ -64,8 +64,8 @@ class Message:
 
     @property
     def id(self) -> str:
-        """An id that is the same in every attempt and after a restart, so a receiver recognises a
-        repeated message.
+        """Return an id that is the same in every attempt and after a restart, so that a receiver
+        recognises a repeated message.
         """
         whole = json.dumps(self.to_json(), sort_keys=True).encode()
         return hashlib.sha256(whole).hexdigest()[:16]
@@ -120,9 +120,9 @@ Routed = tuple[str, Message]
 
 
 def is_told(run: Message, by: Message) -> bool:
-    """Return whether the message of an alert that fires, or that this run resolved, tells the end
-    of the run as well, so that nobody needs both: it carries the same facts, and is no less urgent
-    than a critical one.
+    """Return whether the message of an alert that fires, or that this run resolved, also reports
+    the end of the run, so that a second message is not needed: it contains the same facts, and is
+    no less urgent than a critical message.
     """
     about = by.details.get("runs", ())
     graver = run.severity == "critical" and by.severity != "critical"
@@ -132,9 +132,9 @@ def is_told(run: Message, by: Message) -> bool:
 def route(message: Message, channels: Sequence[ChannelSpec]) -> list[Routed]:
     """Return the channels for a message, in their order.
 
-    A message that concerns no plan goes to the channels for all plans. If every channel is for some
-    plans only, it goes to each, or nobody would learn that the daemon itself is in trouble.
-    Heartbeats carry no messages.
+    A message that is not about a plan goes to the channels for all plans. If every channel is only
+    for some plans, it goes to every channel: otherwise nobody would know that the daemon itself has
+    a problem. Heartbeats carry no messages.
     """
     wanting = [c for c in channels if not c.is_heartbeat and c.wants(message)]
     if message.plan:

@@ -1,7 +1,7 @@
 """A drill in which people answer approvals and do manual steps, and for whom it counts. Pure.
 
-It counts for the person who started it, as the kernel names them, if it passed and if this person
-did every manual step. Others may give the approvals.
+It counts for the person who started it, whom the kernel names, if it passed and if this person did
+every manual step. Others may give the approvals.
 """
 
 from __future__ import annotations

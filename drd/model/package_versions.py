@@ -13,8 +13,8 @@ def package_key(name: str) -> str:
 
 
 def other_packages(then: Mapping[str, str], now: Mapping[str, object]) -> tuple[PackageFacts, ...]:
-    """Return the packages of which a drill had another version. `then` has the versions of what it
-    used, `now` the first numbers of the versions of the plan's packages."""
+    """Return the packages of which a drill had another version. `then` has the versions that the
+    drill used, `now` the first numbers of the versions of the plan's packages."""
     changed = []
     for name, number in now.items():
         before = then.get(package_key(name))

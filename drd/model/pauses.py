@@ -1,4 +1,4 @@
-"""The reasons for which retention forgets nothing for now. Pure.
+"""The reasons why retention forgets nothing at present. Pure.
 
 Retention waits whenever "old enough to go" is in doubt: a clock or a listing that cannot be
 trusted, backups that do not succeed, damage that nobody has dealt with.
@@ -47,8 +47,8 @@ class Pause(Finding):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Known damage of a repository. `affected` are the points that need what is damaged; None if
-    nobody can tell.
+    """Known damage of a repository. `affected` are the points that need the damaged data; None if
+    drd cannot find out.
     """
 
     repository: str

@@ -15,7 +15,8 @@ def is_among(name: str, names: Iterable[str]) -> bool:
 
 
 def as_written(name: str, names: Iterable[str]) -> str:
-    """Return the name as it is written among `names`; as it is, if nobody there has it."""
+    """Return the name in the spelling that `names` has; unchanged if `names` does not contain
+    it."""
     name = name.strip()
     return next((other for other in names if is_same(name, other)), name)
 

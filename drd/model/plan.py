@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from drd.model.adopted import Adopted
+from drd.model.consistency import Group
 from drd.model.controls import ControlSpec
 from drd.model.inventory import Inventory
 from drd.model.limits import UNLIMITED, Limits
@@ -139,7 +140,7 @@ class RepositorySpec:
         return replace(self, access=tuple({**dict(self.access), CA_CERT: ca_cert}.items()))
 
     def secrets(self) -> dict[str, SecretRef]:
-        """Return the secrets that open it, by what they are: `password`, `sftp.key`."""
+        """Return the secrets that open the repository, by their purpose: `password`, `sftp.key`."""
         scheme = self.url.partition(":")[0]
         wanted: dict[str, SecretRef | str | None] = {
             "password": self.password,
@@ -157,7 +158,8 @@ class RepositorySpec:
 
     @property
     def has_password(self) -> bool:
-        """Whether a password opens it; another tool may have other secrets instead."""
+        """Whether the repository is opened with a password; another tool may have other secrets
+        instead."""
         return self.adopted is None or self.adopted.secrets is None
 
 
@@ -227,7 +229,7 @@ class RetentionPolicy:
 
     @property
     def keeps_everything(self) -> bool:
-        """Whether there is no rule: then nothing is ever forgotten."""
+        """Whether there are no rules: then nothing is ever forgotten."""
         return replace(self, max_repack_bytes=None, every_s=None) == RetentionPolicy()
 
 
@@ -383,6 +385,7 @@ class Plan:
     controls: tuple[ControlSpec, ...] = ()
     training: TrainingPolicy = field(default_factory=TrainingPolicy)
     review: ReviewPolicy | None = None
+    consistency: tuple[Group, ...] = ()
 
     @property
     def commands(self) -> Mapping[str, str | None]:

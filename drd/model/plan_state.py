@@ -33,7 +33,7 @@ LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected"
 
 _LOST = ("gone", "emptied", "replaced", "shut")
 _FIRST = (GONE, SILENT, DAMAGED, UNFINISHED)
-"""Kinds of reasons that a person has to know before `unknown`."""
+"""Kinds of reasons that are more important for a person than `unknown`."""
 
 
 class Judged(NamedTuple):

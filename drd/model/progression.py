@@ -22,8 +22,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One step. `says` is what it waits for, or why it failed or was skipped; `command` answers a
-    step that waits. Durations are seconds. `earlier`: an earlier process of the run executed it.
+    """One step. `says` is what the step waits for, or why it failed or was skipped; `command`
+    answers a step that waits. Durations are seconds. `earlier`: an earlier process of the run
+    executed it.
     """
 
     name: str

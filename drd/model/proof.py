@@ -1,4 +1,5 @@
-"""The hashes of a resolved plan: of its text, and of what a drill of it proves."""
+"""The hashes of a resolved plan: the hash of its text, and the hash of what a drill of it
+proves."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from drd.model.snapshot import json_digest
 INVENTORY = (
     "tier", "business_owner", "depends_on", "endpoints", "credentials", "data", "risks", "controls",
 )  # fmt: skip
-"""What a plan says about its service besides how it is restored, and the checks of the live one."""
+"""What a plan says about its service, apart from how to restore it; and the checks of the live
+service."""
 
 _NO_PART = ("heartbeat", "kit", "readiness", "training", "review", *INVENTORY)
 """Sections that are no part of the plan hash: notifications, holders of the kit, accepted findings,

@@ -1,6 +1,7 @@
 """Judge whether a plan, as it stands now, is proven: every reason is a named finding. Pure.
 
-`drd status` judges by the drills alone, from a few rows; this judges everything that was examined.
+`drd status` judges only by the drills, from a few rows; this module judges everything that was
+examined.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Decide which recorded remedies root may be shown: words that do nothing wherever they are pasted,
-and commands of drd's own that only look, or do what the schedule does anyway. Pure.
+"""Decide which recorded remedies may be shown to root: words that do nothing wherever they are
+pasted, and commands of drd that only read, or do what the schedule does anyway. Pure.
 
 A catalogue belongs to the service's user. Whoever becomes that user can write a remedy into it, and
 wait until root pastes it.
@@ -45,7 +45,8 @@ replace. A path that only root can change is replaced by a slash before."""
 _PUT_BACK = re.compile(
     r"cp -n /run/credentials/drd\.service/drd_(\w[\w.-]*) /etc/drd/credentials/\1", re.ASCII
 )
-"""Writes a missing credential again, from the copy that systemd made of it; overwrites nothing."""
+"""The command that writes a missing credential again, from the copy that systemd made of it; it
+overwrites nothing."""
 _OF_DRD = _words(
     "ack adopt alert alerts approve backup bootstrap cancel catalogue completion config copy "
     "daemon diff doctor done drill evidence hold install kit ls mount notify plan point points "
@@ -53,7 +54,7 @@ _OF_DRD = _words(
     "service skip status undo uninstall verify worker"
 )
 _INERT = re.compile(r"[A-Za-z0-9 \"'`()\[\]{}.,;:%@_/…-]*")
-"""What a line may consist of: nothing here begins another command, or redirects one."""
+"""The characters that a line may contain: none of them begins another command, or redirects one."""
 _WORD = re.compile(r"(?:[A-Za-z0-9]+(?:[-._:][A-Za-z0-9]+)*(?:'[a-z])?|[0-9]+(?:,[0-9]+)*)%?")
 _OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*")
 _BEFORE_OPTION = {""} | _words(

@@ -69,7 +69,8 @@ class Body:
 
     @property
     def whole(self) -> bytes:
-        """What is digested, and encrypted where others may not read it."""
+        """Return the bytes that are digested, and that are encrypted where others may not read
+        them."""
         return f"{self.salt}\n{self.text}\n".encode()
 
     @property

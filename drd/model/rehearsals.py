@@ -42,7 +42,7 @@ def judged(
     playbook: Playbook, run: Run, steps: Iterable[StepRecord], said: Iterable[Decision]
 ) -> Rehearsal | None:
     """Judge a run of this playbook; None if it has not begun or is not over. A run that was rolled
-    back afterwards has executed its steps all the same."""
+    back afterwards has still executed its steps."""
     if run.started_at is None or run.finished_at is None:
         return None
     lacks = "the playbook has changed since" if run.plan_digest != playbook.digest else ""

@@ -19,9 +19,9 @@ def repair_ways(
     *,
     is_copy: bool,
 ) -> list[str]:
-    """Return the ways to end the damage, one a line. `repair` is the part that restic can repair.
-    `affected` are the restore points that need it, None if nobody can tell; `others` are the plan's
-    repositories that hold all of these points.
+    """Return the ways to repair the damage, one in each line. `repair` is the part that restic can
+    repair. `affected` are the restore points that need it, None if drd cannot find out; `others`
+    are the plan's repositories that hold all of these points.
     """
     again = f"drd verify {plan} --repository {repository}"
     lines = []

@@ -121,7 +121,7 @@ def _lost_at(repository: RepositoryFacts, newest: datetime) -> datetime | None:
 
 def outage(facts: PlanFacts, now: datetime) -> Interval | None:
     """Return the interval up to now in which drd knew that every readable point is older than the
-    RPO, or lacks what an undo put back.
+    RPO, or lacks data that an undo had put back.
     """
     since = outage_from(facts)
     return (since, now) if since is not None and since < now else None

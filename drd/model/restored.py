@@ -1,4 +1,5 @@
-"""What a kind of component says of restored data: where it is, who uses it, what is left to do."""
+"""What a kind of component reports about restored data: where it is, who uses it, and what is left
+to do."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ def unreadable(number: int, told: str, remedy: str) -> Condition:
 
 
 def concealed(number: int, conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Return one condition for all of a kind, as severe as the most severe one of them. It names
-    the number of the incident alone."""
+    """Return one condition for all conditions of a kind, as severe as the most severe of them. It
+    names only the number of the incident."""
     severe: dict[str, bool] = {}
     for condition in conditions:
         severe[condition.kind] = (

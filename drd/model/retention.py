@@ -130,7 +130,8 @@ def limited(plan: RetentionPlan, limit: int, waiting: Collection[str] = ()) -> R
 def refusal(
     points: Sequence[RestorePoint], snapshot_times: Iterable[tuple[str, datetime]], now: datetime
 ) -> str | None:
-    """Say why no rule by age can be trusted: something lies in the future. None if nothing does."""
+    """Return why rules by age cannot be trusted: something is dated in the future. None if nothing
+    is."""
     dated = [(f"restore point {p.id}", max(p.data_time, p.available_at)) for p in points]
     dated += [(f"snapshot {snapshot[:8]}", at) for snapshot, at in snapshot_times]
     name, at = max(dated, key=lambda d: d[1], default=("", now))

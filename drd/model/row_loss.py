@@ -25,8 +25,9 @@ def rows_lost(
     older: RestorePoint | None,
     lost_at: datetime,
 ) -> tuple[RowLoss, ...]:
-    """Return the loss of each database of the point for which one is known. All points need
-    fingerprints: `newer` is the newest from before the loss, `older` the one before the point.
+    """Return the loss of each database of the point for which it is known. All points need
+    fingerprints: `newer` is the newest point from before the loss, `older` is the point before this
+    one.
     """
     losses = []
     for snapshot in point.components:

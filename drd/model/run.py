@@ -18,8 +18,8 @@ from drd.model.former_rows import bound_of, figure_of
 from drd.model.run_details import RunDetail
 
 SET_ASIDE = "set aside"
-"""The step of a run that records what it has set aside. It is only a reminder: the places
-decide.
+"""The step of a run that records which data the run has set aside. It is only a reminder: the
+places themselves decide.
 """
 
 _ID = re.compile(r"[0-9a-z][0-9a-z-]{0,39}")
@@ -41,8 +41,8 @@ about the whole service.
 """
 
 PARTIAL_DRILL = "partial-drill"
-"""The same for a drill; its evidence has a target, so that nobody mistakes it for a
-complete one.
+"""The scenario in the evidence of a drill of single components. Such evidence has a target, so that
+nobody mistakes it for evidence of a complete drill.
 """
 
 
@@ -117,7 +117,7 @@ class Executed(Protocol):
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run. `detail` holds the request and the outcome, in the class of the run's kind
-    (`drd.model.run_details`). `actor` asked for it, `cancel_actor` cancelled it; None: an older
+    (`drd.model.run_details`). `actor` requested it, `cancel_actor` cancelled it; None if an older
     drd recorded nobody.
     """
 
@@ -152,7 +152,7 @@ class Run:
 
     @property
     def by_schedule(self) -> bool:
-        """Whether the daemon started it when it was due, and no person."""
+        """Whether the daemon started the run when it was due, and not a person."""
         return self.trigger != "manual"
 
     @property
@@ -223,8 +223,8 @@ def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
 class CheckResult:
     """The result of one check. `part` marks a row about a part that could not be compared
     (ownership as non-root, a table past the budget): it is reported by name and does not change the
-    result. `looked_at_data` is false for checks that ran only something beside the data. `bound`
-    marks an expectation that is a comparison, `> 0`, which is shown beside what it allowed;
+    result. `looked_at_data` is false for checks that examined something else than the data. `bound`
+    marks an expectation that is a comparison, `> 0`, which is shown also if the check passed;
     `figure` is the observed number, with which a later drill may compare.
     """
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from drd.model import stored
 from drd.model.actor import Actor
+from drd.model.consistency import Spread
 from drd.model.fencing import FenceReport
 from drd.model.pauses import Pause
 from drd.model.readiness_finding import ReadinessFinding
@@ -69,9 +70,12 @@ class RunDetail(Stored):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupDetail(RunDetail):
+    """Its end adds how far apart the data times of the plan's groups are (`consistency`)."""
+
     kind = "backup"
 
     components: tuple[str, ...] = stored.texts()
+    consistency: tuple[Spread, ...] = stored.values(Spread.from_json, sparse=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +100,10 @@ class DrillDetail(RunDetail):
 class RecoveryDetail(RunDetail):
     """The request (`drd.flows.restore.recovery_request.RecoveryRequest`); `asked_at`, when a person
     began to handle it; `clean_for`, the incident whose clean point it restores; the components that
-    it has `begun`, the digests of the files that the plan's
-    `commands` name, and the hash of what a drill proves of the plan. Its end adds `result`, the
-    `places` where the restored data is, its `usage` by others then, the `tasks` that the kinds of
-    the components leave to a person, and the steps that were `rolled_back`."""
+    it has `begun`, the digests of the files that the plan's `commands` name, and the hash of what a
+    drill proves of the plan. Its end adds `result`, the `places` of the restored data, its `usage`
+    by others at that time, the `tasks` that the kinds of the components leave to a person, and the
+    steps that were `rolled_back`."""
 
     kind = "recovery"
     target: str | None = stored.text()
@@ -186,8 +190,8 @@ class PruneDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationDetail(RunDetail):
-    """How many of the `parts` it has `read`, and the points `affected` by damage: None where nobody
-    can tell."""
+    """How many of the `parts` were `read`, and the points `affected` by damage; None if drd cannot
+    find out."""
 
     kind = "verification"
 
@@ -210,9 +214,9 @@ class ReadinessDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitDetail(RunDetail):
-    """The `file` that drd tries by itself, and which kit is in it. `proof` is the hash of what a
-    drill proves of the plan in it. `away`: this host opens no
-    repository either; `outdated`: the kit opens all of them, but is older than the plan."""
+    """The `file` that drd tests by itself, and which kit is in it. `proof` is the hash of what a
+    drill proves of the plan in it. `away`: this host cannot open any repository either; `outdated`:
+    the kit opens all of them, but is older than the plan."""
 
     kind = "kit"
 
@@ -263,7 +267,7 @@ class ControlDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreservationDetail(RunDetail):
-    """The incident, and what was done with preserved evidence of it: `taken`, `verified`, …"""
+    """The incident, and what was done with its preserved evidence: `taken`, `verified`, …"""
 
     kind = "preservation"
 

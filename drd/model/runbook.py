@@ -31,8 +31,8 @@ SANDBOX = "sandbox"
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A condition: everything in it has to hold. `step` is one that ends before, `ended` the
-    outcomes that satisfy it.
+    """A condition: every part of it has to hold. `step` is a step that ends before, `ended` are the
+    outcomes that satisfy the condition.
     """
 
     scenarios: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """Decide which result of a scenario's drills counts. Pure.
 
 A plan is as good as its worst scenario. A failure is over when a drill has passed with a point that
-is no older than the failed one, or, once that is forgotten or gone, than the newest one that is
-left: another scenario, an older point or an inconclusive drill clears nothing.
+is no older than the failed point; if the failed point is forgotten or gone, no older than the
+newest point that is left. Another scenario, an older point or an inconclusive drill does not clear
+it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from drd.named import NamedTuple
 
 VALID_WITHOUT_SCHEDULE_S = 90 * 86400.0
-"""How long a passed drill counts if nothing says when the next one comes."""
+"""How long, in seconds, a passed drill counts if there is no schedule for the next one."""
 
 VALID_TURNS = 2.0
 """For how many of its turns a passed drill of a scenario counts."""

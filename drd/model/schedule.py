@@ -178,9 +178,9 @@ def this_host(_: Component) -> str:
 
 
 def schedule_of(plan: Plan, kit: KitWatch | None = None, host_of: HostOf = this_host) -> Schedule:
-    """Return the jobs of the plan, and of tests of its recovery `kit`. What runs by hand only has
-    no job. Prune needs retention rules, since without them nothing is ever forgotten. `host_of`
-    says which components are read from the same server.
+    """Return the jobs of the plan, and of tests of its recovery `kit`. Work that starts only by
+    hand has no job. Prune needs retention rules, because without rules nothing is ever forgotten.
+    `host_of` says which components are read from the same server.
     """
     jobs = tuple(_jobs(plan, kit, host_of))
     return Schedule(plan.name, plan.digest, plan.file, plan.objectives, jobs)

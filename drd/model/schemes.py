@@ -1,7 +1,8 @@
 """The schemes of repositories that drd reaches through restic alone: all except S3 and directories.
 
-One entry of the table says all of a scheme: how its addresses are written, which settings the plan
-has for it, and in which variable restic reads each. The table follows restic's documentation.
+An entry of the table says everything about a scheme: how its addresses are written, which settings
+the plan has for it, and in which variable restic reads each setting. The table follows restic's
+documentation.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Scheme:
     settings: Mapping[str, Setting]
     removal: Callable[[str, str], str]
     needs: tuple[tuple[str, str], ...] = ()
-    """Programs that restic starts for it, each with its Debian package."""
+    """Programs that restic starts for this scheme, each with its Debian package."""
 
     def place(self, given: Mapping[str, object]) -> dict[str, str]:
         """Return the settings that decide where data and secrets go, in their normal spelling. A

@@ -35,7 +35,7 @@ class Part:
 
     @property
     def takes_own_name(self) -> bool:
-        """Whether a single table gets its own name again, because it was dropped."""
+        """Whether a single table gets its own name again because it was dropped."""
         if len(self.tables) != 1 or self.into is None:
             return False
         schema, _, name = self.tables[0].rpartition(".")

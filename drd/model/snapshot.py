@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from drd.model.clock import FAR_AHEAD
+from drd.model.consistency import Spread
 from drd.model.manifest_signature import NO_SIGNATURE, Endorsement, ManifestSignature
 from drd.model.units import format_size, to_rfc3339
 
@@ -27,14 +28,15 @@ WAS_EMPTY = f"the component was empty at backup too, {UNSAID}"
 
 
 def only_links(links: Collection[str]) -> str:
-    """Say that a tree has links instead of what they lead to, and nothing besides."""
+    """Return a sentence if a tree contains only links, and not the files to which they lead; else
+    empty."""
     shown = ", ".join(sorted(links)[:3]) + (", …" if len(links) > 3 else "")
     return f"the backup contains only the link {shown}, not the target of the link, {UNSAID}"
 
 
 def torn(changed_bytes: int, of_bytes: int) -> str:
-    """Say why a restore of a tree proves nothing if so much of it changed during the capture; empty
-    if it is little.
+    """Return why a restore of a tree proves nothing if this much of it changed during the capture;
+    empty if little changed.
     """
     if changed_bytes <= TORN_SHARE * of_bytes:
         return ""
@@ -292,14 +294,15 @@ class MadeDuring:
 @dataclass(frozen=True, slots=True)
 class RestorePoint:
     """One state that the service can be restored to. `id` is the id of the backup run that made it.
-    `data_time` is the earliest of its components': nothing in it is older. `available_at` is when
-    its manifest was stored: it could not be restored before. `repositories` maps a repository's
-    name to the manifest's snapshot id there. `copied` has the repositories that it was copied to,
-    each with the time: its snapshots have other ids there, and name the first ones in `original`.
-    `elsewhere` has the snapshot ids in repositories that the plan no longer has, by their former
-    name. `proven_by` is the newest drill that it passed. `made_during` is a recovery over
-    production that had restored some of its components and was not finished.
-    """
+    `data_time` is the earliest data time of its components: no data in it is older. `available_at`
+    is when its manifest was stored: the point could not be restored before. `repositories` maps a
+    repository's name to the manifest's snapshot id there. `copied` has the repositories that it was
+    copied to, each with the time: its snapshots have other ids there, and name the first ones in
+    `original`. `elsewhere` has the snapshot ids in repositories that the plan no longer has, by
+    their former name. `proven_by` is the newest drill that it passed. `made_during` is a recovery
+    over production that had restored some of its components and was not finished. `consistency` has
+    how far apart the data times of each group of the plan are; a point with a wider spread than the
+    plan allowed is not complete."""
 
     id: str
     plan: str
@@ -314,6 +317,7 @@ class RestorePoint:
     forgotten_at: datetime | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     made_during: MadeDuring | None = None
+    consistency: tuple[Spread, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -336,9 +340,8 @@ class RestorePoint:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The last snapshot of a restore point. A point exists if and only if its manifest does.
-    `private` has by component what a restore needs and nobody should read elsewhere (roles with
-    their password verifiers): it stays inside the encrypted repository and never enters the
-    catalogue.
+    `private` has by component what a restore needs but nobody else should read (roles with their
+    password verifiers): it stays inside the encrypted repository and is never in the catalogue.
     """
 
     point: RestorePoint
@@ -348,7 +351,7 @@ class Manifest:
     digest: str = ""
     """The sha256 of the bytes that the manifest was read from."""
     signature: ManifestSignature = field(default=NO_SIGNATURE, compare=False)
-    """What the bytes that it was read from say of its signature."""
+    """What the bytes from which the manifest was read say about its signature."""
     keys: tuple[Endorsement, ...] = ()
     """How the keys that sign manifests replaced each other, for hosts that know a former one."""
 
@@ -368,6 +371,8 @@ class Manifest:
         }
         if point.made_during is not None:
             data["made_during"] = point.made_during.to_json()
+        if point.consistency:
+            data["consistency"] = [spread.to_json() for spread in point.consistency]
         if self.keys:
             data["keys"] = [key.to_json() for key in self.keys]
         return json.dumps(data, indent=1, sort_keys=True).encode("ascii")

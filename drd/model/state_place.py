@@ -1,4 +1,5 @@
-"""Where a state lies, and how a copy of it shows. Read in a cold start of `drd status`."""
+"""The place of a state, and how to recognise a copy of a state. Read in a cold start of `drd
+status`."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ WHILE_CONTESTED = (
     "until a person decides which host uses this state, drd on this host does not forget "
     "restore points, does not prune repositories, and does not clean up after unfinished runs"
 )
-"""What drd does not do while its state may be a copy of another one that is in use."""
+"""What drd does not do while its state may be a copy of another state that is in use."""
 
 STATE_CONTESTED = "state-contested"
 """The kind of the alert about that."""
@@ -18,7 +19,7 @@ CUSTODY = "custody"
 
 
 class StatePlace(NamedTuple):
-    """Where a state lies. The inode number of its file distinguishes a copied directory under the
+    """The place of a state. The inode number of its file distinguishes a copied directory with the
     same path.
     """
 

@@ -13,12 +13,13 @@ from drd.model.verdicts import PlanState, Verdict
 from drd.named import NamedTuple
 
 PLACE = "⟦"
-"""Marks the place of a figure in a text. It is printable, so that nothing that cleans texts removes
-it. Texts that contain it themselves cannot be stored like this.
+"""Marks the place of a figure in a text. The character is printable, so that functions that clean
+texts do not remove it. Texts that contain it themselves cannot be stored in this form.
 """
 Place = tuple[int, tuple[float, float, float, float]]
-"""How to show such a figure (`units.DURATION` …), and its course (`validity.Course`). The course of
-a duration is in microseconds, which are exact, and grows or shrinks by a second a second.
+"""How to show such a figure (`units.DURATION` …), and how it changes (`validity.Course`). The
+course of a duration is in microseconds, which are exact; the duration grows or shrinks by a second
+each second.
 """
 
 _COLUMNS = 8

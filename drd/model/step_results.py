@@ -22,10 +22,9 @@ from drd.model.stored import Stored
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult(Stored):
-    """What all kinds share.
-
-    The `reason` why a step was left out. For one that waits for a person, or waited: since when it
-    was `asked_at`, what is `wanted`, and the `command` that answers."""
+    """The fields that all kinds share. `reason` is why a step was left out. A step that waits for a
+    person, or waited, has since when (`asked_at`), for what (`wanted`), and the `command` that
+    answers."""
 
     reason: str | None = stored.text()
     asked_at: datetime | None = stored.time()

@@ -69,7 +69,7 @@ class Stored:
         return dict(self._json)
 
     def merged(self: _S, later: Stored) -> _S:
-        """This with what the other one writes."""
+        """Return this result with the fields that `later` has written."""
         return self.from_json({**self._json, **later.to_json()})
 
 
@@ -131,12 +131,12 @@ def value(read: Callable[[Any], Any], *, sparse: bool = False) -> Any:
     return _field(read, lambda made: made.to_json(), sparse=sparse)
 
 
-def values(read: Callable[[Any], Any], *, default: Any = ()) -> Any:
+def values(read: Callable[[Any], Any], *, sparse: bool = False, default: Any = ()) -> Any:
     """Return a tuple of them."""
     return _field(
         lambda found: tuple(read(one) for one in _list(found)),
         lambda made: [one.to_json() for one in made],
-        sparse=False,
+        sparse=sparse,
         default=default,
     )
 

@@ -42,7 +42,7 @@ class Stamp:
 
     @property
     def tags(self) -> tuple[str, str]:
-        """The tags of its snapshot, by which a listing shows what it is of."""
+        """The tags of the stamp's snapshot, by which a listing shows what is stamped."""
         return (TAG, f"stamp.{self.seq}.{self.hash}")
 
     @property

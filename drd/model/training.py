@@ -1,7 +1,7 @@
 """What a plan requires of people, and who meets it until when. Pure.
 
-What somebody did comes from the chain of records. It belongs to the user whom the kernel named
-then, and so to the person whom drd.yaml maps to this user now.
+What somebody did is in the chain of records. It counts for the user whom the kernel named then, and
+so for the person whom drd.yaml maps to this user now.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Qualification:
 
     @property
     def has_no_user(self) -> bool:
-        """Whether the person can prove nothing, because drd.yaml does not name their user."""
+        """Whether the person can prove nothing, because drd.yaml does not name a user for them."""
         return self.standing is Standing.NO_USER
 
     @property

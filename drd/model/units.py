@@ -16,7 +16,7 @@ _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?"
 
 
 DURATION, AGE, SHARE = range(3)
-"""How to show a number that ages, in texts with places for it (`validity`)."""
+"""How to show a number that changes with time, in texts with places for it (`validity`)."""
 
 
 def parse_duration(text: str) -> float:
@@ -128,12 +128,13 @@ def _bare(at: datetime, *, seconds: bool) -> str:
 
 
 def format_rfc3339(text: str, *, seconds: bool = False) -> str:
-    """Do the same for a time of a JSON document."""
+    """Format a time of a JSON document in the same way."""
     return format_time(from_rfc3339(text), seconds=seconds)
 
 
 def bare_time(text: str) -> str:
-    """Do the same with seconds, for a table whose header names the zone: `2026-11-25 14:03:22`."""
+    """Format a time with seconds, for a table whose header names the zone: `2026-11-25
+    14:03:22`."""
     return _bare(from_rfc3339(text).astimezone(UTC), seconds=True)
 
 

@@ -26,8 +26,8 @@ _ROUNDING_S = 0.001
 
 
 def holds(judge: Callable[[datetime], _T], now: datetime) -> tuple[_T, float]:
-    """Return what `judge` returns at `now`, and for how many seconds it takes the same way;
-    infinity if it does not depend on time, 0 if it changes at once or nobody can tell.
+    """Return the result of `judge` at `now`, and for how many seconds it stays valid; infinity if
+    it does not depend on time, 0 if it changes at once or this cannot be found out.
     """
     marks = _Marks()
     watched = _Now.of(now, marks)
@@ -54,7 +54,8 @@ PLACE_END = "⟧"
 
 
 def course(value: float) -> Course | None:
-    """Return how a judged figure ages while the result is valid; None if nobody can tell."""
+    """Return how a judged figure changes with time while the result is valid; None if this cannot
+    be found out."""
     if not isinstance(value, _Seconds):
         return (float(value), 0.0, 1.0, 0.0)
     return None if value.line is None else (*value.line, *value.over)

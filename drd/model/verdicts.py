@@ -131,9 +131,9 @@ class Reason(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """A sentence about a plan, with the command that leads out, and the state that it leads to
-    alone. `alert` is the open one that reports the same; None if there is none. `first`: it is
-    about a repository that cannot be read, which nothing but a breach is worse than.
+    """A sentence about a plan, with the command to run next, and the state that it would cause
+    alone. `alert` is the open alert that reports the same; None if there is none. `first`: it is
+    about a repository that cannot be read; only a breach is worse.
     """
 
     state: PlanState

@@ -21,7 +21,7 @@ WHOLE = "whole answer"
 
 
 def no_fence(_: Sequence[str]) -> Fence | None:
-    """Fence nothing: in a recovery, everybody on the host may use what was restored."""
+    """Return no fence: in a recovery, everybody on the host may use what was restored."""
     return None
 
 
@@ -33,14 +33,14 @@ def keep_nothing(_: str, __: str) -> None:
 class ActionContext:
     """What an action may know.
 
-    `key` is `run/step`, the same in every attempt: an effect recognises by it that it has happened
-    already. `value` gives the value of `${…}`, and raises StepFailed for an unknown name.
-    `environment` is for commands. `directory` is where the action notes what it has started;
-    `stays` says whether the directory outlives the run. `inspectors` has the restored components by
-    name. `fence` gives the fence that a command has in a drill, by the words of the command as the
-    plan has them. `keep` keeps a value under its key for later steps, unmasked and in memory alone;
-    the result of an action is stored and shown, and therefore masked. What was written up to
-    `older` before the data time may be missing in the restored data.
+    `key` is `run/step`, the same in every attempt: by this key, the receiver of an effect
+    recognises that it has already happened. `value` gives the value of `${…}`, and raises
+    StepFailed for an unknown name. `environment` is for commands. In `directory` the action notes
+    what it has started; `stays` says whether the directory is kept after the run. `inspectors` has
+    the restored components by name. `fence` gives the fence that a command has in a drill, by the
+    words of the command as the plan has them. `keep` keeps a value under its key for later steps,
+    unmasked and in memory alone; the result of an action is stored and shown, and therefore masked.
+    What was written up to `older` before the data time may be missing in the restored data.
     """
 
     step: Step
@@ -166,5 +166,5 @@ class ActionKind:
 
 
 ActionFactory = Callable[[str], Action]
-"""Gives the action of a kind of step. `simulate` runs the command that stands in for a step,
-`rollback` takes a step back. `start` and `stop` share what they note in `directory`."""
+"""Returns the action of a kind of step. `simulate` runs the command that stands in for a step,
+`rollback` rolls a step back. `start` and `stop` share what they note in `directory`."""

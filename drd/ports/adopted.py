@@ -30,8 +30,9 @@ MOST_COPIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class ForeignCopy:
-    """One finished copy. `name` is the tool's own for it, `id` 64 hexadecimal digits that no other
-    copy has. `data_time`: nothing in it is newer. `ended_at` is when it could be restored first.
+    """One finished copy. `name` is the name that the tool gives to it, `id` are 64 hexadecimal
+    digits that no other copy has. No data in it is newer than `data_time`. `ended_at` is since when
+    it can be restored.
     """
 
     id: str
@@ -56,10 +57,10 @@ class ServerState:
 
 @dataclass(frozen=True, slots=True)
 class ForeignCopies:
-    """What the tool lists, oldest first. `refused` has by id what drd does not take for a copy, and
-    why, and `untold` counts the others of these; `left_out` counts older copies beyond the limit.
-    `between` are states that can be restored as well, and are not listed: the log of a server leads
-    to each of them."""
+    """What the tool lists, oldest first. `refused` has by id what drd does not accept as a copy,
+    and why; `untold` counts further ones; `left_out` counts older copies beyond the limit.
+    `between` are states that can be restored as well although they are not listed: the log of a
+    server leads to each of them."""
 
     copies: Sequence[ForeignCopy]
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -72,8 +73,8 @@ Head = bytes
 
 
 class DumpOrigin(NamedTuple):
-    """What a dump says of itself: the database, and the versions of its server and of the program
-    that made it (`17.2 (Debian 17.2-1)`), empty where it says nothing."""
+    """What a dump says about its origin: the database, and the versions of its server and of the
+    program that made it (`17.2 (Debian 17.2-1)`); empty if the dump does not say it."""
 
     database: str
     server: str
@@ -102,9 +103,9 @@ class FoundFile(NamedTuple):
 
 
 class Landing(NamedTuple):
-    """What to write below a directory: these paths under their whole names, or the one file `file`
-    of the copy under the name `called`, with so many bytes, or the `server`: its directory, for
-    the sake of this database of it. A file that does not end with `ends_with` is not whole."""
+    """What to write below a directory: these paths under their whole names; or the single file
+    `file` of the copy under the name `called`, with so many bytes; or the `server`: its directory,
+    because of this database in it. A file that does not end with `ends_with` is incomplete."""
 
     paths: tuple[str, ...] = ()
     file: str = ""

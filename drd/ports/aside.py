@@ -17,14 +17,15 @@ class KeptCopies(Protocol):
     def held(self) -> list[Aside]: ...
 
     def require_exchangeable(self, *, back: bool) -> None:
-        """Raise TargetError if `swap` cannot do its work now: what it would exchange is in use, or
-        may not be changed. Changes nothing, and ignores places that have that state already."""
+        """Raise TargetError if `swap` cannot do its work now, because what it would exchange is in
+        use or may not be changed. Changes nothing, and ignores places that have the wanted state
+        already."""
 
     def swap(self, *, back: bool) -> Sequence[str] | None:
         """Exchange the kept copy and what is at its place: with `back` the state before the
         recovery takes the place, else the state that the recovery restored. Nothing changes when
         the place has that state already. After a kill, calling it again completes it. Returns
-        sentences about what only a person can bring to that state."""
+        sentences about what a person has to bring to that state by hand."""
 
     def discard(self) -> None:
         """Remove the kept copies. Raises TargetError while a swap is half done."""

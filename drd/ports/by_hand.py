@@ -13,9 +13,9 @@ from drd.model.plan import Component, SecretRef
 class Passage:
     """A sentence and the bash commands that it is about; either may be missing. With `adapt`, the
     person has to adapt the commands before running them. `compares` marks the commands that compare
-    what was restored with the manifest. With `judged`, the commands are one that prints an answer:
-    it must fit these words: `number`, an operator and a number; `text`, `==` or `!=` and a text; or
-    `share`, the percents and a number. If there are none, only a person can tell."""
+    what was restored with the manifest. With `judged`, a command prints an answer, which must match
+    these words: `number`, an operator and a number; `text`, `==` or `!=` and a text; or `share`,
+    the percents and a number. Without such words, a person has to judge the answer."""
 
     text: str
     commands: str = ""

@@ -62,9 +62,10 @@ class Catalogue(ABC):
 
     @abstractmethod
     def together(self) -> AbstractContextManager[None]:
-        """Make one transaction of what this thread writes in the body: all of it is written, or
-        nothing when the body raises. Reads in the body see the state before. No other process can
-        write meanwhile, so keep the body short. It must not contain another `together`."""
+        """Make one transaction of everything that this thread writes in the body: all of it is
+        written, or nothing if the body raises an error. Reads in the body see the state before. No
+        other process can write meanwhile, so keep the body short. It must not contain another
+        `together`."""
 
     @abstractmethod
     def scratch(self, directory: Path) -> Catalogue:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def no_fence(_name: str, _words: Sequence[str]) -> Fence | None:
-    """Fence nothing: in a recovery, everybody on the host may use what was restored."""
+    """Return no fence: in a recovery, everybody on the host may use what was restored."""
     return None
 
 
@@ -58,9 +58,7 @@ class Check(Protocol):
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         """Return the row of the check itself first, then rows for parts that could not be compared.
-
-        It raises nothing about what it had to examine: a check that could not examine the data is
-        `not_run`.
+        It raises no errors about the data: a check that could not examine the data is `not_run`.
         """
 
 

@@ -42,8 +42,8 @@ class Control(Protocol):
     """Carries out one kind of control. It changes nothing. Stateless."""
 
     def run(self, spec: ControlSpec, context: ControlContext) -> ControlResult:
-        """Return what it found. Raises ControlUnknown if it cannot tell, and what `context`
-        raises.
+        """Return the result. Raises ControlUnknown if it cannot find out whether the control holds,
+        and the errors that `context` raises.
         """
 
 

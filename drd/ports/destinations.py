@@ -1,7 +1,8 @@
 """Where data is restored to, and the kinds that have both ends.
 
-The classes of a kind inherit from these ports, which have what most kinds do alike. `KindSpec.can`
-says what a kind can do beyond the minimum; what it lacks is refused with its name.
+The classes of a kind inherit from these ports, which contain what most kinds do in the same way.
+`KindSpec.can` says what a kind can do beyond the minimum; for other abilities, drd raises an error
+that names the kind.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Inspector(Protocol):
     @property
     def not_proven(self) -> Mapping[str, str]:
         """What a comparison of this place does not prove, by part, with the reason: checks that
-        compare record it in the evidence. By default nothing."""
+        compare record this in the evidence. Empty by default."""
         return {}
 
     @property
@@ -111,7 +112,7 @@ class Restored:
 
 
 class Destination(Protocol):
-    """Where one component is restored to. The restore code does not know whether it is a sandbox.
+    """Where one component is restored to. The restore code does not know whether this is a sandbox.
 
     Every method can be called again after a crash: it drops or completes work that has the mark of
     the run, and changes nothing else.
@@ -155,8 +156,8 @@ class NamedDestination(Destination, Protocol):
     """The named place of a recovery."""
 
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
-        """Return the part of `preflight` that changes nothing and ignores what the place
-        contains."""
+        """Return the findings of the part of `preflight` that changes nothing and ignores what the
+        place contains."""
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         """The names of everything that a restore would write: paths, or a database and its
@@ -164,8 +165,8 @@ class NamedDestination(Destination, Protocol):
 
     def would_do(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         """Return what a restore would do at the place, a line for each act, for a person who
-        decides: for places that take requests. It changes nothing. By default, what `writes` names
-        says it all."""
+        decides: for places that accept requests. It changes nothing. Empty by default: then
+        `writes` says everything."""
         return ()
 
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
@@ -174,8 +175,9 @@ class NamedDestination(Destination, Protocol):
         return False
 
     def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:
-        """Return who else uses what a restore would replace, and after the restore, who uses the
-        restored data or still the replaced one. Nothing for a new place. It changes nothing."""
+        """Return who else uses data that a restore would replace; after the restore, who uses the
+        restored data, or still uses the replaced data. Empty for a new place. It changes nothing.
+        """
         return []
 
     def now_at(self, snapshot: ComponentSnapshot) -> RestoredPlace:
@@ -202,10 +204,10 @@ class RestoreOptions:
     """How a target takes the restored data. A kind is given only options that its `KindSpec.can`
     has.
 
-    With a `part` (as `narrow` gives it) the target is the place of that part, and everything beside
-    it stays. With `keep`, what is replaced is set aside and kept. With `as_owner`, no code of the
-    data runs with more rights than its owner has. With `no_owner`, the restored data belongs to the
-    user who restores it. With `until`, a restore that replays a log stops before that time.
+    With a `part` (as `narrow` returns it), the target is the place of that part, and everything
+    else there stays. With `keep`, the replaced data is set aside and kept. With `as_owner`, no code
+    of the data runs with more rights than its owner has. With `no_owner`, the restored data belongs
+    to the user who restores it. With `until`, a restore that replays a log stops before that time.
     """
 
     no_owner: bool = False
@@ -259,8 +261,9 @@ class Kind(Protocol):
         return ()
 
     def same_place(self, component: Component, settings: Any, place: Workplace) -> str | None:
-        """Where a target with these settings would overwrite the source of the component. None when
-        it would not, or when that cannot be found out: a source that is gone cannot be overwritten.
+        """Return where a target with these settings would overwrite the source of the component.
+        None when it would not, or when drd cannot find out: a source that is gone cannot be
+        overwritten.
         """
         if self.spec.is_source(component.settings, settings):
             return "the place that the plan names as the source"
@@ -287,16 +290,17 @@ class Kind(Protocol):
         snapshot: ComponentSnapshot,
         place: Workplace,
     ) -> list[Finding]:
-        """The same for one snapshot, if nobody can ask the source what it needs."""
+        """Return the sandbox findings for one snapshot, if the source cannot be asked what it
+        needs."""
         return self.sandbox_findings(component, place)
 
     # What not every kind is able to do
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         """`Ability.PARTS`: the part with the names that its tables or paths have in the snapshot,
-        and the snapshot with a fingerprint of these alone. It asks no source: what the fingerprint
-        does not say is left to the restore. For a part that is the whole, both stay as they are
-        (`Ability.BESIDE`).
+        and the snapshot with a fingerprint of only these. It asks no source: names that the
+        fingerprint does not contain are checked by the restore. If the part is the whole component,
+        both stay unchanged (`Ability.BESIDE`).
 
         Raises UsageError for names that the snapshot does not have, with similar names that it has.
         """

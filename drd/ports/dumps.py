@@ -15,7 +15,7 @@ FILE = "${file}"
 
 class DumpFile(NamedTuple):
     """A finished dump. `head` has its first bytes. If it is packed, `packed` names the program that
-    did it, and `inner` has the first bytes of what it packed; otherwise `inner` is `head`."""
+    packed it, and `inner` has the first bytes of the unpacked data; otherwise `inner` is `head`."""
 
     path: Path
     head: bytes
@@ -41,8 +41,8 @@ class FoundDump(NamedTuple):
 
 
 class NotLoaded(NotSupported):
-    """A dump that no kind loads. `better` is what the other tool could make instead; without it the
-    hint alone helps."""
+    """A dump that no kind can load. `better` is what the other tool could make instead; without it,
+    only the hint helps."""
 
     def __init__(self, message: str, *, hint: str, better: bool = True) -> None:
         super().__init__(message, hint=hint)

@@ -21,11 +21,11 @@ class Logins:
 @dataclass(frozen=True, slots=True)
 class Grants:
     """`sql` gives the rights, and changes nothing if it runs again; `program` is the command that
-    reads `sql` from its standard input, as a user who may give the rights. `lacks` says, in lines,
-    which recoveries need more than `sql` gives, and what to do for them. `reader` is the name of
-    the program: kinds with different programs cannot share a script. `begins` are lines before all
-    SQL, `about` what a person has to know about the script, in lines. Kinds with the same program
-    give the same `begins` and `about`."""
+    reads `sql` from its standard input, as a user who may give the rights. `lacks` has lines that
+    say which recoveries need more rights than `sql` gives, and what to do for them. `reader` is the
+    name of the program: kinds with different programs cannot share a script. `begins` are lines
+    before all SQL, `about` what a person has to know about the script, in lines. Kinds with the
+    same program give the same `begins` and `about`."""
 
     program: str
     sql: str

@@ -19,7 +19,8 @@ class IncidentStore(Protocol):
         """Add the first entry of a new incident, or of a suspicion: `make` gets its number."""
 
     def begin_by_rule(self, rule: str, make: Callable[[int], Draft]) -> Incident | None:
-        """Do the same, unless an incident is open that this rule has opened; then return None."""
+        """Begin an incident, unless an incident is open that this rule has opened; in this case
+        return None."""
 
     def add(
         self,

@@ -43,7 +43,7 @@ class Keeping(Protocol):
         """Points that others removed from every repository, newest data first."""
 
     def state(self, plan: str) -> RetentionState | None:
-        """How the last retention went; None before the first one of this version of drd."""
+        """How the last retention ended; None before the first retention of this version of drd."""
 
     def record_state(self, state: RetentionState) -> None:
         """Record how the retention went."""

@@ -26,12 +26,12 @@ Reveal = Callable[[SecretRef], str | None]
 
 
 UNKNOWN_ROOM = 2.0
-"""How many times the size of a component a sandbox needs when its kind says nothing: the fetched
-data, and the restored component."""
+"""How many times the size of a component a sandbox needs if its kind does not say it: for the
+fetched data, and for the restored component."""
 
 
 class Holds(StrEnum):
-    """What a component of the kind consists of, for a person who names parts of it."""
+    """What a component of this kind consists of, for a person who names parts of it."""
 
     TABLES = "tables"
     PATHS = "paths"
@@ -160,6 +160,10 @@ def _always(_: Any) -> bool:
     return True
 
 
+def _never(_: Any) -> bool:
+    return False
+
+
 def _no_bytes(_facts: Mapping[str, Any]) -> int:
     return 0
 
@@ -171,8 +175,9 @@ def _no_version(_: Mapping[str, Any]) -> SourceVersion:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """What a comparison of fingerprints covers, in words: `things`, and `left_out` for what a
-    fingerprint does not contain. `by_hand` says how a person compares that, with `{plan}`,
-    `{component}` and `{point}`. With `counts_only`, a fingerprint never has digests of contents.
+    fingerprint does not contain. `by_hand` says how a person compares the left out things, with
+    `{plan}`, `{component}` and `{point}`. With `counts_only`, a fingerprint never has digests of
+    contents.
     """
 
     things: tuple[str, ...] = ()
@@ -196,6 +201,8 @@ class KindSpec:
     `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
     restore. With `freezes`, all data of a capture is from the moment of its `data_time`, even
     if others write while drd stores it; without, data can be as new as the end of the backup.
+    `dated_at_end` says, from the settings alone, whether `open` first copies all data, and the data
+    time is that of the end of copying: in a group of `consistency`, the others begin then.
     `made` says in a few words how a snapshot was made, by its facts.
     With `recovers_in_server`, a recovery starts a server of its own on the restored files: it gets
     a fence, and a place that the user of that server can reach.
@@ -249,6 +256,7 @@ class KindSpec:
     values: Mapping[str, str] = field(default_factory=lambda: {"path": "DRD_PATH"})
     properties: bool = False
     freezes: bool = False
+    dated_at_end: Callable[[Any], bool] = _never
     recovers_in_server: bool = False
     made: Callable[[Mapping[str, Any]], str] = _unnamed
     host: Callable[[Any, Reveal], str] = _on_this_host

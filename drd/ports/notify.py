@@ -1,4 +1,4 @@
-"""Messages to people: their channels, and what is still to be sent."""
+"""Messages to people: the channels, and the messages that are still to be sent."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class DeliveryUnknown(NotifyError):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message to somebody outside, as a person approved it: nothing is added to it. `to` is a
-    mail address, or empty for a channel that belongs to the recipient."""
+    """A message to somebody outside, exactly as a person approved it. `to` is a mail address, or
+    empty for a channel that belongs to the recipient."""
 
     id: str
     to: str

@@ -13,8 +13,8 @@ class Origins(Protocol):
     """Which restore points this host has stored, or has from the kit that it was made from."""
 
     def record_seals(self, plan: str, found: Iterable[Seal]) -> None:
-        """Record what this host knows of restore points that it has stored. It replaces what was
-        recorded about these points before."""
+        """Record what this host knows about restore points that it has stored. This replaces what
+        was recorded about these points before."""
 
     def seals(self, plan: str) -> dict[str, Seal]:
         """By restore point: the seal of its manifest from the time when this host stored it, or

@@ -18,8 +18,8 @@ class PlanRow:
     drd. `broken` says that a later version of the file could not be accepted. `copied` has, by
     second repository, the data time of the newest complete point that it keeps. `undrilled` are the
     scenarios that the plan wants and that were never drilled. `drilled_at` is the end of the last
-    drill of any scenario. `undone` is when an undo took back what the newest points have, and the
-    data time of the newest one without that; None if they have no such data."""
+    drill of any scenario. `undone` is when an undo removed data that the newest points contain, and
+    the data time of the newest point without this data; None if they contain no such data."""
 
     name: str
     digest: str

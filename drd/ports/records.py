@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class RecordStore(Protocol):
-    """The append-only chain of records. The other stores add to it what they write, in the same
-    transaction."""
+    """The append-only chain of records. The other stores add entries about what they write, in the
+    same transaction."""
 
     def append(self, draft: Draft) -> Entry:
         """Add an entry at the end. It is signed if the key can be read."""
 
     def extend(self, subject: str, drafts: Callable[[list[Entry]], Sequence[Draft]]) -> list[Entry]:
-        """Call `drafts` with the entries about exactly this subject, and add what it returns at the
-        end of the chain, in one transaction: nobody adds an entry in between. Returns the entries
-        about the subject, then the new ones, oldest first."""
+        """Call `drafts` with the entries about exactly this subject, and add the returned drafts at
+        the end of the chain, in one transaction: nobody adds an entry in between. Returns the
+        entries about the subject, then the new ones, oldest first."""
 
     def head(self) -> Entry | None:
         """The newest entry, without its body; None while there are no entries."""

@@ -19,8 +19,8 @@ from drd.ports.sources import Entry, Payload
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
     """One snapshot as the repository lists it. `original` is the id from which it was copied,
-    `tree` the id of its directory, which is the same in every copy. `bytes` and `ended_at` are what
-    whoever stored it says of its size and its end."""
+    `tree` the id of its directory, which is the same in every copy. `bytes` and `ended_at` are the
+    size and the end, by the words of whoever stored it."""
 
     id: str
     time: datetime
@@ -34,9 +34,10 @@ class SnapshotInfo:
 
 
 class Listing(list[SnapshotInfo]):
-    """The readable snapshots, oldest first. `unreadable` has the others: by id, what is wrong. Code
-    that deletes checks `unreadable` first (`listings.require_readable` in `drd.flows.repository`);
-    other code goes on without these. A selection from a Listing is a plain list."""
+    """The readable snapshots, oldest first. `unreadable` has the other snapshots, by id, with the
+    error. Code that deletes checks `unreadable` first (`listings.require_readable` in
+    `drd.flows.repository`); other code ignores these. A selection from a Listing is a plain list.
+    """
 
     def __init__(
         self, found: Iterable[SnapshotInfo] = (), unreadable: Mapping[str, str] | None = None
@@ -95,9 +96,8 @@ class EarlierIncomplete(RepositoryError):
 
 
 class Repository(Protocol):
-    """Where copies are kept. All calls have deadlines and raise RepositoryError's children.
-
-    `made_by` is the tool of others that fills it; empty where drd itself does."""
+    """A place where copies are kept. All calls have deadlines and raise RepositoryError's children.
+    `made_by` is the other tool that fills it; empty if drd itself does."""
 
     url: str
     name: str
@@ -203,8 +203,9 @@ class Repository(Protocol):
         on_progress: OnProgress = no_progress,
     ) -> None:
         """Copy snapshots of `source`, by their ids there and in this order. A copy has a new id,
-        the rest is equal, and `original` names the first snapshot of all. Snapshots that are here
-        already are passed over. After a kill at any moment, the same call completes the copy.
+        everything else is equal, and `original` names the very first snapshot. Snapshots that this
+        repository already contains are skipped. After a kill at any moment, the same call completes
+        the copy.
 
         Raises RepositoryDamaged when the source cannot be read, PointGone when it lacks one of the
         snapshots; the others may have been copied. List this repository afterwards.

@@ -31,9 +31,9 @@ class SignatureStore(Protocol):
         after: int,
         replaced: Mapping[str, Replaced] = ...,
     ) -> None:
-        """Record public keys by their ids that a recovery kit names as drd's, and when others have
-        `replaced` them. The records up to entry `after` came out of a repository. Of that and of
-        `replaced` what was recorded first counts."""
+        """Record the public keys, by their ids, that a recovery kit names as drd's, and when other
+        keys have `replaced` them. The records up to entry `after` came out of a repository. If
+        `after` and `replaced` were recorded before, the first record counts."""
 
     def trusted(self) -> TrustedKeys:
         """What was recorded so."""

@@ -190,8 +190,8 @@ class Capture(Protocol):
     def fingerprint(self) -> Fingerprint | None:
         """Return the fingerprint of this state, read from the source and never from the copy.
 
-        May be called in another thread while the payload is being stored. It keeps to its budget,
-        and names what it did not reach. None when the plan switched it off.
+        May be called in another thread while the payload is being stored. It stays within its time
+        budget, and names what it did not reach. None when the plan has switched it off.
         """
 
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ class StampStore(Protocol):
     believed: whoever reads them checks the signature."""
 
     def keep(self, stamp: Stamp) -> None:
-        """Keep a stamp. It replaces an earlier one of the same entry."""
+        """Keep a stamp. It replaces an earlier stamp of the same entry."""
 
     def newest(self, limit: int) -> list[Stamp]:
         """The stamps; the stamp of the newest entry comes first."""

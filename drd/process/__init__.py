@@ -27,6 +27,18 @@ from drd.process.cancel import (
 from drd.process.checked_pipe import PipeResult, gated_pipe
 from drd.process.child import MEMORY_HINT, SHOWN, Child, Completed, ended, run, start
 from drd.process.command import Command, base_environment, find_tool
+from drd.process.container import (
+    LIST,
+    Container,
+    Image,
+    container_of,
+    has_containers,
+    image_of,
+    inside,
+    programs_in,
+    running_containers,
+    shell_in,
+)
 from drd.process.fence import BlockedAccess, Fence, FenceLimits, Fences
 from drd.process.oom import offer_to_oom_killer
 from drd.process.orphans import (
@@ -40,9 +52,11 @@ from drd.process.orphans import (
     unreaped,
     works_for,
 )
+from drd.process.relay import relay
 from drd.users import group_name, user_name
 
 __all__ = [
+    "LIST",
     "MARKS",
     "MEMORY_HINT",
     "SHOWN",
@@ -53,9 +67,11 @@ __all__ = [
     "Child",
     "Command",
     "Completed",
+    "Container",
     "Fence",
     "FenceLimits",
     "Fences",
+    "Image",
     "Login",
     "Mark",
     "PipeResult",
@@ -68,11 +84,15 @@ __all__ = [
     "cancelled",
     "check_cancelled",
     "clock_agrees",
+    "container_of",
     "end_process",
     "ended",
     "find_tool",
     "gated_pipe",
     "group_name",
+    "has_containers",
+    "image_of",
+    "inside",
     "interruption",
     "is_marked",
     "is_synchronised",
@@ -81,8 +101,12 @@ __all__ = [
     "offer_to_oom_killer",
     "process_alive",
     "process_start_time",
+    "programs_in",
+    "relay",
     "reset_cancel",
     "run",
+    "running_containers",
+    "shell_in",
     "shielded",
     "start",
     "state_id",

@@ -11,7 +11,7 @@ from drd.presence import boot_id
 UNSYNCHRONISED = 0x0040
 """STA_UNSYNC of adjtimex(2)."""
 _STATUS_AT = 40
-"""Where `status` stands in struct timex on 64 bits."""
+"""The offset of `status` in struct timex on 64 bits."""
 
 
 class Boot(NamedTuple):

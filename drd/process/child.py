@@ -94,8 +94,8 @@ class Completed:
 
     @property
     def killed(self) -> bool:
-        """Whether SIGKILL ended it or its command: then its output proves nothing about
-        its work.
+        """Whether SIGKILL ended the child or its command: then its output proves nothing about its
+        work.
         """
         return self.exit_code in (-signal.SIGKILL, _SHELL_TELLS + signal.SIGKILL)
 
@@ -115,10 +115,9 @@ def ended(exit_code: int) -> str:
 
 
 class Child:
-    """A started child in its own process group.
-
-    `end_input` ends its input. It is called, perhaps repeatedly, when the child was asked to stop,
-    has received that, and does not end: restic does not leave a read that has begun.
+    """A started child in its own process group. `end_input` ends its input. It is called, perhaps
+    repeatedly, when the child was asked to stop, has received the signal, and does not end: restic
+    does not interrupt a read that has begun.
     """
 
     def __init__(self, command: Command, popen: subprocess.Popen[bytes]) -> None:
@@ -151,11 +150,9 @@ class Child:
             send(self.pid, number or self.command.stop_signal)
 
     def stop(self, number: signal.Signals | None = None, *, grace_s: float | None = None) -> int:
-        """Ask it to stop, wait (GRACE_S), then kill the whole group; returns the exit code.
-        Idempotent.
-
-        A stopped child is continued, so that it receives the signal: a restic that is killed
-        without one leaves its lock.
+        """Ask the child to stop, wait (GRACE_S), then kill the whole group; return the exit code.
+        Idempotent. A stopped child is continued, so that it receives the signal: if restic is
+        killed without a signal before, it leaves its lock.
         """
         if self.popen.poll() is None:
             number = number or self.command.stop_signal

@@ -1,8 +1,8 @@
 """Describe a fence: the directories of a drill, what it may reach, and its limits.
 
-A fence is a field of `Command`. All fences of a drill belong to one `Fences`: what listens behind
-one of them can be reached from behind the others, and one record holds every access that a fence
-refused.
+A fence is a field of `Command`. All fences of a drill belong to one `Fences`: a program that
+listens behind one of them can be reached from behind the others, and one record contains every
+refused access.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Fences:
 
     @property
     def grouped(self) -> bool:
-        """Whether a control group limits it."""
+        """Whether a control group limits the fence."""
         return self._group is not None
 
     def fence(

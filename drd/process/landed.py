@@ -1,5 +1,6 @@
 """Reach what a foreign program has written below a directory, without following a link: whoever
-made the data could have put one in place of a directory, and what lies behind it is this host's.
+made the data could have put a link in place of a directory, and it could lead to files of this
+host.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def directory_below(top: Path, path: bytes) -> Iterator[int]:
-    """Yield a descriptor of the directory `path` below `top`.
-
-    Raises FileNotFoundError if there is none, and NotADirectoryError, with the path below `top` of
-    what is in the way, if a part of it is a link or anything else.
+    """Yield a descriptor of the directory `path` below `top`. Raises FileNotFoundError if it does
+    not exist, and NotADirectoryError if a part of the path is a link or anything else; the error
+    has the path of this part below `top`.
     """
     held = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | _as_itself(top))
     try:

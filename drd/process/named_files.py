@@ -10,9 +10,9 @@ from drd.process.real_path import real_path_for_fence
 
 
 def named_files(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
-    """Return what the words of a command give access to: files, and the virtual environment of its
-    program. A word with `${…}` gives access to nothing; nor does a file in the `own` directories of
-    the command, which it can read anyway.
+    """Yield the files to which the words of a command give access, and the virtual environment of
+    its program. A word with `${…}` gives access to nothing; nor does a file in the `own`
+    directories of the command, which it can read anyway.
     """
     for number, word in enumerate(written):
         path = real_path_for_fence(word, own) if not references(word) else None

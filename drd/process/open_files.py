@@ -44,10 +44,10 @@ class FileUser:
 @rights.as_root(rights.Purpose.PROCESSES)
 def users_of(paths: Iterable[Path]) -> dict[Path, list[FileUser]]:
     """Return, for each of these paths, the other processes that have this file open, or a file
-    below this directory. Of two paths, one of which is inside the other, only the inner one counts.
-    A path with `REMOVED` at its end stands for removed files there that are open: those whose path
-    leads to another file now, and all of them if the path itself is gone. Children of this process
-    do not count. It looks once at all processes of the host."""
+    below this directory. If a path is inside another one, only the inner one counts. A path with
+    `REMOVED` at its end stands for removed files that are still open: files whose path leads to
+    another file now, and all files if the path itself is gone. Children of this process do not
+    count. All processes of the host are examined once."""
     wanted = {os.fspath(path): path for path in paths}
     same = {p: info for p in wanted if (info := _stat(p)) is not None}
     users: dict[Path, list[FileUser]] = {path: [] for path in wanted.values()}

@@ -49,7 +49,7 @@ class PathEntry(NamedTuple):
 
 @dataclass
 class PathWalk:
-    """A walk from the root directory. `links` are the followed ones that others can change;
+    """A walk from the root directory. `links` are the followed links that others can change;
     `passed` is everything on the way, including what a link or `..` left again; `missing` are the
     names at the end that do not exist. Close it.
     """
@@ -66,7 +66,7 @@ class PathWalk:
 
     @property
     def reached(self) -> Path:
-        """The part of it that exists."""
+        """The existing part of the path."""
         return Path("/", *(s.name for s in self.steps[1:]))
 
     @property

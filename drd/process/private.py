@@ -59,7 +59,7 @@ def root_directory() -> Path:
 
 
 def is_in_root_place(path: Path) -> bool:
-    """Return whether it lies where only root can make or replace anything."""
+    """Return whether the path is in a place where only root can make or replace anything."""
     return path.is_relative_to(ROOTS_OWN) or path.is_relative_to(_UNTIL_BOOT)
 
 

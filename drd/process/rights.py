@@ -36,7 +36,8 @@ T = TypeVar("T")
 
 
 class Purpose(StrEnum):
-    """All purposes for which root's rights are taken back. `docs/operations.md` lists the same."""
+    """All purposes for which root's rights are taken again. `docs/operations.md` lists the same
+    purposes."""
 
     READING = "read root's files: plans, credentials, sources that only root may read"
     OWNERS = "set the owners of files in a drill or a target, and run programs that check them"
@@ -278,7 +279,7 @@ def may_write(directory: Path) -> bool:
 
 
 def make_for_owner(directory: Path) -> None:
-    """Make a directory with mode 0700. It belongs to the user for whom the process acts, even where
+    """Make a directory with mode 0700. It belongs to the user for whom the process acts, even if
     root had to make it.
     """
     if taken():  # root makes it, so it is root's

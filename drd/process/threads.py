@@ -32,12 +32,12 @@ def can_confine() -> bool:
 
 
 def run_in_thread(work: Callable[[], T], *, changes: Path | None = None, removes: bool = True) -> T:
-    """Run `work` in a thread with this thread's rights; returns what it returns. With `changes`,
-    it can change only what lies in that directory, and can read as before. Without `removes`, it
-    can remove nothing there.
+    """Run `work` in a thread with this thread's rights; return its result. With `changes`, it can
+    change only files in that directory, and can read as before. Without `removes`, it can remove
+    nothing there.
 
-    Raises the errors of `work`, OSError when the thread could not be restricted, and Cancelled:
-    the thread is then abandoned if it has not ended.
+    Raises the errors of `work`, OSError when the thread could not be restricted, and Cancelled: the
+    thread is then abandoned if it has not ended.
     """
     result: Future[T] = Future()
 

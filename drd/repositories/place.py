@@ -60,8 +60,8 @@ class RepositoryPlace(Protocol):
         """Return whether drd knows that nothing can be written there."""
 
     def clock_ahead_s(self) -> float | None:
-        """Return the number of seconds by which this host's clock is ahead of the place's; None
-        when the place does not report its time. Leaves nothing behind.
+        """Return the number of seconds by which this host's clock is ahead of the clock of the
+        place; None when the place does not report its time. Leaves no files behind.
         """
 
     def free_bytes(self) -> int | None:
@@ -117,7 +117,7 @@ class RepositoryPlace(Protocol):
 
 
 LARGEST_CONFIG = 1 << 16
-"""drd reads no more of it: restic's config takes 155 bytes."""
+"""The largest size in bytes that drd reads: restic's config has 155 bytes."""
 
 
 def digest_of(config: bytes) -> str:

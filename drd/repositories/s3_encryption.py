@@ -1,4 +1,4 @@
-"""What a bucket answers when it is asked how it encrypts."""
+"""What a bucket answers when drd asks how it encrypts."""
 
 from __future__ import annotations
 

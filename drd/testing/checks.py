@@ -81,9 +81,9 @@ def context(
 
 @dataclass
 class CheckCase:
-    """A component called `it` that was restored intact (`inspector`, and its part of the restore
-    point), a check of it, and a function that `damage`s the component so that the check has to
-    notice.
+    """A restored component called `it` without damage (`inspector`, and its part of the restore
+    point), a check of it, and a function `damage` that damages the component so that the check has
+    to notice.
     """
 
     kind: CheckKind

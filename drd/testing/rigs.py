@@ -26,7 +26,7 @@ from drd.testing.snapshots import Snapshots
 
 
 class KindRig(Protocol):
-    """A real component of one kind, and what the suite needs to do to it."""
+    """A real component of one kind, and what the tests need to do with it."""
 
     kind: Kind
     component: Component

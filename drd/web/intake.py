@@ -33,7 +33,7 @@ class IntakeUnserved(DrdError):
 
 
 class Outcome(NamedTuple):
-    """The answer to a message: its status, and what the answer says."""
+    """The answer to a message: its status and its text."""
 
     status: HTTPStatus
     document: Mapping[str, Any]
@@ -48,8 +48,8 @@ class Refusal(Exception):
 
 
 class Gate:
-    """What the listener needs. `take` gets a message of at most `largest` bytes. The token is kept
-    as its digest, and is compared in a time that does not depend on what was sent."""
+    """What the listener needs. `take` gets a message of at most `largest` bytes. Only the digest of
+    the token is kept, and the time of the comparison does not depend on what was sent."""
 
     def __init__(self, token: str, largest: int, take: Callable[[bytes], Outcome]) -> None:
         self._digest = _digest(token)

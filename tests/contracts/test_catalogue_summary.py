@@ -20,6 +20,7 @@ from drd.catalogue.summary import read_facts, read_through_sqlalchemy
 from drd.errors import CatalogueError, TargetError
 from drd.flows.restore import kept_copies
 from drd.flows.state.restored_points import restored_points
+from drd.model.consistency import Spread
 from drd.model.drill_facts import DrillFacts, FailedCheck, PackageFacts, ScenarioFacts
 from drd.model.facts import (
     AUTO,
@@ -458,6 +459,22 @@ def test_a_point_made_when_a_recovery_had_restored_a_part_counts_for_nothing(
     whole = replace(mixed, whole=True)
     catalogue.points.record(replace(point("p4", at(40)), made_during=whole))
     assert facts().undone is None, "the state that the service was left in"
+
+
+def test_spreads_of_the_newest_complete_and_of_the_incomplete_point(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    near, far = (Spread(("orders-db", "conf"), 5.0, seconds) for seconds in (0.25, 7.5))
+    catalogue.points.record(replace(point("p1", at(10)), consistency=(near,)))
+    assert facts().newest == PointFacts("p1", at(10), at(11), 1000, (near,))
+    assert facts().incomplete is None
+    wide = replace(point("p2", at(20)), complete=False, consistency=(far, near))
+    catalogue.points.record(wide)
+    assert catalogue.points.get("orders-api", "p2").consistency == (far, near)
+    assert facts().newest == PointFacts("p1", at(10), at(11), 1000, (near,))
+    said = ("orders-db, conf", "data times 7.500s apart, at most 5s allowed")
+    assert facts().incomplete == IncompleteFacts("p2", at(20), (said,))
 
 
 def test_a_recovery_elsewhere_or_half_undone_marks_no_point(

@@ -36,6 +36,7 @@ from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
 from drd.flows.incidents.opening import open_incident
 from drd.model.compliance import assess
+from drd.model.consistency import Spread
 from drd.model.incidents.entries import Author
 from drd.model.manifest_signature import TrustedKeys
 from drd.model.run import RunKind, StepState
@@ -799,4 +800,24 @@ def test_an_upgrade_gives_copies_of_before_no_time_at_which_they_were_added(
     with catalogue.database.read() as connection:
         [row] = connection.execute(text("SELECT repository, added_at FROM copies")).all()
     assert tuple(row) == ("o", None)
+    catalogue.close()
+
+
+def test_points_of_before_an_upgrade_have_no_groups(url: str, tmp_path: Path) -> None:
+    schema = Schema(OURS.scripts, "0020")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    names = "id, plan, data_time, available_at, complete, plan_digest, bytes"
+    executed(
+        url,
+        f"INSERT INTO points ({names}) VALUES ('p1', 'orders-api', "
+        "'2026-11-01T00:00:00.000000+00:00', '2026-11-01T00:00:00.000000+00:00', true, 'd', 1)",
+    )
+
+    catalogue = opened(url, tmp_path)
+
+    point = catalogue.points.get("orders-api", "p1")
+    assert (point.complete, point.consistency) == (True, ())
+    spreads = (Spread(("orders-db", "sessions"), 5.0, 0.25),)
+    catalogue.points.record(replace(point, consistency=spreads))
+    assert catalogue.points.get("orders-api", "p1").consistency == spreads
     catalogue.close()

@@ -278,6 +278,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/sqlite/reader.py",  # Python with options of drd's, an absolute path
         "drd/kinds/sqlite/source.py",  # cat behind --
         "drd/kinds/postgres/whole_server.py",  # pg_dump with options in one word alone
+        "drd/process/container.py",  # the name of a container by a closed rule, then /bin/sh
         "drd/kit/gather.py",  # names of tools with --version
         "drd/notifiers/command.py",  # the plan's own words
         "drd/repositories/adopted/command.py",  # the plan's own words; no copy begins with a hyphen

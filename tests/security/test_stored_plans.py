@@ -588,7 +588,8 @@ def is_under(key: tuple[str, ...], patterns: Collection[tuple[str, ...]]) -> boo
 
 RUN = {
     "plan": "components.*.before.command components.*.after.command components.*.bin_dir "
-    "checks.*.run targets.*.*.bin_dir runbook erasures checks.*.query kit.recipients kit.file "
+    "checks.*.run targets.*.*.bin_dir components.*.in targets.*.*.in runbook erasures "
+    "checks.*.query kit.recipients kit.file "
     "repositories.*.command repositories.*.azure.account_name repositories.*.azure.endpoint_suffix",
     "daemon": "notify.*.command kit.recipients kit.file extensions incident.roles",
 }

@@ -109,7 +109,12 @@ def test_a_full_copy_follows_at_once_if_the_repository_lacks_a_part_of_the_last_
     confirmed: Future[Any] = Future()
     confirmed.set_result(None)
     order: Any = SimpleNamespace(
-        component=COMPONENT, run="r", plan=None, repository=None, confirmed=confirmed
+        component=COMPONENT,
+        run="r",
+        plan=None,
+        repository=None,
+        confirmed=confirmed,
+        together=SimpleNamespace(begin=lambda _: None),
     )
     services: Any = SimpleNamespace(
         clock=SimpleNamespace(monotonic=lambda: 0.0),

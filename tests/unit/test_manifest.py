@@ -11,6 +11,7 @@ import pytest
 
 from drd.errors import ManifestRefused, ManifestTooNew
 from drd.model import strict
+from drd.model.consistency import Spread
 from drd.model.manifest import (
     MOST_ANSWERS,
     MOST_COMPONENTS,
@@ -99,6 +100,13 @@ def test_a_manifest_says_that_a_recovery_was_unfinished() -> None:
     assert b"made_during" not in WHOLE.to_bytes(), "a hash of a manifest stays as it was"
 
 
+def test_a_manifest_says_how_far_apart_the_data_times_of_groups_are() -> None:
+    spreads = (Spread(("db", "conf"), 5.0, 0.25), Spread(("db", "media"), 5.0, None))
+    data = replace(WHOLE, point=replace(POINT, consistency=spreads)).to_bytes()
+    assert read(data).point.consistency == spreads
+    assert b"consistency" not in WHOLE.to_bytes(), "a hash of a manifest stays as it was"
+
+
 def test_fingerprints_of_older_versions_are_read() -> None:
     old = DATABASE.to_json()
     for key in ("derived", "partitioned", "others"):
@@ -141,6 +149,19 @@ def test_another_schema_is_refused_by_its_number() -> None:
         (
             lambda d: d.update(made_during={"run": "0badc0de", "components": ["a b"]}),
             "made_during.components.0 is not a valid name",
+        ),
+        (lambda d: d.update(consistency=[5]), "consistency.0 is not a JSON object"),
+        (
+            lambda d: d.update(consistency=[{"components": ["a b"], "within_s": 5, "spread_s": 1}]),
+            "consistency.0.components.0 is not a valid name",
+        ),
+        (
+            lambda d: d.update(consistency=[{"components": [], "within_s": "5", "spread_s": 1}]),
+            "consistency.0.within_s is not a number",
+        ),
+        (
+            lambda d: d.update(consistency=[{"components": [], "within_s": 5, "spread_s": 6}]),
+            "complete is true, although a group in `consistency` is too wide",
         ),
         (lambda d: d["components"].append(d["components"][0]), "the same component twice"),
         (lambda d: d["components"][0].update(state="lost"), "components.0.state is not one of"),

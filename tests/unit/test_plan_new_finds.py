@@ -23,6 +23,7 @@ from drd.kinds.files import discovery as files_discovery
 from drd.kinds.postgres import discovery as postgres_discovery
 from drd.kinds.postgres.discovery import found as find_postgres
 from drd.kinds.sqlite import discovery as sqlite_discovery
+from drd.process import container
 from tests.servers import PostgresServer
 
 Output = pytest.CaptureFixture[str]
@@ -190,7 +191,7 @@ def test_containers_and_all_that_is_left_out_are_named_in_the_plan_and_on_the_sc
     script(tmp_path / "docker", 'test "$1 $2" = "ps --format" && echo "web (nginx:1.27)"')
     script(tmp_path / "podman", "echo cannot connect >&2; exit 125")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(containers, "_STORAGE", (str(tmp_path), str(tmp_path)))
+    monkeypatch.setattr(container, "_STORAGE", (str(tmp_path), str(tmp_path)))
     monkeypatch.setattr(files_discovery, "GATEWAYS", ("/etc/passwd",))
     monkeypatch.setattr(sqlite_discovery, "written_files", dict)
     words = ["--no-postgres", "--no-sqlite", "--output", "-", "--name", "shop"]
@@ -200,14 +201,13 @@ def test_containers_and_all_that_is_left_out_are_named_in_the_plan_and_on_the_sc
         "\nIn the plan:\n"
         "  configuration  files  /etc\n"
         "\nFound, but not in the plan:\n"
-        "  - Containers of docker: web (nginx:1.27). drd cannot back up inside containers\n"
-        "    yet. To add a PostgreSQL server in a container, use --postgres with its\n"
-        "    published port. To add directories of this host that containers use, give\n"
-        "    --files DIRECTORY.\n"
+        "  - Containers of docker: web (nginx:1.27). drd looked for PostgreSQL servers in\n"
+        "    them. For another server in a container, use its published port. To add\n"
+        "    directories of this host that containers use, give --files DIRECTORY.\n"
         "  - Containers of podman: unknown, because `podman ps` failed: cannot connect.\n"
         "\nNext:\n"
     )
-    assert "\n# - Containers of docker: web (nginx:1.27). drd cannot" in screen.out
+    assert "\n# - Containers of docker: web (nginx:1.27). drd looked" in screen.out
     assert list(yaml.safe_load(screen.out)["components"]) == ["configuration"]
 
 
@@ -216,5 +216,5 @@ def test_podman_is_not_asked_where_it_has_no_container(
 ) -> None:
     script(tmp_path / "podman", "echo 'web (nginx)'")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(containers, "_STORAGE", ("/nowhere", "nowhere"))
+    monkeypatch.setattr(container, "_STORAGE", ("/nowhere", "nowhere"))
     assert [note for note in containers.notes() if "podman" in note] == []

@@ -22,7 +22,7 @@ def _listed(keys: str) -> list[str]:
 
 
 PROVEN = _listed("""
-    plan components checks runbook erasures targets
+    plan components consistency checks runbook erasures targets
     drill drill.fence drill.reach drill.read
     repositories repositories.* repositories.*.url repositories.*.password repositories.*.s3
     repositories.*.copy_of repositories.*.sftp repositories.*.rest repositories.*.b2

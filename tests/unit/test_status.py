@@ -395,7 +395,9 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                     dict.fromkeys(["repository", "copy_of", "state", "since", "data_time"])
                 ],
                 "alerts": [dict.fromkeys(ALERT)],
-                "points": dict.fromkeys(["complete", "newest", "data_time", "size_bytes"]),
+                "points": dict.fromkeys(
+                    ["complete", "newest", "data_time", "size_bytes", "consistency"]
+                ),
                 "last_backup": None,
                 "reasons": [None],
                 "remarks": [dict.fromkeys(["state", "text", "command", "alert"])],

@@ -90,10 +90,9 @@ class Heartbeats:
         self._send_signal(plan, run.kind, signal, "\n".join(lines))
 
     def alive(self, sentence: str, *, well: bool = True) -> None:
-        """The daemon's own heartbeat: sends what is due by each address's `every`; call it each
-        tick.
-
-        Does not overtake one that is being sent: a slow watcher gets fewer."""
+        """Send the daemon's own heartbeats that are due by each address's `every`; call this at
+        each tick. While a heartbeat is being sent, the next one to this address is not begun: a
+        slow watcher gets fewer."""
         now = self._clock.monotonic()
         for channel in (c for c in self._channels if not c.plans):
             spec = cast("Heartbeat", channel.settings)

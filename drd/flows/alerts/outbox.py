@@ -20,7 +20,8 @@ from drd.ports import Catalogue, Clock
 from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Recall, Waiting
 
 FLOOD = 50
-"""More than so many at once become a digest: nobody reads them one by one."""
+"""If more than this number of messages are sent at once, they become a digest: nobody would read
+them one by one."""
 
 MISSED = 5
 """More than so many for a channel that fails become a digest."""
@@ -39,7 +40,7 @@ KEPT = timedelta(days=30)
 
 
 class OutboxSender:
-    """Delivers what is due, in its own threads. Safe in several threads."""
+    """Delivers the messages that are due, in its own threads. Safe in several threads."""
 
     def __init__(
         self,
@@ -160,12 +161,12 @@ def deliver_channel(
     accepted: set[tuple[int, str]] | None = None,
     recall: Recall = lambda _: False,
 ) -> int:
-    """Deliver what is due in one channel; returns how many messages it accepted.
+    """Deliver the messages that are due in one channel; return how many messages it accepted.
 
-    One process at a time: AlreadyRunning if another one does it. Stops at the first failure for
-    which a retry may help. `recall` closes messages that must not leave any more. `accepted`
-    remembers between calls which accepted messages could not be recorded; they are not sent
-    again."""
+    One process at a time: raises AlreadyRunning if another process does this. Stops at the first
+    failure for which a retry may help. `recall` closes messages that must not be sent any more.
+    `accepted` remembers between calls which accepted messages could not be recorded; they are not
+    sent again."""
     taken = accepted if accepted is not None else set()
     with catalogue.lock(f"channel {channel.name}", wait_s=0):
         delivery = _Delivery(catalogue.outbox, channel, open_notifier, clock, taken, recall=recall)
@@ -276,8 +277,9 @@ def still_there(
 
 
 def is_too_much(rows: Sequence[Waiting], *, failing: bool) -> bool:
-    """Return whether one digest is better than these: for a flood, and for what a failing channel
-    has missed, if some of it is no longer true (an alert with more than one waiting message)."""
+    """Return whether one digest should replace these messages: if there are too many, or if a
+    failing channel has missed them and some are no longer true (an alert with more than one waiting
+    message)."""
     if len(rows) < 2:
         return False
     if not failing:

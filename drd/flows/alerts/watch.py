@@ -56,7 +56,8 @@ programs after they have written all files. Before that the reload was not forgo
 
 
 class ExposedFile(Protocol):
-    """A file of a plan or of drd that others can read or write. `str` of it is the alert's text."""
+    """A file of a plan or of drd that others can read or write. Its `str` is the text of the
+    alert."""
 
     @property
     def remedy(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from drd.errors import ExtensionFailed, ImplausibleDump, NotSupported
 from drd.extension_faults import attributed, noted, require_json, require_type
 from drd.flows.backup.earlier_copy import earlier_copy
+from drd.flows.backup.together import Together
 from drd.flows.hooks import run_after, run_after_anyway, run_before
 from drd.flows.repository.manifests import written_rule
 from drd.flows.services import Services
@@ -55,7 +56,7 @@ class Captured:
 class CaptureOrder:
     """What to capture, for which run, and where to. `confirmed` ends when drd knows that the
     repository is the right one, or raises the error of this check. Before that, nothing is stored
-    and no hook runs."""
+    and no hook runs. `together` says when the data of a component may be frozen."""
 
     plan: Plan
     component: Component
@@ -64,6 +65,7 @@ class CaptureOrder:
     deadline: float  # on the monotonic clock
     accept_size: bool
     confirmed: Future[PreflightStepResult]
+    together: Together
 
 
 def tags(order_run: str, plan: str, *more: str) -> list[str]:
@@ -103,8 +105,10 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     order.confirmed.result()
     stored = partial(_stored, services, order, source, probe, begun)
     if not isinstance(source, BuildsOnEarlier):
+        order.together.begin(component.name)
         return stored()
     source.build_on(earlier_copy(services, order.plan, component, order.repository))
+    order.together.begin(component.name)
     try:
         return stored()
     except EarlierIncomplete as error:
@@ -118,8 +122,10 @@ def _stored(
 ) -> Captured:
     component, package = order.component, KINDS.extension(order.component.kind)
     with source.open() as taken:
+        order.together.begun(component.name)
         facts = _required_facts(component, probe, taken, package)
-        fingerprint, stored, answers = _store(services, order, taken)
+        with order.together.storing(component.name, frozen=KINDS[component.kind].freezes):
+            fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)
         _require_readable(component, fingerprint)
         if not order.accept_size:

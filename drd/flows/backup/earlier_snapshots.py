@@ -28,8 +28,9 @@ def check_earlier_snapshots(
 
 
 def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
-    """Warn about known damage before something is stored; returns whether there is any. Nothing is
-    refused: new data there may be whole, and a verification can tell."""
+    """Warn about known damage before something is stored; return whether there is any. Nothing is
+    refused, because new data in the repository may be complete, and a verification can show this.
+    """
     damage = next(
         (
             k.damage

@@ -18,6 +18,7 @@ from drd.extension_faults import FOREIGN
 from drd.flows.backup import own_files
 from drd.flows.backup.capture import Captured, CaptureOrder, capture, failed, tags
 from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
+from drd.flows.backup.together import Together
 from drd.flows.component_names import require_components
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
 from drd.flows.repository import adopted
@@ -28,8 +29,9 @@ from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
 from drd.flows.state.restored_points import restored_points
 from drd.flows.state.run_removal import swept_afterwards
-from drd.model.cause import joined
+from drd.model.cause import Cause, joined
 from drd.model.clock import SYNCHRONISE, doubt
+from drd.model.consistency import Spread, measured, together, too_wide
 from drd.model.manifest import manifest_digest
 from drd.model.manifest_signature import signed_manifest
 from drd.model.plan import Component, Plan
@@ -46,6 +48,7 @@ from drd.model.snapshot import (
 from drd.model.step_record import CAPTURE
 from drd.model.step_results import CaptureStepResult, ManifestStepResult, PreflightStepResult
 from drd.ports import Repository
+from drd.registry import KINDS
 
 MANIFEST_TAG = "manifest"
 
@@ -53,7 +56,8 @@ MANIFEST_TAG = "manifest"
 @dataclass(frozen=True, slots=True)
 class BackupOutcome:
     """The result of a backup run. `point` is None when nothing could be captured. `components` has
-    for each failed component the reason; `exit_code` is the exit code of the first error."""
+    for each failed component the reason, `consistency` how far apart the data times of groups are;
+    `exit_code` is the exit code of the first error."""
 
     run: str
     plan: str
@@ -61,6 +65,7 @@ class BackupOutcome:
     point: RestorePoint | None
     components: tuple[ComponentSnapshot, ...]
     exit_code: int = DrdError.exit_code
+    consistency: tuple[Spread, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,18 @@ class _BackupRun:
         self.deadline = services.clock.monotonic() + plan.backup.timeout_s
         self.captured: dict[str, Captured] = {}
         self.errors: dict[str, BaseException] = {}
+        self.together = self._together()
+
+    def _together(self) -> Together:
+        chosen = {component.name: component for component in self.chosen}
+        at_end = {n for n, c in chosen.items() if KINDS[c.kind].dated_at_end(c.settings)}
+        clock = self.services.clock
+        return Together(
+            together(self.plan.consistency, chosen),
+            at_end,
+            self.services.parallel,
+            lambda: self.deadline - clock.monotonic(),
+        )
 
     def execute(self) -> BackupOutcome:
         with ThreadPoolExecutor(1, thread_name_prefix="drd-repository") as pool:
@@ -146,8 +163,11 @@ class _BackupRun:
         return self.runner.step("repository", "preflight", effect)
 
     def _capture_all(self, confirmed: Future[PreflightStepResult]) -> list[ComponentSnapshot]:
-        with ThreadPoolExecutor(self.services.parallel, thread_name_prefix="drd-capture") as pool:
-            return list(pool.map(lambda c: self._capture_one(c, confirmed), self.chosen))
+        first = sorted(self.chosen, key=lambda c: c.name not in self.together)
+        with ThreadPoolExecutor(self.together.threads, thread_name_prefix="drd-capture") as pool:
+            rows = pool.map(lambda c: self._capture_one(c, confirmed), first)
+            by_name = {row.component: row for row in rows}
+        return [by_name[component.name] for component in self.chosen]
 
     def _capture_one(
         self, component: Component, confirmed: Future[PreflightStepResult]
@@ -160,6 +180,7 @@ class _BackupRun:
             self.deadline,
             self.request.accept_size,
             confirmed,
+            self.together,
         )
 
         def effect() -> CaptureStepResult:
@@ -169,7 +190,8 @@ class _BackupRun:
 
         try:
             name = component.name
-            self.runner.step(f"capture {name}", CAPTURE, effect, subject=name)
+            with self.together.capturing(name):
+                self.runner.step(f"capture {name}", CAPTURE, effect, subject=name)
         except Fenced:
             raise
         except FOREIGN as raised:
@@ -260,7 +282,8 @@ class _BackupRun:
     def _draft(self, rows: Iterable[ComponentSnapshot]) -> RestorePoint:
         rows = tuple(rows)
         times = [row.data_time for row in rows if row.data_time is not None]
-        complete = len(self.captured) == len(self.plan.components)
+        spreads = self._spreads(rows)
+        complete = len(self.captured) == len(self.plan.components) and not too_wide(spreads)
         point = RestorePoint(
             id=self.runner.run.id,
             plan=self.plan.name,
@@ -269,8 +292,12 @@ class _BackupRun:
             complete=complete,
             plan_digest=self.plan.digest,
             components=rows,
+            consistency=spreads,
         )
         return replace(point, made_during=self._during(point))
+
+    def _spreads(self, rows: Iterable[ComponentSnapshot]) -> tuple[Spread, ...]:
+        return measured(self.plan.consistency, {row.component: row.data_time for row in rows})
 
     def _during(self, point: RestorePoint) -> MadeDuring | None:
         """Return the unfinished recovery whose data the point has. The manifest says it to a host
@@ -289,11 +316,16 @@ class _BackupRun:
     def _finish(
         self, rows: Sequence[ComponentSnapshot], point: RestorePoint | None
     ) -> BackupOutcome:
+        spreads = point.consistency if point is not None else ()
+        causes = {name: describe(error) for name, error in self.errors.items()}
+        causes |= {
+            s.names: Cause(s.words, remedy=s.remedy(self.plan.name)) for s in too_wide(spreads)
+        }
         if point is None:
             state = RunState.FAILED
         else:
-            state = RunState.INCOMPLETE if self.errors else RunState.SUCCEEDED
-        why = joined({name: describe(error) for name, error in self.errors.items()})
+            state = RunState.INCOMPLETE if causes else RunState.SUCCEEDED
+        why = joined(causes)
         self.services.catalogue.runs.finish(
             self.runner.owned,
             state,
@@ -304,8 +336,10 @@ class _BackupRun:
                 point=point.id if point else None,
                 bytes=sum(row.bytes for row in rows),
                 permanent=bool(self.errors) and all(map(is_permanent, self.errors.values())),
+                consistency=spreads,
             ),
         )
         first = next(iter(self.errors.values()), None)
         code = first.exit_code if isinstance(first, DrdError) else DrdError.exit_code
-        return BackupOutcome(self.runner.run.id, self.plan.name, state, point, tuple(rows), code)
+        run, plan = self.runner.run.id, self.plan.name
+        return BackupOutcome(run, plan, state, point, tuple(rows), code, spreads)

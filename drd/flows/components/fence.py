@@ -43,9 +43,9 @@ def drill_fences(services: Services, plan: Plan) -> Iterator[Fences]:
 
 @contextmanager
 def server_fences(services: Services, plan: Plan) -> Iterator[Fences]:
-    """The fences of one recovery, for a server that runs on the files of a backup. It may use what
-    it may use in a drill, for as long as it takes; a host that has no complete fence recovers
-    without one.
+    """Yield the fences of one recovery, for a server that runs on the files of a backup. A server
+    may use the same things as in a drill, without a time limit; if a host has no complete fence,
+    the recovery runs without a fence.
     """
     fences = _fences(services, plan, FenceLimits.usual())
     try:

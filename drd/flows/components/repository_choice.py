@@ -1,7 +1,7 @@
-"""The repositories that hold a restore point: any of them can serve a drill or a recovery.
+"""The repositories that hold a restore point: each of them can serve a drill or a recovery.
 
-They are tried in the plan's order. If one cannot deliver a component, the next one is used, for
-each component separately and before anything of it was restored."""
+They are tried in the plan's order. If a repository cannot deliver a component, the next one is
+used; this is decided for each component separately, before any part of it is restored."""
 
 from __future__ import annotations
 
@@ -182,9 +182,9 @@ class Holders:
         brief: bool = False,
         sparse: bool = False,
     ) -> tuple[Torn, ...]:
-        """Write a snapshot, by its first id, below the empty directory `into`; if `include` names
-        paths, only these and what is below them. Returns the files that changed while they were
-        stored."""
+        """Write a snapshot, which is named by its first id, below the empty directory `into`; if
+        `include` names paths, write only these and what is below them. Returns the files that
+        changed while they were stored."""
 
         known = self.plan.components.get(component)
         # A drill, which reads with a cache of its own, may be slow; a recovery may not.

@@ -229,8 +229,9 @@ def _effect(
 
 
 def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:
-    """Return the fence for a command of the plan; None in a recovery. Its scratch directory lies
-    where only the user who runs it can put a link: root must not write where that leads."""
+    """Return the fence for a command of the plan; None in a recovery. The command's scratch
+    directory is in a place where only the user who runs the command can create links: root must not
+    write to the destination of such a link."""
     if work.fences is None:
         return None
     back = [work.destinations[name].inspector() for name in work.restored]

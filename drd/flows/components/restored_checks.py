@@ -146,9 +146,9 @@ def _missing(check: str, component: str, error: DrdError) -> CheckResult:
 
 
 def restore_failures(work: Restoration) -> list[CheckResult]:
-    """Return a failed row for each component that could not be restored. It looked at the data
-    where that is at fault: all of it was read from a repository that is sound, and neither a
-    program nor the code of an extension is to blame."""
+    """Return a failed row for each component that could not be restored. A row counts as an
+    examination of the data if the data is at fault: it was read completely from an undamaged
+    repository, and neither a program nor the code of an extension is to blame."""
     return [
         CheckResult(
             f"{name} can be restored",

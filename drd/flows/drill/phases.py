@@ -20,11 +20,13 @@ from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import rehearsed
 from drd.flows.services import Services
 from drd.model.cause import Cause
+from drd.model.consistency import Spread, measured
 from drd.model.plan import OPERATOR, Plan
 from drd.model.recovery_phases import Span, split
-from drd.model.run import PARTIAL_DRILL, CheckResult, DrillResult, Evidence
+from drd.model.run import PARTIAL_DRILL, CheckResult, CheckVerdict, DrillResult, Evidence
 from drd.model.runbook import SANDBOX
 from drd.model.snapshot import evidence_id
+from drd.model.text import some
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,18 @@ class PointChosen:
             signature=said_in_evidence(self.host.own_services.catalogue, point),
             judged=self.choice.newest,
             data_time=point.data_time,
+            checks=self.checks,
         )
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """What is known before anything is restored: about the host, and whether the components
+        that belong together have data of the same moment."""
+        if self.begun.request.components:
+            return self.host.checks
+        times = {one.component: one.data_time for one in self.choice.point.components}
+        spreads = measured(self.host.plan.consistency, times)
+        return (*self.host.checks, *map(_of_spread, spreads))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +160,7 @@ class RunbookBegun:
         is_part = bool(self.begun.request.components)
         return replace(
             self.chosen.evidence(result, why),
-            checks=(*self.chosen.host.checks, *self.engine.check_results),
+            checks=(*self.chosen.checks, *self.engine.check_results),
             not_rehearsed=left_out,
             coverage=coverage,
             given_by=tuple(self.work.holders.used),
@@ -170,7 +183,7 @@ class RunbookEnded:
     @property
     def checks(self) -> tuple[CheckResult, ...]:
         """What the drill is judged by."""
-        return (*self.restoring.chosen.host.checks, *self.rows)
+        return (*self.restoring.chosen.checks, *self.rows)
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         evidence = self.restoring.evidence(result, why)
@@ -189,6 +202,14 @@ class RunbookEnded:
             phases=phases,
             restored_bytes=point.bytes_of(work.restored),
         )
+
+
+def _of_spread(spread: Spread) -> CheckResult:
+    verdict = CheckVerdict.FAILED if spread.too_wide else CheckVerdict.PASSED
+    if spread.spread_s is None:
+        verdict = CheckVerdict.NOT_RUN
+    name = f"consistency of {some(spread.components)}"
+    return CheckResult(name, None, verdict, spread.observed, spread.limit, looked_at_data=False)
 
 
 Phase = RunBegun | FencesReady | HostReady | PointChosen | RunbookBegun | RunbookEnded

@@ -44,7 +44,8 @@ def judge(restored: RunbookEnded) -> DrillOutcome:
 
 
 def inconclusive(reached: Phase, error: DrdError) -> DrillOutcome:
-    """What could not be tried proves nothing; a check that has failed before still counts."""
+    """Return the outcome of a drill that could not be carried out: it proves nothing, but a check
+    that failed before still counts."""
     evidence = reached.evidence(DrillResult.INCONCLUSIVE, describe(error))
     result = drill_result(evidence.checks, cut_short=True)
     return end_run(reached, replace(evidence, result=result), error)

@@ -1,8 +1,8 @@
 """A drill: a restore point is restored into a sandbox, checked and measured; then the sandbox is
 removed.
 
-It runs the steps of a recovery. What could not be executed is inconclusive, never passed and never
-failed; what was restored wrong, or not at all, is failed."""
+It runs the steps of a recovery. If something could not be executed, the drill is inconclusive,
+never passed and never failed. If data was restored wrong, or not at all, the drill has failed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Name the running containers of this host, whose data drd cannot back up from outside."""
+"""Name the running containers of this host: drd does not see all of their data."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,18 +9,15 @@ from drd import process
 from drd.errors import ToolError
 from drd.model.text import in_one_line, some
 
-_STORAGE = ("/var/lib/containers/storage", ".local/share/containers/storage")
-"""For root, and below the home of others. Without it podman has no container, and would make it."""
-
 
 def notes() -> list[str]:
-    """Say which containers run, and why a new plan leaves them out."""
+    """Say which containers run, and what drd looked for in them."""
     return [note for program in ("docker", "podman") if (note := _note(program))]
 
 
 def _note(program: str) -> str:
     path = shutil.which(program)
-    if path is None or (program == "podman" and not _has_storage()):
+    if path is None or not process.has_containers(program):
         return ""
     words = [path, "ps", "--format", "{{.Names}} ({{.Image}})"]
     try:
@@ -35,12 +31,7 @@ def _note(program: str) -> str:
     if not running:
         return ""
     return (
-        f"Containers of {program}: {some(running, 5)}. drd cannot back up inside containers "
-        "yet. To add a PostgreSQL server in a container, use --postgres with its published "
-        "port. To add directories of this host that containers use, give --files DIRECTORY."
+        f"Containers of {program}: {some(running, 5)}. drd looked for PostgreSQL servers in them. "
+        "For another server in a container, use its published port. To add directories of this "
+        "host that containers use, give --files DIRECTORY."
     )
-
-
-def _has_storage() -> bool:
-    system, own = _STORAGE
-    return (Path(system) if os.geteuid() == 0 else Path.home() / own).is_dir()

@@ -1,7 +1,7 @@
 """Rights at a target that a recovery has by the person who starts it.
 
-The service cannot try them: its user is another one. It tells what the last check of a person
-found, and where there is none, that nobody has tried.
+The service cannot check them, because its user is another one. It reports what the last check of a
+person found; if there was none, it reports that nobody has checked.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ CODE = "records-key"
 
 
 def findings(key: RecordKey, current: str, *, named: bool) -> list[Finding]:
-    """Return whether drd can sign with the key. `current` is the id of the key by which the records
-    are signed, empty without one; `named` says that drd.yaml names the key. Nothing is found
-    without a key that anybody expects."""
+    """Return findings about whether drd can sign with the key. `current` is the id of the key that
+    signs the records, empty if there is none; `named` says that drd.yaml names the key. If nobody
+    expects a key, there are no findings."""
     where = key.ref.describe()
     if (missing := key.missing(current, named=named)) is not None:
         return [Finding(CODE, "warning", where, *missing)]

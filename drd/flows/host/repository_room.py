@@ -24,12 +24,12 @@ BACKUPS = 10
 """With room for fewer backups than this, the room is little."""
 
 LEAST_BYTES = 16 << 20
-"""What a backup may need even if nothing has changed: restic writes packs of this size."""
+"""Bytes that a backup may need even if nothing has changed: restic writes packs of this size."""
 
 
 def room(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
-    """Return what is free where a repository is, and whether the next backups fit; nothing where
-    the place does not report it, and where another tool makes the copies.
+    """Return findings about the free space at a repository, and whether the next backups fit. Empty
+    if the place does not report its free space, and if another tool makes the copies.
     """
     free = None if plan.made_by else repository.free_bytes()
     if free is None:

@@ -1,6 +1,6 @@
-"""Find what the service's unit forbids and a plan needs, by the name of the directive.
+"""Find what a plan needs but the service's unit forbids, by the name of the directive.
 
-It is checked in the service itself: its mounts, its rights, its sockets. Elsewhere there are no
+This is checked inside the service: its mounts, its rights, its sockets. Elsewhere there are no
 findings.
 """
 
@@ -12,10 +12,12 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from drd.flows.host.engine_access import lack_of
 from drd.flows.services import Services
 from drd.model.location import is_local
 from drd.model.plan import Component, Plan, RepositorySpec
 from drd.ports import Finding, KindSpec
+from drd.process import container_of
 from drd.process.mounts import Mounted, mounted
 
 _RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
@@ -31,8 +33,8 @@ def in_a_service() -> bool:
 
 
 def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
-    """Return what the unit forbids this plan; `places` are directories that drd writes to. Nothing
-    is written or connected to.
+    """Return what the unit forbids to this plan; `places` are directories to which drd writes. The
+    check writes nothing and connects to nothing.
     """
     if not in_a_service():
         return []
@@ -47,6 +49,12 @@ def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
 
 def _component(mounts: list[Mounted], component: Component, spec: KindSpec) -> Iterator[Finding]:
     settings = component.settings
+    container = container_of(settings)
+    lacking = lack_of(container) if container is not None else None
+    if lacking is not None:
+        what, lines, before = lacking
+        drop_in = _drop_in(*lines) if lines else "run: systemctl restart drd"
+        yield _finding("unit", component.name, what, f"{before}: {drop_in}")
     for path in (*spec.paths(settings), *spec.sockets(settings)):
         hidden = hides(mounts, path)
         if hidden is not None:

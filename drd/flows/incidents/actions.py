@@ -90,10 +90,10 @@ def settle(
     incidents: Sequence[Incident] | None = None,
 ) -> int:
     """Close the items whose proof has passed since the item was added, each by an entry that cites
-    the proof: only items about `plan`, if one is given, and only items of `incidents`, if these are
-    known. Returns the number of closed items. Never fails: an item that could not be closed now is
-    closed the next time. As root on another user's state, closes nothing: root must not sign what
-    that user could have written."""
+    the proof: with `plan`, only items about this plan; with `incidents`, only items of these.
+    Returns the number of closed items. Never fails: an item that could not be closed now is closed
+    the next time. Root closes nothing on another user's state, because root must not sign what that
+    user could have written."""
     if rights.acts_for() is not None:
         return 0
     try:

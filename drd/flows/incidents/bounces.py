@@ -1,4 +1,5 @@
-"""Reports of mail servers: which mail of an incident each is about, and what is recorded of it."""
+"""Reports of mail servers: find the mail of an incident that each report is about, and record the
+result."""
 
 from __future__ import annotations
 
@@ -29,10 +30,10 @@ _BY_HAND = "record it by hand: drd incident message bounced N M --to NAME --reas
 
 @dataclass(slots=True)
 class Returned:
-    """What became of reports: the deliveries that came back, how many reports said nothing new, how
-    many are about mails that a server still tries or has delivered, and why others are about no
-    mail of an incident. `withheld` are those about restricted incidents: whoever sent them learns
-    no more."""
+    """The results of reports: the mails that came back, how many reports said nothing new, how many
+    are about mails that a server still tries to deliver or has delivered, and why others are not
+    about a mail of an incident. `withheld` counts reports about restricted incidents: their sender
+    does not learn more."""
 
     bounced: list[dict[str, Any]] = field(default_factory=list)
     unchanged: int = 0

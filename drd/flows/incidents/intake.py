@@ -1,5 +1,7 @@
-"""Alerts of other systems: each opens one incident, or one suspicion, and adds an entry when it
-says something new. Nothing of it is carried out, and nothing closes an incident but a person."""
+"""Alerts of other systems: each opens an incident, or a suspicion, and adds an entry when it says
+something new.
+
+drd never executes anything because of an alert, and only a person can close an incident."""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ OUT_OF_TIME = "the time limit of the request was reached"
 
 @dataclass(slots=True)
 class Result:
-    """What became of the alerts of a message: numbers of incidents, how many alerts said nothing
+    """The results of the alerts of a message: numbers of incidents, how many alerts said nothing
     new, and how many were left out, by the reason."""
 
     opened: list[int] = field(default_factory=list)
@@ -96,7 +98,7 @@ class Intake:
             self.tell(store, source)
 
     def tell(self, store: Taking, source: str) -> None:
-        """Do the same in a transaction that was begun."""
+        """Record how many alerts were left out, in a transaction that was already begun."""
         said = self.author
         store.tell_left_out(
             source,

@@ -166,8 +166,8 @@ def collect(
     taken_at: datetime | None = None,
     run: str = "",
 ) -> Incident:
-    """Record an item of evidence: what it is, where it is kept, and the digest and size in bytes of
-    a file that was read for it."""
+    """Record an item of evidence: what it is, where it is kept, and, if a file was read, its digest
+    and size in bytes."""
     body: dict[str, Any] = {
         "text": text_of(text),
         "where": text_of(where, "the place", LONGEST_NAME * 5) if where else "",
@@ -189,8 +189,8 @@ def _run(desk: Desk, run: str) -> str:
 def explain(
     desk: Desk, text: str, *, evidence: Sequence[int], hypotheses: Sequence[int], reason: str
 ) -> Incident:
-    """Record the root cause. It names its evidence; another one is a correction, which needs a
-    reason."""
+    """Record the root cause, with its evidence. If there is already a root cause, the new one is a
+    correction, which needs a reason."""
     found = known(desk)
     if not evidence:
         recorded = some([item.entry for item in found.evidence], 10)

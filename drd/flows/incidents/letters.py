@@ -1,4 +1,4 @@
-"""Send the letters of incidents: each at most once without a person's word.
+"""Send the letters of incidents: without a person's decision, each is sent at most once.
 
 Before a letter is handed over, the outbox says so. If drd dies in between, nobody knows whether the
 other side has taken it: then a person decides, and drd does not send it again by itself."""
@@ -41,8 +41,8 @@ Encrypt = Callable[[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """Whom one can reach, and what carries letters there. Both read each secret at most once, and
-    the same: a letter leaves to the address that was compared."""
+    """Whom drd can reach, and the channels that carry letters there. Both read each secret at most
+    once, and get the same value: so a letter is sent to the same address that was compared."""
 
     reach: Reach
     open_post: OpenPost
@@ -60,7 +60,7 @@ class LetterSender:
     clock: Clock
     wait_s: float = 0.0
     at_once: bool = field(default=False)
-    """Whether a letter is tried although its pause is not over, because a person asks for it."""
+    """Whether a letter is tried before its pause is over, because a person asks for it."""
 
     def is_due(self) -> bool:
         """Return whether a letter is due. Raises CatalogueError."""

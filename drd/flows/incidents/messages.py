@@ -45,7 +45,7 @@ from drd.ports import Catalogue
 DIGITS = 12
 """An approval names at least so many digits of a digest."""
 MAY_COME_BACK = (Fate.ACCEPTED, Fate.UNKNOWN)
-"""What was delivered may still come back, as a person or a mail server reports."""
+"""The results after which a mail may still come back, as a person or a mail server reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +228,8 @@ def _require_approval(desk: Desk, message: IncidentMessage, content: Content, re
 
 
 def queued(catalogue: Catalogue, number: int, message: IncidentMessage) -> dict[int, str]:
-    """Return the recipients, by their places, for whom something waits in the outbox, and why it
-    was not taken until now."""
+    """Return the recipients, by their places, for whom a letter waits in the outbox, and why it was
+    not accepted until now."""
     found: dict[int, str] = {}
     recipients = message.content.recipients if message.content is not None else ()
     for channel in sorted({_row_channel(one) for one in recipients if one.way is not Way.HAND}):

@@ -124,8 +124,8 @@ def explain_late(desk: Desk, state: ClockState, reason: str) -> Incident:
 
 
 def keep(desk: Desk, state: ClockState, text: str) -> Incident:
-    """Record a version of a report as it is to be sent. It never changes: a later one is another
-    version."""
+    """Record a version of a report as it is to be sent. A version never changes: a later text is
+    another version."""
     text = text_of(text, "the report", LONGEST_REPORT)
     digest = sha256(text.encode()).hexdigest()
     body = {"act": Act.KEEP, "regime": state.regime.id, "text": text, "sha256": digest}

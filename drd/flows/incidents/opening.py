@@ -51,9 +51,9 @@ def report(
     *,
     most: int | None = None,
 ) -> Incident:
-    """File a suspicion, which somebody has to examine in time. It opens nothing; the plans are in
-    the scope of an incident that is opened from it. Raises TooMany if so many of the author's
-    suspicions wait already."""
+    """File a suspicion, which somebody has to examine in time. This opens no incident; if an
+    incident is opened from it, the plans are in its scope. Raises TooMany if so many of the
+    author's suspicions wait already."""
     body = {
         "text": text_of(text, "the report", LONGEST_REPORT),
         "due": _after(author.at, triage_s),

@@ -1,5 +1,7 @@
-"""The entries that people make in an incident. Each function adds what was said, no more: what
-follows from it is computed when it is read."""
+"""The entries that people make in an incident.
+
+Each function only adds what a person said: its consequences are computed when the entries are read.
+"""
 
 from __future__ import annotations
 
@@ -274,8 +276,9 @@ class Desk:
         return self.catalogue.incidents.add(self.number, drafts)
 
     def merge(self, into: int, reason: str) -> Incident:
-        """Close an incident that continues in another one, whose timeline has both from now on. If
-        one of them is restricted, the reason stands in that one alone."""
+        """Close an incident that continues in another one; the timeline of that one then contains
+        the entries of both. If one of them is restricted, only the restricted one contains the
+        reason."""
         if into == self.number:
             raise UsageError(
                 f"--into names incident {self.number} itself",

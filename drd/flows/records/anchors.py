@@ -65,9 +65,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How it went in one place. `stored` is False if nothing had to be stored, or nothing could be;
-    `ahead` is the anchor of another host, or of a time before a copy was put back, that knows more
-    than we do. With an `error` and a `seq`, the anchor is there all the same."""
+    """The result at one repository. `stored` is False if nothing had to be stored, or nothing could
+    be stored. `ahead` is an anchor that knows more than this host: of another host, or of a time
+    before a copy of the state was put back. With an `error` and a `seq`, the anchor is there in
+    spite of the error."""
 
     place: Place
     seq: int = 0
@@ -229,7 +230,7 @@ class _Storing:
 
 
 def key_records(catalogue: Catalogue) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
-    """The entries by which the chain got its keys, the oldest first, with what they say."""
+    """Yield the entries by which the chain got its keys, oldest first, with their content."""
     for entry in reversed(catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)):
         if entry.body is not None:
             yield entry, json.loads(entry.body.text)
@@ -356,7 +357,8 @@ def of_export(exported: RecordFile, place: str) -> Anchor | None:
 
 
 def standing(catalogue: Catalogue, at: datetime) -> KitRecords | None:
-    """Return where the chain stands, for a recovery kit; None if nothing in it is signed."""
+    """Return the newest state of the chain, for a recovery kit; None if the chain has no
+    signatures."""
     head = catalogue.records.head()
     keys = list(key_records(catalogue))
     if head is None or not keys:

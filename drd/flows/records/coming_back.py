@@ -33,10 +33,10 @@ _MOST_HELD = 256 << 20
 
 @dataclass(slots=True)
 class CameBack:
-    """What came back: the entries from `first` to `last`, the newest one of `at`; none if `count`
-    is 0. `newest` is the last anchor that was found of the chain. `refused` says which anchor or
-    entry was not believed, and why; `unreached` which places could not be read. `on_trust` is the
-    id of the key if nothing on this host says that it is drd's."""
+    """The restored entries: from `first` to `last`, whose time is `at`; none if `count` is 0.
+    `newest` is the last anchor that was found of the chain. `refused` says which anchor or entry
+    drd did not trust, and why; `unreached` which places could not be read. `on_trust` is the id of
+    the key if nothing on this host says that it is drd's."""
 
     count: int = 0
     first: int = 0
@@ -50,8 +50,8 @@ class CameBack:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What this host knows of the chain from elsewhere: the ids of keys, and what a recovery kit
-    says."""
+    """What this host knows about the chain from other sources: the ids of keys, and what a recovery
+    kit says."""
 
     keys: frozenset[str] = frozenset()
     kit: KitRecords | None = None

@@ -28,9 +28,10 @@ def go_on(
     returned: Anchor | None = None,
     own: str | None = None,
 ) -> list[Entry]:
-    """Record each chain of which an anchor knows entries that this one does not have, or that the
-    entries came back up to the anchor `returned`, or from another host. Raises UsageError if there
-    is none, or if the records themselves were changed. `own` is the public key of this host."""
+    """Record a continuation for each chain of which an anchor knows entries that this chain lacks;
+    or that the entries were restored up to the anchor `returned`, or from another host. Raises
+    UsageError if there is nothing to record, or if the records themselves were changed. `own` is
+    the public key of this host."""
     report, vouched = compare(catalogue, places, open_repository, own=own)
     if report.faults:
         raise UsageError(

@@ -13,7 +13,8 @@ from drd.model.drd_facts import RECORDS_CHECK, STORED_ENTRIES, records_faults
 from drd.ports import Catalogue
 
 NOTED = "anchors"
-"""The key of it: by the URL of each repository its newest entry, and what went wrong."""
+"""The key of the noted facts: by the URL of each repository its newest entry, and what went
+wrong."""
 
 NOTED_SOON = STORED_ENTRIES
 """The key of the same facts about the repositories that also get the entries while an incident is
@@ -34,7 +35,7 @@ def note_check(
     anchors: Sequence[Fault] | None,
 ) -> None:
     """Note what a check of the records found, for status and alerts; `anchors` is None if they were
-    not compared: what was found before stays noted. Does nothing if the catalogue cannot be
+    not compared: then the former result for them stays. Does nothing if the catalogue cannot be
     written."""
     with suppress(CatalogueError):
         known = catalogue.queue.noted(RECORDS_CHECK)

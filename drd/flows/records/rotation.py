@@ -20,7 +20,8 @@ from drd.signing import PublicKey, Signer, new_key
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """What was done with the key: `made` a file, `recorded` it, or finished what was begun."""
+    """What was done with the key: `made` a file, `recorded` it, or finished an interrupted
+    change."""
 
     public: PublicKey
     former: str = ""

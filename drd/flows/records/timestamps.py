@@ -35,8 +35,9 @@ CA = "ca.pem"
 
 
 class Stamping:
-    """What comes of asking the authority for a stamp of the newest entry: the stamp that was
-    `made`, if one was due; else the `error`, if there was one. Nothing is asked without one."""
+    """The result of requesting a stamp of the newest entry from the authority: the stamp that was
+    `made`, if one was due; else the `error`, if there was one. Without an authority, nothing is
+    requested."""
 
     def __init__(self, catalogue: Catalogue, authority: Authority | None, now: datetime) -> None:
         self._catalogue = catalogue

@@ -21,8 +21,8 @@ _MOST_FILES = 20
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The newest such anchor, and what it says. It `is_proven` if entries beside it have the record
-    of its key, signed by a key of the chain."""
+    """The newest anchor with an unknown key, and what it says. It `is_proven` if entries stored
+    with it contain the record of its key, signed by a key of the chain."""
 
     anchor: Anchor
     text: str

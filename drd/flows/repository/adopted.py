@@ -163,8 +163,8 @@ def refresh(services: Services, plan: Plan) -> None:
 
 
 def gone_meanwhile(services: Services, plan: Plan, point: str) -> RepositoryError | None:
-    """Why a copy that is being restored is gone: the tool let it expire, or it vanished. None if it
-    is still listed, or nobody can tell."""
+    """Return why a copy that is being restored is gone: the tool let it expire, or it vanished.
+    None if it is still listed, or if drd cannot find out."""
     try:
         seen = look(services, plan)
     except DrdError:

@@ -1,7 +1,7 @@
-"""Record the state of repositories, wherever drd meets one, so that verdicts know it.
+"""Record the state of repositories whenever drd notices it, so that verdicts use it.
 
-A server that reports a repository as missing is believed; one that does not answer proves nothing
-about its content."""
+If a server reports that a repository is missing, drd trusts this; if a server does not answer, this
+proves nothing about the content."""
 
 from __future__ import annotations
 
@@ -89,9 +89,10 @@ class Probed(Protocol):
 
 
 def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
-    """Check with one request whether the known repository is there, and record the state; returns
-    whether it is new. Only one that looks different is opened, and one that could not be opened
-    last: its storage may have answered all the time. Does nothing if there never was one.
+    """Check with one request whether the known repository is there, and record the state; return
+    whether the state is new. The repository is opened only if it looks different, or if it could
+    not be opened the last time: its storage may have answered all the time. Does nothing if no
+    repository was ever recorded.
     """
     recorded, digest, wrong = catalogue.health.expected(repository.url)
     if recorded is None:

@@ -1,4 +1,4 @@
-"""Whose restore points are: what their manifests say of their signatures."""
+"""Decide who made restore points, by the signatures of their manifests."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _REFUSED = (Trust.UNKNOWN_KEY, Trust.REPLACED_KEY, Trust.WRONG)
 
 
 def note(services: Services, manifest: Manifest) -> ManifestSignature:
-    """Record what a manifest that was read says of its signature. Its key may have replaced one
-    that a kit has named since: then it is drd's, too. If it has replaced one that only a repository
-    names, it is no more than that one."""
+    """Record what a manifest that was read says about its signature. If its key has replaced a key
+    that a kit has named since, it belongs to drd, too. If it has replaced a key that only a
+    repository names, it is trusted no more than that key."""
     signatures, said = services.catalogue.signatures, manifest.signature
     plan, point = manifest.point.plan, manifest.point.id
     of_kits = signatures.trusted().keys

@@ -32,7 +32,7 @@ class Blockers:
 
     def collect(self, check: Callable[[], Iterable[Finding]], about: str = "") -> list[Finding]:
         """Run a check and return its result; keep its error, so that the next check runs as well.
-        `about` is the component, which stands before the error."""
+        `about` is the component; the error begins with it."""
         before = len(self._errors)
         try:
             return self._run(check)
@@ -71,8 +71,8 @@ class Blockers:
 def joined(
     errors: Sequence[DrdError], about: Mapping[int, str], what: str = "recovery"
 ) -> DrdError:
-    """One error that contains all of them, each with its remedy. Its exit code is the most specific
-    one of theirs (docs/commands.md)."""
+    """Return one error that contains all errors, each with its remedy. Its exit code is the most
+    specific of their exit codes (docs/commands.md)."""
     if len(errors) == 1:
         return errors[0]
     whole = _whole(errors, about, what)

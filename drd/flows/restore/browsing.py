@@ -22,8 +22,8 @@ from drd.ports import Holds
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One component of a point: its contents, or why drd cannot list it. `holds` says of what it
-    consists, `untimed` why the times of its files are unknown."""
+    """One component of a point: its contents, or why drd cannot list them. `holds` says what it
+    consists of, `untimed` why the times of its files are unknown."""
 
     component: str
     kind: str

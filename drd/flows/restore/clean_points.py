@@ -21,6 +21,7 @@ from drd.model.clean_points import (
     why_none,
 )
 from drd.model.clock import FAR_AHEAD
+from drd.model.consistency import too_wide
 from drd.model.row_loss import RowLoss, rows_lost
 from drd.model.run import PARTIAL_DRILL, DrillResult
 from drd.model.snapshot import DatabaseFingerprint, RestorePoint
@@ -200,7 +201,8 @@ def _freezes(kind: str) -> bool:
 def _doubts(point: RestorePoint, places: Sequence[KnownRepository], now: datetime) -> Iterator[str]:
     if not point.complete:
         lacking = [c.component for c in point.components if c.state != "captured"]
-        yield f"incomplete: lacks {some(lacking)}" if lacking else "incomplete"
+        wide = [f"{spread.names}: {spread.words}" for spread in too_wide(point.consistency)]
+        yield f"incomplete: lacks {some(lacking)}" if lacking else ": ".join(["incomplete", *wide])
     if point.data_time > now + FAR_AHEAD:
         yield "dated in the future"
     known = {k.repository: k for k in places}

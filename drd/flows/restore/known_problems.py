@@ -20,9 +20,9 @@ from drd.ports.health import KnownRepository
 
 
 def require_whole(services: Services, plan: RecoveryPlan) -> None:
-    """Raise RepositoryDamaged if by what is known no repository can provide the whole point. If
-    another one can, if components or parts were asked for by name, or if a recovery is resumed,
-    only a warning is given.
+    """Raise RepositoryDamaged if, by what drd knows, no repository can provide the whole point. If
+    another repository can, if components or parts were asked for by name, or if a recovery is
+    resumed, only a warning is given.
 
     A repository that is gone, emptied or replaced is checked separately: it may be back."""
     known = _by_name(services, plan.plan)

@@ -18,6 +18,7 @@ from drd.flows.restore.trusted_points import trusted_points
 from drd.flows.services import Services
 from drd.flows.state.restored_points import restored_points
 from drd.model.adopted import with_copy
+from drd.model.consistency import too_wide
 from drd.model.former_name import left_words
 from drd.model.malformed import Malformed
 from drd.model.plan import Plan
@@ -76,6 +77,11 @@ def choose(
         chosen = services.catalogue.points.get(plan.name, str(point))
         require_sound(services.kinds, chosen, plan)
         holders(plan, chosen, held_by)
+        for spread in too_wide(chosen.consistency):
+            services.warn(
+                f"the data of {spread.names} in restore point {chosen.id} may not fit together: "
+                f"{spread.words}"
+            )
         return Choice(chosen, newest is not None and chosen.id == newest.id)
     if newest is None:
         where = f" in {either(held_by)}" if held_by is not None else ""
@@ -124,8 +130,8 @@ def drill_choice(
 
 
 def drill_scenario(services: Services, plan: Plan) -> str:
-    """Return the plan's choice of what a drill simulates: a scenario that was never drilled, else
-    the one whose last drill is the longest ago."""
+    """Return what the plan's next drill simulates: a scenario that was never drilled, else the
+    scenario whose last drill was the longest time ago."""
     last: dict[str, datetime] = {}
     for drill in _drills(services, plan):
         last.setdefault(drill.scenario, drill.finished_at)

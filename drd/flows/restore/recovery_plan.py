@@ -75,7 +75,7 @@ class RecoveryPlan:
 
     @property
     def partial(self) -> bool:
-        """Whether only some components or things were asked for: their duration proves nothing
+        """Whether only some components or parts were requested: then the duration proves nothing
         about the service."""
         return self.single is not None or bool(self.request.some(self.plan))
 

@@ -18,12 +18,12 @@ DEFAULT_SCENARIO = "database-loss"
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRequest:
-    """What the operator asked for. No `components`: all that the target names. `in_place`: the
-    target may be production. `part`: restore only this part of one component, in place or beside
-    the existing data. `no_undo`: keep no copy of the replaced data. `accept_paths`: restore also
-    paths that the plan does not name; `after_kit`: accept a point that the kit does not list;
+    """What the operator requested. Without `components`: all components of the target. `in_place`:
+    the target may be production. `part`: restore only this part of one component, in place or
+    beside the existing data. `no_undo`: keep no copy of the replaced data. `accept_paths`: restore
+    also paths that the plan does not name; `after_kit`: accept a point that the kit does not list;
     `as_owner`: no code of a database runs with more rights than its owner has; `clean_for`: the
-    point is the clean one of this incident, after which credentials have to be rotated."""
+    point is the clean point of this incident, after which credentials have to be rotated."""
 
     target: str
     point: str | None = None

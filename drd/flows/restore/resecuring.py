@@ -1,4 +1,4 @@
-"""What has to be secured again before a service that was attacked is used: an approval in the
+"""What has to be secured again before people use a service that was attacked: an approval in the
 runbook of the recovery, for the credentials that nobody has replaced since the first sign."""
 
 from __future__ import annotations

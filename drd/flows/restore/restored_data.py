@@ -1,4 +1,4 @@
-"""What the end of a recovery records of the restored data, for the person who goes on."""
+"""What the end of a recovery records about the restored data, for the person who continues."""
 
 from __future__ import annotations
 

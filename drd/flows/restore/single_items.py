@@ -40,8 +40,8 @@ _SOME_NAME = "drd_copy"
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """The `part` with its names in the point; the point and the plan limited to it. `left_out` are
-    the plan's checks that need more than it."""
+    """The `part` with its names in the point; the point and the plan, limited to this part.
+    `left_out` are the plan's checks that need more than the part."""
 
     part: Part
     plan: Plan

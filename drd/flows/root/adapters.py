@@ -87,15 +87,16 @@ class RootedKind:
 
 
 def kinds_of(factory: Callable[[str], Kind]) -> Callable[[str], Kind]:
-    """Return the same, where root acts for somebody."""
+    """Return the factory; if root acts for another user, its kinds take root's rights where that is
+    needed."""
     if rights.acts_for() is None:
         return factory
     return lambda name: cast("Kind", RootedKind(factory(name)))
 
 
 def repository_of(opened: Repository, url: str) -> Repository:
-    """Return the same; one in a directory of root's, where root acts for somebody who may not write
-    to it."""
+    """Return the repository; if root acts for another user who may not write to root's directory in
+    which the repository is, its methods take root's rights."""
     place = Path(url)
     if rights.acts_for() is None or not url.startswith("/") or not place.is_dir():
         return opened

@@ -1,10 +1,10 @@
-"""Which process of root's carries out a recovery, or exchanges its kept copies, on the state of
-another user.
+"""Record which process of root carries out a recovery, or exchanges its kept copies, on the state
+of another user.
 
 That user can write the catalogue and remove its locks, so that a living process looks dead there.
 Therefore root locks a file that root alone can open, one for each plan of the state. The kernel
-unlocks it when the process dies: neither a kill nor a restart of the host leaves a lock. What the
-file contains names the process and its run, and decides nothing about the lock.
+unlocks it when the process dies: neither a kill nor a restart of the host leaves a lock. The
+content of the file names the process and its run; it has no influence on the lock.
 """
 
 from __future__ import annotations

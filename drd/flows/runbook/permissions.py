@@ -116,7 +116,7 @@ class Deciding:
         return self._record(step, action, name, comment, record.attempt)
 
     def retry(self, step: str, by: str) -> RecordedDecision:
-        """Retry a failed step, or a rollback of which nobody knows whether it happened."""
+        """Retry a failed step, or a rollback whose outcome nobody knows."""
         if (asked := self._asked_rollback(step)) is not None:
             return self._record(step, "retry", by, "", asked.attempt)
         self._step(step)

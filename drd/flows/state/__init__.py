@@ -1,1 +1,1 @@
-"""drd's own state: who owns it, who may write there, what a killed run left."""
+"""drd's own state: who owns it, who may write to it, and what a killed run left in it."""

@@ -23,8 +23,8 @@ _LONGEST_S = 60.0
 
 
 def is_held(path: Path, trusted: Collection[int], *, kind: str = "POSIX") -> bool:
-    """Return whether a process of these users has a lock of this kind on the file, as SQLite's
-    connections have on a database, and a run (`FLOCK`) on its file; True if nobody can tell.
+    """Return whether a process of these users has a lock of this kind on the file: SQLite's
+    connections lock a database, and a run locks its file (`FLOCK`). True if drd cannot find out.
 
     Locks of others do not count: they would keep drd from fixing a file that these users have
     opened. Nor does a lock under the number of a process that does not have the file open: a FLOCK
@@ -100,9 +100,10 @@ def _is_open(info: os.stat_result, trusted: Collection[int]) -> bool:
 
 @contextmanager
 def sole(database: Path, trusted: Collection[int]) -> Iterator[Callable[[], bool]]:
-    """Keep SQLite connections of these users from the file in the body, which may replace it.
-    Yields a function that says whether one has it open, since before the lock perhaps, or waits for
-    it. If a lock of a group member prevents this one, there is none, and the body has to check.
+    """Prevent connections of these users' SQLite to the file during the body, which may replace it.
+    Yields a function that says whether somebody has the file open (perhaps since before the lock),
+    or waits for it. If a lock of a group member prevents drd's lock, drd has no lock, and the body
+    has to check.
     """
     fd = os.open(database, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     info, locked = os.fstat(fd), _locked_for_sqlite(fd)
@@ -140,8 +141,8 @@ def _is_same(path: Path, info: os.stat_result) -> bool:
 
 @contextmanager
 def kept_out(directory: Path, trusted: Collection[int]) -> Iterator[bool]:
-    """Keep other processes of these users out of such a body; yields False if one is in it after
-    all.
+    """Prevent other processes of these users from running such a body at the same time; yields
+    False if one of them is running it.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

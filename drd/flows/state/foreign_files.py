@@ -42,8 +42,8 @@ which the second argument says. Raises CatalogueError, OSError.
 
 @dataclass(frozen=True, slots=True)
 class ForeignFile:
-    """One such file, the reason, and what to do. `became` is the new name of a file that was set
-    aside, `left` why nothing could be done.
+    """A foreign file, the reason, and what to do. `became` is the new name of a file that was set
+    aside, `left` says why nothing could be done.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class ForeignFile:
 
     @property
     def is_worth_telling(self) -> bool:
-        """Locks are not reported one by one: they contain nothing."""
+        """Locks are not reported one by one, because they contain nothing."""
         return bool(self.left) or self.deed != "replaced" or self.path.suffix != ".lock"
 
     def __str__(self) -> str:

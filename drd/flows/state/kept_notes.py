@@ -14,7 +14,7 @@ def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
 
 
 def last_note(catalogue: Catalogue, run: Run) -> AsideStepResult:
-    """Return what the last check of the run's kept copies found; nothing if there was none."""
+    """Return what the last check of the run's kept copies found; empty if there was no check."""
     if run.kind is RunKind.RECOVERY:
         for record in catalogue.steps.of_run(run.id):
             if record.name == STEP and isinstance(record.result, AsideStepResult):

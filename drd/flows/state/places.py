@@ -35,8 +35,8 @@ class StatePlaces:
         return self.locks.parent
 
     def as_found(self) -> StatePlaces:
-        """Return these places with the group that can write there now. Call it before the state is
-        closed: afterwards nothing shows who could.
+        """Return these places with the group that can write there now. Call this before the state
+        is closed: afterwards nobody can find out who could.
         """
         return replace(self, group=self.sharing())
 
@@ -62,7 +62,7 @@ class StatePlaces:
         return Path(os.path.realpath(self.database or ""))
 
     def trusted(self) -> frozenset[int]:
-        """Who may own the content; nobody if this process could fix nothing."""
+        """Return who may own the content; empty if this process cannot correct it."""
         try:
             owner = self.state.stat().st_uid
         except OSError:

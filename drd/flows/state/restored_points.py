@@ -38,8 +38,8 @@ class Restored:
 
     @property
     def is_state(self) -> bool:
-        """Whether the point has a state that the service was left in: not one that an undo took
-        back, and not data of two times."""
+        """Whether the service was really left in this state: an undo did not revert it, and its
+        data is not of two times."""
         return self.whole and not self.undone
 
     def words(self) -> str:

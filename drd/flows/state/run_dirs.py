@@ -84,7 +84,8 @@ def target_place(services: Services, run: str, component: Component) -> Workplac
 
 
 def keeping_place(services: Services, run: str, component: Component) -> Workplace:
-    """Return the same for kept copies of a run that may be long over: no directory is made."""
+    """Return the place for kept copies of a run that may be over for a long time: no directory is
+    made."""
     directory = _believed(services) / f"{RUN}{sound_id(run)}" / f"{component.name}.{component.kind}"
     return Workplace(directory, run, services.run_as, services.jobs, keep=_keep(services))
 

@@ -40,8 +40,8 @@ def rights_in(root: Path) -> AbstractContextManager[None]:
 
 
 def stamped(directory: Path, run: str, row: Run | None, mode: int) -> Path:
-    """Make the directory; it gets its name when it has its stamp, so a kill leaves none without
-    one.
+    """Make the directory. It gets its name after its stamp, so that a kill leaves no directory with
+    this name but without a stamp.
     """
     with _making:
         if not os.path.lexists(directory):

@@ -24,8 +24,8 @@ def daemon_lives(catalogue: Catalogue, now: datetime) -> bool:
 
 
 def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime) -> str | None:
-    """Return the warning for a command that read this text of a plan of which a running daemon has
-    loaded another one; None if there is none, so that this text is in force once it is stored.
+    """Return the warning for a command that read this text of a plan, if a running daemon has
+    loaded another text; None if not: then this text is in force once it is stored.
 
     The text in force decides which repositories the plan's names mean, and so which points are
     offered and counted. Raises UsageError for a text with other places: what a command stored or

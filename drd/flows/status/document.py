@@ -122,6 +122,7 @@ def _points(plan: Assessment) -> dict[str, Any]:
         "newest": newest.id if newest else None,
         "data_time": to_rfc3339(newest.data_time) if newest else None,
         "size_bytes": newest.bytes if newest else None,
+        "consistency": [spread.to_json() for spread in newest.consistency] if newest else [],
     }
 
 

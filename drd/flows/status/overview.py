@@ -87,8 +87,8 @@ class StatusDocument(NamedTuple):
 
     @property
     def state(self) -> PlanState:
-        """The worst state of a plan, unknown without any; at least not ready while drd can record
-        nothing, and so make no backup."""
+        """The worst state of all plans, unknown if there are none. At least not ready while drd can
+        record nothing, and so cannot make backups."""
         ours = PlanState.OK if self.trouble is None else PlanState.NOT_READY
         return worst_state({self.state_of_plans, ours})
 

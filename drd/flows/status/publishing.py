@@ -39,8 +39,8 @@ _WAIT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SummaryPlace:
-    """Where the summary goes: a directory that `group` may read; `owner` is the user id of the
-    state's owner. `lock` is a file of the state's.
+    """Where the summary is written: a directory that `group` may read; `owner` is the user id of
+    the state's owner. `lock` is a file in the state.
     """
 
     directory: Path
@@ -52,7 +52,7 @@ class SummaryPlace:
 @dataclass(frozen=True, slots=True)
 class SummarySource:
     """The source of the facts: `read_changed` returns what has changed in the catalogue
-    `identity()` since a count. Nothing of it is open after `close`.
+    `identity()` since a count. After `close` no files are open.
     """
 
     read_changed: Callable[[int | None], Changed]

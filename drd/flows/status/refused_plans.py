@@ -29,7 +29,7 @@ RefusedPlans = Mapping[str, tuple[Path, Refusal]]
 
 
 def note_all(queue: Queue, refused: RefusedPlans, now: datetime) -> None:
-    """Record that these files and no others are refused now."""
+    """Record that exactly these files are refused now."""
     noted = queue.noted(KEY)
     value = {name: _as_json(*refused[name]) for name in sorted(refused)}
     if value != (noted[1] if noted is not None else {}):

@@ -1,6 +1,6 @@
-"""Preserve evidence: what is volatile first, then files, then databases, as snapshots that are no
-restore point. Nothing that drd forgets by itself has their tag, so retention, sweeps, prune, copies
-and a rebuild of the catalogue leave them alone until a person releases them.
+"""Preserve evidence as snapshots that are not restore points: first volatile data, then files, then
+databases. Nothing that drd forgets by itself has their tag, so retention, sweeps, prune, copies and
+a rebuild of the catalogue leave them alone until a person releases them.
 
 No hook of the plan runs: it could change what is to be preserved.
 """

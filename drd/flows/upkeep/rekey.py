@@ -2,10 +2,10 @@
 
 The new key is added and proven first. The old one is removed only when every plan that uses the
 repository names the new password and is in force, and the new one was proven again. The state is
-read from the repository, and notes are kept in the run: after a kill at any moment the same command
-goes on. Only digests are read from a run, and compared with what root's plan and command name:
-anyone who may write to the state can name no file and no command. Keys that a run names are removed
-only if the run is sealed with the new password."""
+read from the repository, and notes are kept in the run: after a kill at any moment, the same
+command continues. Only digests are read from a run, and compared with what root's plan and command
+name: anyone who may write to the state can name no file and no command. Keys that a run names are
+removed only if the run is sealed with the new password."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class Rekey:
 
 @dataclass(frozen=True, slots=True)
 class Rekeyed:
-    """The result. `missing` says what it waits for; then the old password still opens.
-    `others` are keys that neither password opens, which were left."""
+    """The result. `missing` says what is still missing; until then the old password still opens the
+    repository. `others` are keys that neither password opens, and that were left."""
 
     run: str
     new: SecretRef

@@ -1,7 +1,7 @@
-"""What earlier tries of a rekey have left in their runs.
+"""What earlier attempts of a rekey have left in their runs.
 
-The state's owner can write all of it, and root reads it: no reference is taken from there, only
-digests, to be compared with references that root's plan or command names."""
+The state's owner can write all of this, and root reads it. So only digests are used, and compared
+with references that root's plan or command names; references in the runs are never used."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class RetentionOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRequest:
-    """What a person requested, with the reasons: `force` forgets even what is over the limit of one
-    run, `clock_is_right` trusts the clock as it is now.
+    """What a person requested, with the reasons: `force` forgets also the points above the limit of
+    one run, `clock_is_right` trusts the present clock.
     """
 
     force: str | None = None

@@ -47,9 +47,9 @@ class Forgetting:
     """What a retention run would do, in the primary repository and then in the copies. `unreached`
     has repositories that could not be listed. `vanished` points are in no repository; `hollow` ones
     were complete, with the components whose snapshots somebody else removed. While there are
-    `pauses` nothing is forgotten; `due` are the points that no rule keeps, `limit` is how many of
+    `pauses`, nothing is forgotten; `due` are the points that no rule keeps, `limit` is how many of
     them one run may forget. `missing` has by repository the points of which others removed
-    snapshots, with these; None if nobody checked.
+    snapshots, with these snapshots; None if this was not checked.
     """
 
     chosen: RetentionPlan

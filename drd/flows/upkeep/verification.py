@@ -41,9 +41,9 @@ from drd.model.text import called, noun, some
 
 @dataclass(frozen=True, slots=True)
 class VerificationOutcome:
-    """The result. `read` counts the parts. `damage` is the damage, `affected` the restore points
-    that need what is damaged; None if nobody can tell. `verifier` is the program of another tool
-    that read the copies in drd's place.
+    """The result. `read` counts the parts that were read. `damage` is the damage, `affected` are
+    the restore points that need the damaged data; None if drd cannot find out. `verifier` is the
+    program of another tool that read the copies in drd's place.
     """
 
     run: str

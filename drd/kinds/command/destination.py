@@ -46,7 +46,8 @@ from drd.process import MEMORY_HINT
 from drd.process.fence import refused_hint, require_up
 
 ROOM = 2
-"""How many times the size of the dump a restore needs: the dump, and what is made of it."""
+"""How many times the size of the dump a restore needs: for the dump, and for the data made from
+it."""
 
 
 def restore_from(landed: Path, runner: Runner, *, made: Path | None) -> None:

@@ -33,7 +33,8 @@ exit "$code"
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The last bytes of a dump, and what they should be. They lie in the run's workplace."""
+    """The last bytes of a dump, and the bytes that are expected there. They are in the run's
+    workplace."""
 
     expected: str
     directory: Path

@@ -1,4 +1,4 @@
-"""The part of a manifest about a component: what the source writes there, and nothing else."""
+"""The part of a manifest about a component: exactly what the source writes there."""
 
 from __future__ import annotations
 

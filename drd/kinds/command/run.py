@@ -47,7 +47,7 @@ class Runner:
     secret_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def knowing(self, more: Mapping[str, str]) -> Runner:
-        """Return the same with more values."""
+        """Return a runner with additional values."""
         return replace(self, values={**self.values, **more})
 
     def command(

@@ -65,7 +65,7 @@ class CommandCapture(PlainCapture):
 
 
 class CommandSource(Source):
-    """What the dump command reads; drd does not know what that is."""
+    """The source that the dump command reads; drd does not know what it is."""
 
     def __init__(self, component: str, settings: CommandSettings, place: Workplace) -> None:
         self._component = component

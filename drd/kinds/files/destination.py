@@ -65,8 +65,8 @@ SANDBOX = "tree"
 def require_paths(
     landing: Path, snapshot: ComponentSnapshot, paths: Iterable[str] | None = None
 ) -> None:
-    """Raise RepositoryDamaged if one of the paths, else of the component, is missing from the
-    restored data, or is reached through a link there, which leads out of it."""
+    """Raise RepositoryDamaged if a path of `paths`, else of the component, is missing from the
+    restored data, or is reached through a link that leads out of the data."""
     for path in snapshot.facts["paths"] if paths is None else paths:
         try:
             with entry_below(landing, to_bytes(path)) as (above, name):

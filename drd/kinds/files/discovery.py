@@ -19,8 +19,8 @@ GATEWAYS = (
     "/etc/envoy",
     "/etc/kong",
 )
-"""Where gateways have their configuration: a directory, or a file in it without which the directory
-belongs to other packages."""
+"""Where gateways have their configuration: a directory, or a file in it; without this file, the
+directory belongs to other packages."""
 
 
 def found() -> tuple[list[Wish], list[str]]:

@@ -83,8 +83,8 @@ JOURNAL = "in-place.json"
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """One path of the component. `path` is as in the snapshot, `place` the same without symlinks in
-    its parents; a last part that is a symlink is replaced as such.
+    """One path of the component. `path` is the path in the snapshot, `place` the same path without
+    symlinks in its parents; if its last part is a symlink, the symlink itself is replaced.
     """
 
     path: str

@@ -39,7 +39,7 @@ def is_in_lower_layer(place: Path, mark: str) -> bool:
 
 
 def way_out(place: Path) -> str:
-    """Return how to make such a directory one that can be renamed, with shell commands."""
+    """Return shell commands that make such a directory one that can be renamed."""
     old, copy = (shlex.quote(os.fspath(p)) for p in (place, place.with_name(f"{place.name}.copy")))
     return (
         "restore to a target and move the files from there; or replace the directory by a copy of "

@@ -54,7 +54,7 @@ class Unaccepted(DrdError):
 
 
 class Api:
-    """One API. `base` is its address without the path of a request."""
+    """An API. `base` is its address without the path of a request."""
 
     def __init__(
         self, settings: HttpSettings | HttpTarget, headers: Mapping[str, str] | None = None

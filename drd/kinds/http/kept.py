@@ -1,6 +1,6 @@
 """What a server had before a recovery: kept on this host, until the operator is done with it.
 
-A server has no place beside its documents, so they lie in a file of drd's, `MARK.COMPONENT.before`,
+A server has no place beside its documents, so they are in a file of drd, `MARK.COMPONENT.before`,
 in the form of a snapshot; after an undo, `MARK.COMPONENT.after` has what the recovery restored."""
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from drd.kinds.http.settings import DocumentSettings
 from drd.model.text import counted, some
 
 _ROUNDS = 5
-"""How often requests that were refused are sent again: others may have to come first."""
+"""How often refused requests are sent again: other documents may have to be sent first."""
 
 
 @dataclass

@@ -19,8 +19,7 @@ from drd.model.malformed import Malformed
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document: what is saved of it, and the fields of the object at the server that the paths
-    of requests name."""
+    """One document: what is saved of it, and the fields that the paths of requests need."""
 
     of: DocumentSettings
     data: Any
@@ -34,10 +33,8 @@ class Document:
 def read_all(
     api: Api, documents: Sequence[DocumentSettings], *, present: bool = False
 ) -> dict[str, Document]:
-    """Return every document by its name. With `present` a server may have nothing yet: missing and
-    empty documents are left out.
-
-    Raises SourceError, which names the request."""
+    """Return every document by its name. With `present`, the server may still be empty: missing and
+    empty documents are left out. Raises SourceError, which names the request."""
     state: dict[str, Document] = {}
     reading = Reading(api)
     for document in documents:

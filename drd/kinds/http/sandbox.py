@@ -1,4 +1,4 @@
-"""Put documents into a stand-in, in a drill, and compare what it then answers."""
+"""Put documents into a stand-in during a drill, and compare what the stand-in then answers."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class HttpSandbox(Destination):
 
 
 class HttpInspector(FileInspector):
-    """The files of the documents, and what the stand-in now answers."""
+    """The files of the documents, and the present answers of the stand-in."""
 
     def __init__(
         self,

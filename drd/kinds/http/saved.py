@@ -1,4 +1,5 @@
-"""The file in which a snapshot has the documents of a component, and what a manifest says of it."""
+"""The file in which a snapshot contains the documents of a component, and what a manifest says
+about it."""
 
 from __future__ import annotations
 

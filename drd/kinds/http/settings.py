@@ -143,7 +143,8 @@ class PutBackSettings(Settings):
 
 
 class PagingSettings(Settings):
-    """How the API divides a list into pages. Give one of `next`, `cursor`, `page` and `offset`."""
+    """How the API divides a list into pages. Give exactly one of `next`, `cursor`, `page` and
+    `offset`."""
 
     next: str | None = Field(
         None,

@@ -45,7 +45,7 @@ class StandIn(Protocol):
     api: Api
     url: str
     proves: str
-    """What the drill does not prove by it, as a sentence for the evidence."""
+    """A sentence for the evidence: what the drill with this stand-in does not prove."""
 
     def close(self) -> None: ...
 

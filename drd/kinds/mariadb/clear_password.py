@@ -39,8 +39,8 @@ class _Refusing:
 
 
 def proven(parts: Parts) -> bool:
-    """Return whether the connection proves that the server is the right one, and nobody on the way
-    can read what is sent."""
+    """Return whether the connection proves that the server is the right one, and that nobody on the
+    way can read what is sent."""
     return not parts.host or bool(parts.ssl and parts.ssl_ca)
 
 

@@ -89,7 +89,7 @@ class Address:
 
     @property
     def named(self) -> str:
-        """The server's name for errors. It does not repeat what a secret reference contains."""
+        """The server's name for errors. It contains no part of a secret reference."""
         return f"the server of dsn ({self.origin})" if self.origin else self.parts.uri("")
 
     def to_database(self, name: str) -> Address:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("mariadb", "mysql")
 SOCKET = "/run/mysqld/mysqld.sock"
-"""Where Debian's server has its socket."""
+"""The place where Debian's server has its socket."""
 PORT = 3306
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PARAMETERS = ("socket", "ssl_ca", "ssl")

@@ -1,7 +1,7 @@
-"""Restore a database: the same for a sandbox and for a target.
+"""Restore a database, for a sandbox and for a target.
 
-Everything is loaded into a working database that carries the run's mark. One statement at the end
-gives its tables their final name, which never belongs to an incomplete database.
+All data is loaded into a working database that carries the run's mark. One statement at the end
+gives its tables their final name; an incomplete database never has this name.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ _HERE = "this host"
 
 
 def same_place(source: SecretRef, target: SecretRef) -> str | None:
-    """Return the database in words if both are one; None if they are not or nobody can tell."""
+    """Return the database in words if source and target are the same; None if they are not, or if
+    drd cannot find out."""
     try:
         first, second = address_of(source), address_of(target)
     except DrdError:

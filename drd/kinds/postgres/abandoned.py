@@ -29,5 +29,5 @@ def sweep(directory: Path) -> list[str]:
 
 
 def end_server(base: Path) -> list[int]:
-    """Do the same with the server alone; return the pids of its processes."""
+    """End only the server, in the same way; return the pids of its processes."""
     return servers.end_server(base, b"postgres", ask=signal.SIGQUIT)

@@ -19,8 +19,15 @@ from drd.errors import SecretUnavailable, SourceError
 from drd.kinds.postgres.dsn import SECRET_KEYWORDS
 from drd.masking import MASK
 from drd.model.plan import SecretRef
+from drd.process import Container, relay
 
 CONNECT_TIMEOUT_S = 5
+CONNECT_INSIDE_S = 30
+"""The engine of a container may need seconds to start a program there."""
+
+SOCKETS_INSIDE = "/var/run/postgresql"
+"""Where Debian's packages and the official images have the socket."""
+
 NO_PASSFILE = f"{os.devnull}/none"
 """A path without a file: libpq warns if a path is not a plain file."""
 
@@ -28,6 +35,7 @@ NO_PASSWORD = ""
 """The password for a server that must not get one: with None, libpq would search for a password in
 its environment."""
 
+_RELAYED = ("dbname", "user", "options", "application_name", "connect_timeout")
 _UNPINNED = ("passfile", "target_session_attrs", "load_balance_hosts")
 _FROM_SERVICE = (
     "host",
@@ -52,12 +60,14 @@ _FROM_SERVICE = (
 @dataclass(frozen=True, slots=True)
 class Address:
     """The parameters of a connection: libpq's by keyword, with the password separate. `origin` is
-    the reference that they came from, if the plan does not name them itself.
+    the reference that they came from, if the plan does not name them itself. With `inside`, the
+    parameters are valid in this container.
     """
 
     params: Mapping[str, str]
     password: str | None = None
     origin: str = ""
+    inside: Container | None = None
 
     @property
     def dbname(self) -> str:
@@ -72,6 +82,8 @@ class Address:
         with what a password file added.
         """
         info = connection.info
+        if self.inside is not None:
+            return replace(self, params={**self.params, "dbname": info.dbname, "user": info.user})
         # Not all that libpq adds: older programs do not know its newer keywords.
         params = {k: v for k, v in info.get_parameters().items() if k in self.params}
         params |= {"dbname": info.dbname, "user": info.user}
@@ -95,6 +107,29 @@ class Address:
         return conninfo.make_conninfo("", **self.params)
 
     @property
+    def dialled(self) -> str:
+        """The connection string for drd's own connections: the server in a container is reached
+        through a relay."""
+        if self.inside is None:
+            return self.conninfo
+        host, port = self.params["host"], self.params["port"]
+        socket = f"/.s.PGSQL.{port}"
+        place = f"{host}{socket}" if host.startswith("/") else host
+        params = {k: v for k, v in self.params.items() if k in _RELAYED}
+        params |= {"host": f"@{relay(self.inside, place, int(port), socket).name}", "port": port}
+        return conninfo.make_conninfo("", **params)
+
+    @property
+    def relay_said(self) -> str:
+        """Why the last connection in the container failed, in the words of the container."""
+        if self.inside is None:
+            return ""
+        host, port = self.params["host"], self.params["port"]
+        socket = f"/.s.PGSQL.{port}"
+        place = f"{host}{socket}" if host.startswith("/") else host
+        return relay(self.inside, place, int(port), socket).said
+
+    @property
     def uri(self) -> str:
         """The connection as a URI for people, without the password."""
         shown = {k: self.params[k] for k in ("host", "port") if k in self.params}
@@ -106,7 +141,8 @@ class Address:
     @property
     def named(self) -> str:
         """The connection for errors: what a reference contains is not repeated."""
-        return f"the server of dsn ({self.origin})" if self.origin else self.uri
+        where = f" in the {self.inside}" if self.inside is not None else ""
+        return (f"the server of dsn ({self.origin})" if self.origin else self.uri) + where
 
     def environment(self) -> dict[str, str]:
         """Return the parameters as the PG* variables that libpq reads, without the password."""
@@ -118,9 +154,10 @@ class Address:
         return {known[k]: v for k, v in self.params.items() if k in known}
 
 
-def address_of(ref: SecretRef) -> Address:
+def address_of(ref: SecretRef, inside: Container | None = None) -> Address:
     """Return the address that a DSN names, completed from drd's own PG* variables as libpq would do
-    it. The programs that drd starts do not get those variables, so they are included here.
+    it. The programs that drd starts do not get those variables, so they are included here. Only the
+    DSN itself says how a server is reached `inside` a container.
 
     Raises SecretUnavailable, or SourceError if it is no connection string; its text is never
     repeated.
@@ -138,7 +175,10 @@ def address_of(ref: SecretRef) -> Address:
             f"the dsn ({ref.describe()}) has an sslpassword, which drd does not support",
             hint="use a client key without a passphrase, of mode 0600.",
         )
-    params = {**_from_environment(given), **given, "application_name": "drd"}
+    around = _from_environment(given) if inside is None else {}
+    params = {**around, **given, "application_name": "drd"}
+    if inside is not None:
+        params = _in_container(ref, params)
     if "service" in params:
         params = {**_from_service(ref, text), **given, "application_name": "drd"}
         for keyword in ("service", "servicefile"):
@@ -161,7 +201,35 @@ def address_of(ref: SecretRef) -> Address:
                 "the password files of PostgreSQL's programs cannot contain",
                 hint="give the user another password.",
             )
-    return Address(params, password or None, "" if ref.source == "text" else ref.describe())
+    origin = "" if ref.source == "text" else ref.describe()
+    return Address(params, password or None, origin, inside)
+
+
+def _in_container(ref: SecretRef, given: Mapping[str, str]) -> dict[str, str]:
+    """Complete the parameters as they are valid in a container. Raises SourceError for those with
+    which drd itself could not connect through the container."""
+    host = given.get("host") or given.get("hostaddr") or SOCKETS_INSIDE
+    port = given.get("port", "5432")
+    wrong, remedy = "", ""
+    if not given.get("user"):
+        wrong = "names no user"
+        remedy = "write postgresql://USER@/DATABASE: the container does not know drd's system user."
+    elif "service" in given or "," in f"{host}{port}" or not port.isdigit() or host[0] == "@":
+        wrong = "does not name one host and one port"
+        remedy = "write the host and the port, or the directory of the socket in the container."
+    elif given.get("sslmode", "") in ("require", "verify-ca", "verify-full"):
+        wrong = f"has sslmode={given['sslmode']}"
+        remedy = (
+            "leave it out: drd's connection begins inside the container, and is without TLS. For "
+            "a server outside the container, leave out `in`."
+        )
+    if wrong:
+        raise SourceError(
+            f"the dsn ({ref.describe()}) {wrong}, which does not work with `in`", hint=remedy
+        )
+    kept = {k: v for k, v in given.items() if k not in ("hostaddr", "passfile")}
+    kept.setdefault("connect_timeout", str(CONNECT_INSIDE_S))
+    return {**kept, "host": host, "port": port}
 
 
 def _from_environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -61,8 +61,8 @@ def adopts(component: Component, file: FoundFile | None) -> AdoptedPart:
 
 
 def adopts_server(component: Component, copy: ForeignCopy) -> AdoptedPart:
-    """Implements `AdoptsServerOf`. The database comes back within its server, from which a recovery
-    elsewhere dumps it."""
+    """Implements `AdoptsServerOf`. The database is restored within its server; a recovery elsewhere
+    dumps it from there."""
     state = copy.server
     assert state is not None
     assert component.copied_as

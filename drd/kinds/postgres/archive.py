@@ -77,8 +77,8 @@ class Archive:
     def restore_what_can_be(
         self, entries: Sequence[ArchiveEntry], on_tick: Callable[[], None]
     ) -> tuple[Completed, list[Trouble]]:
-        """Restore as many of these entries as possible; returns what was skipped. It succeeded if
-        the exit code is 0 or something was skipped.
+        """Restore as many of these entries as possible; return what was skipped. The restore
+        succeeded if the exit code is 0 or something was skipped.
         """
         if not entries:
             return self._load.listing("--section=pre-data"), []

@@ -9,9 +9,11 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from drd.errors import SecretUnavailable
+from drd.kinds.inside import by_hand_in
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
+from drd.process import container_of
 
 _OWN_SERVER = """\
 Connect to an empty cluster of the same major version or newer, as a superuser. These commands use \
@@ -36,12 +38,15 @@ def by_hand(
     resolve: Callable[[SecretRef], str],
 ) -> ByHand:
     name = component.name
-    if not isinstance(target, PostgresTarget):
+    in_container = target if isinstance(target, PostgresTarget) else component.settings
+    container = container_of(in_container)
+    if not isinstance(target, PostgresTarget) or container is not None:
         own = Passage(_OWN_SERVER, _OWN_LOGIN + _superuser("$EUID == 0 && $PGUSER == root"))
+        inner = () if container is None else (by_hand_in(container, name),)
         ask = f'psql -XAtq -d "$(fact {name} database)" -c'
         database = f'"$(fact {name} database)"'
         return ByHand(
-            (own, *_ways(component, database)),
+            (*inner, own, *_ways(component, database)),
             ask=ask,
             change=f"psql {_WHOLE} -d {database} -c",
             feed=f"psql {_WHOLE} -d {database} -f -",

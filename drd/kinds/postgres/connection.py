@@ -18,7 +18,7 @@ from weakref import WeakSet
 import psycopg
 from psycopg import pq
 
-from drd import log
+from drd import log, process
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
 from drd.kinds import servers
 from drd.kinds.postgres.address import NO_PASSWORD, Address
@@ -93,7 +93,7 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
     """
     try:
         connection: Connection = psycopg.connect(
-            address.conninfo,
+            address.dialled,
             password=address.password,
             **_never_asked(address),
             client_encoding="utf8",
@@ -207,6 +207,13 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
             "does not exist yet, for example on a new server, run the script that `drd "
             "doctor PLAN --grants` prints: it creates the role with all rights.",
         )
+    if address.inside is not None:
+        process.image_of(address.inside)  # says so if the container does not run
+        return SourceUnreachable(
+            f"cannot connect to {address.named}: {address.relay_said or said}",
+            hint="check that the server runs in the container, and that host and port in `dsn` "
+            "are right as seen from inside.",
+        )
     return SourceUnreachable(
         f"cannot connect to {address.named}: {said}",
         hint="check that the server runs, and that host and port in `dsn` are right.",
@@ -229,7 +236,7 @@ def _known_elsewhere(address: Address) -> list[tuple[Any, ...]] | None:
             continue
         try:
             with psycopg.connect(
-                address.to_database(other).conninfo,
+                address.to_database(other).dialled,
                 password=address.password,
                 **_never_asked(address),
             ) as there:
@@ -262,6 +269,8 @@ def write_password_file(address: Address, directory: Path) -> dict[str, str]:
     path.unlink(missing_ok=True)
     if not address.password:
         return {}
+    if address.inside is not None:
+        return {"PGPASSWORD": address.password}  # drd passes it through a pipe
     escaped = address.password.replace("\\", "\\\\").replace(":", "\\:")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

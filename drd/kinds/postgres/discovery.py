@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from drd import process
 from drd.errors import ToolError
+from drd.kinds.postgres.discovery_inside import found_inside
 from drd.kinds.postgres.dsn import holds_password
 from drd.ports.kinds import Wish
 from drd.users import user_name
@@ -32,10 +33,11 @@ def wishes(given: Sequence[str]) -> list[Wish]:
     return [_wish(_database(dsn), None if holds_password(dsn) else dsn) for dsn in given]
 
 
-def _wish(database: str, dsn: str | None) -> Wish:
+def _wish(database: str, dsn: str | None, inside: process.Container | None = None) -> Wish:
     """Suggest one component. `dsn` is None if the string holds a password, which then becomes a
-    credential.
+    credential. `inside` is the container of the server.
     """
+    placed = {"container": inside.name, "engine": inside.engine} if inside is not None else None
 
     def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
         if dsn is not None:
@@ -46,6 +48,8 @@ def _wish(database: str, dsn: str | None) -> Wish:
             )
             yield "#", about
         yield "dsn", {"credential": credential} if dsn is None else dsn
+        if placed is not None:
+            yield "in", placed
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         if dsn is None:
@@ -58,9 +62,15 @@ def _wish(database: str, dsn: str | None) -> Wish:
             return
         yield "#", "Better use another server, which still exists if this server is lost."
         yield "dsn", _renamed(dsn, f"{unquote(_database(dsn)) or name}_standby")
+        if placed is not None:
+            yield "in", placed
 
     secret = "" if dsn is not None else "the connection string of the database"
-    where = dsn or "its connection string holds a password, so it becomes a credential"
+    where = (
+        f"{dsn} in the {inside}"
+        if inside is not None
+        else dsn or "its connection string holds a password, so it becomes a credential"
+    )
     return Wish(database, "database", keys, secret=secret, target=target, where=where)
 
 
@@ -85,6 +95,15 @@ def _database(dsn: str) -> str:
 
 
 def found() -> tuple[list[Wish], list[str]]:
+    """Return the databases of the servers of this host and of its containers, and notes about
+    those that could not be read. Never raises for a server's errors."""
+    databases, notes = _on_this_host()
+    inside, refused = found_inside()
+    databases += [_wish(name, dsn, container) for name, dsn, container in inside]
+    return databases, [*notes, *refused]
+
+
+def _on_this_host() -> tuple[list[Wish], list[str]]:
     """Ask every server with a local socket (and at $PGHOST, if that is a directory) for its
     databases, as this user and as root also as `postgres`. Returns the databases, and notes about
     servers that could not be read. Never raises for a server's errors.

@@ -88,7 +88,7 @@ def database(dsn: SecretRef) -> str:
 
 def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:
     """Return the directories of the server's socket, if the plan itself names them."""
-    return sockets_in(settings.dsn)
+    return sockets_in(settings.dsn) if settings.inside is None else ()
 
 
 def sockets_in(dsn: SecretRef) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
 def is_source(component: PostgresSettings, target: PostgresTarget) -> bool:
     """Return whether both are the same database, by their connection strings; a recovery also asks
     the servers."""
-    return component.dsn == target.dsn
+    return (component.dsn, component.inside) == (target.dsn, target.inside)
 
 
 def _text(dsn: SecretRef) -> str | None:

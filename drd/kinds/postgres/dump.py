@@ -14,7 +14,7 @@ from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.model.units import format_duration
-from drd.process import Command
+from drd.process import Command, inside
 
 LOCK_WAIT_MS = 60_000
 """How long pg_dump waits for a table that somebody changes; then the dump fails and is retried."""
@@ -50,7 +50,7 @@ def dump_command(programs: PostgresPrograms, order: DumpOrder) -> Command:
     if order.standby:
         argv.append("--no-unlogged-table-data")
     argv.append(f"--dbname={order.address.conninfo}")
-    return Command(argv, env=order.environment, name="pg_dump")
+    return inside(Command(argv, env=order.environment, name="pg_dump"), programs.inside)
 
 
 _HOLDERS = """

@@ -107,8 +107,8 @@ TABLES = (
 def finding(
     component: str, user: str, facts: Mapping[str, Any], hint: str = AS_OWNER
 ) -> Finding | None:
-    """Return a finding about the code of others that would run as `user`, a superuser; None without
-    any.
+    """Return a finding about code of others that would run as `user`, a superuser; None if there is
+    no such code.
     """
     known = facts.get(OTHERS_CODE)
     if known is None:

@@ -11,7 +11,7 @@ from shlex import quote, split
 
 from psycopg.conninfo import make_conninfo
 
-from drd.errors import SourceError
+from drd.errors import NotSupported, SourceError
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.dsn import LOOPBACK
 from drd.kinds.postgres.grants_sql import (
@@ -31,6 +31,7 @@ from drd.kinds.postgres.rights import UNREADABLE
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.model.plan import Component
 from drd.ports.grants import Grants, Logins
+from drd.process import container_of
 
 _OWN_LOGIN = """\
 -- Use a separate role for drd in each dsn, never the login of the application: whoever breaks into
@@ -40,7 +41,7 @@ _OWN_LOGIN = """\
 
 _SOCKETS = Path("/proc/net/unix")
 _USUAL = Path("/var/run/postgresql")
-"""Where psql looks for a socket by itself."""
+"""Where psql searches a socket by default."""
 
 _SERVER = ("host", "hostaddr", "port", "sslmode", "sslrootcert")
 
@@ -61,6 +62,9 @@ class Server:
     """A server on which a script creates roles."""
 
     where: Mapping[str, str]
+    inside: str = ""
+    enter: str = ""
+    """The container of the server, and the words that start a program in it."""
     roles: dict[str, Role] = field(default_factory=dict)
     databases: dict[tuple[str, str], str] = field(default_factory=dict)
     """The component, by the database and the role that reads it."""
@@ -79,7 +83,7 @@ def grants(
     for component in components:
         assert isinstance(component.settings, PostgresSettings)
         placed = targets.get(component.name, ())
-        address = address_of(component.settings.dsn)
+        address = address_of(component.settings.dsn, container_of(component.settings))
         server = server_of(servers, address)
         reader = address.params.get("user") or logins.service
         server.role(reader, "backups and drills", address)
@@ -90,14 +94,28 @@ def grants(
         role.optional |= not role.recovers
         for target in placed:
             assert isinstance(target, PostgresTarget)
-            there = address_of(target.dsn)
+            there = address_of(target.dsn, container_of(target))
             name = there.params.get("user") or logins.person
             role = server_of(servers, there).role(name, "recoveries to a target", there)
             role.recovers = True
     many = list(servers.values())
+    _require_reachable(many)
     parts = [part for server in many for part in _of_server(server, alone=len(many) == 1)]
     text = "\n".join([_OWN_LOGIN, r"\set drd_is_incomplete false", *parts, END])
-    return for_psql(program(many[0].where), text, tuple(_lacks(many)))
+    return for_psql(program(many[0].where, many[0].enter), text, tuple(_lacks(many)))
+
+
+def _require_reachable(servers: Sequence[Server]) -> None:
+    """Raise NotSupported for several servers of which one is in a container: psql, which runs the
+    script, would have to be in several places."""
+    places = [server.inside for server in servers if server.inside]
+    if places and len(servers) > 1:
+        raise NotSupported(
+            f"one script cannot reach several PostgreSQL servers if one is in a container "
+            f"({places[0]})",
+            hint="write a plan for the components of each server, or give the rights by hand "
+            "(docs/containers.md).",
+        )
 
 
 _MANAGED = (
@@ -131,13 +149,15 @@ def server_of(servers: dict[tuple[str, ...], Server], address: Address) -> Serve
                 hint="use a name without a line end.",
             )
     where = _where(address)
-    server = tuple(where.get(word, "") for word in ("host", "hostaddr", "port"))
-    return servers.setdefault(server, Server(where))
+    inside = "" if address.inside is None else str(address.inside)
+    server = (*(where.get(word, "") for word in ("host", "hostaddr", "port")), inside)
+    enter = f"{address.inside.engine} exec -i {address.inside.name} " if address.inside else ""
+    return servers.setdefault(server, Server(where, inside=inside, enter=enter))
 
 
 def _where(address: Address) -> dict[str, str]:
     """Return how the server's own superuser reaches it: from this host through its socket."""
-    if address.params.get("host") not in LOOPBACK:
+    if address.inside is not None or address.params.get("host") not in LOOPBACK:
         return {word: address.params[word] for word in _SERVER if word in address.params}
     port = address.params.get("port", "")
     directory = _socket_directory(port or "5432")
@@ -238,9 +258,11 @@ def filled(template: str, role: str) -> str:
     return template.format(**names, hint=ident(role).replace("'", "''"), unreadable=unreadable)
 
 
-def program(where: Mapping[str, str]) -> str:
+def program(where: Mapping[str, str], enter: str = "") -> str:
     host, port = where.get("host", ""), where.get("port", "")
     words = ["psql", "-X", "-q", *_option("-h", host), *_option("-p", port), "-d", "postgres"]
+    if enter:  # as the superuser of the official images
+        return enter + " ".join(map(quote, [*words, "-U", "postgres", "-f", "-"]))
     local = not host or host.startswith(("/", "@"))
     words += [] if local else ["-U", "postgres"]
     command = " ".join(map(quote, [*words, "-f", "-"]))

@@ -11,6 +11,7 @@ from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.publish import DatabasePublication
 from drd.model.plan import SecretRef
 from drd.ports import Aside, mark_of
+from drd.process import Container
 
 _SIZE = "SELECT pg_catalog.pg_database_size(%s)"
 
@@ -19,18 +20,25 @@ class KeptDatabase:
     """Implements the port `Kept`."""
 
     def __init__(
-        self, component: str, dsn: SecretRef, run: str, *, database: str | None = None
+        self,
+        component: str,
+        dsn: SecretRef,
+        run: str,
+        *,
+        database: str | None = None,
+        inside: Container | None = None,
     ) -> None:
         """`database` replaces the database in the dsn."""
         self._database = database
         self._component = component
         self._dsn = dsn
+        self._inside = inside
         self._run = run
         self._cluster: Cluster | None = None
 
     def _names(self) -> tuple[Cluster, DatabasePublication]:
         if self._cluster is None:
-            given = address_of(self._dsn)
+            given = address_of(self._dsn, self._inside)
             cluster = Cluster(given, mark_of(self._run))
             name = self._database or given.dbname or cluster.admin().info.user
             cluster.address = given.to_database(name)

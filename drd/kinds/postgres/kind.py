@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from drd.errors import DrdError, UsageError
+from drd.errors import DrdError, NotSupported, UsageError
 from drd.kinds.postgres import SPEC, abandoned, database, naming
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.address import address_of
@@ -38,6 +38,7 @@ from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import AS_IT_IS, Destination, Finding, Kind, RestoreOptions, Source, Workplace
+from drd.process import container_of
 
 
 class PostgresKind(Kind):
@@ -55,8 +56,8 @@ class PostgresKind(Kind):
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> Destination:
         if is_server(snapshot):
-            return ServerSandbox(component.name, _settings(component).bin_dir, snapshot, place)
-        return PostgresSandbox(component.name, _settings(component).bin_dir, snapshot, place)
+            return ServerSandbox(component.name, _bin_dir_here(component), snapshot, place)
+        return PostgresSandbox(component.name, _bin_dir_here(component), snapshot, place)
 
     def target(
         self,
@@ -68,6 +69,13 @@ class PostgresKind(Kind):
         assert isinstance(settings, PostgresTarget | PostgresSettings)
         part = options.part
         if part is not None and part.tables:
+            if settings.inside is not None:
+                raise NotSupported(
+                    f"component {component.name}: drd cannot restore single tables into a server "
+                    "in a container (`in`)",
+                    hint="restore the whole database beside this one with --into NAME, and copy "
+                    "the tables from there.",
+                )
             if options.as_owner:
                 raise UsageError(
                     "--as-owner does not work with single tables: drd loads the tables with "
@@ -103,7 +111,13 @@ class PostgresKind(Kind):
         part: Part | None = None,
     ) -> KeptDatabase:
         assert isinstance(settings, PostgresTarget | PostgresSettings)
-        return KeptDatabase(component.name, settings.dsn, run, database=_name_of(part))
+        return KeptDatabase(
+            component.name,
+            settings.dsn,
+            run,
+            database=_name_of(part),
+            inside=container_of(settings),
+        )
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         return parts.narrow(snapshot, part)
@@ -124,13 +138,15 @@ class PostgresKind(Kind):
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         assert isinstance(settings, PostgresTarget)
-        return same_place(_settings(component).dsn, settings.dsn, place.mark)
+        own = _settings(component)
+        inside = container_of(own), container_of(settings)
+        return same_place(own.dsn, settings.dsn, place.mark, inside)
 
     def sweep(self, directory: Path) -> list[str]:
         return abandoned.sweep(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
-        bin_dir = _settings(component).bin_dir
+        bin_dir = _bin_dir_here(component)
         if is_server(snapshot):
             return {"PostgreSQL": programs_of(snapshot, bin_dir).version}
         return sandbox_tools(snapshot, bin_dir)
@@ -142,22 +158,24 @@ class PostgresKind(Kind):
         settings = _settings(component)
         major, create, unknown = 0, None, ""
         try:
-            with connect(address_of(settings.dsn)) as connection:
+            address = address_of(settings.dsn, container_of(settings))
+            with connect(address) as connection:
                 major = connection.info.server_version // 10000
                 create = database.read(connection)
         except DrdError as error:
             unknown = error.message
         except psycopg.Error as error:
             unknown = words(error)
-        wanted = major or newest_major("postgres", settings.bin_dir)
-        programs = partial(sandbox_programs, wanted, settings.bin_dir)
+        bin_dir = _bin_dir_here(component)
+        wanted = major or newest_major("postgres", bin_dir)
+        programs = partial(sandbox_programs, wanted, bin_dir)
         found = tried(component.name, programs, place, create)
         return [_of_unknown(f, unknown, component) for f in found] if not major else found
 
     def sandbox_findings_for(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> list[Finding]:
-        bin_dir = _settings(component).bin_dir
+        bin_dir = _bin_dir_here(component)
         if is_server(snapshot):
             return tried(component.name, partial(programs_of, snapshot, bin_dir), place)
         found = tried(component.name, partial(programs_of_dump, snapshot, bin_dir), place)
@@ -167,6 +185,12 @@ class PostgresKind(Kind):
 def _settings(component: Component) -> PostgresSettings:
     assert isinstance(component.settings, PostgresSettings)
     return component.settings
+
+
+def _bin_dir_here(component: Component) -> str | None:
+    """Return the directory of the programs for sandboxes, which run on this host."""
+    settings = _settings(component)
+    return settings.bin_dir if settings.inside is None else None
 
 
 def tried(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.tools import PostgresPrograms
-from drd.process import Command, Completed, run
+from drd.process import LIST, Command, Completed, inside, run
 
 _ENTRY = re.compile(r"\d+; \d+ \d+ (.*)")
 _ATTACH = "INDEX ATTACH "
@@ -63,7 +63,7 @@ class Load:
 
     def listing(self, *chosen: str) -> Completed:
         """Return the content of the dump, limited by pg_restore's options."""
-        return run(self._command(["--list", *chosen, "--", str(self.dump)]), limit=_LISTING)
+        return run(self._command(["--list", *chosen]), limit=_LISTING)
 
     def script(self, entries: list[str]) -> Completed:
         """Return the SQL of these lines of the listing."""
@@ -88,7 +88,8 @@ class Load:
         *,
         passing_over: bool = False,
     ) -> Completed:
-        argv = [f"--jobs={jobs}", *self.flags, f"--dbname={self.address.conninfo}"]
+        argv = [] if self.programs.inside else [f"--jobs={jobs}"]
+        argv += [*self.flags, f"--dbname={self.address.conninfo}"]
         if not passing_over:
             # Errors that pg_restore passes over would be lost tables in a restore that "worked".
             argv.insert(0, "--exit-on-error")
@@ -101,16 +102,20 @@ class Load:
         words = list(argv)
         if entries is not None:
             chosen.write_text("\n".join(entries) + "\n", encoding="utf-8")
-            words.append(f"--use-list={chosen}")
+            words.append(f"--use-list={LIST if self.programs.inside else chosen}")
         try:
-            command = self._command([*words, "--", str(self.dump)])
+            command = self._command(words, chosen if entries is not None else None)
             return run(command, on_tick=on_tick, limit=_LISTING)
         finally:
             chosen.unlink(missing_ok=True)
 
-    def _command(self, words: list[str]) -> Command:
-        argv = [self.programs.path("pg_restore"), *words]
-        return Command(argv, env=self.environment, name="pg_restore")
+    def _command(self, words: list[str], listed: Path | None = None) -> Command:
+        container = self.programs.inside
+        # In a container, it reads the dump from its input.
+        dump = ["--", str(self.dump)] if container is None else []
+        argv = [self.programs.path("pg_restore"), *words, *dump]
+        command = Command(argv, env=self.environment, name="pg_restore")
+        return inside(command, container, feed=self.dump, listed=listed)
 
 
 def passes(listing: list[str], jobs: int) -> list[tuple[list[str] | None, int]]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drd.kinds.inside import require_facts
 from drd.model import strict
 from drd.model.adopted import ROLLED_FORWARD
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
@@ -87,6 +88,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
 def _facts(facts: Mapping[str, Any], component: str) -> None:
     place = f"facts of {component}"
     _adopted(facts, place)
+    require_facts(facts, place)
     wanted = filename(component)
     if strict.member(facts, "filename", place) != wanted:
         raise strict.refuse(f"{place}.filename", f"is not {wanted}", facts["filename"])

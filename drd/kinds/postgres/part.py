@@ -17,6 +17,7 @@ from drd.kinds.postgres.naming import resolve
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.process import container_of
 
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
@@ -33,7 +34,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
 def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
     """Implements `Kind.live`."""
     assert isinstance(like, DatabaseFingerprint)
-    address = address_of(settings.dsn)
+    address = address_of(settings.dsn, container_of(settings))
     with closing(connect(address)) as connection:
         properties = {} if part.tables else database.read(connection)
         connection.execute("SET default_transaction_isolation = 'repeatable read'")

@@ -74,9 +74,9 @@ class DatabasePublication:
         return content
 
     def publish(self, comment: str, *, overwrite: bool, keep: bool) -> list[str]:
-        """Give the working database its final name, and take that from a former one in the same
-        transaction. The former one is dropped afterwards, unless it has content and is to be kept;
-        returns sentences about what stayed.
+        """Give the working database its final name, and take the name from a former database in the
+        same transaction. The former database is dropped afterwards, unless it has content and is to
+        be kept; return sentences about what was kept.
         """
         statements = [
             f"ALTER DATABASE {ident(self.working)} RENAME TO {ident(self.final)}",

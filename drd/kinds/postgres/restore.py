@@ -1,7 +1,7 @@
-"""Restore a database: the same for a sandbox and for a target.
+"""Restore a database, for a sandbox and for a target.
 
-Everything happens in a working database that carries the run's mark. One transaction at the end
-gives it its final name, which never belongs to an incomplete database.
+All data is loaded into a working database that carries the run's mark. One transaction at the end
+gives it its final name; an incomplete database never has this name.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _ENDS_EARLY = (
     "could not uncompress data",
 )
 _JOB_DIED = "a worker process died unexpectedly"
-"""The message of pg_restore about one of its own jobs that ended. It is the first message only if
-the job was killed: a job that failed has said why before.
+"""The message of pg_restore when one of its own jobs ended. It is the first message only if the job
+was killed: a job that failed has reported its reason before.
 """
 
 _SAID = 400
@@ -69,7 +69,8 @@ class Restorer:
         self._cluster = cluster
         self._order = order
         self._names = DatabasePublication(cluster, order.component, order.place.run)
-        self._jobs = order.place.jobs
+        # Jobs read the dump at several places at once, which the input of a container cannot.
+        self._jobs = order.place.jobs if order.programs.inside is None else 1
         self._made = False
         self._compares = True
 
@@ -97,7 +98,7 @@ class Restorer:
         dump: Path,
         on_progress: OnProgress,
     ) -> Restored:
-        """Restore all of it. Raises TargetError in the words of the server or of pg_restore."""
+        """Restore everything. Raises TargetError with the words of the server or of pg_restore."""
         if snapshot.facts.get(ADOPTED, False):
             self._order = replace(self._order, no_owner=True)
             self._compares = False

@@ -1,7 +1,7 @@
 """Start a server on the files of a backup of its whole directory, and roll it forward.
 
 Everything that the backup says about how the server runs is left out: configuration, libraries,
-archiving, replication. The WAL lies in `pg_wal`; nothing is fetched from within the server."""
+archiving, replication. The WAL is in `pg_wal`; the server itself fetches nothing."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ class RestoredServer(ThrowAwayServer):
         return "recovery_target_time" in self.settings
 
     def take_over(self, data: Path, spaces: Path) -> None:
-        """Start on these files, which become the server's own. Raises TargetError for a backup that
-        PostgreSQL cannot recover, SandboxUnavailable for what is missing here."""
+        """Start on these files, which then belong to the server. Raises TargetError if PostgreSQL
+        cannot recover the backup, SandboxUnavailable if something is missing here."""
         end_server(self._base)
         self._make_directories()
         if not (data / "PG_VERSION").is_file():

@@ -19,6 +19,7 @@ from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import connect
 from drd.model.plan import SecretRef
+from drd.process import Container
 
 _SERVER = "SELECT pg_catalog.pg_postmaster_start_time()::text"
 _IDENTIFIER = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
@@ -26,10 +27,16 @@ _DEFAULT_PORT = "5432"
 _HERE = "this host"
 
 
-def same_place(source: SecretRef, target: SecretRef, mark: str) -> str | None:
-    """Return the database in words if both are one; None if they are not or nobody can tell."""
+def same_place(
+    source: SecretRef,
+    target: SecretRef,
+    mark: str,
+    inside: tuple[Container | None, Container | None] = (None, None),
+) -> str | None:
+    """Return the database in words if source and target are the same; None if they are not, or if
+    drd cannot find out. `inside` has the containers of both."""
     try:
-        first, second = address_of(source), address_of(target)
+        first, second = address_of(source, inside[0]), address_of(target, inside[1])
     except DrdError:
         return None
     seen = _identify(second, mark)
@@ -61,6 +68,9 @@ def _hosts(address: Address) -> set[tuple[str, str]]:
     """Return every server that the address may mean, with the port; all names of this host count as
     one.
     """
+    if address.inside is not None:
+        place = f"{address.params['host']} in {address.inside}"
+        return {(place, address.params["port"])}
     hosts = (address.params.get("hostaddr") or address.params.get("host") or "").split(",")
     ports = (address.params.get("port") or _DEFAULT_PORT).split(",")
     ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)

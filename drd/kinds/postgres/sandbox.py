@@ -174,8 +174,8 @@ _OTHER_DATABASE = (
 
 
 def another_database(snapshot: ComponentSnapshot) -> str:
-    """Say that a dump which another tool made is of another database than the plan names; empty
-    if it is not, or nobody can tell."""
+    """Return a sentence if a dump that another tool made is of another database than the plan
+    names; empty if it is not, or if drd cannot find out."""
     facts = snapshot.facts
     if DUMPED not in facts:
         return ""

@@ -282,7 +282,8 @@ class ThrowAwayServer:
 
     @property
     def was_killed(self) -> bool:
-        """Whether the server, or a process of it, ended in a way that no statement can cause."""
+        """Whether the server, or one of its processes, ended in a way that no statement can
+        cause."""
         if not self.running:
             return True
         return "was terminated by signal 9" in self._log.text()

@@ -68,7 +68,7 @@ def as_stored(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 def as_spelled(connection: psycopg.Connection[Any]) -> AbstractContextManager[None]:
-    """Do the same for a database's own names if their encoding is unknown."""
+    """Read a database's own names as bytes if its encoding is unknown."""
     return as_stored(connection) if _encoding(connection) == "SQL_ASCII" else nullcontext()
 
 

@@ -18,7 +18,7 @@ SELECT usename::text, application_name, client_addr::text, count(*)
 # A login without the right to see them gets the number and the users alone.
 
 _OURS = "drd"
-"""What drd calls its sessions; anybody can choose this name."""
+"""The name that drd gives to its sessions; anybody else can use this name, too."""
 _EFFECT = (
     "drd ends these sessions, and a program that connects again may write into the restored "
     "data before drd has checked the data"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,12 +15,15 @@ from drd.fields import (
     DatabaseFingerprintSettings,
     Settings,
 )
+from drd.kinds.inside import IN, InContainer
 from drd.kinds.postgres import dsn
 from drd.model.malformed import Malformed
 
 
 class PostgresSettings(Settings):
     """A PostgreSQL database, dumped whole with pg_dump."""
+
+    unsaid: ClassVar = {"inside": (None,)}
 
     kind: Literal["postgres"]
     dsn: Connection = Field(
@@ -45,6 +48,7 @@ class PostgresSettings(Settings):
         "but then every backup stores the whole dump again.",
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
+    inside: InContainer | None = IN
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.method == "physical":
@@ -60,8 +64,11 @@ _DIRECTORIES = ("data_dir", "data_directory", "pgdata", "directory", "path")
 class PostgresTarget(Settings):
     """Where a postgres component is restored to; the database is created when it is missing."""
 
+    unsaid: ClassVar = {"inside": (None,)}
+
     dsn: Connection = Field(description="Connection to the database to restore into.")
     bin_dir: AbsolutePath | None = Field(None, description="Directory of pg_restore.")
+    inside: InContainer | None = IN
 
     @model_validator(mode="before")
     @classmethod

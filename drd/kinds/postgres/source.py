@@ -13,7 +13,9 @@ from typing import Any
 
 import psycopg
 
+from drd import process
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError, SourceUnreachable
+from drd.kinds.inside import facts_of
 from drd.kinds.postgres import database, foreign_code, rights, roles
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
@@ -29,6 +31,7 @@ from drd.kinds.postgres.tools import PostgresPrograms, programs_for
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.ports import Finding, Payload, Probe, Stream, Workplace
+from drd.process import container_of
 
 OBSERVE_S = 60.0
 """Time limit for each query whose answer is kept for a later comparison."""
@@ -46,7 +49,7 @@ class PostgresSource:
     def _address(self) -> Address:
         """Return the address of the dsn; the secret is resolved once."""
         if self._given is None:
-            self._given = address_of(self._settings.dsn)
+            self._given = address_of(self._settings.dsn, container_of(self._settings))
         return self._given
 
     def probe(self) -> Probe:
@@ -80,6 +83,16 @@ class PostgresSource:
                 size = format_size(_size(held[0]))
                 return f"PostgreSQL {version_text(held[0])}, database {held[0].info.dbname}, {size}"
 
+            container = container_of(self._settings)
+            if container is not None:
+                inside = container
+
+                def runs() -> str:
+                    image = process.image_of(inside)
+                    return f"the {inside} runs" + (f", image {image.name}" if image.name else "")
+
+                if not examined("container", runs):
+                    return findings
             if not examined("reachable", reach):
                 return findings
             connection = held[0]
@@ -117,7 +130,12 @@ class PostgresSource:
 
     def _programs(self, connection: Connection) -> PostgresPrograms:
         major = connection.info.server_version // 10000
-        return programs_for(major, "pg_dump", bin_dir=self._settings.bin_dir)
+        return programs_for(
+            major,
+            "pg_dump",
+            bin_dir=self._settings.bin_dir,
+            inside=container_of(self._settings),
+        )
 
 
 def version_text(connection: Connection) -> str:
@@ -186,6 +204,7 @@ class PostgresCapture:
         filename = filename_of(self._name)
         self._facts = {
             **facts,
+            **facts_of(programs.inside),
             "filename": filename,
             "server_version": version_text(holder),
             "server_major": version // 10000,

@@ -53,6 +53,7 @@ from drd.ports import (
     Usage,
     Workplace,
 )
+from drd.process import container_of
 
 _OVERWRITE = "overwrite"
 # Says in the workplace that the operator agreed, for whoever continues a killed recovery.
@@ -98,7 +99,7 @@ class PostgresTargetDatabase(NamedDestination):
     def _reach(self) -> Cluster:
         """Connect on first use. Raises TargetError."""
         if self._cluster is None:
-            given = address_of(self._settings.dsn)
+            given = address_of(self._settings.dsn, container_of(self._settings))
             self._is_of_whoever_runs = not given.params.get("user")
             cluster = Cluster(given, self._place.mark)
             own = given.dbname or cluster.admin().info.user
@@ -250,7 +251,12 @@ class PostgresTargetDatabase(NamedDestination):
         if self._found_programs is not None:
             return self._found_programs
         major = self._reach().version // 10000
-        programs = programs_for(major, "pg_restore", bin_dir=self._settings.bin_dir)
+        programs = programs_for(
+            major,
+            "pg_restore",
+            bin_dir=self._settings.bin_dir,
+            inside=container_of(self._settings),
+        )
         if major < 17 <= programs.major:
             raise ToolError(
                 f"pg_restore {programs.version} does not restore into PostgreSQL {major}",

@@ -47,9 +47,8 @@ class ClusterTemplate:
         self._home = shelf / f"{self._family}{self._made_by}-{_digest(given)}"
 
     def copy(self, into: Path, run: RunTool) -> bool:
-        """Make `into` a new cluster; return False, and leave nothing there, without an intact
-        template.
-        """
+        """Make `into` a new cluster, and return True. Without an intact template, make nothing and
+        return False."""
         if not self._home.is_dir() or self._home.is_symlink() or why_not_private(self._shelf):
             return False
         if not self._is_ours():

@@ -22,11 +22,12 @@ VERSIONED = Path("/usr/lib/postgresql")
 @dataclass(frozen=True, slots=True)
 class PostgresPrograms:
     """One directory of PostgreSQL programs; `version` is what the requested program reports
-    (`17.12`).
+    (`17.12`). With `inside`, the directory is in this container.
     """
 
     directory: Path
     version: str
+    inside: process.Container | None = None
 
     @property
     def major(self) -> int:
@@ -40,12 +41,19 @@ class PostgresPrograms:
 
 
 def programs_for(
-    major: int, tool: str, *, bin_dir: str | None, package: str = "postgresql-client"
+    major: int,
+    tool: str,
+    *,
+    bin_dir: str | None,
+    package: str = "postgresql-client",
+    inside: process.Container | None = None,
 ) -> PostgresPrograms:
     """Return the programs for a server of this major version: of the same major version, else of
     the next newer. `tool` is the program that has to exist. Raises ToolMissing, or ToolTooOld,
     which names both versions, if only older versions are installed.
     """
+    if inside is not None:
+        return _fitting_in(inside, major, tool, bin_dir)
     if bin_dir is not None:
         candidates = [_asked(Path(bin_dir), tool, package=f"{package}-{major}")]
     else:
@@ -65,6 +73,35 @@ def programs_for(
             "directory of newer programs.",
         )
     return min(fitting, key=lambda p: p.major)
+
+
+def _fitting_in(
+    container: process.Container, major: int, tool: str, bin_dir: str | None
+) -> PostgresPrograms:
+    places = f"{bin_dir}/{tool}" if bin_dir else f"{VERSIONED}/*/bin/{tool}"
+    found = [
+        PostgresPrograms(Path(path).parent, match[1], container)
+        for path, said in process.programs_in(container, tool, places)
+        if (match := _VERSION.search(said))
+        and (bin_dir is None or Path(path).parent == Path(bin_dir))
+    ]
+    fitting = [p for p in found if p.major >= major]
+    if fitting:
+        return min(fitting, key=lambda p: p.major)
+    remedy = (
+        f"use an image with the programs of PostgreSQL {major} or newer, such as postgres:{major}, "
+        "or set `bin_dir` of the component to their directory in the container."
+    )
+    if not found:
+        raise ToolMissing(f"there is no {tool} in the {container}", hint=remedy)
+    newest = max(found, key=lambda p: p.major)
+    raise ToolTooOld(
+        f"{tool} {newest.version} in the {container} is older than the server's version {major}",
+        hint=remedy,
+    )
+
+
+_VERSION = re.compile(r"\s(\d+(?:\.\d+)?\w*)")
 
 
 def newest_major(tool: str, bin_dir: str | None) -> int:
@@ -96,7 +133,7 @@ def _installed(tool: str) -> list[PostgresPrograms]:
 
 def _version(path: str) -> str:
     done = process.run(process.Command([path, "--version"], deadline_s=20.0))
-    match = re.search(r"\s(\d+(?:\.\d+)?\w*)", done.stdout)
+    match = _VERSION.search(done.stdout)
     if done.exit_code != 0 or match is None:
         raise ToolMissing(
             f"drd cannot use {path}: {done.complaint}",

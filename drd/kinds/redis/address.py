@@ -26,7 +26,7 @@ class Address(NamedTuple):
 
 
 def wrong_url(url: str) -> str:
-    """Say what is wrong with a URL; empty if nothing is."""
+    """Return what is wrong with a URL; empty if nothing is wrong."""
     try:
         parts = urlsplit(url)
         port = parts.port

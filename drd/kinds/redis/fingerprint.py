@@ -18,8 +18,8 @@ _FUNCTIONS = "functions"
 
 
 def fingerprint_of(content: RdbContent, users: int | None = None) -> DatabaseFingerprint:
-    """Return the fingerprint of what a file contains. `users` is the number of users of the ACL. It
-    is a property, because a server without data has users as well."""
+    """Return the fingerprint of the content of a file. `users` is the number of users of the ACL;
+    it is a property, because a server without data has users as well."""
     unread = {REST: content.unread} if content.unread else {}
     properties = {USERS: users} if users is not None else {}
     return DatabaseFingerprint("counts", dict(sorted(_tables(content))), unread, properties)

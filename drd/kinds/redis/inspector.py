@@ -61,7 +61,7 @@ class ServerInspector(Inspector):
             return answer(client, query, timeout_s)
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:  # noqa: ARG002 - all is counted
-        """Let the server save what it has now, and count that. Raises SourceError."""
+        """Let the server save its present data, and count it. Raises SourceError."""
         limit = time.monotonic() + budget_s
         with self._server.client() as client:
             client.ask("SAVE", timeout_s=budget_s)

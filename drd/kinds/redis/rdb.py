@@ -1,8 +1,8 @@
 """Count what an RDB file contains, without a server: keys by database and type.
 
 The format is that of `rdb.h` and `rdb.c` of Redis and Valkey. Values are skipped, not decoded. The
-file may be hostile: a length leads at most beyond its end, which is an error, and nothing of it is
-kept but numbers, digests and a few short names.
+file may be hostile: a wrong length can only lead beyond its end, which is an error, and only
+numbers, digests and a few short names are kept.
 """
 
 from __future__ import annotations

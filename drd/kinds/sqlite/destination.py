@@ -172,7 +172,7 @@ class SqliteTargetDestination(OneFileTarget):
 
 
 def shut_out_finding(target: Path, snapshot: ComponentSnapshot) -> Finding | None:
-    """Return a finding if the application could read the restored file and no more."""
+    """Return a finding if the application could read the restored file, but not write to it."""
     shut_out = _shut_out(target, snapshot)
     if shut_out is None:
         return None

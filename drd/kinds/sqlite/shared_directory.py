@@ -53,10 +53,10 @@ def for_reading(path: Path) -> Iterator[Path]:
 
 
 def for_writing(path: Path, work: Callable[[DatabasePlace], T]) -> T:
-    """Run `work`, which opens the database for writing, with safe rights; returns what it returns.
-    The path must have no links; a link that has appeared on it is not followed. Raises
-    SourceError, also when nothing would keep others from leading the work elsewhere, and the
-    errors of `work`."""
+    """Run `work`, which opens the database for writing, with safe rights; return its result. The
+    path must not contain links; a link that appears on the path later is not followed. Raises
+    SourceError, also when others could redirect the work to another place, and the errors of
+    `work`."""
     place, info = _found(path, exchanged=True)
     user = _user(place, info)
     whose = user.uid if user is not None else os.geteuid()

@@ -49,8 +49,9 @@ class _Wal(NamedTuple):
 
 
 def is_about_shm(error: sqlite3.Error, source: Path) -> bool:
-    """Return whether SQLite failed for lack of a -shm file, and the files can be read without it.
-    Not so for a database of another journal mode, or one that may not be read.
+    """Return whether SQLite failed because a -shm file is missing, and the files can be read
+    without it. False for a database in another journal mode, and for a database that may not be
+    read.
     """
     if not error_name(error).startswith(_NO_SHM):
         return False

@@ -1,7 +1,8 @@
 """How an exercise was played: what its entries in the chain of records say.
 
-The entries of an exercise are of kinds of their own, about the subject `exercise:NAME`. Nothing
-else reads them: no incident, no deadline, no alert and no message can follow from them."""
+The entries of an exercise are of kinds of their own, about the subject `exercise:NAME`. Only
+exercises read these entries, so they cannot cause an incident, a deadline, an alert or a message.
+"""
 
 from __future__ import annotations
 
@@ -82,8 +83,8 @@ class Played:
 
     @property
     def to_judge(self) -> tuple[Expectation, ...]:
-        """The expectations of the injects that were told, of which nobody has said yet whether they
-        were met."""
+        """The expectations of injects that people got, if nobody has said yet whether they were
+        met."""
         told = (one for one in self.exercise.injects if one.name in self.told)
         return tuple(e for one in told for e in one.expectations if e.name not in self.judged)
 

@@ -41,7 +41,7 @@ class ApprovalRule:
         approver: Actor | None,
         drafter: Actor | None,
     ) -> UsageError | None:
-        """Return what an approval that was given earlier lacks by this rule; None if nothing."""
+        """Return what an earlier approval lacks by this rule; None if it lacks nothing."""
         try:
             self.require(name, people, approver=approver, drafter=drafter)
         except UsageError as error:

@@ -1,8 +1,8 @@
 """The report of a mail server that a mail of an incident came back (RFC 3464), as a mail or as JSON
 with the same fields. Pure.
 
-Such a report cites the Message-ID of the mail, which says what it is about. What it says was
-written by others: it is bounded, and nothing in it is trusted but which mail it is about.
+Such a report cites the Message-ID of the mail that it is about. Its text was written by others, so
+its length is limited, and only the Message-ID is used.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Bounce:
     """Which mail came back, and what the server said: the message's number in the incident, the
     place of a recipient in it, and the first digits of its digest. `incident` is 0 if the report
     cites no mail of an incident: then `cites` is the Message-ID of another mail, or empty. `action`
-    is the word of the server: `failed`, or `delayed` while it tries again. `address` is whom the
-    mail was for, `report` a digest of the report. `letter` is what may be the id of a letter:
-    then the records know which mail it is."""
+    is the word of the server: `failed`, or `delayed` while it tries again. `address` is the
+    recipient of the mail, `report` a digest of the report. `letter` may be the id of a letter: then
+    the records show which mail it is."""
 
     incident: int
     number: int
@@ -72,8 +72,8 @@ class Bounce:
 
 
 def letter_id(seal: str, recipient: int) -> str:
-    """Return the id of a letter, of which its Message-ID is made. It says nothing to others: `seal`
-    is the salted digest of the draft in the chain."""
+    """Return the id of a letter, from which its Message-ID is made. Others cannot find out anything
+    from it: `seal` is the salted digest of the draft in the chain."""
     return sha256(f"letter\n{seal}\n{recipient}".encode()).hexdigest()[:40]
 
 

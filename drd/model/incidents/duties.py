@@ -1,7 +1,7 @@
 """What people said about duties to report in an incident: facts, decisions, reports, holds.
 
-Each is an entry `incident.obligation` with an `act`. What was said last holds; a report that was
-submitted again is an update: the first decides what is late.
+Each is an entry `incident.obligation` with an `act`. The last statement counts. A report that was
+submitted again is an update: the first report decides what is late.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What was said, by id of regime. `texts` are the regimes as they were when it was decided
-    that they apply: a file that changes later changes no clock by itself. `late_reasons` say why a
+    """What people said, by id of regime. `texts` are the regimes as they were when somebody decided
+    that they apply: if a file changes later, no clock changes by itself. `late_reasons` say why a
     report was late."""
 
     facts: Mapping[str, Fact] = field(default_factory=dict)
@@ -195,8 +195,8 @@ def _value(value: object) -> str:
 
 
 def facts_of(data: Iterable[DataSet]) -> dict[str, Fact]:
-    """Return what the inventory of the plans in the scope says about people. People in several
-    data sets may be the same, and are counted in each: that is the worst case."""
+    """Return what the inventory of the plans in the scope says about people. A person may be in
+    several data sets, and is counted in each: this is the worst case."""
     sets = list(data)
     if not sets:
         return {}

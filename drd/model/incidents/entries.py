@@ -1,7 +1,7 @@
 """The entries of an incident in the chain of records: their kinds, and what each contains.
 
-Nothing else is stored of an incident: its state follows from its entries (`fold`). A body has `by`,
-the name of the person as they gave it, and `actor`, what the kernel reported.
+Nothing else is stored about an incident: its state follows from its entries (`fold`). A body has
+`by`, the name of the person as they gave it, and `actor`, what the kernel reported.
 """
 
 from __future__ import annotations

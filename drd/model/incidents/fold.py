@@ -69,7 +69,8 @@ def _changed(incident: Incident, entry: Entry) -> Incident:
 
 
 UNREAD = frozenset({kinds.REPORT, kinds.INTAKE, kinds.LEFT_OUT})
-"""Kinds by which nobody has examined anything yet, even if a person's program brought them."""
+"""Kinds of entries that do not mean that somebody has examined the incident, even if a person's
+program made them."""
 
 
 def _is_of_no_person(entry: Entry, body: Mapping[str, Any]) -> bool:

@@ -42,8 +42,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What an alert of another system said last. `content` is a digest of it, `product` what the
-    system called itself, if it did."""
+    """What an alert of another system said last. `content` is a digest of its text, `product` the
+    name of the other system, if the alert contains it."""
 
     content: str
     resolved: bool
@@ -101,7 +101,7 @@ class Incident:
 
     @property
     def is_open(self) -> bool:
-        """Whether people work on it; a suspicion that nobody has examined is not open."""
+        """Whether people work on the incident. A suspicion that nobody has examined is not open."""
         return self.state not in (State.CLOSED, State.REPORTED)
 
     @property

@@ -1,4 +1,4 @@
-"""How an incident stands, and what a line of its timeline says, in words. Pure."""
+"""The state of an incident, and a line of its timeline, in words. Pure."""
 
 from __future__ import annotations
 

@@ -119,8 +119,8 @@ class Value:
 
 def value_of(text: str, type_: IndicatorType | None = None) -> Value | None:
     """Return the value that a person typed; None if no type was given and none can be recognised.
-    An address that was made harmless (`hxxps://evil[.]example`) is read as what it stands for.
-    Raises NotOfType.
+    An address that was made harmless (`hxxps://evil[.]example`) is read as the real address. Raises
+    NotOfType.
     """
     if type_ in (None, *_RECOGNISED):
         text = _armed(text)

@@ -67,7 +67,8 @@ class Indicator:
 @dataclass(frozen=True, slots=True)
 class EvidenceItem:
     """An item of evidence: what it is, where it is kept, and the SHA-256 of its contents, if drd
-    has read it. `taken_at` is when it was taken, `run` a run whose evidence it is."""
+    has read it. `taken_at` is when it was taken, `run` is the run whose evidence it is, if it is a
+    run's."""
 
     entry: int
     at: datetime
@@ -95,7 +96,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Investigation:
-    """All of it. Without an entry about it, it is empty."""
+    """The whole investigation. It is empty if there are no entries about it."""
 
     hypotheses: tuple[Hypothesis, ...] = ()
     indicators: tuple[Indicator, ...] = ()

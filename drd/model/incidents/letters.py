@@ -1,7 +1,8 @@
 """Messages of incidents in the outbox: a row for each recipient, which names the message. Pure.
 
-A row has neither text nor address: both are read from the chain of records when it is sent, and the
-digest is compared. Its channel has a name of its own, so that nothing condenses it."""
+A row has neither text nor address: both are read from the chain of records when the letter is sent,
+and the digest is compared. Its channel has a name of its own, so that letters are never combined
+into a digest."""
 
 from __future__ import annotations
 

@@ -64,9 +64,9 @@ MAY_REPEAT = frozenset({Fate.REFUSED, Fate.UNKNOWN, Fate.BOUNCED})
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One address. `name` is a contact, a person or a channel; `via` the mail channel that carries
-    the mail; `key` the age key to which it is encrypted; `leads` the digest of where a channel
-    leads, whose address may be a secret."""
+    """A recipient. `name` is a contact, a person or a channel; `via` the mail channel that carries
+    the mail; `key` the age key to which it is encrypted; `leads` is a digest of the address of the
+    channel, because this address may be a secret."""
 
     name: str
     way: Way
@@ -111,8 +111,8 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One text, and who gets it. A message has one for each template that its recipients'
-    languages need."""
+    """A text, and its recipients. A message has one part for each template that the languages of
+    its recipients need."""
 
     template: str
     language: str

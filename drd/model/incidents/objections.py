@@ -30,8 +30,9 @@ def require_current(message: IncidentMessage, index: int, incident: Incident, re
 
 
 def approval_lacks(message: IncidentMessage, reach: Reach) -> UsageError | None:
-    """Return what the approval of a message lacks by the rule of drd.yaml, which may be stricter
-    now; None if nothing, or if nobody has approved exactly this message."""
+    """Return what the approval of a message lacks by the present rule of drd.yaml, which may be
+    stricter than before; None if it lacks nothing, or if nobody has approved exactly this message.
+    """
     assert message.content is not None
     if not message.content.audience.is_external or not message.is_approved:
         return None

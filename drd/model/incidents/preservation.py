@@ -32,7 +32,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One copy in a set: its name, what it is, its snapshot, and how many files it has."""
+    """One copy in a set: its name, its kind, its snapshot, and the number of its files."""
 
     name: str
     what: str

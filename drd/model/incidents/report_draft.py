@@ -25,7 +25,7 @@ LATE = "late"
 _KEYS_OF_MEASURES = frozenset(
     {"measures", "mitigation", "remedy", "resolution", "doing", "actions"}
 )
-"""The keys of items about what was done; others from the timeline also say what happened."""
+"""The keys of items about measures; other items from the timeline also say what happened."""
 _NATURE = "nature"
 """The key of an item that asks what happened, and to how many people."""
 _HAPPENED = frozenset({kinds.OPEN, kinds.REPORT, kinds.SCOPE, kinds.LOG, kinds.STATE})

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How far the response is. `reported` is a suspicion that nobody has examined yet: it becomes
-    an incident when somebody opens it.
+    """The state of the response. `reported` is a suspicion that nobody has examined yet: it becomes
+    an incident when somebody opens one from it.
     """
 
     REPORTED = "reported"

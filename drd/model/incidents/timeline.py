@@ -34,9 +34,10 @@ _BEFORE = " before"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that happened. `at` is when, `noted_at` when it was recorded. `plan` is empty for
-    what is about no single plan. A `measure` is what a person noted as done
-    about the incident. `count` similar ones in a row are one line, the last of them at `until`."""
+    """One thing that happened. `at` is when it happened, `noted_at` when it was recorded. `plan` is
+    empty if it is not about a single plan. A `measure` is something that a person noted as done
+    about the incident. `count` is the number of similar entries in a row that this line stands for;
+    the last of them was at `until`."""
 
     entry: int
     at: datetime

@@ -16,7 +16,7 @@ VERSION = "4"
 
 
 def is_alertmanager(value: object) -> bool:
-    """Return whether a document looks like one of Alertmanager's."""
+    """Return whether a document looks like a document of Alertmanager."""
     return isinstance(value, Mapping) and "alerts" in value and "version" in value
 
 

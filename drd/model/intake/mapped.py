@@ -31,7 +31,7 @@ class Mapped:
     severities: Mapping[str, str] = field(default_factory=dict)
 
     def keys(self) -> dict[str, Any]:
-        """Return the keys of a mapping file that says the same."""
+        """Return the keys of a mapping file with the same meaning."""
         told = {f.name: getattr(self, f.name) for f in fields(self)}
         return {**{k: v for k, v in told.items() if v}, "resolved": list(self.resolved)}
 
@@ -59,7 +59,7 @@ def signals(text: str, document: Part, mapping: Mapped) -> Iterator[Signal]:
 
 
 def at_path(value: Any, path: str) -> Any:
-    """Return what is at a path; None if nothing is. A key that has dots itself is found, too."""
+    """Return the value at a path; None if there is none. A key that contains dots is found, too."""
     while path:
         if isinstance(value, Mapping) and path in value:
             return value[path]

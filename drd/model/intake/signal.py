@@ -25,8 +25,9 @@ _YEARS = range(1971, 9999)
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """`source` is the system, `id` what it calls the trouble: the same for the same trouble.
-    `labels` say what it is about. `raw` is the part of the message that it was read from."""
+    """A signal from another system. `source` is the system, `id` its name for the problem, which
+    stays the same for the same problem. `labels` say what the signal is about. `raw` is the part of
+    the message from which it was read."""
 
     source: str
     id: str
@@ -41,7 +42,8 @@ class Signal:
 
     @property
     def content(self) -> str:
-        """Return a digest of what it says: the same while it only repeats itself."""
+        """Return a digest of the signal's content, which stays the same while the signal is only
+        repeated."""
         parts = (self.title, self.text, self.severity, str(self.resolved), str(self.started_at))
         labels = [f"{name}={value}" for name, value in sorted(self.labels.items())]
         return _digest("\0".join((*parts, *labels)))

@@ -24,8 +24,8 @@ class ClockKind(StrEnum):
     NOT_APPLICABLE = "not-applicable"
     """A person decided so, with a reason."""
     UNDECIDED = "undecided"
-    """Nobody has decided yet whether it applies, or the facts changed since somebody decided that
-    it does not; it is shown as loudly as one that is due."""
+    """Nobody has decided yet whether the regime applies, or the facts changed after somebody
+    decided that it does not. It is shown as prominently as a report that is due."""
     SCOPE_NOT_DECLARED = "scope-not-declared"
     """A number of people or residents is missing, so the times are calculated for the worst
     case."""
@@ -101,8 +101,8 @@ class ClockState:
 
     @property
     def lacks_reason(self) -> bool:
-        """Whether the report was late and nobody has said why: a moment that was corrected makes
-        one late that was submitted in time."""
+        """Whether the report was late and nobody has said why. A report that was submitted in time
+        can become late when a moment is corrected."""
         return self.kind is ClockKind.FILED_LATE and not self.late_reason
 
     def changes_after(self, now: datetime) -> datetime | None:

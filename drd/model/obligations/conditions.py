@@ -1,4 +1,4 @@
-"""Conditions on what is known of an incident: `people >= 500`, `entity in bank, insurer`.
+"""Conditions on what is known about an incident: `people >= 500`, `entity in bank, insurer`.
 
 The result is true, false, or None: not known. Law has both `people >= 500` (500 or more) and
 `people > 500` (more than 500); nothing here rounds one to the other.
@@ -26,7 +26,7 @@ PLACE_OF_HOLIDAYS = "member_state"
 RESIDENTS = "residents."
 """The beginning of facts that count the residents of a State or country: `residents.US-CA`."""
 UNKNOWN_RESIDENCE = "residents.unknown"
-"""People of whom nobody knows where they live: they may all live in one place."""
+"""The number of people of whom nobody knows where they live: they may all live in one place."""
 ANY_STATE = "residents.*"
 """The largest of these counts."""
 
@@ -59,7 +59,7 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition as it was written; `fact` is the name of what has to be known, if a fact."""
+    """One condition as it was written; `fact` is the name of the fact that it needs."""
 
     text: str
     fact: str

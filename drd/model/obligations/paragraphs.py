@@ -35,8 +35,8 @@ def paragraphs(
     *,
     every: bool = False,
 ) -> Iterator[Paragraph]:
-    """Return what a screen shows; without `every`, regimes on which nobody has decided are only
-    counted if they do not apply by the facts, or if drd knows no place."""
+    """Return what a screen shows. Without `every`, regimes on which nobody has decided are only
+    counted, if by the facts they do not apply, or if drd knows no place."""
     yield "", f"incident {incident.number}  {escaped(incident.title)}"
     shown, elsewhere = (list(states), []) if every else split(states)
     for state in sorted(shown, key=order):
@@ -90,7 +90,8 @@ def _of_clock(state: ClockState, case: Case, now: datetime) -> Iterator[Paragrap
 
 
 def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
-    """Return what a person has to know of a clock: its times, to whom the report goes, and how."""
+    """Yield what a person has to know about a clock: its times, to whom the report goes, and
+    how."""
     if state.submitted_at is not None:
         yield f"submitted {local_time(state.submitted_at, zone)}"
     if state.kind is ClockKind.NOT_APPLICABLE:

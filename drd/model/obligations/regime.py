@@ -120,7 +120,7 @@ class Regime:
 
     @property
     def has_clock(self) -> bool:
-        """Whether deadlines are calculated from it."""
+        """Whether deadlines are calculated from the regime."""
         return self.status is Status.IN_FORCE and self.is_vouched_for and self.rule is not None
 
     def all_anchors(self) -> Iterator[Anchor]:

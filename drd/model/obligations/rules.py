@@ -1,4 +1,4 @@
-"""The rules by which a deadline follows from what is known of an incident."""
+"""The rules by which a deadline follows from what is known about an incident."""
 
 from __future__ import annotations
 
@@ -94,10 +94,9 @@ class Relief:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What a rule says: the times, and since when its clock runs.
-
-    `due_at` is None where the law has no number. `unsure` are conditions that are not known: with
-    them the target is the strictest of what is possible."""
+    """What a rule says: the times, and since when its clock runs. `due_at` is None if the law names
+    no number. `unsure` are conditions of which it is not known whether they hold: the target is
+    then the strictest possible time."""
 
     started_at: datetime
     target_at: datetime | None

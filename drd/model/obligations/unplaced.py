@@ -1,5 +1,5 @@
-"""Regimes of which drd cannot tell whether their law applies, since it knows no place: neither of
-the organisation (`jurisdictions` of drd.yaml) nor of the people affected. Pure."""
+"""Regimes of which drd does not know whether they apply, because it knows no place: neither of the
+organisation (`jurisdictions` of drd.yaml) nor of the people affected. Pure."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ from drd.repositories.adopted.running import keeping_room, require_program, run_
 
 LIST_S = 120.0
 LIST_BYTES = 4 << 20
-"""What a list command may take and print. drd reads no more."""
+"""How many bytes the output of a list command may have. drd reads no more."""
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_.:@+=,~%-]{1,200}(?:/[A-Za-z0-9_.:@+=,~%-]{1,200}){0,15}")
 _MOST_LINES = 100_000

@@ -65,9 +65,9 @@ _SUFFIXES = {
 def why_cut_off(
     file: IO[bytes], *, unpacks: bool, seconds: float | None = None, ends_with: str = ""
 ) -> str:
-    """Return how an open file shows that it is cut off; empty if it is whole, or nobody can tell.
-    `unpacks`: read a packed one to its end, for so many seconds. `ends_with` is how the plan says
-    that it ends."""
+    """Return by which sign an open file shows that it is cut off; empty if it is complete, or if
+    drd cannot find out. `unpacks`: read a packed file to its end, for so many seconds. `ends_with`
+    is how the file ends, by the plan."""
     size = os.fstat(file.fileno()).st_size
     head = file.read(_HEAD)
     packer = _packer_of(head)
@@ -82,7 +82,8 @@ def why_cut_off(
 
 
 class Looked(NamedTuple):
-    """How a file shows that it is cut off, what it says of its origin, and its first bytes."""
+    """By which sign a file shows that it is cut off, what it says about its origin, and its first
+    bytes."""
 
     cut_off: str = ""
     origin: DumpOrigin | None = None
@@ -90,8 +91,8 @@ class Looked(NamedTuple):
 
 
 def of_path(path: Path, size: int) -> Looked:
-    """Look at the first and last bytes of a file of this host; nothing is known if it is another
-    file, or nobody can tell."""
+    """Examine the first and last bytes of a file of this host; return nothing known if it is
+    another kind of file, or if drd cannot find out."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no end
         with os.fdopen(handle, "rb") as file:

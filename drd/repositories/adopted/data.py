@@ -17,8 +17,8 @@ ANOTHER_PATH = (
 
 
 def why_no_data(found: FoundFile, path: str, paths: Collection[str]) -> str | None:
-    """Return why an entry at one of the `paths` of a component holds nothing of it, as words that
-    follow its name. A link to something that is copied as well is fine."""
+    """Return why an entry at one of the `paths` of a component contains no data of it, as words
+    that follow the entry's name. A link to something that is copied as well is fine."""
     if found.leads_to is not None:
         if _leads_to_another(found.leads_to, path, paths):
             return None
@@ -32,7 +32,7 @@ def why_no_data(found: FoundFile, path: str, paths: Collection[str]) -> str | No
 
 
 def require_data(into: Path, paths: Collection[str], copy: str) -> None:
-    """Raise CopyDamaged if what has landed at one of the paths is no data. A missing path is
+    """Raise CopyDamaged if what was restored at one of the paths is not data. A missing path is
     left to the kind."""
     for path in paths:
         found = _landed(into, path)

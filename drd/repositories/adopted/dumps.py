@@ -30,12 +30,12 @@ from drd.repositories.adopted.command import is_copy_name
 from drd.repositories.adopted.cut_off import SQLITE, unpack_whole, why_cut_off
 
 FINISHED_S = 600.0
-"""How long nobody has changed a dump that counts as finished."""
+"""A dump counts as finished if nobody has changed it for this many seconds."""
 
 _MOST_FILES, _DEEPEST, _MOST_SERIES, _MOST_CUT, _MOST_HEADS = 20_000, 3, 40, 5, 200
 _ROOM = "/var/tmp"  # noqa: S108 - a new directory of our own in it
 LARGEST = 256 << 20
-"""How large a file may be that drd copies to look into it."""
+"""The largest size in bytes of a file that drd copies to examine it."""
 _TOO_LARGE = "drd did not read this dump, because it is large: add a check that reads its rows"
 
 _LOOK_S = 20.0

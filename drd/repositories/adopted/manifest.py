@@ -64,7 +64,8 @@ class Described:
 
 
 def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Described:
-    """Look for a component in a copy. Raises RepositoryError when nobody can tell."""
+    """Describe a component in a copy. Raises RepositoryError when drd cannot find out what the copy
+    contains."""
     found: FoundFile | None = None
     single = KINDS[component.kind].holds is not Holds.PATHS
     # A command restores the one component of its copies, wherever the service has it.

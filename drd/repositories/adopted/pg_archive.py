@@ -1,9 +1,9 @@
 """Say whether an archive of `pg_dump -Fc` is cut off, without reading the data in it.
 
-Its table of contents stands at its beginning, so pg_restore lists one that is cut off like a whole
-one. It says which entries have data. Each block of data has a length, so a walk from block to block
-shows where the file ends. Where `pg_dump` could seek, the table also has the place of each block:
-the walk then begins at the last one."""
+Its table of contents is at its beginning, so pg_restore lists an archive that is cut off like a
+complete one. The table says which entries have data. Each block of data has a length, so a walk
+from block to block shows where the file ends. If `pg_dump` could seek, the table also has the place
+of each block: then the walk begins at the last block."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class _Entry(NamedTuple):
 
 
 def why_cut_off(file: IO[bytes]) -> str:
-    """Return how an archive shows that it is cut off; empty if it is whole, or nobody can tell."""
+    """Return by which sign an archive shows that it is cut off; empty if it is complete, or if drd
+    cannot find out."""
     file.seek(0)
     reader = _Reader(file)
     try:
@@ -68,8 +69,8 @@ def why_cut_off(file: IO[bytes]) -> str:
 
 
 def origin(file: IO[bytes]) -> DumpOrigin | None:
-    """Return what an open archive says of its origin; None if it is another file, or nobody can
-    tell."""
+    """Return what an open archive says about its origin; None if it is another kind of file, or if
+    drd cannot find out."""
     file.seek(0)
     try:
         return _header(_Reader(file))[1]

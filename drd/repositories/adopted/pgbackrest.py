@@ -33,7 +33,7 @@ from drd.repositories.adopted.stanza_program import StanzaProgram
 from drd.repositories.adopted.wal import Archive
 
 DATA, SPACES = "data", "tablespaces"
-"""What lands: the directory of the server, with its WAL in pg_wal, and its tablespaces."""
+"""What is restored: the directory of the server, with its WAL in pg_wal, and its tablespaces."""
 
 _AT_ONCE = 4
 _MOST_STATES = 5000
@@ -269,9 +269,9 @@ class StanzaCopies:
         )
 
     def check(self, read_subset: str | None, deadline_s: float | None) -> None:  # noqa: ARG002
-        """`pgbackrest verify` reads everything, and says nothing if it cannot open the repository:
-        so that is asked first. A backup that pgBackRest does not list is one that it is making, or
-        that was killed: its next backup removes it."""
+        """Run `pgbackrest verify`, which reads everything, but says nothing if it cannot open the
+        repository: so that is checked first. If pgBackRest does not list a backup, it is being made
+        or was killed: the next backup removes it."""
         listed = {backup.label for backup in self._info().backups}
         limit_s = min(deadline_s or self._stanza.timeout_s, self._stanza.timeout_s)
         words = ["verify", "--output=text", "--verbose"]

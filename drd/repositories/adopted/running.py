@@ -1,7 +1,7 @@
 """Run a command that a plan names for the copies of another tool.
 
-Its output reaches drd through a pipe, never as a file that it could still write to later, and drd
-takes no byte more than it asked for. Nothing that the command has started outlives it.
+Its output reaches drd through a pipe, never as a file that the command could change later, and drd
+reads no more bytes than it asked for. All programs that the command has started end with it.
 """
 
 from __future__ import annotations

@@ -28,8 +28,9 @@ def configured(text: str) -> Mapping[str, Mapping[str, str]]:
 
 
 def only_here(plan: Plan, resolve: Callable[[SecretRef], str]) -> str:
-    """Return the directory of the repository from which drd reads, if the stanza has only such
-    directories, and its server is on this host, too. Empty if not, or if nobody can tell."""
+    """Return the directory of the repository from which drd reads, if the stanza has only
+    directories as repositories, and its server is also on this host. Empty if not, or if drd cannot
+    find out."""
     adopted = plan.primary.adopted
     if adopted is None or adopted.stanza is None:
         return ""

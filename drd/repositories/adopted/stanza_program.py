@@ -35,7 +35,7 @@ from drd.repositories.adopted.running import keeping_room
 PROGRAM = "pgbackrest"
 ANSWER_S = 120.0
 ANSWER_BYTES = 64 << 20
-"""What an answer may take, and how long it may be. drd reads no more."""
+"""The largest size of an answer in bytes; drd reads no more."""
 
 _JOBS = 2
 _SECRET_LINE = re.compile(
@@ -80,8 +80,8 @@ class StanzaProgram:
         cache: Path,
         owners: Path | None = None,
     ) -> None:
-        """Whatever pgBackRest writes beside its answer goes below `cache`, or `owners`: the cache
-        of the user for whom root acts, who may not write where root believes what it reads."""
+        """Files that pgBackRest writes besides its answer go below `cache`, or below `owners`: the
+        cache of the user for whom root acts, who may not write to files that root trusts."""
         self._name = name
         self._stanza = stanza
         self._resolve = resolve
@@ -104,7 +104,7 @@ class StanzaProgram:
         return match[1]
 
     def answer(self, words: Sequence[str], *, deadline_s: float = ANSWER_S) -> bytes:
-        """Return what it prints. Raises RepositoryError's children."""
+        """Return the output of the command. Raises RepositoryError's children."""
         code, printed, said = self.run(words, deadline_s=deadline_s)
         if code != 0:
             self.fail(words[0], said)

@@ -45,7 +45,7 @@ _DATE = (
 )
 _BEYOND = f"drd read only the first {MOST_FOUND} files that may be dumps"
 _DUMPED = re.compile(r"dump|backup|\.bak", re.IGNORECASE)
-"""What the path of a dump contains, if its suffix does not tell."""
+"""Words that the path of a dump contains, if its suffix does not show that it is one."""
 
 _LAST = 14
 """So many copies show which paths the other tool usually copies."""
@@ -54,11 +54,11 @@ _MOST_HOSTS, _LONGEST = 10, 64
 """The hosts that a message names, and the letters of a name in it."""
 
 _ALL = 1 << 30
-"""How large all files together may be that drd fetches to look into them."""
+"""The largest total size in bytes of the files that drd fetches to examine them."""
 
 
 class FoundFile(NamedTuple):
-    """A database in a copy: its kind, by its content, else by its name; `dump` is what was seen in
+    """A database in a copy: its kind, by its content, else by its name; `dump` is what was found in
     it."""
 
     path: str

@@ -1,9 +1,9 @@
 """Find which of a repository's key files the password opens.
 
-restic tries twenty, in the order of their names, and fails on one that it cannot read. Anyone with
-write access to the bucket can add more, or one that takes gigabytes of memory to try, without any
-password. So drd tells restic which key is ours. drd searches once (`keysearch.py`) and keeps the id
-with the caches. A wrong hint is harmless, since restic then searches by itself.
+restic tries twenty, in the order of their names, and fails if it cannot read one. Anyone with write
+access to the bucket can add more keys, or a key that takes gigabytes of memory to try, without any
+password. So drd tells restic which key is the right one. drd searches once (`keysearch.py`) and
+keeps the id with the caches. A wrong hint is harmless, since restic then searches by itself.
 """
 
 from __future__ import annotations

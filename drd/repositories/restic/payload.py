@@ -26,10 +26,9 @@ def backup_words(host: str, tags: Sequence[str], time: datetime | None) -> list[
 
 
 def ids(words: Sequence[str]) -> list[str]:
-    """Ids of snapshots, locks or packs as they stand in an argv: behind `--`, and only 64
-    hexadecimal digits. They come from manifests and listings, which others may have written.
-
-    Raises RepositoryError.
+    """Return ids of snapshots, locks or packs for an argv: after `--`, and only 64 hexadecimal
+    digits. They come from manifests and listings, which others may have written. Raises
+    RepositoryError.
     """
     for word in words:
         if not strict.is_snapshot_id(word):

@@ -26,8 +26,8 @@ _SSH_KEYSCAN = (
 
 
 def explained(said: str, url: str) -> DrdError | None:
-    """Return the error for what was said of the repository at `url`; None if nothing in it is
-    known, and for S3 and directories.
+    """Return the error for what a program said about the repository at `url`; None if drd does not
+    recognise it, and for S3 and directories.
     """
     scheme = scheme_of(url)
     if scheme is None:

@@ -99,15 +99,15 @@ class ResticPlace:
         return [snapshot for snapshot in snapshots if snapshot not in stored]
 
     def lock_files(self) -> Mapping[str, float]:
-        """Return the locks; their age is unknown, so none counts as stale by it."""
+        """Return the locks; their age is unknown, so drd judges none of them stale."""
         return dict.fromkeys(self._listed("locks"), 0.0)
 
     def locks(self) -> frozenset[str]:
         return self._listed("locks")
 
     def objects(self, below: Kept) -> Mapping[str, StoredObject]:  # noqa: ARG002
-        """Return none: drd cannot read objects here, so it cannot tell foreign ones from restic's
-        own. restic itself searches its key.
+        """Return no objects: drd cannot read objects here, so it cannot distinguish foreign objects
+        from restic's own. restic itself searches its key.
         """
         return {}
 

@@ -63,7 +63,8 @@ class ResticRunner:
         self._trouble: tuple[DrdError, float] | None = None
         self._lockless = False
         self.only_reads = False
-        """Whether the repository is another tool's: nothing is written there, not even a lock."""
+        """Whether the repository belongs to another tool: drd writes nothing to it, not even a
+        lock."""
         self._foreign_lock_host: str | None = None
         self._lock = threading.Lock()
 

@@ -1,9 +1,9 @@
 """Restore files for which a snapshot notes more bytes than it holds.
 
-When a file grows just after its end was read, restic up to 0.19 reads on and counts the last piece
-twice. This happens to a log that is truncated and written during its backup. A restore of such a
-file ends with zeros behind the stored bytes and without a complaint, but with fewer bytes than
-restic announced. Damage looks different: restic complains about everything that is missing or
+When a file grows just after its end was read, restic up to 0.19 continues to read and counts the
+last piece twice. This happens to a log that is truncated and written during its backup. A restore
+of such a file ends with zeros behind the stored bytes and without a complaint, but with fewer bytes
+than restic announced. Damage looks different: restic complains about everything that is missing or
 changed. drd accepts the restore only when the files known to be torn account for every missing
 byte.
 """

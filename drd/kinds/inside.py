@@ -1,0 +1,86 @@
+"""The key `in` of components and targets: where a kind starts its client programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from drd import process
+from drd.errors import DrdError
+from drd.fields import Settings
+from drd.model import strict
+from drd.ports.by_hand import Passage
+
+ContainerName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=128)
+]
+
+
+class InContainer(Settings):
+    """A running container of this host."""
+
+    container: ContainerName = Field(
+        description="The name of the container, as `podman ps` or `docker ps` shows it."
+    )
+    engine: Literal["podman", "docker"] = Field(description="The engine that runs the container.")
+
+
+IN: Any = Field(
+    None,
+    alias="in",
+    description="The container in which drd starts the client programs, for example "
+    "`{container: shop-db, engine: podman}` (docs/containers.md). The address and `bin_dir` are "
+    "then those that are valid in the container. Drills still use the programs of this host.",
+)
+
+
+FACT = "container"
+"""The fact of a capture that was made in a container: its engine, name, image and digest."""
+
+_FACTS = ("engine", "name", "image", "image_digest")
+_LONGEST = 4096
+
+
+def facts_of(container: process.Container | None) -> dict[str, Any]:
+    """Return the facts about the container of a capture. Raises SourceUnreachable."""
+    if container is None:
+        return {}
+    named = {"engine": container.engine, "name": container.name}
+    return {FACT: {**named, **process.image_of(container).facts}}
+
+
+def require_facts(facts: Mapping[str, Any], place: str) -> None:
+    """Raise Refused for a fact about a container that no capture writes."""
+    if FACT in facts:
+        known = strict.mapping(facts[FACT], f"{place}.{FACT}")
+        for key in _FACTS:
+            where = f"{place}.{FACT}.{key}"
+            strict.text(strict.member(known, key, f"{place}.{FACT}"), where, most=_LONGEST)
+
+
+def by_hand_in(container: process.Container, component: str) -> Passage:
+    """Say for a recovery by hand that the plan restores into a container, and of which image."""
+    text = (
+        f"The plan restores {component} into the container {container.name} of {container.engine}. "
+        "Either install a server on this host, or start a container of the same image, with its "
+        "port published on this host. These commands print the image, if a backup was made there:"
+    )
+    look = f"fact {component} {FACT} 2>/dev/null || echo unknown"
+    return Passage(text, f"{look}\n")
+
+
+def needs_of(settings: Any) -> str:
+    """Say which engine and image a new host needs for a component or a target; empty without a
+    container."""
+    container = process.container_of(settings)
+    if container is None:
+        return ""
+    text = f"{container.engine}, with the container {container.name}"
+    try:
+        image = process.image_of(container)
+    except DrdError:
+        return f"{text} (this host does not know its image)"
+    digest = f", {image.digest}" if image.digest else ""
+    return f"{text} of the image {image.name}{digest}" if image.name else text

@@ -1,0 +1,216 @@
+"""Run programs inside a container of this host, through the command of its engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from drd.errors import SourceUnreachable, ToolError, ToolMissing
+from drd.model.text import escaped, in_one_line
+from drd.process.child import run
+from drd.process.command import Command, find_tool
+from drd.process.inside import LISTED, NAMES
+from drd.process.orphans import MARKS
+
+LIST = LISTED
+"""The path of `inside(…, listed=…)` for the program in the container."""
+
+_PROGRAM = Path(__file__).with_name("inside.py")
+_ENGINE_VARIABLES = (
+    "CONTAINER_HOST",
+    "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_HOST",
+    "XDG_RUNTIME_DIR",
+)
+_ASK_S = 60.0
+_LOOK_S = 10.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_STORAGE = ("/var/lib/containers/storage", ".local/share/containers/storage")
+"""For root, and below the home of others."""
+_SAID = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container by its name, and the program of its engine (`podman` or `docker`)."""
+
+    engine: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"container {self.name} of {self.engine}"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The image of a container; what the engine does not know is empty."""
+
+    name: str = ""
+    digest: str = ""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"image": self.name, "image_digest": self.digest}
+
+
+def container_of(settings: Any) -> Container | None:
+    """Return the container of a component or a target, if its settings name one."""
+    given = getattr(settings, "inside", None)
+    return Container(given.engine, given.container) if given is not None else None
+
+
+def engine_environment() -> dict[str, str]:
+    """Return the variables of drd with which the client of an engine finds its containers."""
+    return {name: os.environ[name] for name in _ENGINE_VARIABLES if name in os.environ}
+
+
+def engine_of(container: Container) -> str:
+    """Return the path of the engine's program. Raises ToolMissing."""
+    return find_tool(
+        container.engine,
+        package="podman" if container.engine == "podman" else "docker.io, or Docker's own packages",
+    )
+
+
+def inside(
+    command: Command,
+    container: Container | None,
+    *,
+    feed: Path | None = None,
+    listed: Path | None = None,
+) -> Command:
+    """Return the command that runs `command` in a container; without one, `command` itself.
+
+    `feed` is a file of this host that the program reads from its input. `listed` is a file with
+    lines, none empty, that the program finds at `LIST`. The variables of the command go through a
+    pipe. When drd ends, also by kill -9, the program in the container ends as well. Raises
+    ToolMissing.
+    """
+    if container is None:
+        return command
+    marks = {name: os.environ[name] for name in MARKS if name in os.environ}
+    sent = {**marks, **command.env}
+    words = [sys.executable, "-I", "-S", str(_PROGRAM), engine_of(container), container.name]
+    words += [str(feed or ""), str(listed or ""), *command.argv]
+    return replace(
+        command,
+        argv=words,
+        env={**engine_environment(), **sent, NAMES: " ".join(sent)},
+        cwd=Path("/"),
+        name=f"{command.title} in {container}",
+        has_helpers=True,
+    )
+
+
+def shell_in(
+    container: Container, script: str, *words: str, deadline_s: float | None = _ASK_S
+) -> Command:
+    """Return the command that runs a script of a POSIX shell in a container, with the input that
+    the caller gives. Raises ToolMissing."""
+    argv = [engine_of(container), "exec", "-i", container.name, "/bin/sh", "-c", script, "drd"]
+    return Command(
+        [*argv, *words],
+        env=engine_environment(),
+        cwd=Path("/"),
+        deadline_s=deadline_s,
+        name=f"sh in {container}",
+    )
+
+
+def has_containers(engine: str) -> bool:
+    """Return whether this host has the engine, and perhaps containers of it. podman is not asked
+    where it has made no storage yet: it would make it."""
+    if shutil.which(engine) is None:
+        return False
+    system, own = _STORAGE
+    place = Path(system) if os.geteuid() == 0 else Path.home() / own
+    elsewhere = "CONTAINER_HOST" in os.environ or "CONTAINERS_STORAGE_CONF" in os.environ
+    return engine != "podman" or elsewhere or place.is_dir()
+
+
+def running_containers() -> list[Container]:
+    """Return the containers of this host that run, as far as this user's engines show them."""
+    found = []
+    for engine in filter(has_containers, ("podman", "docker")):
+        argv = [engine, "ps", "--format", "{{.Names}}"]
+        command = Command(argv, env=engine_environment(), cwd=Path("/"), deadline_s=_LOOK_S)
+        with suppress(ToolError):
+            done = run(command)
+            names = done.stdout.split() if done.exit_code == 0 else []
+            found += [Container(engine, name) for name in names if _NAME.fullmatch(name)]
+    return found
+
+
+def image_of(container: Container) -> Image:
+    """Return the image of a container. Raises SourceUnreachable if the container does not run."""
+    argv = [engine_of(container), "inspect", "--type", "container", container.name]
+    done = run(Command(argv, env=engine_environment(), cwd=Path("/"), deadline_s=_ASK_S))
+    if done.exit_code != 0:
+        said = escaped(in_one_line(done.complaint))[:_SAID]
+        raise SourceUnreachable(
+            f"{container.engine} does not show the container {container.name}: {said}",
+            hint=f"start the container, or correct `in`: `{container.engine} ps` lists the "
+            "containers that run. Each user has containers of their own with podman, and the "
+            "service of drd needs access to the engine (docs/containers.md).",
+        )
+    found = _first(done.stdout)
+    state = found.get("State")
+    if not isinstance(state, Mapping) or state.get("Running") is not True:
+        raise SourceUnreachable(
+            f"the {container} does not run",
+            hint=f"start it: {container.engine} start {container.name}",
+        )
+    settings = found.get("Config")
+    named = settings.get("Image") if isinstance(settings, Mapping) else ""
+    name = found.get("ImageName") or named
+    digest = found.get("ImageDigest") or found.get("Image")
+    return Image(_short(name), _short(digest))
+
+
+def _first(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    one = found[0] if isinstance(found, list) and found else found
+    return one if isinstance(one, Mapping) else {}
+
+
+def _short(value: object) -> str:
+    return escaped(value)[:_SAID] if isinstance(value, str) else ""
+
+
+def programs_in(
+    container: Container, program: str, places: str, option: str = "--version"
+) -> list[tuple[str, str]]:
+    """Return the paths of a program in a container, each with what it says of its version. `places`
+    are patterns of a shell for paths; PATH comes last. Raises SourceUnreachable, ToolMissing."""
+    done = run(shell_in(container, _FIND, program, option, places))
+    if done.exit_code != 0:
+        image_of(container)  # says so if it does not run
+        raise ToolMissing(
+            f"drd cannot run /bin/sh in the {container}: {escaped(done.complaint)[:_SAID]}",
+            hint="drd needs a shell in the container. Use an image that has one, or leave out "
+            "`in` and install the programs on this host.",
+        )
+    found = [line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line]
+    return [(path, said) for path, said in found]
+
+
+_FIND = r"""
+for p in $3 "$(command -v "$1")"; do
+  [ -f "$p" ] && [ -x "$p" ] && printf '%s\t%s\n' "$p" "$("$p" $2 2>&1 | head -n 1)"
+done
+exit 0
+"""

@@ -1,0 +1,152 @@
+"""Start a program in a container, and end it there when drd ends. A program of its own, with the
+standard library only: drd starts it as `inside.py ENGINE CONTAINER FEED LIST WORD…`.
+
+The engine's `exec` passes no signal on, and a killed client leaves the program running. So a shell
+in the container reads the input of `exec`: first the variables (secrets reach neither an argument
+nor the engine's own records), then the lines of a list, then the content of FEED. After that, the
+end of its input means that drd has ended, and the shell ends the program.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+NAMES = "DRD_INSIDE"
+"""The variable that names the variables for the program in the container."""
+
+PATIENCE_S = 4.0
+"""Seconds for the program in the container to end; drd itself waits a second longer."""
+
+_CHUNK = 1 << 18
+_MARKS = ("DRD_RUN", "DRD_STATE_ID")
+
+# No signal but PIPE ends a shell's command without a message of that shell.
+SHELL = r"""
+while IFS= read -r l && [ -n "$l" ]; do export "$l"; done
+size=$1 list=$2; shift 2
+if [ -n "$list" ]; then
+  f=$(mktemp /dev/shm/drd.XXXXXX 2>/dev/null || mktemp) || exit 125
+  exec 4>"$f"; rm -f "$f"
+  while IFS= read -r l && [ -n "$l" ]; do printf '%s\n' "$l"; done >&4
+fi
+trap : PIPE
+exec 3<&0
+{ if [ "$size" -gt 0 ]; then head -c "$size" <&3; fi
+  exec >/dev/null; cat <&3
+  trap '' TERM; kill -TERM 0; trap - TERM; sleep 5; kill -KILL 0
+} | { "$@" 3<&-; code=$?; trap '' PIPE; kill -PIPE 0; exit "$code"; }
+exit "$?"
+"""
+
+LISTED = "/dev/fd/4"
+"""The path of the list for the program in the container. Its file has no name any more."""
+
+
+def main() -> int:
+    engine, container, feed, listed, *words = sys.argv[1:]
+    stop_read, stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.signal(signal.SIGTERM, lambda *_: os.write(stop_write, b"x"))
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    content = os.open(feed, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if feed else None
+    size = 0 if content is None else os.fstat(content).st_size
+    begin, environment = _beginning(listed)
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    argv = [engine, "exec", "-i", container, "/bin/sh", "-c", SHELL, "drd"]
+    argv += [str(size), "list" if listed else "", *words]
+    child = subprocess.Popen(argv, stdin=read_end, env=environment)
+    os.close(read_end)
+    os.set_blocking(write_end, False)
+    _Feeding(child, write_end, stop_read, begin, content).run()
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _beginning(listed: str) -> tuple[bytes, dict[str, str]]:
+    """Return what the shell reads first, and the environment of the engine's client."""
+    environment = dict(os.environ)
+    lines = []
+    for name in environment.pop(NAMES, "").split():
+        value = environment[name] if name in _MARKS else environment.pop(name)
+        if "\n" in value:
+            sys.exit(f"the value of {name} has a line end, which drd cannot pass to a container")
+        lines.append(f"{name}={value}\n")
+    begin = "".join([*lines, "\n"]).encode("utf-8", "surrogateescape")
+    if listed:
+        begin += Path(listed).read_bytes() + b"\n"
+    return begin, environment
+
+
+class _Feeding:
+    """Writes the input until the client of the engine ends, or drd asks to stop."""
+
+    def __init__(
+        self,
+        child: subprocess.Popen[bytes],
+        write_end: int,
+        stop: int,
+        begin: bytes,
+        content: int | None,
+    ) -> None:
+        self._child = child
+        self._out: int | None = write_end
+        self._stop = stop
+        self._left = begin
+        self._content = content
+
+    def run(self) -> None:
+        ended = os.pidfd_open(self._child.pid)
+        limit: float | None = None
+        while True:
+            waiting = select.poll()
+            waiting.register(ended, select.POLLIN)
+            if limit is None:
+                waiting.register(self._stop, select.POLLIN)
+            if self._out is not None:
+                waiting.register(self._out, select.POLLOUT if self._has_more() else 0)
+            left = None if limit is None else max(0.0, limit - time.monotonic()) * 1000
+            found = dict(waiting.poll(left))
+            if ended in found:
+                return
+            if not found:
+                self._child.kill()
+                return
+            if self._stop in found:
+                self._close()
+                limit = time.monotonic() + PATIENCE_S
+            elif self._out in found:
+                self._write()
+
+    def _has_more(self) -> bool:
+        if not self._left and self._content is not None:
+            self._left = os.read(self._content, _CHUNK)
+            if not self._left:
+                os.close(self._content)
+                self._content = None
+        return bool(self._left)
+
+    def _write(self) -> None:
+        assert self._out is not None
+        if not self._has_more():
+            self._close()  # nobody reads any more
+            return
+        try:
+            self._left = self._left[os.write(self._out, self._left) :]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._close()
+
+    def _close(self) -> None:
+        if self._out is not None:
+            os.close(self._out)
+            self._out = None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""Programs that run in a container. The engine here is a script that starts them on this host in a
+session of their own, as an engine does; tests/e2e/test_containers.py has a real one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from drd import process
+from drd.config.plan_file import plan_of_text
+from drd.errors import ConfigError, SourceError, SourceUnreachable, ToolMissing, ToolTooOld
+from drd.kinds.postgres.address import address_of
+from drd.kinds.postgres.connection import write_password_file
+from drd.kinds.postgres.tools import programs_for
+from drd.kit.programs import KitPrograms
+from drd.model.plan import SecretRef
+from drd.process import Command, Container
+
+_ENGINE = """\
+#!/bin/sh
+printf '%s\\n' "$@" >>{base}/arguments
+tr '\\0' '\\n' </proc/self/environ >>{base}/environment
+if [ "$1" != exec ]; then
+  cat {base}/inspected 2>/dev/null && exit 0
+  echo no such container >&2; exit 125
+fi
+shift 4
+exec setsid -w {shell} "$@"
+"""
+BOX = Container("podman", "shop-db")
+
+
+@pytest.fixture(params=["dash", "bash"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "podman"
+    program.write_text(_ENGINE.format(base=tmp_path, shell=request.param))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def test_variables_lists_and_input_reach_the_program_and_no_secret_an_argument(
+    engine: Path,
+) -> None:
+    dump, listed = engine / "dump", engine / "list"
+    dump.write_bytes(os.urandom(3_000_000))
+    listed.write_text("1; 2 3 TABLE a\n4; 5 6 TABLE b c\n")
+    script = 'echo "$PGPASSWORD"; cat "$0" "$0"; sha256sum; exit 7'
+    command = Command(["sh", "-c", script, process.LIST], env={"PGPASSWORD": "s 'e\"c$ret"})
+    done = process.run(process.inside(command, BOX, feed=dump, listed=listed))
+    digest = subprocess.run(["sha256sum"], stdin=dump.open("rb"), capture_output=True, check=True)
+    assert done.exit_code == 7
+    assert done.stdout == f"s 'e\"c$ret\n{listed.read_text() * 2}{digest.stdout.decode()}"
+    assert done.stderr == ""
+    assert "ret" not in (engine / "arguments").read_text().split("-c\n")[0]
+    assert "c$ret" not in (engine / "arguments").read_text()
+    assert "c$ret" not in (engine / "environment").read_text()
+
+
+def test_a_program_that_does_not_read_its_input_ends_as_it_wants(engine: Path) -> None:
+    dump = engine / "dump"
+    dump.write_bytes(bytes(3_000_000))
+    done = process.run(process.inside(Command(["head", "-c", "3"]), BOX, feed=dump))
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_the_client_ends_the_program(engine: Path, end: signal.Signals) -> None:
+    command = Command(["sh", "-c", f"echo $$ >{engine}/pid; exec sleep 600"])
+    child = process.start(process.inside(command, BOX))
+    pid = _number(engine / "pid")
+    os.kill(child.pid, end)
+    child.wait()
+    limit = time.monotonic() + 30
+    while process.process_alive(pid, None):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def _number(file: Path) -> int:
+    limit = time.monotonic() + 30
+    while not file.exists() or not file.read_text().strip():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    return int(file.read_text())
+
+
+def test_only_this_process_can_use_a_relay(engine: Path) -> None:
+    del engine
+    name = process.relay(BOX, "127.0.0.1", 1).name
+    script = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1].replace('@', "
+        "chr(0))); sys.exit(len(s.recv(1)))"
+    )
+    words = ["python3", "-c", script, f"@{name}"]
+    assert subprocess.run(words, check=False).returncode == 0
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(f"host=@{name} port=1 dbname=x user=x connect_timeout=20")
+
+
+def test_why_a_container_cannot_be_used_is_said(engine: Path) -> None:
+    with pytest.raises(SourceUnreachable, match="does not show the container shop-db: no such"):
+        process.image_of(BOX)
+    (engine / "inspected").write_text('[{"State": {"Running": false}}]')
+    with pytest.raises(SourceUnreachable, match="the container shop-db of podman does not run"):
+        process.image_of(BOX)
+    (engine / "inspected").write_text(
+        '[{"State": {"Running": true}, "ImageName": "postgres:17", "ImageDigest": "sha256:ab"}]'
+    )
+    assert process.image_of(BOX).facts == {"image": "postgres:17", "image_digest": "sha256:ab"}
+
+
+def test_programs_of_a_container_are_found_by_their_version(engine: Path) -> None:
+    for major in (15, 17):
+        place = engine / f"pg/{major}"
+        place.mkdir(parents=True)
+        (place / "pg_dump").write_text(f"#!/bin/sh\necho 'pg_dump (PostgreSQL) {major}.3'\n")
+        (place / "pg_dump").chmod(0o755)
+    found = programs_for(17, "pg_dump", bin_dir=str(engine / "pg/17"), inside=BOX)
+    assert (found.version, found.path("pg_dump")) == ("17.3", str(engine / "pg/17/pg_dump"))
+    with pytest.raises(
+        ToolTooOld, match=r"pg_dump 15\.3 in the container shop-db of podman is older"
+    ):
+        programs_for(17, "pg_dump", bin_dir=str(engine / "pg/15"), inside=BOX)
+    with pytest.raises(ToolMissing, match="there is no pg_dump in the container"):
+        programs_for(17, "pg_dump", bin_dir="/nowhere", inside=BOX)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("postgresql:///shop", "names no user"),
+        ("postgresql://u@a,b/shop", "does not name one host"),
+        ("postgresql://u@/shop?host=@abstract", "does not name one host"),
+        ("postgresql://u@a/shop?sslmode=require", "has sslmode=require"),
+    ],
+)
+def test_addresses_with_which_drd_cannot_connect_through_a_container(dsn: str, said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        address_of(SecretRef("text", dsn), BOX)
+
+
+def test_an_address_is_that_of_the_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", "/somewhere/else")
+    monkeypatch.setenv("PGPASSWORD", "of this host")
+    secret = tmp_path / "dsn"
+    secret.write_text("postgresql://u:pass%20word@/shop")
+    address = address_of(SecretRef("file", str(secret)), BOX)
+    assert (address.params["host"], address.password) == ("/var/run/postgresql", "pass word")
+    assert address.named.endswith("in the container shop-db of podman")
+    assert write_password_file(address, tmp_path) == {"PGPASSWORD": "pass word"}
+    assert "host=@:drd-" in address.dialled
+    assert "pass" not in address.dialled
+
+
+_PLAN = """\
+plan: shop
+objectives: {{rpo: 15m, rto: 30m}}
+components:
+  db: {{{component}, in: {inside}}}
+repositories:
+  primary: {{url: /srv/repo, password: {{credential: restic}}}}
+"""
+_DATABASE = "kind: postgres, dsn: postgresql://u@/shop"
+
+
+@pytest.mark.parametrize(
+    ("component", "inside", "said"),
+    [
+        ("kind: files, paths: [/etc]", "{container: a, engine: podman}", "kind files does not run"),
+        (_DATABASE, "{container: -it, engine: podman}", "-it"),
+        (_DATABASE, "{container: a, engine: lxc}", "lxc"),
+        (_DATABASE, "{container: a}", "engine is missing"),
+    ],
+)
+def test_plan_check_refuses_what_cannot_run_in_a_container(
+    component: str, inside: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_of_text(_PLAN.format(component=component, inside=inside), Path("/x/shop.yaml"))
+    assert said in str(caught.value.problems)
+
+
+def test_a_kit_names_the_engine_and_the_image(engine: Path) -> None:
+    text = _PLAN.format(component=_DATABASE, inside="{container: shop-db, engine: podman}")
+    plan = plan_of_text(text, Path("/x/shop.yaml"))
+    needs = KitPrograms().take(plan)
+    assert needs == ("podman, with the container shop-db (this host does not know its image)",)
+    (engine / "inspected").write_text(
+        '[{"State": {"Running": true}, "ImageName": "postgres:17", "ImageDigest": "sha256:ab"}]'
+    )
+    needs = KitPrograms().take(plan)
+    assert needs == ("podman, with the container shop-db of the image postgres:17, sha256:ab",)
