@@ -62,8 +62,8 @@ def put(fd: int, name: str, entries: bytes | None) -> None:
 
 
 def read(place: str | int, name: str = ACCESS) -> bytes | None:
-    """The list of the file at a path (a link is not followed), or of an open file; None when it has
-    none.
+    """Return the access control list of the file at a path (a link is not followed), or of an open
+    file; None when it has none.
     """
     if isinstance(place, int):
         place, follow = f"/proc/self/fd/{place}", True

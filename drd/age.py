@@ -69,8 +69,9 @@ def encrypt(data: bytes, recipients: Iterable[str], *, armored: bool = False) ->
 
 
 def decrypt(data: bytes, identity: bytes) -> bytes:
-    """Return what is in an age file; `identity` is the text of an identity file. Raises UsageError,
-    and WrongKey if it does not open the file, or the file is damaged."""
+    """Return the decrypted content of an age file; `identity` is the text of an identity file.
+    Raises UsageError, and WrongKey if the identity does not open the file, or the file is damaged.
+    """
     try:
         return bytes(pyrage.decrypt(data, identities(identity)))
     except pyrage.DecryptError as error:

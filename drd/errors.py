@@ -134,8 +134,9 @@ class Problem(NamedTuple):
 
 
 class ConfigError(UsageError):
-    """Problems in a plan or in drd.yaml: `problems` has all, `line` the first and their number.
-    `needs_restart`: the file is right, but only a restart gives the service what it names."""
+    """Problems in a plan or in drd.yaml: `problems` has all problems, `line` the first one and
+    their number. `needs_restart`: the file is right, but the service gets what it names only at a
+    restart."""
 
     def __init__(self, problems: Sequence[Problem], *, needs_restart: bool = False) -> None:
         self.problems, self.needs_restart = tuple(problems), needs_restart
@@ -195,7 +196,7 @@ class SourceMissing(SourceError):
 
 
 class DumpFailed(SourceError):
-    """`output` is what the program printed that was to give the data."""
+    """`output` is what the program printed that should have delivered the data."""
 
     permanent = False
 
@@ -377,7 +378,7 @@ class AlreadyRunning(DrdError):
 
 
 class CatalogueError(DrdError):
-    """`trouble` tells errors of the database and its file apart, so that each is logged once."""
+    """`trouble` distinguishes errors of the database and its file, so that each is logged once."""
 
     def __init__(self, message: str, *, hint: str | None = None, trouble: str = "") -> None:
         super().__init__(message, hint=hint)

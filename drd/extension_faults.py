@@ -25,7 +25,8 @@ FOREIGN = (Exception, SystemExit)
 T = TypeVar("T")
 
 _LONGEST = 500
-"""Characters of an error's text that people read; the log has all of it."""
+"""The largest number of characters of an error's text that people get; the log contains the whole
+text."""
 
 
 def fault(
@@ -59,8 +60,8 @@ def fault(
 def require_type(
     value: T, expected: type | tuple[type, ...], member: str, extension: Extension | None
 ) -> T:
-    """Return what a `member` of an extension returned. Raises ExtensionFailed if it has another
-    type; what drd's own code returns is not looked at."""
+    """Return the value that a `member` of an extension returned. Raises ExtensionFailed if it has
+    another type; values of drd's own code are not checked."""
     if extension is None or isinstance(value, expected):
         return value
     classes = expected if isinstance(expected, tuple) else (expected,)
@@ -70,8 +71,8 @@ def require_type(
 
 
 def require_json(value: T, member: str, extension: Extension | None) -> T:
-    """Return what a `member` of an extension returned, as it is read again from JSON. Raises
-    ExtensionFailed if it cannot be written as JSON."""
+    """Return the value that a `member` of an extension returned, in the form in which it is read
+    again from JSON. Raises ExtensionFailed if it cannot be written as JSON."""
     if extension is None:
         return value
     try:
@@ -104,11 +105,11 @@ class AtWork(NamedTuple):
 
 
 _works_on: dict[int, str] = {}
-"""What the threads work on."""
+"""The extension code that each thread runs."""
 
 
 def at_work() -> AtWork | None:
-    """Return code of an extension that runs now in some thread; None if there is none."""
+    """Return the code of an extension that now runs in some thread; None if there is none."""
     for thread, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way
         found = _in_frames(frame)
         if found is not None:
@@ -133,7 +134,7 @@ def _in_frames(frame: FrameType | None) -> AtWork | None:
 
 @contextmanager
 def noted(what: str) -> Iterator[None]:
-    """Note what this thread works on while the body runs."""
+    """Note `what` this thread runs, during the body."""
     thread = get_ident()
     before = _works_on.get(thread)
     _works_on[thread] = what
@@ -147,7 +148,7 @@ def noted(what: str) -> Iterator[None]:
 
 @contextmanager
 def attributed(subject: str, extension: Extension | None = None) -> Iterator[None]:
-    """Raise ExtensionFailed in place of what the code of an extension must not raise."""
+    """Raise ExtensionFailed in place of errors that the code of an extension must not raise."""
     try:
         yield
     except BaseException as error:

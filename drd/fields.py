@@ -74,7 +74,7 @@ class Settings(BaseModel):
     )
 
     def contradictions(self) -> Iterable[Contradiction]:
-        """Report what is wrong beyond the types of single keys."""
+        """Report errors that the types of single keys do not show."""
         return ()
 
     def all_commands(self) -> Iterable[Placed]:

@@ -44,8 +44,8 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """There is none, and why, without what could be secret in the address. Callers make their own
-    error of it."""
+    """There is no answer: the reason, without parts of the address that could be secret. Callers
+    make their own error of it."""
 
     def __init__(self, message: str, *, hint: str = "", permanent: bool = False) -> None:
         super().__init__(message)

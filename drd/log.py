@@ -1,7 +1,7 @@
-"""structlog, set up once for each process: for a person on a terminal, JSON otherwise.
+"""structlog, set up once for each process: text for a person on a terminal, JSON otherwise.
 
-It is imported when the first line is really logged. A successful run that a person started logs
-none, and structlog costs a tenth of its start.
+It is imported when the first line is really logged: a successful run that a person started logs no
+lines, and structlog costs a tenth of its start.
 """
 
 from __future__ import annotations

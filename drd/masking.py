@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "***"
-"""The text in place of a secret. A secret that equals it is refused: it was masked by mistake."""
+"""The text in place of a secret. A secret with this value is refused, because it was masked by
+mistake."""
 
 _SHORTEST = 4
 _SHORTEST_LINE = 8

@@ -1,7 +1,7 @@
-"""drd's own directories and files: made so that nobody else can open them, and never through a link
+"""Make drd's own directories and files so that nobody else can open them, and never through a link
 that others have put in their place.
 
-Nothing here changes the mode of existing files, except `close_to_others`, which is called for that.
+The modes of existing files are not changed, except by `close_to_others`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from drd.process import rights
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
 PUBLIC_DIRECTORY = 0o751
-"""The mode of the one directory in which the group may read the summary of `drd status`. Others
-pass through it to the daemon's socket, by a name that they know: users of drd.yaml and members of
-the operating group need not be in this group, and the kernel tells the daemon who they are.
+"""The mode of the one directory in which the group may read the summary of `drd status`. Other
+users can only reach the daemon's socket in it, whose name they know: users of drd.yaml and members
+of the operating group need not be in this group, and the daemon gets from the kernel who they are.
 """
 
 _OTHERS = 0o7077
@@ -46,9 +46,9 @@ def make_private_directory(directory: Path) -> None:
 
 
 def open_private_file(path: Path) -> int:
-    """Return a descriptor to read and write the file; makes an empty one with mode 0600 if it is
-    missing. An existing one keeps its mode. Raises OSError, with ELOOP for a link and EINVAL if it
-    is not a regular file, without waiting for the other end of a pipe.
+    """Return a descriptor to read and write the file; make an empty file with mode 0600 if it is
+    missing. The mode of an existing file is not changed. Raises OSError, with ELOOP for a link and
+    EINVAL if it is not a regular file, without waiting for the other end of a pipe.
     """
     how = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
@@ -81,7 +81,7 @@ def open_regular(path: Path, how: int) -> int:
 
 
 def read_regular(path: Path, most: int, how: int = os.O_NOFOLLOW) -> bytes:
-    """Read at most so many bytes of a file, in a directory where others may have replaced it. Does
+    """Read at most `most` bytes of a file in a directory where others may have replaced it. Does
     not wait. Raises OSError, with EINVAL if it is not a regular file.
     """
     with os.fdopen(open_regular(path, os.O_RDONLY | os.O_CLOEXEC | how), "rb") as file:
@@ -220,7 +220,7 @@ def _give_away_below(fd: int, directory: Path, to: tuple[int, int], left: list[s
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return whether group or others have any right to it, as in states of an earlier drd."""
+    """Return whether group or others have any right to the file, as in states of an earlier drd."""
     try:
         info = path.lstat()
     except OSError:

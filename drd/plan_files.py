@@ -23,7 +23,7 @@ class FoundPlanFile(NamedTuple):
 
 
 def plan_files(directory: str | os.PathLike[str]) -> list[FoundPlanFile]:
-    """Return the plan files of a directory, without opening any; none if there is no directory."""
+    """Return the plan files of a directory without opening them; empty if there is no directory."""
     try:
         with os.scandir(directory) as entries:
             names = [e.name for e in entries if _is_plan(e.name)]
@@ -39,14 +39,15 @@ _MADE_BY = r"(?m)^[^#\n]*\bmade_by\s*:"
 
 
 def plan_name(path: str) -> str:
-    """Return the name in a plan file, else the file's own; YAML is not parsed for it."""
+    """Return the name in a plan file; if there is none, the name of the file. YAML is not parsed
+    for this."""
     match = re.search(_NAME, _head(path))
     return match[2] if match else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
 
 
 def is_adopted(path: str) -> bool:
-    """Return whether another tool makes the copies of the plan in a file; YAML is not parsed for
-    it."""
+    """Return whether another tool makes the copies of the plan in a file. YAML is not parsed for
+    this."""
     return re.search(_MADE_BY, _head(path)) is not None
 
 

@@ -19,7 +19,7 @@ def is_gone(path: str) -> bool:
 
 
 def is_hidden(path: str) -> bool:
-    """Return whether this user may not look for the file: it may be there."""
+    """Return whether this user may not look for the file: then it may exist."""
     try:
         os.stat(path)  # noqa: PTH116
     except PermissionError:
@@ -41,8 +41,8 @@ def process_start_time(pid: int) -> int | None:
 
 
 def has_ended(pid: int, start_time: int | None, host: str, boot: str | None) -> bool:
-    """Return whether a process is proven to have ended, by what it recorded of itself: its pid and
-    `process_start_time`, its host, and the host's `boot_id`."""
+    """Return whether a process is proven to have ended, by what it had recorded about itself: its
+    pid and `process_start_time`, its host, and the host's `boot_id`."""
     if host != os.uname().nodename:
         return False
     if boot is not None and (now := boot_id()) is not None and boot != now:

@@ -1,7 +1,8 @@
-"""Who could have written the records that this process shows, if that is not its own user.
+"""Who could have written the records that this process shows, if it is not the user of this
+process.
 
 Root reads the state of the service's user with that user's rights. Whoever becomes that user can
-write there what root reads, so root is shown no command from there that drd has not checked.
+write there what root reads. So root is shown a command from there only if drd has checked it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ _stranger: list[int] = []
 
 
 def begin() -> None:
-    """Begin a command, which has read nothing yet."""
+    """Note that a command begins, and has not read anything yet."""
     _stranger.clear()
 
 
 def reads_of(uid: int) -> None:
-    """Note that root reads what this user can write."""
+    """Note that root reads files that this user can write."""
     if uid != 0:
         _stranger[:] = [uid]
 

@@ -200,7 +200,7 @@ CONTROLS: Registry[ControlKind] = Registry(
         "unchanged": "drd.controls.unchanged:SPEC",
     },
 )
-"""Only drd's own: packages of others add none."""
+"""Controls of drd only: packages of others cannot add any."""
 
 FAMILIES: Mapping[str, Registry[object]] = {
     one.family: cast("Registry[object]", one) for one in (KINDS, CHECKS, ACTIONS, NOTIFIERS)
@@ -261,7 +261,8 @@ def unless_refused() -> Iterator[None]:
 
 @contextmanager
 def only_those_in_use() -> Iterator[None]:
-    """A drd.yaml that is read meanwhile has nothing imported: it comes from a kit in a drill."""
+    """During the body, a drd.yaml that is read does not cause imports: it comes from a kit in a
+    drill."""
     token, before = _closed.set(True), (_in_use, _unavailable)
     try:
         yield
@@ -271,7 +272,7 @@ def only_those_in_use() -> Iterator[None]:
 
 
 def is_closed() -> bool:
-    """Return whether what is in use has to stay so."""
+    """Return whether the set of members in use may no longer change."""
     return _closed.get()
 
 
@@ -288,7 +289,7 @@ def extensions_of(
 
 
 def extensions_used(plan: Plan) -> tuple[Extension, ...]:
-    """Return the packages that what the plan uses comes from."""
+    """Return the packages from which the plan uses something."""
     return extensions_of(
         (component.kind for component in plan.components.values()),
         (check.kind for check in plan.checks),
@@ -297,8 +298,8 @@ def extensions_used(plan: Plan) -> tuple[Extension, ...]:
 
 
 def source_version(snapshot: ComponentSnapshot) -> SourceVersion:
-    """Return the version that a component was backed up from, as its kind reads the snapshot; none
-    for a kind that is not in use here.
+    """Return the version from which a component was backed up, as its kind reads the snapshot;
+    empty for a kind that is not in use here.
     """
     if snapshot.kind not in KINDS:
         return SourceVersion()
@@ -332,8 +333,8 @@ def packages_with(family: str, name: str) -> tuple[str, ...]:
 
 
 def use(added: Sequence[Added], unavailable: Sequence[Unavailable] = ()) -> None:
-    """Use these members beside drd's own from now on, and no others. `unavailable` are the packages
-    that should add more."""
+    """Use these members besides drd's own from now on, and no others. `unavailable` are packages
+    that should add more members."""
     global _in_use, _unavailable
     _in_use, _unavailable = tuple(added), tuple(unavailable)
     for registry in FAMILIES.values():

@@ -45,7 +45,7 @@ class _MissingValue(Exception):
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """Return the text of a template, or what is wrong: kind, template, line, value."""
+    """Return the text of a template, or the error: kind, template, line, value."""
     name = str(question["template"])
     environment = ImmutableSandboxedEnvironment(
         loader=FunctionLoader(lambda wanted: _source(wanted, question["templates"])),

@@ -63,8 +63,8 @@ class Clockwork:
         self._scheduler = scheduler
 
     def restart(self) -> None:
-        """Start anew after the wall clock was set: otherwise old times would be waited for, or
-        caught up with one by one.
+        """Start anew after the wall clock was set: otherwise the scheduler would wait for old
+        times, or repeat them one by one.
         """
         with self._mutex:
             self.stop()
@@ -88,8 +88,9 @@ class Clockwork:
 class Regularly(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
     """Fires at an interval, counted from now if the last time is long past or in the future.
 
-    APScheduler asks for every missed time, one after the other: with its own trigger a clock that
-    is set ahead by years keeps it busy for minutes, under a lock that its shutdown waits for.
+    APScheduler asks for every missed time, one after the other: with its own trigger, a clock that
+    is set ahead by years would keep it busy for minutes, while it holds a lock that its shutdown
+    needs.
     """
 
     def __init__(self, interval: timedelta) -> None:

@@ -51,8 +51,8 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     people. A secret that equals the mask is refused, and one that cannot be given to a program.
 
     A service has the credentials that systemd gave it when it started ($CREDENTIALS_DIRECTORY), and
-    no others: a changed one is used from the next start, all at once. Elsewhere a credential is a
-    file in `credentials`, so the same plan works in an operator's terminal. Raises
+    no others: changed credentials are used from the next start on, all at once. Elsewhere a
+    credential is a file in `credentials`, so the same plan works in an operator's terminal. Raises
     SecretUnavailable, which names the reference and never a value.
     """
     if ref.source == "text":
@@ -99,7 +99,7 @@ EDGES_HINT = (
 
 
 _PLAIN = (str, int, float, type(None))
-"""What most values of a plan are."""
+"""The types of most values in a plan."""
 
 
 def edges(value: str, ref: SecretRef | None = None) -> str | None:
@@ -155,7 +155,7 @@ def _refuse_unusable(value: str, ref: SecretRef) -> None:
 
 
 def same_in_files(one: bytes, other: bytes) -> bool:
-    """Return whether two files with these contents hold the same secret."""
+    """Return whether two files with these contents contain the same secret."""
     return _without_end(_unix_lines(one.decode("latin-1"))) == _without_end(
         _unix_lines(other.decode("latin-1"))
     )
@@ -281,8 +281,8 @@ def former_of_service(file: Path) -> Path | None:
 
 
 def gone_since(file: Path) -> datetime | None:
-    """Return the last change of the directory of a file that is gone: it was removed then, or
-    earlier. None if nobody can say.
+    """Return the last change of the directory of a file that is gone: the file was removed then, or
+    earlier. None if drd cannot find out.
     """
     try:
         return datetime.fromtimestamp(file.parent.stat().st_mtime, UTC)

@@ -27,7 +27,7 @@ class PublicKey:
 
     @property
     def id(self) -> str:
-        """The first 16 digits of the SHA-256 of the key, by which records name it."""
+        """Return the first 16 digits of the SHA-256 of the key, by which records identify it."""
         return sha256(self.raw).hexdigest()[:16]
 
     @property
@@ -37,7 +37,7 @@ class PublicKey:
 
     @property
     def pem(self) -> str:
-        """The key as `openssl` reads it."""
+        """Return the key in the form that `openssl` reads."""
         return eddsa.import_public_key(self.raw).export_key(format="PEM") + "\n"
 
     def accepts(self, message: bytes, signature: str) -> bool:
@@ -66,7 +66,8 @@ def public_key(text: str) -> PublicKey | None:
 
 
 def accepts(public: str, message: bytes, signature: str) -> bool:
-    """Return whether a key (base64) accepts the message; False for what is no key."""
+    """Return whether the signature of the message was made with this key (base64); False if the
+    text is not a key."""
     key = _known(public)
     return key is not None and key.accepts(message, signature)
 

@@ -27,7 +27,7 @@ class NoStamp(Exception):
 
 def ask(url: str, message: bytes, roots: bytes) -> bytes:
     """Let the authority stamp the SHA-256 of a message, check its answer by the `roots` (PEM), and
-    return it (DER). Nothing but the digest leaves this host. Raises NoStamp."""
+    return it (DER). Only the digest leaves this host. Raises NoStamp."""
     parts = http.parts_of(url)
     if parts is None:
         raise NoStamp("the address is not an http or https URL")

@@ -54,8 +54,8 @@ class CommandSettings(Rehearsed):
 
 
 class CommandAction:
-    """Exit 0 is success. It runs as the user that drd runs as, without the rights that a unit gives
-    to drd beyond that, in a drill behind a fence, and gets no secret."""
+    """Exit 0 is success. The command runs as drd's user, without the additional rights that a unit
+    gives to drd; in a drill it runs behind a fence. It gets no secret."""
 
     def preflight(self, step: Step) -> list[Finding]:
         assert isinstance(step.settings, CommandSettings)

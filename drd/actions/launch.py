@@ -15,8 +15,8 @@ _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
 _NOTED_S = 10.0
 
 _kept: dict[int, process.Child] = {}
-"""Programs that drills have started, by pid. They end with drd, and are recorded like all
-others.
+"""Programs that drills have started, by pid. They end with drd, and are recorded like all other
+programs.
 """
 
 

@@ -21,7 +21,7 @@ TIMEOUT_S = 300.0
 
 
 class SqlSettings(Rehearsed):
-    """Statements in a restored database, in one transaction: all of them or none."""
+    """Statements in a restored database, in one transaction: all of them are executed, or none."""
 
     component: str = Field(description="The database.")
     query: str = Field(

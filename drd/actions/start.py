@@ -117,8 +117,8 @@ class StartSettings(Rehearsed):
 
 
 class Start:
-    """A command gets its own session and is not ended with drd. If this step has started it already
-    and it still runs, it is not started again."""
+    """A command gets its own session and is not ended with drd. If an earlier try of this step has
+    started the command and it still runs, it is not started again."""
 
     def preflight(self, step: Step) -> list[Finding]:
         settings = step.settings

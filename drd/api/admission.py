@@ -1,7 +1,7 @@
-"""Who may connect to the daemon's socket at all: the kernel rejects all others, at no cost.
+"""Decide who may connect to the daemon's socket: the kernel rejects all other users, at no cost.
 
-An access control list names the two groups and the users whom drd.yaml maps. Where the file system
-has no lists, everyone may connect, and the daemon refuses."""
+An access control list names the two groups and the users whom drd.yaml maps. If the file system has
+no such lists, everyone may connect, and the daemon refuses requests."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def wanted(settings: DaemonSettings) -> bytes:
 
 
 def close_to_strangers(directory: int, name: str, entries: bytes) -> bool:
-    """Give our socket this list; return whether it has one now. Without one, everyone may connect.
-
-    Raises OSError when there is no socket of that name."""
+    """Give the daemon's socket this access control list; return whether the socket has such a list
+    now. Without a list, everyone may connect. Raises OSError when there is no socket of this name.
+    """
     fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):

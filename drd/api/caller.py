@@ -27,7 +27,7 @@ _MOST_GROUPS = 65536  # the kernel's own bound, NGROUPS_MAX
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The process that connected, as it was then; it cannot change that later."""
+    """The process that connected, as it was at that time; it cannot change this later."""
 
     pid: int
     uid: int

@@ -90,7 +90,7 @@ def run_document(run: Run) -> Document:
 
 
 def deadline(run: Run) -> datetime | None:
-    """Return the time by which the run must end; None without a limit, and while it waits."""
+    """Return the time by which the run must end; None if it has no limit, and while it waits."""
     timeout_s = run.detail.timeout_s
     if timeout_s is None or run.started_at is None:
         return None
@@ -118,7 +118,7 @@ def run(app: App, prefix: str) -> Document:
 
 
 def copy_of(app: App, point: str | None) -> str | None:
-    """Return what the tool that made the copy of a point calls it; None if drd made it."""
+    """Return the name that another tool gives to the copy of a point; None if drd made the copy."""
     return text_of(app.catalogue.points.copy_name(point) or None) if point else None
 
 
@@ -343,8 +343,8 @@ _RESTRICTED = frozenset({"env", "headers", "body"})
 
 
 def plan(app: App, name: str) -> Document:
-    """`drd plan show --json` of what is in force. Raises Refused if it contains something that only
-    root may see."""
+    """`drd plan show --json` of the plan in force. Raises Refused if it contains something that
+    only root may see."""
     plan = app.plans.in_force(require_plan(app, name))
     if (where := _restricted(plan.resolved)) is not None:
         raise Refused(

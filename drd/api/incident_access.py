@@ -26,7 +26,7 @@ def may_read(caller: Caller, incident: Incident, settings: DaemonSettings) -> bo
 
 
 def has_role(caller: Caller, incident: Incident, settings: DaemonSettings) -> bool:
-    """Return whether the caller leads it, has a role in it, opened it, or is root."""
+    """Return whether the caller leads the incident, has a role in it, opened it, or is root."""
     if caller.peer.uid == 0:
         return True
     if incident.opened_as and incident.opened_as == caller.user:

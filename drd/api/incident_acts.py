@@ -1,5 +1,5 @@
 """What people do in an incident, by the verb. The command line and the socket call the same
-functions: an act means the same wherever it came from."""
+functions: an act has the same meaning in both cases."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ from drd.ports.intake import TooMany
 _TO_ANSWER_S = 1.0
 """Seconds that are kept to send the answer."""
 _of_readers = threading.Lock()
-"""Of users who may only report, one message of alerts is processed at a time."""
+"""Locked while a message of alerts from a user who may only report is processed: one at a time."""
 
 
 def _listed(asked: AdmittedRequest) -> Document:

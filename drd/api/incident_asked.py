@@ -1,4 +1,5 @@
-"""What answers about one incident share: which one, whether it may be read, who acts in it."""
+"""What requests about one incident have in common: which incident, whether the caller may read it,
+and who acts in it."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from drd.model.incidents.timeline import Line
 
 
 def incident_document(incident: Incident) -> Document:
-    """Return what is known of an incident, without its timeline. Durations are in seconds, null
+    """Return what is known about an incident, without its timeline. Durations are in seconds, null
     while a moment that they need was not stated. `unreadable` counts entries that are encrypted on
-    this host: severity, people, plans and moments may be others."""
+    this host: because of these, severity, people, plans and moments may be different."""
     return {
         "incident": incident.number,
         "title": text_of(incident.title),

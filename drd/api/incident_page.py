@@ -42,7 +42,7 @@ _UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """What is known of an incident at `now`. `clocks_unknown` says why there are no clocks."""
+    """What is known about an incident at `now`. `clocks_unknown` says why there are no clocks."""
 
     incident: Incident
     lines: Sequence[Line]
@@ -82,7 +82,7 @@ def collected(
 
 
 def page(printed: Printed) -> bytes:
-    """Return one HTML page for paper, which needs nothing else."""
+    """Return one HTML page for paper, which needs no other files."""
     parts = (
         _known(printed),
         _scope(printed),

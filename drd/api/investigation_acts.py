@@ -138,4 +138,5 @@ INVESTIGATION_ACTS: Mapping[str, tuple[type[Act], Callable[[App, Desk, Any], Inc
     "evidence": (EvidenceBody, _evidence),
     "cause": (CauseBody, _cause),
 }
-"""By the verb, as `ACTS` of `drd.api.incident_acts` has them."""
+"""The acts of an investigation by the verb, in the same form as `ACTS` of
+`drd.api.incident_acts`."""

@@ -163,7 +163,7 @@ def preview(box: Outbox, body: ComposeBody) -> Document:
 
 
 def draft(box: Outbox, body: ComposeBody) -> Document:
-    """Keep a message as it is to be sent."""
+    """Keep a message exactly as it is to be sent."""
     content, _ = _composed(box, body)
     return box.told(flow.draft(box.desk, content))
 
@@ -211,12 +211,12 @@ MESSAGE_ACTS: Mapping[str, tuple[type[Act], Callable[[Outbox, int, Any], Documen
     "bounced": (SettleBody, _settle(Deed.BOUNCED)),
     "withdraw": (WithdrawBody, withdraw),
 }
-"""What is done with a message that was drafted. Each raises UsageError."""
+"""The acts on a message that was drafted. Each raises UsageError."""
 COMPOSING: Mapping[str, Callable[[Outbox, ComposeBody], Document]] = {
     "preview": preview,
     "draft": draft,
 }
-"""What makes a message. Each raises UsageError and ConfigError."""
+"""The acts that make a message. Each raises UsageError and ConfigError."""
 
 
 def _reach(box: Outbox, incident: Incident) -> Reach:

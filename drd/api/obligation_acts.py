@@ -102,7 +102,7 @@ def chosen(known: Mapping[str, Regime], name: str) -> Regime:
 
 
 def unusual_facts(facts: Mapping[str, Fact], regimes: Mapping[str, Regime]) -> list[str]:
-    """Return warnings of words that decide nothing. Raises UsageError for facts that cannot be
+    """Return warnings about words that no rule uses. Raises UsageError for facts that cannot be
     right."""
     known, warnings = asked_for(regimes.values()), []
     for name, value in facts.items():
@@ -116,8 +116,7 @@ def unusual_facts(facts: Mapping[str, Fact], regimes: Mapping[str, Regime]) -> l
 
 
 def record(app: App, found: Regimes, body: ObligationBody, desk: Callable[[], Desk]) -> Said:
-    """Record what the body says: facts first, each thing as an entry of its own. Raises
-    UsageError."""
+    """Record what the body says: facts first, each in an entry of its own. Raises UsageError."""
     given = _acts(body)
     if len(given) > 1:
         hint = "run a separate command for each: each becomes an entry."

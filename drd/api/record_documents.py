@@ -50,7 +50,7 @@ def anchor_document(anchor: Anchor) -> Document:
 
 
 def stamps_document(stamped: Stamped) -> Document:
-    """Return what time stamps say of the chain."""
+    """Return what time stamps prove about the chain."""
     return {
         "count": stamped.count,
         "proven": [

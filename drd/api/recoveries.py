@@ -1,4 +1,4 @@
-"""How a recovery leaves things, in documents: where the data is, who uses it, what to do next."""
+"""The result of a recovery, in documents: where the data is, who uses it, what to do next."""
 
 from __future__ import annotations
 

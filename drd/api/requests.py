@@ -47,7 +47,7 @@ PersonName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Request(BaseModel):
-    """Nothing is converted, and unknown keys are refused."""
+    """A request body. Values are not converted, and unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

@@ -1,5 +1,5 @@
-"""Who may ask for what: the one table that requests are checked against, and that the docs are made
-from."""
+"""Who may ask for what: one table, against which requests are checked, and from which the docs are
+made."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class ApiServer:
         os.eventfd_write(self._waker, 1)
 
     def close(self) -> None:
-        """Stop listening and cut every connection. Doing it again does nothing."""
+        """Stop listening and cut every connection. A second call does nothing."""
         if self._closed.is_set():
             return
         self._closed.set()

@@ -44,7 +44,8 @@ class Channels:
         return OutboxSender(catalogue, channels, self.open, self.clock, recalled)
 
     def letter_sender(self, *, at_once: bool = False, wait_s: float = 0.0) -> LetterSender:
-        """Return the sender of letters to people outside. `at_once`: a person waits for it."""
+        """Return the sender of letters to people outside. `at_once`: a person waits for the
+        sending."""
         return LetterSender(
             self.open_catalogue(),
             self._ways,
@@ -55,7 +56,7 @@ class Channels:
         )
 
     def reach(self, owners: Sequence[str] = (), resolve: Resolve = secrets.resolve) -> Reach:
-        """Return whom one can reach, by drd.yaml. `owners` are the business owners of plans."""
+        """Return whom drd can reach, by drd.yaml. `owners` are the business owners of plans."""
         settings = self.settings
         gravest = settings.severities[-1] if settings.severities else ""
         mails = [c for c in settings.channels if _sends_mail(c)]

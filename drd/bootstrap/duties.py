@@ -31,8 +31,8 @@ class DutyTable:
     """The duties of one incident: regimes as they are or were decided on, and the case.
 
     `changed` are regimes whose file changed since. `unread` are plans in the scope that cannot be
-    read: what they say about people is not known. `data` is what is known of the others. `altered`
-    are entries that somebody has changed."""
+    read: what they say about people is not known. `data` is what the other plans say. `altered` are
+    entries that somebody has changed."""
 
     incident: Incident
     said: Duties

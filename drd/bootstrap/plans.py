@@ -62,7 +62,7 @@ class Plans:
 
     @property
     def trusted_users(self) -> frozenset[int]:
-        """The users whose files are believed."""
+        """Return the users whose files drd trusts."""
         return state_owners(self.settings.state_dir)
 
     @property
@@ -102,9 +102,9 @@ class Plans:
         """Read a plan's file and record it in the catalogue, so that `status` knows it.
 
         A plan whose file is broken is marked there, and its errors are raised. If a running daemon
-        has loaded another text, the catalogue keeps that one, and drd warns. If others can write
-        the file, the text in force stays, and drd warns. A plan that is `coming_back` was in force
-        by a catalogue that is gone."""
+        has loaded another text, the catalogue keeps that text, and drd warns. If others can write
+        the file, the text in force stays, and drd warns. `coming_back`: the plan was in force by a
+        catalogue that is lost."""
         path = self.file_of(name)
         try:
             loaded = load_plan(path, self.settings.known_roles)
@@ -140,7 +140,8 @@ class Plans:
         return bool(rows) and rows[0].digest == plan.digest
 
     def load_known(self, name: str) -> Plan:
-        """Do the same as `load`, for a name from a row, which is never used as a path."""
+        """Load a plan by a name from a row, in the same way as `load`; the name is never used as a
+        path."""
         return self.load(_no_path(name))
 
     def in_force(self, name: str) -> Plan:

@@ -82,8 +82,8 @@ class OpenState:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this user owns the runs in the state, or is root, who acts as that user. Others
-        ask the daemon."""
+        """Whether this user owns the runs in the state, or is root, who acts as that user. Other
+        users ask the daemon."""
         directory = self._settings().state_dir
         if rights.may_be_root() or directory is None or not directory.is_dir():
             return True

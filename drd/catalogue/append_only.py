@@ -84,8 +84,8 @@ def restore(connection: Connection) -> list[str]:
 
 
 def statements_of_opening(dialect: str) -> Iterator[str]:
-    """The statements that let a database from before version 0017 replace encrypted bodies by what
-    was encrypted."""
+    """Return the statements that let a database from before version 0017 replace encrypted bodies
+    by the decrypted ones."""
     name = "record_bodies_update"
     yield f"DROP TRIGGER {name}" + (" ON record_bodies" if dialect == "postgresql" else "")
     yield next(s for s in statements(dialect) if f"TRIGGER {name} " in s)

@@ -30,7 +30,7 @@ _TRIGGERS = {
     False: "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'plan_changed_%'",
 }
 _ONE_BY_ONE = 100
-"""Up to so many plans are read faster one by one than with all others."""
+"""Up to this number of plans, reading them one by one is faster than reading all plans."""
 ANEW_S = 3600.0
 
 

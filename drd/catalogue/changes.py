@@ -35,13 +35,13 @@ _INCIDENTS = {"incidents": "number > 0"}
 
 _OPERATIONS = ("INSERT", "UPDATE", "DELETE")
 TRIGGERS = (len(WATCHED) + len(_OF_DRD) + len(_INCIDENTS)) * len(_OPERATIONS)
-"""How many triggers there have to be. With fewer, changes were not counted."""
+"""How many triggers must exist. If there are fewer, changes were not counted."""
 _NEXT = "(SELECT coalesce(max(seq), 0) + 1 FROM plan_changes)"
 
 
 def statements(dialect: str) -> Iterator[str]:
-    """The statements that make the triggers that were there before version 0013, in `sqlite` or
-    `postgresql`, in place of the existing ones."""
+    """Return the statements that replace the triggers from before version 0013, in `sqlite` or
+    `postgresql`."""
     return _statements(dialect, WATCHED, _OF_DRD)
 
 

@@ -22,7 +22,7 @@ OF_A_PLAN = {"of_a_plan": True}
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware datetime, as `2026-11-25T00:31:00.000000+00:00`. A naive one is refused."""
+    """An aware datetime, as `2026-11-25T00:31:00.000000+00:00`. A naive datetime is refused."""
 
     impl = String(32)
     cache_ok = True

@@ -1,4 +1,4 @@
-"""What people decided about runs and their steps, also while no process carries a run out."""
+"""The decisions of people about runs and their steps, also while no process executes the run."""
 
 from __future__ import annotations
 

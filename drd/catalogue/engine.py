@@ -42,8 +42,8 @@ _WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes
 
 class Database:
     """The database of a catalogue. `place` names it in messages, without a password. `busy_s` is
-    how long a writer waits for another, by default BUSY_S. With `read_only`, a SQLite file and the
-    files beside it are not written. With `at_rest`, nobody writes to the file, and it is read
+    how long a writer waits for another, by default BUSY_S. With `read_only`, drd does not write to
+    a SQLite file and the files beside it. With `at_rest`, nobody writes to the file, so it is read
     without locks. `password` is read at each new connection, and is in no URL."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One transaction that sees one state."""
+        """One transaction that sees one consistent state."""
         with self.explained(), self._reader.connect() as connection:
             yield connection
 
@@ -142,8 +142,8 @@ class Database:
 
 
 class SqlStore:
-    """One store of the catalogue: what drd remembers of one kind of thing. Its port in `drd.ports`
-    says what each method does. Every method is one transaction."""
+    """One store of the catalogue, for one kind of thing. Its port in `drd.ports` says what each
+    method does. Every method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -39,7 +39,7 @@ _PLAIN = (
 
 
 _NAMED = 12
-"""How many records an error names whose ids begin alike."""
+"""How many records an error names if their ids begin in the same way."""
 
 
 class SqlEvidenceStore(SqlStore):

@@ -55,7 +55,7 @@ def read_only_columns(connection: sqlite3.Connection) -> None:
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
-    """Return the stored columns of an ordinary table; none when there is no such table."""
+    """Return the stored columns of an ordinary table; empty when there is no such table."""
     known = connection.execute(
         # A view and a virtual table have no page of their own, whatever their text says.
         "SELECT 1 FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ?",

@@ -1,4 +1,4 @@
-"""What drd knows to be wrong with repositories."""
+"""The problems of repositories that drd knows."""
 
 from __future__ import annotations
 

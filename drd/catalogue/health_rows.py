@@ -65,8 +65,8 @@ def begin(connection: Connection, plan: Plan) -> None:
 
 
 def load(connection: Connection, plan: Plan, at: datetime) -> None:
-    """Write a row for each repository of the plan as it was loaded. For another place, nothing is
-    known yet."""
+    """Write a row for each repository of the plan as it was loaded. If a repository has a new
+    place, nothing is known about it yet."""
     rows = repository_health
     before = {r.repository: r for r in rows_of(connection, plan.name)}
     gone = before.keys() - plan.repositories.keys()
@@ -153,7 +153,7 @@ _ROWS_OF = (
     .where(repository_health.c.plan == bindparam("wanted"))
     .order_by(repository_health.c.position, repository_health.c.repository)
 )
-"""Built once: it is asked several times for each new point."""
+"""Built once, because it is needed several times for each new point."""
 
 
 def rows_of(connection: Connection, plan: str) -> Sequence[Row[Any]]:

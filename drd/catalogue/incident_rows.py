@@ -66,8 +66,9 @@ def folded(connection: Connection, number: int, cadence: Cadence) -> Incident | 
 
 
 def whole(connection: Connection, incident: Incident, cadence: Cadence) -> Incident:
-    """Return an incident that follows from its own entries with what else belongs to it. A scope
-    that is restricted does not come into an open incident, which everybody reads."""
+    """Return an incident that follows from its own entries, with everything else that belongs to
+    it. The scope of a restricted incident is not merged into an open incident, because everybody
+    can read that."""
     incident = replace(incident, cadence=cadence)
     others = (own(connection, n) for n in family(connection, incident)[1:])
     seen = [o for o in others if o is not None and (incident.restricted or not o.restricted)]
@@ -121,7 +122,7 @@ def store(connection: Connection, incident: Incident) -> None:
 
 
 def redacted(connection: Connection, entry: Entry, cadence: Cadence) -> None:
-    """Take what a redacted entry said out of the row of its incident."""
+    """Remove from the row of an incident what a redacted entry said."""
     number = number_of(entry.header.subject)
     incident = folded(connection, number, cadence) if number is not None else None
     if incident is not None:

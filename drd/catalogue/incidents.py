@@ -74,7 +74,7 @@ class SqlIncidents(SqlStore):
         return _free_number(connection)
 
     def find(self, connection: Connection, number: int) -> Incident | None:
-        """For another store: an incident; None if there are no entries of it."""
+        """Return an incident for another store; None if there are no entries about it."""
         return rows.folded(connection, number, self._records.cadence)
 
     def write(self, connection: Connection, drafts: Sequence[Draft]) -> Incident:

@@ -25,7 +25,7 @@ _FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
 
 
 def began(connection: Connection, run: Run) -> None:
-    """Record the start. One by hand counts for the schedule if the run comes to something."""
+    """Record the start of a run. A run by hand counts for the schedule only if it does its work."""
     started = {"last_started_at": run.started_at} if run.by_schedule else {}
     _set(connection, run, last_run=run.id, **started)
 
@@ -108,8 +108,8 @@ def moved(connection: Connection, plan: str, repository: str) -> None:
 
 
 def forget(connection: Connection, plan: str) -> None:
-    """Remove the histories of a plan. Readers ask for what changed after the last change that they
-    know, so the count has to go on although the rows that had it are gone."""
+    """Remove the histories of a plan. Readers ask what changed after the last change that they
+    know, so the count has to continue although the rows that had it are gone."""
     upsert(connection, plan_changes, {"plan": plan, "seq": _next_change(connection)})
     connection.execute(delete(jobs).where(jobs.c.plan == plan))
 
@@ -137,7 +137,8 @@ def withheld(detail: RunDetail) -> dict[str, Any] | None:
 
 
 def end_finding(connection: Connection, code: str) -> None:
-    """Remove a finding from what the last readiness checks of all plans withheld."""
+    """Remove a finding from the findings of the last readiness checks of all plans that withheld
+    `ready`."""
     _end_findings(connection, lambda finding: finding["code"] == code)
 
 

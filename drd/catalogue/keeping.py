@@ -204,7 +204,7 @@ def end_pause(connection: Connection, code: str) -> None:
 
 
 def last_success(connection: Connection, plan: str) -> datetime | None:
-    """Return when the last retention that succeeded began, by the runs: an older drd recorded
+    """Return when the last successful retention began, by the runs, because an older drd recorded
     nothing else."""
     query = select(func.max(runs.c.started_at)).where(
         runs.c.plan == plan,

@@ -33,7 +33,7 @@ class HeldLock:
         self._mutex = threading.Lock()
 
     def release(self) -> None:
-        """Unlock the file, which stays. A second call does nothing."""
+        """Unlock the file, without removing it. A second call does nothing."""
         with self._mutex:
             fd, self._fd = self._fd, None
             if fd is not None:

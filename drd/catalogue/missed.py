@@ -43,7 +43,7 @@ def add_point(connection: Connection, point: RestorePoint) -> None:
 
 
 def recompute(connection: Connection, name: str, at: datetime | None = None) -> None:
-    """Compute the whole window, up to `at`, again; nothing for a plan that was never loaded."""
+    """Compute the whole window, up to `at`, again; do nothing for a plan that was never loaded."""
     plan = _plan(connection, name)
     if plan is None:
         return

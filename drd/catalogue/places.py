@@ -57,7 +57,7 @@ _OF_PLAN = (
     .where(plan_repositories.c.plan == bindparam("wanted"))
     .order_by(plan_repositories.c.position)
 )
-"""Built once: it is asked several times for each new point."""
+"""Built once, because it is needed several times for each new point."""
 
 
 def of_plan(connection: Connection, plan: str) -> PlanRepositories:

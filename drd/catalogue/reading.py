@@ -1,4 +1,4 @@
-"""What all readers of the catalogue share, with the standard library alone."""
+"""The functions that all readers of the catalogue use, with the standard library alone."""
 
 from __future__ import annotations
 

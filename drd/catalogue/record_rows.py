@@ -18,7 +18,7 @@ SEALED = "sealed"
 
 
 def to_entry(row: Row[Any]) -> Entry:
-    """Return the entry of a row; without a body if the row has none."""
+    """Return the entry of a row; without a body if the row has no body."""
     text = getattr(row, "body", None)
     return Entry(
         Header(

@@ -256,7 +256,7 @@ class SqlRecords(SqlStore):
         self._measured.add((run, token))
 
     def was_measured(self, run: str, token: int) -> bool:
-        """Return whether it is, and forget that."""
+        """Return whether the run was measured, and forget this."""
         known = (run, token) in self._measured
         self._measured.discard((run, token))
         return known
@@ -292,13 +292,13 @@ def actor_of(run: Run) -> Actor | None:
 
 
 def plan_of_row(plan: str) -> str:
-    """Return the plan that a row names; nothing for root on another user's state, who signs nothing
-    that the user could have written there."""
+    """Return the plan that a row names. Empty for root on another user's state: root signs nothing
+    that this user could have written there."""
     return plan if rights.acts_for() is None else ""
 
 
 def points_of_rows(points: Sequence[str]) -> Sequence[str]:
-    """Return points that rows name, for a record that this process signs; none for root on another
+    """Return points that rows name, for a record that this process signs. Empty for root on another
     user's state, as in `plan_of_row`."""
     return points if rights.acts_for() is None else ()
 

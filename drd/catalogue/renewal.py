@@ -1,7 +1,7 @@
-"""Gives the catalogue a new file, when others may have a second name of the old one, or have it
-open. No drd process may have it open. drd copies the bytes of the file and of its log, and SQLite
-makes one database of the two. The old file is not opened by SQLite, so that no lock of others stops
-it."""
+"""Gives the catalogue a new file, when other users may have a second name of the old file, or have
+it open. No drd process may have it open. drd copies the bytes of the file and of its log, and
+SQLite makes one database of the two. The old file is not opened by SQLite, so that no lock of other
+users can prevent this."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ journal names another file."""
 def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
     """Put a new file in the place of the catalogue. Raises CatalogueError when drd cannot make a
     sound copy, or when another process opened the database meanwhile (`is_free`) or wrote to it;
-    then everything is as it was."""
+    then nothing has changed."""
     fresh = database.with_name(f".{database.name}.fresh")
     former = database.with_name(f".{database.name}.former")
     inode = database.lstat().st_ino

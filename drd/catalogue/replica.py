@@ -104,8 +104,8 @@ def _settle(connection: sqlite3.Connection, now: str, version: str) -> None:
 
 
 def entries_of(path: Path) -> Iterator[Entry]:
-    """The entries of the chain of records in a replica or a damaged catalogue, in their order, up
-    to the first that cannot be read. Nothing says yet that they are drd's."""
+    """Yield the entries of the chain of records in a replica or a damaged catalogue, in their
+    order, up to the first that cannot be read. Nothing proves yet that they are drd's."""
     with suppress(sqlite3.Error, ValueError, TypeError), foreign.opened(path) as connection:
         tables = (("records", _RECORD), ("record_bodies", ("seq", "salt", "body")))
         if any(not set(names) <= set(foreign.columns_of(connection, t)) for t, names in tables):

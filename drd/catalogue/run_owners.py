@@ -71,8 +71,8 @@ class RunOwners:
         return pid if self._locks.is_held_by(_lock_name(run.id), pid) else None
 
     def is_of_another_state(self, row: Row[Any]) -> bool:
-        """Return whether the row is of the state that this one was copied from, and its process
-        does not run here."""
+        """Return whether the row belongs to the state from which this state was copied, and its
+        process does not run here."""
         return self._is_anothers(row) and not self._lives_here(row)
 
     def _is_anothers(self, row: Row[Any]) -> bool:

@@ -38,7 +38,7 @@ _EXCLUDES = {
     RunKind.PRUNE: (RunKind.RETENTION, RunKind.PRUNE),
 }
 _SET_S = 2.0
-"""A difference between the clocks at the end of a run that shows that one of them was set or stood
+"""If the clocks differ by this many seconds at the end of a run, one of them was set or stood
 still."""
 
 

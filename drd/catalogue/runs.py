@@ -170,7 +170,7 @@ def finish(
     error: str | None,
     detail: RunDetail,
 ) -> bool:
-    """Record the final state, unless the run has one. Returns whether it had none."""
+    """Record the final state, unless the run has one already. Returns whether it was recorded."""
     if not state.final:
         raise ValueError(
             f"run {owned.run.id} cannot end in the state {state}, which is not a final state"

@@ -53,7 +53,7 @@ _MIGRATION_WAIT_S = 120.0
 _TOLD = frozenset(get_args(RunEvent))
 """The kinds of runs whose end a channel may report."""
 _opening = threading.Lock()
-"""Alembic keeps its state in its modules: only one migration at a time can run in a process."""
+"""Alembic keeps its state in its modules, so only one migration at a time can run in a process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)

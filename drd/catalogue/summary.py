@@ -59,10 +59,9 @@ def read_facts(
 def read_status(
     url: str, plan: str | None = None, password: SecretRef | None = None
 ) -> StatusFacts:
-    """The facts of every loaded plan, or of one, by name, and drd's own alerts. Writes nothing.
-    `password` says where the password of the PostgreSQL user is read from.
-
-    Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
+    """Return the facts of every loaded plan, or of the named plan, and drd's own alerts. Writes
+    nothing. `password` says where the password of the PostgreSQL user is read from. Raises
+    CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
     if url.startswith("sqlite:"):
         return asking_sqlite(url, lambda query, place: assemble(query, place, plan))

@@ -276,7 +276,7 @@ _OPEN = ("running", "waiting")
 
 
 def unfinished(rows: Iterable[Sequence[Any]]) -> dict[str, UnfinishedFacts]:
-    """Return by plan the recovery that stopped before its end; one row is one of its steps."""
+    """Return by plan the recovery that stopped before its end; each row is one of its steps."""
     found: dict[str, UnfinishedFacts] = {}
     for plan, run, at, state, detail, pid, start, host, boot, *step in rows:
         works = state in _OPEN and pid is not None
@@ -363,8 +363,8 @@ def json(text: str) -> Any:
 def until(
     missed: Sequence[tuple[datetime, datetime]], newest: tuple[datetime, datetime] | None
 ) -> tuple[tuple[datetime, datetime], ...]:
-    """Return what was missed before the newest point became available. A forgotten point may be
-    younger."""
+    """Return the intervals that were missed before the newest point became available. A forgotten
+    point may be younger."""
     if newest is None:
         return ()
     end = newest[1]

@@ -1,7 +1,7 @@
-"""The tables, as the newest migration leaves them.
+"""The tables after the newest migration.
 
-They are the same on SQLite and PostgreSQL. What only PostgreSQL has (partial indexes) is in the
-migrations alone: a name of that dialect here would import it into every command.
+They are the same on SQLite and PostgreSQL. What only PostgreSQL has (partial indexes) is only in
+the migrations: if this module named that dialect, every command would import it.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ def not_allowed(place: str) -> CatalogueError:
 
 
 def damaged(path: Path, why: object) -> CatalogueError:
-    """Return the error for a damaged catalogue. It names the copies that migrations kept, if
-    any."""
+    """Return the error for a damaged catalogue. It names the copies that migrations kept, if there
+    are any."""
     copies = sorted(str(p) for p in path.parent.glob(f"{path.name}.before-*"))
     kept = ""
     if copies:

@@ -16,7 +16,7 @@ _SOME = text(summary_queries.UNDONE.replace("OF(s.plan)", "s.plan IN :names")).b
 
 
 def of_plans(connection: Connection, names: Sequence[str] | None = None) -> dict[str, UndoneFacts]:
-    """Return what an undo took back, by plan: of these plans, or of all."""
+    """Return the data that undos removed, by plan: for these plans, or for all."""
     if names is None:
         return summary_rows.undone(connection.execute(_ALL))
     return summary_rows.undone(connection.execute(_SOME, {"names": list(names)}))

@@ -1,5 +1,5 @@
-"""Points whose data a drill could not restore: nobody should count on them, although their
-snapshots are there."""
+"""Points whose data a drill could not restore: they must not be relied on, although their snapshots
+exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What alerts are computed from beside the summaries: verifications, and findings of readiness
+"""The additional rows from which alerts are computed: verifications, and findings of readiness
 runs."""
 
 from __future__ import annotations

@@ -137,7 +137,8 @@ def _within(text: str, rest: str) -> Expectation:
 
 def by_hand_words(expectation: Expectation) -> tuple[str, ...]:
     """Return an expectation for bash: the form, the operator or the share, and the value. Empty if
-    it needs what only drd knows, or if an answer in text does not tell NULL from an empty one."""
+    the expectation needs what only drd knows, or if a text answer cannot distinguish NULL from an
+    empty text."""
     if isinstance(expectation, Near) and expectation.of is not None:
         return "share", f"{expectation.share:f}", f"{expectation.of:f}"
     if not isinstance(expectation, Comparison) or expectation.value in (None, ""):
@@ -161,7 +162,8 @@ def to_number(value: Any) -> Decimal | None:
 
 
 def judge(expectation: Expectation, value: Any, around: Surroundings) -> Judgement:
-    """Return whether `value` is as expected; `not_run` only if there is nothing to compare with."""
+    """Return the judgement of `value` by the expectation; `not_run` only if there is nothing to
+    compare with."""
     if isinstance(expectation, Comparison):
         met = _meets(expectation, value)
         return Judgement(_verdict(met), show(value), str(expectation), bound=True)

@@ -77,10 +77,11 @@ class TreeComparison:
 @dataclass(slots=True)
 class TreeDifferences:
     """The result of comparing two trees. `differing` are sentences in the order of paths; the other
-    lists are paths. `extra` of the differing entries did not exist at the backup; `asks` is what
-    the result asks a person. `files` counts compared entries that are no directory, `had_…` those
-    at backup; `torn_bytes` changed while they were captured. `links` are named paths that were
-    links to what the backup does not have.
+    lists are paths. `extra` counts differing entries that did not exist at the backup; `asks` is a
+    question to a person about the result. `files` counts compared entries that are not directories,
+    `had_…` the entries at the backup; `torn_bytes` is the size of files that changed while they
+    were captured. `links` are named paths that were links to files that the backup does not
+    contain.
     """
 
     compared: int = 0

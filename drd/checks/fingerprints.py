@@ -1,4 +1,4 @@
-"""What checks share that compare restored data with the fingerprint of the backup."""
+"""What the checks share that compare restored data with the fingerprint from the backup."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def of_restored(
     expected: str,
     failed: str = "could not check",
 ) -> _Fingerprint | CheckResult:
-    """Return the fingerprint of the restored data, or the check's own row if it cannot be read:
-    then the data is at fault, or, if nothing answers, the check did not run.
+    """Return the fingerprint of the restored data, or the check's own row if the data cannot be
+    read. Then the data is at fault; if nothing answers, the check did not run.
     """
     try:
         now = inspector.fingerprint(before, budget_s)

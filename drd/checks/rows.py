@@ -48,10 +48,10 @@ class RowsCheck(CheckSettings):
 
 
 class RowCounts:
-    """Compares each table of either side: rows, and digests if both have them and nothing may
-    differ. A table that only one side has differs. A table that was not reached is a separate part,
-    and so is a materialised view with other contents: it was computed anew, and the source's may
-    have been out of date."""
+    """Compares all tables of both sides: rows, and digests if both sides have them and no
+    difference is allowed. A table that only one side has counts as different. A table that was not
+    reached in time is a separate part, and so is a materialised view with other contents: the
+    restore computed it anew, and the source's may have been out of date."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -88,8 +88,9 @@ class RowCounts:
 @dataclass(slots=True)
 class RowDifferences:
     """The result of comparing row counts. `differing` are sentences, `unknown` the reasons by
-    table; both in the order of names. Tables have `more` rows than at the backup, or are new;
-    others have `less`, or are missing. `asks` is what the result asks a person.
+    table; both in the order of names. `more` counts tables with more rows than at the backup, or
+    new tables; `less` counts tables with fewer rows, or missing tables. `asks` is a question to a
+    person about the result.
     """
 
     compared: int = 0

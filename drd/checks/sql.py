@@ -32,7 +32,7 @@ from drd.ports.sources import DatabaseQuery
 
 
 class SqlCheck(CheckSettings):
-    """One value of a query against an expectation."""
+    """Compares one value of a query with an expectation."""
 
     unsaid: ClassVar = {"database": (None,)}
 

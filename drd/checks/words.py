@@ -15,7 +15,7 @@ LONGEST = 80
 NAMED = 5
 """The number of differences that a failure names."""
 ALREADY_WRITES = "does the application write already?"
-"""The question to a person if there is more than at the backup, and nothing less."""
+"""The question to a person if the data contains more than at the backup, and nothing less."""
 
 
 def shorten(text: str, limit: int = LONGEST) -> str:
@@ -66,7 +66,8 @@ def part_not_run(spec: CheckSpec, part: str, why: str, expected: str) -> CheckRe
 
 
 def nothing_counted(point: str, otherwise: str) -> str:
-    """Say why there is nothing to compare with: another tool made the point, or `otherwise`."""
+    """Return why there is nothing to compare with: another tool made the point, or else
+    `otherwise`."""
     if tool := made_by(point):
         return (
             f"{called(tool)} made the copy, and did not record counts of the source, so "

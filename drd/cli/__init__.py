@@ -1,1 +1,1 @@
-"""The command line: a module for what each verb does, and one in `verbs` for its options."""
+"""The command line: a module for the work of each verb, and a module in `verbs` for its options."""

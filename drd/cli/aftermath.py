@@ -57,7 +57,7 @@ def print_unfinished(document: Mapping[str, Any]) -> None:
 
 
 def print_next(document: Mapping[str, Any]) -> None:
-    """Print what a person does now, in order, each with its command."""
+    """Print what a person has to do now, in order, each with its command."""
     width = render.terminal_width(sys.stdout)
     for number, task in enumerate(document.get("next", ()), 1):
         head = f"  {'next' if number == 1 else '':<11}{number}. "

@@ -56,7 +56,7 @@ def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
 
 
 def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
-    """Return the run and its plan: from root's record, if root has one."""
+    """Return the run and its plan; from root's record, if there is one."""
     catalogue, row_trust = app.row_trust()
     run_known = row_trust.known(catalogue.runs.get(run))
     if run_known.kind is RunKind.PLAYBOOK:

@@ -23,8 +23,8 @@ from drd.model.unrestorable import left_out_words
 
 @dataclass(frozen=True, slots=True)
 class PlanContents:
-    """What the repositories of a plan contain. `unlisted` points are not in the list of the kit,
-    `listed` says whether it has one; `refused` are manifests that cannot be read, or have
+    """What the repositories of a plan contain. `unlisted` points are not in the list of the kit;
+    `listed` says whether the kit has a list; `refused` are manifests that cannot be read, or have
     changed, `left` are repositories that were not opened. `left_out` is a point newer than `newest`
     that a drill could not restore, with the run of the drill and its end."""
 

@@ -77,7 +77,7 @@ def print_phases(phases: Mapping[str, Any]) -> None:
 
 
 def print_signature(evidence: Evidence) -> None:
-    """Print that the restore point is not signed by drd, or by which right it counts as drd's."""
+    """Print that drd did not sign the restore point, or why the point counts as made by drd."""
     words = {
         Trust.SIGNED: "drd has signed the restore point",
         Trust.UNSIGNED: "the restore point is not signed",
@@ -135,7 +135,7 @@ def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
 
 def what_failed(evidence: Evidence) -> str:
     """Return which check or step failed first, and how many others: `step announce failed`; empty
-    if none did, or data was not restored."""
+    if none failed, or if data was not restored."""
     failed = _failed(evidence)
     if not failed or any(c.expected == RESTORES for c in failed):
         return ""
@@ -150,7 +150,8 @@ def against_rto(rta_s: float, rto_s: float) -> str:
 
 
 def of_the_whole(rto_s: float) -> str:
-    """Return the objective beside the time of a part, which cannot keep or miss it."""
+    """Return the objective, to be shown beside the time of a part; such a time can neither keep nor
+    miss it."""
     return f" (the RTO of {format_duration(rto_s)} is for the whole service)"
 
 

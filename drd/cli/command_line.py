@@ -88,7 +88,7 @@ SHOWN = (
     "kit",
     "service",
 )
-"""The verbs of the overview. The others are in these families, and work by themselves as well."""
+"""The verbs in the overview. The other verbs are in these families, and can also be given alone."""
 
 NOT_FOR_PEOPLE = ("worker",)
 

@@ -14,7 +14,7 @@ from drd.config.location import config_path, places, state_and_plans
 from drd.errors import DrdError
 
 _FILES = ("FILE", "FILE|PLAN", "DIR", "WHERE", "F")
-"""What a usage calls the values that are files."""
+"""Names of values in a usage line that stand for files."""
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
 """Ids, and names of components, targets, repositories and steps."""

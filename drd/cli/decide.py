@@ -59,9 +59,8 @@ def decided(
     action: str,
     body: dict[str, Any],
 ) -> int:
-    """Record it, and print what happens now. A user who does not own the state has the daemon
-    record it:
-    `body` is the request."""
+    """Record a decision, and print what happens now. For a user who does not own the state, the
+    daemon records it: `body` is the request."""
     with app_of(args) as opened:
         if opened.state.is_ours:
             tell_of_daemon(opened, args)

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass
 class Done(Generic[T]):
-    """What was done, in order, and by repository why something failed."""
+    """What was done, in order, and, by repository, why something failed."""
 
     outcomes: list[T] = field(default_factory=list)
     errors: dict[str, DrdError] = field(default_factory=dict)

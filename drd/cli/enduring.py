@@ -32,7 +32,7 @@ _told: set[str] = set()
 def app_of(
     args: argparse.Namespace, console: Console | None = None, *, reading: bool = False
 ) -> Iterator[App]:
-    """Open the App of a command, and tell which parts of drd.yaml it does without."""
+    """Open the App of a command, and report which parts of drd.yaml are left out."""
     endures = args.verb in VERBS
     with app(args.config, console, reading=reading, enduring=endures) as opened:
         _tell(opened.settings)
@@ -40,7 +40,8 @@ def app_of(
 
 
 def quick_settings(args: argparse.Namespace) -> DaemonSettings:
-    """Read drd.yaml without what extensions add, for a command that opens nothing else."""
+    """Read drd.yaml without the parts that extensions add, for a command that opens nothing
+    else."""
     path, explicit = config_path(args.config)
     found = load_settings(
         Path(path), explicit=explicit, extended=False, enduring=args.verb in VERBS

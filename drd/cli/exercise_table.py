@@ -64,9 +64,9 @@ class Table(Protocol):
 
 
 class Terminal:
-    """The terminal, at which one person types for all who take part. `speed` is how many seconds of
-    the exercise pass in one second; 0: Enter shows the next news; None: the speed with which the
-    exercise was begun. If it is `beside` a document, everything is printed on stderr."""
+    """The terminal at which one person types for all people who take part. `speed` is how many
+    seconds of the exercise pass in one second; 0: Enter shows the next news; None: the speed with
+    which the exercise was begun. If it is `beside` a document, everything is printed on stderr."""
 
     def __init__(self, table: Table, speed: float | None, *, beside: bool) -> None:
         self.table = table

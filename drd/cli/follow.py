@@ -23,7 +23,7 @@ Document = dict[str, Any]
 
 
 class RunSource(ABC):
-    """Where runs are read from: the state, or the daemon."""
+    """The source from which runs are read: the state, or the daemon."""
 
     @abstractmethod
     def run(self, prefix: str) -> Document:

@@ -1,4 +1,4 @@
-"""Read what a person gives a command in a file, or on stdin."""
+"""Read the file, or stdin, that a person gives to a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find out whether drd works with what a person has written into plan files."""
+"""Find out whether drd uses the present text of plan files."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _HANDED_OVER = Path("/run/credentials/drd.service")
 def in_force_with(
     app: App, plan: Plan, spec: RepositorySpec
 ) -> Callable[[SecretRef], Sequence[str]]:
-    """Return what is missing until everything that uses this repository uses another password: plan
-    files that name it, a daemon that has loaded them, and the end of runs that began before. The
-    phrases follow `until`.
+    """Return what is missing until everything that uses this repository uses the other password:
+    plan files that name the password, a daemon that has loaded these files, and the end of runs
+    that began before. The phrases follow `until`.
     """
     since: list[datetime] = []
 
@@ -62,8 +62,8 @@ def in_force_with(
 def keepers_of(
     app: App, plan: Plan, spec: RepositorySpec
 ) -> tuple[Sequence[tuple[Plan, RepositorySpec]], Sequence[str]]:
-    """Return every plan that stores in this repository, by its file or else by the text that was
-    loaded, this one first; and the names of plans for which neither can be read."""
+    """Return every plan that stores in this repository, by its file, or else by the text that was
+    loaded; this plan comes first. Also return the names of plans for which neither can be read."""
     files = {n: f[0] for n, f in plans_by_name(app.settings.plans_dir).items() if n != plan.name}
     rows = {row.name: row for row in app.catalogue.queue.plan_rows() if row.name != plan.name}
     there = {p.plan for p in app.catalogue.health.places() if p.url == spec.url} - {plan.name}

@@ -40,14 +40,15 @@ def author(app: App, args: argparse.Namespace, *, left_out: bool = False) -> Aut
 
 
 def zone_of(app: App) -> ZoneInfo:
-    """Return the zone of times that people type without one, and of the screens of incidents."""
+    """Return the zone in which people type times without an offset, and in which screens of
+    incidents show times."""
     return local_zone(app.settings.timezone)
 
 
 def acted(
     app: App, args: argparse.Namespace, verb: str, number: int | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Do what the verb does, and return the document of the incident. Raises UsageError."""
+    """Execute the verb, and return the document of the incident. Raises UsageError."""
     if not app.state.is_ours:
         return Remote(app).post(f"{path_of(number)}/{verb}", by=args.by, **given)
     takes, act = ACTS[verb]
@@ -73,7 +74,7 @@ def path_of(number: int | None) -> str:
 def zoned(
     args: argparse.Namespace, path: str, here: Callable[[App], Mapping[str, Any]], **query: Any
 ) -> tuple[dict[str, Any], ZoneInfo]:
-    """Return what is shown, from here or from the daemon, and the zone of its times."""
+    """Return the document, from here or from the daemon, and the zone of its times."""
     with session(args, reading=True) as app:
         told = dict(here(app)) if app.state.is_ours else Remote(app).get(path, **query)
         return told, zone_of(app)

@@ -62,7 +62,8 @@ class Clerk:
         return COMPOSING[verb](self._box(), ComposeBody.model_construct(**given))
 
     def approvable(self, which: int) -> dict[str, Any]:
-        """Return what a message says that can be approved. Raises UsageError if it cannot be."""
+        """Return the content of a message that can be approved. Raises UsageError if it cannot be
+        approved."""
         if self._remote is None:
             flow.approvable(self._box().desk, which, self._app.channels.reach())
         return self._asked(self.kept(which))

@@ -16,7 +16,7 @@ from drd.model.text import counted, escaped
 from drd.model.units import from_rfc3339
 
 Gives = Callable[[Sequence[str]], Mapping[str, Any]]
-"""Returns what an act contains, by the words that were given."""
+"""Returns the content of an act, from the words that were given."""
 
 
 def act(args: argparse.Namespace, words: int, gives: Gives) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""The screen of an incident, for a person under stress: what is open and next above, the timeline
-below, in 80 columns."""
+"""The screen of an incident, for a person under stress: above, what is open and what comes next;
+below, the timeline, in 80 columns."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def _notices(planned: Installation, args: argparse.Namespace) -> list[UpgradeNot
 def execute_or_print(
     planned: Installation, args: argparse.Namespace, found: Sequence[UpgradeNotice] = ()
 ) -> None:
-    """Execute it, or with --dry-run only print it. `found` are further notices about an upgrade."""
+    """Execute the installation; with --dry-run, only print it. `found` are further notices about an
+    upgrade."""
     if not args.dry_run:
         execute(planned)
     if args.json:

@@ -148,8 +148,8 @@ def _look_again(app: App, plan: Plan) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A kit on disk: the file's sha256, its bytes, and the files of its shares. `former` is when
-    the kit was written that it replaced; None if there was none."""
+    """A kit on disk: the sha256 of the file, its size in bytes, and the files of its shares.
+    `former` is when the replaced kit was written; None if no kit was replaced."""
 
     digest: str
     size: int

@@ -52,7 +52,7 @@ def watched(app: App, args: argparse.Namespace) -> Iterator[None]:
 
 
 class StepLog:
-    """One line for each change of a step."""
+    """Prints one line for each change of a step."""
 
     def __init__(self, *, only_needs: bool) -> None:
         self._only_needs = only_needs
@@ -130,7 +130,7 @@ class Screen:
             self._shown = lines
 
     def clear(self) -> None:
-        """Leave what was drawn, and draw below it the next time."""
+        """Leave the lines on the screen, and draw below them the next time."""
         with self._lock:
             self._shown = []
             if isinstance(self._progress, ProgressLine):

@@ -1,4 +1,4 @@
-"""Keep what the code of extensions prints out of a document on stdout."""
+"""Prevent that the output of an extension's code becomes part of a document on stdout."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def fact_of(text: str) -> tuple[str, Fact]:
 
 
 def require_facts(facts: Mapping[str, Fact], regimes: Mapping[str, Regime]) -> None:
-    """Refuse facts that cannot be right, and warn of words that decide nothing."""
+    """Refuse facts that cannot be right, and warn about words that no rule uses."""
     for warning in unusual_facts(facts, regimes):
         output.warn(warning)
 

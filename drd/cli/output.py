@@ -73,7 +73,8 @@ def masked(text: str) -> str:
 
 
 def complain(message: str, hint: str = "", *, untouched: bool = False) -> None:
-    """`drd: fact` and `HINT: remedy`, on stderr. `untouched`: the command has changed nothing."""
+    """Print `drd: fact` and `HINT: remedy` on stderr. `untouched`: the command has changed
+    nothing."""
     _clear_line()
     print(f"drd: {shown(masked(message))}", file=sys.stderr)
     if untouched:
@@ -109,8 +110,8 @@ def colours(no_color: bool) -> bool:
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> str:
-    """Aligned columns. What has no room on a narrow terminal stands below its row; a pipe has room
-    for everything. The first column may be indented."""
+    """Aligned columns. If a text has no room on a narrow terminal, it is put below its row; a pipe
+    has room for everything. The first column may be indented."""
     if not rows:
         return ""
     cells = [[unmarked(cell) for cell in row] for row in rows]

@@ -32,8 +32,8 @@ def say_checked(
     *,
     named: bool = False,
 ) -> int:
-    """Print what a check found; `count` says how many there are if all are right, and `named` puts
-    the name of a finding before its text. Return 2 if a file has an error."""
+    """Print the findings of a check. `count` says how many files there are if all are right, and
+    `named` puts the name of a finding before its text. Return 2 if a file has an error."""
     if args.json:
         output.print_json(
             {

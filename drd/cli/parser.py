@@ -23,8 +23,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Reads the terminal's width without shutil, which argparse would import for each parser, even
     if no help is printed: 4 ms of a cold `drd status`.
 
-    Examples keep their lines, with explanations wrapped beside or below them on a narrow terminal;
-    other text is wrapped."""
+    Lines of examples are not wrapped; on a narrow terminal, their explanations are wrapped beside
+    or below them. Other text is wrapped."""
 
     def __init__(self, prog: str) -> None:
         given = os.environ.get("COLUMNS", "")
@@ -88,7 +88,8 @@ MEANT = {
     "help": "drd --help",
     "version": "drd --version",
 }
-"""What people mean by the words of other tools. The nearest word of drd may do something else."""
+"""The verbs of drd that people probably mean by the words of other tools. The most similar verb of
+drd may do something else."""
 
 
 class Parser(argparse.ArgumentParser):

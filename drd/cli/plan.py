@@ -210,8 +210,8 @@ def _ok_line(loaded: LoadedPlan) -> str:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print what drd understood; as YAML it can be loaded again and has the same hash. Users who
-    may not read the plan's file get what the daemon has in force."""
+    """Print the plan as drd understood it; as YAML it can be loaded again and has the same hash.
+    Users who may not read the plan's file get the plan in force from the daemon."""
     settings = _settings(args)
     if args.loaded:
         return _show_loaded(args, settings)

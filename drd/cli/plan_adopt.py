@@ -26,7 +26,7 @@ from drd.secrets import directory_for_new, resolve
 
 
 def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tuple[Starter, str]:
-    """Look into the repository, and return a plan and what was seen there."""
+    """Examine the repository, and return a plan, and what was found there."""
     stanza = plan_stanza.asked(args.adopt)
     if stanza is not None:
         return plan_stanza.stanza_plan(name, stanza, settings.cache_dir)

@@ -1,4 +1,4 @@
-"""`drd plan new --adopt DIRECTORY`: a starting plan for dumps that lie there."""
+"""`drd plan new --adopt DIRECTORY`: a starting plan for the dumps in a directory."""
 
 from __future__ import annotations
 

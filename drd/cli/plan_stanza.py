@@ -39,7 +39,7 @@ _PLACE = {"pg1-host": "host", "pg1-socket-path": "host", "pg1-port": "port"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the person named: a configuration, or the directory of a repository; and a stanza."""
+    """What the person gave: a configuration, or the directory of a repository; and a stanza."""
 
     stanza: str = ""
     config: Path | None = None
@@ -47,7 +47,7 @@ class Asked:
 
 
 def asked(given: str) -> Asked | None:
-    """Return what was named, if that is a stanza; None if it is something else."""
+    """Return the stanza that a person gave; None if the word is something else."""
     name = given.removeprefix("pgbackrest:")
     path, _, stanza = given.partition(":")
     if given.startswith("/") and path.endswith(".conf"):
@@ -67,7 +67,7 @@ def asked(given: str) -> Asked | None:
 
 
 def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
-    """Look into the newest backup, and return a plan and what was seen there."""
+    """Examine the newest backup, and return a plan, and what was found there."""
     if what.config is not None:
         _require_own(what.config)
     said = _configuration(what.config) if what.config is not None else {}

@@ -74,7 +74,7 @@ def resume(app: App, run: Run, args: argparse.Namespace) -> int:
 
 
 def ordered_again(app: App, run: Run, args: argparse.Namespace) -> Ordered:
-    """Return what was ordered for the run of a playbook: by root's record of the run, if there is
+    """Return the order for the run of a playbook; from root's record of the run, if there is
     one."""
     catalogue, row_trust = app.row_trust()
     known = row_trust.known(catalogue.runs.get(run.id))

@@ -1,4 +1,4 @@
-"""One line of progress on a terminal: what, how much, how fast, how long still."""
+"""One line of progress on a terminal: what, how much, how fast, and the time that is left."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ def rebuilt(app: App, aside: Path | None) -> CameBack:
 
 
 def recorded(app: App, came: CameBack, reason: str) -> Entry | None:
-    """Record that entries came back, if the key can sign that; otherwise say how to do it."""
+    """Record that entries were restored, if the key can sign the record; otherwise say how to do
+    it."""
     if not came.count or came.newest is None:
         return None
     with suppress(UsageError):

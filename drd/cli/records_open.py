@@ -1,4 +1,5 @@
-"""`drd records unseal`: what an identity opens of the restricted entries, back in the catalogue."""
+"""`drd records unseal`: decrypt restricted entries with an identity, and put them back in the
+catalogue."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ def document(
 
 
 class Remote:
-    """The daemon of another user's state. Methods raise NotOwner if none answers, with this command
-    as root would type it, and Answered for what it refuses."""
+    """The daemon of another user's state. If no daemon answers, methods raise NotOwner with the
+    command for root; if the daemon refuses, they raise Answered."""
 
     def __init__(self, app: App) -> None:
         self._settings = app.settings

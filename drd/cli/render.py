@@ -23,7 +23,8 @@ GAP = 2
 NO_LIMIT = 10_000
 """Width of an output that is not a terminal: a pipe drops no column and breaks no line."""
 _LONG = 20
-"""Only a longer name gets a line of its own if it is enough to shorten the last column."""
+"""Only a name that is longer gets a line of its own, and only if this is enough to shorten the last
+column."""
 _SHORTEST = 12
 """A text that is cut to less is useless."""
 _BELOW = 4
@@ -91,7 +92,8 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def plain(text: str) -> str:
-    """One line: control characters become spaces, bytes that are not UTF-8 become escapes."""
+    """Return one line: control characters become spaces, bytes that are not UTF-8 become
+    escapes."""
     if text.isascii() and text.isprintable():
         return text
     import unicodedata
@@ -206,9 +208,10 @@ def spread(left: str, right: str, width: int) -> str:
 
 
 def hanging(head: str, text: str, width: int) -> list[str]:
-    """Return lines of at most `width` that begin with `head` and go on below the text. A word that
-    is longer than a line stays whole, also past the edge: people copy paths. If one line is not
-    enough, each `command` gets a line of its own, without what encloses it: people copy it."""
+    """Return lines of at most `width` characters. The first begins with `head`; the others are
+    indented like the text. A word that is longer than a line is not broken, because people copy
+    paths. If one line is not enough, each `command` gets a line of its own, without its quotes,
+    because people copy it."""
     whole = f"{head}{plain(text)}"
     if measure(whole) <= width:
         return [whole]

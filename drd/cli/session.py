@@ -65,8 +65,8 @@ def session(
 
 
 def require_owner(app: App, command: str, why: str = "", instead: str = "") -> None:
-    """Raise NotOwner for users who may not work on the state, with the commands that
-    they may use; `why` and `instead` say what is special about this one."""
+    """Raise NotOwner for users who may not work on the state, with the commands that they may use;
+    `why` and `instead` replace the usual reason and command."""
     if not app.state.is_ours:
         reason = why or f"drd's state belongs to {app.state.owner}"
         usual = (
@@ -101,10 +101,10 @@ def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
 def loaded_plans(
     app: App, name: str | None, *, refreshing: bool
 ) -> Iterator[tuple[str, Plan | DrdError]]:
-    """The plan of that name, or every plan of the plans directory and every one whose file is gone:
-    read, or its error. With `refreshing`, the file of a plan that is in force is put in force as it
-    is now. No other plan comes into force. Raises UsageError if there is none, and the error of the
-    requested one."""
+    """Yield the plan of this name, or every plan of the plans directory and every plan whose file
+    is gone; in place of a plan that cannot be read, its error. With `refreshing`, the present text
+    of a plan that is in force is put in force. No other plan is put in force. Raises UsageError if
+    there is none, and the error of the requested one."""
     names = [name] if name else app.plans.names() + app.plans.names_without_file()
     if not names:
         where = app.settings.plans_dir

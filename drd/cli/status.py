@@ -50,9 +50,9 @@ def status_command(
     out: TextIO | None = None,
 ) -> int:
     """Print the status, and return the exit code of `code_of`. With `plan`: the status of this plan
-    with all details, its `upcoming` runs, and what is overdue for `people`. On a terminal, prints
-    at most a screen of plans, unless `everything` is set. With `nagios`, the exit code is 0 to 3 as
-    Nagios expects it, even for errors; without, errors are raised as DrdError."""
+    with all details, its `upcoming` runs, and what is overdue for `people`. On a terminal, print at
+    most a screen of plans, unless `everything` is set. With `nagios`, the exit code is 0 to 3 as
+    Nagios expects it, even for errors; otherwise errors are raised as DrdError."""
     out = out or sys.stdout
     places = ConfiguredPlaces(
         state_url,

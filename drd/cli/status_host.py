@@ -24,8 +24,9 @@ _MUTE_S = 60.0
 
 
 def with_daemon(document: StatusDocument, public_dir: str, *, installed: bool) -> StatusDocument:
-    """Return the document; a daemon that runs is never called stopped, silent or never started,
-    though nothing was recorded: the catalogue may be on a full disk."""
+    """Return the document with the state of the daemon: a running daemon is never called stopped,
+    silent or never started, even if nothing was recorded, because the catalogue may be on a full
+    disk."""
     daemon = document.daemon
     if daemon is None or daemon.state == "running":
         return document

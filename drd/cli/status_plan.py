@@ -194,7 +194,7 @@ def _ago(moment: datetime, at: datetime) -> str:
 # --- tables -----------------------------------------------------------------------------------
 
 Table = list[list[Cell]]
-"""Rows; the first one is the header."""
+"""Rows of a table; the first row is the header."""
 
 
 def _table(rows: Table, width: int, colour: bool) -> list[str]:

@@ -35,8 +35,8 @@ _WORTH_BYTES = 32 << 10
 
 
 class StatusQuery(NamedTuple):
-    """What to show: one plan or all; with more than `brief_above` plans, only a row for a plan
-    without other news; None: everything."""
+    """What to show: one plan or all. With more plans than `brief_above`, only a row for each plan
+    without news; None: everything."""
 
     plan: str | None
     brief_above: int | None

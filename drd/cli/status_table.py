@@ -56,7 +56,7 @@ _COPY_AT = 4
 
 _OK = Cell(PlanState.OK.value, "good")
 _OURS = "drd"
-"""Stands in the place of a plan for what is about drd itself."""
+"""What the column of plans contains for lines about drd itself."""
 
 _LONGEST_TITLE = 50
 _INCIDENTS = 5
@@ -72,9 +72,9 @@ MANY = 40
 def render(
     document: StatusDocument, width: int, colour: bool, *, at_most: int | None = None
 ) -> str:
-    """Return the screen: counts and time, then the plans, the worst first: a row for each, below it
-    the reason for its state; at last what is about drd itself. `at_most` so many plans, and how
-    many are left out."""
+    """Return the screen: counts and time; then the plans, the worst first, with a row for each and
+    the reason for its state below the row; then lines about drd itself. It contains at most
+    `at_most` plans, and says how many are left out."""
     plans = everyone(document)
     ours = about_drd(document, width, colour)
     if not plans:

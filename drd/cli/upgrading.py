@@ -37,8 +37,8 @@ class UpgradeNotice(NamedTuple):
 
 
 def notices(config: str | None, prefix: Path) -> list[UpgradeNotice]:
-    """Read the state and the plans that this host's drd.yaml names; nothing for a first
-    installation."""
+    """Return notices about the state and the plans that this host's drd.yaml names; empty for a
+    first installation."""
     path, explicit = config_path(config)
     try:
         settings = load_settings(Path(path), explicit=explicit)

@@ -17,15 +17,15 @@ _PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin"
 
 
 def remedy(recorded: str) -> str:
-    """Return a recorded remedy of one or more lines. Root gets, in place of each line that does not
-    pass, the command that works it out again, and below it why.
+    """Return a recorded remedy of one or more lines. For root, each line that does not pass the
+    check is replaced by the command that finds the remedy again, with the reason below it.
     """
     return "\n".join(lines(recorded))
 
 
 def fact(recorded: str) -> str:
-    """Return a recorded fact. Root gets the lines below the first one, which a program has printed,
-    behind a mark, since one of them could read like a remedy.
+    """Return a recorded fact. For root, the lines after the first one, which a program has printed,
+    get a mark, because one of them could look like a remedy.
     """
     if record_writer.stranger() is None:
         return recorded
@@ -33,7 +33,8 @@ def fact(recorded: str) -> str:
 
 
 def lines(recorded: str) -> list[str]:
-    """Do the same as `remedy`, line by line. What replaces a line can be pasted as a whole."""
+    """Return the lines of a remedy, checked as in `remedy`. A line that replaces another one can be
+    pasted as a whole."""
     uid = record_writer.stranger()
     if uid is None:
         return recorded.splitlines()
@@ -52,7 +53,8 @@ def _harmless(line: str) -> str:
 
 
 def not_shown(uid: int) -> str:
-    """Return the line in place of a remedy that root is not shown, and who is shown it."""
+    """Return the line that is shown in place of a remedy that root may not be shown; it says who
+    can see the remedy."""
     user = user_name(uid)
     return (
         f"drd doctor  # root sees only a part of the remedy, because user {user} could have "

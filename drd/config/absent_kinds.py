@@ -1,4 +1,4 @@
-"""Kinds that are not in use: packages of others that have them, or may have them."""
+"""Kinds that are not in use: packages of others that contain them, or may contain them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from drd.model.nearest import closest
 from drd.registry import FAMILIES, Unavailable, packages_with, unavailable_with
 
 FAMILY_OF = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
-"""The families of the elements in these sections. Packages of others add nothing to other ones."""
+"""The families of the elements in these sections. Packages of others cannot add to other
+sections."""
 
 
 _NEAR = 0.75
@@ -14,8 +15,8 @@ _NEAR = 0.75
 
 def lacking(family: str, name: str) -> Unavailable | None:
     """Return the package of drd.yaml that adds this kind, or may add it, and that drd cannot use;
-    None if there is none, or if the name is probably a misspelling. A channel is not taken for
-    one: an error in drd.yaml stops every command."""
+    None if there is none, or if the name is probably a misspelling. A channel is never such a kind,
+    because an error in drd.yaml stops every command."""
     package = unavailable_with(family, name)
     if name in FAMILIES[family] or package is None:
         return None

@@ -26,7 +26,7 @@ _NOT_DRDS = {
     "copy": "copies",
     "prune": "prune",
 }
-"""Sections about work that drd leaves to the other tool, and the fields that have them."""
+"""Sections about work that drd leaves to the other tool, and the fields that contain them."""
 
 
 def check_adopted(parsed: Parsed, report: Report) -> None:
@@ -177,7 +177,7 @@ _WHOLE = {
     COMMAND: "which restores the whole copy",
     PGBACKREST: "where `dsn` names the database in the backup of the server",
 }
-"""The tools whose copies have no paths, and what that means."""
+"""The tools whose copies do not have paths, and what this means."""
 
 
 def _in_whole_copy(

@@ -42,7 +42,7 @@ class FoundFiles(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FoundCopies:
-    """What a repository of restic holds. `password` is the file that opens the repository."""
+    """The content of a restic repository. `password` is the file that opens the repository."""
 
     url: str
     password: str

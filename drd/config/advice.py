@@ -21,7 +21,7 @@ from drd.registry import CHECKS, KINDS
 _BY_HAND = (None, "never")
 
 _PORT_IN_PATH = re.compile(r"sftp:(?!//)([^:/]+):([0-9]{2,5})(/.*)")
-"""An address as scp has it takes no port."""
+"""Matches an sftp address in the form of scp, which cannot contain a port."""
 
 
 def advise(parsed: Parsed, report: Report, file: Path) -> None:
@@ -39,8 +39,8 @@ def advise(parsed: Parsed, report: Report, file: Path) -> None:
 
 
 def advise_on_names(parsed: Parsed, report: Report) -> tuple[Problem, ...]:
-    """Warn of names that commands take for options, and return the errors by which a new plan with
-    them is refused. A plan that is in force keeps them.
+    """Warn of names that commands would read as options; return the errors for which a new plan
+    with such names is refused. A plan that is in force keeps its names.
     """
     plan = parsed.file
     names = [(("plan",), plan.plan), *((("components", name), name) for name in plan.components)]

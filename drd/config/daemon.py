@@ -119,12 +119,13 @@ class DaemonSettings:
 
     @property
     def public_dir(self) -> Path:
-        """What users other than the service's may read: the status summary, the socket."""
+        """The directory with files for other users than the service's: the status summary, the
+        socket."""
         return self.own_public_dir or Path(public_of(self.state_url))
 
     @property
     def records_key(self) -> SecretRef:
-        """Where the key is that signs the records."""
+        """The place of the key that signs the records."""
         return self.own_records_key or RECORDS_KEY
 
     @property

@@ -145,7 +145,7 @@ class Limits(Settings):
 
 
 class Log(Settings):
-    """What is logged, and how."""
+    """What drd logs, and how."""
 
     format: Literal["auto", "console", "json"] = Field(
         "auto", description="The form of the log. `auto`: text on a terminal, otherwise JSON."
@@ -271,7 +271,7 @@ class Organisation(Settings):
 
 
 class Metrics(Settings):
-    """Where metrics for monitoring go."""
+    """Where drd writes or serves metrics for monitoring."""
 
     textfile: Annotated[str, AfterValidator(_textfile)] | None = Field(
         None,

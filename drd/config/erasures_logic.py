@@ -1,4 +1,4 @@
-"""Check that the erasures of a plan fit the rest of it."""
+"""Check that the erasures of a plan fit the rest of the plan."""
 
 from __future__ import annotations
 

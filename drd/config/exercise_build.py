@@ -16,7 +16,7 @@ from drd.model.units import format_duration
 
 
 def check_exercise(file: ExerciseFile, report: Report) -> None:
-    """Report what the schema cannot say."""
+    """Report errors that the schema cannot express."""
     seen: dict[str, str] = {}
     before = file.injects[0]
     for at, inject in enumerate(file.injects):

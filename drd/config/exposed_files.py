@@ -71,8 +71,8 @@ def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list
 
 
 def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
-    """Return whether users other than the trusted ones can read or write the file; None also for a
-    missing file, or one that we may not read."""
+    """Return the problem if users other than the trusted ones can read or write the file; None if
+    they cannot, if the file is missing, or if this process may not look for it."""
     place, there = _stat(path)
     if there is None:
         return None

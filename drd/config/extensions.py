@@ -87,7 +87,8 @@ def load_extensions(
 
 
 def use_extensions(names: Sequence[str], report: Report, reached: PlanPath) -> None:
-    """Use the members that these packages add from now on, and no others. See `load_extensions`."""
+    """Use the members that these packages add, and no others, from now on. See
+    `load_extensions`."""
     registry.use(*load_extensions(names, report, reached))
 
 
@@ -232,8 +233,8 @@ def _still_imported(name: str) -> _Imported | None:
 
 
 def outdated() -> Iterator[tuple[str, str]]:
-    """The packages of drd.yaml of which another version is installed than this process has
-    imported, and a text that says so."""
+    """Yield each package of drd.yaml of which another version is installed than the version that
+    this process has imported, with a text that says so."""
     named = {one.name for one in registry.extensions()}
     named |= {one.name for one in registry.unavailable()}
     for name in sorted(named & _imported.keys()):

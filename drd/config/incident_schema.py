@@ -37,7 +37,7 @@ def _kind_of_alert(kind: str) -> str:
 
 
 class IncidentRule(Settings):
-    """Which alerts open an incident by themselves: one for each rule and plan."""
+    """Which alerts open an incident automatically: one for each rule and plan."""
 
     alert: Annotated[str, AfterValidator(_kind_of_alert)] | None = Field(
         None, description="Only alerts of this kind (docs/alerts.md)."
@@ -161,7 +161,7 @@ class IncidentRole(Settings):
 
 
 class IncidentApproval(Settings):
-    """Who approves what leaves for others outside."""
+    """Who approves messages to people outside."""
 
     roles: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
         default_factory=list,

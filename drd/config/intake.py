@@ -25,8 +25,8 @@ JsonPath = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class MappingFile(Settings):
-    """Where the parts of an alert are in the JSON of another system. A path is keys and places in
-    lists with dots between: `alert.items.0.name`."""
+    """Where the parts of an alert are in the JSON of another system. A path consists of keys and
+    positions in lists, with dots between them: `alert.items.0.name`."""
 
     source: str = Field(
         pattern=r"^[a-z0-9-]{1,40}$", description="The name of the system: `wazuh`."

@@ -134,7 +134,7 @@ class AffectedData(Settings):
     )
 
     def contradictions(self) -> Iterable[Contradiction]:
-        """Report a query that has nothing to ask."""
+        """Report a query without a component to ask."""
         if self.count is not None and not self.where:
             hint = "add `where: [COMPONENT.TABLE]`."
             yield Contradiction(("count",), "does not name the component to query", hint)

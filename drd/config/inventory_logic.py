@@ -15,7 +15,7 @@ from drd.registry import KINDS
 
 def check_inventory(parsed: Parsed, report: Report) -> None:
     """Report names of components that the plan does not have, queries that nothing can answer, and
-    names that are there twice."""
+    duplicate names."""
     for at, data in enumerate(parsed.file.data):
         for place, where in enumerate(data.where):
             component = where.partition(".")[0]

@@ -88,8 +88,8 @@ class SchemaView:
         return properties
 
     def nodes(self, path: tuple[str | int, ...], data: Any) -> list[JsonSchema]:
-        """Return the schemas that apply at `path`, given the data there now; none for an unknown
-        key."""
+        """Return the schemas that apply at `path`, given the present data there; empty for an
+        unknown key."""
         nodes = list(self._open(self.root, data))
         for element in path:
             data = data[element] if has_member(data, element) else None

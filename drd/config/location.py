@@ -2,7 +2,7 @@
 
 `drd status` starts in a few milliseconds: no pydantic here, and YAML is loaded only for a file that
 is more than plain `key: value` lines. For every drd.yaml that `load_settings` accepts, both return
-the same places; a broken one is refused there and may be read here.
+the same places. `load_settings` refuses a broken file, but this module may read it.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[st
 
 
 def places(path: str | os.PathLike[str], *, explicit: bool) -> ConfiguredPlaces:
-    """Return the state's URL, the plans directory and the public one from the drd.yaml at `path`.
-
-    Raises ConfigError when an explicit file is missing, or one cannot be read or is not YAML."""
+    """Return the state's URL, the plans directory and the public directory from the drd.yaml at
+    `path`. Raises ConfigError when the file was given explicitly and is missing, or when it cannot
+    be read or is not YAML."""
     path = os.fspath(path)
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (pathlib costs 4 ms)
     try:
@@ -130,7 +130,7 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> ConfiguredPlaces:
 
 def guessed_places(path: str | os.PathLike[str]) -> ConfiguredPlaces | None:
     """Return the places that a broken drd.yaml seems to name, so that a status can be shown beside
-    its error; None if that cannot be told, or if there is no state."""
+    its error; None if drd cannot find them out, or if there is no state."""
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (pathlib costs 4 ms)
     try:
         known = _load(os.fspath(path), enduring=True)

@@ -11,8 +11,8 @@ from drd.config.daemon import DaemonSettings
 
 
 def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
-    """One's own regimes, playbooks, exercises and templates of messages, by the name that copies
-    give them: `regimes/acme.yaml`, `templates/press.j2`."""
+    """Return the installation's own regimes, playbooks, exercises and templates of messages, by the
+    name that they have in copies: `regimes/acme.yaml`, `templates/press.j2`."""
     places = {
         "regimes": settings.regimes_dir,
         "playbooks": settings.playbooks_dir,
@@ -41,4 +41,5 @@ OWN_TEXT = re.compile(
     r"templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2|"
     r"awareness/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.md"
 )
-"""The names of one's own texts in copies and kits: nothing that leads elsewhere."""
+"""The allowed names of an installation's own texts in copies and kits: no path that leads to
+another place."""

@@ -18,7 +18,7 @@ from drd.fields import Settings
 from drd.registry import KINDS
 
 _ELEMENTS = ("components", "repositories", "checks", "runbook", "targets")
-"""Sections in which a broken element leaves the others usable."""
+"""Sections in which a broken element does not prevent the use of the others."""
 
 _STAND_INS: Mapping[str, Any] = {
     "plan": "unnamed",
@@ -45,9 +45,8 @@ class Parsed:
 
 
 def parse(report: Report) -> Parsed | None:
-    """Validate a document against the schema; every problem goes into the report.
-
-    None if too little is left to check any further."""
+    """Validate a document against the schema; every problem goes into the report. None if too
+    little is left for further checks."""
     data = report.document.data
     if not isinstance(data, dict):
         hint = "a plan has lines like `key: value`; `drd plan new` writes a first plan."

@@ -18,7 +18,7 @@ _SQLITE = "sqlite:///"
 
 
 def public_of(url: str) -> str:
-    """Return the public directory of a state whose drd.yaml names none."""
+    """Return the public directory of a state whose drd.yaml does not name one."""
     if not url.startswith(_SQLITE):
         return DEFAULT_PUBLIC
     return f"{os.path.dirname(url[len(_SQLITE) :].partition('?')[0])}-public"  # noqa: PTH120 (4 ms)
@@ -34,7 +34,8 @@ def missing(path: str) -> Problem:
 
 
 def place(path: str, base: str) -> str:
-    """Return an absolute, normal path; relative ones are relative to the directory of drd.yaml."""
+    """Return an absolute, normalised path; relative paths are relative to the directory of
+    drd.yaml."""
     return os.path.normpath(os.path.join(base, path))  # noqa: PTH118 (pathlib costs 4 ms)
 
 

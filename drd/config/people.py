@@ -10,7 +10,7 @@ from drd.config.yaml import read
 
 
 def people(file: Path | None) -> tuple[Person, ...]:
-    """Return the people of a drd.yaml that `load_settings` accepted; nobody without a file."""
+    """Return the people of a drd.yaml that `load_settings` accepted; empty if there is no file."""
     return tuple(_file(file).people) if file is not None else ()
 
 

@@ -39,4 +39,4 @@ PlaceCode = Annotated[
 Jurisdiction = Annotated[
     str, AfterValidator(_jurisdiction), Field(json_schema_extra={"pattern": f"^({_JURISDICTION})$"})
 ]
-"""A place, or what a duty depends on instead."""
+"""A place, or another thing on which a duty depends."""

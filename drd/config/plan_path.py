@@ -22,8 +22,8 @@ _AT_ONCE = 16
 """The number of directories that are kept open."""
 
 _TRIES = 8
-"""The number of tries: a name may become a link between our check and our open, when somebody puts
-a new version in its place."""
+"""The number of tries: a name may become a link between drd's check and its opening of the file,
+when somebody puts a new version in its place."""
 
 _HOW = os.O_CLOEXEC | os.O_NONBLOCK
 """Not blocking: a FIFO with this name must not block drd."""

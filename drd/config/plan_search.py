@@ -18,9 +18,8 @@ def names_a_file(name: str) -> bool:
 
 
 def find_plan(settings: DaemonSettings, name: str) -> Path:
-    """The file of a plan, by the name in it; a path to a file stands for itself.
-
-    Raises UnknownPlan with the nearest names, ConfigError when two files have the name."""
+    """Return the file of a plan, by the name in the file; a path to a file is returned unchanged.
+    Raises UnknownPlan with similar names, ConfigError when two files have the name."""
     if names_a_file(name):
         path = Path(name)
         if not path.exists():
@@ -38,8 +37,8 @@ def find_plan(settings: DaemonSettings, name: str) -> Path:
 
 
 def file_gone(name: str, file: str, why: str = "") -> UnknownPlan:
-    """Return the error for a plan that was loaded from this file before, with `why` the text that
-    drd has of it does not do."""
+    """Return the error for a plan that was loaded from this file before; `why` says why the text
+    that drd has of it cannot be used."""
     return UnknownPlan(
         f"the file of plan {name} is gone: {file}{f'. {why}' if why else ''}",
         hint=f"restore the file: `drd plan show {name} --loaded` prints the text that drd "
@@ -49,7 +48,8 @@ def file_gone(name: str, file: str, why: str = "") -> UnknownPlan:
 
 
 def own_files(settings: DaemonSettings, plan: Path) -> Sequence[Path]:
-    """drd.yaml and all plans, including this one wherever it lies."""
+    """Return drd.yaml and all plan files, including this one, even if it is in another
+    directory."""
     own = [settings.file, *sorted(settings.plans_dir.glob("*.y*ml")), plan]
     return tuple(dict.fromkeys(p for p in own if p is not None and p.is_file()))
 

@@ -29,7 +29,7 @@ _HEADERS, _BODY, _ENV, _QUERY = "headers", "body", "env", "query"
 
 
 def unheld_roles(playbook: Playbook, held: Collection[str]) -> list[str]:
-    """Return the roles whose answers a run waits for, and that nobody holds."""
+    """Return the roles whose answers a run waits for, but that nobody holds."""
     wanted = (s.settings.role for s in playbook.runbook if isinstance(s.settings, Ask))
     return sorted({role for role in wanted if role is not None and role not in held})
 

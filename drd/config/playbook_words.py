@@ -1,4 +1,4 @@
-"""What the steps of playbooks do, in a sentence."""
+"""Describe in a sentence what a step of a playbook does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def step_words(step: Step, fill: Callable[[str], str] = str) -> str:
 
 
 def deed(step: Step) -> str:
-    """Say what a step does, with `${…}` as it is written."""
+    """Describe what a step does, with `${…}` in its written form."""
     settings: Any = step.settings
     if isinstance(settings, Ask):
         whom = f"{settings.role}" if settings.role else "anybody"

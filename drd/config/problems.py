@@ -79,7 +79,7 @@ class Report:
 
 @contextmanager
 def reported(report: Report, path: Path) -> Iterator[None]:
-    """Report at `path` what the code of an extension must not raise."""
+    """In the body, report at `path` errors that the code of an extension must not raise."""
     try:
         with attributed(""):
             yield
@@ -93,7 +93,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """`did you mean "x"?`; empty where nothing is near."""
+    """Return `did you mean "x"?`; empty if no known word is similar."""
     close = closest(word, known)
     return f'did you mean "{close}"?' if close else ""
 
@@ -110,5 +110,5 @@ def require_whole_path(words: Sequence[str], path: Path, report: Report) -> None
 
 
 def as_name(text: str) -> str:
-    """The nearest valid name to `text`; empty if nothing is left."""
+    """Return the valid name that is most similar to `text`; empty if nothing of it is valid."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")

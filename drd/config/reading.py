@@ -15,7 +15,8 @@ LARGEST = 1 << 20
 
 
 def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
-    """Return a file's bytes and its state, both of the same open file. Raises ConfigError."""
+    """Return a file's bytes and its state, both read from the same open file. Raises
+    ConfigError."""
     try:
         # Not blocking: a FIFO with this name must not block drd.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -35,7 +35,8 @@ the plan (`drd plan schema > plan.schema.json`) and begin the plan with
 
 
 def reference(schema: dict[str, Any]) -> str:
-    """Markdown: the keys of a plan, then each section, then what is used in several places."""
+    """Return Markdown: the keys of a plan, then each section, then what is used in several
+    places."""
     return "\n".join(_Reference(schema).lines()) + "\n"
 
 

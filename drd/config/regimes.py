@@ -36,7 +36,7 @@ _SORT = Sort("regime", "regimes", "id", SHIPPED, "drd obligations list")
 
 _REFERENCE = re.compile(rf"(?:submitted|due)\(({ID})\)")
 _NEEDED = ("title", "jurisdiction", "trigger", "source", "checked")
-"""What a regime must have once it is complete."""
+"""The keys that a regime must have once it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ def regimes_of(settings: DaemonSettings, files: Sequence[Path] = ()) -> Regimes:
 
 
 def findings(settings: DaemonSettings, now: datetime) -> list[Finding]:
-    """Return the findings of `drd doctor` about duties to report, if drd.yaml has anything about
-    them: broken files, and what a person should check."""
+    """Return the findings of `drd doctor` about regimes, if drd.yaml contains settings for them:
+    broken files, and things that a person should check."""
     if settings.regimes_dir is None and not settings.jurisdictions:
         return []
     regimes = regimes_of(settings)

@@ -111,7 +111,7 @@ class RehearseSettings:
 
 
 def rehearsal(step: StepKeys) -> RehearseSettings:
-    """Return the rehearsal settings, beside the kind or below it."""
+    """Return the rehearsal settings, which are beside the kind or below it."""
     inner = body(step)
     if not isinstance(inner, Rehearsed):
         return RehearseSettings(step.rehearse, step.reason, step.stand_in)

@@ -34,8 +34,8 @@ Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 class HookSettings(Settings):
     """A command around the capture of a component. The command gets no keys and no passwords. It
-    runs as drd's user, who can read them: only root and this user may have the right to
-    change the program."""
+    runs as drd's user, who can read keys and passwords: so only root and this user may have the
+    right to change the program."""
 
     command: list[str] = Field(
         min_length=1,

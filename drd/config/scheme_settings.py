@@ -12,8 +12,8 @@ from drd.model.schemes import azure_account, azure_suffix
 
 
 class Sftp(Settings):
-    """How to log in to an SSH server. drd reads no ~/.ssh and no ssh_config: it uses this key and
-    these host keys alone."""
+    """How to log in to an SSH server. drd does not read ~/.ssh or ssh_config: it uses only this key
+    and these host keys."""
 
     key: Secret = Field(
         description="Private SSH key, without a passphrase: the content of a file like id_ed25519."

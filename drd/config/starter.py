@@ -1,4 +1,4 @@
-"""Write a commented starting plan for what was found."""
+"""Write a commented starting plan for the components that were found."""
 
 from __future__ import annotations
 

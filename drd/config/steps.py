@@ -241,7 +241,7 @@ class StepKeys(Rehearsed):
 
 
 KEYS_OF_EVERY_STEP = frozenset(info.alias or name for name, info in StepKeys.model_fields.items())
-"""As a plan has them."""
+"""The keys of every step, in the spelling of a plan."""
 
 
 class RestoreStep(StepKeys):

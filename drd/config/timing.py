@@ -68,7 +68,7 @@ class BlackoutSettings(Settings):
 
 
 class Timed(Settings):
-    """The times of a section of a plan. Each section says what it means to give neither."""
+    """The times of a section of a plan. Each section says what applies if neither key is given."""
 
     every: float | Literal["auto", "never"] | None = None
     cron: Cron | None = Field(None, description=CRON)

@@ -1,4 +1,4 @@
-"""What libyaml says of a text that is not YAML, in plain words."""
+"""Explain in plain words the errors of libyaml about a text that is not YAML."""
 
 from __future__ import annotations
 

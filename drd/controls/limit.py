@@ -17,8 +17,8 @@ from drd.ports.control import ControlContext, ControlKind
 
 
 class LimitControl(RequestControl):
-    """Requests one after the other, until the service refuses one. It sends real load: choose a
-    cheap address."""
+    """Sends requests one after the other, until the service refuses one. This is real load: choose
+    a cheap address."""
 
     kind: Literal["limit"]
     requests: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(

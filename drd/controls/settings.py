@@ -34,7 +34,8 @@ class RequestControl(ControlSettings):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Report an address that is none, and headers that cannot be set or hold a secret."""
+        """Report an address that is not valid, and headers that cannot be set or that contain a
+        secret."""
         parts = http.parts_of(self.url)
         if parts is None:
             hint = "write http://HOST:PORT/PATH or https://…."

@@ -14,8 +14,8 @@ from drd.ports.control import ControlContext, ControlKind
 
 
 class UnchangedControl(ControlSettings):
-    """Configuration that nobody changes unnoticed: the policy of a gateway, for example. A backup
-    accepts no change: a person does, by `drd plan controls PLAN --accept NAME`."""
+    """Configuration that nobody may change unnoticed: the policy of a gateway, for example. A
+    backup does not accept a change: a person does, with `drd plan controls PLAN --accept NAME`."""
 
     kind: Literal["unchanged"]
     component: Name = Field(
@@ -25,7 +25,7 @@ class UnchangedControl(ControlSettings):
 
 
 class Unchanged:
-    """Holds if nothing differs."""
+    """The control holds if nothing differs."""
 
     def run(self, spec: ControlSpec, context: ControlContext) -> ControlResult:
         settings = spec.settings

@@ -35,7 +35,7 @@ SOON = timedelta(seconds=15)
 """The time between two anchors of the same repositories while an incident is open."""
 SOON_AGAIN = timedelta(minutes=1)
 LOOK_S = 15.0
-"""Seconds between two looks at the newest entry, which cost one query each."""
+"""Seconds between two checks of the newest entry; each check costs one query."""
 LONGEST_S = 1800.0
 _PROGRAM = (sys.executable, "-P", "-m", "drd", "records")
 _ANCHOR = ("anchor", "--quiet")
@@ -107,7 +107,7 @@ class Anchoring:
         threading.Thread(target=self._run, name="drd-anchors", daemon=True).start()
 
     def stop(self) -> None:
-        """End a child that works: the next start makes up for it."""
+        """End a child process that works: the next start repeats its work."""
         self._ends.set()
         child = self._child
         if child is not None:

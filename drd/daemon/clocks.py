@@ -36,7 +36,7 @@ class Clocks:
         self._last = self._read_clocks()
 
     def check(self) -> Jump | None:
-        """Return what happened since the last check; None if nothing did."""
+        """Return what happened since the last check; None if nothing happened."""
         before, now = self._last, self._read_clocks()
         self._last = now
         wall, boot, awake = (n - b for n, b in zip(now, before, strict=True))

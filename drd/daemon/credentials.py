@@ -76,7 +76,7 @@ class CredentialWatch:
         self._known: dict[str, tuple[tuple[int, ...], LaterCredential | None]] = {}
 
     def later(self) -> tuple[LaterCredential, ...]:
-        """Return the credentials that changed, or were added, after the service started; none
+        """Return the credentials that changed, or were added, after the service started; empty
         outside of a service."""
         if self._handed is None:
             return ()

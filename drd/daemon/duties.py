@@ -31,7 +31,7 @@ _log = log.get()
 
 
 _LONGEST = timedelta(minutes=5)
-"""What is known of an incident is read again after this time, even without a new record."""
+"""After this time, what is known about an incident is read again, even without a new record."""
 
 
 class DutyWatch:

@@ -1,4 +1,5 @@
-"""Find plans in force with secret files that others can read, or files that others can write."""
+"""Find plans in force whose secret files can be read by others, or whose files can be written by
+others."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class ExposedFiles:
         self._checked_at = None
 
     def __call__(self) -> Mapping[str, Exposed]:
-        """Return by plan name the first exposed file, with the number of further ones. The empty
+        """Return, by plan name, the first exposed file with the number of further ones. The empty
         name stands for drd.yaml.
         """
         self._read()
@@ -47,8 +48,9 @@ class ExposedFiles:
         return {n: _all(exposed) for n, exposed in exposed_files.items() if exposed}
 
     def secret_files(self) -> Mapping[str, str]:
-        """Return the secret files of the plans in force and of drd.yaml, each with the only plan
-        that names it, else nothing; the former ones if the catalogue cannot be read.
+        """Return the secret files of the plans in force and of drd.yaml, each with the plan that
+        names it, or an empty text if several do. If the catalogue cannot be read, return the former
+        result.
         """
         with suppress(CatalogueError):
             self._read()

@@ -41,7 +41,7 @@ class DaemonReport:
 
 
 class Figures:
-    """Renders nothing if no metrics are configured."""
+    """Publishes figures for monitoring; renders nothing if no metrics are configured."""
 
     def __init__(self, app: App, tick_age_s: Callable[[], float]) -> None:
         self._app = app
@@ -91,9 +91,9 @@ class Figures:
         now: datetime,
         reports: Mapping[int, datetime],
     ) -> None:
-        """Publish, unless that was done recently ("recently" grows with the number of plans).
-        `reports` is when the first report of an incident is due. A write error is logged once, and
-        stops nothing."""
+        """Publish, unless this was done recently ("recently" grows with the number of plans).
+        `reports` is when the first report of an incident is due. An error of writing is logged
+        once, and has no other effect."""
         if not self._wanted or time.monotonic() < self._rests_until:
             return
         began = time.thread_time()
@@ -145,8 +145,8 @@ class Figures:
 def with_reports(
     incidents: Iterable[IncidentFigures], reports: Mapping[int, datetime]
 ) -> Iterator[IncidentFigures]:
-    """Return the incidents with what is due next, reports counted: `reports` is when the first of
-    each incident is due, by its number."""
+    """Yield the incidents with their next due time, including reports: `reports` is when the first
+    report of each incident is due, by the number of the incident."""
     for incident in incidents:
         known = (incident.next_at, None if incident.restricted else reports.get(incident.number))
         yield incident._replace(next_at=min((at for at in known if at is not None), default=None))

@@ -24,7 +24,7 @@ class HostRecord:
         return self._facts
 
     def change(self, **facts: Any) -> HostFacts:
-        """Replace these facts, named as in `HostFacts`; returns all of them."""
+        """Replace these facts, whose names are the same as in `HostFacts`; return all facts."""
         with self._mutex:
             self._facts = replace(self._facts, **facts)
             return self._facts

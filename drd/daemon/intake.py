@@ -62,7 +62,7 @@ class IntakeListener:
             self._teller.start()
 
     def close(self) -> None:
-        """Stop listening, and record what was left out."""
+        """Stop listening, and record how many alerts were left out."""
         self._closed.set()
         self._stop()
         if self._teller is not None:

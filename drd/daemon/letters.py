@@ -20,7 +20,8 @@ class LetterThread:
         self._thread: threading.Thread | None = None
 
     def deliver_due(self) -> None:
-        """Begin to send what is due, unless that is being done; returns at once."""
+        """Begin to send the letters that are due, unless they are being sent already; return at
+        once."""
         if self._thread is not None and self._thread.is_alive():
             return
         if not self._app.channels.letter_sender().is_due():
@@ -29,8 +30,8 @@ class LetterThread:
         self._thread.start()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until nothing is being sent. A letter that is cut off by the end of the process is
-        of unknown fate."""
+        """Wait until no letter is being sent. If the end of the process interrupts a letter, its
+        result is unknown."""
         if self._thread is not None:
             self._thread.join(timeout_s)
 

@@ -18,8 +18,8 @@ _EVERY = timedelta(minutes=1)
 
 
 class MeasureWatch:
-    """Reads the measures once a minute, and the interrupted runs every time. While it cannot read
-    the catalogue, it reports what it read last."""
+    """Reads the measures once a minute, and the interrupted runs every time. While the catalogue
+    cannot be read, it reports its last result."""
 
     def __init__(self) -> None:
         self._measures: tuple[Condition, ...] = ()

@@ -71,9 +71,9 @@ class Monitor:
     """Begins with `start`, ends with `stop`. The loop calls the other methods, which only leave
     something for the thread and never wait for it.
 
-    What the loop leaves: events and queues, which are safe in several threads; the facts about the
-    host, which have a lock; and references that the thread reads once. All else belongs to the
-    thread alone."""
+    The loop leaves events and queues, which are safe in several threads; the facts about the host,
+    which have a lock; and references that the thread reads once. Everything else is used only by
+    the thread."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class Monitor:
         return self._thread.is_alive() and time.monotonic() - self._progress_at < HANGS_AFTER_S
 
     def records_found(self, **found: str | None) -> None:
-        """Remember what is wrong with the records (`HostFacts.records_…`)."""
+        """Note what is wrong with the records (`HostFacts.records_…`)."""
         self._host.change(**found)
 
     def tick_age_s(self) -> float:

@@ -1,4 +1,4 @@
-"""What is wrong with the packages of drd.yaml, as the daemon reports it."""
+"""Problems with the packages of drd.yaml, as the daemon reports them."""
 
 from __future__ import annotations
 

@@ -63,9 +63,9 @@ class PlanBook:
     def load(
         self, *, running: bool, so_far: Callable[[int, int], bool] = lambda _done, _all: True
     ) -> Reload:
-        """Read what changed. With `running`, refuse a plan that needs a credential which the
-        service did not get at its start. `so_far` is told regularly how many of how many plans were
-        read, and returns whether to go on."""
+        """Read the plans that changed. With `running`, refuse a plan that needs a credential which
+        the service did not get at its start. `so_far` is called regularly with the number of plans
+        read and the number of all plans, and returns whether to continue."""
         files = plans_by_name(self._app.settings.plans_dir)
         self.texts.begin_load()
         rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}

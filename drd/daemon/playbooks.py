@@ -54,8 +54,8 @@ def _digest(path: Path) -> str:
 
 
 class PlaybookWatch:
-    """Compares the files with what was loaded, once a minute. While it cannot read the catalogue,
-    it reports what it found last."""
+    """Compares the files with the loaded texts, once a minute. While the catalogue cannot be read,
+    it reports its last result."""
 
     def __init__(self) -> None:
         self._at: datetime | None = None

@@ -32,7 +32,8 @@ EVERY_S = 240.0
 FEW_EVERY_S = 30.0
 """The seconds between two checks if there are few repositories."""
 PER_SECOND = 0.5
-"""So many checks a second cost almost nothing, and are made even if there are few repositories."""
+"""This many checks a second cost almost nothing, so they are made even if there are few
+repositories."""
 PATIENCE_S = 30.0
 """Seconds after which a check counts as unanswered."""
 WORKERS = 4

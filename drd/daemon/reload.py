@@ -46,7 +46,7 @@ _KEYS = {
     "kit_shares": "kit",
     "kit_watch": "kit",
 }
-"""Settings by the key of drd.yaml that they come from; the others are limits."""
+"""Settings, by the key of drd.yaml from which they come; all others are limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Heartbeats for runs, by their row alone: a plan is read only if it names a watcher."""
+"""Heartbeats for runs, decided by their row: a plan is read only if its row names a watcher."""
 
 from __future__ import annotations
 

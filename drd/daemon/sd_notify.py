@@ -48,8 +48,8 @@ class ServiceManager:
         self._send("READY=1", *_status(status))
 
     def reloading(self, status: str = "") -> None:
-        """Report that a reload begins; `ready` ends it. The time tells the manager which of its
-        requests this answers (Type=notify-reload)."""
+        """Report that a reload begins; `ready` reports its end. The time shows to the manager which
+        of its requests this answers (Type=notify-reload)."""
         now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={now_us}", *_status(status))
 

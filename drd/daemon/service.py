@@ -54,14 +54,14 @@ POLL_S = 1.0
 LOADING_S = 90.0
 """How long reading the next piece of the plans may take."""
 BUSY_S = 5.0
-"""How long a write of the daemon waits for another process's: it can try again, and a loop that
-waited longer than WatchdogSec would be killed."""
+"""How long, in seconds, a write of the daemon waits for another process's write. It can try again;
+a loop that waited longer than WatchdogSec would be killed."""
 STOP_GRACE_S = 40.0
 """How long runs may take to end when the service stops; below TimeoutStopSec of the unit."""
 
 
 class Daemon:
-    """One daemon of one state directory. `run` returns when it is asked to stop.
+    """One daemon of one state directory. `run` returns when the daemon is asked to stop.
 
     `choose_log` sets up logging by the settings, again after a reload. `workers` execute runs:
     processes by default."""

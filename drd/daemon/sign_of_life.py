@@ -27,7 +27,7 @@ class SignOfLife:
         self._configuration = self.stamp()
 
     def last(self) -> datetime | None:
-        """Return when a daemon left one the last time; None if none ever did."""
+        """Return when a daemon last left a sign of life; None if no daemon ever did."""
         noted = self._app.catalogue.queue.noted(SIGN_OF_LIFE)
         return noted[0] if noted is not None else None
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 @dataclass
 class SignalRequests:
-    """What signals asked for."""
+    """The requests that signals have made."""
 
     stop: str = ""
     reload: bool = False

@@ -1,6 +1,7 @@
-"""A service whose catalogue cannot be opened: it alerts a person, and goes on trying.
+"""A service whose catalogue cannot be opened: it alerts a person, and continues to try.
 
-Without this it would end and be restarted, each time as if it had sent no alert yet."""
+Without this, the service would end and be restarted again and again, each time as if it had sent no
+alert yet."""
 
 from __future__ import annotations
 

@@ -97,7 +97,8 @@ class Supervisor:
                 process.end_process(run.owner_pid, ask=signal.SIGKILL, grace_s=1.0)
 
     def settle_abandoned(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
-        """Settle dead runs that nobody watched; returns `backup of orders-api` for each.
+        """Settle dead runs that nobody watched; return a text such as `backup of orders-api` for
+        each.
 
         A dead recovery or playbook is only noted as dead: a person decides how it continues."""
         settled = []

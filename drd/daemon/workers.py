@@ -1,7 +1,7 @@
 """The processes that execute runs: started, watched, asked to end, killed.
 
-Each is `drd worker RUN` in its own process group. It records its run's result in the catalogue;
-this module only knows that it ended, and how."""
+Each is `drd worker RUN` in its own process group. The process records the result of its run in the
+catalogue; this module only knows that it ended, and how."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from drd.process import Child, Command, Mark
 GRACE_S = float(os.environ.get("DRD_GRACE_S", "60"))
 """How long after its time limit a run may take to end by itself."""
 ASKED_GRACE_S = 8.0
-"""How long a run may take to end when it is asked to: a cancel takes 10 s at most."""
+"""How many seconds a run may take to end when it is asked to end: a cancel takes 10 s at most."""
 
 PROGRAM: Sequence[str] = (sys.executable, "-P", "-m", "drd", "worker")
 """The beginning of the command of a run; the run's id and options follow. With `-P`, no module of
@@ -38,7 +38,7 @@ _KEPT_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN
 
 @dataclass
 class Worker:
-    """One living process. `settles` says how the run ended that it only cleans up after."""
+    """One living process. If it only cleans up after a run, `settles` says how that run ended."""
 
     run: Run
     child: Child
@@ -80,9 +80,8 @@ class Workers:
         return list(self._alive.values())
 
     def start(self, run: Run, *, settle: Cause | None = None, cancelled: bool = False) -> Worker:
-        """Start a worker for a pending run, or one that settles a dead run.
-
-        Raises ToolMissing or OSError when no process can be started."""
+        """Start a worker for a pending run, or a worker that settles a dead run. Raises ToolMissing
+        or OSError when no process can be started."""
         words = [*PROGRAM, _sound(run)]
         if self._config is not None:
             words += ["--config", self._config]

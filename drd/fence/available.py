@@ -29,7 +29,7 @@ class FenceParts:
 
 @cache
 def detect() -> FenceParts:
-    """Ask the kernel; start nothing."""
+    """Ask the kernel which parts of a fence it has; start nothing."""
     abi = kernel.landlock_abi()
     missing = {}
     if abi < landlock.FILES_SINCE:

@@ -21,8 +21,8 @@ _SPECIAL = stat.S_ISUID | stat.S_ISGID
 
 
 class Files:
-    """Executes such calls for files below the fence's own directories, with the rights of the
-    caller; refuses everything else with EPERM. What can be read can also be watched.
+    """Executes system calls for files below the fence's own directories, with the rights of the
+    caller; refuses all others with EPERM. Files that can be read can also be watched.
     """
 
     def __init__(self, own: tuple[str, ...], readable: tuple[str, ...] = ()) -> None:

@@ -105,7 +105,7 @@ def keep_capabilities(kept: int) -> None:
 
 
 def landlock_abi() -> int:
-    """Return the version of Landlock's interface; 0 where there is none."""
+    """Return the version of Landlock's interface; 0 if the kernel has no Landlock."""
     try:
         return syscall(LANDLOCK_CREATE, None, 0, 1)
     except OSError:
@@ -145,14 +145,15 @@ def duplicate(process: int, number: int) -> int:
 
 
 def watch(watcher: int, descriptor: int, mask: int) -> int:
-    """inotify_add_watch on what an O_PATH descriptor refers to; returns the number of the watch."""
+    """Call inotify_add_watch on the file of an O_PATH descriptor; return the number of the
+    watch."""
     path = ctypes.c_char_p(b"/proc/self/fd/%d" % descriptor)
     return call("inotify_add_watch", ctypes.c_int(watcher), path, ctypes.c_uint32(mask))
 
 
 def set_times(descriptor: int, times: bytes | None) -> None:
-    """utimensat on what an O_PATH descriptor refers to; `times` are two timespecs, None
-    means now.
+    """Call utimensat on the file of an O_PATH descriptor; `times` are two timespecs, None means
+    now.
     """
     buffer = ctypes.create_string_buffer(times, 32) if times is not None else None
     syscall(UTIMENSAT, descriptor, ctypes.c_char_p(b""), buffer, 0x1000)

@@ -56,8 +56,8 @@ def restrict(abi: int, rules: Iterable[tuple[str, int]], *, warden: bool) -> Non
 
 
 def restrict_writes(abi: int, writes: Iterable[str]) -> None:
-    """Restrict this process for good: it may change files only below `writes`, and no device but
-    /dev/null. Reading, and the network, stay as they are. Raises OSError.
+    """Restrict this process for good: it may change files only below `writes`, and may write to no
+    device except /dev/null. It can still read files and use the network. Raises OSError.
     """
     handled = sum(bits for since, bits in _SINCE.items() if since <= abi) & ~READ & ~_IOCTL_DEV
     _restrict([handled], [*((path, CHANGE) for path in writes), ("/dev/null", WRITE_FILE)])

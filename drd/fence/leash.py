@@ -1,8 +1,9 @@
-"""Run one command without a fence, and end what it has started: also what left its group.
+"""Run one command without a fence, and end the processes that it has started, also those that left
+its group.
 
 Orphans of the command become children of this process. If drd demands an end, or dies, all of them
-are killed. For a command that must not outlive itself (`ALWAYS`) the same happens when it ends; if
-something still had its output open then, the output may be cut off, and the command has failed.
+are killed. With `ALWAYS`, they are also killed when the command ends; if one of them still had the
+output of the command open, the output may be cut off, and the command has failed.
 """
 
 from __future__ import annotations

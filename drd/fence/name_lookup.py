@@ -39,7 +39,7 @@ class Names:
         self._poll: select.epoll | None = None
 
     def pair(self) -> socket.socket:
-        """Replaces a datagram socket. Nobody answers in it before `lead_here`."""
+        """Replaces a datagram socket of the process. Nobody answers in it before `lead_here`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._waiting[os.fstat(theirs.fileno()).st_ino] = ours
@@ -61,8 +61,8 @@ class Names:
         self._poll.register(ours.fileno(), select.EPOLLIN)
 
     def forget(self, number: int) -> None:
-        """Close our end of a socket that the process no longer has. A socket on which it has asked
-        a question is closed when the process closes its own end."""
+        """Close drd's end of a socket that the process no longer has. A socket on which the process
+        has asked a question is closed when the process closes its own end."""
         ours = self._waiting.pop(number, None)
         if ours is not None:
             ours.close()

@@ -1,4 +1,4 @@
-"""The descendants of this process, and what it becomes."""
+"""The descendants of this process, and the program that it becomes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def reap() -> bool:
 
 
 def close_streams() -> None:
-    """Close our copies of the streams, whose other ends wait for the command to close them."""
+    """Close the copies of the streams, because their other ends wait until the command closes
+    them."""
     nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for number in (0, 1, 2):
         os.dup2(nothing, number)

@@ -1,4 +1,4 @@
-"""Shared memory of System V behind a fence: the warden makes it, so that none outlives the
+"""Shared memory of System V behind a fence: the warden makes it, so that it does not outlive the
 fence."""
 
 from __future__ import annotations

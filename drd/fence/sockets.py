@@ -48,7 +48,7 @@ def connect_in_thread(
 
 
 def number_of(made: socket.socket) -> int:
-    """Return the number by which /proc knows it."""
+    """Return the number by which /proc knows the socket."""
     return os.fstat(made.fileno()).st_ino
 
 

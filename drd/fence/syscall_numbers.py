@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LAST = 467
-"""The newest call for which there is a rule; later ones do not exist behind a fence."""
+"""The newest system call for which there is a rule; later calls do not exist behind a fence."""
 
 _SINCE_5_1 = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428,

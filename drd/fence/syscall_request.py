@@ -54,8 +54,8 @@ class SyscallRequest:
         return value - (1 << 32) if value >> 31 else value
 
     def waits(self) -> None:
-        """Raise CallerGone unless the same process still waits: another one may have its
-        number by now.
+        """Raise CallerGone unless the same process still waits: another process may have its number
+        now.
         """
         try:
             ioctl(self.listener, _STILL_THERE, struct.pack("=Q", self.key))
@@ -88,7 +88,8 @@ class SyscallRequest:
         raise OSError(errno.ENAMETOOLONG, "too long")
 
     def file(self, number: int) -> OwnedDescriptor:
-        """Return an O_PATH descriptor of what one of its descriptors refers to; not for sockets."""
+        """Return an O_PATH descriptor of the file behind a descriptor of the process; not for
+        sockets."""
         held = OwnedDescriptor(
             os.open(f"/proc/{self.process}/fd/{number}", os.O_PATH | os.O_CLOEXEC)
         )
@@ -105,7 +106,7 @@ class SyscallRequest:
         return held
 
     def socket(self, number: int) -> int:
-        """Return the number of the socket behind one of its descriptors. Raises OSError."""
+        """Return the number of the socket behind a descriptor of the process. Raises OSError."""
         text = os.readlink(f"/proc/{self.process}/fd/{number}")  # noqa: PTH115
         self.waits()
         if not text.startswith("socket:["):
@@ -136,8 +137,8 @@ class SyscallRequest:
         raise CallerGone
 
     def place(self, base: int, path: bytes, *, follow: bool = True) -> OwnedDescriptor:
-        """Return an O_PATH descriptor of what a path means to the process; `base` as for openat.
-        Does not follow links that only /proc has: they would lead into ourselves.
+        """Return an O_PATH descriptor of the file that a path means for the process; `base` as for
+        openat. Does not follow links that only /proc has, because they would lead into the warden.
         """
         flags = os.O_PATH | (0 if follow else os.O_NOFOLLOW)
         if path.startswith(b"/"):
@@ -178,7 +179,7 @@ class SyscallRequest:
 
 
 def received(listener: int) -> SyscallRequest | None:
-    """Return the next waiting call; None if there is none any more."""
+    """Return the next waiting call; None if there are no more."""
     data = bytearray(_NOTIFICATION.size)
     try:
         ioctl(listener, _RECEIVE, data, True)
@@ -191,7 +192,7 @@ def received(listener: int) -> SyscallRequest | None:
 
 
 def location(descriptor: int) -> str:
-    """Return the current path of what it refers to."""
+    """Return the current path of the file behind a descriptor."""
     return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a hundred microseconds less
 
 

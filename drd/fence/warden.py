@@ -1,4 +1,5 @@
-"""The process that stays outside of a fence: it decides, executes, and ends what is left."""
+"""The process that stays outside of a fence: it decides, executes calls, and ends the remaining
+processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wait for one command, outside of it: pass signals on, and notice that drd has died."""
+"""Wait for one command, outside of its fence: pass signals on, and notice that drd has died."""
 
 from __future__ import annotations
 

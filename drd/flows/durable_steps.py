@@ -36,9 +36,9 @@ class Runner:
         self.run = owned.run
 
     def step(self, name: str, kind: str, effect: Callable[[], R], *, subject: str = "") -> R:
-        """Run a step and return its result: the recorded one if it succeeded before, else the
-        effect's. If the effect raises, the step is recorded as failed (or cancelled), and the error
-        is raised. Later code finds the step by its kind and `subject`.
+        """Run a step and return its result: the recorded result if the step succeeded before, else
+        the result of the effect. If the effect raises, the step is recorded as failed (or
+        cancelled), and the error is raised. Later code finds the step by its kind and `subject`.
         """
         process.check_cancelled()
         catalogue, clock = self.services.catalogue, self.services.clock

@@ -1,4 +1,4 @@
-"""Run the hooks of components: before and after a capture, also after one that was interrupted."""
+"""Run the hooks of components: before and after a capture, also after an interrupted capture."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ class Agenda:
         return row is not None and row.last_state == RunState.PAUSED
 
     def pause_of(self, job: Job) -> str | None:
-        """Return why the job's last run decided to change nothing; None if it did not."""
+        """Return why the job's last run decided to change nothing; None if it did its work."""
         row = self._row(job.key)
         return row.last_error if row is not None and self._is_paused(job) else None
 

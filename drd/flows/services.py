@@ -39,7 +39,8 @@ def say_nothing(_: str) -> None:
 
 
 def no_action(kind: str) -> Action:
-    """Refuse all steps beside restoring and checking: the default for callers that run none."""
+    """Refuse all steps except restoring and checking: the default for callers that execute no other
+    steps."""
     raise NotSupported(f"this command cannot execute steps of kind {kind}")
 
 
@@ -110,7 +111,7 @@ class Services:
     clock: Clock
     open_repository: Callable[[RepositorySpec], Repository]
     bucket_encryption: Callable[[str, S3Access], BucketEncryption] = asks_no_bucket
-    """Asks how the bucket at a URL encrypts what is stored in it."""
+    """Finds out how the bucket at a URL encrypts what is stored in it."""
     kinds: KindFactory
     checks: CheckFactory
     actions: ActionFactory = no_action
@@ -126,7 +127,7 @@ class Services:
     """Seals restricted entries in a copy of the catalogue that goes to a repository."""
     """drd's configuration and plans, for the built-in component."""
     own_texts: Callable[[], Mapping[str, Path]] = dict
-    """One's own regimes and templates, by their names in copies."""
+    """The installation's own regimes and templates, by their names in copies."""
     playbooks: Callable[[], Mapping[str, Playbook]] = dict
     """The playbooks that can be used, by name."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -162,7 +163,7 @@ class Services:
     note: Say = say_nothing
     """Gets sentences that are merely useful."""
     said: set[str] = field(default_factory=set)
-    """One-time messages that were already given."""
+    """The messages that are shown only once, and that were already shown."""
     on_progress: OnProgress = no_progress
     on_steps: Callable[[Progression], None] = nobody_watches
     """Gets the progress of a runbook."""

@@ -31,7 +31,7 @@ def account_findings(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Fin
 
 
 def account_tasks(snapshot: ComponentSnapshot, *, no_owner: bool) -> tuple[Task, ...]:
-    """Return what is left to do about owners that this host still lacks."""
+    """Return the tasks about owners that this host still lacks."""
     absent = _absent(snapshot, no_owner=no_owner)
     if not absent:
         return ()

@@ -37,9 +37,9 @@ _NO_SERVER = (
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
     """The program whose data directory it is. `title` is its name in messages, `user` the usual
-    user of its servers, `package` the Debian package that makes this user, and `option` the
-    setting that names the data directory. `running` returns the process that runs in a data
-    directory, or None; `end` ends the server of drd's own in the directory SERVER."""
+    user of its servers, `package` the Debian package that makes this user, and `option` the setting
+    that names the data directory. `running` returns the process that runs in a data directory, or
+    None; `end` ends drd's own server in the directory SERVER."""
 
     title: str
     user: str
@@ -71,8 +71,8 @@ class ServerFiles:
 
 
 class DataDirectory(NamedDestination):
-    """A data directory, replaced as a whole. A subclass says what fits on it, and makes the files
-    ready beside it: what gets the final name needs no more work."""
+    """A data directory, replaced as a whole. A subclass decides what fits into it, and makes the
+    files ready beside it, so that they need no more work after they get the final name."""
 
     def __init__(
         self, component: str, data_dir: str, place: Workplace, files: ServerFiles, *, keep: bool

@@ -1,4 +1,4 @@
-"""What kinds in the file system share: space, owners, durable renames."""
+"""Functions that kinds in the file system share: space, owners, durable renames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANOTHER_POINT = (
     "choose another restore point: drd points PLAN. To check whether the repository is damaged: "
     "drd doctor PLAN, and drd verify PLAN (not all plans can be verified)."
 )
-"""The remedy if a restore point does not have what it should have."""
+"""The remedy if a restore point lacks something that it should contain."""
 
 
 STANDBY = "/srv/standby"
@@ -168,7 +168,7 @@ def fsync_path(path: Path) -> None:
 
 
 def fresh(directory: Path, *, parents: bool = False) -> Path:
-    """Make an empty directory that only its owner can enter, for restic to fill. A former one is
+    """Make an empty directory that only its owner can enter, for restic to fill. An existing one is
     removed.
     """
     remove(directory)

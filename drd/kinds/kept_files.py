@@ -1,5 +1,5 @@
-"""Kept copies in the file system: find, exchange and remove what a run set aside, by names
-alone.
+"""Kept copies in the file system: find, exchange and remove what a run has set aside, only by
+names.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ReplacedPath(Protocol):
     def target(self) -> Path: ...
 
     def kept(self) -> list[tuple[Path, bool]]:
-        """The kept copy, and whether it is the former content."""
+        """Return the kept copies, each with whether it is the former content."""
 
     def waits(self, *, back: bool) -> bool:
         """Return whether `swap` has something to do."""
@@ -50,8 +50,8 @@ class ReplacedPath(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Kept copies that were renamed whole, beside the current content. `companions` are suffixes of
-    files that go with it (-wal).
+    """Kept copies that were renamed as a whole, beside the current content. `companions` are
+    suffixes of files that belong to it (-wal).
     """
 
     target: Path
@@ -132,7 +132,7 @@ class Beside:
 @dataclass(frozen=True, slots=True)
 class Within:
     """Kept copies of the entries of a directory that cannot be renamed itself, in a directory
-    within it. While some of the entries are being moved back, that directory is called `returning`.
+    within it. While entries are being moved back, this directory is called `returning`.
     """
 
     target: Path

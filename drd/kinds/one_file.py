@@ -1,7 +1,7 @@
 """Kinds whose component is one file: its destinations, and the part of a manifest about it.
 
-A kind derives from `OneFileKind`, with a `form`. It overrides the other classes for what depends on
-the format: whether a file is intact, what counts as content, who uses the file.
+A kind derives from `OneFileKind`, with a `form`. It overrides the other classes where the format
+decides: whether a file is intact, what counts as content, who uses the file.
 """
 
 from __future__ import annotations
@@ -358,8 +358,8 @@ class OneFileTarget(NamedDestination):
         raise TargetNotEmpty(f"target {target} is not empty", hint=NOT_EMPTY)
 
     def holder(self, target: Path) -> int | None:  # noqa: ARG002 - nobody can tell
-        """Return the process that must end before the file may be replaced: 0 for an unknown one,
-        None if there is none."""
+        """Return the process that must end before the file may be replaced; 0 if the process is
+        unknown, None if there is none."""
         return None
 
     def require_unused(self, target: Path) -> None:

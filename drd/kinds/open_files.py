@@ -27,8 +27,9 @@ class ReplacedWay(Protocol):
 def usage(
     ways: Sequence[ReplacedWay], companions: Sequence[str] = (), *, holder: int | None = None
 ) -> list[Usage]:
-    """Return who has the targets open, or what a run has already replaced there. The process
-    `holder` must end before the first target is replaced; 0 if its number is unknown."""
+    """Return the programs that have the targets open, or that use the data which a run has already
+    replaced there. The process `holder` must end before the first target is replaced; 0 if its
+    number is unknown."""
     targets = {str(way.target): _names(way.target, companions, ("",)) for way in ways}
     removed = {f"{way.target} (removed)": _names(way.target, (), (REMOVED,)) for way in ways}
     former = {str(way.before): _names(way.before, companions, ("", REMOVED)) for way in ways}

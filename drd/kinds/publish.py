@@ -37,7 +37,8 @@ _MARK = re.compile(r"drd_[A-Za-z0-9_-]{1,40}")
 
 
 def is_nothing(path: Path) -> bool:
-    """Return whether nobody would want this back: an empty directory or file, or nothing at all."""
+    """Return whether the content at a path is worthless: an empty directory or file, or nothing at
+    all."""
     if path.is_dir() and not path.is_symlink():
         return next(path.iterdir(), None) is None
     return not path.is_symlink() and (not path.exists() or path.stat().st_size == 0)
@@ -47,7 +48,7 @@ def is_nothing(path: Path) -> bool:
 class Publication:
     """The publication at one target of one run. `landing` is the marked staging directory beside it
     on the same file system; `companions` are suffixes of files that belong to the target's old
-    content; `nothing` says whether that content is worthless.
+    content; `nothing` says whether this content is worthless.
     """
 
     target: Path
@@ -91,15 +92,15 @@ class Publication:
 
     @working
     def published(self) -> bool:
-        """Return whether the target is what this run put there."""
+        """Return whether this run has put the present target there."""
         promised = read_journal(self.journal).get("inode")
         return promised is not None and promised == _inode(pinned(self.target))
 
     @working
     def publish(self, fresh: Path) -> None:
-        """Carry out steps 1 to 4; idempotent. `fresh` is in the staging directory or is it. Raises
-        TargetError if something new took the target's name after a killed run had set the old
-        content aside.
+        """Carry out steps 1 to 4; idempotent. `fresh` is in the staging directory, or is the
+        staging directory. Raises TargetError if something new has the target's name, after a killed
+        run had set the old content aside.
         """
         if not self.published():
             promised = _inode(fresh)
@@ -131,7 +132,7 @@ class Publication:
 
     @working
     def tidy(self) -> None:
-        """Remove what the finished work no longer needs."""
+        """Remove what is no longer needed after the work is finished."""
         aside = [pinned(_with(self.before, suffix)) for suffix in ("", *self.companions)]
         if self.may_overwrite() and not self.keep:
             for path in aside:
@@ -149,8 +150,8 @@ class Publication:
 
     @working
     def appeared(self) -> list[str]:
-        """Say where content was set aside that appeared in the target after the last check,
-        although nothing was to be replaced.
+        """Return sentences about content that appeared in the target after the last check, and was
+        set aside although nothing was to be replaced.
         """
         if self.may_overwrite() or not os.path.lexists(pinned(self.before)):
             return []
@@ -181,7 +182,8 @@ class Publication:
 
 
 def remove_nothing(path: Path) -> None:
-    """Remove what was found to be worthless. A directory that has got an entry since stays."""
+    """Remove content that was found to be worthless. A directory that has got an entry since is
+    kept."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             path.rmdir()
@@ -195,13 +197,14 @@ def came_meanwhile(target: Path, before: Path) -> str:
 
 
 def publication_of(directory: Path) -> Publication | None:
-    """Return what a run in this workplace directory had announced."""
+    """Return the publication that a run in this workplace directory had announced; None if there is
+    none."""
     return publication_at(directory / JOURNAL)
 
 
 def publication_at(journal: Path) -> Publication | None:
-    """Return what a run had announced in this journal; None also for paths that it cannot have
-    announced.
+    """Return the publication that a run had announced in this journal; None if there is none, and
+    for paths that a run cannot have announced.
     """
     known = read_journal(journal)
     mark = mark_in(known, journal.parent)
@@ -245,7 +248,7 @@ def is_landing(path: Path, mark: str) -> bool:
 
 
 def read_journal(journal: Path) -> dict[str, Any]:
-    """Read a journal; empty if nothing was recorded yet, or not by this user."""
+    """Read a journal; empty if nothing was recorded yet, or if another user recorded it."""
     written = read_own(journal)
     if written is None:
         return {}

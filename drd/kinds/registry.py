@@ -1,4 +1,4 @@
-"""Look up what a kind of component says, by the kind's name."""
+"""Find out what a kind of component says about itself, by the kind's name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drd.registry import KINDS
 
 
 def host_of(reveal: Reveal) -> Callable[[Component], str]:
-    """Return the server that a component is read from; none where an extension cannot say."""
+    """Return the server from which a component is read; empty if an extension cannot say it."""
 
     def host(component: Component) -> str:
         try:
@@ -43,7 +43,7 @@ def server_users() -> tuple[str, ...]:
 
 
 def by_hand_of(kind: str) -> ByHandOf:
-    """Return the instructions without drd. Raises NotSupported for a kind that has none."""
+    """Return the kind's instructions without drd. Raises NotSupported if the kind has none."""
     spec = KINDS[kind]
     if not spec.by_hand:
         raise NotSupported(f"kind {kind} cannot be restored by hand")
@@ -52,8 +52,8 @@ def by_hand_of(kind: str) -> ByHandOf:
 
 
 def grants_of(kind: str) -> GrantsOf:
-    """Return what writes the rights of its components. Raises NotSupported for a kind that has
-    none."""
+    """Return the function that writes the rights for components of the kind. Raises NotSupported if
+    the kind has none."""
     spec = KINDS[kind]
     if not spec.grants:
         raise NotSupported(f"drd cannot write a script of grants for kind {kind}")

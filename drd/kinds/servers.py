@@ -89,9 +89,9 @@ def make_base(
 
 
 def end_server(base: Path, program: bytes, *, ask: signal.Signals) -> list[int]:
-    """End the processes of a server's directory, remove it and its sockets; return the pids. Its
-    content belongs to the server's user, which may have run code of the data: no link in it is
-    followed."""
+    """End the processes of a server's directory, remove it and its sockets; return the pids. The
+    content of the directory belongs to the server's user, who may have run code of the data: so no
+    link in it is followed."""
     data = base.parent.resolve() / base.name / "data"
     pids = end_servers(data, program, ask=ask)
     sockets = base / "sockets"
@@ -112,7 +112,7 @@ def fence_failures(place: Workplace) -> str:
 
 
 def fence_failure(place: Workplace) -> str:
-    """Do the same as words about a server."""
+    """Return the words about a server whose fence failed; empty if it did not fail."""
     failures = fence_failures(place)
     return f"its fence could not be set up: {failures}" if failures else ""
 
@@ -157,7 +157,7 @@ def interruptible(cancel: Callable[[], object]) -> Iterator[None]:
 
 
 def give(path: Path, user: str | None, *, within: int | None = None) -> None:
-    """Give a file to the user of the server; a link itself, not what it leads to. `within` is the
+    """Give a file to the user of the server. If it is a link, give the link itself. `within` is the
     open directory of a path that is only a name."""
     if user is None:
         return

@@ -1,10 +1,10 @@
 """Work as root in directories that belong to other users.
 
-A target's directory is often an application's, and whoever is that user can rename and replace its
-entries while root writes there. So root keeps directories open instead of using their names: one
-above the target that is reached without following a link, and the staging directory, which only
-root can enter. Both are used through descriptors (`/proc/PID/fd/N`, which restic accepts as well).
-If nobody else could exchange anything, and for everybody but root, the plain path is used.
+A target's directory often belongs to an application, whose user can rename and replace its entries
+while root writes there. So root keeps directories open instead of using their names: one above the
+target that is reached without following a link, and the staging directory, which only root can
+enter. Both are used through descriptors (`/proc/PID/fd/N`, which restic accepts as well). If nobody
+else could exchange anything, and for everybody but root, the plain path is used.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ _own: dict[Path, int] = {}
 """... of other directories of root's own, while work is done there."""
 
 _NOWHERE = Path("/proc/self/fd/none")
-"""The path for a directory that is missing where others could make one: nothing is ever there."""
+"""A path that never exists: it stands for a directory that is missing where others could make
+one."""
 
 _led: dict[Path, int] = {}
 """Descriptors of directories that were reached by a link which others can change."""
@@ -147,8 +148,8 @@ def pinned(path: Path) -> Path:
 
 
 def held(directory: Path) -> Path:
-    """Return the path by which root reaches a directory that it has made itself. Raises TargetError
-    if something else has its name.
+    """Return the path by which root reaches a directory that root has made itself. Raises
+    TargetError if something else has its name.
     """
     if not _exposed(directory.parent):
         return directory
@@ -174,7 +175,7 @@ def held(directory: Path) -> Path:
 
 
 def opened(directory: Path) -> Path:
-    """Return the path by which root reaches an existing directory, whoever owns it; never through a
+    """Return the path by which root reaches an existing directory of any owner, never through a
     link.
     """
     return _opened(directory)
@@ -182,7 +183,7 @@ def opened(directory: Path) -> Path:
 
 @working
 def make_landing(directory: Path, *, parents: bool = False) -> Path:
-    """Make an empty directory that only its owner can enter, for restic to fill. A former one is
+    """Make an empty directory that only its owner can enter, for restic to fill. An existing one is
     removed.
     """
     if parents:
@@ -207,7 +208,7 @@ def content_name(directory: Path) -> Path:
 
 @working
 def make_room(directory: Path) -> Path:
-    """Make an empty directory of drd's own. A former one is removed."""
+    """Make an empty directory of drd's own. An existing one is removed."""
     forget(directory)
     remove(pinned(directory))
     pinned(directory).mkdir(mode=0o700)
@@ -239,7 +240,7 @@ def remove_landing(directory: Path) -> None:
 
 
 def forget(directory: Path) -> None:
-    """Close the descriptor of what was made there: something else may get the name."""
+    """Close the descriptor of a directory that was made: something else may get its name."""
     with _lock:
         for known in (_landings, _own):
             fd = known.pop(directory, None)

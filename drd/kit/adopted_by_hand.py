@@ -74,7 +74,8 @@ def seconds:
     | select(.name | split("/") | any(. == "." or . == "..") | not)
     | .at = (.time | seconds)?]
 | group_by(.name) | map(unique | select(length == 1) | .[0]) | sort_by(.at)"""
-"""What drd takes for a copy too: other names could lead elsewhere, or be options."""
+"""Matches the names that drd accepts for copies; other names could lead elsewhere, or be
+options."""
 
 
 _TABLE = """.[] | [(.at | floor | todate), "\\(.bytes) bytes", .name,

@@ -196,8 +196,8 @@ def _accepted(using: OpenedKit, chosen: Sequence[KitPlan]) -> list[tuple[KitPlan
 
 
 Accept = Callable[[datetime, Mapping[str, Sequence[PlanEffect]]], None]
-"""Asks whether texts that were stored then, and what they would make drd do, may become root's.
-Raises if not."""
+"""Asks a person whether root may use texts that were stored at this time, and what they would make
+drd do. Raises an error if not."""
 
 
 @contextmanager
@@ -212,9 +212,9 @@ def from_repository(
     access: Mapping[str, str] | None = None,
     config: str = DEFAULT_CONFIG,
 ) -> Iterator[Prepared]:
-    """Plans and configuration as drd, or anyone with the password, stored them last beside the
-    restore points. The bucket's keys come from the environment (AWS_ACCESS_KEY_ID …), as for every
-    tool. `access` has the settings of another scheme, with the secrets themselves."""
+    """Yield the plans and the configuration that drd, or anyone with the password, stored last
+    beside the restore points. The bucket's keys come from the environment (AWS_ACCESS_KEY_ID …).
+    `access` has the settings of another scheme, with the secrets themselves."""
     mask(password)
     try:
         normal = normal_url(url)

@@ -40,7 +40,7 @@ class KitPlaces:
 def sections(
     plan: Plan, places: KitPlaces, hands: Mapping[str | None, Mapping[str, ByHand]]
 ) -> list[Block]:
-    """Return the sections. `hands` has for each target, or None if the plan names none, its
+    """Return the sections. `hands` has, for each target (None if the plan has no targets), its
     components in the order of the runbook.
     """
     blocks: list[Block] = [

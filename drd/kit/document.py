@@ -1,5 +1,5 @@
-"""A document to print: a list of blocks, as Markdown and as one HTML page that needs nothing
-else."""
+"""A document to print: a list of blocks, as Markdown and as one HTML page that needs no other
+files."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """With `waits`, a script waits here until a person has done what the text says; with `left`, it
-    says that this is left to a person, and continues."""
+    """With `waits`, a script waits here until a person has done what the text says. With `left`,
+    the script says that a person has to do this, and continues."""
 
     text: str
     waits: bool = False
@@ -54,8 +54,8 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A `form` has a last column for handwriting. All cells of a `sheet` that are empty have room
-    for it, and its columns have the same width, but for the last one."""
+    """With `form`, the table has a last column for handwriting. In a `sheet`, all empty cells have
+    room for handwriting, and the columns have the same width, except the last one."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -65,7 +65,8 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """For bash; `shown` ones are to be read or adapted, not run as they are."""
+    """Commands for bash; `shown` commands are to be read or adapted, and are not executed
+    unchanged."""
 
     text: str
     shown: bool = False

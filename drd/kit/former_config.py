@@ -1,5 +1,5 @@
-"""A drd.yaml with errors from a lost host. A daemon goes on with the settings that it read before,
-and stores the file as it is."""
+"""A drd.yaml with errors from a lost host. A daemon continues with the settings that it read
+before, and stores the file unchanged."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from drd.model.text import escaped
 def without_broken(
     own: StateSnapshot, config: str
 ) -> tuple[StateSnapshot, dict[str, bytes], list[str]]:
-    """Return the snapshot without its drd.yaml if that has errors, the text of that file by the
-    path at which it is kept beside `config`, and the sentences to print."""
+    """If drd.yaml in the snapshot has errors, return the snapshot without it, its text by the path
+    at which it is kept beside `config`, and the sentences to print."""
     text = own.config if own.config is not None else own.broken_config
     wrong = schema_errors(text, config) if text is not None else ""
     if text is None or not wrong:

@@ -77,8 +77,8 @@ def gather(
 ) -> tuple[KitIndex, Files]:
     """Return the index (without digests) and the files of a kit of these plans.
 
-    A target's secret that is not available here is left out and named in `missing`; one that opens
-    a repository raises SecretUnavailable."""
+    If a target's secret is not available here, it is left out and named in `missing`; if a secret
+    that opens a repository is not available, raise SecretUnavailable."""
     files: dict[str, bytes] = {}
     host_files: dict[str, str] = {}
     secrets = _ResolvedSecrets(resolve)

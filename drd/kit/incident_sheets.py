@@ -177,7 +177,7 @@ def _facts(contact: Contact) -> str:
 
 
 def local_time(contact: Contact, now: datetime) -> str:
-    """Return what time it is for a contact: `15:30 CET`."""
+    """Return the local time of a contact: `15:30 CET`."""
     return f"{now.astimezone(ZoneInfo(contact.hours.zone)):%a %H:%M %Z}"
 
 

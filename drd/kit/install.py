@@ -20,8 +20,8 @@ from drd.secrets import same_in_files
 
 
 def conflicts(layout: Layout) -> list[Path]:
-    """Existing files with other contents. A file that `drd install` wrote and nobody changed since
-    may be replaced."""
+    """Return existing files with other contents. A file that `drd install` wrote and nobody has
+    changed since may be replaced."""
     return [f.path for f in layout.files if not f.yields and _differs(f)]
 
 
@@ -54,10 +54,9 @@ def _content(path: Path) -> bytes | None:
 
 @contextmanager
 def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
-    """Write what is missing, yield the paths that were written, and remove them again when the body
-    raises. `replica` becomes the catalogue if there is none yet.
-
-    Raises TargetNotEmpty before anything is written, TargetUnwritable."""
+    """Write the missing files, yield the paths that were written, and remove them again if the body
+    raises an error. `replica` becomes the catalogue if there is none yet. Raises TargetNotEmpty
+    before anything is written, TargetUnwritable."""
     wrong = conflicts(layout)
     if wrong:
         raise TargetNotEmpty(

@@ -36,8 +36,8 @@ def known_drills(plan: str, catalogue: Catalogue) -> tuple[KitDrill, ...]:
 
 
 def left_out_by_hand(plan: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the points, or adopted copies, that a recovery by hand must not choose, as `drd
-    recover` does not: a drill could not restore them, and an older one is left."""
+    """Return the points, or adopted copies, that a recovery by hand must not choose: a drill could
+    not restore them, and there is an older point. `drd recover` does not choose them either."""
     tried = catalogue.evidence.unrestorable(plan)
     kept = catalogue.points.of_plan(plan)
     left = newest_complete([p for p in kept if p.id not in tried])

@@ -99,7 +99,8 @@ class Layout:
 
 
 def lay_out(belongings: LostHost, root: Path) -> Layout:
-    """Everything below `root` as if it were /. Raises UsageError for a name that leads outside."""
+    """Return the layout, with every path below `root`. Raises UsageError for a name that leads
+    outside of `root`."""
     moving = _Moving(root, belongings)
     plans = [
         PlacedFile(

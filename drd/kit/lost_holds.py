@@ -20,8 +20,8 @@ from drd.model.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class RestoredHolds:
-    """`stored_at` is when the state was stored that was read; None if there is none, `why` says why
-    it could not be read. Holds made since then are unknown."""
+    """`stored_at` is when the state was stored that was read; None if there is none, then `why`
+    says why it could not be read. Holds that were made later are unknown."""
 
     holds: tuple[Hold, ...]
     stored_at: datetime | None

@@ -21,8 +21,9 @@ Open = Callable[[RepositorySpec], Repository]
 def stored_copy(
     plans: Sequence[Plan], open_repository: Open, work_dir: Path, now: datetime
 ) -> Iterator[Path | None]:
-    """The newest copy of the catalogue that this host stored beside the points of its plans, made
-    readable; None without one. A repository that cannot be read is left to others."""
+    """Yield the newest copy of the catalogue that this host stored beside the points of its plans,
+    made readable; None if there is none. A repository that cannot be read is skipped; other code
+    reports it."""
     newest = max(_found(plans, open_repository), key=lambda f: f[1].time, default=None)
     if newest is None:
         yield None

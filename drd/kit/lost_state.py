@@ -68,7 +68,7 @@ def lost_history(own: StateSnapshot) -> list[str]:
 
 
 def everything(repository: Repository, room: Path, now: datetime) -> StateSnapshot:
-    """Return the newest of drd's own snapshots, and the plans of others that it lacks: several
+    """Return the newest of drd's own snapshots, and plans of other snapshots that it lacks: several
     hosts may share a repository."""
     newest = newest_own([repository])
     if newest is None:

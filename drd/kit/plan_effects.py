@@ -114,9 +114,9 @@ def orders(
     known: Collection[SecretRef] = (),
     beside: Collection[str] = (),
 ) -> list[PlanEffect]:
-    """Return the orders in a text. The repository at `url` is not an order, nor are the secrets
-    that are `known` and belong to it, unless the text gives it other settings than `access` that
-    decide where they go. `beside` are the other texts of the same host."""
+    """Return the orders in a text. The repository at `url` is not an order. The `known` secrets of
+    this repository are not orders either, unless the text has other settings than `access` which
+    decide where they are sent. `beside` are the other texts of the same host."""
     whole = stored(text, url, access, known)
     if whole is None:
         return []

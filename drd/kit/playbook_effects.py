@@ -1,4 +1,4 @@
-"""What the playbooks that a repository has would make drd do, for the person who accepts them."""
+"""What the playbooks in a repository would make drd do, for the person who accepts them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ LARGEST = 1 << 20
 """The largest script in bytes that goes into the kit."""
 
 _PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/")
-"""Directories in which packages install programs, and nobody else does."""
+"""Directories in which only packages install programs."""
 
 _EVERYWHERE = frozenset({"sh", "bash", "env", "dash"})
 _SHEBANG = re.compile(rb"#!\s*(\S+)(?:[ \t]+(?:-S[ \t]+)?([^\s-]\S*))?")
@@ -31,8 +31,8 @@ _SHEBANG = re.compile(rb"#!\s*(\S+)(?:[ \t]+(?:-S[ \t]+)?([^\s-]\S*))?")
 
 @dataclass(slots=True)
 class KitPrograms:
-    """What `take` has collected so far: the `files` that go into the kit, with their contents by
-    their names there."""
+    """What `take` has collected so far: the `files` for the kit, with their contents, by their
+    names in the kit."""
 
     files: dict[str, KitFile] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def named_by(plan: Plan) -> list[str]:
 
 
 def file_of_word(word: str) -> str | None:
-    """Return the file of this host that a word of a command names; None if there is none."""
+    """Return the file of this host that a word of a command names; None if it names none."""
     path = word if word.startswith("/") else shutil.which(word, path=COMMAND_PATH)
     return path if path is not None and Path(path).is_file() else None
 

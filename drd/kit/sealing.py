@@ -25,7 +25,7 @@ from drd.model.kit import Key, digest_in, heading, is_heading
 from drd.process import rights
 
 LARGEST = 256 << 20
-"""The largest kit in bytes that drd reads; one with a hundred plans has a few million."""
+"""The largest kit in bytes that drd reads; a kit with a hundred plans has a few million bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +201,9 @@ def read_secret_file(path: Path, what: str) -> str:
 
 _TRIES = 20
 _PAUSE_S = 0.25
-"""In seconds. age measures the processor for milliseconds, and refuses a passphrase that would take
-16 seconds by that. Other processes falsify the measurement, so the next one may be right."""
+"""Seconds to wait. age measures the speed of the processor for milliseconds, and refuses a
+passphrase that would take 16 seconds by this measurement. Other processes can falsify the
+measurement, so the next one may be right."""
 
 
 def _decrypted(body: bytes, key: Key) -> bytes:

@@ -1,4 +1,5 @@
-"""A kit's passphrase in shares: any k of n people open it together, fewer learn nothing.
+"""A kit's passphrase in shares: any k of n people can open the kit together; fewer people find out
+nothing.
 
 Shamir's scheme as the program `ssss` implements it (Debian's package of that name combines them
 without drd); the arithmetic is pycryptodome's, and this is the only module that imports it."""
@@ -65,8 +66,8 @@ def split(sharing: Sharing) -> tuple[str, list[KitShare]]:
 
 
 def combine(paths: Sequence[Path]) -> str:
-    """Return the passphrase, from the files of enough shares. Raises UsageError naming the invalid
-    file, or what is missing."""
+    """Return the passphrase, from the files of enough shares. Raises UsageError, which names the
+    invalid file, or says what is missing."""
     shares: dict[int, KitShare] = {}
     for path in paths:
         share = _read(path)

@@ -1,5 +1,5 @@
-"""Recovery by hand from a stanza of pgBackRest: the commands that restore its server beside the
-others, from which the commands of the kinds then take their dumps."""
+"""Recovery by hand from a stanza of pgBackRest: the commands restore its server in a separate
+directory; the commands of the kinds then make their dumps from this server."""
 
 from __future__ import annotations
 

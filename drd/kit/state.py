@@ -67,7 +67,7 @@ def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:
 
 
 def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list[Finding]:
-    """Do the same as `standing`, with a finding even if all is in order."""
+    """Return findings like `standing`, and also a finding if everything is in order."""
     findings = standing(settings, catalogue, plan)
     return list(findings) or [KIT_IN_ORDER]
 

@@ -26,8 +26,8 @@ from drd.model.plan import NAME, OWN_COMPONENT
 from drd.ports import Repository, SnapshotInfo
 
 LARGEST = 8 << 30
-"""Limit in bytes for a snapshot of drd's own. Anyone with the repository's password can store a
-small one that unpacks without end."""
+"""The largest size in bytes of a snapshot of drd's own state. Anyone with the repository's password
+can store a small snapshot that unpacks without end."""
 
 CONFIG = "drd.yaml"
 """The usual name of drd.yaml, by which a broken one is recognised."""
@@ -57,7 +57,8 @@ class StateSnapshot:
 
 
 def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, SnapshotInfo] | None:
-    """Return the newest one in any of them."""
+    """Return the newest snapshot of drd's own state in any of these repositories, with its
+    repository."""
     snapshots = [
         (repository, snapshot)
         for repository in repositories
@@ -110,8 +111,8 @@ def _places(raw: bytes | None) -> Mapping[str, str]:
 
 
 def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:
-    """The plans and configuration in a tar as drd writes it, by file name; the replica goes to
-    `catalogue`. Other names, and files that are not regular, are ignored. Raises
+    """Return the plans and configuration from a tar in drd's form, by file name; the replica is
+    written to `catalogue`. Other names, and files that are not regular, are ignored. Raises
     tarfile.TarError and ValueError."""
     texts: dict[str, bytes] = {}
     members = held = 0

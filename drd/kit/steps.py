@@ -30,7 +30,7 @@ def printed_steps(plan: Plan) -> tuple[PrintedStep, ...]:
 
 
 def step_in_words(plan: Plan, step: Step) -> str:
-    """Describe what a step does, and when, unless that is simply after the one above."""
+    """Describe what a step does, and when, unless it simply follows the step above."""
     return "; ".join([_does(plan, step), *_terms(step)])
 
 

@@ -19,7 +19,7 @@ from drd.registry import ACTIONS
 
 
 class StepsByHand:
-    """The steps beside restoring and checking, in one target (None: wherever things were)."""
+    """The steps other than restoring and checking, for one target (None: the original places)."""
 
     def __init__(self, plan: Plan, target: str | None, components: Mapping[str, ByHand]) -> None:
         self.plan = plan

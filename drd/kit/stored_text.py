@@ -80,7 +80,7 @@ def secret_ref(value: dict[Any, Any]) -> SecretRef:
 
 
 def is_ours(key: KeyPath, value: Any, text: StoredText) -> bool:
-    """Return whether a value is the URL of the named repository, or a known secret of it."""
+    """Return whether a value is the URL of the named repository, or one of its known secrets."""
     if isinstance(value, dict):
         named = (
             key[0] == "repositories"
@@ -108,7 +108,7 @@ def _repository(key: KeyPath, text: StoredText) -> dict[Any, Any]:
 
 
 def is_place(key: KeyPath, text: StoredText) -> bool:
-    """Return whether a key decides, with the URL beside it, where data and secrets go."""
+    """Return whether a key decides, together with the URL, where data and secrets are sent."""
     if key[0] != "repositories" or len(key) != 4:
         return False
     scheme = scheme_of(str(url_beside(key, text)))
@@ -126,8 +126,8 @@ def is_as_named(key: KeyPath, text: StoredText) -> bool:
 
 
 def is_at_named(key: KeyPath, text: StoredText) -> bool:
-    """Return whether the repository to which a key belongs is at the named one's URL, and has what
-    else decides where data and secrets go."""
+    """Return whether the repository to which a key belongs has the URL of the named repository, and
+    the same other settings that decide where data and secrets are sent."""
     url = url_beside(key, text)
     scheme = scheme_of(str(url))
     if scheme is None or not is_named(url, text):

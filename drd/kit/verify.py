@@ -26,7 +26,7 @@ _NO_SEALS = (
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFound:
-    """One repository as seen with the kit alone."""
+    """What was found out about a repository with the kit alone."""
 
     name: str
     url: str
@@ -104,7 +104,7 @@ class KitOutdated(DrdError):
 
 @dataclass(frozen=True, slots=True)
 class KitVerification:
-    """What a kit opened, at `at`."""
+    """The result of a test of a kit at the time `at`."""
 
     made_at: datetime
     at: datetime

@@ -25,9 +25,9 @@ from drd.model.run_details import KitDetail
 def try_kit(
     services: Services, plan: Plan, watch: KitWatch | None, *, trigger: str
 ) -> KitVerification:
-    """Open the plan's repositories with this copy alone. It is recorded as a run, which fails if
+    """Open the plan's repositories with this copy alone. This is recorded as a run, which fails if
     the copy is not usable, even if it is only older than the plan: then a person must make a new
-    one.
+    kit.
 
     Raises KitUnavailable, KitDamaged, WrongKey."""
     where = KitDetail(file=watch.file if watch is not None else None)

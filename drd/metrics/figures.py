@@ -10,8 +10,8 @@ from datetime import datetime
 @dataclass(frozen=True, slots=True)
 class DaemonFigures:
     """`at` is when the plans were assessed: the last tick. `running` counts runs by their kind;
-    kinds without runs may be left out. `channels` says of each notification channel whether its
-    last message was delivered; unused ones are left out."""
+    kinds without runs may be left out. `channels` says for each notification channel whether its
+    last message was delivered; unused channels are left out."""
 
     version: str
     started_at: datetime

@@ -23,7 +23,7 @@ def labelled(labels: Sequence[str], values: Sequence[str]) -> str:
 
 
 def gauge_of(name: str, text: str, samples: Iterable[tuple[str, float | None]]) -> Metric:
-    """Do the same as `gauge`, with labels that were prepared before, for labels that many gauges
+    """Make a gauge like `gauge`, with labels that were prepared before, for labels that many gauges
     share.
     """
     lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
@@ -46,8 +46,8 @@ def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]
 def one_of(
     values: Sequence[str], states: type[StrEnum] | Sequence[str], now: str | None
 ) -> Iterator[Sample]:
-    """A sample for each state, 1 for the current one and 0 for the others; none if it is unknown.
-    The state is the last label's value."""
+    """Yield a sample for each state, 1 for the current state and 0 for the others; none if the
+    state is unknown. The state is the last label's value."""
     if now is not None:
         for state in states:
             yield (*values, str(state)), float(state == now)
@@ -59,7 +59,7 @@ def moment(at: datetime | None) -> float | None:
 
 
 def printable(text: str) -> str:
-    """A name from outside, as a label: quoted, with bytes that are not UTF-8 (of a file's name)
-    escaped, because one of them would keep all metrics from being encoded."""
+    """Return a name from outside as a label: quoted, with bytes that are not UTF-8 (of a file's
+    name) escaped, because a single such byte would make all metrics unreadable."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

@@ -22,9 +22,9 @@ def render(
     """The text exposition of everything, in a fixed order, one metric at a time: it has eight
     megabytes for a thousand plans.
 
-    Unknown values have no sample: a zero would be a claim. Times are absolute where an alerting
-    rule needs them, because the file remains when the daemon dies, and `time() - ..._timestamp`
-    goes on growing then."""
+    Unknown values have no sample, because a zero would be wrong. Times are absolute if an alerting
+    rule needs them: the file remains when the daemon dies, and `time() - ..._timestamp` then
+    continues to grow."""
     for metric in _metrics(plans, daemon, kept):
         yield metric.encode()
 

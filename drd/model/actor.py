@@ -1,5 +1,5 @@
-"""The person or program that asked for a run or made a decision: the kernel's facts, and separately
-what was claimed.
+"""The person or program that asked for a run or made a decision: the facts from the kernel, and,
+separately, the claims.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Actor:
         return self.uid if self.uid != 0 and not self.service else None
 
     def anybody(self) -> str:
-        """Say whose process it is, if it may be anyone's."""
+        """Return whose process it is, in words, if it may be anyone's."""
         if not self.login_known:
             return "a user whose login cannot be read"
         user = f"drd's own user {escaped(self.user)}" if self.service else "root"
@@ -133,7 +133,7 @@ def _login_known(data: Mapping[str, Any]) -> bool:
 
 
 class Sameness(StrEnum):
-    """Whether two actors are one person."""
+    """Whether two actors are the same person."""
 
     SAME = "same"
     OTHER = "other"

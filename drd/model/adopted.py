@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CommandTool:
-    """The commands that list, restore and verify copies; empty `verify`: there is none. `env` are
-    the secrets that they get, by the name of their variable."""
+    """The commands that list, restore and verify copies; if `verify` is empty, there is no such
+    command. `env` are the secrets that they get, by the name of their variable."""
 
     list: tuple[str, ...]
     restore: tuple[str, ...]
@@ -29,9 +29,9 @@ class CommandTool:
 
 @dataclass(frozen=True, slots=True)
 class Stanza:
-    """A stanza of pgBackRest. `config` is the text of its configuration file, `options` are what it
-    says instead or besides, `env` the secrets, both by the variables that pgBackRest reads. `repo`
-    is the number of the repository, where there are several."""
+    """A stanza of pgBackRest. `config` is the text of its configuration file; `options` are options
+    that replace or complete it; `env` are secrets, all by the variables that pgBackRest reads.
+    `repo` is the number of the repository, if there are several."""
 
     name: str
     config: SecretRef | None = None
@@ -56,7 +56,8 @@ class Adopted:
 
     @property
     def verifier(self) -> str:
-        """What verifies the copies, all at once and without drd; empty if drd reads them itself."""
+        """Return what verifies the copies without drd, all at once; empty if drd reads the copies
+        itself."""
         if self.command is not None:
             return "the plan's command `verify`"
         return "`pgbackrest verify`" if self.stanza is not None else ""
@@ -80,7 +81,7 @@ KEEPING: Mapping[str, str] = {
     "`repo1-retention-full` high enough to keep this one (and `repo1-retention-archive`, if it is "
     "set), or copy the repository to another place.",
 }
-"""How a tool keeps a copy that it would let expire, for people."""
+"""How a person makes a tool keep a copy that it would let expire."""
 
 
 _COPIES: Mapping[str, tuple[str, str]] = {
@@ -100,7 +101,7 @@ log has the time at which its last segment arrived."""
 
 
 def copy_name(point: RestorePoint) -> str:
-    """Return the tool's own name of the copy; the id of the point without one."""
+    """Return the name that the tool has given to the copy; if it has none, the id of the point."""
     names = (copy_in(c.facts) for c in point.components)
     return next((name for name in names if name is not None), point.id)
 

@@ -1,8 +1,8 @@
 """`reconcile()` decides what happens to alerts when conditions appear, last and end. Pure.
 
-The same plan, kind and subject is the same alert until its condition has been gone for the hold
-time, so a condition that comes and goes is reported once. The clock may be set back: a time in the
-future counts as now.
+An alert of the same plan, kind and subject is the same alert until its condition has been gone for
+the hold time, so a condition that comes and goes is reported once. The clock may be set back: a
+time in the future counts as now.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Seconds. `hold_s` is how long a condition must be gone; `remind_s` the time between reminders
-    of an alert that nobody acknowledged (never for severity info)."""
+    """Times in seconds. `hold_s` is how long a condition must be gone; `remind_s` is the time
+    between reminders of an alert that nobody has acknowledged (never for severity info)."""
 
     hold_s: float = 300.0
     remind_s: float = 4 * 3600.0
@@ -122,7 +122,7 @@ class Rules:
 
     @property
     def refresh_s(self) -> float:
-        """How old `seen_at` may get before it is written again."""
+        """Return how many seconds old `seen_at` may be before it is written again."""
         return self.hold_s / 5
 
     def holds(self, kind: str) -> timedelta:

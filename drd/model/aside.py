@@ -1,4 +1,4 @@
-"""What a recovery has replaced and kept, until the operator is done with it."""
+"""The data that a recovery has replaced and kept, until the operator is done with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backups that have to begin soon, for which other jobs leave their slots free."""
+"""The backups that have to begin soon; other jobs must leave slots free for them."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ class Ahead:
         self._started.add(due.job.key)
 
     def crowd(self, due: Due, *, places: int) -> str | None:
-        """Say why `places` slots beside `due` are too few for the backups that have to begin before
-        it is done; None if they suffice. Backups that were started just now count as well.
+        """Return why `places` slots beside `due` are too few for the backups that have to begin
+        before it ends; None if they are enough. Backups that were started just now count as well.
         """
         lasts_s = _lasts_s(due, self.now)
         ends = self.now + timedelta(seconds=lasts_s)

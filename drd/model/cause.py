@@ -1,5 +1,5 @@
-"""Why something did not succeed: the fact and its remedy, apart. One text is made of them where it
-is shown.
+"""Why something did not succeed: the fact and its remedy, separately. Where they are shown, they
+become one text.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ STOPPED = Cause("the service was stopped", "service-stopped")
 """The cause of a run that ended because the daemon was stopped."""
 
 PROCESS_DIED = Cause("the process that did this run died")
-"""The cause of a run whose process ended without a result, if nothing else is known."""
+"""The cause of a run whose process ended without a result, if the cause is not known."""
 
 
 def with_remedy(fact: str, remedy: str | None) -> str:
-    """Return a recorded fact with its remedies in lines of their own, as people read it."""
+    """Return a recorded fact with its remedies in separate lines, for people."""
     return "\n".join([fact, *(f"remedy: {line}" for line in (remedy or "").splitlines())])
 
 
 def joined(causes: Mapping[str, Cause]) -> Cause | None:
-    """Join the causes of several things, by name, into one; None if there are none."""
+    """Join the causes of several things, by name, into one cause; None if there are none."""
     if not causes:
         return None
     named = [cause.of(name) for name, cause in causes.items()]

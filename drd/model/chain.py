@@ -104,7 +104,7 @@ class ChainReport:
 
     @property
     def key(self) -> str:
-        """The id of the newest key; empty without one."""
+        """Return the id of the newest key; empty if there is none."""
         return self.keys[-1].id if self.keys else ""
 
 

@@ -45,7 +45,7 @@ class Carried:
 class Checkpoint:
     """Entry `seq` of the chain that begins with the entry of the hash `chain` has the `hash`.
     `state` identifies the installation: its machine and the path of its catalogue. `carried` are
-    the entries beside it, if there are any."""
+    the entries that were stored with the checkpoint, if there are any."""
 
     chain: str
     seq: int
@@ -59,7 +59,7 @@ class Checkpoint:
     carried: Carried | None = None
 
     def message(self) -> bytes:
-        """Return what is signed."""
+        """Return the bytes that are signed."""
         return canonical({"format": FORMAT, **self._values()})
 
     def _values(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Vouched:
 
     @property
     def newest(self) -> Anchor | None:
-        """The anchor of the highest entry; a strong one if there are several of it."""
+        """Return the anchor of the highest entry; if there are several, a strong one."""
         return max(self.confirmed, key=lambda a: (a.checkpoint.seq, not a.weak), default=None)
 
     @property
@@ -209,7 +209,8 @@ def judge(
 
 
 def is_explained(point: Checkpoint, continuations: Iterable[Continuation]) -> bool:
-    """Return whether a signed record of the chain says that this entry is of another copy of it."""
+    """Return whether a signed record of the chain explains that this entry belongs to another copy
+    of the chain."""
     return any(one.explains(point.chain, point.seq) for one in continuations)
 
 
@@ -279,7 +280,7 @@ def _replaced(anchor: Anchor, public: Collection[tuple[str, str]]) -> str:
 
 def of_unknown_key(anchor: Anchor, rotation: int | None) -> Fault:
     """Return the fault of an anchor of this chain whose key the chain does not name. `rotation` is
-    the entry by which a key of the chain named it; None if drd found no such entry."""
+    the entry in which a key of the chain named this key; None if drd found no such entry."""
     point = anchor.checkpoint
     known = (
         f"{anchor.place} has an anchor of entry {point.seq} of this chain "
@@ -302,7 +303,7 @@ def of_unknown_key(anchor: Anchor, rotation: int | None) -> Fault:
 
 def carrying(anchors: Iterable[Anchor]) -> list[Anchor]:
     """Return the anchors whose entries, one after the other, reach furthest from the first entry of
-    the chain on, with as few anchors as possible."""
+    the chain; use as few anchors as possible."""
     found: list[Anchor] = []
     left = list(_with_entries(anchors))
     reached = 0

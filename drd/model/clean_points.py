@@ -30,7 +30,7 @@ class Drilled:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A restore point that can be chosen. Its data is from `until` or older. `doubts` are the
+    """A restore point that can be chosen. Its data is not newer than `until`. `doubts` are the
     reasons why it is not sound, each a sentence without a full stop; a point without doubts is
     sound."""
 
@@ -96,7 +96,7 @@ def why_chosen(chosen: Candidate, candidates: Sequence[Candidate], sign: datetim
 
 
 def why_none(plan: str, candidates: Sequence[Candidate], sign: datetime) -> tuple[str, str]:
-    """Return why no point of a plan is clean, and what a person can do."""
+    """Return why a plan has no clean point, and what a person can do."""
     before = [one for one in candidates if one.is_before(sign)]
     if not candidates:
         return (

@@ -42,8 +42,8 @@ SNAPSHOT_SKEW = timedelta(minutes=2)
 """A snapshot that is dated further in the future than this keeps retention from forgetting."""
 
 FAR_AHEAD = timedelta(hours=1)
-"""A point dated further in the future than this was made while a clock was wrong. It counts only
-where there is no other.
+"""A point that is dated further in the future than this was made while a clock was wrong. It counts
+only if there is no other point.
 """
 
 LONGEST_WAIT = timedelta(hours=2)
@@ -65,7 +65,7 @@ LONGEST_GAP = timedelta(days=366)
 
 def doubt(now: datetime, newest: datetime | None, what: str) -> str | None:
     """Return why the clock of this host is probably wrong, compared with the time of `what`, the
-    newest thing that drd has recorded; None if nothing speaks against it."""
+    newest thing that drd has recorded; None if it is plausible."""
     says = f"the clock of this host says {format_time(now)}"
     if now < EARLIEST:
         return f"{says}, which is before this version of drd was made: the clock is wrong"

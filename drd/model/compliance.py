@@ -1,7 +1,7 @@
 """`assess()`: whether a plan meets its objectives now, from a few facts and a time. Pure.
 
 Each judge returns its figures together with its reasons, so that a verdict other than `met` always
-has a reason. Unmeasured is `unknown`, and unknown is never green."""
+has a reason. What was not measured is `unknown`, and `unknown` is never green."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
 
 def judge_unfinished(facts: PlanFacts) -> list[Reason]:
     """Return the reason that a recovery over production stopped in the middle: production may be
-    half replaced, and what the recovery stopped is down.
+    replaced only partly, and services that the recovery stopped are down.
     """
     if facts.unfinished is None:
         return []
@@ -193,11 +193,11 @@ def over_limit(plan: str, waiting: int) -> str:
 def judge_readiness(
     facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment
 ) -> tuple[Readiness, list[Reason]]:
-    """Judge the readiness of a plan. It is ready only if its drills prove it, a restore point
+    """Judge the readiness of a plan. The plan is ready only if its drills prove it, a restore point
     exists, its repositories are whole and the last readiness check found no problems.
 
-    Findings of that check are shown if the drill's own reasons do not cover them. A newer drill
-    outdates the finding that a drill is needed, except for other scenarios.
+    Findings of this check are shown if the drill's own reasons do not cover them. The finding that
+    a drill is needed ends with a newer drill, except for other scenarios.
     """
     proven = _proven(facts, rpo, drill)
     unready = facts.unready

@@ -1,4 +1,4 @@
-"""Whom to call in an incident: one's own people by role, with substitutes by time, and contacts
+"""Whom to call in an incident: your own people by role, with substitutes by time, and contacts
 outside. Pure."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MINUTES_OF_DAY = 24 * 60
 
 
 class ContactKind(StrEnum):
-    """What a contact is to the organisation."""
+    """The relation of a contact to the organisation."""
 
     AUTHORITY = "authority"
     CUSTOMER = "customer"
@@ -71,7 +71,7 @@ class Hours:
 
 
 def spans(text: str) -> tuple[Span, ...]:
-    """Return the spans of a text like `Mon-Fri 09:00-17:00, Sat 10:00-12:00`; none for `always`.
+    """Return the spans of a text like `Mon-Fri 09:00-17:00, Sat 10:00-12:00`; empty for `always`.
     Raises Malformed."""
     if text.strip() == "always":
         return ()
@@ -103,7 +103,8 @@ def _days(first: str | None, last: str | None) -> frozenset[int]:
 @dataclass(frozen=True, slots=True)
 class Contact:
     """Somebody outside. drd itself sends to `mails`, and through `channel`, a channel of drd.yaml;
-    a person uses the rest. `plans` are names and patterns; none: all. `key` is a public age key."""
+    a person uses the other data. `plans` are names and patterns; if empty, the contact is for all
+    plans. `key` is a public age key."""
 
     name: str
     kind: ContactKind
@@ -119,7 +120,7 @@ class Contact:
     note: str = ""
 
     def is_about(self, scope: Collection[str]) -> bool:
-        """Return whether the contact has to do with one of these plans."""
+        """Return whether the contact is responsible for one of these plans."""
         return not self.plans or any(fnmatchcase(p, glob) for p in scope for glob in self.plans)
 
     @property
@@ -151,8 +152,8 @@ class Duty:
     hours: Hours = Hours()
 
     def turn(self, now: datetime) -> str | None:
-        """Return whose turn it is, absent or not; None outside of the hours or before the first
-        turn."""
+        """Return the person whose turn it is, even if absent; None outside of the hours or before
+        the first turn."""
         if not self.hours.has(now):
             return None
         if self.since is None:
@@ -165,7 +166,8 @@ class Duty:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A person is not there from `begin` to `end`, and `substitute` is; empty: nobody."""
+    """A person is absent from `begin` to `end`, and `substitute` takes over; if it is empty, nobody
+    does."""
 
     person: str
     begin: datetime
@@ -189,7 +191,7 @@ class OnCall:
 
 @dataclass(frozen=True, slots=True)
 class ContactBook:
-    """All of them, as drd.yaml has them."""
+    """All contacts, as drd.yaml has them."""
 
     people: tuple[Colleague, ...] = ()
     contacts: tuple[Contact, ...] = ()
@@ -243,7 +245,7 @@ class ContactBook:
         return next((person for person in self.people if is_same(person.name, name)), None)
 
     def about(self, scope: Collection[str] | None) -> list[Contact]:
-        """Return the contacts for these plans, by kind; None: all."""
+        """Return the contacts for these plans, by kind; None means all plans."""
         order = list(ContactKind)
         found = [c for c in self.contacts if scope is None or c.is_about(scope)]
         return sorted(found, key=lambda c: order.index(c.kind))

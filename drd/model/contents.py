@@ -14,9 +14,9 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A table, a file, a directory. `name` is what `--table` or `--path` of a recovery takes.
-    `bytes` of a directory is what is below it. What a kind does not have is None; `note` says what
-    is odd about the item."""
+    """A table, a file, a directory. `name` is the value for `--table` or `--path` of a recovery.
+    `bytes` of a directory is the size of its content. Values that a kind does not have are None;
+    `note` says what is unusual about the item."""
 
     name: str
     kind: str
@@ -29,7 +29,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The items in the directory `within`; empty if they are in none."""
+    """The items in the directory `within`; it is empty if the items are in no directory."""
 
     within: str
     items: tuple[Item, ...]

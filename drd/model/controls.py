@@ -1,4 +1,4 @@
-"""What a control found at the live service."""
+"""The findings of a control at the live service."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class BucketEncryption:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How a component differs from a restore point, in words; `point` is that one, `newest` the
-    newest complete one.
+    """How a component differs from a restore point, in words; `point` is this restore point,
+    `newest` the newest complete one.
     """
 
     words: tuple[str, ...]

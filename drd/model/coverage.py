@@ -11,9 +11,9 @@ from drd.model.text import counted
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many steps a drill executed. `simulated` are steps with what ran instead, `granted` the
-    approvals that the drill gave itself: both count as rehearsed. The evidence names every other
-    step with the reason.
+    """How many steps a drill executed. `simulated` are steps with the command that ran instead,
+    `granted` are the approvals that the drill gave itself: both count as rehearsed. The evidence
+    names every other step with the reason.
     """
 
     rehearsed: int

@@ -21,7 +21,7 @@ def token_of(place: StatePlace) -> str:
 class Custody:
     """The recorded owner of the state. `contested` says why this may be a copy, None if nothing
     suggests that. `since` is when this place became the owner. `by` and `reason` belong to the
-    person who decided that it takes over; None and empty if nobody had to decide.
+    person who decided that this place takes over; None and empty if nobody had to decide.
     """
 
     owner: StatePlace

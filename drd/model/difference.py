@@ -1,7 +1,7 @@
 """Compare two states of a component: tables and rows, or files. Pure.
 
-`a` is the state in question, usually an older one; `b` is the state that it is compared with. What
-one of the two did not read is unknown, never equal.
+`a` is the state in question, usually an older one; `b` is the state that it is compared with. Parts
+that were not read on one side are unknown, never equal.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Difference:
 
     @property
     def equal(self) -> bool | None:
-        """True if nothing differs; None if nothing differs so far, but not everything was read."""
+        """True if nothing differs; None if no difference was found, but not everything was read."""
         if self.tables or self.relations or self.files or self.properties:
             return False
         return None if self.unknown or self.only_counted else True

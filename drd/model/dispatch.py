@@ -1,8 +1,8 @@
 """Choose which due jobs may start now: limits, the earliest deadline first, and backups before the
 rest.
 
-restic locks a repository while it forgets or prunes. So these jobs, and everything that takes long,
-wait for a backup that would have to begin before they are done. Copies and verifications may take
+restic locks a repository while it forgets or prunes. So these jobs, and other jobs that take long,
+wait for a backup that would have to begin before their end. Copies and verifications may take
 hours, which is not known beforehand, so no backup ever waits for one.
 """
 

@@ -16,8 +16,8 @@ _ENDS = frozenset("&|;")
 
 
 class Effect(NamedTuple):
-    """What a step stops (`down`) and starts (`up`), by name: `tick.service`, or the command that
-    stops it, in backticks."""
+    """What a step stops (`down`) and starts (`up`), by name: `tick.service`, or, in backticks, the
+    command that stops it."""
 
     down: tuple[str, ...] = ()
     up: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Effect(NamedTuple):
         return cls(*(_names(data.get(key)) for key in cls._fields))
 
     def after(self, stopped: Iterable[str]) -> tuple[str, ...]:
-        """Return what is down after the step, if these were down before."""
+        """Return what is down after the step, if `stopped` was down before it."""
         names = dict.fromkeys((*stopped, *self.down))
         return tuple(name for name in names if name not in self.up)
 
@@ -89,7 +89,7 @@ def units_of(stopped: Iterable[str]) -> tuple[str, ...]:
 
 
 def start_commands(stopped: Iterable[str]) -> list[str]:
-    """Return the command that starts the units among these; none without units."""
+    """Return the command that starts those of these that are units; empty if there are no units."""
     import shlex  # a cold `drd status` seldom shows a recovery that stopped units
 
     units = units_of(stopped)

@@ -27,10 +27,10 @@ class DaemonFacts(NamedTuple):
 SIGN_OF_LIFE = "heartbeat"
 """The key under which a daemon notes its heartbeat."""
 STORED_ENTRIES = "incident-entries"
-"""The key of what is noted of the repositories that get the entries of incidents."""
+"""The key of the noted facts about the repositories that get the entries of incidents."""
 RECORDS_CHECK = "records-check"
-"""The key of what the last checks of the records found: `here` in the chain alone, `anchors` in the
-comparison with its anchors. Each has the number of faults, and the first of them."""
+"""The key of what the last checks of the records found: `here` is about the chain alone, `anchors`
+about the comparison with its anchors. Each has the number of faults, and the first of them."""
 RECORDS_CHANGED = "records-changed"
 """The kind of the alert about it."""
 _SHOWN = 5
@@ -79,9 +79,9 @@ class OwnerFacts(NamedTuple):
 
 class IncidentFacts(NamedTuple):
     """An incident that is not closed, or a suspicion that was reported. `title` and `plans` are
-    empty if it is restricted: everybody who may see the status reads this. `severity` is empty
-    while nobody has set one; `next_at` is when its next task or update is due. `only_here_since` is
-    the time of its first entry that no repository has yet."""
+    empty if it is restricted, because everybody who may see the status can read them. `severity` is
+    empty while nobody has set one; `next_at` is when its next task or update is due.
+    `only_here_since` is the time of its first entry that no repository has yet."""
 
     number: int
     title: str

@@ -69,7 +69,7 @@ class PackageFacts(NamedTuple):
     now: str
 
     def words(self) -> str:
-        """Return what the drill used, and the version in use."""
+        """Return in words which version the drill used, and which is in use."""
         return f"package {self.name} {self.then}, which is version {self.now} now"
 
 

@@ -211,7 +211,7 @@ def _due(last: Evidence, period_s: float) -> str:
 
 
 def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
-    """Return findings about the steps that the last passed drill left out; none if it recorded no
+    """Return findings about the steps that the last passed drill left out; empty if it recorded no
     steps.
     """
     last = next((e for e in evidence if e.target is None and e.result is DrillResult.PASSED), None)
@@ -228,7 +228,8 @@ def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFindi
 
 
 def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
-    """Warn about what the last drill's commands tried to reach outside the sandbox, in vain."""
+    """Warn about accesses outside of the sandbox that the commands of the last drill tried, and
+    that were refused."""
     last = next((e for e in evidence if e.target is None), None)
     if last is None or last.fence is None:
         return []

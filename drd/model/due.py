@@ -35,8 +35,8 @@ retry waits twice as long, up to a quarter of the period and to the longest; jit
 """
 
 COPY_PAUSE_S = 60.0
-"""The time between two copy runs, so that a copy run that finds nothing new is not repeated without
-end.
+"""Seconds between two copy runs, so that copy runs that find nothing new do not follow each other
+without end.
 """
 
 Trigger = Literal["schedule", "catch-up", "retry"]

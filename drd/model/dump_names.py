@@ -30,7 +30,7 @@ _COUNTS = re.compile(r"[-_.]?\d(?:[-_.:]?(?:\d|[hmsTWZ](?![A-Za-z])))*")
 
 
 class Series(NamedTuple):
-    """What the names of a series have in common: a pattern of the shell for people, and the exact
+    """What the names of a series have in common: a shell pattern for people, and the exact
     expression, as an extended regular expression of POSIX, and of Python."""
 
     pattern: str
@@ -123,7 +123,8 @@ def _not_dated(
 
 
 def base_of(name: str) -> str:
-    """Return a name without the numbers, days and months in it; empty if nothing else is in it."""
+    """Return a name without the numbers, days and months in it; empty if the name contains nothing
+    else."""
     fixed = ""
     for part in _parts(name):
         is_word = part.is_word and not part.is_guess
@@ -132,8 +133,8 @@ def base_of(name: str) -> str:
 
 
 def is_dated(name: str) -> bool:
-    """Return whether the name of one copy shows that the next one has another name: by a date, a
-    day or a month."""
+    """Return whether the name of one copy shows that the next one will have another name: the name
+    contains a date, a day or a month."""
     return bool(_DATED.search(name)) or any(p.is_word and not p.is_guess for p in _parts(name))
 
 
@@ -150,7 +151,7 @@ def _series(parts: Iterable[_Part]) -> Series:
 
 
 def exactly(text: str) -> str:
-    """Return the regular expression for a text, and nothing else."""
+    """Return the regular expression that matches exactly a text."""
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 

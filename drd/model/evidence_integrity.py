@@ -1,7 +1,8 @@
 """Compare the evidence of a drill or recovery with what else the catalogue knows. Pure.
 
-The evidence itself is a row, which whoever can write the catalogue could change. Its entry in the
-chain of records is signed; a row that was changed without the others contradicts them.
+The evidence itself is a row, which everybody who can write the catalogue could change. Its entry in
+the chain of records is signed; if only the row was changed, it contradicts the entry and other
+rows.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the catalogue knows beside the evidence. `proofs` are the hashes of the plan in force
-    that evidence may carry, none if the plan is not known. `entry` of the records cites the
-    evidence.
+    """What the catalogue knows besides the evidence. `proofs` are the hashes of the plan in force
+    that evidence may carry, empty if the plan is not known. `entry` is the entry of the records
+    that cites the evidence.
     """
 
     run: Run | None = None
@@ -172,7 +173,7 @@ def _with_entry(evidence: Evidence, entry: Entry | None) -> Iterator[Comparison]
 
 
 def cited_evidence(entry: Entry) -> dict[str, Any]:
-    """Return the evidence that an entry of the chain cites; nothing if it cites none."""
+    """Return the evidence that an entry of the chain cites; empty if it cites none."""
     evidence = written(entry).get("evidence")
     return evidence if isinstance(evidence, dict) else {}
 

@@ -44,13 +44,13 @@ reacts.
 """
 
 COPY_BOUND = 2.0
-"""A copy may have this multiple of the RPO as exposure: the backup's interval and both durations
-add to it.
+"""The exposure of a copy may be this multiple of the RPO: the interval of backups and both
+durations add up.
 """
 
 MEANINGFUL_S = 86400.0
-"""A plan is known for so long before its attainment is shown to people: the minutes before the
-first backup count as missed, and would be most of it.
+"""Seconds that a plan has to be known before people see its attainment: the minutes before the
+first backup count as missed, and would be most of the time.
 """
 
 RECENT = timedelta(days=1)
@@ -100,7 +100,8 @@ def judge_component(
     plan: PlanFacts, facts: ComponentFacts, lost_since: datetime | None, now: datetime
 ) -> ComponentAssessment:
     """Judge one component by its own newest capture, while points can be read (`lost_since` is
-    `unreadable_since(plan)`). A component whose newest capture failed is at risk at least.
+    `unreadable_since(plan)`). If the newest capture of a component failed, the component is at
+    least at risk.
     """
     data_time = facts.data_time
     lost = data_time is not None and lost_since is not None

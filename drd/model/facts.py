@@ -48,9 +48,10 @@ class PointFacts(NamedTuple):
 
 class CopyFacts(NamedTuple):
     """A second repository of the plan as loaded, and the complete point with the latest data time
-    in it; None if it holds none. `available_at` is since when that point is there. `pause_s` is the
-    longest time that the plan allows between two copies; 0 if each copy follows a backup. The plan
-    has this copy since `added_at`; None if it had it before drd stored that."""
+    in it; None if it holds none. `available_at` is when this point became available there.
+    `pause_s` is the longest time that the plan allows between two copies; 0 if each copy follows a
+    backup. The plan has this copy since `added_at`; None if it is from before drd recorded this
+    time."""
 
     repository: str
     copy_of: str
@@ -102,8 +103,8 @@ class VanishedFacts(NamedTuple):
 
 
 class BackupFacts(NamedTuple):
-    """The run that stored the newest complete point; `added_bytes` is what the repository grew
-    by."""
+    """The run that stored the newest complete point; `added_bytes` is by how much the repository
+    grew."""
 
     run: str
     started_at: datetime

@@ -77,11 +77,11 @@ class FenceReport:
 
 
 _IN_WORDS = {"calls": "dangerous system calls", "signals": "signals to processes"}
-"""The parts whose names alone do not say what they keep from a drill."""
+"""Words for the parts whose names alone do not say what they prevent in a drill."""
 
 
 def parts_in_words(parts: Iterable[str]) -> str:
-    """List parts of the fence by what a drill cannot use of the host."""
+    """Describe parts of the fence by what a drill then cannot use of the host."""
     return ", ".join(_IN_WORDS.get(part, part) for part in parts)
 
 

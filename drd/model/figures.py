@@ -1,4 +1,4 @@
-"""Facts for monitoring beside the verdicts: a few rows that the catalogue keeps anyway.
+"""Facts for monitoring in addition to the verdicts: a few rows that the catalogue keeps anyway.
 
 Times are aware UTC, durations seconds, sizes bytes; None is unknown."""
 

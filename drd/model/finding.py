@@ -1,7 +1,7 @@
-"""Findings: what doctor, readiness, kit, preflight and alerts say of one thing, in one shape.
+"""Findings: what doctor, readiness, kit, preflight and alerts say about one thing, in one form.
 
-Code goes by `code` and `subject`; `text`, `remedy` and `name` are for people.
-docs/findings.md lists the codes.
+Code uses `code` and `subject`; `text`, `remedy` and `name` are for people. docs/findings.md lists
+the codes.
 """
 
 from __future__ import annotations

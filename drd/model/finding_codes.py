@@ -26,7 +26,7 @@ SECRETS_OF_REPOSITORY = frozenset(
         "repository-session-token",
     }
 )
-"""Codes of findings about secrets without which nothing is stored there."""
+"""Codes of findings about secrets that are needed to store anything in a repository."""
 
 _ASPECTS = {
     PROTECTION: "protection",
@@ -50,7 +50,7 @@ _ASPECTS = {
     "repository-masked-password": "masked password",
     "repository-unit": "unit",
 }
-"""What a finding with this code says of its repository, in the name for people."""
+"""What the words for people say about the repository, for each of these codes."""
 
 OF_REPOSITORY = frozenset(
     {REPOSITORY, DATA, "repository-restic-password", "repository-as-a-copy", *_ASPECTS}
@@ -58,7 +58,8 @@ OF_REPOSITORY = frozenset(
 """Codes of findings whose subject is a repository of the plan."""
 
 SOURCE = frozenset({"reachable", "database", "files"})
-"""Codes of findings about the source of a component, which a capture of it reads as well."""
+"""Codes of findings about the source of a component; a capture of the component reads the same
+source."""
 
 THIS_STATE = "this-state"
 COPIED_STATE = "copied-state"

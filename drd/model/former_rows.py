@@ -43,9 +43,9 @@ def joined(fact: str, remedy: str) -> str:
 
 
 def cause_of(error: str) -> tuple[str, str]:
-    """Return the fact of a recorded error, and its remedies, one a line. They stood in lines of
-    their own below the fact and the output of a program; several facts stood below their number.
-    A text of one line, or without a fact, stays as it is.
+    """Return the fact of a recorded error, and its remedies, one a line. They were in separate
+    lines below the fact and the output of a program; several facts were below their number. A text
+    of one line, or without a fact, is returned unchanged.
     """
     lines = error.strip().split("\n")
     facts = [line for line in lines if not line.startswith(_REMEDY)]

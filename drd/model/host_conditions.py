@@ -16,7 +16,7 @@ from drd.model.verdicts import SECRET_MISSING
 
 TOLD_FOR = timedelta(hours=1)
 """How long a condition lasts that is over at once (a clock jump, a time without a daemon), so that
-it is seen as an alert and not only as a message.
+people see it as an alert, and not only as a message.
 """
 
 OVERDUE_AFTER = timedelta(hours=1)
@@ -27,7 +27,7 @@ AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "configuration", "disk"})
 """Kinds that are known without reading the catalogue."""
 
 _EXCHANGED = ("removed", "replaced")
-"""The trouble of a catalogue whose file the service still has open, and nobody else."""
+"""The trouble of a catalogue whose file only the service still has open."""
 
 CHANNEL = "channel"
 """The kind of the alert about a channel; it belongs to a plan if the channel does."""
@@ -41,7 +41,7 @@ def host_conditions(
     host: HostFacts, rpos: Sequence[tuple[str, float]] | None, now: datetime
 ) -> list[Condition]:
     """Return all problems of the host. `rpos` are the loaded plans with their RPOs in seconds; None
-    if nobody can say.
+    if they are not known.
     """
     conditions = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
     conditions += [*_contested(host), *_of_others(host), *_extensions(host)]

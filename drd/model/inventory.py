@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Credential:
     """A credential of the service. `rotate_with` is the playbook that replaces it, empty if the
     plan names none. `reference` says in words where the service keeps it (`file /etc/app/key`); it
-    is no reference of drd's, since drd neither needs nor reads the secret.
+    is not one of drd's references, because drd neither needs nor reads the secret.
     """
 
     name: str
@@ -28,7 +28,7 @@ class DataSet:
     """Data about people. `people` is an estimate, None if unknown; `residents` are codes of
     countries and states, each with the number of people, None if unknown. `where` are components
     and tables (COMPONENT.TABLE). `count` is the SQL that counts the people. `encrypted` is None if
-    nobody knows whether whoever gets the data can read it.
+    nobody knows whether a person who gets the data could read it.
     """
 
     what: str

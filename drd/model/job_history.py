@@ -1,4 +1,6 @@
-"""The history of the runs of one kind. The next start, alerts and pauses all use this one."""
+"""The history of the runs of one kind.
+
+The next start, alerts and pauses all use this history."""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ class JobHistory:
 
     @property
     def paused(self) -> str | None:
-        """Why the last run decided to change nothing; None if it did not."""
+        """Return why the last run decided to change nothing; None if it did its work."""
         return (self.last_error or "paused") if self.last_state == RunState.PAUSED else None
 
 

@@ -91,7 +91,8 @@ class KitFile:
 
 @dataclass(frozen=True, slots=True)
 class KitRepository:
-    """One repository of a plan. `id` is restic's, None if drd has not opened the repository yet."""
+    """One repository of a plan. `id` is the id that restic has given to it, None if drd has not
+    opened the repository yet."""
 
     name: str
     url: str
@@ -162,7 +163,7 @@ class KitDrill:
 
     @property
     def refuted(self) -> str | None:
-        """The point whose data it could not restore."""
+        """Return the point whose data the drill could not restore; None if it could."""
         return self.point if any(f.of_data for f in self.failed) else None
 
     def to_json(self) -> Any:
@@ -202,14 +203,14 @@ class KitPlan:
 
     @property
     def newest(self) -> KitPoint | None:
-        """The newest complete point; one that a drill could not restore only if there is no
-        other."""
+        """Return the newest complete point; a point that a drill could not restore only if there is
+        no other."""
         complete = [p for p in self.points if p.complete]
         return next((p for p in complete if p.id not in self.refuted), next(iter(complete), None))
 
 
 def needs_of(plans: Iterable[KitPlan]) -> tuple[str, ...]:
-    """Return what the plans need on a new machine beside the kit, each thing once."""
+    """Return what the plans need on a new machine in addition to the kit, each thing once."""
     return tuple(dict.fromkeys(needed for plan in plans for needed in plan.needs))
 
 
@@ -226,9 +227,9 @@ class KitFormerKey:
 
 @dataclass(frozen=True, slots=True)
 class KitRecords:
-    """Where the host's chain of records stood when the kit was made, and the public half of the
-    key that signed it: the chain begins with the entry of the hash `chain`, and entry `seq` has the
-    `hash`. `former` are the keys before it; older kits have none.
+    """The newest entry of the host's chain of records when the kit was made, and the public half of
+    the key that signed it: the chain begins with the entry of the hash `chain`, and entry `seq` has
+    the `hash`. `former` are the earlier keys; older kits have none.
     """
 
     chain: str
@@ -243,11 +244,10 @@ class KitRecords:
 @dataclass(frozen=True, slots=True)
 class KitIndex:
     """The content of `kit.json`. `config` is drd.yaml in the kit, None if the host had none;
-    `config_dir` is the directory that its relative paths began from, `config_file` its path on the
-    host, None in older kits. `files` are other files that a
-    recovery needs, by their path on the host; `programs` are scripts that steps and checks run.
-    `digests` has the sha256 of every file. `records` is None in older kits, and of a host whose
-    records are not signed.
+    `config_dir` is the directory to which its relative paths were relative, `config_file` its path
+    on the host, None in older kits. `files` are other files that a recovery needs, by their path on
+    the host; `programs` are scripts that steps and checks run. `digests` has the sha256 of every
+    file. `records` is None in older kits, and of a host whose records are not signed.
     """
 
     made_at: datetime

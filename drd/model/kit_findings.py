@@ -10,10 +10,10 @@ from drd.model.finding import Finding, Severity
 from drd.model.units import format_time
 
 EXPORT, VERIFY = "export", "verify"
-"""The subjects of runs of the kind `kit`: what they do."""
+"""The subjects of runs of the kind `kit`, which say what the runs do."""
 
 PASSPHRASE, IDENTITY, SHARES = "--passphrase-file F", "--identity F", "--share F --share F"
-"""What opens a kit, for the options of `drd kit verify`."""
+"""The options of `drd kit verify` by which a kit is opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ OVER = "retention-over-limit"
 def standing_alerts(
     facts: PlanFacts, reasons: Collection[Reason], behind: Collection[str]
 ) -> tuple[AlertFacts, ...]:
-    """Return the open alerts of a plan without those whose condition is gone, by the `reasons` of
-    its verdicts now, and the copies that are `behind`.
+    """Return the open alerts of a plan, without alerts whose condition is gone by the present
+    `reasons` of its verdicts and the copies that are `behind`.
     """
     if not facts.alerts:
         return ()  # most plans

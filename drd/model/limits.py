@@ -1,4 +1,4 @@
-"""What a component may use of the network and the host."""
+"""What a component may use of the network and of the host."""
 
 from __future__ import annotations
 

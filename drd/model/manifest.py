@@ -57,10 +57,10 @@ def manifest_from_bytes(
 ) -> Manifest:
     """Read a manifest.
 
-    `available_at` is the time of its snapshot, `copied_at` since when a copy of it is known.
-    `require_written` refuses a captured component that its kind does not write like this. Raises
-    ManifestTooNew for a schema that this drd does not know, and ManifestRefused for everything that
-    drd would not have written.
+    `available_at` is the time of its snapshot, `copied_at` is when a copy of it was first known.
+    `require_written` refuses a captured component if its kind would not write it in this form.
+    Raises ManifestTooNew for a schema that this drd does not know, and ManifestRefused for
+    everything that drd would not have written.
     """
     called = f"manifest {snapshot[:8]} in {repository}"
     try:

@@ -63,7 +63,7 @@ class Trust(StrEnum):
     SIGNED = "signed"
     """By a key that this host knows as drd's."""
     UNCONFIRMED = "unconfirmed"
-    """By a key that nothing but the repository says is drd's."""
+    """Signed by a key that only the repository says is drd's."""
     UNSIGNED = "unsigned"
     UNCHECKED = "unchecked"
     """This host has not read the manifest yet."""
@@ -119,9 +119,9 @@ class ManifestKeys:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKeys:
-    """What this host was told of drd's keys, by their ids: by a recovery kit, and by the keys
+    """What this host knows about drd's keys, by their ids: from a recovery kit, and from the keys
     themselves. The records up to entry `after` came out of a repository; None if none did.
-    `replaced` says when another key has replaced one."""
+    `replaced` says when another key has replaced a key."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     after: int | None = None
@@ -135,7 +135,7 @@ _MARK = 32
 
 
 def mark_of(digest: str) -> str:
-    """Return the first 128 bits of a manifest's digest, by which the record of a new key names
+    """Return the first 128 bits of a manifest's digest, by which the record of a new key identifies
     it."""
     return digest[:_MARK]
 
@@ -156,8 +156,8 @@ def signed_manifest(
 
 
 def signature_of(data: bytes, *, has_member: bool) -> ManifestSignature:
-    """Return the signature in the bytes of a manifest. `has_member` says whether the document has a
-    signature at all, also where drd writes none."""
+    """Return the signature in the bytes of a manifest. `has_member` says whether the document
+    contains a signature at all, even at a place where drd does not write it."""
     found = _SIGNATURE.search(data)
     if found is None:
         return ManifestSignature(sha256(data).hexdigest(), MALFORMED if has_member else "")
@@ -196,7 +196,7 @@ def following(
 def accepted_by(
     signature: ManifestSignature, plan: str, point: str, keys: ManifestKeys, accepts: Accepts
 ) -> str:
-    """Return the key of drd's that accepts the signature; empty without one."""
+    """Return the key of drd with which the signature is valid; empty if there is none."""
     public = keys.of(signature.key)
     said = message(plan, point, signature.digest)
     return public if public is not None and accepts(public, said, signature.signed) else ""

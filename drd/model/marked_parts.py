@@ -1,8 +1,8 @@
 """Parts of a text that drd writes, between markers, in a file that belongs to people: drd renews
-the parts, and changes nothing outside of them. Pure.
+the parts, and changes nothing outside of the markers. Pure.
 
-A marker is a comment on a line of its own, in Markdown and in HTML alike:
-`<!-- drd begin: incident 3 impact -->`, and `end` in the place of `begin`.
+A marker is a comment on a separate line, with the same form in Markdown and in HTML: `<!-- drd
+begin: incident 3 impact -->`, and `end` in the place of `begin`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LIKE_ONE = re.compile(r"<!--\s*drd\b", re.IGNORECASE)
 
 
 def begin(of: str, part: str) -> str:
-    """Return the text of the comment that begins a part; `of` is what the text is about, such as
+    """Return the text of the comment that begins a part; `of` is the subject of the text, such as
     `incident 3`."""
     return f"drd begin: {of} {part}"
 
@@ -101,9 +101,9 @@ def _broken(file: str, line: int, fact: str, remedy: str) -> ConfigError:
 
 
 def renewed(text: str, fresh: str, of: str, file: str) -> tuple[str, tuple[str, ...]]:
-    """Return the text of a file with the parts of `fresh` in place of its own, and the names of the
-    parts of `fresh` that the file does not contain, because somebody removed them. Raises
-    ConfigError, with the line, for markers that are broken."""
+    """Return the text of a file in which its parts are replaced by the parts of `fresh`, and the
+    names of the parts of `fresh` that the file does not contain, because somebody removed them.
+    Raises ConfigError, with the line, for markers that are broken."""
     there, wanted = parts(text, of, file), parts(fresh, of)
     for name, (first, _) in there.items():
         if name not in wanted:

@@ -26,11 +26,12 @@ letter to somebody outside, or the end of a run of a kind.
 INCIDENT: Literal["incident"] = "incident"
 """The event of a message about an incident to one's own people."""
 LETTER: Literal["letter"] = "letter"
-"""The event of a message to somebody outside. None is routed: a letter names its channel. A channel
-that belongs to somebody outside carries nothing else."""
+"""The event of a message to somebody outside. Such messages are not routed, because a letter names
+its channel. A channel that belongs to somebody outside carries only letters."""
 
 TEST, DIGEST = "test", "digest"
-"""Events without a subscription: `drd notify test`, and the summary of what a channel missed."""
+"""Events that no channel subscribes: `drd notify test`, and the summary of messages that a channel
+missed."""
 
 DEFAULT_EVENTS: tuple[Event, ...] = (
     "firing",
@@ -47,9 +48,9 @@ failed backup is an alert, and successful backups come every few minutes.
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `title` is one line, `text` a few more for people; neither contains a secret.
-    `plan` is empty if the message concerns the daemon. `alert` and `run` are ids. `details` is JSON
-    for programs. A reminder of an alert is `firing` once more, with a later `at`.
+    """One message. `title` is one line, `text` are a few more lines for people; neither contains a
+    secret. `plan` is empty if the message concerns the daemon. `alert` and `run` are ids. `details`
+    is JSON for programs. A reminder of an alert is `firing` once more, with a later `at`.
     """
 
     event: str

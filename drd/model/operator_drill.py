@@ -27,7 +27,7 @@ from drd.model.training_records import DRILLED, proven_user
 @dataclass(frozen=True, slots=True)
 class PersonStep:
     """What one person did: `action` is approve, done or skip. `user` is the user whom the kernel
-    named, empty if drd cannot know the person. `took_s` is the time from the question to the
+    named; empty if drd cannot know the person. `took_s` is the time from the question to the
     answer."""
 
     step: str

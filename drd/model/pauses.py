@@ -23,7 +23,8 @@ _NAMED = 5
 
 
 class Pause(Finding):
-    """A finding for which retention waits: a warning, about a repository if `subject` names one."""
+    """A finding because of which retention waits: a warning, about a repository if `subject` names
+    one."""
 
     __slots__ = ()
 

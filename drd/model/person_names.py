@@ -22,6 +22,6 @@ def as_written(name: str, names: Iterable[str]) -> str:
 
 
 def user_of(name: str, users: Mapping[str, str]) -> str | None:
-    """Return the user to whom drd.yaml maps the person; None if it maps nobody to this person.
-    `users` has the person of each user."""
+    """Return the user to whom drd.yaml maps the person; None if it maps nobody. `users` has the
+    person of each user."""
     return {person.casefold(): user for user, person in users.items()}.get(name.casefold())

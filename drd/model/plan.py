@@ -44,8 +44,8 @@ IN_PLACE = "in-place"
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """Where a secret is stored; never the secret itself, except for `text`, which is none. `value`
-    is a path, a variable's name, a credential's name, a command's words, or the text.
+    """Where a secret is stored; never the secret itself, except for `text`, which is not secret.
+    `value` is a path, a variable's name, a credential's name, a command's words, or the text.
     """
 
     source: Literal["file", "env", "credential", "command", "text"]
@@ -62,7 +62,7 @@ class SecretRef:
 
 
 RECORDS_KEY = SecretRef("credential", "drd-records-key")
-"""Where the key is that signs drd's records, unless drd.yaml names another place."""
+"""The place of the key that signs drd's records, unless drd.yaml names another place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,8 @@ class RepositorySpec:
 @dataclass(frozen=True, slots=True)
 class Blackout:
     """A time of the week in which nothing may start, in minutes after midnight of local time.
-    `days` are those on which it begins, 0 for Monday. A `to_min` that is not later than `from_min`
-    is on the next day. 24:00 is 1440.
+    `days` are the days on which it begins, 0 for Monday. A `to_min` that is not later than
+    `from_min` is on the next day. 24:00 is 1440.
     """
 
     from_min: int
@@ -213,8 +213,8 @@ class BackupPolicy(Times):
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How many restore points to keep; a point that no rule keeps is forgotten. `every_s` None: by
-    hand only. `max_repack_bytes` bounds what one prune rewrites.
+    """How many restore points to keep; a point that no rule keeps is forgotten. `every_s` None:
+    only by hand. `max_repack_bytes` limits how much one prune rewrites.
     """
 
     keep_within_s: float | None = None

@@ -1,7 +1,8 @@
 """The one word for a plan, and the one reason for it. Pure.
 
-Verdict and readiness are two lights that may differ. Whatever shows how a plan is (`drd status`,
-the API, the figures, the plugin's line) shows the worst of both, as it is judged here.
+Verdict and readiness are two judgements that may differ. Everything that shows the state of a plan
+(`drd status`, the API, the figures, the plugin's line) shows the worst of both, as it is judged
+here.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _FIRST = (GONE, SILENT, DAMAGED, UNFINISHED)
 
 
 class Judged(NamedTuple):
-    """What a plan's state is made of, as an `Assessment` has it."""
+    """What the state of a plan is made of, in the form of an `Assessment`."""
 
     plan: str
     readiness: Readiness

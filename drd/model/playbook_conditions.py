@@ -79,7 +79,7 @@ def interrupted(run: Run, *, hides: bool = False) -> Condition:
 
 
 def not_loaded(name: str, why: str) -> Condition:
-    """Return the condition that the file of a playbook is not what the daemon has loaded."""
+    """Return the condition that the daemon has not loaded the present text of a playbook."""
     text = f"the present text of playbook {escaped(name)} is not in force: {why}"
     remedy = "drd playbook check && systemctl reload drd"
     return Condition(NOT_LOADED, "warning", name, text, remedy)

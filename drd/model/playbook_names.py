@@ -12,6 +12,6 @@ def playbook_of(plan: str) -> str | None:
 
 
 def of_words(plan: str) -> str:
-    """Return what a run belongs to, in words: `plan orders`, `playbook leaked-api-key`."""
+    """Return in words what a run executes: `plan orders`, `playbook leaked-api-key`."""
     name = playbook_of(plan)
     return f"plan {plan}" if name is None else f"playbook {name}"

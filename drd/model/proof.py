@@ -15,8 +15,8 @@ service."""
 
 _NO_PART = ("heartbeat", "kit", "readiness", "training", "review", *INVENTORY)
 """Sections that are no part of the plan hash: notifications, holders of the kit, accepted findings,
-what is required of people, the inventory.
-Evidence of an older drd carries this hash, so it has to stay as it is.
+what is required of people, the inventory. Evidence of an older drd carries this hash, so it must
+not change.
 """
 
 NOT_PROVEN = frozenset(

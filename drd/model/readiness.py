@@ -109,8 +109,8 @@ def of_kit(found: Sequence[Finding]) -> list[ReadinessFinding]:
 
 
 def not_in_force(plan: Plan, loads_it: str = RELOAD) -> Finding:
-    """Return the finding that drd uses another text of the plan than the one on disk. `loads_it` is
-    the command that loads this one."""
+    """Return the finding that drd uses another text of the plan than the text on disk. `loads_it`
+    is the command that loads the text on disk."""
     text = (
         f"drd has not loaded the present text of {plan.file}: drd uses another text of plan "
         f"{plan.name}"
@@ -208,8 +208,8 @@ def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
 
 
 def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessFinding]:
-    """Return findings about answers that the runbook waits for and nobody may give; `roles` by
-    person.
+    """Return findings about answers that the runbook waits for but nobody may give; `roles` has the
+    roles of each person.
     """
     judged = []
     asked: dict[str | None, list[str]] = {}

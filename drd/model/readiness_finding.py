@@ -38,7 +38,7 @@ class ReadinessFinding:
         return self.allows is not Readiness.READY and self.excepted is None
 
     def to_json(self) -> dict[str, Any]:
-        """As a run keeps it."""
+        """Return the finding in the form in which a run keeps it."""
         excepted = self.excepted
         return {
             **self.finding.to_json(),
@@ -50,8 +50,8 @@ class ReadinessFinding:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ReadinessFinding:
-        """Return the inverse of `to_json`, also of what older versions recorded: only what was
-        wrong, and the oldest without the last keys."""
+        """Return the inverse of `to_json`. It also reads what older versions recorded: only
+        findings about problems, and the oldest without the last keys."""
         finding = Finding.from_json(data)
         allows = Readiness(data["allows"]) if "allows" in data else Readiness.READY
         return cls(finding, allows, bool(data.get("proof")), _exception(finding, data))

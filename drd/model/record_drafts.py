@@ -1,5 +1,5 @@
-"""What enters the chain of records: each record cites by value, so that later changes to the rows
-that it describes do not matter."""
+"""What is recorded in the chain of records: each record contains the values themselves, so that
+later changes of the rows that it describes do not matter."""
 
 from __future__ import annotations
 
@@ -192,7 +192,8 @@ def of_key(
 def of_continuation(
     found: Mapping[str, Any], *, after: int, common: int, reason: str, at: datetime, actor: Actor
 ) -> Draft:
-    """Return the record of an installation that goes on after an anchor which it does not know."""
+    """Return the record that an installation continues after an anchor which its chain does not
+    contain."""
     body = {**found, "after": after, "common": common, "reason": reason, "actor": actor}
     return Draft(CONTINUED, f"entry:{after}", body, at, actor)
 

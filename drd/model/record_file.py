@@ -75,7 +75,8 @@ def lines_of_one(
 
 @dataclass(slots=True)
 class RecordFile:
-    """The entries of a file, and those whose bodies it leaves out, or has only sealed."""
+    """The entries of a file, and the entries whose bodies the file leaves out, or contains only
+    encrypted."""
 
     entries: list[Entry] = field(default_factory=list)
     withheld: set[int] = field(default_factory=set)

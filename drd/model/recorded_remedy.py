@@ -76,7 +76,7 @@ Answers = Callable[[str], bool]
 
 
 def is_command(line: str) -> bool:
-    """Return whether the line is one of these commands, or several with `&&` between them."""
+    """Return whether the line is one of the allowed commands, or several with `&&` between them."""
     return all(
         _COMMAND.fullmatch(command) or _PUT_BACK.fullmatch(command)
         for command in line.split(" && ")

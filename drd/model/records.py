@@ -75,7 +75,7 @@ class Body:
 
     @property
     def digest(self) -> str:
-        """The salted digest: without the salt nobody can guess a short body by trying."""
+        """Return the salted digest: without the salt, nobody can guess a short body by trying."""
         return sha256(self.whole).hexdigest()
 
 
@@ -117,9 +117,9 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the chain. `hash` is the recorded one. `key` is the id of the key that signed
-    it; without a signature both are empty. `body` is None if it was removed or left out, or if it
-    is `sealed`: encrypted for people, as base64 of an age file.
+    """One entry of the chain. `hash` is the recorded hash. `key` is the id of the key that signed
+    the entry; without a signature, `key` and `signature` are empty. `body` is None if it was
+    removed or left out, or if it is `sealed`: encrypted for people, as base64 of an age file.
     """
 
     header: Header

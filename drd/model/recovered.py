@@ -1,4 +1,4 @@
-"""What is left to do after a recovery, in order. Pure."""
+"""The tasks after a recovery, in order. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from drd.model.run_details import RecoveryDetail
 from drd.model.text import noun, some
 
 OLDER_POINT = "older-point"
-"""The code of the task to recover another point, since the data of this one is at fault."""
+"""The code of the task to recover another point, because the data of this one is damaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Ended:
 
 
 def tasks(ended: Ended) -> tuple[Task, ...]:
-    """Return what a person does now, in order."""
+    """Return what a person has to do now, in order."""
     if not ended.back:
         resume = f"drd resume {ended.run}"
         on = Task(code="resume", text="continue the recovery", command=resume)

@@ -14,7 +14,7 @@ IF_LOST = (
     "if this data was lost, drd recover PLAN --in-place --component COMPONENT --dry-run "
     "shows how to restore it."
 )
-"""For a source that is not there: whoever shows it knows the names."""
+"""A remedy for a source that is missing: the code that shows it inserts the names."""
 
 
 def recovery_command(plan: str, said: RecoveryDetail) -> str:

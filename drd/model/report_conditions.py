@@ -1,6 +1,7 @@
 """Reports about incidents that are due, late or undecided, as conditions for alerts. Pure.
 
-An alert names the incident by its number alone: the title of a restricted one is not for everybody.
+An alert names only the number of the incident, because the title of a restricted incident is not
+for everybody.
 """
 
 from __future__ import annotations

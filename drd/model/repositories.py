@@ -52,8 +52,8 @@ def readable(facts: PlanFacts) -> PointFacts | None:
 
 
 def undoing(facts: PlanFacts) -> UndoneFacts | None:
-    """Return the undone or unfinished recovery whose data the newest readable point has; None: it
-    has none."""
+    """Return the undone or unfinished recovery whose data is in the newest readable point; None if
+    there is none."""
     left, undone = readable(facts), facts.undone
     if left is None or undone is None or left.data_time <= undone.point.data_time:
         return None

@@ -15,8 +15,8 @@ from drd.model.text import some
 ACCOUNTS = "accounts"
 """The code of the task to make users and groups that own the restored data."""
 BEFORE_USE = (ACCOUNTS, TARGET_DIRECTORY)
-"""Tasks that come before the programs of the data start, in this order: its owners, and that they
-may write beside it."""
+"""Tasks that come before the programs that use the data are started, in this order: owners of the
+data, and the right to write beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,8 @@ _TEXTS = {
 
 
 def unreadable(number: int, told: str, remedy: str) -> Condition:
-    """Return the condition that entries of an incident cannot be read on this host: nobody knows
-    which of its reports and updates are due."""
+    """Return the condition that entries of an incident cannot be read on this host, so that nobody
+    knows which of its reports and updates are due."""
     return Condition(UNREADABLE, "critical", f"incident {number}", told, remedy)
 
 

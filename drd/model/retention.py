@@ -1,7 +1,8 @@
-"""Which restore points to keep: chosen whole, by data time, never snapshot by snapshot.
+"""Which restore points to keep: a point is chosen as a whole, by its data time, never by single
+snapshots.
 
-restic's own keep rules judge every snapshot alone and would keep the database of a run and drop
-its files across midnight. Here a point is kept or forgotten as one.
+restic's own rules judge every snapshot alone: across midnight they could keep the database of a run
+and drop its files.
 """
 
 from __future__ import annotations
@@ -114,8 +115,8 @@ def limited(plan: RetentionPlan, limit: int, waiting: Collection[str] = ()) -> R
     """Return the same plan with at most `limit` points to forget, the oldest first; the others
     stay.
 
-    Points that were over an earlier run's limit (`waiting`) stay as well, and wait for a person:
-    otherwise a wrong policy would only take a few runs longer.
+    Points above the limit of an earlier run (`waiting`) stay as well, and wait for a person:
+    otherwise, with a wrong policy, they would be lost only a few runs later.
     """
     free = [point for point in plan.forget if point not in waiting]
     may_go = set(free[max(0, len(free) - limit) :])

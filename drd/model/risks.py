@@ -95,7 +95,7 @@ def cover(word: str) -> str:
 
 
 class Coverage(StrEnum):
-    """What is known of a threat."""
+    """What is known about the cover of a threat."""
 
     COVERED = "covered"
     PARTLY = "partly covered"
@@ -137,8 +137,9 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What exists: the scenarios that drills rehearse, each with why it does not count as drilled
-    (None if it does); the controls, each with why it does not hold; and the names of playbooks.
+    """What exists: the scenarios that drills rehearse, each with the reason why it does not count
+    as drilled (None if it does); the controls, each with the reason why it does not hold; and the
+    names of playbooks.
     """
 
     scenarios: Mapping[str, Lack | None]

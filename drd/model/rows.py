@@ -57,7 +57,8 @@ def row_of(plan: Assessment, at: datetime) -> list[Cell]:
 
 
 def copies_of(plan: Assessment) -> Cell:
-    """Return what the worst of the copies would lose; how many never got a point, if others did."""
+    """Return what would be lost with the worst of the copies; also how many copies never got a
+    point, if others did."""
     if not plan.copies:
         return Cell("-")
     behind = max(plan.copies, key=lambda c: (c.verdict.severity, c.exposure_s or 0.0))
@@ -101,7 +102,7 @@ def note_of(plan: str, remark: Remark, at: datetime) -> Note:
 
 
 def notes_beside(plan: Assessment) -> list[Note]:
-    """Return what the row of a plan says beside its first reason."""
+    """Return what the row of a plan says besides its first reason."""
     return [Note(plan.plan, Cell(r.text, "warn"), r.remedy) for r in plan.beside]
 
 

@@ -1,4 +1,4 @@
-"""Runs, their steps, and what drills find."""
+"""Runs, their steps, and the results of drills."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class RunKind(StrEnum):
 
     @property
     def is_peoples(self) -> bool:
-        """Whether people decide in a run of this kind, and continue it after its process died."""
+        """Whether people decide in a run of this kind, and continue the run after its process
+        died."""
         return self in (RunKind.RECOVERY, RunKind.PLAYBOOK)
 
 
@@ -157,7 +158,7 @@ class Run:
 
     @property
     def cause(self) -> Cause | None:
-        """Why it ended without a result."""
+        """Return why the run ended without a result; None if it has one."""
         if not self.error:
             return None
         return Cause(self.error, self.error_code, self.detail.remedy or "")
@@ -170,8 +171,8 @@ class Run:
 
 
 def took_s(started_at: datetime, finished_at: datetime, measured: float | None) -> float | None:
-    """Return the duration of a run: `measured` by a clock that nobody sets, if the wall clock was
-    set meanwhile. None if the wall clock was set and nothing was measured.
+    """Return the duration of a run: if the wall clock was set meanwhile, the time `measured` by a
+    clock that nobody can set. None if the wall clock was set and nothing was measured.
     """
     if measured is not None:
         return measured

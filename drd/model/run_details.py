@@ -36,10 +36,10 @@ class AskedOptions(Stored):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDetail(Stored):
-    """What all kinds share.
+    """The fields that all kinds share.
 
-    Before the run: `why` it begins now, the `timeout_s` of its schedule, the options that were
-    `asked` for. At its end: `took_s` when the clock was set, or the host slept, while it ran;
+    Before the run: `why` it begins now, the `timeout_s` of its schedule, the requested options
+    (`asked`). At its end: `took_s` if the clock was set, or the host slept, during the run;
     `error_code`, `remedy` and whether the error is `permanent` when it failed; the restore `point`
     that it made or restored, and how many `bytes` it moved."""
 
@@ -332,6 +332,6 @@ def class_of(kind: str) -> type[RunDetail]:
 
 
 def read(kind: str, data: Mapping[str, Any]) -> RunDetail:
-    """Return what the row of a run of this kind has. Raises Malformed for a value of another
+    """Return the details in the row of a run of this kind. Raises Malformed for a value of another
     type."""
     return class_of(kind).from_json(data)

@@ -13,9 +13,7 @@ from drd.model.titles import titled
 from drd.model.units import format_duration
 
 _GRAVE = (RunKind.DRILL, RunKind.RECOVERY)
-"""Kinds of runs whose failure means that nobody knows any more whether the service can be
-restored.
-"""
+"""Kinds of runs after whose failure nobody knows whether the service can be restored."""
 
 
 def message_of_run(run: Run, evidence: Evidence | None = None) -> Message:

@@ -111,7 +111,8 @@ def _is_older(drill: ScenarioDrill, failed: Standing | None) -> bool:
 
 
 def turn_s(every_s: float, scenarios: int) -> float:
-    """Return how long it takes until a scenario has its turn again: they take turns."""
+    """Return how many seconds it takes until each of the scenarios, which take turns, has had its
+    turn."""
     return every_s * max(scenarios, 1)
 
 

@@ -31,7 +31,7 @@ LISTING_LONGEST_S = 3600.0
 """The copies of another tool are listed after this share of the RPO, within these bounds."""
 
 MARGIN_SHARE = 0.25
-"""The share of the RPO that `every: auto` keeps free. The exposure then stays below the share from
+"""The share of the RPO that `every: auto` keeps free. The exposure then stays below the share at
 which a plan is at risk (0.8), with time for a late start and one retry.
 """
 MARGIN_AT_LEAST_S = 30.0
@@ -173,7 +173,7 @@ HostOf = Callable[[Component], str]
 
 
 def this_host(_: Component) -> str:
-    """Return the default for plans whose servers nobody knows."""
+    """Return the default for plans whose servers are not known."""
     return ""
 
 

@@ -110,8 +110,8 @@ def forms() -> str:
 
 
 def azure_account(value: str) -> str:
-    """Return the name of a storage account of Azure. Raises Malformed for all else: it becomes the
-    beginning of the server's name, so one with a / would be a server of its own."""
+    """Return the name of an Azure storage account. Raises Malformed for anything else: the name
+    becomes the beginning of the server's name, so a name with a / could name another server."""
     if not _ACCOUNT.fullmatch(value):
         raise Malformed(
             f"{value!r} is not a valid name of a storage account",
@@ -273,7 +273,7 @@ def _removal_bucket(url: str, name: str) -> str:
 
 
 SSH_KEY, SSH_KNOWN_HOSTS = "DRD_SSH_KEY", "DRD_SSH_KNOWN_HOSTS"
-"""Variables with paths, from which ssh's options take them."""
+"""Variables with paths, from which the options of ssh take these paths."""
 
 SCHEMES: Mapping[str, Scheme] = {
     scheme.name: scheme

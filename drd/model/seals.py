@@ -110,8 +110,8 @@ def seal_from_json(value: Any, place: str) -> Seal:
 
 @dataclass(frozen=True, slots=True)
 class KitBase:
-    """The recovery kit from which this host has a plan. `listed` says whether it had a list of its
-    restore points: older kits have none, and with them no point can be distinguished from a forged
+    """The recovery kit from which this host has a plan. `listed` says whether the kit had a list of
+    its restore points: older kits have none, and then a point cannot be distinguished from a forged
     one.
     """
 

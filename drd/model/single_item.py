@@ -17,8 +17,8 @@ _MANY = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`tables` or `paths` of one component; the whole component if neither. `into` is the name of
-    the copy, beside the existing data: a database, a file, a directory, a table, a schema.
+    """`tables` or `paths` of one component; if both are empty, the whole component. `into` is the
+    name of the copy, beside the existing data: a database, a file, a directory, a table, a schema.
     """
 
     tables: tuple[str, ...] = ()

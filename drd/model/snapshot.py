@@ -88,7 +88,7 @@ class DatabaseFingerprint:
         }
 
     def says_nothing(self, *, may_be_empty: bool) -> str:
-        """Say why a restore of this database proves nothing; empty if it proves something, or if
+        """Return why a restore of this database proves nothing; empty if it proves something, or if
         nobody counted the rows.
         """
         counted = {n: t for n, t in self.tables.items() if n not in self.derived}
@@ -145,23 +145,23 @@ class TreeFingerprint:
     not_reached: Mapping[str, str] = field(default_factory=dict)
 
     def says_nothing(self, *, may_be_empty: bool) -> str:
-        """Say why a restore of this tree proves nothing; empty if it proves something."""
+        """Return why a restore of this tree proves nothing; empty if it proves something."""
         files = [e for e in self.entries.values() if e.kind != "directory"]
         if self.was_empty(may_be_empty=may_be_empty):
             return only_links(self.links_outside()) if files else WAS_EMPTY
         return torn(sum(e.size for e in files if e.volatile), sum(e.size for e in files))
 
     def was_empty(self, *, may_be_empty: bool) -> bool:
-        """Return whether the tree had no file, or only named paths that are links to what is not in
-        it, and the plan does not allow that."""
+        """Return whether the tree had no file, or only named paths that are links to places outside
+        of it, and the plan does not allow this."""
         if may_be_empty or self.not_reached:
             return False
         files = {path for path, e in self.entries.items() if e.kind != "directory"}
         return not files or files <= self.links_outside()
 
     def links_outside(self) -> set[str]:
-        """Return the topmost entries, which are the named paths, that are links to what is not in
-        the tree: often a directory that was moved to another disk."""
+        """Return those of the topmost entries (the named paths) that are links to places outside of
+        the tree: often a directory was moved to another disk."""
         return {
             path
             for path, entry in self.entries.items()
@@ -191,7 +191,8 @@ class TreeFingerprint:
 
 
 Fingerprint = DatabaseFingerprint | TreeFingerprint
-"""All shapes, since manifests are read strictly: a kind of an extension takes one of these."""
+"""All forms of fingerprints. Manifests are read strictly, so a kind of an extension has to use one
+of these."""
 
 
 def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
@@ -353,7 +354,8 @@ class Manifest:
     signature: ManifestSignature = field(default=NO_SIGNATURE, compare=False)
     """What the bytes from which the manifest was read say about its signature."""
     keys: tuple[Endorsement, ...] = ()
-    """How the keys that sign manifests replaced each other, for hosts that know a former one."""
+    """How the keys that sign manifests have replaced each other, for hosts that know an earlier
+    key."""
 
     def to_bytes(self) -> bytes:
         point = self.point

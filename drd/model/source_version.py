@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 
 class SourceVersion(NamedTuple):
-    """Both empty where the kind records none. What was drilled with one `series` proves nothing
-    about another. `exact` is the whole version, for people."""
+    """The version of a source. Both are empty if the kind records none. A drill with one `series`
+    proves nothing about another series. `exact` is the whole version, for people."""
 
     series: str = ""
     exact: str = ""

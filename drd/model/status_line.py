@@ -3,7 +3,7 @@
 Of thousands of plans most are met and have no reason, alert or running copy to show. The result of
 `assess()` stays valid until a known moment (`validity`), and its row consists of a few figures,
 which age as they do in an assessment. For most other plans the sentences are known as well
-(`Told`); the rest is assessed each time.
+(`Told`); the remaining plans are assessed each time.
 """
 
 from __future__ import annotations

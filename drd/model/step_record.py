@@ -21,8 +21,8 @@ subject.
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step of a run. `subject` is the component, step, repository or point that a step of drd's
-    own is about; steps of a runbook have none. `result` is in the class of the step's kind
+    """One step of a run. `subject` is the component, step, repository or point of one of drd's own
+    steps; steps of a runbook have none. `result` is in the class of the step's kind
     (`drd.model.step_results`). A step whose state is `succeeded` never runs again.
     """
 
@@ -41,7 +41,7 @@ class StepRecord:
 
     @property
     def cause(self) -> Cause | None:
-        """Why it failed; None if it recorded no error."""
+        """Return why the step failed; None if it recorded no error."""
         return Cause(self.error, remedy=self.remedy) if self.error is not None else None
 
 

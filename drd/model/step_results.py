@@ -32,7 +32,7 @@ class StepResult(Stored):
     command: str | None = stored.text()
 
     def given(self, _: str) -> Any:
-        """Return the value for `${steps.NAME.KEY}`; None if this kind of step gives none."""
+        """Return the value for `${steps.NAME.KEY}`; None if this kind of step returns none."""
         return None
 
 
@@ -93,9 +93,9 @@ class KitStepResult(StepResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreStepResult(StepResult):
-    """A step of a runbook names the components that it `restored`. The step of one component has
-    its times: `ahead_s` of its fetch passed before the step began. And what the kind reports
-    (`drd.ports.Restored`)."""
+    """A step of a runbook has the names of the components that it `restored`. The step of one
+    component has its times (`ahead_s` of its fetch passed before the step began), and what the kind
+    reports (`drd.ports.Restored`)."""
 
     restored: tuple[str, ...] = stored.texts()
     ahead_s: float | None = stored.seconds()
@@ -111,7 +111,7 @@ class RestoreStepResult(StepResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckStepResult(StepResult):
-    """The rows of the checks; none for a step that checks a repository."""
+    """The rows of the checks; empty for a step that checks a repository."""
 
     checks: tuple[CheckResult, ...] = stored.values(CheckResult.from_json)
 
@@ -145,7 +145,7 @@ class NotifyStepResult(StepResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitStepResult(StepResult):
-    """Nothing: only that the time has passed."""
+    """A result without fields: only the time has passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +202,8 @@ class ActionStepResult(StepResult):
     """What an action reports, under keys of its own choice: the only result that is read by key,
     since plans name the keys (`${steps.NAME.KEY}`).
 
-    Under `says` it may have a sentence that drd shows, under `checks` rows of checks. A value of
-    another type under a name of drd's belongs to the action alone."""
+    Under `says` it may have a sentence that drd shows, under `checks` rows of checks. If a value
+    under one of drd's names has another type, it belongs only to the action."""
 
     lenient = True
 
@@ -212,7 +212,8 @@ class ActionStepResult(StepResult):
 
     @classmethod
     def of(cls, reported: Mapping[str, Any]) -> ActionStepResult:
-        """Return what an action reports now. Raises Malformed for what drd would not show."""
+        """Return the result of what an action reports now. Raises Malformed for values that drd
+        would not show."""
         made = cls.from_json(reported)
         for name, value in (("says", made.says), ("checks", made.checks)):
             if reported.get(name) and not value:
@@ -247,6 +248,6 @@ OWN_KINDS = frozenset(_CLASSES)
 
 
 def read(kind: str, data: Mapping[str, Any]) -> StepResult:
-    """Return what the row of a step of this kind has. Raises Malformed for a value of another
+    """Return the result in the row of a step of this kind. Raises Malformed for a value of another
     type, except in the result of an action."""
     return _CLASSES.get(kind, ActionStepResult).from_json(data)

@@ -29,8 +29,9 @@ class _Form(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A field is called as its key. What was read is written as it was, with unknown keys. In a
-    `lenient` class a value of another type counts as absent: others chose the keys."""
+    """A field has the name of its key. A value that was read is written again unchanged, with
+    unknown keys. In a `lenient` class, a value of another type counts as missing, because others
+    chose the keys."""
 
     lenient: ClassVar[bool] = False
 
@@ -101,7 +102,7 @@ def text(*, sparse: bool = False) -> Any:
 
 
 def flag(*, sparse: bool = False) -> Any:
-    """False where nothing was written."""
+    """A field that is False if nothing was written."""
     return _field(_flag, sparse=sparse, default=False)
 
 
@@ -122,7 +123,7 @@ def texts(*, sparse: bool = False, default: Any = ()) -> Any:
 
 
 def mapping() -> Any:
-    """Empty where nothing was written."""
+    """A field that is empty if nothing was written."""
     return _field(_mapping, dict, sparse=False, default={})
 
 
@@ -132,7 +133,7 @@ def value(read: Callable[[Any], Any], *, sparse: bool = False) -> Any:
 
 
 def values(read: Callable[[Any], Any], *, sparse: bool = False, default: Any = ()) -> Any:
-    """Return a tuple of them."""
+    """Return a field for a tuple of such values."""
     return _field(
         lambda found: tuple(read(one) for one in _list(found)),
         lambda made: [one.to_json() for one in made],

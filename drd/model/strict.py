@@ -1,8 +1,7 @@
 """Read values that others may have written: each has the type, the length and the range that drd
-writes, or is refused with its place in the document.
+writes, or else it is refused, with its place in the document.
 
-The content of a repository or a kit was written by somebody who had its key, which need not have
-been drd.
+Somebody who had the key of a repository or a kit wrote its content; this need not have been drd.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ LONGEST_TEXT = 4096
 """The longest text: a path has at most so many bytes."""
 LONGEST_SQL = 64 << 20
 MOST = (1 << 63) - 1
-"""The largest number: what a column of the catalogue holds."""
+"""The largest number that a column of the catalogue can hold."""
 
 _SNAPSHOT = re.compile(r"[0-9a-f]{64}")
 _POINT = re.compile(r"(?:(?:restic|command|pgbackrest)-)?[0-9a-f]{8}")

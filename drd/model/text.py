@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _ID = r"[0-9a-f]{64}"
 _LONE = r"[\ud800-\udc7f\udd00-\udfff]"
-"""Halves of a character that stand for no byte: JSON can have them."""
+"""Halves of a character that stand for no byte; JSON can contain them."""
 
 
 def escaped(text: str) -> str:
@@ -107,7 +107,7 @@ def some(names: Collection[object], most: int = 3, *, between: str = ", ") -> st
 
 
 def either(names: Iterable[object]) -> str:
-    """List names of which one applies: `a`, `a or b`, `a, b or c`."""
+    """List names of which exactly one applies: `a`, `a or b`, `a, b or c`."""
     *others, last = [str(name) for name in names] or [""]
     return f"{', '.join(others)} or {last}" if others else last
 

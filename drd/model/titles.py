@@ -17,7 +17,7 @@ UPDATE = "update-due"
 ACTION = "action-overdue"
 """The kind of an alert about an overdue action item of an incident."""
 UNREADABLE = "incident-unreadable"
-"""The kind of an alert about an incident whose entries came back encrypted."""
+"""The kind of an alert about an incident whose entries were restored encrypted."""
 
 LONGEST = 79
 """Characters of a title, so that it fits a telephone, the subject of a mail, and a terminal."""
@@ -91,7 +91,7 @@ TITLES = {
     "verification-failing": "verification of {} failed",
     "verification-overdue": "verification of {} is overdue",
 }
-"""What an alert of each kind says is wrong; `{}` is its subject."""
+"""What is wrong, for each kind of alert; `{}` is the subject of the alert."""
 
 _CRITICAL = {
     "report-due": "a report is late: {}",

@@ -34,7 +34,7 @@ class OperatorsRule:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPolicy:
-    """What a plan requires of people; None where the plan does not require it."""
+    """What a plan requires of people; None for what it does not require."""
 
     operators: OperatorsRule | None = None
     awareness: AwarenessRule | None = None
@@ -54,8 +54,8 @@ class ReviewPolicy:
 
     @property
     def due(self) -> datetime | None:
-        """The end of the day until which the next review is due. None: there was no review, so
-        the next one is due now."""
+        """Return the end of the day until which the next review is due. None: there was no review,
+        so the next one is due now."""
         if self.last is None:
             return None
         end = datetime.combine(self.last, time(), UTC) + timedelta(days=1)
@@ -146,7 +146,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Qualification:
-    """What one person did about one requirement: when last, and until when that counts."""
+    """What one person did for one requirement: when last, and until when it counts."""
 
     person: str
     subject: str
@@ -178,7 +178,7 @@ class Qualification:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the records say that people did, newest first."""
+    """What people did, by the records, newest first."""
 
     attested: tuple[Attested, ...] = ()
     drilled: tuple[Drilled, ...] = ()

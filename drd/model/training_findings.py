@@ -32,7 +32,7 @@ _NAMED = 5
 
 
 def of_review(plan: Plan, now: datetime) -> Iterator[ReadinessFinding]:
-    """Judge when the plan was last reviewed. Yields nothing for a plan without `review`."""
+    """Yield findings about the last review of the plan; none for a plan without `review`."""
     review = plan.review
     if review is None:
         return
@@ -60,7 +60,8 @@ def of_review(plan: Plan, now: datetime) -> Iterator[ReadinessFinding]:
 def of_training(
     plan: Plan, known: Known, crew: Crew, texts: Mapping[str, AwarenessText], now: datetime
 ) -> Iterator[ReadinessFinding]:
-    """Judge what the people of drd.yaml practised and read, against what the plan requires."""
+    """Judge what the people of drd.yaml have practised and read, by the requirements of the
+    plan."""
     if plan.training.operators is not None:
         yield _of_operators(plan.training.operators, plan.name, known, crew, now)
     rule = plan.training.awareness

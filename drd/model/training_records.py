@@ -27,8 +27,8 @@ message was made with this key."""
 
 
 def proven_user(actor: Actor | None) -> str | None:
-    """Return the user of the person who acts, as the kernel names it; None if nobody can know
-    the person: root or drd's own user without a login, or a login that drd could not read."""
+    """Return the user of the person who acts, by the kernel; None if drd cannot know the person:
+    root or drd's own user without a login, or a login that drd could not read."""
     if actor is None or actor.person is None or actor.came == "schedule":
         return None
     return (actor.login_user if actor.login_uid is not None else actor.user) or None
@@ -48,8 +48,8 @@ def of_attestation(text: AwarenessText, at: datetime, actor: Actor) -> Draft:
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Checks whether an entry is unchanged since it was signed with one of drd's `keys` (public
-    keys in base64, by id)."""
+    """Checks whether an entry was signed with one of drd's `keys` (public keys in base64, by id)
+    and has not changed since."""
 
     keys: Mapping[str, str]
     accepts: Accepts
@@ -103,8 +103,8 @@ def drilled(entries: Iterable[Entry], belief: Belief) -> Iterator[Drilled]:
 
 
 def took_part(entries: Iterable[Entry], belief: Belief) -> Iterator[TookPart]:
-    """Yield who said something in exercises that were played to their end, each with the last time
-    that counts. A name that somebody else typed counts for nobody."""
+    """Yield the people who took part in exercises that were played to their end, each with the last
+    time that counts. A name that somebody else typed does not count."""
     known = sorted(entries, key=lambda entry: entry.seq)
     said: dict[int, dict[str, Entry]] = {}
     ends: dict[int, Entry] = {}

@@ -1,4 +1,5 @@
-"""What a recovery that stopped in the middle has done so far, and the commands that lead out."""
+"""What a recovery that stopped in the middle has done so far, and the commands that continue or end
+it."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class Unfinished(NamedTuple):
 
     @classmethod
     def of(cls, plan: str, facts: UnfinishedFacts, *, over: bool) -> Unfinished:
-        """Sort the components by what is known of the run."""
+        """Sort the components by what is known about the run."""
         partly = [n for n in (*facts.partly, *facts.left) if n in facts.kept]
         unsure = {*(facts.partly if facts.died else ()), *facts.unseen}
         begun = (*facts.partly, *facts.left)
@@ -76,7 +77,7 @@ class Unfinished(NamedTuple):
         return "; ".join(said)
 
     def ways(self) -> tuple[tuple[str, str], ...]:
-        """Return the commands that work now, each after what it does."""
+        """Return the commands that are possible now, each after what it does."""
         finish = ("to finish the recovery", f"drd resume {self.run}")
         if self.undoable:
             back = "to put the old data back" + ", if drd kept any" * self.unseen

@@ -145,8 +145,8 @@ def to_rfc3339(at: datetime) -> str:
 
 
 def from_rfc3339(text: str) -> datetime:
-    """Parse an aware datetime. A time without a zone is refused as ambiguous, and so is one whose
-    year in UTC is not within 1 to 9999.
+    """Parse an aware datetime. A time without a zone is refused because it is ambiguous, and so is
+    a time whose year in UTC is not within 1 to 9999.
     """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:

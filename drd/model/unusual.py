@@ -1,5 +1,5 @@
-"""What changed unusually from one restore point to the next, by their manifests: tables and files
-that are gone, and what shrank or grew strongly. Pure; names are escaped."""
+"""What changed unusually from one restore point to the next, by their manifests: missing tables and
+files, and sizes that became much smaller or larger. Pure; names are escaped."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ def holds(judge: Callable[[datetime], _T], now: datetime) -> tuple[_T, float]:
 
 
 Course = tuple[float, float, float, float]
-"""How a figure ages: t seconds later it is (a + b·t) / (c + d·t)."""
+"""How a figure changes with time: after t seconds it is (a + b·t) / (c + d·t)."""
 
 
 def holds_with_places(
     judge: Callable[[datetime], _T], now: datetime
 ) -> tuple[_T, float, list[Place]]:
-    """Do the same as `holds`, and put a mark (`PLACE`, its number, `PLACE_END`) into texts in place
-    of each figure that ages; `Place` says how to show it.
+    """Return the same as `holds`, but put a mark (`PLACE`, its number, `PLACE_END`) into texts in
+    place of each figure that changes with time; `Place` says how to show the figure.
     """
     marks = _Marks()
     marks.places = []

@@ -49,7 +49,8 @@ _ORDER = tuple(Verdict)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst: breached before unknown before at risk before met; unknown for none."""
+    """Return the worst verdict: breached before unknown before at risk before met; unknown if there
+    are none."""
     return max(verdicts, key=_ORDER.index, default=Verdict.UNKNOWN)
 
 
@@ -93,7 +94,7 @@ STATE_OF_READINESS = {
 
 
 def worst_state(states: Iterable[PlanState]) -> PlanState:
-    """Return the worst; unknown for none."""
+    """Return the worst state; unknown if there are none."""
     return max(states, key=_STATES.index, default=PlanState.UNKNOWN)
 
 
@@ -223,7 +224,8 @@ class ComponentAssessment(NamedTuple):
 
 class CopyAssessment(NamedTuple):
     """The judgement of a second repository: `exposure_s` is what would be lost now if only this one
-    were left. `first_by` is until when the first copy may come; None if one came, or that is over.
+    were left. `first_by` is until when the first copy has time; None if there was one, or if this
+    time is over.
     """
 
     repository: str
@@ -235,7 +237,7 @@ class CopyAssessment(NamedTuple):
 
 
 def same_words(name: str, other: str | None) -> str:
-    """Say of a copy that it is the very repository which it copies."""
+    """Return words about a copy that is the same repository as the original."""
     return f"copy {name} is the same repository as {other}: one loss destroys both"
 
 
@@ -303,7 +305,7 @@ class Assessment(NamedTuple):
 
     @property
     def beside(self) -> tuple[Reason, ...]:
-        """The reasons that the plan's row has beside the one for its state."""
+        """Return the reasons that the plan's row shows in addition to the reason for its state."""
         why = self.why
         if why is None:
             return ()

@@ -41,9 +41,9 @@ class ExecSettings(Carrier):
 
 
 class Exec:
-    """Exit 0 is a delivery. The command gets on its standard input the JSON that a webhook would
-    get, most of it in its environment as well, but neither secrets nor drd's right to read root's
-    files."""
+    """Exit 0 means that the message was delivered. The command gets the JSON of a webhook on its
+    standard input, and most of it in its environment. It gets neither secrets nor drd's right to
+    read root's files."""
 
     def __init__(self, settings: ExecSettings) -> None:
         self.settings = settings

@@ -68,7 +68,8 @@ def undelivered(error: http.NoAnswer) -> NotifyError:
 
 
 def judge(answer: Reply) -> str:
-    """Return the host that accepted it; raises NotifyError if the status is not a success."""
+    """Return the host that accepted the message; raise NotifyError if the status is not a
+    success."""
     status, host = answer.status, answer.host
     said = f": {answer.said}" if answer.said else ""
     if 200 <= status < 300:

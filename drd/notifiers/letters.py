@@ -1,5 +1,5 @@
-"""Letters to people outside: exactly the text that was approved, to one address, and nothing of
-drd's in it."""
+"""Letters to people outside: exactly the approved text, to one address, without any addition by
+drd."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def open_post(spec: ChannelSpec, *, resolve: Resolve) -> Post:
 
 
 class SmtpPost:
-    """Sends one mail to one address. Once the server has the text and has not answered, nobody
-    knows whether it has taken it."""
+    """Sends one mail to one address. If the server got the text and did not answer, nobody knows
+    whether it accepted the mail."""
 
     def __init__(self, smtp: Smtp) -> None:
         self._smtp = smtp
@@ -120,8 +120,8 @@ def _words(reply: bytes) -> str:
 
 
 class NotifierPost:
-    """Sends through a channel that belongs to the recipient. It does not say whether a failed try
-    was taken, so only a permanent refusal is certain."""
+    """Sends through a channel that belongs to the recipient. If a try fails, the channel does not
+    say whether the letter was accepted, so only a permanent refusal is certain."""
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier

@@ -98,8 +98,9 @@ def _is_here(host: str) -> bool:
 
 
 class Smtp:
-    """A server that accepts the mail for at least one recipient counts as a delivery: it will
-    bounce the rest, and sending again would send twice to the others."""
+    """If the server accepts the mail for at least one recipient, this counts as a delivery: the
+    server will send bounces for the others, and a second try would send the mail twice to those who
+    got it."""
 
     def __init__(
         self, name: str, settings: SmtpSettings, resolve: Callable[[SecretRef], str]

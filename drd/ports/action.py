@@ -1,4 +1,4 @@
-"""What the steps of a runbook do, beside restoring and checking."""
+"""What the steps of a runbook do, apart from restoring and checking."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Action(Protocol):
     """One kind of step. Stateless; used from several threads."""
 
     def preflight(self, step: Step) -> Sequence[Finding]:
-        """Return what the step lacks on this host. These are warnings, since an earlier step may
-        supply it."""
+        """Return what the step lacks on this host, as warnings, because an earlier step may provide
+        it."""
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         """Carry out the step. The result is JSON, masked, and later steps read it as
@@ -83,8 +83,8 @@ class Lasting(Protocol):
 
 
 class StepByHand(Protocol):
-    """What the printed runbook has for a step that a person carries out without drd. The words are
-    for bash; the values of `${…}` are already in them."""
+    """The text of the printed runbook for a step that a person executes without drd. The words are
+    for bash; they already contain the values of `${…}`."""
 
     step: Step
 
@@ -111,7 +111,7 @@ class StepByHand(Protocol):
 
 
 def no_service(_: Any) -> Service | None:
-    """Name no service: for a kind of step that starts and stops nothing."""
+    """Return no service: for a kind of step that starts and stops nothing."""
     return None
 
 

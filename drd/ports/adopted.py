@@ -25,7 +25,7 @@ class PathNotInCopy(RepositoryError):
 
 
 MOST_COPIES = 1000
-"""drd looks at so many copies, the newest ones."""
+"""The largest number of copies that drd examines, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class ForeignCopy:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What a copy of a whole server holds. `wal_bytes` of its log are replayed, up to `rolled_to`,
-    which is empty for the state at the end of the backup."""
+    """The state in a copy of a whole server. `wal_bytes` of its log are replayed, up to
+    `rolled_to`, which is empty for the state at the end of the backup."""
 
     version: str
     backup: str
@@ -126,7 +126,7 @@ class ForeignTool(Protocol):
         """See `Repository.probe`."""
 
     def identity(self) -> str | None:
-        """Return a text that no other place has; None if there is nothing at all."""
+        """Return a text that no other place has; None if the place is empty."""
 
     def copies(self) -> ForeignCopies:
         """Return the finished copies."""
@@ -144,7 +144,7 @@ class ForeignTool(Protocol):
         deadline_s: float | None,
         on_progress: OnProgress,
     ) -> int:
-        """Write it below the empty directory `into`; return the number of bytes."""
+        """Write the data below the empty directory `into`; return the number of bytes."""
 
     def check(self, read_subset: str | None, deadline_s: float | None) -> None:
         """Let the tool verify its copies. Raises RepositoryDamaged."""

@@ -35,7 +35,7 @@ class KeptCopies(Protocol):
 
 @runtime_checkable
 class KnowsUsers(Protocol):
-    """Kept copies that know who else uses them, or what is at their place."""
+    """Kept copies that know which programs use them, or use what is at their place."""
 
     def in_use(self) -> list[Usage]:
         """Return the programs that use what `swap` would exchange; programs that have a kept copy

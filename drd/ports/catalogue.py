@@ -1,4 +1,4 @@
-"""What drd remembers."""
+"""The catalogue: what drd remembers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from drd.ports.steps import DecisionStore, StepStore
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Catalogue(ABC):
-    """What drd remembers: one store for each kind of thing, and what concerns all of them.
+    """The catalogue: one store for each kind of thing, and functions that concern all of them.
 
     Thread-safe. Every method of a store is one transaction. Times are aware UTC. Every method
     raises CatalogueError (locked, full, damaged) with a remedy.
@@ -69,8 +69,8 @@ class Catalogue(ABC):
 
     @abstractmethod
     def scratch(self, directory: Path) -> Catalogue:
-        """Return a copy of this catalogue in the directory, for what must leave no trace here. It
-        has the same locks and belongs to the same host."""
+        """Return a copy of this catalogue in the directory, for work that must leave no trace here.
+        The copy has the same locks and belongs to the same host."""
 
     @abstractmethod
     def figures(self) -> CatalogueFigures:

@@ -48,7 +48,7 @@ class CheckContext:
     exposed: bool = False
 
     def may_be_empty(self, component: str) -> bool:
-        """Return whether the plan allows the component to contain nothing that can be compared."""
+        """Return whether the plan allows that the component contains nothing to compare."""
         known = self.plan.components.get(component)
         return known is not None and known.may_be_empty
 
@@ -78,10 +78,10 @@ def no_words(_: Any, __: ByHand | None) -> Passage | None:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CheckKind:
-    """All that drd has to know of one kind of check.
+    """All that drd has to know about one kind of check.
 
     `settings` is the model of such a check in a plan, derived from `CheckSettings`; `check` carries
-    it out. `fits` says which kinds of component it can check. A check that `compares` compares with
+    it out. `fits` says which kinds of component it can check. A check with `compares` compares with
     the state at backup. `baseline` gives, by the settings, the query that the source answers at
     backup. `needs` gives, by the settings, an ability without which the check cannot read a
     component. With `reads_as_root` the check runs with root's rights, if drd has them, to read

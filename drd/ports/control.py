@@ -27,9 +27,9 @@ def _asks_no_bucket(_repository: str, url: str, _access: S3Access) -> BucketEncr
 @dataclass(frozen=True, slots=True)
 class ControlContext:
     """What controls may know: the name of the plan; `resolve` gives the value of a secret;
-    `changes` compares a component as it is now with the restore point of the last check that held,
-    at first with the newest one; `encryption` asks how the bucket of a repository of the plan, or
-    the one at a URL, encrypts.
+    `changes` compares the present state of a component with the restore point of the last check
+    that held, at first with the newest point; `encryption` finds out how the bucket of a repository
+    of the plan, or the bucket at a URL, encrypts.
     """
 
     plan: str

@@ -26,7 +26,7 @@ class CopyStore(Protocol):
         `PointStore.forget`."""
 
     def reading(self, plan: str, repository: str) -> Reading | None:
-        """How far the repository was read back; None before the first reading."""
+        """Return how much of the repository was read; None before the first reading."""
 
     def record_reading(self, owned: RunLease, repository: str, reading: Reading) -> None:
         """Record how far the repository was read back."""

@@ -32,7 +32,7 @@ class Inspector(Protocol):
 
     @property
     def location(self) -> str:
-        """Where the component is: a path, or a connection string without a password."""
+        """Return where the component is: a path, or a connection string without a password."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -82,8 +82,8 @@ class Inspector(Protocol):
         )
 
     def execute(self, statements: str, *, timeout_s: float) -> int:
-        """Carry out statements in one transaction, and return how many rows they changed. Raises as
-        `scalar` does, and then nothing has changed."""
+        """Execute statements in one transaction, and return how many rows they changed. Raises the
+        same errors as `scalar`; then nothing has changed."""
         raise NotSupported(
             f"{self.location} does not accept SQL", hint="use a step of kind `command`."
         )
@@ -99,7 +99,7 @@ class Restored:
     """What a restore did beyond the plain data: `notes` are sentences for the operator (roles that
     existed and differ, owners that could not be set), `differences` are properties of the database
     that differ from the saved ones (empty: none), `not_restored` names what could not be restored.
-    `reached` says up to where a log was replayed, empty if there is none. `data_time` is the time
+    `reached` says up to where a log was replayed, empty if there is no log. `data_time` is the time
     of its last transaction, if the log ended before the time at which the replay should stop.
     """
 
@@ -186,7 +186,7 @@ class NamedDestination(Destination, Protocol):
         return RestoredPlace(places=places, address=self.inspector().location)
 
     def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
-        """Return what a person has to do with the restored component."""
+        """Return what a person still has to do with the restored component."""
         return ()
 
 
@@ -196,7 +196,8 @@ class ChecksPrivate(Protocol):
     component."""
 
     def check_private(self, private: Mapping[str, Any]) -> list[Finding]:
-        """Return what a person has to know about the private part before. Raises TargetError."""
+        """Return what a person has to know about the private part before a restore. Raises
+        TargetError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ class RestoreOptions:
 
 
 AS_IT_IS = RestoreOptions()
-"""The whole component with its owners. What it replaces is not kept."""
+"""The whole component with its owners. The replaced data is not kept."""
 
 
 class Kind(Protocol):

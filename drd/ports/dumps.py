@@ -1,5 +1,5 @@
-"""Contracts for dumps that lie in a directory: who recognises one says how a plan can begin with
-it."""
+"""Contracts for dumps in a directory: the code that recognises a dump says how a plan can begin
+with it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class NotLoaded(NotSupported):
 
 
 class Unreadable(NotLoaded):
-    """A dump of the kind is cut off or damaged: an older one of its series may be whole."""
+    """A dump of this kind that is cut off or damaged; an older dump of its series may be
+    complete."""
 
     def __init__(self, message: str, *, hint: str, better: bool = False) -> None:
         super().__init__(message, hint=hint, better=better)
@@ -107,4 +108,5 @@ class FirstChecksOf(Protocol):
     """The function that `KindSpec.first_checks` names."""
 
     def __call__(self, place: ServerPlace | None) -> FirstChecks:
-        """Without a place, or if nobody answers there: what can be checked in any database."""
+        """Without a place, or if nobody answers there, return what can be checked in any
+        database."""

@@ -29,12 +29,12 @@ class EvidenceStore(Protocol):
         """Evidence of drills and recoveries of one plan, or of all, newest first."""
 
     def of_run(self, run: str) -> Evidence | None:
-        """The evidence of a run; None if it has left none."""
+        """Return the evidence of a run; None if the run has left none."""
 
     def unrestorable(self, plan: str) -> dict[str, tuple[str, datetime]]:
         """The points whose data a drill could not restore, each with the run of the last such drill
         and its end. A later drill that restored all components clears its point."""
 
     def find(self, prefix: str) -> Evidence:
-        """The evidence whose id, or whose run's id, begins so. Raises UsageError if there is none,
-        or several."""
+        """Return the evidence whose id, or whose run's id, begins with `prefix`. Raises UsageError
+        if there is none, or if there are several."""

@@ -1,4 +1,4 @@
-"""What drd knows to be wrong with repositories."""
+"""The problems of repositories that drd knows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PlaceRow:
 
 
 class RepositoryHealth(Protocol):
-    """What drd knows to be wrong with repositories. Thread-safe; every method is one transaction.
+    """The problems of repositories that drd knows. Thread-safe; every method is one transaction.
     Raises CatalogueError."""
 
     def of_plan(self, plan: str) -> list[KnownRepository]:
@@ -51,8 +51,9 @@ class RepositoryHealth(Protocol):
         """Return the repositories that drd has seen, each with every loaded plan that has it."""
 
     def record_state(self, url: str, found: Meeting, at: datetime) -> bool:
-        """Record the state of a repository for every plan that has one at this URL. Returns whether
-        the state has changed. A repository that does not answer keeps what was recorded before."""
+        """Record the state of a repository for every plan with a repository at this URL. Returns
+        whether the state has changed. If a repository does not answer, what was recorded before is
+        kept."""
 
     def record_damage(
         self,
@@ -64,8 +65,8 @@ class RepositoryHealth(Protocol):
         *,
         repair: Repair = "packs",
     ) -> None:
-        """Record the damage that a reading found which began at `at`, what of it restic repairs,
-        and the affected points; None when these are unknown."""
+        """Record the damage that a reading found which began at `at`, which part of it restic can
+        repair, and the affected points; None when these are unknown."""
 
     def record_affected(
         self,
@@ -98,18 +99,21 @@ class RepositoryHealth(Protocol):
         at: datetime,
     ) -> None:
         """Record points of which the repository lacks snapshots that drd did not remove. A point
-        stays missing until it is in `back` (or given up); None: until a listing has its snapshots.
+        stays missing until it is in `back` (or given up); None means: until a listing has its
+        snapshots.
         """
 
     def record_vanished(
         self, plan: str, repository: str, ids: Sequence[str], at: datetime
     ) -> list[str]:
         """Record that `repository` lacks these points, although drd did not forget them there.
-        Returns the points that no other repository keeps; these are no restore points any more."""
+        Returns the points that no other repository keeps; these points are not restore points any
+        more."""
 
     def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
-        """Return the id of the repository and the digest of its `config`, None if unknown, and its
-        state: `unreachable`, or as in `KnownRepository.lost`; None if nothing is wrong."""
+        """Return the id of the repository and the digest of its `config`, None if unknown; and its
+        state: `unreachable`, or one of the values of `KnownRepository.lost`; None if nothing is
+        wrong."""
 
     def config_digest(self, url: str) -> str | None:
         """Return the digest of the `config` of the recorded repository; None when it was never

@@ -30,12 +30,12 @@ class IncidentStore(Protocol):
         routed: Sequence[Routed] = (),
         closed: Closed | None = None,
     ) -> Incident:
-        """Add the entries that `make` returns for the incident as it is; nothing if it raises. In
-        the same transaction, put messages into the outbox, and close one there. Raises UsageError
-        if there is no such incident."""
+        """Add the entries that `make` returns for the present state of the incident; if `make`
+        raises an error, add nothing. In the same transaction, put messages into the outbox, and
+        close one there. Raises UsageError if there is no such incident."""
 
     def get(self, number: int) -> Incident:
-        """The incident with this number. Raises UsageError if there is none."""
+        """Return the incident with this number. Raises UsageError if there is none."""
 
     def open_numbers(self) -> list[int]:
         """The numbers of the open incidents, without reported suspicions."""

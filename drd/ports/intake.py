@@ -1,4 +1,4 @@
-"""Alerts of other systems: which incident each belongs to, and what was left out."""
+"""Alerts of other systems: which incident each belongs to, and how many were left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from drd.model.records import Draft
 
 
 class TooMany(DrdError):
-    """A user has used up what they may report for now."""
+    """A user may not report more for now."""
 
     permanent = False
 
@@ -43,11 +43,11 @@ class Taking(Protocol):
         """Add entries to one incident, and return it."""
 
     def load(self, source: str, since: datetime, *, products: bool = False) -> Load:
-        """What a source has made so far; with `products`, also all its products: the sources whose
-        names begin with its own and a slash."""
+        """Return what a source has made so far; with `products`, include all its products: the
+        sources whose names begin with its own name and a slash."""
 
     def load_of_user(self, user: str, since: datetime) -> Load:
-        """What a user has reported so far, by alerts of any source and by hand."""
+        """Return what a user has reported so far, by alerts of any source and by hand."""
 
     def leave_out(self, source: str, count: Mapping[str, int], at: datetime) -> None:
         """Note how many alerts were left out, by the reason."""
@@ -59,20 +59,20 @@ class Taking(Protocol):
         window: timedelta,
         make: Callable[[int, Mapping[str, Any]], Draft],
     ) -> None:
-        """Add one entry with how many alerts of a source were left out since the last one, if any
-        were, and if the last one is older than the window. `make` gets the number of the newest
-        incident of the source."""
+        """Add one entry that says how many alerts of a source were left out since the last such
+        entry, if any were, and if the last entry is older than the window. `make` gets the number
+        of the newest incident of the source."""
 
 
 class IntakeStore(Protocol):
     """What other systems send, and what users report who may only report."""
 
     def taking(self) -> AbstractContextManager[Taking]:
-        """Begin the transaction for a message. It is committed unless the body raises."""
+        """Begin the transaction for a message. It is committed unless the body raises an error."""
 
     def report(self, user: str, most: int, make: Callable[[int], Draft]) -> Incident | None:
-        """Add the first entry of a suspicion of this user: `make` gets its number. None, and
-        nothing, if so many of theirs are there that nobody has examined."""
+        """Add the first entry of a suspicion of this user: `make` gets its number. Add nothing and
+        return None if the user already has `most` suspicions that nobody has examined."""
 
     def sources_left_out(self) -> list[str]:
         """The sources of which alerts were left out that no entry tells of yet."""

@@ -48,7 +48,7 @@ _PARTS = {
 
 
 class Ability(StrEnum):
-    """What not every kind can do. The value completes the sentence `kind NAME cannot …`."""
+    """An ability that not every kind has. The value completes the sentence `kind NAME cannot …`."""
 
     PARTS = "restore single parts"
     """`Kind.narrow`, and a target for a part of tables or paths."""
@@ -75,7 +75,7 @@ class Ability(StrEnum):
 
 
 class KeyUse(StrEnum):
-    """What a value under a key of the settings can cause that somebody else has written."""
+    """What a value under a key of the settings can cause if somebody else has written it."""
 
     HARMLESS = "harmless"
     """The value only chooses how the kind works."""
@@ -317,8 +317,8 @@ class KindSpec:
         return self.paths(component.settings) if self.plain_copies else ()
 
     def stays_here(self, connection: str) -> bool:
-        """Return whether a connection leads to this host, and uses no files of it. If that is
-        uncertain, it does not."""
+        """Return whether a connection leads to this host, and uses no files of this host. False if
+        this is uncertain."""
         if not self.connection_stays_here:
             return False
         return bool(resolve_name(self.connection_stays_here)(connection))

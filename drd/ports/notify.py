@@ -42,11 +42,10 @@ class Notifier(Protocol):
     """One channel that delivers messages. Used by one thread at a time."""
 
     def deliver(self, message: Message) -> str:
-        """Deliver a message, and say in a few words who took it.
-
-        Returns only when the other side has accepted the message. Raises NotifyError, at the latest
-        at the deadline of the channel; it is then unknown whether the message arrived, so the same
-        message may be sent again, with the same id.
+        """Deliver a message, and return in a few words who accepted it. Returns only when the other
+        side has accepted the message. Raises NotifyError, at the latest at the deadline of the
+        channel; it is then unknown whether the message arrived, so it may be sent again with the
+        same id.
         """
 
 
@@ -76,7 +75,7 @@ NotifierFactory = Callable[[ChannelSpec], Notifier]
 
 
 class DeliveryUnknown(NotifyError):
-    """Nobody knows whether the other side has taken a letter: to send it again could send it
+    """Nobody knows whether the other side has accepted a letter: a second try could send it
     twice."""
 
 
@@ -121,9 +120,9 @@ OpenWatcher = Callable[[Heartbeat], Watcher]
 
 
 UNROUTED = ""
-"""The name of the channel of a message for which no channels were chosen yet: about a run by hand
-that has ended. The daemon chooses them after it has judged the plan; without a daemon, the command
-does."""
+"""The name of the channel of a message for which no channels were chosen yet: it is about a run by
+hand that has ended. The daemon chooses the channels after it has judged the plan; without a daemon,
+the command does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,18 +212,17 @@ class Outbox(Protocol):
         """Record that an attempt failed. Without `next_try_at` the message is given up."""
 
     def begin(self, row: Waiting, at: datetime) -> Waiting:
-        """Record that a letter is just being handed over: what happens to it is not known until
-        this is taken back, or the letter is closed."""
+        """Record that a letter is just being handed over: its result is unknown until this record
+        is removed, or the letter is closed."""
 
     def put_off(self, row: Waiting, *, error: str, next_try_at: datetime) -> None:
         """Record that a letter was certainly not taken, and when to try again."""
 
     def send_on(self, row: Waiting, routed: Sequence[Routed], at: datetime) -> None:
-        """Put these messages in the place of an unrouted one, unless another process has done
-        so."""
+        """Replace an unrouted message by these messages, unless another process has done this."""
 
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
-        """Replace several messages of a channel by one, all of them or none."""
+        """Replace several messages of a channel by one; either all of them or none."""
 
     def tried(
         self, name: str, kind: str, *, at: datetime, error: str | None, remedy: str = ""

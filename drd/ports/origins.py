@@ -1,4 +1,4 @@
-"""What the catalogue knows about manifests without having read a repository."""
+"""What the catalogue knows about manifests without reading a repository."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from drd.model.seals import KitBase, Seal
 
 
 class Origins(Protocol):
-    """Which restore points this host has stored, or has from the kit that it was made from."""
+    """Which restore points this host has stored, or has from the kit from which it was made."""
 
     def record_seals(self, plan: str, found: Iterable[Seal]) -> None:
         """Record what this host knows about restore points that it has stored. This replaces what

@@ -44,6 +44,6 @@ class PlanStore(Protocol):
         """Count what drd knows about a plan. Raises UnknownPlan."""
 
     def forget(self, plan: str, at: datetime) -> Records:
-        """Delete all that drd knows about a plan, except its open alerts and the points that are
-        held. The repositories stay as they are. Raises UnknownPlan, and AlreadyRunning while one of
-        its runs is not over."""
+        """Delete everything that drd knows about a plan, except its open alerts and the points that
+        are held. The repositories are not changed. Raises UnknownPlan, and AlreadyRunning while one
+        of its runs is not over."""

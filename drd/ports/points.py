@@ -44,9 +44,9 @@ class PointStore(Protocol):
         `elsewhere`, also points that are only in repositories which the plan used before."""
 
     def get(self, plan: str, prefix: str) -> RestorePoint:
-        """Return the point whose id starts with `prefix`, with fingerprints; else the one whose
-        copy another tool calls so (of restic's ids, the beginning). Raises NoRestorePoint (none) or
-        UsageError (several)."""
+        """Return the point whose id starts with `prefix`, with fingerprints; else the point whose
+        copy has this name in another tool (for ids of restic, the beginning is enough). Raises
+        NoRestorePoint (none) or UsageError (several)."""
 
     def copy_name(self, point: str) -> str:
         """Return another tool's name of the copy that is a point, also of a forgotten one; empty if

@@ -60,8 +60,8 @@ class Queue(Protocol):
 
     def enqueue(self, run: Run) -> Run:
         """Record a pending run, and return it with its id. A run without an actor gets the user who
-        runs this process. When a run of the same plan, kind and subject is pending already, that
-        one is returned."""
+        runs this process. When a run of the same plan, kind and subject is pending already, this
+        run is returned."""
 
     def open_runs(self) -> list[Run]:
         """Pending and running runs."""

@@ -29,7 +29,7 @@ class RecordStore(Protocol):
         """The newest entry, without its body; None while there are no entries."""
 
     def get(self, seq: int) -> Entry:
-        """The entry with this number. Raises UsageError if there is none."""
+        """Return the entry with this number. Raises UsageError if there is none."""
 
     def newest(
         self, *, plan: str | None = None, kind: str | None = None, limit: int = 50
@@ -43,12 +43,12 @@ class RecordStore(Protocol):
         """All entries in order, with their bodies."""
 
     def redact(self, seq: int, *, reason: str, at: datetime, actor: Actor) -> Entry:
-        """Remove the body of an entry, and record who did and why. Raises UsageError if there is no
-        such body, or if the record of it cannot be signed."""
+        """Remove the body of an entry, and record who did this and why. Raises UsageError if there
+        is no such body, or if the record of this cannot be signed."""
 
     def go_on(self, draft: Draft, *, beyond: int) -> Entry:
-        """Add an entry whose number is higher than `beyond`, up to which another copy of the chain
-        has entries. Raises UsageError if it cannot be signed."""
+        """Add an entry whose number is higher than `beyond`, because another copy of the chain has
+        entries up to there. Raises UsageError if the entry cannot be signed."""
 
     def bring_back(self, entries: Sequence[Entry]) -> None:
         """Add entries of this chain, as they were, that another place has kept. Raises UsageError
@@ -59,10 +59,11 @@ class RecordStore(Protocol):
         body does not have the digest in its entry."""
 
     def newest_about(self, kinds: str) -> Entry | None:
-        """The newest entry, without its body, whose kind begins with these letters."""
+        """Return the newest entry, without its body, whose kind begins with these letters; None if
+        there is none."""
 
     def current_key(self) -> str:
-        """The id of the key that signs now; empty without one."""
+        """Return the id of the key that signs now; empty if there is none."""
 
     def missing_guards(self) -> list[str]:
         """The triggers of the database that refuse changes of entries, and that somebody

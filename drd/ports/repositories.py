@@ -10,10 +10,11 @@ class RepositoryStore(Protocol):
     """Which repository was found at which URL, and when drd's own state was last stored there."""
 
     def id_of(self, url: str) -> str | None:
-        """Return the id that was recorded last for this URL; None when none ever was."""
+        """Return the id that was recorded last for this URL; None when none was recorded."""
 
     def record(self, url: str, repository_id: str, at: datetime) -> None:
-        """Record the id of the repository at this URL. The same id again changes nothing."""
+        """Record the id of the repository at this URL. If the id is the same as before, nothing
+        changes."""
 
     def count(self) -> int:
         """Return how many repositories were ever used."""

@@ -148,16 +148,16 @@ class Repository(Protocol):
         it: a bucket has no end."""
 
     def reaching(self, before: datetime) -> SnapshotInfo | None:
-        """Return the manifest of the state with all the log of a server up to this time, and more,
-        so that a restore can stop exactly there; None if nothing here has such a log."""
+        """Return the manifest of a state that contains all the log of a server up to this time, and
+        more, so that a restore can stop exactly at this time; None if there is no such log."""
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         """Return the snapshots among these that are not stored any more. Cheap: asks the bucket or
         directory, not restic."""
 
     def cold(self, cache: Path) -> Repository:
-        """Return the same repository as a host sees it that has never used it: nothing is read from
-        the cache of an earlier call. The new cache is below `cache`."""
+        """Return this repository as a host sees it that has never used it: nothing is read from the
+        cache of an earlier call. The new cache is below `cache`."""
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
         """Make a new repository, or find the repository that another host has just made; return its
@@ -242,8 +242,8 @@ class Repository(Protocol):
         """
 
     def changed(self, snapshot: str, directory: str) -> Mapping[str, datetime]:
-        """Return by path when the entries of a directory of the snapshot were last changed; without
-        those whose names are not UTF-8."""
+        """Return, by path, when the entries of a directory of the snapshot were last changed;
+        entries whose names are not UTF-8 are left out."""
 
     def entries(self, snapshot: str, directory: str, take: Callable[[Entry], None]) -> None:
         """Call `take` for each entry below a directory of the snapshot, directories before what is
@@ -263,8 +263,8 @@ class Repository(Protocol):
         nothing is mounted. Raises ToolMissing and TargetError with the remedy."""
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
-        """One small file of a snapshot, complete. Raises RepositoryDamaged, and PointGone when the
-        snapshot is not in the repository."""
+        """Return one small file of a snapshot, complete. Raises RepositoryDamaged, and PointGone
+        when the snapshot is not in the repository."""
 
     def save_file(self, snapshot: str, filename: str, into: Path, *, most: int) -> None:
         """Like `read_file`, but writes to the new file `into`, which does not exist after an error.
@@ -302,7 +302,8 @@ class Repository(Protocol):
         """Return the size of the repository as stored (raw data)."""
 
     def tools(self) -> Mapping[str, str]:
-        """Return the programs that reach it from here: versions by name. Raises ToolError."""
+        """Return the versions, by name, of the programs that are needed here to reach the
+        repository. Raises ToolError."""
 
     def doctor(self, *, source: Repository | None = None) -> list[Finding]:
         """Try restic, endpoint, bucket, key, locks and the claimed protection, and report each;

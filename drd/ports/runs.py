@@ -56,9 +56,9 @@ class RunStore(Protocol):
         file."""
 
     def process_of(self, run: Run) -> int | None:
-        """Return the pid of the process that carries the run out, when that is proven: it runs on
-        this host and holds the run's lock. The pid in the row alone proves nothing, since pids are
-        used again."""
+        """Return the pid of the process that executes the run, if this is proven: it runs on this
+        host and holds the run's lock. The pid in the row alone proves nothing, because pids are
+        reused."""
 
     def adopt(self, run: Run, at: datetime) -> RunLease | None:
         """Take over an abandoned run with a new token. None when another process was faster.
@@ -73,8 +73,8 @@ class RunStore(Protocol):
         """Return the mark in the environment of each process that works for a run of this state."""
 
     def end_left(self, run: Run) -> None:
-        """End every process, except this one, that carries the run's mark. When root acts for the
-        state's owner, it ends a process of root's only if root has a record of the run."""
+        """End every process, except this one, that has the run's mark. When root acts for the
+        state's owner, it ends a process of root only if root has a record of the run."""
 
     def finish(
         self,
@@ -105,8 +105,8 @@ class RunStore(Protocol):
         """Pending runs first, then the others, newest first."""
 
     def control_reference(self, plan: str, control: str) -> str:
-        """Return the restore point that the last check of a control compared with; empty if none
-        did. However many checks since then found nothing out."""
+        """Return the restore point with which the last check of a control compared; empty if no
+        check did. Later checks that found nothing out do not count."""
 
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
         """Seconds of the newest successful backup runs, newest first. Runs that were taken over are

@@ -16,10 +16,10 @@ class SignatureStore(Protocol):
         """Record the signature of a point's manifest. It replaces an earlier one."""
 
     def of_plan(self, plan: str) -> dict[str, ManifestSignature]:
-        """By restore point, what was recorded."""
+        """Return what was recorded, by restore point."""
 
     def get(self, plan: str, point: str) -> ManifestSignature | None:
-        """What was recorded of one point."""
+        """Return what was recorded about one point; None if nothing was."""
 
     def by_key(self, key: str) -> list[str]:
         """Return the digests of the manifests that this key has signed, if they were recorded."""
@@ -36,4 +36,4 @@ class SignatureStore(Protocol):
         `after` and `replaced` were recorded before, the first record counts."""
 
     def trusted(self) -> TrustedKeys:
-        """What was recorded so."""
+        """Return the trusted keys that were recorded."""

@@ -1,4 +1,4 @@
-"""Where data is read from."""
+"""The places from which data is read."""
 
 from __future__ import annotations
 
@@ -64,8 +64,9 @@ def mark_of(run: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The output of `command`, to be stored as one file called `filename`. It succeeded if and only
-    if the command exits with 0. `expected_bytes` is an estimate for the progress display."""
+    """The output of `command`, to be stored as one file called `filename`. The stream is complete
+    if and only if the command exits with 0. `expected_bytes` is an estimate for the progress
+    display."""
 
     command: Command
     filename: str
@@ -181,7 +182,8 @@ class Capture(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """For `ComponentSnapshot.facts`: what a restore needs to know and may be printed."""
+        """Return the facts for `ComponentSnapshot.facts`: what a restore needs to know and may be
+        printed."""
 
     @property
     def private(self) -> Mapping[str, Any]:
@@ -200,9 +202,8 @@ class Capture(Protocol):
 
     def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         """Called after storing: return the fingerprint with everything marked volatile that has
-        changed meanwhile.
-
-        Raises SourceError when what was stored cannot be right (empty, files lost).
+        changed meanwhile. Raises SourceError when the stored data cannot be right (empty, files
+        lost).
         """
 
 
@@ -231,7 +232,7 @@ class PlainCapture:
 
 
 class Source(Protocol):
-    """Where a component's data is read from."""
+    """A place from which a component's data is read."""
 
     def probe(self) -> Probe:
         """Check within a few seconds that the source is reachable, the tool present and new enough,

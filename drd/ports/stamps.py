@@ -8,8 +8,8 @@ from drd.model.timestamps import Stamp
 
 
 class StampStore(Protocol):
-    """The answers of authorities that have stamped entries of the records. Nothing in them is
-    believed: whoever reads them checks the signature."""
+    """The answers of authorities that have stamped entries of the records. They are not trusted:
+    code that reads them checks the signature."""
 
     def keep(self, stamp: Stamp) -> None:
         """Keep a stamp. It replaces an earlier stamp of the same entry."""

@@ -19,8 +19,8 @@ class StepStore(Protocol):
         self, owned: RunLease, name: str, kind: str, at: datetime, *, subject: str = ""
     ) -> StepRecord:
         """Record the intent: the step is `running`, and its number of attempts grows by one. A step
-        that succeeded before stays as it is, and its record is returned. `subject` is what the step
-        is about: code finds it by that, never by its name."""
+        that succeeded before is not changed, and its record is returned. `subject` is what the step
+        is about: code finds the step by its subject, never by its name."""
 
     def finish(
         self,

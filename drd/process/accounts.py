@@ -1,7 +1,8 @@
-"""The owners of saved files by name: on another host a user has another number, or none.
+"""The owners of saved files by name: on another host, a user may have another number, or may not
+exist.
 
-A restored file gets the user and group of the same name, as with tar and restic; only where this
-host has no such name does it keep the number.
+A restored file gets the user and group of the same name, as with tar and restic; if this host has
+no such name, the file keeps the number.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _OF_THE_SYSTEM = 100
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user or group of the source. `name` is empty if the restore point does not have it. For one
-    that this host lacks, `taken_by` is who has the number here.
+    """A user or group of the source. `name` is empty if the restore point does not contain it. If
+    this host lacks the user or group, `taken_by` is who has its number here.
     """
 
     sort: Literal["user", "group"]
@@ -59,9 +60,7 @@ class Accounts:
 
 
 def names_of(uids: Collection[int], gids: Collection[int]) -> dict[str, dict[str, str]]:
-    """Return the names of these users and groups, by number, as the facts of a component have
-    them.
-    """
+    """Return the names of these users and groups, by number, in the form of a component's facts."""
     return {"users": _names(_user_name, uids), "groups": _names(_group_name, gids)}
 
 

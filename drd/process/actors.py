@@ -63,8 +63,8 @@ def actor_of_peer(uid: int, login: Login, *, by: str = "") -> Actor:
 def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:
     """Return the login of the process that connected, whose `uid` and `pid` the kernel reported.
 
-    Must be called as soon as the connection is accepted: nothing can be read of a process that has
-    ended by then. Before Linux 6.5 the kernel does not name the process itself; a new process with
+    Must be called as soon as the connection is accepted: the login of a process that has ended
+    cannot be read. Before Linux 6.5 the kernel does not name the process itself; a new process with
     the same pid is then recognised only by its user.
     """
     pidfd = -1
@@ -93,7 +93,7 @@ def as_root_types_it() -> str:
 
 
 def login_of(pid: int) -> Login:
-    """Return the login that started the process. A kernel without audit records none; then drd
+    """Return the login that started the process. A kernel without audit records no logins; then drd
     knows that there is none.
     """
     with suppress(OSError, ValueError):

@@ -111,7 +111,7 @@ def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) 
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def stop(directory: Path, name: str, *, key: str) -> bool:
-    """End it at a person's request, with a longer grace time, and remove its files."""
+    """End the process at a person's request, with a longer grace time, and remove its files."""
     ended = end(directory, name, key=key, grace_s=GRACE_S)
     (directory / f"{name}.log").unlink(missing_ok=True)
     with suppress(OSError):  # other users' processes count as existing

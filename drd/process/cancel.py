@@ -1,8 +1,8 @@
 """Cancel the one run that this process executes.
 
 `cancel` may be called from a signal handler: it sets a flag and wakes every wait for a child.
-Tear-down happens inside `shielded`, which ignores the flag. Some work of a run can be stopped alone
-(`CallOff`): what it has started then ends as by a cancel.
+Tear-down happens inside `shielded`, which ignores the flag. A part of the work of a run can be
+stopped alone (`CallOff`): the children that it has started then end as by a cancel.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from drd.errors import Cancelled
 from drd.model.cause import Cause
 
 _asked: list[bool] = []
-"""Not empty after a cancel. No lock is taken: a signal that comes while the handler of another one
-runs would wait for ever for what that one holds (`threading.Event` has such a lock)."""
+"""Not empty after a cancel. No lock is taken: if a signal comes while the handler of another signal
+runs, it would wait for ever for a lock of that handler (`threading.Event` has such a lock)."""
 _interruption: list[Cause] = []
 _shield = threading.local()
 _part = threading.local()

@@ -17,8 +17,8 @@ _FINAL_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`places` are directories whose `cgroup.procs` a process joins: one with cgroup v2, one for
-    each controller with v1."""
+    """`places` are directories whose `cgroup.procs` a process joins: one directory with cgroup v2,
+    one for each controller with v1."""
 
     places: tuple[str, ...]
 
@@ -47,7 +47,7 @@ class Group:
 
     @rights.as_root(rights.Purpose.PROCESSES)
     def remove(self) -> None:
-        """End the remaining processes in it, and remove it."""
+        """End the remaining processes in the group, and remove the group."""
         for place in self.places:
             _remove(Path(place))
 

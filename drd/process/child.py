@@ -24,8 +24,8 @@ from drd.process.command import Command, full_argv, full_environment, with_files
 from drd.process.fence import end_fenced
 
 GRACE_S = 5.0
-"""Seconds that a child may take to clean up after it was asked to stop: half of what a cancel may
-take.
+"""Seconds that a child has to clean up after it was asked to stop: half of the time that a cancel
+may take.
 """
 
 HEED_S = 0.5
@@ -42,7 +42,7 @@ FIXED = (
     "run this command by hand to see why it takes so long. This time limit is fixed in drd "
     "and cannot be configured."
 )
-"""The remedy for a command that did not end by a deadline that nobody can set."""
+"""The remedy for a command that did not end by a deadline that cannot be configured."""
 MEMORY_HINT = "check the journal for the kernel's out-of-memory killer; then try again."
 
 SHOWN = 4096
@@ -132,7 +132,7 @@ class Child:
         return self.popen.poll()
 
     def ends_within(self, seconds: float) -> bool:
-        """Return whether it ends within this time."""
+        """Return whether the child ends within this time."""
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(seconds)
         return self.popen.poll() is not None

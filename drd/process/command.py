@@ -104,9 +104,9 @@ def at_priority(
 
 
 _NO_CAPABILITIES = ["--inh-caps=-all", "--ambient-caps=-all"]
-"""Without ambient capabilities, exec leaves none to a user who is not root. The bounding set stays:
-clearing it takes a right that the service does not have, and its NoNewPrivileges= makes that
-unnecessary.
+"""Options that remove all capabilities. Without ambient capabilities, a user who is not root has
+none after exec. The bounding set is not cleared: this needs a right that the service does not have,
+and NoNewPrivileges= makes it unnecessary.
 """
 
 
@@ -194,7 +194,8 @@ try:
 except OSError as error:
     sys.exit(f"{argv[0]}: {error.strerror}")
 """
-"""Python starts them with two signals ignored, which a program would inherit."""
+"""Code for a Python that starts a program: Python ignores two signals, which a program would
+otherwise inherit as ignored."""
 
 
 def _naming_files(opened: Mapping[str, int], env: Mapping[str, str]) -> list[str]:

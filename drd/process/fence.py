@@ -69,11 +69,10 @@ Place = Path | str
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """One command's part of a sandbox. `by` is its name in the record. It may change `writes`, and
-    only read and execute `reads` (real paths) and what every program reads. It may connect to
-    sockets
-    below `sockets`, and to its own. `home` becomes its HOME and TMPDIR. `hidden` is excluded
-    from all of these.
+    """One command's part of a sandbox. `by` is the name of the command in the record. The command
+    may change files in `writes`; it may only read and execute files in `reads` (real paths), and
+    files that every program reads. It may connect to sockets below `sockets`, and to its own
+    sockets. `home` becomes its HOME and TMPDIR. Files in `hidden` are excluded from all of these.
     """
 
     sandbox: Fences
@@ -240,7 +239,7 @@ def refused_hint(text: str) -> str:
 
 def require_up(fence: Fence, exit_code: int | None) -> None:
     """Raise SandboxUnavailable if a command ended because its fence could not be set up, or failed:
-    that proves nothing about the command.
+    this proves nothing about the command.
     """
     if exit_code == CANNOT and (failures := fence.sandbox.failures()):
         raise SandboxUnavailable(

@@ -49,7 +49,8 @@ def entry_below(top: Path, path: bytes) -> Iterator[tuple[int, bytes]]:
 
 @contextmanager
 def found_below(top: Path, path: bytes) -> Iterator[Path | None]:
-    """Yield this process's path of a directory below `top`; None if there is none."""
+    """Yield this process's path of a directory below `top`; None if the directory does not
+    exist."""
     with ExitStack() as stack:
         try:
             held = stack.enter_context(directory_below(top, path))

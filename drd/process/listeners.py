@@ -1,4 +1,4 @@
-"""Programs that listen on ports of loopback, and what they say."""
+"""Find out which programs listen on ports of loopback."""
 
 from __future__ import annotations
 

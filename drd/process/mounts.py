@@ -1,4 +1,4 @@
-"""Read what is mounted, as this process sees it."""
+"""Read the mounts, as this process sees them."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def parse_mounts(table: str) -> list[Mounted]:
 
 
 def mounted_at(place: Path) -> Mounted | None:
-    """Return what is mounted at a place that has no link in its path. Asks no file system, so a
-    server that hangs does not matter."""
+    """Return the mount at a place that has no link in its path. Does not access the file system, so
+    a server that hangs does not matter."""
     return next((m for m in reversed(mounted()) if m.place == place), None)
 
 

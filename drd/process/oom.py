@@ -10,7 +10,8 @@ EXPENDABLE = 500
 
 
 def offer_to_oom_killer() -> None:
-    """Let the kernel kill this process, and all that it starts from now on, before others.
+    """When memory is short, let the kernel kill this process, and all processes that it starts from
+    now on, before others.
 
     Then one run is lost and repeated; the daemon and the services beside it stay. Does nothing
     where the kernel has no such setting.

@@ -22,8 +22,8 @@ MARKS = (RUN, STATE)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The mark in the environment of each process that works for a run. `run` is public: it stands
-    in a row, which the state's owner can write, and in arguments, which everyone can read. `state`
+    """The mark in the environment of each process that works for a run. `run` is public: it is in a
+    row, which the state's owner can write, and in arguments, which everyone can read. `state`
     distinguishes the runs of this state from all others (`state_id`), so that no row leads to the
     processes of another state.
     """
@@ -67,7 +67,8 @@ def unreaped(program: str) -> frozenset[int]:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: float = 5.0) -> None:
-    """Ask a process that is not our child to end, then kill it; returns when it is gone."""
+    """Ask a process that is not a child of this one to end, then kill it; return when it is
+    gone."""
     born = process_start_time(pid)
     for number, patience in ((ask, grace_s), (signal.SIGKILL, 5.0)):
         if born is None or not process_alive(pid, born):
@@ -81,8 +82,8 @@ def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: floa
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def is_marked(pid: int, variable: str, value: str) -> bool:
-    """Return whether it was started with `variable=value`; other users' processes cannot be
-    read."""
+    """Return whether the process was started with `variable=value`; processes of other users cannot
+    be read."""
     return f"{variable}={value}".encode() in _environment(pid)
 
 

@@ -72,8 +72,8 @@ def _has_room(place: Path) -> bool:
 
 
 def why_not_private(path: Path, uid: int | None = None) -> str | None:
-    """Name others who could change the content of a directory; None if only root and `uid` (this
-    process's effective user) can. Follows symlinks that only those could replace. Raises
+    """Return who could change the content of a directory; None if only root and `uid` (this
+    process's effective user) can. Follows symlinks that only these users could replace. Raises
     FileNotFoundError.
     """
     trusted = {0, os.geteuid() if uid is None else uid}
@@ -264,8 +264,9 @@ def identity(path: Path) -> Identity | None:
 
 
 def read_own(file: Path, limit: int = 1 << 20) -> bytes | None:
-    """Return the bytes of a file that root or this process's user wrote and nobody else can write;
-    None when there is no such file, or it is a link, someone else's, or longer than `limit`."""
+    """Return the bytes of a file that root or this process's user wrote and that nobody else can
+    write; None if the file does not exist, is a link, belongs to someone else, or is longer than
+    `limit`."""
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:

@@ -40,14 +40,14 @@ _RUNNERS = frozenset(
         "unshare",
     ]
 )
-"""Programs that run what one of their arguments names."""
+"""Programs that run a program which one of their arguments names."""
 
 _TEXT_FOLLOWS = frozenset({"-c", "-e", "-m"})
 """Options by which an interpreter runs a text, or a module, and reads its arguments as data."""
 
 
 def program_of(word: str) -> Path | None:
-    """Return the program that the first word of a command names; None if there is none."""
+    """Return the program that the first word of a command names; None if it does not exist."""
     if "/" in word:
         there = os.access(word, os.X_OK) and not Path(word).is_dir()
         return Path(word) if there else None
@@ -68,8 +68,8 @@ def why_replaceable(program: Path) -> str | None:
 def require_program(
     words: Sequence[str], where: str, *, missing: type[DrdError], unsafe: type[DrdError]
 ) -> Path:
-    """Return the program of a command, which a plan names in `where`. Raises `missing` if there is
-    none, `unsafe` if other users could replace it: they would get drd's rights."""
+    """Return the program of a command, which a plan names in `where`. Raises `missing` if it does
+    not exist, `unsafe` if other users could replace it: they would get drd's rights."""
     found = program_of(words[0])
     if found is None:
         raise missing(

@@ -78,7 +78,7 @@ _CALLS = {
 _GENERIC = ("aarch64", "riscv64", "loongarch64")
 _SAME = -1
 NOBODY = 65534
-"""The number of nobody and of nogroup."""
+"""The id of the user nobody and of the group nogroup."""
 _CHOWN, _READ_SEARCH, _ALL = 1 << 0, 1 << 2, (1 << 64) - 1
 """CAP_CHOWN and CAP_DAC_READ_SEARCH of linux/capability.h, and all of them."""
 _VERSION_3 = 0x20080522
@@ -188,9 +188,9 @@ def user_of(info: os.stat_result) -> Owner:
 
 @contextmanager
 def as_user(user: Owner) -> Iterator[None]:
-    """Give this thread of root's another user's rights inside the body, and the right to read every
-    file, which the service has as well. If that user replaces names meanwhile, they lead to nothing
-    that this user could not change.
+    """Give this thread of root the rights of another user during the body, and the right to read
+    every file, which the service has as well. If that user replaces names meanwhile, they can only
+    lead to files that this user could change anyway.
     """
     groups = tuple(os.getgroups())
     try:
@@ -223,7 +223,7 @@ def keeping_owners() -> Iterator[None]:
 
 
 def become_root_for_good() -> None:
-    """Do the same as `root`, for a thread that does nothing else than `purpose`."""
+    """Take root's rights like `root`, for a thread that does nothing else than `purpose`."""
     if _owner is None or os.geteuid() == 0:
         return
     # With the effective user 0 the kernel makes all permitted capabilities effective.

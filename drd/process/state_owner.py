@@ -43,7 +43,7 @@ ROOT = StateOwner(0, 0)
 @contextmanager
 def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
     """In the body, let root act as the user who can change the state; does nothing for other users.
-    Raises DrdError if there is no single such user.
+    Raises DrdError if no single user can.
     """
     decides = os.geteuid() == 0 and rights.acts_for() is None
     with rights.acting_for(*(owner_of(state, work_dir) if decides else ROOT)):

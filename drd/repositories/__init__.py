@@ -18,8 +18,7 @@ def open_repository(
     resolve: Callable[[SecretRef], str],
     restic: str | None = None,
 ) -> Repository:
-    """Return the repository that `spec` describes. Contacts nothing and reads no secret yet.
-
+    """Return the repository that `spec` describes. Contacts no server and reads no secret yet.
     restic keeps its caches in `cache_dir`; `restic` is a configured path of the program.
     """
     from drd.repositories.restic import ResticRepository

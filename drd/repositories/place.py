@@ -24,9 +24,9 @@ NO_SPACE = (
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object. `written` is the time at which it was written, in seconds of the place's clock; 0
-    when the place does not report it. A writer cannot choose this time, but can write the object
-    again.
+    """One object. `written` is when it was written, in seconds of the clock of the place; 0 when
+    the place does not report it. Somebody who writes an object cannot choose this time, but can
+    write the object again.
     """
 
     size: int
@@ -57,7 +57,7 @@ class RepositoryPlace(Protocol):
         """
 
     def read_only(self) -> bool:
-        """Return whether drd knows that nothing can be written there."""
+        """Return whether drd knows that nothing can be written to the place."""
 
     def clock_ahead_s(self) -> float | None:
         """Return the number of seconds by which this host's clock is ahead of the clock of the
@@ -79,8 +79,8 @@ class RepositoryPlace(Protocol):
         """The names of restic's locks among the lock files."""
 
     def objects(self, below: Kept) -> Mapping[str, StoredObject]:
-        """Return the objects that have names as restic gives them; only the first ones of very
-        many. Empty without a repository.
+        """Return the objects whose names have restic's form; if there are very many, only the first
+        ones. Empty if there is no repository.
         """
 
     def read(self, name: str, most: int) -> bytes | None:
@@ -96,8 +96,8 @@ class RepositoryPlace(Protocol):
         """
 
     def put_mark(self, name: str) -> None:
-        """Write an empty file beside restic's locks, which restic ignores; makes the directory if
-        it is missing.
+        """Write an empty file beside restic's locks, which restic ignores; make the directory if it
+        is missing.
         """
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:

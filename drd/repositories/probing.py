@@ -27,13 +27,14 @@ Resolve = Callable[[SecretRef], str]
 
 SIGNED_S = 3600.0
 MARGIN_S = 600.0
-"""How long a signed request is used, and how much longer it stays valid."""
+"""How many seconds a signed request is used; it stays valid for the same time longer."""
 
 _Key = tuple[str, S3Access]
 
 
 def bucket_encryption(url: str, access: S3Access, resolve: Resolve) -> BucketEncryption:
-    """Ask a bucket how it encrypts. Raises ControlUnknown if it does not say it, and DrdError."""
+    """Find out how a bucket encrypts. Raises ControlUnknown if the bucket does not say it, and
+    DrdError."""
     return _place(parse_s3(url), lambda: _keys(access, resolve)).encryption()
 
 

@@ -139,8 +139,8 @@ class S3Place:
         return False
 
     def clock_ahead_s(self) -> float | None:
-        """Uses the server's `Date`, which it sends even when it refuses the request because of its
-        time.
+        """Return the difference from the `Date` of the server, which it sends even when it refuses
+        the request because of its time.
         """
         try:
             answer = self._asking(lambda client: client.head_bucket(Bucket=self.location.bucket))
@@ -257,7 +257,7 @@ class S3Place:
         return findings
 
     def encryption(self) -> BucketEncryption:
-        """Ask the bucket how it encrypts. Raises ControlUnknown if it does not say it."""
+        """Find out how the bucket encrypts. Raises ControlUnknown if the bucket does not say it."""
         bucket = self.location.bucket
         try:
             answer = self._asking(lambda client: client.get_bucket_encryption(Bucket=bucket))

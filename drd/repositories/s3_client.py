@@ -24,7 +24,7 @@ _SYSTEM_CAS = (
 
 
 def new_client(location: S3Location, keys: S3Keys) -> Any:
-    """Return a client of boto3. Making one is not safe in several threads, using one is. Raises
+    """Return a client of boto3. Making a client is not safe in several threads, using it is. Raises
     RepositoryError for wrong certificates."""
     certificates = trusted_by(keys) if location.secure else None
     client = boto3.session.Session().client(

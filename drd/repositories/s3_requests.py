@@ -42,8 +42,8 @@ _LOOK_S = 0.2
 
 
 class RequestTimes:
-    """Seconds that a request may take in all; and the shorter limit after a request that timed out,
-    so that a recovery goes on to a copy soon. Tests change them.
+    """Seconds that a request may take in total; and the shorter limit after a request that timed
+    out, so that a recovery soon uses a copy instead. Tests change these limits.
     """
 
     all_s = 12.0

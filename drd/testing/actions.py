@@ -140,7 +140,7 @@ class ActionContract:
         json.dumps(dict(result))
 
     def test_a_repeated_run_changes_nothing(self, case: ActionCase) -> None:
-        """drd may have died after the deed, before it noted that."""
+        """drd may have died after the effect, before it noted the effect."""
         case.run()
         done = case.done()
         case.run()

@@ -1,4 +1,4 @@
-"""What a kind promises of copies that another tool has made: a part of `KindContract`."""
+"""What a kind promises about copies that another tool has made: a part of `KindContract`."""
 
 from __future__ import annotations
 

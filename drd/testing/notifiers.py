@@ -84,5 +84,6 @@ class NotifierContract:
         assert not any(secret in said for secret in case.secrets.values())
 
     def test_secrets_are_resolved_when_a_message_is_delivered(self, case: ChannelCase) -> None:
-        """Opening a channel asks for none: one whose secret is gone must not stop the others."""
+        """Opening a channel reads no secrets: a channel whose secret is gone must not stop the
+        others."""
         case.open(lambda ref: pytest.fail(f"asked for {ref.value} too early"))

@@ -1,4 +1,4 @@
-"""A real component of one kind, and what the suite of kinds does with it."""
+"""A real component of one kind, and what the tests of kinds do with it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class KindRig(Protocol):
         """Destroy the source, as a disaster does."""
 
     def damage_landing(self, landing: Path) -> None:
-        """Make what the repository restored unusable."""
+        """Make the restored data unusable."""
 
     def left_beside_target(self) -> list[str]:
         """Names that drd left in the target's surroundings, the target itself aside."""
@@ -70,7 +70,7 @@ class KindRig(Protocol):
 
 
 def spec_of(rig: KindRig) -> KindSpec:
-    """Return what the kind says of this component."""
+    """Return what the kind says about this component."""
     return rig.kind.spec.of(rig.component.settings)
 
 

@@ -30,8 +30,8 @@ class OpenIncidents:
 @dataclass(frozen=True, slots=True)
 class DaemonHealth:
     """`tick_age_s` is how long ago the last tick ended, by a clock that nobody sets; more than
-    `limit_s` means that the daemon hangs, even if its process lives. `incidents` is None
-    until they were counted for the first time."""
+    `limit_s` means that the daemon hangs, even if its process lives. `incidents` is None until
+    incidents were counted for the first time."""
 
     version: str
     tick_age_s: float

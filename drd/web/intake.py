@@ -1,4 +1,5 @@
-"""The listener for alerts of other systems: it takes them at one path, and answers nothing else."""
+"""The listener for alerts of other systems: it accepts alerts at one path, and answers nothing
+else."""
 
 from __future__ import annotations
 

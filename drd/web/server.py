@@ -25,12 +25,12 @@ DEADLINE_S = 10.0
 """Seconds for a whole request: as long as Prometheus waits."""
 
 _ROOM_S = 1.0
-"""How long a new connection waits for a closed one to be gone."""
+"""How many seconds a new connection waits until a closed one is gone."""
 
 
 class LoopbackServer:
-    """Answers connections at `address`, from its own threads, until closed. `serve` answers one; it
-    raises OSError when the client is gone."""
+    """Answers connections at `address`, in its own threads, until it is closed. `serve` answers one
+    connection; it raises OSError when the client is gone."""
 
     def __init__(
         self, listener: socket.socket, serve: Callable[[socket.socket], None], deadline_s: float
@@ -47,7 +47,7 @@ class LoopbackServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening and cut every connection. Doing it again does nothing."""
+        """Stop listening and cut every connection. A second call does nothing."""
         if self._closed.is_set():
             return
         self._closed.set()
@@ -133,9 +133,9 @@ class MetricsServer(LoopbackServer):
     ) -> MetricsServer:
         """Listen and return; port 0 is any free one.
 
-        Both functions are called from other threads, `supplier` by one at a time. Its result stays
-        in memory until every client has it, so return the same bytes until the next tick. Raises
-        MetricsUnserved when the address is not available."""
+        Both functions are called from other threads, `supplier` only by one thread at a time. The
+        result of `supplier` stays in memory until every client has received it, so return the same
+        bytes until the next tick. Raises MetricsUnserved when the address is not available."""
         answers = Answers(supplier, health, deadline_s)
         return cls(_listen(address), partial(serve_one, answers=answers), deadline_s)
 

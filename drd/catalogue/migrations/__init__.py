@@ -1,1 +1,1 @@
-"""Alembic's: how the tables came to be what they are, one file a version."""
+"""The migrations of Alembic: how the tables were changed, one file for each version."""

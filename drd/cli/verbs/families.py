@@ -66,7 +66,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "completion": ("completion", "print the completion script for your shell"),
     },
 }
-"""By family and name in it: the verb, and its line in the family's help."""
+"""By family and name in the family: the verb, and its line in the help of the family."""
 
 
 def add_members(verbs: Verbs, family: str) -> None:

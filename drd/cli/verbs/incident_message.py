@@ -1,4 +1,4 @@
-"""Options of the verbs of `drd incident` about whom to tell, and what."""
+"""Options of the verbs of `drd incident` for messages and contacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of the verbs of `drd incident` that change how it stands: state, severity, scope, merge,
+"""Options of the verbs of `drd incident` that change an incident: state, severity, scope, merge,
 close."""
 
 from __future__ import annotations

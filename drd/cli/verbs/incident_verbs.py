@@ -1,4 +1,4 @@
-"""What all verbs of `drd incident` share."""
+"""The options that all verbs of `drd incident` share."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def author(parser: argparse.ArgumentParser) -> None:
 
 
 def reader(parser: argparse.ArgumentParser) -> None:
-    """Take --by as all verbs of `drd incident` do, so that nobody has to know which ones record."""
+    """Accept --by like all verbs of `drd incident`, so that nobody has to know which verbs record
+    something."""
     parser.add_argument(
         "--by",
         metavar="NAME",

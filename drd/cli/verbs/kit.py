@@ -82,7 +82,7 @@ def add_parser(sub: Verbs) -> None:
 
 
 def key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """What opens a kit."""
+    """Add the options that open a kit."""
     key = parser.add_mutually_exclusive_group(required=required)
     key.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
     key.add_argument(

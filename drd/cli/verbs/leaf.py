@@ -16,8 +16,8 @@ def leaf(
     description: str,
     epilog: str,
 ) -> argparse.ArgumentParser:
-    """Add a verb with the options of all: the global ones and --json. The handler is
-    `module:function` in drd.cli; the line is what the overview says of the verb."""
+    """Add a verb with the options that all verbs have: the global ones and --json. The handler is
+    `module:function` in drd.cli; the line describes the verb in the overview."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         name, help=line, description=description, epilog=epilog
     )

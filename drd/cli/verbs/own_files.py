@@ -10,7 +10,7 @@ from drd.model.text import with_article
 
 
 class Told(NamedTuple):
-    """What the help says of a verb: in the list of verbs, and on its own page."""
+    """The help of a verb: in the list of verbs, and on its own page."""
 
     short: str
     description: str

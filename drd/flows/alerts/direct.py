@@ -1,4 +1,5 @@
-"""Hand messages over to channels now: one try for the outbox, and deliveries past it."""
+"""Hand messages over to channels now: one try for the outbox, and deliveries that do not use the
+outbox."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class DeliveryAttempt:
 def hand_over(
     message: Message, channel: ChannelSpec, open_notifier: NotifierFactory, clock: Clock
 ) -> DeliveryAttempt:
-    """One try, now, without the outbox. Errors are in the result."""
+    """Try once to deliver the message now, without the outbox. Errors are in the result."""
     started = clock.monotonic()
 
     def attempt(said: str, error: DrdError | None = None) -> DeliveryAttempt:
@@ -90,8 +91,8 @@ def deliver_directly(
     open_notifier: NotifierFactory,
     clock: Clock,
 ) -> list[DeliveryAttempt]:
-    """Send a message to all of these channels now, side by side; returns the results in their
-    order, when the slowest has ended. Nothing is recorded or tried again."""
+    """Send a message to all of these channels now, side by side; return the results in their order,
+    when the slowest has ended. Nothing is recorded or tried again."""
     attempts: dict[str, DeliveryAttempt] = {}
 
     def work(channel: ChannelSpec) -> None:

@@ -53,7 +53,7 @@ class UnsavedAlerts:
     def remember(
         self, known: Iterable[Alert], transitions: Iterable[Transition], *, saved: bool
     ) -> None:
-        """Note the end of a check: everything is recorded, or nothing."""
+        """Note the end of a check: either everything was recorded, or nothing."""
         self._unsaved = {} if saved else {t.after.id: t for t in self.pending(list(transitions))}
         now = {a.id: a for a in known} | {t.after.id: t.after for t in transitions}
         self._known = {key: alert for key, alert in now.items() if alert.resolved_at is None}

@@ -1,7 +1,7 @@
-"""Deliver the outbox: each channel separately, so that none waits for another.
+"""Deliver the outbox: each channel separately, so that no channel waits for another.
 
 A channel that fails is tried again with one message, at growing intervals; later messages become
-one digest. When it accepts a message, the rest follows."""
+one digest. When it accepts a message, the others follow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MISSED = 5
 """More than so many for a channel that fails become a digest."""
 
 SINGLE_REFUSALS = 3
-"""After so many refusals in a row the message is not the cause."""
+"""If this many messages in a row are refused, the single message is not the cause."""
 
 UNRECORDED_PAUSE_S = 60.0
 """How long a channel pauses when the result of a try could not be recorded."""
@@ -66,9 +66,9 @@ class OutboxSender:
         self._heartbeats = [c.name for c in channels if c.is_heartbeat]
 
     def deliver_due(self) -> list[str]:
-        """Start a delivery on every channel that has due messages and none running; returns their
-        names at once. Messages for a channel that drd.yaml no longer has stay until `remove_old`.
-        Raises CatalogueError."""
+        """Start a delivery on every channel that has due messages and no running delivery; return
+        their names at once. Messages for a channel that drd.yaml no longer has are kept until
+        `remove_old`. Raises CatalogueError."""
         now, outbox = self._clock.now(), self._catalogue.outbox
         due = [name for name in outbox.due_channels(now) if name in self._channels]
         if not due:

@@ -12,8 +12,8 @@ FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 900.0
 
 PERMANENT_TRIES = 12
-"""The number of attempts for a message that the other side refuses permanently: a person may
-correct that within the 75 minutes that these take.
+"""The number of attempts for a message that the other side refuses permanently: within the 75
+minutes that these attempts take, a person may correct the cause.
 """
 
 

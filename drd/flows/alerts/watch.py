@@ -154,8 +154,8 @@ class AlertWatch:
         return self._evaluate(host, now, lambda: self._observe(host, now))
 
     def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> WatchResult:
-        """Do the same as `evaluate` for plans that are known to have changed; everything else stays
-        as it is. While something could not be recorded, everything is checked.
+        """Evaluate only the plans that are known to have changed, like `evaluate`; everything else
+        stays the same. While something could not be recorded, everything is checked.
         """
         if self._memory.unsaved:
             return self.evaluate(host, now, self._errors)
@@ -163,8 +163,8 @@ class AlertWatch:
         return self._evaluate(host, now, lambda: self._observe_plans(names, now), names)
 
     def evaluate_host(self, host: HostFacts, now: datetime) -> WatchResult:
-        """Do the same as `evaluate` while the plans are not known yet: their alerts stay as they
-        are.
+        """Evaluate the host, like `evaluate`, while the plans are not known yet: their alerts stay
+        the same.
         """
         return self._evaluate(host, now, lambda: self._observe_host(host, now))
 

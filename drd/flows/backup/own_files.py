@@ -1,8 +1,8 @@
 """The built-in component `drd`: catalogue, plans and configuration, beside the restore points.
 
-Stored after the manifest, at most hourly, and to one repository a minute: the records of a host
-with a thousand plans are large, and go to as many places. It is not part of the point: if it fails,
-the backup does not fail, but drd warns."""
+It is stored after the manifest, at most hourly, and to only one repository a minute: the records of
+a host with a thousand plans are large, and there may be a thousand repositories. It is not part of
+the point: if it fails, the backup does not fail, but drd warns."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from drd.ports import Repository, Stream
 
 EVERY = timedelta(hours=1)
 EACH = timedelta(minutes=1)
-"""For each repository that gets it."""
+"""The shortest time between two copies in a repository."""
 FILENAME = "drd.tar"
 PLACES = "places.json"
-"""The file in it that says where the files in `etc` were on the host, by their name there."""
+"""The file in the component that says where the files in `etc` were on the host, by their name
+there."""
 
 
 def store_if_due(services: Services, plan: Plan, repository: Repository, run: str) -> bool:
-    """Store it unless this repository got one recently; returns whether it was stored."""
+    """Store the component unless this repository got it recently; return whether it was stored."""
     now = services.clock.now()
     last = services.catalogue.repositories.last_self_backup(repository.url)
     if not is_due(last, now, services.catalogue.repositories.count):

@@ -70,7 +70,7 @@ class BackupOutcome:
 
 @dataclass(frozen=True, slots=True)
 class BackupRequest:
-    """What was asked for; no `components` means all of the plan."""
+    """The request for a backup; no `components` means all components of the plan."""
 
     components: tuple[str, ...] = ()
     trigger: str = "manual"

@@ -88,8 +88,8 @@ def for_command(
 ) -> Fence:
     """Return the fence for a command of the plan: it may change the restored data, and a scratch
     directory below `directory`, which becomes its HOME; and it may read the program and the files
-    that `written`, its words as the plan has them, names. A word with a `${…}` gives access to
-    nothing: restored data is accessible already, and the rest was chosen by others. Raises
+    that its words in the plan (`written`) name. A word with a `${…}` gives access to nothing:
+    restored data is accessible already, and other values were chosen by others. Raises
     SandboxUnavailable when something else has the name of its scratch directory."""
     home = _scratch(directory, blake2b(by.encode(), digest_size=4).hexdigest())
     writes, sockets = [home], list[Path]()

@@ -37,7 +37,7 @@ class Fetch(NamedTuple):
 def fetched(
     holders: Holders, snapshot: ComponentSnapshot, landing: Path, part: Part | None
 ) -> Fetch:
-    """Fetch it, or the paths of a part, into its empty `landing`."""
+    """Fetch the snapshot, or the paths of a part, into its empty `landing`."""
     services, name = holders.services, snapshot.component
     begun = services.clock.monotonic()
     torn = holders.fetch(

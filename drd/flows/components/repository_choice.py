@@ -149,7 +149,7 @@ class Holders:
         """What was requested, from which repository, and the error because of which another
         repository had to deliver it."""
         self.damaged: dict[str, RepositoryDamaged] = {}
-        """By repository, what could not be read although it is there."""
+        """What could not be read although it is there, by repository."""
 
     @property
     def repositories(self) -> list[Repository]:

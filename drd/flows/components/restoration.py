@@ -87,8 +87,8 @@ def begin(
     fences: process.Fences | None = None,
     before: Sequence[Span] = (),
 ) -> Restoration:
-    """Return a restoration of the point of the `holders`. `prefetch` has what was prefetched; a
-    drill gives its `fences`. The clock starts now, or with the first of the spans that went
+    """Return a restoration of the point of the `holders`. `prefetch` has the downloads that were
+    prefetched; a drill passes its `fences`. The clock starts now, or with the first of the spans
     `before`."""
     return Restoration(
         holders.services,
@@ -116,8 +116,8 @@ def restore_components(work: Restoration, names: Sequence[str]) -> RestoreStepRe
     """Fetch and restore components side by side; the manifest, whose private part a restore needs,
     is fetched at the same time. Skips components that are not part of this restoration.
 
-    Keeps the error of a component in `errors` while the others go on, then raises StepFailed; an
-    error that ends all of them is raised as it is."""
+    Keeps the error of a component in `errors` while the others continue, then raises StepFailed; an
+    error that ends all of them is raised unchanged."""
     names = [n for n in names if n in work.destinations]
     if not names:
         return RestoreStepResult(restored=())
@@ -136,7 +136,8 @@ def restore_components(work: Restoration, names: Sequence[str]) -> RestoreStepRe
 def load_earlier_results(
     work: Restoration, names: Sequence[str], records: Collection[StepRecord]
 ) -> None:
-    """Note what an earlier process of this run has restored, or could not restore."""
+    """Note the components that an earlier process of this run has restored, or could not
+    restore."""
     for name in (n for n in names if n in work.destinations):
         record = step_about(records, RESTORE, name)
         if record is None:

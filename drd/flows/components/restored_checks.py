@@ -1,4 +1,4 @@
-"""Check what was restored: the rows of the checks that drills and recoveries end with."""
+"""Check restored data: the rows of the checks at the end of drills and recoveries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from drd.process.rights import Purpose
 from drd.registry import CHECKS, Extension
 
 _NOT_THE_DATA = (ToolError, TargetUnwritable, ExtensionFailed)
-"""Errors of a restore that say nothing about the data, which has landed."""
+"""Errors of a restore that are not about the data, which was stored."""
 
 
 def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:

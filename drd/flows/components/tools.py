@@ -12,7 +12,7 @@ from drd.model.snapshot import RestorePoint
 
 
 def tool_versions(services: Services, plan: Plan, point: RestorePoint) -> Mapping[str, str]:
-    """The version of each, by its common name; without missing ones, which another
+    """Return the version of each tool, by its common name; without missing tools, which another
     finding reports."""
     versions = {name: version for name, version in services.versions.items() if name != "python"}
     for spec in plan.repositories.values():

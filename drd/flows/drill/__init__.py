@@ -1,1 +1,1 @@
-"""Rehearse a recovery in a sandbox: the run in its phases, what the result covers."""
+"""Rehearse a recovery in a sandbox: the phases of the run, and what the result covers."""

@@ -1,5 +1,5 @@
-"""A drill of the loss of the host: it has a recovery kit, the repositories that the kit opens, and
-nothing of this host but a directory to work in."""
+"""A drill of the loss of the host: it uses only a recovery kit, the repositories that the kit
+opens, and a directory of this host to work in."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class HostFromKit:
 
 
 HostFactory = Callable[[Plan, KitAt | None, Path], AbstractContextManager[HostFromKit]]
-"""A host in an empty directory, from this kit or from the copy that the plan or drd.yaml name.
-Raises KitUnavailable if there is none, and every error that keeps a kit from opening its
-repositories."""
+"""Returns a host in an empty directory, made from this kit, or from the copy that the plan or
+drd.yaml name. Raises KitUnavailable if there is none, and every error because of which a kit cannot
+open its repositories."""
 
 
 def does_not_open(why: str) -> CheckResult:

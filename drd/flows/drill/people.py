@@ -29,7 +29,7 @@ from drd.ports import Destination, Inspector
 from drd.process import rights
 
 UNKNOWN = UNKNOWN_RESIDENCE.removeprefix(RESIDENTS)
-"""The residence of people for whom the query returns none."""
+"""The residence of people for whom the query returns no residence."""
 _MOST_RESIDENCES = 300
 _TIMEOUT_S = 300.0
 _LONGEST = 40
@@ -132,8 +132,9 @@ def _ask(
 
 
 def counted_by(inspector: Inspector, query: str) -> tuple[int, tuple[tuple[str, int | None], ...]]:
-    """Return the number of people that a query gives, and their residences if it gives rows of a
-    residence and a number. Raises SourceError for anything else, and what the inspector raises.
+    """Return the number of people by a query, and their residences if it returns rows of a
+    residence and a number. Raises SourceError for any other answer, and the errors of the
+    inspector.
     """
     asked = query.strip().rstrip(";")
     try:

@@ -78,11 +78,11 @@ class FencesReady:
 
 @dataclass(frozen=True, slots=True)
 class HostReady:
-    """The host is there that restores: this one, or in a drill of host-loss one from the kit.
+    """The host that restores is ready: this host, or, in a drill of host-loss, a host from the kit.
 
-    `plan` is that host's, `proof` the hash that its evidence carries. `own_services` are that
-    host's own: its catalogue knows the points. `work_services` open its repositories as well, but
-    record in this host's catalogue. `checks` and `spans` are about making the host.
+    `plan` is the plan of that host, `proof` the hash that its evidence carries. `own_services`
+    belong to that host: its catalogue knows the points. `work_services` open the same repositories,
+    but record in this host's catalogue. `checks` and `spans` are about making the host.
     """
 
     fenced: FencesReady
@@ -182,7 +182,7 @@ class RunbookEnded:
 
     @property
     def checks(self) -> tuple[CheckResult, ...]:
-        """What the drill is judged by."""
+        """The results by which the drill is judged."""
         return (*self.restoring.chosen.checks, *self.rows)
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:

@@ -33,13 +33,12 @@ ShowSandboxes = Callable[[DrillOutcome, dict[str, Destination]], None]
 
 @dataclass(frozen=True, slots=True)
 class DrillRequest:
-    """`point` is an id, `latest`, `random`, or None: then the plan's drill policy decides, as it
-    does for a `scenario` of None. If `repository` is given, drd reads only this one. If
-    `components` is not empty, drd restores only these, which proves nothing about the whole
-    service. `keep` is called before the sandboxes are removed. `kit` is the recovery kit that is
-    left after the loss of the host; None: the copy that the plan or drd.yaml name. `by` is the name
-    that the operator of an operator drill gave. If the drill is `blind`, the operator gets no
-    hints."""
+    """`point` is an id, `latest`, `random`, or None. If `point` or `scenario` is None, the plan's
+    drill policy decides. If `repository` is given, drd reads only this one. If `components` is not
+    empty, drd restores only these, which proves nothing about the whole service. `keep` is called
+    before the sandboxes are removed. `kit` is the recovery kit that is left after the loss of the
+    host; None: the copy that the plan or drd.yaml name. `by` is the name that the operator of an
+    operator drill gave. If the drill is `blind`, the operator gets no hints."""
 
     point: str | None = None
     scenario: str | None = None

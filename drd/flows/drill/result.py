@@ -26,7 +26,7 @@ from drd.model.run_details import DrillDetail
 
 
 def judge(restored: RunbookEnded) -> DrillOutcome:
-    """Judge what was restored; the request may keep it before it is removed."""
+    """Judge the restored data; if the request says so, it is kept before it would be removed."""
     restoring = restored.restoring
     work = restoring.work
     why = _inconclusive_cause(restoring, list(work.errors.values()))

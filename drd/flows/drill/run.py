@@ -99,9 +99,9 @@ class _NoHost(Exception):
 
 
 def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome:
-    """Rehearse the recovery of `plan`. Raises NoRestorePoint when there is none, after recording
-    the run, and before that for a named point that the plan's repositories do not hold: that says
-    nothing of the plan. Every other end of the drill is an outcome."""
+    """Rehearse the recovery of `plan`. Raises NoRestorePoint when there is no point, after
+    recording the run; for a named point that the plan's repositories do not hold, before recording
+    it, because this says nothing about the plan. Every other end of the drill is an outcome."""
     crash_cleanup.settle(services, plan)
     if request.scenario is None:
         request = replace(request, scenario=drill_scenario(services, plan))

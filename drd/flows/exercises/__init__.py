@@ -1,1 +1,1 @@
-"""Exercises: what people say becomes entries of the chain of records, and nothing else."""
+"""Exercises: what people say is recorded in the chain of records, and has no other effect."""

@@ -73,8 +73,8 @@ def find(catalogue: Catalogue, number: int) -> Played:
 
 @dataclass
 class Table:
-    """The table at which an exercise is played. `by` is the name of the person who types,
-    `actor` what the kernel knows of this person. Methods raise UsageError for what cannot be
+    """The table at which an exercise is played. `by` is the name of the person who types, `actor`
+    what the kernel knows of this person. Methods raise UsageError for texts that cannot be
     recorded. When a method returns, its text is in the records."""
 
     catalogue: Catalogue

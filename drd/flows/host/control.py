@@ -68,7 +68,7 @@ def control(
 
 
 class State(StrEnum):
-    """How a control was when drd checked it last."""
+    """The state of a control when drd last checked it."""
 
     HOLDS = "holds"
     FAILED = "does not hold"

@@ -1,4 +1,4 @@
-"""What `drd doctor` says of the listener for alerts of other systems."""
+"""The findings of `drd doctor` about the listener for alerts of other systems."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ CODE = "intake-token"
 
 
 def findings(settings: IntakeSettings, resolve: Callable[[SecretRef], str]) -> list[Finding]:
-    """Return whether the token is there and long enough; nothing without a listener."""
+    """Return findings about whether the token is there and long enough; empty if there is no
+    listener."""
     if settings.listen is None or settings.token is None:
         return []
     where = settings.token.describe()

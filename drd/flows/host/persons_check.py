@@ -22,7 +22,7 @@ _ABOUT_LOGINS = ("target", "target-rights", "target-unavailable")
 
 @dataclass(frozen=True, slots=True)
 class PersonsCheck:
-    """The findings of the newest check by root, else by another person, with the plan as it is;
+    """The findings of the newest check with the present plan by root, else by another person;
     `check` is None if there is none."""
 
     plan: str

@@ -1,4 +1,4 @@
-"""Try the repositories of a plan, and report what a person has to know about each."""
+"""Check the repositories of a plan, and report what a person has to know about each."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Compare the free room of a repository with what the next backup adds, and find restore points of
-a time that has not come.
+"""Compare the free space of a repository with the size of the next backup, and find restore points
+that are dated in the future.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from drd.model.units import format_size, format_time
 from drd.ports import Repository
 
 LOOKED_AT = 10
-"""So many of the newest backups say what the next one adds."""
+"""By this many of the newest backups, drd estimates the size of the next one."""
 
 BACKUPS = 10
 """With room for fewer backups than this, the room is little."""

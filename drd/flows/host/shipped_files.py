@@ -33,7 +33,8 @@ _SEAL = re.compile(rb"# drd \S+ put this file here, with the digest ([0-9a-f]{16
 
 
 def with_digest(body: bytes, *, about: str) -> bytes:
-    """The file as it is installed: with a first line that shows whether it was changed since."""
+    """Return the file in the form in which it is installed: its first line shows later whether the
+    file was changed."""
     first = (
         f"# drd {drd.__version__} put this file here, with the digest {_digest(body)}. {about}\n"
     )
@@ -41,7 +42,7 @@ def with_digest(body: bytes, *, about: str) -> bytes:
 
 
 def is_as_put(content: bytes) -> bool:
-    """Return whether a drd of any version wrote it, and nobody changed it since."""
+    """Return whether a drd of any version wrote the content, and nobody has changed it since."""
     seal = _SEAL.match(content)
     return seal is not None and seal[1].decode() == _digest(content[seal.end() :])
 

@@ -66,8 +66,8 @@ def findings(services: Services, plan: Plan) -> list[ReadinessFinding]:
 def attest(
     catalogue: Catalogue, text: AwarenessText, crew: Crew, *, by: str, at: datetime, actor: Actor
 ) -> Entry:
-    """Record that the person whom the kernel names has read a text. Raises UsageError if
-    nobody can know who this person is, if it is not `by`, or if drd cannot sign the record."""
+    """Record that the person whom the kernel names has read a text. Raises UsageError if drd cannot
+    know who this person is, if the person is not `by`, or if drd cannot sign the record."""
     user = proven_user(actor)
     if user is None:
         raise UsageError(

@@ -173,7 +173,8 @@ def _drop_in(*lines: str) -> str:
 
 
 def mount_of(mounts: list[Mounted], path: str) -> Mounted | None:
-    """Return the mount that contains a path; of several at one point, the last one is visible."""
+    """Return the mount that contains a path; if several are at one place, the last one is
+    visible."""
     under = [m for m in mounts if Path(path).is_relative_to(m.place)]
     return max(enumerate(under), key=lambda i: (len(i[1].place.parts), i[0]))[1] if under else None
 

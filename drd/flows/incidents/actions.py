@@ -1,4 +1,5 @@
-"""Action items of incidents: people add and finish them; drd closes those whose proof passed."""
+"""Action items of incidents: people add and finish them; drd closes an item when its proof has
+passed."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Result:
 
     @property
     def is_too_fast(self) -> bool:
-        """Whether the same message may do more in a minute."""
+        """Whether this message may cause more in a minute than is allowed."""
         return self.left_out[TOO_FAST] > 0 or self.left_out[OUT_OF_TIME] > 0
 
     def document(self) -> dict[str, Any]:
@@ -64,11 +64,11 @@ def _anything(_: Incident) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Where alerts come in. `author` brings them. `of` is a user who may only report suspicions;
-    what each of them brings is apart from all else. `user` is who brings them if it is a user: what
-    belongs to an incident that `may_add` denies them is a suspicion of theirs, too. `scope` are
-    plans of all these alerts, `triage_s` is the time to examine a suspicion. At `ends_at`, by the
-    monotonic clock, the rest of a message is left out."""
+    """Takes in alerts. `author` sends them. `of` is a user who may only report suspicions; the
+    alerts of each such user are kept separate from all others. `user` is the sender if it is a
+    user: alerts about an incident for which `may_add` is false become suspicions of this user, too.
+    `scope` are plans of all these alerts, `triage_s` is the time in seconds to examine a suspicion.
+    At `ends_at`, by the monotonic clock, the rest of a message is left out."""
 
     catalogue: Catalogue
     settings: IntakeSettings
@@ -108,7 +108,7 @@ class Intake:
         )
 
     def entries(self, begins: bool, number: int, signal: Signal, of: str) -> list[Draft]:
-        """Return what is recorded of an alert in the incident of this number."""
+        """Return the records of an alert in the incident of this number."""
         key = key_of(signal)
         first = [self._first(number, signal, key, of)] if begins else []
         return [*first, self._entry(number, signal, key)]

@@ -67,7 +67,7 @@ class LetterSender:
         return bool(self._due(self.clock.now()))
 
     def deliver_due(self) -> int:
-        """Send what is due; returns how many letters were settled. Raises CatalogueError."""
+        """Send the letters that are due; return how many were settled. Raises CatalogueError."""
         settled = 0
         now = self.clock.now()
         for name in self._due(now):

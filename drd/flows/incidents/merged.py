@@ -10,7 +10,7 @@ from drd.ports import Catalogue
 
 
 def merged_into(catalogue: Catalogue, incident: Incident) -> list[Incident]:
-    """Return the incidents that were merged into this one, directly or not."""
+    """Return the incidents that were merged into this one, directly or through others."""
     found: dict[int, Incident] = {}
     ahead = list(incident.merged)
     while ahead:
@@ -22,7 +22,7 @@ def merged_into(catalogue: Catalogue, incident: Incident) -> list[Incident]:
 
 
 def has_restricted(catalogue: Catalogue, incident: Incident) -> bool:
-    """Return whether the incident is restricted, or one that was merged into it."""
+    """Return whether the incident, or an incident that was merged into it, is restricted."""
     return incident.restricted or any(one.restricted for one in merged_into(catalogue, incident))
 
 
@@ -37,7 +37,8 @@ def hides(catalogue: Catalogue, run: Run) -> bool:
 
 
 def merge_notes(ends: Incident, continues: Incident) -> list[str]:
-    """Say who will see what after a merge, if one of the two incidents is restricted."""
+    """Return sentences about who will see what after a merge, if one of the two incidents is
+    restricted."""
     one, other = ends.number, continues.number
     if ends.restricted and not continues.restricted:
         told = (

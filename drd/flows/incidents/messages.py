@@ -334,7 +334,7 @@ def withdraw(desk: Desk, which: int, reason: str) -> IncidentMessage:
 
 
 def encrypted(which: int) -> UsageError:
-    """The error for a message whose draft came back encrypted after a loss."""
+    """Return the error for a message whose draft was restored encrypted after a loss."""
     return UsageError(
         f"the text of message {which} is encrypted in this catalogue",
         hint=f"to read the text: {UNSEAL}",

@@ -55,8 +55,8 @@ def decide(
 
 
 def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
-    """Record that a report was submitted. A late one needs the reason, and so does another one: the
-    first decides what is late.
+    """Record that a report was submitted. A reason is required if it is late, and if it is not the
+    first report: the first report decides what is late.
     """
     due, name = state.due_at, state.regime.id
     if state.started_at is not None and report.at < state.started_at:

@@ -1,4 +1,4 @@
-"""How an incident begins: somebody opens it or reports a suspicion, or a rule opens it."""
+"""The beginning of an incident: somebody opens it or reports a suspicion, or a rule opens it."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def open_by_rules(
     now: datetime,
     tier_of: TierOf = lambda _: None,
 ) -> list[Incident]:
-    """Open the incidents that rules of drd.yaml want for these changes of alerts: one for each rule
-    and plan. Nothing closes them but a person."""
+    """Open the incidents that rules of drd.yaml require for these changes of alerts: one for each
+    rule and plan. Only a person can close them."""
     author, opened = Author("drd", now), []
     for key, body in opening(rules, transitions, tier_of):
         make = partial(_opened, author, body)

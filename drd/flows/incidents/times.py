@@ -16,7 +16,7 @@ _SHORT = timedelta(minutes=1)
 
 
 def past(text: str, now: datetime, zone: tzinfo) -> datetime:
-    """Return the time of something that happened; without an offset it is one of `zone`. Raises
+    """Return the time of something that happened; without an offset, it is a time of `zone`. Raises
     UsageError for anything else."""
     at = _parsed(text, now, zone)
     if at > now + _SHORT:
@@ -30,8 +30,8 @@ def past(text: str, now: datetime, zone: tzinfo) -> datetime:
 
 
 def coming(text: str, now: datetime, zone: tzinfo) -> datetime:
-    """Return the time when something is due; a duration without a sign counts from now, a time
-    without an offset is one of `zone`. Raises UsageError for anything else."""
+    """Return the time when something is due. A duration without a sign counts from now; a time
+    without an offset is a time of `zone`. Raises UsageError for anything else."""
     try:
         return now + timedelta(seconds=parse_duration(text.removeprefix("+")))
     except (ValueError, OverflowError):
@@ -59,8 +59,9 @@ def recorded(text: str, at: datetime, zone: tzinfo) -> str:
 
 
 def ambiguity(text: str, at: datetime, zone: tzinfo) -> str:
-    """Return which of two times was taken that the clock showed twice, and how to write the other
-    one; or that the clock never showed this time. Empty for any other time, and with an offset."""
+    """If the clock showed this time twice, return which of the two drd took, and how to write the
+    other one; if the clock never showed it, return this. Empty for any other time, and for a time
+    with an offset."""
     local = at.astimezone(zone)
     later = local.replace(fold=1)
     typed_one = re.fullmatch(rf"(?:({_DATE})[T ]|{_DAY}){_CLOCK}(?:\.\d+)?", text.strip())

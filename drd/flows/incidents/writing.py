@@ -362,7 +362,7 @@ def require_plans(plans: Sequence[str], known: Collection[str]) -> None:
 
 
 def require_opened(incident: Incident) -> None:
-    """Raise UsageError for a report that nobody has opened an incident from."""
+    """Raise UsageError for a report from which nobody has opened an incident."""
     if incident.state is State.REPORTED:
         raise UsageError(
             f"{incident.number} is a report that nobody has examined yet, not an open incident",
@@ -371,7 +371,7 @@ def require_opened(incident: Incident) -> None:
 
 
 def require_open(incident: Incident) -> None:
-    """Raise UsageError if nobody works on the incident any more, or yet."""
+    """Raise UsageError if nobody works on the incident any more, or if nobody has begun."""
     require_opened(incident)
     if incident.state is State.CLOSED:
         raise UsageError(

@@ -81,7 +81,7 @@ class Containing:
         )
 
     def load_earlier(self, _: Step, __: Collection[StepRecord]) -> None:
-        """Nothing was restored."""
+        """Do nothing: a playbook restores nothing."""
 
     def value(self, name: str, *, shown: bool) -> str | None:
         return self.values.get(name, shown=shown)

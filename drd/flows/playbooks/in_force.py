@@ -28,8 +28,9 @@ class LoadedText(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What the daemon loaded `at` this time: one's own playbooks by name, and why it refused
-    others. `seen` are all files of the directory, with the digests of their texts then."""
+    """What the daemon loaded `at` this time: the installation's own playbooks by name, and why it
+    refused others. `seen` are all files of the directory, with the digests of their texts at that
+    time."""
 
     at: datetime
     known: Mapping[str, LoadedText]

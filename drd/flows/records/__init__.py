@@ -1,1 +1,1 @@
-"""The chain of records: its key, its anchors, and whether it is whole."""
+"""The chain of records: its key, its anchors, and whether it is complete and unchanged."""

@@ -91,7 +91,7 @@ def places(plans: Iterable[Plan]) -> list[Place]:
 
 def soon(plans: Sequence[Plan], scope: Collection[str]) -> list[Place]:
     """Return the repositories that get anchors at once while an incident is open: some of the plans
-    in its scope, and one of another plan; those first in which this host cannot delete.
+    in its scope, and one of another plan. Repositories in which this host cannot delete come first.
     """
 
     def strong_first(some: Iterable[Plan]) -> list[Place]:
@@ -296,7 +296,7 @@ def _take_back(
 
 
 def noted(results: Iterable[Result], before: Mapping[str, object]) -> dict[str, object]:
-    """Return what is remembered of the results, by URL."""
+    """Return the facts to note about the results, by URL."""
     now: dict[str, object] = {}
     for result in results:
         url = result.place.spec.url
@@ -345,7 +345,8 @@ def compare(
 
 
 def of_export(exported: RecordFile, place: str) -> Anchor | None:
-    """Return what an export knows of the end of the chain: whoever kept it elsewhere trusts it."""
+    """Return the newest entry of the chain by an export, as a trusted anchor: whoever kept the
+    export elsewhere trusts it."""
     report = check_export(exported)
     if report.faults or report.last is None or not report.keys:
         return None
@@ -374,7 +375,8 @@ def standing(catalogue: Catalogue, at: datetime) -> KitRecords | None:
 
 
 def of_kit(known: KitRecords, place: str) -> Anchor:
-    """Return what a kit knows of the chain: whoever has opened it trusts it."""
+    """Return the newest entry of the chain by a kit, as a trusted anchor: whoever has opened the
+    kit trusts it."""
     point = Checkpoint(
         known.chain, known.seq, known.hash, known.at, "", "0" * 16, known.public, known.key
     )

@@ -1,8 +1,8 @@
 """Brings entries that anchors carry back into the catalogue, after a loss.
 
-Whoever has a repository's password can store anything there. An entry comes back only if it follows
-the entries that the catalogue has, and a key that this host knows has signed it, or a later entry,
-or the anchor that carries it.
+Whoever has a repository's password can store anything there. An entry is restored only if it
+follows the entries of the catalogue, and if a key that this host knows has signed it, or a later
+entry, or the anchor that carries it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Goes on with the chain of records of an installation that came back from a copy, or whose chain
+"""Continue the chain of records of an installation that was restored from a copy, or whose chain
 was lost: by a signed record that names the last anchor found, and the gap."""
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def came_back(catalogue: Catalogue, newest: Anchor, *, reason: str, at: datetime
 
 def came_from(catalogue: Catalogue, newest: Anchor | None) -> bool:
     """Return whether another installation stored the newest anchor of this chain, and no record
-    says yet that this one continues it."""
+    says yet that this installation continues the chain."""
     if newest is None or newest.checkpoint.state == installation(catalogue):
         return False
     return all(one.seq < newest.checkpoint.seq for one in continuations(catalogue))

@@ -34,7 +34,8 @@ _LARGEST = 4 << 30
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: how many entries, and of how many the bodies."""
+    """The result of an export: how many entries were written, and how many of them with their
+    bodies."""
 
     directory: Path
     entries: int
@@ -152,8 +153,8 @@ def check_export(exported: RecordFile) -> ChainReport:
 
 
 def check_files(place: Path, exported: RecordFile) -> list[Fault]:
-    """Compare the files beside the records with the list that the last entry seals, and return what
-    is wrong. Raises UsageError if a file cannot be read."""
+    """Compare the files beside the records with the list that the last entry seals, and return the
+    differences. Raises UsageError if a file cannot be read."""
     directory = place if place.is_dir() else place.parent
     if sealed_list(exported.entries) is None and not (directory / LIST).is_file():
         return []

@@ -23,8 +23,8 @@ _log = log.get()
 
 class RecordKey:
     """The key behind `ref`, read at its first use and kept by this process. Calling it returns the
-    key, or None if it cannot be read; a record is then written without a signature, since the end
-    of a run must not fail because of it."""
+    key, or None if it cannot be read; a record is then written without a signature, because a
+    missing key must not prevent the end of a run."""
 
     def __init__(self, ref: SecretRef = RECORDS_KEY) -> None:
         self.ref = ref
@@ -113,8 +113,8 @@ class RecordKey:
             ) from None
 
     def prepare(self, pem: str) -> None:
-        """Write the next key beside the present one. It stays after a kill, so that no key gets
-        lost that a record names."""
+        """Write the next key beside the present one. It stays after a kill, so that no key is lost
+        that a record names."""
         with suppress(FileNotFoundError), _rights(self.file.parent):
             self._next.unlink()
         _write(self._next, pem)

@@ -1,4 +1,4 @@
-"""What the catalogue remembers of the anchors."""
+"""What the catalogue notes about the anchors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ open."""
 
 
 def forked(noted: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the first repository that knows other records of this chain; None
-    if there is none."""
+    """Return what is wrong with the first repository that has other records of this chain; None if
+    there is none."""
     places = noted.get("places", {}).values()
     return next((str(place["error"]) for place in places if place.get("forked")), None)
 

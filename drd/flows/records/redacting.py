@@ -1,4 +1,4 @@
-"""Which entries can contain the text of another one."""
+"""Find the entries that can contain the text of another entry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class SameText:
 
 
 def with_same_text(catalogue: Catalogue, entry: Entry) -> SameText:
-    """Return the entries that can contain the text of this one, directly or not."""
+    """Return the entries that can contain the text of this entry, directly or through other
+    entries."""
     subject = entry.header.subject
     if not entry.header.kind.startswith(f"{PREFIX}."):
         return SameText()
@@ -39,6 +40,7 @@ def with_same_text(catalogue: Catalogue, entry: Entry) -> SameText:
 
 
 def corrected_by(entry: Entry) -> int | None:
-    """Return the entry that this one corrects; None if it is no correction, or cannot be read."""
+    """Return the entry that this entry corrects; None if it is not a correction, or cannot be
+    read."""
     number = body_of(entry).get("entry") if entry.header.kind == CORRECT else None
     return number if isinstance(number, int) else None

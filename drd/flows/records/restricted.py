@@ -64,8 +64,8 @@ def restricted_incidents(catalogue: Catalogue) -> Mapping[str, int]:
 
 
 def is_restricted(entry: Entry, incidents: Mapping[str, int]) -> bool:
-    """Return whether only the roles may read an entry: all of a restricted incident, and single
-    ones of others."""
+    """Return whether only people with a role may read an entry: every entry of a restricted
+    incident, and single entries of other incidents."""
     return entry.header.subject in incidents or (
         entry.header.kind.startswith(f"{PREFIX}.") and _says_so(entry)
     )
@@ -100,8 +100,8 @@ def concealed(entries: Iterable[Entry], incidents: Mapping[str, int]) -> list[En
 
 def unsealed(entries: Iterable[Entry], identity: bytes) -> list[Entry]:
     """Return the entries with the bodies that the identity opens. `identity` is the text of an
-    identity file. Raises UsageError, WrongKey, and RepositoryDamaged for a body that is not the one
-    whose digest the chain has."""
+    identity file. Raises UsageError, WrongKey, and RepositoryDamaged if the digest of a body
+    differs from the digest in the chain."""
     return [_unsealed(entry, identity) if entry.sealed else entry for entry in entries]
 
 
@@ -118,8 +118,8 @@ class Opened:
 
 
 def put_back(catalogue: Catalogue, identity: bytes, at: datetime, actor: Actor) -> Opened:
-    """Put what an identity opens of the encrypted bodies in the catalogue in their place, and
-    record who did it. `identity` is the text of an identity file. Raises UsageError."""
+    """Put the bodies that an identity opens in place of the encrypted bodies in the catalogue, and
+    record who did this. `identity` is the text of an identity file. Raises UsageError."""
     age.identities(identity)
     opened: list[Entry] = []
     closed: list[int] = []

@@ -52,8 +52,8 @@ def initialise(records: RecordStore, key: RecordKey, at: datetime) -> KeyChange:
 
 def rotate(catalogue: Catalogue, key: RecordKey, at: datetime, *, lost: bool) -> KeyChange:
     """Replace the key. The former key signs the record of the new one, unless it is `lost`. The
-    record lists the restore points of the former key: one that appears later is not drd's. An
-    interrupted change is finished."""
+    record lists the restore points of the former key: a point of this key that appears later was
+    not made by drd. An interrupted change is finished."""
     records = catalogue.records
     current = records.current_key()
     if not current:

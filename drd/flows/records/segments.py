@@ -25,8 +25,9 @@ from drd.ports import Catalogue, Repository
 
 FILE = "records.txt"
 SMALL = 128 << 10
-"""While the newest file of a repository is smaller, the next one has its entries, too, so that this
-one can be taken back: of many small changes few files stay."""
+"""While the newest file of a repository is smaller than this number of bytes, the next file
+contains its entries, too, so that the smaller file can be removed: many small changes then leave
+few files."""
 PART = 4 << 20
 """The size in bytes at which a file ends and the next one begins."""
 LARGEST = 64 << 20

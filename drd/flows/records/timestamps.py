@@ -1,5 +1,5 @@
-"""Time stamps of the records (RFC 3161): asked for with the anchors, kept here, in the repositories
-beside the anchors, and in exports. An authority that does not answer prevents nothing."""
+"""Time stamps of the records (RFC 3161): requested with the anchors; kept here, in the repositories
+beside the anchors, and in exports. If an authority does not answer, this prevents nothing else."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Stamping:
                 self.error = f"drd did not get a time stamp from {authority.url}: {error}"
 
     def store(self, wanted: Iterable[Place], open_repository: Open) -> None:
-        """Store the newest stamp beside the anchors of these repositories, if it is not there."""
+        """Store the newest stamp beside the anchors of these repositories, if it is not there
+        yet."""
         newest = next(iter(self._catalogue.stamps.newest(1)), None)
         if newest is None or self._authority is None:
             return
@@ -66,8 +67,8 @@ class Stamping:
                 )
 
     def noted(self, results: Iterable[Result]) -> dict[str, object]:
-        """Return what is remembered of the authority, as of a repository: after an error it is
-        asked again soon."""
+        """Return the facts to note about the authority, in the same form as for a repository: after
+        an error, drd asks it again soon."""
         if self._authority is None:
             return {}
         seq = max((result.seq for result in results), default=0)
@@ -75,7 +76,7 @@ class Stamping:
         return {self._authority.url: said}
 
     def document(self) -> dict[str, object] | None:
-        """Return it for `--json`; None without an authority."""
+        """Return the document for `--json`; None if there is no authority."""
         entry = self.made.seq if self.made is not None else None
         said: dict[str, object] = {"entry": entry, "error": self.error or None}
         return said if self._authority is not None else None
@@ -211,7 +212,7 @@ def for_export(catalogue: Catalogue, authority: Authority | None) -> dict[str, b
 
 
 def in_export(place: Path) -> list[Stamp]:
-    """Return the stamps beside an export; none if there are none. Raises UsageError."""
+    """Return the stamps beside an export; empty if there are none. Raises UsageError."""
     directory = (place if place.is_dir() else place.parent) / STAMPS
     stamps = []
     try:

@@ -36,8 +36,8 @@ def find_unknown(
     told: Sequence[Continuation],
     repository: Repository,
 ) -> Unknown | None:
-    """Return the newest one among the anchors of a repository, a proven one first; None if there is
-    none, or if records of the chain (`told`) say why. `keys` are the public keys of the chain by
+    """Return the newest unknown anchor of a repository; a proven one comes first. None if there is
+    none, or if records of the chain (`told`) explain it. `keys` are the public keys of the chain by
     id."""
     strange = [
         a

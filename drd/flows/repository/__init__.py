@@ -1,1 +1,1 @@
-"""The known state of a repository: its identity, its listing, what it lacks."""
+"""The known state of a repository: its identity, its listing, and what is missing in it."""

@@ -74,9 +74,8 @@ def refuse_counts(plan: Plan, point: RestorePoint) -> None:
 
 
 def look(services: Services, plan: Plan) -> ListingOutcome:
-    """List the copies, and bring the catalogue in line. Raises what keeps drd from listing them.
-
-    Nothing in the copies' place changes."""
+    """List the copies, and update the catalogue. Raises the error that prevents the listing.
+    Nothing changes in the place of the copies."""
     repository = services.open_repository(plan.primary)
     confirm(services, repository, writing=False)
     listed_at = services.clock.now()

@@ -13,13 +13,13 @@ from drd.model.units import format_time
 from drd.ports import Catalogue
 
 _TOLD: WeakSet[WrongKey] = WeakSet()
-"""Errors that already say what is known: several places meet the same one."""
+"""Errors whose text already contains what is known: several functions meet the same error."""
 _ITS_OWN = "the password that restic uses now"
 
 
 def shows_no_loss(error: WrongKey) -> bool:
     """Return whether only the password's file has a wrong text. The service still uses the former
-    text, and checks itself whether that one opens the repository."""
+    password, and checks itself whether it opens the repository."""
     if error.changed is None or secrets.is_given_copies():
         return False
     return secrets.former_of_service(Path(error.changed[0])) is not None

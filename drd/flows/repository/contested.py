@@ -71,8 +71,8 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
 
 
 def may_settle(services: Services, plan: Plan, run: Run) -> bool:
-    """Return whether drd may clean up after a dead run. For one of an earlier boot, only if the
-    repository shows no sign that its process runs elsewhere."""
+    """Return whether drd may clean up after a dead run. If the run is from before the last boot,
+    only if the repository shows no sign that its process runs elsewhere."""
     boot = process.booted()
     if boot is None or not run.owner_boot or run.owner_boot == boot.id:
         return True

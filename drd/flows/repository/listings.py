@@ -37,8 +37,8 @@ def require_readable(repository: Repository, listing: Listing) -> Listing:
 
 
 def readable(repository: Repository, listing: Listing, warn: Callable[[str], object]) -> Listing:
-    """Return the listing, for all other code: it goes on with what can be read, and `warn` gets the
-    rest."""
+    """Return the listing for code that reads: it uses what can be read, and `warn` gets the errors
+    of the others."""
     if listing.unreadable:
         message, hint = _unreadable(repository, listing)
         warn(f"{message}. {hint[0].upper()}{hint[1:]}")

@@ -72,8 +72,8 @@ def read_manifest(
     now: datetime | None = None,
     sealed: bool = True,
 ) -> Manifest:
-    """Do the same as `read_point`, and return all of the manifest. Without `sealed`, it may differ
-    from its seal."""
+    """Return the whole manifest, read like `read_point`. Without `sealed`, it may differ from its
+    seal."""
     read = manifest_from_bytes(
         repository.read_file(manifest.id, MANIFEST_FILE),
         repository=repository.name,
@@ -112,8 +112,8 @@ def _called(manifest: SnapshotInfo, repository: Repository) -> str:
 
 
 def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
-    """Raise ManifestRefused when the catalogue says of a point what drd does not write: that may
-    come from a manifest that an older drd read, or from a replica from a repository."""
+    """Raise ManifestRefused when the catalogue has a value about a point that drd does not write:
+    it may come from a manifest that an older drd read, or from a replica out of a repository."""
     require_written = written_rule(kinds)
     try:
         strict.point_id(point.id, "its id")

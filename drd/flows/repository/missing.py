@@ -66,7 +66,8 @@ def note_listing(
 def find_missing(
     services: Services, plan: str, repository: Repository
 ) -> Mapping[str, tuple[str, ...]]:
-    """Note what others removed there, by point. Costs one request if nothing is missing."""
+    """Note what others removed in the repository, by point. Costs one request if nothing is
+    missing."""
     listed_at = services.clock.now()
     known = [
         p for p in services.catalogue.points.of_plan(plan) if repository.name in p.repositories

@@ -79,7 +79,7 @@ def remember(services: Services, repository: Repository) -> None:
 
 
 class Probed(Protocol):
-    """What `probe` asks of a repository."""
+    """What `probe` needs of a repository."""
 
     url: str
 

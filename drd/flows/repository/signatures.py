@@ -102,7 +102,7 @@ def require_same_signature(services: Services, manifest: Manifest, repository: s
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
-    """What is known of the restore points of a plan."""
+    """What is known about the signatures of a plan's restore points."""
 
     plan: str
     keys: ManifestKeys
@@ -137,8 +137,8 @@ class Signatures:
         return trust_in(said, self.keys, at, by_kit=self.kit_lists)
 
     def why_not(self, point: RestorePoint, others: Iterable[RestorePoint]) -> str | None:
-        """Say why drd does not choose a point by itself; None if it may. What this host has stored
-        itself, or the kit lists, needs no signature."""
+        """Return why drd does not choose a point by itself; None if it may. A point that this host
+        has stored itself, or that the kit lists, needs no signature."""
         if point.id in self.sealed:
             return None
         trust = self.trust(point)
@@ -190,7 +190,7 @@ class Signatures:
 
 
 def signatures_of(catalogue: Catalogue, plan: str) -> Signatures:
-    """Return what is known of the restore points of a plan. Reads no repository."""
+    """Return what is known about the signatures of a plan's restore points. Reads no repository."""
     origins = catalogue.origins
     base = origins.kit_base(plan)
     return Signatures(
@@ -204,8 +204,8 @@ def signatures_of(catalogue: Catalogue, plan: str) -> Signatures:
 
 
 def said_in_evidence(catalogue: Catalogue, point: RestorePoint) -> str | None:
-    """Return how far the manifest of a point is drd's own; nothing where nothing is signed, and
-    for root on another user's state, who signs nothing that the user could have written there."""
+    """Return how far drd trusts the manifest of a point. None if nothing is signed; and for root on
+    another user's state, because root signs nothing that this user could have written there."""
     if rights.acts_for() is not None:
         return None
     known = signatures_of(catalogue, point.plan)

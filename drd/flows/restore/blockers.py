@@ -14,7 +14,7 @@ _MOST_SPECIFIC = (12, 10, 13, 11, 2)
 
 @contextmanager
 def before_changes() -> Iterator[None]:
-    """Mark the errors of the body: whoever raises them has changed nothing yet."""
+    """Mark the errors of the body as raised before any change."""
     try:
         yield
     except DrdError as error:
@@ -61,8 +61,8 @@ class Blockers:
         return not self._errors
 
     def refuse(self) -> None:
-        """Raise the collected errors: one as it is, several as one TargetError. Nothing was changed
-        before it."""
+        """Raise the collected errors: a single error unchanged, several as one TargetError. Nothing
+        was changed before."""
         if self._errors:
             with before_changes():
                 raise joined(self._errors, self._about, self._what)

@@ -33,7 +33,7 @@ from drd.ports.health import KnownRepository
 from drd.registry import KINDS
 
 SHOWN = 20
-"""How many points are described unless all are asked for: half of them before the sign."""
+"""How many points are described unless all are requested: half of them are from before the sign."""
 _DRILLS = 1000
 
 

@@ -35,10 +35,9 @@ class LiveDifference:
 def compare(
     services: Services, plan: Plan, component: str, point: str, other: str
 ) -> LiveDifference:
-    """`other` is a point's id, or `live`: then the source is read as in a backup, and nothing is
-    stored. Neither needs the repository.
-
-    Raises UsageError for a missing component or fingerprint, NoRestorePoint, SourceError."""
+    """Compare the point with `other`: the id of a point, or `live`. With `live`, the source is read
+    as in a backup, and nothing is stored. Neither needs the repository. Raises UsageError for a
+    missing component or fingerprint, NoRestorePoint, SourceError."""
     require_components(plan.name, plan.components, (component,))
     chosen = plan.components[component]
     spec = services.kinds(chosen.kind).spec

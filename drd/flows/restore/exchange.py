@@ -117,7 +117,8 @@ def not_undone(
 
 
 def is_so(standing: KeptState, *, back: bool) -> bool:
-    """Return whether each place already has what an undo (`back`) or a redo would put there."""
+    """Return whether each place already has the data that an undo (`back`) or a redo would put
+    there."""
     return all(a.former is not back for a in standing.held)
 
 

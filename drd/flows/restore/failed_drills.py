@@ -1,4 +1,4 @@
-"""What drills say of the point that a recovery would restore."""
+"""What drills say about the point that a recovery would restore."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 (`exchange.py`) or removed by done.
 
 The places themselves are checked. The note, a step of the run, is for processes that cannot check
-them: a reminder, and what to search for when a person has moved something."""
+the places: it is a reminder, and names what to search when a person has moved something."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def _asides_of_run(
 def copies_by_component(
     services: Services, plan: Plan, run: Run
 ) -> Iterator[tuple[str, KeptCopies]]:
-    """Return the kept copies by component, in the order of the plan. Raises NotAsNoted if only a
-    row that others can write says where the run worked.
+    """Yield the kept copies by component, in the order of the plan. Raises NotAsNoted if only a row
+    that others can write says where the run worked.
     """
     row_trust = services.row_trust
     if RecoveryRequest.of_run(run).part is not None:
@@ -180,8 +180,8 @@ def remove_kept_copies(
     comment: str = "",
     actor: Actor | None = None,
 ) -> KeptState:
-    """Remove the kept copies, because the operator is done; after that there is no undo. Missing
-    ones are ignored."""
+    """Remove the kept copies, because the operator is done; afterwards an undo is not possible.
+    Missing copies are ignored."""
     run = services.row_trust.known(run)
     with exclusive(services, plan):
         standing = standing_of(services, plan, run)
@@ -217,7 +217,7 @@ def settled(
     comment: str = "",
     actor: Actor | None,
 ) -> KeptState:
-    """Do it at each place, with a record before and a note afterwards."""
+    """Execute the act at each place, with a record before and a note afterwards."""
     catalogue = services.catalogue
     gone = standing_of(services, plan, run).gone if action != "done" else ()  # not reported yet
     why = f"the process of this recovery died; afterwards {by} closed the recovery (drd {action})"

@@ -50,8 +50,8 @@ def givers(services: Services, plan: Plan, point: RestorePoint) -> list[str]:
 def others_for(
     services: Services, plan: Plan, repository: str, points: Sequence[RestorePoint]
 ) -> list[str]:
-    """Return the other repositories of the plan that can provide all of these points, by what is
-    known; none if there are no points."""
+    """Return the other repositories of the plan that can provide all of these points, by what drd
+    knows; empty if there are no points."""
     places = _by_name(services, plan)
     return [
         name

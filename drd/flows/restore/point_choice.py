@@ -34,7 +34,7 @@ DEFAULT_RANDOM_WITHIN_S = 30 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A point with its fingerprints; `newest` means that no newer complete one exists."""
+    """A point with its fingerprints; `newest` means that there is no newer complete point."""
 
     point: RestorePoint
     newest: bool

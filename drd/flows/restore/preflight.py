@@ -224,8 +224,8 @@ def _preflight_all(
 
 
 def require_answerable(services: Services, plan: RecoveryPlan) -> None:
-    """Raise UsageError for a resumed recovery with a step that nobody could approve then. Must be
-    called before the resume is recorded."""
+    """Raise UsageError for a resumed recovery with a step that nobody could approve. Must be called
+    before the resume is recorded."""
     if plan.continues is not None:
         run = services.catalogue.runs.get(plan.continues)
         actor = process.actor_here()

@@ -195,7 +195,8 @@ def opened(
     stack: ExitStack,
     records: Mapping[str, StepRecord],
 ) -> StepRunner:
-    """Return the run's steps, which can be executed separately, with what it has restored."""
+    """Yield the run's steps, which can be executed separately, with the components that the run has
+    restored."""
     destinations = destinations_of(services, plan, runner.run.id, stack)
     holders = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
     work = restoration.begin(runner, holders, destinations, part_of(plan))

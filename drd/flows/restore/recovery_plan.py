@@ -99,8 +99,8 @@ class RecoveryPlan:
 
     @property
     def until(self) -> datetime | None:
-        """Where a restore stops that replays a log. The time of a point of such data is no exact
-        one."""
+        """The time at which a restore stops that replays a log. The data time of such a point is
+        not exact."""
         return _before(self.request)
 
     def former_names(self, name: str) -> str:
@@ -130,8 +130,8 @@ class RecoveryPlan:
 def plan_recovery(
     services: Services, plan: Plan, request: RecoveryRequest, *, continues: Run | None = None
 ) -> RecoveryPlan:
-    """Choose and compute; touches neither target nor repository. `continues` is the run to resume;
-    without it, a dead run with the same request is resumed.
+    """Choose the point and compute the plan, without access to target or repository. `continues` is
+    the run to resume; without it, a dead run with the same request is resumed.
 
     Raises UsageError for missing names, NoRestorePoint, or TargetError for a point that is
     incomplete or from after the stated loss."""

@@ -1,4 +1,4 @@
-"""What a person asked of a recovery, in the run's row as well: the same request means the same
+"""The request for a recovery, which is also in the run's row: the same request means the same
 recovery."""
 
 from __future__ import annotations

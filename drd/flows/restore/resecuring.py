@@ -107,8 +107,8 @@ def with_approval(
     run: str | None,
 ) -> Plan:
     """Return the plan with the approval before the step that lets others reach the service, or at
-    the end. If nothing is left to rotate, returns the plan as it is, unless `run` has already asked
-    for the approval."""
+    the end. If no credential is left to rotate, return the plan unchanged, unless `run` has already
+    asked for the approval."""
     number = request.clean_for
     beside = request.part is not None and request.part.into is not None
     if number is None or beside:

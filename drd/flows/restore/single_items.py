@@ -1,7 +1,7 @@
 """Restore a single thing: one component under another name, tables, files.
 
-It takes the path of every recovery. The difference is decided here, before it begins: the point is
-limited to the thing, and of the runbook only restoring and comparing it is left."""
+This uses the same code as every recovery. The difference is decided here, before it begins: the
+point is limited to the thing, and the runbook to restoring and comparing it."""
 
 from __future__ import annotations
 
@@ -185,7 +185,8 @@ def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Rows of a table, None if nobody counted them; entries of a path, with their bytes."""
+    """The rows of a table, None if nobody counted them; or the entries of a path, with their size
+    in bytes."""
 
     count: int | None
     bytes: int | None = None
@@ -193,7 +194,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class ItemChange:
-    """One thing at the point (`was`) and live (`now`); None: it does not exist."""
+    """One thing at the point (`was`) and live (`now`); None if it does not exist there."""
 
     name: str
     was: Held | None

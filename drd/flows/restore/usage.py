@@ -32,7 +32,7 @@ def only_informing(kind: str) -> Iterator[None]:
 
 
 def in_use(name: str, destination: NamedDestination, snapshot: ComponentSnapshot) -> list[Usage]:
-    """Return who else uses the place of a component; nobody if that cannot be found out."""
+    """Return the other programs that use the place of a component; empty if drd cannot find out."""
     found: list[Usage] = []
     with only_informing(snapshot.kind):
         found += [replace(u, component=name) for u in destination.in_use(snapshot)]
@@ -42,8 +42,8 @@ def in_use(name: str, destination: NamedDestination, snapshot: ComponentSnapshot
 def of_kept_copies(
     services: Services, plan: Plan, run: Run, components: Sequence[str] = ()
 ) -> list[Usage]:
-    """Return who else uses what an undo or redo of the run exchanges: its kept copies, and what is
-    at their places."""
+    """Return the programs that use what an undo or redo of the run exchanges: its kept copies, and
+    the data at their places."""
     found: list[Usage] = []
     for name, kept in copies_by_component(services, plan, run):
         with closing(kept), only_informing(plan.components[name].kind):

@@ -27,7 +27,8 @@ from drd.process.rights import Purpose
 
 _SUFFIX = ".lock"
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
-"""Locked is a descriptor that cannot write: one that could would keep a file system writable."""
+"""Flags for the descriptor that is locked. It cannot write: a descriptor that can write would
+prevent that the file system becomes read-only."""
 _LARGEST = 1 << 12
 _GLANCES_S = 0.5
 """How long drd tries to take a lock that others are checking. A check takes microseconds."""
@@ -35,8 +36,8 @@ _GLANCES_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A living process of root's: with its run, empty while it exchanges or removes kept copies.
-    Without a pid if it could not write what it is.
+    """A living process of root, with its run; the run is empty while the process exchanges or
+    removes kept copies. Without a pid if the process could not write it.
     """
 
     plan: str
@@ -105,7 +106,7 @@ class Carriers:
         return release
 
     def of_plan(self, plan: str) -> Carrier | None:
-        """Return the other process of root's that works on the plan's targets."""
+        """Return the other process of root that works on the plan's targets."""
         with self._mutex:
             return None if plan in self._held else _carrier(self._path(plan), plan)
 

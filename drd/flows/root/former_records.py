@@ -16,7 +16,7 @@ Noted = dict[str, Any]
 
 
 def upgraded(record: Noted) -> Noted:
-    """Return the record as one of today, except for its steps."""
+    """Return the record in the present form, except for its steps."""
     return {**record, "end": _end(record["end"]) if record["end"] is not None else None}
 
 

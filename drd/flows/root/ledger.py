@@ -1,9 +1,9 @@
 """Root's own record of a recovery or playbook that it executes on another user's state.
 
-That user can write the catalogue. So root resumes only by a file that root alone can write: the
-request, the restore point, each step with its results, and the end. The file is written before the
-catalogue: after a kill in between, the row still has its old content, which the file has too; a run
-that has ended here has ended, even if its row is open.
+That user can write the catalogue. So for a resume, root uses only a file that root alone can write:
+the request, the restore point, each step with its results, and the end. The file is written before
+the catalogue: after a kill in between, the row still has its old content, which the file has too; a
+run that has ended here has ended, even if its row is open.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Ledger:
         return run_details.read(self.head["kind"], self.head["detail"])
 
     def require_run(self, run: Run) -> Run:
-        """Do the same as `believed`. Raises NotAsNoted if the row differs."""
+        """Return the run like `believed`. Raises NotAsNoted if the row differs."""
         row = head_of(run)
         for key, noted in self.head.items():
             if key != "detail" and row[key] != noted:
@@ -231,7 +231,7 @@ class Ledger:
             self.steps[name] = LedgerEntry(entry.before)
 
     def require_step(self, record: StepRecord) -> None:
-        """Require that the row equals what was to be written. Raises NotAsNoted."""
+        """Raise NotAsNoted if the row differs from what should have been written."""
         row, noted = compared(record, self.steps[record.name].now)
         if row != noted:
             raise self._differs(f"its step {record.name}", row, noted)

@@ -1,7 +1,8 @@
 """The catalogue of a root process that acts on another user's state, with root's ledgers beside it.
 
 For the recoveries that this process starts or resumes, each write is noted in the ledger first, and
-what is read must match the ledger. The stores here have the rows that a recovery is resumed by."""
+what is read must match the ledger. The stores here contain the rows that the resume of a recovery
+needs."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ from drd.ports.steps import DecisionStore, StepStore
 from drd.process import Mark
 
 _WHOLE_RUN = ("undo", "redo", "rollback")
-"""Decisions about a whole run that determine whether it may go on."""
+"""Decisions about a whole run by which drd decides whether it may continue."""
 
 
 def noted(catalogue: Catalogue, notes: Notes) -> Catalogue:
@@ -109,7 +110,7 @@ class NotedRuns:
         detail: RunDetail | None = None,
     ) -> None:
         """Write the record first, and the row afterwards. After a kill in between, the record says
-        that the run has ended. If the record had an end before, the row gets that one.
+        that the run has ended. If the record already has an end, the row gets that end.
         """
         with self._notes.lock:
             noted = self._notes.end(owned.run.id, End.of(state, at, error, detail))

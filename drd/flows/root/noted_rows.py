@@ -1,4 +1,4 @@
-"""What root notes of a run, its steps and its restore point, and whether their rows agree."""
+"""What root notes about a run, its steps and its restore point, and whether their rows agree."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def row_of(record: StepRecord) -> Noted:
 
 
 def compared(record: StepRecord | None, noted: Noted | None) -> tuple[Noted | None, Noted | None]:
-    """Return the row of a step, and what was noted: they are equal if they agree."""
+    """Return the row of a step, and what was noted about it, in a form in which they are equal if
+    they agree."""
     row = row_of(record) if record is not None else None
     if record is None or row is None or noted is None or not former_records.is_former(noted):
         return row, noted
@@ -75,7 +76,7 @@ def point_of(point: RestorePoint) -> Noted:
 
 
 def plain(value: Any) -> Any:
-    """Return the value as it is read back from a row or a file."""
+    """Return the value in the form in which it is read back from a row or a file."""
     return json.loads(json.dumps(value))
 
 

@@ -15,7 +15,8 @@ from drd.model.snapshot import Manifest, RestorePoint
 
 
 class Notes:
-    """The ledgers, and which of them this process holds: the runs that it starts or resumes."""
+    """The ledgers, and which of them this process holds: the ledgers of runs that it starts or
+    resumes."""
 
     def __init__(self, work_dir: Path, warn: Warn) -> None:
         self.lock = threading.RLock()

@@ -50,7 +50,7 @@ class RowTrust:
         return _recovery(run.detail), None
 
     def has_record(self, _run: Run) -> bool:
-        """Return whether something else than a row that others can write describes the run."""
+        """Return whether the run is also described by something that others cannot write."""
         return True
 
     def require_record(self, run: Run) -> None:
@@ -59,7 +59,7 @@ class RowTrust:
         """
 
     def sees(self, _run: Run, point: RestorePoint) -> RestorePoint | None:
-        """Return the run's point, if more than rows that others can write describes it."""
+        """Return the run's point, if it is also described by something that others cannot write."""
         return point
 
     def doubts(self, _run: Run) -> str | None:

@@ -27,7 +27,7 @@ NO_HINT = "this is a blind drill: follow the printed runbook"
 
 @dataclass(frozen=True, slots=True)
 class StepAnswer:
-    """What happens with a step that waited: how it ended, or that it is tried `again`."""
+    """The decision about a step that waited: how it ended, or that it is tried `again`."""
 
     step: str
     state: StepState = StepState.SUCCEEDED
@@ -131,7 +131,7 @@ class DecisionRequests:
         return True
 
     def is_new(self, names: Collection[str]) -> bool:
-        """Return whether a request about one of these is still to be made."""
+        """Return whether people were not yet asked about one of these steps."""
         return any(n not in self._asked for n in names)
 
     def ask(self, failed: Mapping[str, str], attempts: Mapping[str, int]) -> None:

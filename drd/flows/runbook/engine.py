@@ -1,8 +1,8 @@
 """Execute a runbook: the one loop of drills, recoveries and playbooks.
 
 Steps run in threads; `drd.model.runbook` decides which step waits for which; people's decisions
-come through the catalogue, from another terminal, even while no process executes the run. A process
-that resumes a run begins with the records of its steps."""
+come through the catalogue, from another terminal, even while no process executes the run. If a
+process resumes a run, it begins with the records of the run's steps."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def changed(
     *,
     expires_at: str | None = None,
 ) -> ActionStepResult:
-    """Carry out a step. `expires_at` is when a temporary measure has to be taken back, `earlier`
+    """Carry out a step. `expires_at` is when a temporary measure has to be rolled back, `earlier`
     the record of an earlier try whose outcome nobody knows. Raises StepFailed."""
     if earlier is not None and live.done_when is not None and holds(live.done_when, act):
         return ActionStepResult.of(

@@ -30,8 +30,8 @@ class Outcome:
 def rehearsed(
     steps: Mapping[str, Step], outcome: Outcome, *, grants: bool = True
 ) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
-    """Return how much of the runbook a drill executed, and what it did not, each with its reason.
-    The drill `grants` approvals itself, or people answer them.
+    """Return how much of the runbook a drill executed, and what it did not execute, each with the
+    reason. Either the drill `grants` approvals itself, or people answer them.
     """
     left_out: list[tuple[str, str]] = []
     simulated: list[tuple[str, str]] = []

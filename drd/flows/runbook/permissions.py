@@ -35,8 +35,8 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class RecordedDecision:
-    """What was recorded. `alive`: a process executes the run and reads it; else a person must
-    resume it. `own`: whether the person had started the recovery."""
+    """The recorded decision. `alive`: a process executes the run and reads it; otherwise a person
+    must resume the run. `own`: the person has also started the recovery."""
 
     run: Run
     decision: Decision
@@ -82,8 +82,8 @@ class Deciding:
     def agree(
         self, step: str, action: str, by: str, comment: str, people: Mapping[str, Sequence[str]]
     ) -> RecordedDecision:
-        """`approve` an approval, or report a manual step as `done`, as one of `people` who holds
-        the role that the step requires."""
+        """Record that a person approved an approval (`approve`), or finished a manual step
+        (`done`); the person is one of `people` who holds the role that the step requires."""
         if action == "done" and (asked := self._asked_rollback(step)) is not None:
             name = _person(by, people) if people else by
             return self._record(step, action, name, comment, asked.attempt)
@@ -132,8 +132,8 @@ class Deciding:
         return self._record(step, "retry", by, "", record.attempt)
 
     def skip(self, step: str, by: str, why: str) -> RecordedDecision:
-        """Go on without a step: one that failed, that waits for a person, or that is
-        still to come."""
+        """Continue without a step: a step that failed, that waits for a person, or that comes
+        later."""
         known = self._step(step)
         record = self.records.get(step)
         if known.kind == "approve":
@@ -279,8 +279,8 @@ def compare_with_starter(run: Run, decisions: Sequence[Decision], actor: Actor |
 
 
 def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
-    """Raise UsageError for steps that need two persons, if nobody could later prove who `actor` is,
-    who starts the recovery."""
+    """Raise UsageError for steps that need two persons, if nobody could later prove who started the
+    recovery (`actor`)."""
     asking = _two_person(steps)
     if asking and actor.person is None:
         raise UsageError(
@@ -293,8 +293,8 @@ def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
 def require_still_approvable(
     catalogue: Catalogue, steps: Iterable[Step], run: Run, actor: Actor
 ) -> None:
-    """Like `require_approvable`, for a resumed recovery: for the steps that are not done yet, and
-    also if nobody can prove who started or resumed it before."""
+    """Like `require_approvable`, for a resumed recovery: only for steps that are not done yet, and
+    also if nobody can prove who started or resumed the recovery before."""
     over = (StepState.SUCCEEDED, StepState.SKIPPED)
     done = {r.name for r in catalogue.steps.of_run(run.id) if r.state in over}
     left = [s for s in steps if s.name not in done]

@@ -79,8 +79,7 @@ class StepRunner:
             self._states[step] = state
 
     def perform(self, step: Step, before: StepRecord | None) -> StepResult:
-        """One try. `before` is the record of a step that an earlier process left unfinished.
-
+        """Try the step once. `before` is the record if an earlier process left the step unfinished.
         Raises StepFailed and the errors of its kind."""
         if self.around.drill and step.rehearse == "simulate":
             return self._run_action("simulate", step)
@@ -185,7 +184,7 @@ class StepRunner:
         return Purpose.OWNERS if self.around.drill else Purpose.PROCESSES
 
     def lasts(self, step: Step) -> bool:
-        """Return whether what a step has started still runs."""
+        """Return whether the program that a step has started still runs."""
         action, context = self.services.actions(step.kind), self._context(step)
         with (
             rights.root(self._purpose),

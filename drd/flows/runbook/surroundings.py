@@ -1,5 +1,4 @@
-"""What the steps of a run work on: the one thing in which drills, recoveries and playbooks
-differ."""
+"""The surroundings of a run: only in these do drills, recoveries and playbooks differ."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ class Surroundings(Protocol):
     def what(self) -> str: ...
     @property
     def plan(self) -> str:
-        """The plan that messages are about; empty for none."""
+        """The plan that messages are about; empty if there is none."""
         ...
 
     @property
@@ -65,7 +64,7 @@ class Surroundings(Protocol):
         ...
 
     def load_earlier(self, step: Step, records: Collection[StepRecord], /) -> None:
-        """Note what an earlier process of this run has restored."""
+        """Note the components that an earlier process of this run has restored."""
         ...
 
     def value(self, name: str, *, shown: bool) -> str | None:
@@ -79,9 +78,10 @@ class Surroundings(Protocol):
         ...
 
     def inspector(self, component: str | None) -> Inspector:
-        """Return the access to a component. Raises StepFailed if there is none yet."""
+        """Return the access to a restored component. Raises StepFailed if it is not restored
+        yet."""
         ...
 
     def fence(self, step: str, written: Sequence[str], /) -> process.Fence | None:
-        """Return the fence for a command of a step; None without one."""
+        """Return the fence for a command of a step; None if commands run without a fence."""
         ...

@@ -42,7 +42,7 @@ def jumped_s(services: Services) -> float | None:
 
 
 def trust_again(services: Services, why: str) -> None:
-    """Trust the clock as it is now."""
+    """Trust the present time of the clock."""
     boot = services.booted()
     if boot is not None:
         log.get().info("clock.trusted", why=why)

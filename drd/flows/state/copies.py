@@ -1,7 +1,7 @@
 """The copies of the catalogue on which commands work that leave no trace.
 
-Each lies in a directory in `work_dir`, which its process holds locked. What a killed process left
-there goes with the next copy or run.
+Each is in a directory in `work_dir`, which its process keeps locked. What a killed process left
+there is removed at the next copy or run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from drd.process import process_alive, process_start_time
 from drd.process.private import identity, why_not_private
 
 _PREFIX = f"{RUN}doctor-copy-"
-"""`drd doctor` reports what nobody removes, by this name."""
+"""The beginning of the names by which `drd doctor` finds copies that nobody removed."""
 
 _NAME = re.compile(rf"{_PREFIX}(\d{{1,10}})-(\d{{1,20}})-[0-9a-f]{{8}}", re.ASCII)
 
@@ -46,7 +46,7 @@ def make_copy_place(work_dir: Path) -> CopyPlace:
 
 
 def sweep_copies(work_dir: Path) -> None:
-    """Remove the copies of dead processes, where nobody else can have put or exchanged them."""
+    """Remove the copies of dead processes, if nobody else can have created or exchanged them."""
     left = [d for d in sorted(work_dir.glob(f"{_PREFIX}*")) if _is_dead(d)]
     if not left or why_not_private(work_dir) is not None:
         return

@@ -33,7 +33,7 @@ from drd.ports import RunLease
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How to record a run whose process is dead, unless its point is complete."""
+    """How to record the end of a run whose process is dead, unless its point is complete."""
 
     state: RunState = RunState.INTERRUPTED
     cause: Cause = PROCESS_DIED

@@ -14,8 +14,8 @@ _WAIT_S = 10.0
 _POLL_S = 0.05
 
 _LOCK_BYTES = (0x40000000, 512)
-"""The bytes where SQLite locks a database. Each connection that has read it, or waits to, locks
-some of them.
+"""The range of bytes in which SQLite locks a database. Each connection that has read it, or waits
+to read, locks some of them.
 """
 
 _LONGEST_S = 60.0

@@ -1,7 +1,7 @@
 """Find and fix files in a state that others could once write to, and that belong to others too:
 links, files and directories of others, files with a second name elsewhere.
 
-Root and the owner are trusted, nobody else. A link of root's is an administrator's, and stays.
+Only root and the owner are trusted. A link of root was made by an administrator, and is kept.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ForeignFile:
 
 
 def wrong_entries(places: StatePlaces) -> list[ForeignFile]:
-    """Return all of them; only reads."""
+    """Return all such files; nothing is changed."""
     trusted = places.trusted()
     if not trusted:
         return []
@@ -95,8 +95,8 @@ def put_right(places: StatePlaces, renew: Renew) -> list[ForeignFile]:
 
 
 def note_shared(places: StatePlaces) -> bool:
-    """Leave a mark that the catalogue needs a new file, for when nothing else shows it any more: a
-    process that opened the shared file still has it. Returns False if the mark could not be
+    """Leave a mark that the catalogue needs a new file: later nothing else may show it, but a
+    process that opened the shared file still has it open. Returns False if the mark could not be
     written.
     """
     try:
@@ -123,7 +123,7 @@ def set_aside(places: StatePlaces) -> list[Path]:
 
 def standing(places: StatePlaces) -> str | None:
     """Return the text of the alert: the first wrong entry, or files that were set aside and still
-    exist; None if there are none.
+    exist; None if there is neither.
     """
     aside, wrong = set_aside(places), [e for e in wrong_entries(places) if e.is_worth_telling]
     if wrong:

@@ -35,8 +35,8 @@ longer in use.
 
 
 def leftovers(services: Services) -> list[Finding]:
-    """Return directories that would never be swept, each with its size and the command that removes
-    it; and why nothing is swept at all, if others could have put it there.
+    """Return findings about directories that would never be removed, each with its size and the
+    command that removes it; and why nothing is removed at all, if others could have created them.
     """
     findings: list[Finding] = []
     for root in (*run_dirs.roots(services), OLD_OUTSIDE):

@@ -41,8 +41,8 @@ class StatePlaces:
         return replace(self, group=self.sharing())
 
     def sharing(self) -> int | None:
-        """Return the group whose members can write beside the catalogue, as an earlier drd let
-        them."""
+        """Return the group whose members can write beside the catalogue, because an earlier drd
+        allowed it."""
         real = self.real_database
         info = None if real is None else lstat(real.parent)
         if (

@@ -1,5 +1,5 @@
-"""Restore points that hold data which a recovery over production had just restored: backups go on
-while a recovery is unfinished, and until somebody undoes it."""
+"""Restore points that contain data which a recovery over production had just restored: backups
+continue while a recovery is unfinished, and until somebody undoes it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _LOOKED_AT = 200
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The components of a point that held what the recovery had restored. `undone` says that an
-    undo took all of that back; otherwise the recovery was unfinished at the time of the point.
-    `whole`: it had completely restored all components of the point; `sure`: all that are named.
+    """The components of a point that contain data which the recovery had restored. `undone` says
+    that an undo reverted all of it; otherwise the recovery was unfinished at the time of the point.
+    `whole`: the recovery had completely restored all components of the point; `sure`: all named
+    components.
     """
 
     run: str
@@ -33,7 +34,7 @@ class Restored:
 
     @property
     def part(self) -> str:
-        """What to add to the names of the components."""
+        """Return the words to add after the names of the components."""
         return "" if self.whole or self.sure else ", or a part of that"
 
     @property
@@ -43,13 +44,13 @@ class Restored:
         return self.whole and not self.undone
 
     def words(self) -> str:
-        """Return it as a mark of the point."""
+        """Return the words for the mark of the point."""
         if self.undone:
             return f"data of undone recovery {self.run}"
         return f"made during recovery {self.run}"
 
     def sentence(self) -> str:
-        """Return it for somebody who is about to recover the point."""
+        """Return the sentence for a person who is about to recover the point."""
         names = ", ".join(self.components)
         if self.undone:
             return (

@@ -36,8 +36,8 @@ _PASSABLE = 0o711
 
 
 def sandbox_user(configured: str, usual: Iterable[str] = ()) -> str:
-    """Return the user of sandbox servers when drd is root: the configured user, or one of the
-    `usual` ones that exists.
+    """Return the user of sandbox servers when drd is root: the configured user, or the first
+    existing one of the `usual` users.
     """
     for name in (configured, *usual, "nobody"):
         try:
@@ -133,7 +133,7 @@ def run_directory(services: Services, run: str) -> Path:
 
 
 def believed_directory(services: Services, run: str) -> Path:
-    """Return the run's directory for this process's notes to itself, and for what it restored with
+    """Return the run's directory for this process's own notes, and for data that it restored with
     root's rights.
     """
     return _directory_in(_believed(services), services, run)
@@ -191,8 +191,8 @@ def _reachable(directory: Path, user: str) -> bool:
 
 
 def started_directory(services: Services, run: str) -> Path:
-    """Return where a recovery records what it has started and leaves running; it need not exist
-    yet. Raises SandboxUnavailable if something else has its name.
+    """Return the directory where a recovery records programs that it has started and leaves
+    running; it need not exist yet. Raises SandboxUnavailable if something else has its name.
     """
     root, row = _believed(services), row_of(services, run)
     name = f"{STARTED}{sound_id(run)}"

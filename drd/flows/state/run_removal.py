@@ -1,4 +1,4 @@
-"""The removal of the directories of runs that have ended, and of what a kill left half made."""
+"""Remove the directories of runs that have ended, and directories that a kill left incomplete."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def swept_afterwards(services: Services, run: str) -> Iterator[None]:
 
 
 def remove_run(services: Services, run: str) -> list[str]:
-    """End processes in a run's directories and remove these; return sentences about what was found.
-    A directory that is not proven to be the run's stays as it is.
+    """End processes in a run's directories and remove the directories; return sentences about what
+    was found. A directory is kept if nothing proves that it is the run's.
     """
     notes: list[str] = []
     row = row_of(services, run)

@@ -37,8 +37,8 @@ SUMMARY = "status"
 
 class DaemonState(NamedTuple):
     """The state of the daemon: `running`, `stopped` in order, `silent` (it died, or hangs) or
-    `never started`, though it is installed. `at` is its last heartbeat, `read` the stamp of the
-    drd.yaml that it has. `mute`: it runs, and yet could record nothing since then.
+    `never started`, though it is installed. `at` is its last sign of life, `read` the stamp of the
+    drd.yaml that it has loaded. `mute`: it runs, but could record nothing since then.
     """
 
     state: str
@@ -170,9 +170,9 @@ def collect_known(
     brief_above: int | None,
     installed: bool = False,
 ) -> StatusDocument:
-    """Do the same as `collect`, from a summary. With more plans than `brief_above`, plans whose
-    texts are known, and whose file is the loaded one, are not judged; with None every plan is
-    judged.
+    """Collect like `collect`, from a summary. With more plans than `brief_above`, plans are not
+    judged whose texts are known, and whose file was not changed since it was loaded; with None,
+    every plan is judged.
     """
     on_disk = {f.path: f for f in files}
     count = len(known.briefs) + len(known.facts.plans)

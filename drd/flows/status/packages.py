@@ -21,8 +21,8 @@ _known: tuple[float, dict[str, str | None]] = -_KNOWN_FOR_S, {}
 
 
 def changed_package(packages: Mapping[str, str]) -> str:
-    """Say which package of a plan is missing, or has another first number of its version than when
-    the plan was loaded; empty if none."""
+    """Return which package of a plan is missing, or has another first number of its version than
+    when the plan was loaded; empty if there is none."""
     for name, number in packages.items():
         version = installed_version(name)
         if version is None:

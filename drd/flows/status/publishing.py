@@ -1,7 +1,7 @@
 """Keep the summary of the status up to date, for users who may read nothing else.
 
-Whoever holds its lock updates it by the changes that the catalogue has counted, whoever made them;
-so daemon and commands write the same file and need not know of one another.
+Each process that gets the lock updates the summary by the changes that the catalogue has counted,
+of all processes; so daemon and commands write the same file and need not know about each other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ LOOK_S = 1.0
 REBUILD_S = 3600.0
 """The summary is made anew after this time, in case a change was not counted."""
 _WAIT_S = 2.0
-"""How long to wait for another process that is writing it; that one writes what we would."""
+"""How many seconds to wait for another process that is writing the summary; that process writes the
+same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,8 @@ def publish(
 
 
 def findings(directory: Path, group: str) -> list[Finding]:
-    """Return the finding of `drd doctor` that the group cannot read the summary; none if it can."""
+    """Return the finding of `drd doctor` that the group cannot read the summary; empty if it
+    can."""
     try:
         info = (directory / NAME).stat(follow_symlinks=False)
     except OSError:

@@ -17,8 +17,8 @@ KEY = "refused"
 
 
 class Refusal(NamedTuple):
-    """Why a plan file was not accepted. `needs_restart`: it is right, but only a restart gives the
-    service what it names."""
+    """Why a plan file was not accepted. `needs_restart`: the file is right, but the service gets
+    what it names only at a restart."""
 
     error: str
     needs_restart: bool = False
@@ -37,7 +37,7 @@ def note_all(queue: Queue, refused: RefusedPlans, now: datetime) -> None:
 
 
 def note_one(queue: Queue, name: str, file: Path, error: str, now: datetime) -> None:
-    """Record this one beside the others."""
+    """Record that this file is refused, too."""
     noted = queue.noted(KEY)
     before = noted[1] if noted is not None else {}
     queue.note(KEY, {**before, name: _as_json(file, Refusal(error))}, now)

@@ -70,8 +70,9 @@ _Parts = tuple[bytes, bytes, bytes]
 
 
 class SummaryFile:
-    """A summary as it is on disk; only the requested parts are unpacked. A plan's name limits the
-    answers to its piece. Every method raises DamagedSummary for content that drd has not written.
+    """A summary as it is on disk; only the requested parts are unpacked. With a plan's name,
+    methods read only the piece of this plan. Every method raises DamagedSummary for content that
+    drd has not written.
     """
 
     def __init__(self, header: Header, pieces: list[_Parts]) -> None:
@@ -334,9 +335,9 @@ def _pack(lines: Collection[bytes]) -> bytes:
 
 
 def write_summary(directory: int, data: bytes) -> bool:
-    """Replace the file in the open directory at once: a reader sees the old or the new one. It gets
-    the directory's owner, group and access list; returns whether any group can read it. Not synced
-    to disk: after a power failure it is made anew. Raises OSError.
+    """Replace the file in the open directory in one step: a reader sees the old or the new file. It
+    gets the directory's owner, group and access list; return whether any group can read it. The
+    file is not synced to disk: after a power failure it is made anew. Raises OSError.
     """
     beside = f".{NAME}.new"
     with suppress(FileNotFoundError):
@@ -363,7 +364,7 @@ def write_summary(directory: int, data: bytes) -> bool:
 
 
 def unreadable(directory: str, error: Exception) -> CatalogueError:
-    """Return the error for somebody who may read nothing but the summary, and cannot read that."""
+    """Return the error for a user who may read only the summary, and cannot read it."""
     place = f"{directory}/{NAME}"
     if isinstance(error, PermissionError):
         user, group = _whose(directory)

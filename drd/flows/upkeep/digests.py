@@ -65,7 +65,7 @@ _LETTERS = {
 
 
 def as_list(lines: Iterable[bytes]) -> bytes:
-    """Return these texts as `sort -z` writes them: each ends with a zero byte, because any name may
+    """Return these texts in the form of `sort -z`: each ends with a zero byte, because any name may
     contain line breaks."""
     return b"".join(line + b"\0" for line in sorted(lines))
 

@@ -131,7 +131,7 @@ def export(
     services: Services, plan: Plan, desk: Desk, which: Preserved, into: Path
 ) -> tuple[str, ...]:
     """Write a set into a new directory, with the list of digests, and record the export. Return a
-    sentence for each file that is not as it was taken: then nothing is recorded."""
+    sentence for each file that has changed since it was taken: then nothing is recorded."""
     _require_whole(which)
     spec = spec_of(plan, which.repository)
     _make_new(into)

@@ -1,4 +1,4 @@
-"""What is lost when a person gives restore points up: said before drd asks."""
+"""What would be lost when a person gives restore points up: drd says it before it asks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Give up restore points by name: damaged ones, ones that others removed, ones of a wrong clock.
+"""Give up restore points by name: damaged points, points that others removed, points with a wrong
+time.
 
-The person and the reason are recorded, and the rest of the point is removed, so that retention can
-continue.
+The person and the reason are recorded, and the remaining parts of the point are removed, so that
+retention can continue.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find why retention has to wait, by what is known without a listing."""
+"""Find the reasons why retention has to wait, without a listing."""
 
 from __future__ import annotations
 

@@ -94,8 +94,9 @@ class _Taking:
 def preserve(
     services: Services, plan: Plan, desk: Desk, spec: RepositorySpec, wanted: Wanted
 ) -> Preserved:
-    """Take a set, read all of it back, and record it. What cannot be read is in `missing`. Raises
-    UsageError, AlreadyRunning and RepositoryError; an entry says then that the set has begun."""
+    """Take a set, read it back completely, and record it. What cannot be read is in `missing`.
+    Raises UsageError, AlreadyRunning and RepositoryError; then an entry says that the set was
+    begun."""
     require_opened(desk.catalogue.incidents.get(desk.number))
     reason = reason_of(wanted.reason)
     found = _volatile_now(plan, wanted)

@@ -42,7 +42,8 @@ from drd.secrets import EDGES_HINT, edges
 
 POLL_S = 1.0
 MissingCopies = Callable[[], Sequence[str]]
-"""What is still missing until every plan that names the repository works with the new password."""
+"""Returns what is still missing until every plan that names the repository works with the new
+password."""
 
 
 @dataclass(frozen=True, slots=True)

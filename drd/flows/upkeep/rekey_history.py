@@ -26,7 +26,7 @@ TRY_PASSWORDS = "try passwords"
 """The step that tries the old passwords."""
 
 _TRIED = frozenset({TRY_PASSWORDS, "look"})
-"""The names of that step: drd 0.1.0 recorded it as `look`."""
+"""The names of this step: drd 0.1.0 recorded it as `look`."""
 
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _TRIES = 100
@@ -34,8 +34,9 @@ _TRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What unfinished tries knew: digests of the references to the new password and to old ones,
-    and keys of old ones, each with a seal. The state's owner can write all of that."""
+    """What unfinished attempts recorded: digests of the references to the new password and to old
+    passwords, and keys of old passwords, each with a seal. The state's owner can write all of this.
+    """
 
     to: str | None
     old: frozenset[str]

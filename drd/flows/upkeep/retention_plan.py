@@ -35,7 +35,7 @@ from drd.model.units import format_time
 from drd.ports import SnapshotInfo
 
 MOST_NAMED = 200
-"""The number of snapshots in a hint's command: nobody would copy a longer one."""
+"""The largest number of snapshots in the command of a hint: nobody would copy a longer command."""
 
 _NOT_TRIED = "drills failed to restore each newer point, but no drill failed to restore this one"
 _NOT_MIXED = "each newer point has data that an unfinished or undone recovery had restored"
@@ -74,9 +74,9 @@ class Forgetting:
 def plan_forgetting(
     services: Services, plan: Plan, *, writing: bool = True, force: bool = False
 ) -> Forgetting:
-    """Return what would be forgotten; with `force` even what is over the limit of one run. Without
-    `writing` all repositories are listed, even if retention is paused anyway. Raises what prevents
-    the listing of the primary repository.
+    """Return what would be forgotten; with `force`, also the points above the limit of one run.
+    Without `writing` all repositories are listed, even if retention is paused anyway. Raises what
+    prevents the listing of the primary repository.
     """
     adopted.refuse(plan, "forget any")
     pauses = reasons_to_wait(services, plan)

@@ -29,7 +29,7 @@ class RepositoryShare:
     """What would be forgotten in one repository. `leftovers` are snapshots of runs that never got a
     manifest, `own` superseded copies of drd's catalogue. Ids are in the order of forgetting:
     manifests first, since a point exists if and only if its manifest does. `vanished` are points
-    that the catalogue knows there and the repository no longer has; `points` maps snapshots to
+    that are in this repository by the catalogue, but not in reality; `points` maps snapshots to
     points.
     """
 

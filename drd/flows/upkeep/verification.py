@@ -1,8 +1,8 @@
-"""Verify whether a repository can still be read: all that it needs is there, and a share of its
-data is read back.
+"""Verify whether a repository can still be read: everything that it needs exists, and a share of
+its data is read back.
 
-Each scheduled run reads the next parts in turn, so that within the time that the plan states
-everything has been read once. No other run waits for it (see `Repository.check`).
+Each scheduled run reads the next parts, so that everything is read once within the time that the
+plan states. No other run has to wait for a verification (see `Repository.check`).
 """
 
 from __future__ import annotations

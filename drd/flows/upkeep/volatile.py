@@ -1,6 +1,7 @@
-"""What is gone soon on a host that was attacked: processes, connections, logins, states of units,
-the journal. Read from the kernel and from the programs that are there. What cannot be read is
-named."""
+"""What soon disappears on a host that was attacked: processes, connections, logins, states of
+units, the journal.
+
+Read from the kernel and from the installed programs. The result names what cannot be read."""
 
 from __future__ import annotations
 

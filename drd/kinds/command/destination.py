@@ -51,8 +51,8 @@ it."""
 
 
 def restore_from(landed: Path, runner: Runner, *, made: Path | None) -> None:
-    """Run the restore command on a fetched dump. Raises TargetError if it fails, or has `made`
-    nothing."""
+    """Run the restore command on a fetched dump. Raises TargetError if the command fails, or if
+    `made` shows that it made nothing."""
     settings, words = runner.settings, runner.settings.restore
     command = runner.command("restore", words, deadline_s=settings.timeout, dump=str(landed))
     done = run_on(command, landed)

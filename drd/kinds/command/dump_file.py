@@ -1,4 +1,5 @@
-"""Recognise dumps that the programs of a tool restore, and what a plan can check in them."""
+"""Recognise dumps that the programs of a tool restore, and find out what a plan can check in
+them."""
 
 from __future__ import annotations
 

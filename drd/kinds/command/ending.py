@@ -1,6 +1,6 @@
-"""See whether a dump ends as a complete one does, without reading the dump in Python.
+"""Find out whether a dump ends like a complete one, without reading the dump in Python.
 
-A `tee` in the pipe copies the dump into a named pipe, of which `tail` keeps the last bytes.
+A `tee` in the pipe copies the dump into a named pipe; `tail` keeps its last bytes.
 """
 
 from __future__ import annotations

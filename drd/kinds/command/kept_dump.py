@@ -30,7 +30,8 @@ class KeptDump:
         self.after = directory / f"{mark}.{runner.component}.after"
 
     def keep(self) -> None:
-        """Dump what the service has, unless this run has kept an earlier state already."""
+        """Dump the present data of the service, unless this run has already kept an earlier
+        state."""
         if not self.before.exists():
             self._dump(self.before)
 

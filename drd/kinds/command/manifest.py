@@ -18,7 +18,7 @@ def filename(component: str) -> str:
 
 
 def facts_of(component: str, settings: CommandSettings) -> dict[str, Any]:
-    """Return what a manifest says of the component."""
+    """Return the part of a manifest about the component."""
     words = settings.dump or settings.restore
     return {"filename": filename(component), "program": PurePosixPath(words[0]).name}
 

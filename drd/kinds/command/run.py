@@ -127,8 +127,8 @@ def values_of(refs: Mapping[str, SecretRef]) -> dict[str, str]:
 
 
 def require_program(component: str, key: str, words: Sequence[str]) -> Path:
-    """Return the program of a command. Raises SourceMissing if there is none, SourceError if other
-    users could replace it."""
+    """Return the program of a command. Raises SourceMissing if it does not exist, SourceError if
+    other users could replace it."""
     where = f"`{key}` of component {component}"
     return programs.require_program(words, where, missing=SourceMissing, unsafe=SourceError)
 

@@ -28,8 +28,8 @@ _LOOK_S = 30.0
 
 
 class CommandService(NamedDestination):
-    """What the service has is replaced as its restore command does it. The workplace remembers that
-    the command may begin, and that it is done.
+    """The restore command itself replaces the data of the service. The workplace notes that the
+    command may have begun, and that it is done.
     """
 
     def __init__(

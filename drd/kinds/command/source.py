@@ -31,8 +31,8 @@ _SAID = 600
 
 
 class CommandCapture(PlainCapture):
-    """The output of the dump command. The counts are taken while it is being stored: what changes
-    meanwhile may be in one and not in the other."""
+    """The output of the dump command. The counts are taken while the output is being stored: a
+    change in this time may be only in one of the two."""
 
     def __init__(self, runner: Runner, stream: Stream, ending: Ending | None) -> None:
         facts = facts_of(runner.component, runner.settings)

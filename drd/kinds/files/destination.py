@@ -287,8 +287,8 @@ Way = Publication | InsidePublication
 
 
 def way_to(target: Path, name: str, journal: Path, mark: str, *, keep: bool) -> Way:
-    """Return how to publish: by one rename if possible, with a staging directory called `name`. A
-    run that has announced a way keeps to it.
+    """Return how to publish: by one rename if possible, with a staging directory called `name`. If
+    the run has already announced a way, the same way is returned.
     """
     known = read_journal(journal)
     inside = known["inside"] if "inside" in known else _cannot_rename(target)

@@ -24,7 +24,8 @@ directory belongs to other packages."""
 
 
 def found() -> tuple[list[Wish], list[str]]:
-    """Suggest a component of the configuration of gateways on this host. Reads no file of it."""
+    """Suggest a component for the configuration of gateways on this host. Does not read the
+    files."""
     there = [Path(path) for path in GATEWAYS if Path(path).exists()]
     return wishes([str(path if path.is_dir() else path.parent) for path in there]), []
 

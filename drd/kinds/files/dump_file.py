@@ -1,4 +1,4 @@
-"""Recognise an archive of tar, and what a plan can check in it."""
+"""Recognise a tar archive, and find out what a plan can check in it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ HOLES = "holes"
 """The fact how many bytes of the files are holes, which a restore leaves out."""
 
 EDGE_BYTES = 8 << 20
-"""restic's largest chunk: so much of a hole may come back as zeros that take room."""
+"""restic's largest chunk in bytes: this much of a hole may be restored as zeros that use disk
+space."""
 
 
 def may_have(info: os.stat_result) -> bool:
@@ -23,14 +24,14 @@ def may_have(info: os.stat_result) -> bool:
 
 
 def disk_bytes(snapshot: ComponentSnapshot) -> int:
-    """Return the room that the restored files take: their holes take none."""
+    """Return the disk space in bytes that the restored files need: holes in files need none."""
     return max(0, snapshot.bytes - SPEC.holes(snapshot.facts))
 
 
 def holes(files: Iterable[bytes]) -> int:
-    """Return how many bytes of the files a restore as sparse files saves at least. A compressed
-    file system has small files without holes, so only the holes count. Files that cannot be read
-    have none.
+    """Return how many bytes a restore as sparse files saves at least. A compressed file system has
+    small files without holes, so only the holes count. Files that cannot be read count as files
+    without holes.
     """
     saved = 0
     for path in files:

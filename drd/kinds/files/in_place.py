@@ -1,9 +1,9 @@
-"""Restore a tree in place: each path of the component by itself, where it was.
+"""Restore a tree in place: each path of the component separately, at its original place.
 
 restic restores everything into one directory beside the first path. From there each path moves into
-a staging place beside (or, for a mount point, inside) its own, and is published from that by the
-same renames as the directory of a target. A path on another file system is copied into its staging
-place.
+a staging place beside (or, for a mount point, inside) its own place, and is published from there by
+the same renames as the directory of a target. A path on another file system is copied into its
+staging place.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Root:
 
 
 class FilesInPlace(NamedDestination):
-    """Implements the port `NamedDestination`. The point's content decides what is replaced; once a
-    run has begun, its journal does.
+    """Implements the port `NamedDestination`. The content of the point decides what is replaced;
+    after a run has begun, its journal decides.
     """
 
     def __init__(

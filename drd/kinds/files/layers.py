@@ -16,9 +16,9 @@ _OTHERS_WRITE = 0o022
 
 
 def is_in_lower_layer(place: Path, mark: str) -> bool:
-    """Return whether a directory cannot be renamed because of that. The kernel alone knows: it is
-    asked for a rename onto a directory with an entry, which it never does. Only where nobody else
-    can exchange that directory, else the answer is no.
+    """Return whether a directory cannot be renamed because it is in a lower layer. Only the kernel
+    knows this: drd asks it for a rename onto a directory with an entry, which is never executed.
+    drd asks only if nobody else can exchange this directory; otherwise the answer is False.
     """
     parent = place.parent
     if place.is_symlink() or not place.is_dir() or not _is_on_overlay(parent):

@@ -40,7 +40,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
 
 
 def within(path: str, paths: Mapping[str, object] | tuple[str, ...]) -> bool:
-    """Return whether a path is one of these or below one."""
+    """Return whether a path is one of these paths or below one of them."""
     return any(path == p or path.startswith(f"{p.rstrip('/')}/") for p in paths)
 
 

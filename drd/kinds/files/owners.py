@@ -36,8 +36,8 @@ def foreign_entries(snapshot: ComponentSnapshot) -> int:
 
 
 def lost_owners(snapshot: ComponentSnapshot, *, no_owner: bool = False) -> tuple[str, ...]:
-    """Return what belongs to other users than it should; nothing if no owners were requested and
-    root restored.
+    """Return what belongs to other users than it should; empty if no owners were requested and root
+    restored.
     """
     foreign = 0 if no_owner and is_root() else foreign_entries(snapshot)
     return (f"the owners of {foreign:,} entries",) if foreign else ()

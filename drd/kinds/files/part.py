@@ -294,7 +294,7 @@ def _directory(part: Part) -> Path | None:
 
 
 def finals(part: Part, base: Path) -> dict[str, Path]:
-    """Return where each path goes. Raises UsageError."""
+    """Return the final place of each path. Raises UsageError."""
     into = _directory(part)
     return {p: _final(p, base, into) for p in part.paths}
 
@@ -308,7 +308,7 @@ def _final(path: str, base: Path, into: Path | None) -> Path:
 
 
 def sweep(directory: Path) -> list[str]:
-    """Undo what a run that will not continue has left; returns sentences about it."""
+    """Undo what a run that will not continue has left; return sentences about it."""
     known = read_journal(directory / LANDINGS)
     landing, mark = place_in(known, "landing"), mark_in(known, directory)
     if landing is None or mark is None or not is_landing(landing, mark):

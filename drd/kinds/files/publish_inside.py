@@ -113,7 +113,7 @@ class InsidePublication:
 
     @working
     def undo(self) -> list[str]:
-        """Undo what a run that will not continue has left; returns sentences about it."""
+        """Undo what a run that will not continue has left; return sentences about it."""
         notes: list[str] = []
         if self.published():
             self.tidy()

@@ -24,7 +24,7 @@ from drd.ports import Finding, Probe, Tree
 from drd.process.accounts import FACT, names_of
 
 ESTIMATE_S = 0.5
-"""How long computing a size may take: only displays use it."""
+"""How many seconds the computation of a size may take: only displays use the size."""
 _LOOK_S = 10.0
 
 

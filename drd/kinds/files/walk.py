@@ -44,8 +44,8 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to walk: `roots` in order, none below another. `inner` are named paths below a root:
-    they are walked even if an exclude matches or they are on another file system.
+    """What to walk: `roots` in order, and none is below another. `inner` are named paths below a
+    root: they are walked even if an exclude matches or they are on another file system.
     """
 
     roots: tuple[bytes, ...]

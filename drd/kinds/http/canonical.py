@@ -18,8 +18,8 @@ from drd.model.malformed import Malformed
 
 MOST_DEPTH = 100
 MOST_WEIGHT = 4_000_000
-"""The most values of one answer, of which a list or an object counts four: a short text can make
-large objects in memory."""
+"""The largest number of values in one answer; a list or an object counts as four: a short text can
+make large objects in memory."""
 
 _MOST_DIGITS = 4300
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
@@ -29,8 +29,8 @@ _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
 
 def parsed(text: bytes, *, most: int | None = None) -> Any:
-    """Read one JSON text, with every number exactly as it is. Raises Malformed for what is no
-    JSON, has two meanings, or has more values than `most`."""
+    """Read one JSON text, with every number exactly as it is written. Raises Malformed if the text
+    is not JSON, is ambiguous, or has more values than `most`."""
     if most is not None and weight_of(text) > most:
         raise Malformed(f"has more than {most:,} values (each list or object counts as four)")
     try:
@@ -117,8 +117,8 @@ def _inside(item: Any) -> Iterator[Any]:
 
 
 def saved_form(data: Any, document: DocumentSettings) -> Any:
-    """Return what is saved of a document: without volatile fields, and with sorted lists where
-    their order has no meaning."""
+    """Return the saved form of a document: without volatile fields, and with sorted lists if their
+    order has no meaning."""
     data = left_out(data, document)
     for pattern in document.unordered:
         data = replaced(data, parts_of(pattern), _sorted)

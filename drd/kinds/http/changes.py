@@ -29,7 +29,7 @@ RESTORE_POINT = "the restore point"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A document that differs, and what is to be done about it. `body` of a DELETE is `...`."""
+    """A document that differs, and the request for it. The `body` of a DELETE is `...`."""
 
     does: Does
     name: str
@@ -111,8 +111,8 @@ def _why_it_stays(now: Document, covered: Collection[str] | None = None) -> str 
 def covered_by(
     snapshot: ComponentSnapshot, names: Iterable[str], documents: Sequence[DocumentSettings]
 ) -> Collection[str]:
-    """Return the entries of the plan that a restore point describes. An entry that was added to the
-    plan later is not among them; nor is, in a point of an older drd, one that had no documents."""
+    """Return the entries of the plan that a restore point describes. Missing are entries that were
+    added to the plan later, and, in a point of an older drd, entries that had no documents."""
     lists = snapshot.facts.get("lists")
     if isinstance(lists, Mapping):
         return frozenset(lists)
@@ -185,8 +185,8 @@ def expected_lines(
     documents: Sequence[DocumentSettings],
     covered: Collection[str] | None = None,
 ) -> tuple[str, ...]:
-    """Return what a recovery would do, from the digests of the restore point alone: its data is not
-    fetched for a dry run."""
+    """Return what a recovery would do, only from the digests of the restore point: a dry run does
+    not fetch its data."""
     order = {d.save_as: n for n, d in enumerate(documents)}
 
     def place(name: str) -> int:

@@ -41,7 +41,8 @@ class KeptDocuments:
         self.after = directory / f"{mark}.{component}.after"
 
     def keep(self, state: Mapping[str, Document]) -> None:
-        """Keep what the server has, unless this run has kept an earlier state already."""
+        """Keep the present documents of the server, unless this run has already kept an earlier
+        state."""
         if not self.before.exists():
             self._write(self.before, state)
 

@@ -1,4 +1,4 @@
-"""What one reading of an API may take: bytes, values and time of all its answers together."""
+"""The limits of one reading of an API: bytes, values and time of all its answers together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ MOST_DOCUMENTS = 50_000
 MOST_BYTES = 64 << 20
 """The most bytes of all documents, as they are saved."""
 MOST_RECEIVED = 256 << 20
-"""The most bytes of all answers, with every page and what is left out of the documents."""
+"""The largest number of bytes of all answers, including every page and the parts that are left out
+of the documents."""
 
 _DIVIDE = "divide `documents` among several components."
 
@@ -55,7 +56,7 @@ class Reading:
         return self._api.path_of(link, of)
 
     def hold(self, data: Any) -> None:
-        """Count what is kept until the end of the reading. Raises SourceError if that is too
+        """Count data that is kept until the end of the reading. Raises SourceError if it is too
         much."""
         text = canonical_json(data)
         self._bytes += len(text)

@@ -176,7 +176,7 @@ def _with(path: str, name: str, value: str) -> str:
 
 
 def name_of(document: DocumentSettings, item: Any) -> str:
-    """Return the name of an item. What the server sends becomes part of it only in letters, digits,
+    """Return the name of an item. Text from the server becomes part of it only as letters, digits,
     `-` and `_`; everything else is escaped as `%2F`."""
     try:
         name = filled(document.save_as, item, _in_name)

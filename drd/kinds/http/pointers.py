@@ -52,7 +52,7 @@ def replaced(data: Any, pattern: tuple[str, ...], change: Callable[[Any], Any]) 
 
 
 def placed(data: Any, parts: tuple[str, ...], value: Any) -> Any:
-    """Return `data` with `value` at this place, and new objects around it if there are none."""
+    """Return `data` with `value` at this place; missing objects around it are made."""
     if not parts:
         return value
     own = dict(data) if isinstance(data, dict) else {}
@@ -87,8 +87,8 @@ def filled(template: str, data: Any, escape: Callable[[str], str]) -> str:
 
 
 def filled_path(template: str, data: Any) -> str:
-    """Return the path of a request about an item: every value is one part of it, and the path leads
-    nowhere else. Raises Malformed."""
+    """Return the path of a request about an item: every value is exactly one part of the path, so
+    that the path cannot lead to another place. Raises Malformed."""
     path, query = halves(template)
     return filled(path, data, _in_path) + filled(query, data, _coded)
 

@@ -1,4 +1,4 @@
-"""Send the requests of a recovery, and read again until the server has what was saved."""
+"""Send the requests of a recovery, and read again, until the server has the saved documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROUNDS = 5
 
 @dataclass
 class PutBack:
-    """What was done. `left` are the documents that still differ, each with the reason."""
+    """The result. `left` are the documents that still differ, each with the reason."""
 
     sent: int = 0
     documents: int = 0

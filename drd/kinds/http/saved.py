@@ -187,8 +187,8 @@ def digests(described: Fingerprint) -> dict[str, str]:
 def facts_of(
     component: str, settings: HttpSettings, state: Mapping[str, Document]
 ) -> dict[str, Any]:
-    """Return what may be printed, with the fields that were left out, and how much each entry of
-    the plan has: the next backup notices what is gone."""
+    """Return the facts that may be printed, with the fields that were left out, and the number of
+    documents of each entry of the plan: so the next backup notices missing documents."""
     lists = {d.save_as: 0 for d in settings.documents}
     for one in state.values():
         lists[one.of.save_as] += _count(one)
@@ -237,6 +237,6 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
 
 
 def kept_from(data: bytes) -> dict[str, Saved]:
-    """Read what this host has kept. Raises ValueError."""
+    """Read the documents that this host has kept. Raises ValueError."""
     known = parsed(data)
     return {n: Saved(d["save_as"], d["document"]) for n, d in known["documents"].items()}

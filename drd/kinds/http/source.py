@@ -19,8 +19,8 @@ from drd.process import Command
 
 
 class HttpCapture(PlainCapture):
-    """What the API has answered. An API has no snapshots: the documents were read one after the
-    other, from the data time on."""
+    """The answers of the API. An API has no snapshots: the documents were read one after the other,
+    beginning at the data time."""
 
     def __init__(
         self,

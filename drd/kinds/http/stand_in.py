@@ -1,5 +1,5 @@
-"""The server that drills put documents into: a small one of drd's, which only knows the requests of
-the plan, or a program of the plan's, behind the fence."""
+"""The server into which drills put documents: a small server of drd, which only knows the requests
+of the plan, or a program of the plan, behind the fence."""
 
 from __future__ import annotations
 

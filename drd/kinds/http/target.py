@@ -168,7 +168,7 @@ class HttpDestination(NamedDestination):
 
 
 class ApiInspector(Inspector):
-    """What the API now answers."""
+    """The present answers of the API."""
 
     def __init__(self, api: Api, documents: list[DocumentSettings]) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""Refuse the ways to log in by which a false server would get the password.
+"""Refuse the ways of login by which a false server would get the password.
 
 The server chooses how a client logs in. Some of its choices send the password itself, or encrypt it
 with a key that the server names. drd makes such a login only through a socket of this host, or to a

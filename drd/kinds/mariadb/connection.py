@@ -159,7 +159,7 @@ def words(error: BaseException) -> str:
 
 
 def code(error: BaseException) -> int:
-    """Return the number of the server's error, 0 if there is none."""
+    """Return the number of the server's error; 0 if it has none."""
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 

@@ -49,7 +49,7 @@ class Parts(NamedTuple):
 
 
 def parse(text: str) -> Parts:
-    """Read an address. Raises ValueError, which says what is wrong and never contains the
+    """Read an address. Raises ValueError, whose text says what is wrong and never contains the
     address."""
     try:
         given = urlsplit(text.replace("#", "%23"))

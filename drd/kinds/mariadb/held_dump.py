@@ -107,7 +107,7 @@ class HeldDump:
             os.close(held)
 
     def close(self) -> None:
-        """End the dump, if it runs, and remove its directory."""
+        """End the dump if it runs, and remove its directory."""
         self._over.set()
         self._child.stop()
         self._thread.join()

@@ -1,5 +1,5 @@
-"""Foreign keys of other databases: when drd renames a table to which they refer, the server lets
-them refer to the new name."""
+"""Foreign keys of other databases: when drd renames a table, the server changes the foreign keys
+that refer to it to the new name."""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ KEY_TEXT = "varchar(700) character set utf8mb4 collate utf8mb4_bin"
 
 
 class MariadbInspector(Inspector):
-    """Asks one database read-only questions; connects at the first one. `environment` adds to the
-    address's variables what a command needs to log in."""
+    """Asks one database read-only questions; connects at the first question. `environment` are the
+    variables that a command needs to log in, in addition to those of the address."""
 
     def __init__(self, address: Address, environment: Mapping[str, str] | None = None) -> None:
         self._address = address
@@ -220,7 +220,7 @@ def describe_now(
 
 
 def split(statements: str) -> Iterator[str]:
-    """Split SQL at its semicolons; the driver takes one statement at a time."""
+    """Split SQL at its semicolons, because the driver accepts one statement at a time."""
     current: list[str] = []
     for kind, piece in pieces(statements):
         if kind == "code" and piece == ";":

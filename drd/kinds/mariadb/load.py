@@ -1,8 +1,9 @@
 """Load a dump into a database, with a login of its own that has rights in this database alone.
 
-A dump is input: whoever writes to the repository decides what is in it. The client runs no commands
-(`--sandbox`, `--binary-mode`) and sends no files of this host. The login may only create and fill
-tables: no views, triggers, procedures or events, no settings of the server, no other database.
+A dump is untrusted input: whoever can write to the repository decides what it contains. The client
+runs no commands (`--sandbox`, `--binary-mode`) and sends no files of this host. The login may only
+create and fill tables: no views, triggers, procedures or events, no settings of the server, no
+other database.
 """
 
 from __future__ import annotations

@@ -213,7 +213,8 @@ _DEFINER = re.compile(rf"^(CREATE (?:ALGORITHM=\w+ )?)DEFINER=({_QUOTED})(?:@({_
 
 
 def definer_of(sql: str) -> str | None:
-    """Return the definer that the statement names, as in `CodeObject`; None if it names none."""
+    """Return the definer that the statement names, as in `CodeObject`; None if it does not name
+    one."""
     match = _DEFINER.match(sql)
     if match is None:
         return None

@@ -1,12 +1,12 @@
-"""The databases of a run, and the step that gives a restored one its final name.
+"""The databases of a run, and the step that gives a restored database its final name.
 
 MariaDB cannot rename a database. So one statement renames all tables, from the final name to a kept
-database and from the working one to the final name: all of them or none. Code (views, procedures,
-functions, triggers, events) cannot be renamed: it is recorded in a table before it is dropped, and
-made again where it belongs. The renaming covers this table as well: the record of the former
-database has the name `pending` before it, and `record` after it. So a run that was killed knows
-what is left to do. The published database has the run's mark at the end of its comment until the
-run has finished.
+database and from the working database to the final name: all of them or none. Code (views,
+procedures, functions, triggers, events) cannot be renamed: it is recorded in a table before it is
+dropped, and created again in its new database. This table is renamed with the others: the record of
+the former database has the name `pending` before it, and `record` after it. So a run that was
+killed knows what is left to do. The published database has the run's mark at the end of its comment
+until the run has finished.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Publication:
     # What a restore does
 
     def make_working(self, saved: dict[str, Any]) -> None:
-        """Make an empty working database; one that an earlier attempt left is dropped."""
+        """Make an empty working database. If an earlier attempt left one, it is dropped."""
         self.drop(self.working)
         self._admin.execute(create_sql(self.working, saved).rstrip(";\n"))
 
@@ -117,9 +117,9 @@ class Publication:
     def publish(
         self, *, overwrite: bool, keep: bool, before_code: Callable[[], object] = lambda: None
     ) -> list[str]:
-        """Give the working database its final name, and set a former one aside. `before_code` is
-        called after the tables got their names, and before the code is created. Returns sentences
-        about what drd could not drop."""
+        """Give the working database its final name, and set a former database aside. `before_code`
+        is called after the tables got their names, and before the code is created. Returns
+        sentences about what drd could not drop."""
         if not self.half_done:
             content = self.require_room(overwrite=overwrite)
             exists = self.has(self.final)
@@ -366,8 +366,8 @@ class Publication:
         self.drop(self.after)
 
     def clean_up(self) -> None:
-        """Drop a working database without its final name, and remove the mark from a published
-        one."""
+        """Drop a working database that did not get its final name, and remove the mark from a
+        published database."""
         if self.half_done:
             return  # the run is resumed, or the recovery is undone
         self._put_back(self.aside)

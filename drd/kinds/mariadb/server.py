@@ -1,8 +1,8 @@
-"""A temporary MariaDB server: made with mariadb-install-db, reached by a Unix socket only, removed
-at the end.
+"""A temporary MariaDB server: made with mariadb-install-db, reachable only through a Unix socket,
+removed at the end.
 
-Nothing in it survives a crash of the host, and nothing has to. Whoever can open its socket is its
-administrator, so the socket is in a directory of mode 0700.
+Its data is lost in a crash of the host, and need not be kept. Everybody who can open its socket is
+its administrator, so the socket is in a directory of mode 0700.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ SETTINGS = {
     "key-buffer-size": "16M",
     "lc-messages": "en_US",
 }
-"""Settings for speed and for safety, since nothing has to survive; recorded next to the measured
-RTA."""
+"""Settings for speed and for safety, because the data need not survive a crash; recorded with the
+measured RTA."""
 
 _MADE_WITH = ("innodb-log-file-size", "innodb-undo-tablespaces")
 """Settings that mariadb-install-db needs as well: they decide how it makes the server's files."""
@@ -199,7 +199,8 @@ class ThrowAwayServer:
 
     @property
     def ran_out_of_space(self) -> bool:
-        """Whether the log reports a full disk (there may have been no space for that line)."""
+        """Return whether the log reports a full disk (there may have been no space for this
+        line)."""
         return says_no_space(self._log.text())
 
     def last_words(self) -> str:

@@ -58,7 +58,7 @@ SELECT COUNT(*) FROM information_schema.TABLES
 
 
 class Read(NamedTuple):
-    """What describes the database apart from its rows."""
+    """The description of the database, without its rows."""
 
     properties: Mapping[str, Any]
     tables: Tables

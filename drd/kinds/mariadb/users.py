@@ -1,7 +1,7 @@
 """The users and roles that have rights in a database, or are definers of its code.
 
-drd stores only their rights in this database. It names the rights on the whole server, and a person
-grants these.
+drd restores only their rights in this database. It names the rights on the whole server, which a
+person has to grant.
 """
 
 from __future__ import annotations

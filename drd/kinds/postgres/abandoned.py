@@ -1,4 +1,5 @@
-"""End a temporary server, with all that it leaves on the host: also one that a killed drd left."""
+"""End a temporary server, with everything that it leaves on the host; also a server that a killed
+drd left."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ class Address:
         return replace(self, params={**self.params, "dbname": name})
 
     def pinned(self, connection: psycopg.Connection[Any]) -> Address:
-        """Return the one server, user and database that this connection reached, out of several,
-        with what a password file added.
+        """Return the address of the one server, user and database that this connection reached, out
+        of several, with the values from a password file.
         """
         info = connection.info
         if self.inside is not None:
@@ -140,7 +140,7 @@ class Address:
 
     @property
     def named(self) -> str:
-        """The connection for errors: what a reference contains is not repeated."""
+        """Return the connection for errors: it contains no part of a secret reference."""
         where = f" in the {self.inside}" if self.inside is not None else ""
         return (f"the server of dsn ({self.origin})" if self.origin else self.uri) + where
 

@@ -1,9 +1,9 @@
 """Restore as the owner of a database, with a superuser's login for the rest.
 
 SET ROLE alone is no protection: code in a superuser's session can revert it. So pg_restore logs in
-as a role of this run, which is not a superuser, has a secret password, and can become only the
-owner. Checks and steps use the same login afterwards: a view calls its functions with the rights of
-its reader. The role is dropped at the end of the run.
+as a role that belongs to this run, is not a superuser, has a secret password, and can become only
+the owner. Checks and steps use the same login afterwards: a view calls its functions with the
+rights of its reader. The role is dropped at the end of the run.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ class Cluster:
         return row is not None and not row[0]
 
     def content(self, name: str) -> str | None:
-        """Describe the content of a database (`41 tables`); empty if it has none, None if it does
+        """Describe the content of a database (`41 tables`); empty if it is empty, None if it does
         not exist.
         """
         if not self.has(name):
@@ -239,8 +239,8 @@ class Cluster:
             ender.join()
 
     def make_roles(self, saved: roles.Globals, *, own: bool) -> list[str]:
-        """Make the missing roles; returns sentences about existing ones that differ, and about what
-        could not be set. In a cluster of drd's own (`own`) the initial roles are altered.
+        """Make the missing roles; return sentences about existing roles that differ, and about what
+        could not be set. In drd's own cluster (`own`), the initial roles are altered.
         """
         before = roles.read(self.admin())
         existed = [r["name"] for r in before["roles"]]

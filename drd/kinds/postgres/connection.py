@@ -63,8 +63,8 @@ _opening = threading.Lock()
 
 
 def no_event_triggers(major: int) -> str:
-    """Return the option with which a superuser's login fires no event triggers: what a login
-    trigger writes would differ from the backup.
+    """Return the option by which a superuser's login fires no event triggers: a login trigger could
+    write data that then differs from the backup.
     """
     return "-c event_triggers=off" if major >= 17 else ""
 
@@ -86,10 +86,11 @@ def _never_asked(address: Address) -> dict[str, Any]:
 def connect(address: Address, *, pinned: bool = True) -> Connection:
     """Connect in autocommit mode without time limits.
 
-    `pinned` also fixes how values print and removes the search path. Otherwise the search path is
-    the application's, except that nothing precedes pg_catalog: another user's operator or aggregate
-    would be called instead of the server's own. Raises SourceUnreachable with the server's words,
-    SourceMissing if only the database does not exist, SourceError if the login is refused.
+    `pinned` also fixes the format of printed values and removes the search path. Otherwise the
+    search path is the application's, except that nothing may precede pg_catalog: otherwise another
+    user's operator or aggregate would be called instead of the server's. Raises SourceUnreachable
+    with the server's words, SourceMissing if only the database does not exist, SourceError if the
+    login is refused.
     """
     try:
         connection: Connection = psycopg.connect(
@@ -125,8 +126,8 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
 
 
 def own_sessions(connection: Connection) -> list[int]:
-    """Return the server's process ids of the sessions that this process has at the server of
-    `connection`. A session's name proves nothing: anybody can choose it.
+    """Return the server's process ids of this process's sessions at the server of `connection`. The
+    name of a session proves nothing, because anybody can choose it.
     """
     with _opening:
         opened = list(_opened)
@@ -158,8 +159,8 @@ def search_path(connection: Connection) -> str:
 
 
 def path_option(connection: Connection) -> str:
-    """Return the connection option that makes other sessions search pg_catalog first, by means of a
-    session that is pinned; empty if they do so without it.
+    """Return the connection option that makes other sessions search pg_catalog first, by a pinned
+    session; empty if they do so without it.
     """
     query = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
     row = connection.execute(query).fetchone()
@@ -264,7 +265,7 @@ def password_file(address: Address, directory: Path) -> Iterator[dict[str, str]]
 
 
 def write_password_file(address: Address, directory: Path) -> dict[str, str]:
-    """Do the same as `password_file`, for a caller that removes the file later."""
+    """Write a password file like `password_file`, for a caller that removes the file later."""
     path = directory / PASSFILE
     path.unlink(missing_ok=True)
     if not address.password:

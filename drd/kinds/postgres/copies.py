@@ -55,8 +55,9 @@ def taken_names(connection: Connection, schema: str) -> set[str]:
 def put_in_place(
     connection: Connection, working: str, schema: str, copies: Copies, *, run: str, with_owner: bool
 ) -> list[str]:
-    """Move everything out of the working schema; returns sentences about what could not be set.
-    Raises TargetNotEmpty if a name was taken meanwhile, psycopg.Error; then nothing has changed.
+    """Move everything out of the working schema; return sentences about what could not be set.
+    Raises TargetNotEmpty if a name was taken meanwhile, and psycopg.Error; then nothing has
+    changed.
     """
     notes: list[str] = []
 
@@ -136,7 +137,8 @@ def placed_before(connection: Connection, placed: PlacedTables | None, run: str)
 def clear(
     connection: Connection, working: str, placed: PlacedTables | None = None, run: str = ""
 ) -> None:
-    """Drop the run's working schema, and remove its mark from what is in place."""
+    """Drop the run's working schema, and remove the run's mark from the tables in their final
+    place."""
     connection.execute(encoded(f"DROP SCHEMA IF EXISTS {ident(working)} CASCADE"))
     for name in placed.sources if placed is not None else ():
         said = _comment_on(connection, name)

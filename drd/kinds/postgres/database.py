@@ -201,7 +201,7 @@ _YES_NO = {
         "schema public exists, but did not at backup",
     ),
 }
-"""What differs, if a property is false now, and if it is true."""
+"""What to say if a property is now false, and if it is now true."""
 
 
 def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list[str]:

@@ -1,7 +1,7 @@
 """Detach extracted tables from objects that they depend on, and give them the names of the copy.
 
-In the working database they move into the schema that is named after the run, from which a dump of
-that schema takes exactly them.
+In the working database the tables move into the schema that is named after the run: so a dump of
+this schema contains exactly these tables.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """What the schema of the working database contains now. `statistics` move by themselves."""
+    """The present content of the schema in the working database. `statistics` move by
+    themselves."""
 
     tables: tuple[TableCopy, ...]
     statistics: tuple[str, ...]
@@ -271,7 +272,7 @@ def _called_after(name: str, table: str, copy: str) -> str:
 
 
 def variants(name: str) -> Iterator[str]:
-    """Return the name, and variants of it, none longer than the server accepts."""
+    """Yield the name, and variants of it; none is longer than the server accepts."""
     if len(name.encode()) <= LIMIT:
         yield name
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()

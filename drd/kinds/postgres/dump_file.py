@@ -1,4 +1,4 @@
-"""Recognise a dump of PostgreSQL, and what a plan can check in it."""
+"""Recognise a dump of PostgreSQL, and find out what a plan can check in it."""
 
 from __future__ import annotations
 

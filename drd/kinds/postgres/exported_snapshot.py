@@ -1,4 +1,4 @@
-"""The instant of a capture: one exported snapshot, and the data time of it."""
+"""The instant of a capture: one exported snapshot, and its data time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from drd.kinds.postgres.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant. `snapshot` is the name to pass to other connections. `data_time` is by drd's own
-    clock, or on a standby that lags the time of the last replayed transaction.
+    """One instant. `snapshot` is the name to pass to other connections. `data_time` is the time of
+    drd's own clock, or, on a standby that is behind, the time of the last replayed transaction.
     """
 
     snapshot: str

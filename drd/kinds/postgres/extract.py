@@ -91,7 +91,7 @@ class Relation:
 
     @property
     def listed(self) -> str:
-        """The name as in listings, where nothing is quoted."""
+        """Return the name in the form of listings, where nothing is quoted."""
         return f"{_printed(self.raw[0])} {_printed(self.raw[1])} "
 
     @property
@@ -103,7 +103,8 @@ class Relation:
 @dataclass
 class Extracted:
     """The content of the working database: the requested tables, under their names in the point;
-    `owners` by table, `notes` about what is not included, `left` the statements that made it.
+    `owners` has the owner of each table, `notes` say what is not included, `left` are the
+    statements that made the content.
     """
 
     relations: list[Relation]

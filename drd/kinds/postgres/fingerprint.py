@@ -71,7 +71,7 @@ _NO_BUDGET_S = 20 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class DescribedTable:
-    """One table to describe; `name` is quoted as the database does, `key` identifies it."""
+    """One table to describe; `name` is its quoted name in SQL, `key` identifies it."""
 
     key: tuple[str, str]
     name: str

@@ -1,5 +1,5 @@
-"""What a new plan can check in a database that another tool backs up: the tables that its running
-server names, else the rows of all tables together."""
+"""What a new plan can check in a database that another tool backs up: if the server runs, the
+tables that it names, else the rows of all tables together."""
 
 from __future__ import annotations
 

@@ -91,8 +91,8 @@ SELECT CASE s.setrole WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole):
 
 
 def read(connection: Connection) -> dict[str, Any]:
-    """Read the facts for a backup: `alike` and `read` as [what, owner], `callable` as [owner, how
-    many functions], `paths` as [role or nothing, a search path that lists pg_catalog late].
+    """Read the facts for a backup: `alike` and `read` as [object, owner], `callable` as [owner,
+    number of functions], `paths` as [role or nothing, search path that lists pg_catalog late].
     """
 
     def rows(query: str) -> list[list[Any]]:

@@ -1,4 +1,5 @@
-"""What else refers to tables of a restore point: a `DROP … CASCADE` of one removed it, too."""
+"""Objects that refer to tables of a restore point: a `DROP … CASCADE` of a table removed them,
+too."""
 
 from __future__ import annotations
 

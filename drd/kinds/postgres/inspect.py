@@ -117,8 +117,8 @@ def jsonable(value: Any) -> Any:
 
 
 class PostgresInspector(Inspector):
-    """Asks one database read-only questions; connects at the first one. `environment` adds to the
-    address's variables what a command needs to log in.
+    """Asks one database read-only questions; connects at the first question. `environment` are the
+    variables that a command needs to log in, in addition to those of the address.
     """
 
     def __init__(self, address: Address, environment: Mapping[str, str] | None = None) -> None:

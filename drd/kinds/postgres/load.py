@@ -77,7 +77,8 @@ class Load:
         *,
         passing_over: bool = False,
     ) -> Completed:
-        """Restore these lines of the listing; `passing_over` what cannot be restored."""
+        """Restore these lines of the listing; with `passing_over`, skip entries that cannot be
+        restored."""
         return self._pass(entries, jobs, on_tick, passing_over=passing_over)
 
     def _pass(

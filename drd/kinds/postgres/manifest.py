@@ -27,7 +27,7 @@ OTHERS_CODE = "others_code"
 """The fact about code of other users that a superuser would run."""
 
 ADOPTED = "adopted"
-"""The fact that another tool made the dump: nobody knows its roles, versions and properties."""
+"""The fact that another tool made the dump: its roles, versions and properties are unknown."""
 
 DUMPED = "dumped_database"
 """The fact that names the database of such a dump, if the plan's `dsn` names another."""

@@ -46,7 +46,8 @@ def qualified(schema: str, name: str) -> str:
 
 
 def parts(text: str) -> list[tuple[str, bool]]:
-    """Split a name at its dots; each part says whether it was quoted. Empty if it is no name."""
+    """Split a name at its dots; each part says whether it was quoted. Empty if the text is not a
+    name."""
     names, at = [], 0
     while at < len(text):
         match = _PART.match(text, at)

@@ -294,8 +294,8 @@ def ends_early(said: str) -> bool:
 
 
 def first_error(done: Completed) -> str:
-    """Return the cause of pg_restore's failure in one line: the last lines of its parallel jobs
-    only say that one of them ended.
+    """Return the cause of pg_restore's failure in one line. The last lines do not help: those of
+    its parallel jobs only say that one of them ended.
     """
     told: list[str] = []
     for line in masked(done.stderr).splitlines():

@@ -46,7 +46,8 @@ _CONTROL = {
     "max_prepared_xacts setting": ("max_prepared_transactions", 0),
     "max_locks_per_xact setting": ("max_locks_per_transaction", 1024),
 }
-"""What the recovery of a server needs as its source had it, with the least that drd sets."""
+"""Settings which the recovery of a server needs in the same size as the source had, with the
+smallest values that drd sets."""
 
 _LAST = re.compile(r"last completed transaction was at log time ([\d-]+ [\d:.]+)")
 _STOPPED = re.compile(r"recovery stopping before commit of transaction \d+, time ([\d-]+ [\d:.]+)")

@@ -270,7 +270,7 @@ SELECT format('%I.%I', n.nspname, c.relname)
 
 
 def login_of_application(connection: Connection, name: str, role: str) -> list[Finding]:
-    """Warn of a role that owns tables. It is probably the login of the application, which would
+    """Warn about a role that owns tables. It is probably the login of the application, which would
     then get all rights that drd needs."""
     code = "login-of-application"
     tables = [row[0] for row in _rows(connection, _OWNED)]

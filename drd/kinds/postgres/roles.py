@@ -67,10 +67,10 @@ SELECT spcname AS name, pg_catalog.pg_get_userbyid(spcowner) AS owner,
 
 
 def read(connection: Connection) -> dict[str, Any]:
-    """Read everything that belongs to the cluster, as JSON. A role's `password` is its verifier,
-    None if it has none or if `passwords` is false: then the backup user may not read them.
-    `everyone` are the settings of ALTER ROLE ALL; a parameter's grantee is the empty name for
-    PUBLIC.
+    """Read everything that belongs to the cluster, as JSON. A role's `password` is its verifier;
+    None if it has none, or if `passwords` is false, because the backup user may not read them.
+    `everyone` are the settings of ALTER ROLE ALL; if the grantee of a parameter is PUBLIC, its name
+    is empty.
     """
     version = connection.info.server_version
     passwords = can_read_passwords(connection)
@@ -111,8 +111,8 @@ def _dicts(connection: Connection, query: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of the globals. If it fails, a `required` one ends the restore; otherwise a
-    note says that `subject` could not be set.
+    """A statement of the globals. If it fails and is `required`, the restore ends; otherwise a note
+    says that `subject` could not be set.
     """
 
     sql: str
@@ -185,8 +185,8 @@ def alter_sql(role: Mapping[str, Any]) -> list[str]:
 
 
 def in_order(memberships: Sequence[Mapping[str, Any]], bootstrap: str) -> list[Mapping[str, Any]]:
-    """Sort grants, so that a grantor has got the right before; grants for which that never happens
-    come last.
+    """Sort grants, so that each grantor has the right before granting it; grants for which this is
+    impossible come last.
     """
     left, ordered = list(memberships), []
     may: set[tuple[str, str]] = set()

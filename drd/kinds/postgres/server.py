@@ -1,8 +1,8 @@
-"""A temporary PostgreSQL server: made with initdb, reached by a Unix socket only, removed at the
-end.
+"""A temporary PostgreSQL server: made with initdb, reachable only through a Unix socket, removed at
+the end.
 
-Nothing in it survives a crash of the host, and nothing has to. Whoever can open its socket is its
-superuser, so the socket is in a directory of mode 0700.
+Its data is lost in a crash of the host, and need not be kept. Everybody who can open its socket is
+its superuser, so the socket is in a directory of mode 0700.
 """
 
 from __future__ import annotations
@@ -60,12 +60,13 @@ SETTINGS = {
     "logging_collector": "off",
     "lc_messages": "C",
 }
-"""Settings for speed, since nothing has to survive; recorded next to the measured RTA."""
+"""Settings for speed, because the data need not survive a crash; recorded with the measured RTA."""
 
 
 def sandbox_programs(major: int, bin_dir: str | None, *, or_newer: bool = True) -> PostgresPrograms:
-    """Return the programs of this major version, or of the next newer one that is installed; never
-    of an older one. Without `or_newer` the message asks for this version; the caller compares.
+    """Return the programs of this major version, or of the next newer installed version, but never
+    of an older one. Without `or_newer`, the error asks for exactly this version; the caller
+    compares.
     """
     wanted = f" of version {major}{' or newer' * or_newer}" if major else ""
     package = f"postgresql-{major}" if major else "postgresql"
@@ -277,7 +278,8 @@ class ThrowAwayServer:
 
     @property
     def ran_out_of_space(self) -> bool:
-        """Whether the log reports a full disk (there may have been no space for that line)."""
+        """Return whether the log reports a full disk (there may have been no space for this
+        line)."""
         return says_no_space(self._log.text())
 
     @property

@@ -35,12 +35,12 @@ class _String(StrDumperUnknown):
 
 
 def encoded(sql: str) -> bytes:
-    """Encode SQL that contains such text."""
+    """Encode SQL that contains text as the server stores it."""
     return sql.encode("utf-8", "surrogateescape")
 
 
 def shown(text: str) -> str:
-    """Convert such text for people and for the catalogue."""
+    """Convert text as the server stores it, for people and for the catalogue."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -55,7 +55,7 @@ def keep_bytes(connection: psycopg.Connection[Any]) -> None:
 
 @contextmanager
 def as_stored(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """In the body, nothing is converted from the database's encoding."""
+    """In the body, text is not converted from the database's encoding."""
     if _encoding(connection) == "UTF8":
         yield
         return

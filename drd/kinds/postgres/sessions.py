@@ -1,4 +1,4 @@
-"""The sessions of others in a database that a recovery replaces, or has restored."""
+"""The sessions of other programs in a database that a recovery replaces, or has restored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EFFECT = (
 
 
 def sessions(cluster: Cluster) -> list[Usage]:
-    """Return the sessions of others in the database. Raises psycopg.Error."""
+    """Return the sessions of other programs in the database. Raises psycopg.Error."""
     name = cluster.address.dbname
     admin = cluster.admin()
     with as_stored(admin):

@@ -1,7 +1,7 @@
 """A PostgreSQL database as a source: examined, then frozen in one snapshot while it is dumped.
 
-A connection of drd's own exports the snapshot; pg_dump, the fingerprint and the answers for checks
-all read from it, so they describe the same state.
+A connection of drd exports the snapshot; pg_dump, the fingerprint and the answers for checks all
+read from this snapshot, so they describe the same state.
 """
 
 from __future__ import annotations

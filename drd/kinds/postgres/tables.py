@@ -1,8 +1,8 @@
 """Restore single tables beside the existing ones: in the same database, under another name.
 
-A working database of the same server receives the tables of the dump (`extract`, `detach`). They
-are dumped from there, and loaded into a schema that has the run's mark. When they are proven to
-equal the working database's, one transaction moves them to their final place.
+A working database of the same server receives the tables of the dump (`extract`, `detach`). The
+tables are dumped from there, and loaded into a schema with the run's mark. When it is proven that
+they equal the tables in the working database, one transaction moves them to their final place.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ _UNKNOWN = "22023"
 
 
 def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
-    """Check that the server has the collation of the saved database. Raises TargetError if it does
-    not; what a login may not try is left to the restore.
+    """Return what is missing if the server does not have the collation of the saved database.
+    Raises TargetError if it does not have it; if the login may not find out, the restore will.
     """
     names = " and ".join(dict.fromkeys((locale["collate"], locale["ctype"])))
     connection = cluster.admin()
@@ -66,7 +66,8 @@ def server_room(
     cluster: Cluster, name: str, snapshot: ComponentSnapshot, workplace: Path
 ) -> list[Finding]:
     """Check whether the disk of a server on this host has space for the database, and for the dump
-    if both are on the same disk. Nothing for other servers, and for logins that may not know.
+    if both are on the same disk. Empty for servers on other hosts, and for logins that may not find
+    out.
 
     The source's size includes wasted space: less than that is a warning, less than the dump's
     content an error.

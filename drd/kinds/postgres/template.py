@@ -1,8 +1,8 @@
 """Clusters made by initdb, kept as templates: copying one takes a tenth of the time.
 
-A template is in a directory named after what made it: the programs (an upgrade changes their
-files), the arguments and the environment of initdb, the user. It gets that name when it is
-complete, and a copy is used only if it equals what initdb had made, byte by byte.
+The name of a template's directory identifies what made it: the programs (an upgrade changes their
+files), the arguments and the environment of initdb, the user. The directory gets this name when it
+is complete, and a copy is used only if it equals what initdb had made, byte by byte.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class ClusterTemplate:
         return all(f.st_uid in trusted and not f.st_mode & 0o022 for f in stats)
 
     def keep(self, data: Path, run: RunTool, *, own: Callable[[Path], None]) -> None:
-        """Keep a copy of a cluster that nothing has used yet, if there is space. `own` gives a
-        directory to the user. Raises nothing: a failure only means that there is no template.
+        """Keep a copy of a cluster that was not used yet, if there is space. `own` gives a
+        directory to the user. Raises nothing: after a failure there is only no template.
         """
         with suppress(OSError, DrdError):
             make_private(self._shelf, 0o711)

@@ -1,5 +1,5 @@
-"""A database in a backup of its whole server: the sandbox that is that server, and the dump of it
-for a recovery elsewhere."""
+"""A database in a backup of its whole server: the sandbox is the server, and a recovery elsewhere
+gets a dump of the database."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def programs_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPro
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A running server with the database, and what to tell about it."""
+    """A running server with the database, and notes about it."""
 
     server: RestoredServer
     address: Address
@@ -153,7 +153,7 @@ def not_loaded(libraries: Sequence[str]) -> str:
 
 
 def notes_about(address: Address, major: int) -> list[str]:
-    """Return what this host lacks for a database. Raises TargetError."""
+    """Return notes about what this host lacks for a database. Raises TargetError."""
     notes = []
     try:
         with closing(connect(address)) as connection:

@@ -56,8 +56,8 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
     """Hold one state of `source` until ROLLBACK; return the instant just before.
 
     Without WAL, a writer that commits one transaction after the other unlocks for some ten
-    microseconds at a time: SQLite's own waiting, which sleeps longer and longer, would miss them.
-    Therefore `live` has no timeout of its own.
+    microseconds at a time: SQLite's own waiting sleeps longer and longer, and would miss these
+    moments. Therefore `live` has no timeout of its own.
     """
     deadline = time.monotonic() + wait_s
     while True:
@@ -83,8 +83,8 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
 
 def opened_reading(source: Path, wait_s: float) -> tuple[sqlite3.Connection, datetime]:
     """Return a connection that holds one state of the database (see `begin_reading`), opened in a
-    thread of its own: a cancel still works if somebody puts a pipe beside the database and SQLite
-    blocks on it.
+    separate thread: so a cancel still works if somebody puts a pipe beside the database and SQLite
+    blocks on the pipe.
     """
 
     def work() -> tuple[sqlite3.Connection, datetime]:

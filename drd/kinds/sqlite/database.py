@@ -111,7 +111,7 @@ def error_name(error: sqlite3.Error) -> str:
 
 
 def is_about(error: sqlite3.Error, *names: str) -> bool:
-    """Return whether this is one of these errors or a more detailed form of one."""
+    """Return whether the error is one of these errors, or a more detailed form of one."""
     name = error_name(error)
     return any(name == n or name.startswith(n + "_") for n in names)
 
@@ -168,8 +168,8 @@ def check_integrity(path: Path, *, called: Path, quick: bool = False) -> None:
 
 
 def table_names(connection: sqlite3.Connection) -> list[str]:
-    """Return the tables with rows. SQLite's own are left out, and so are virtual tables: ordinary
-    tables beside them contain their data, and need no extension to be read.
+    """Return the tables with rows. SQLite's own tables are left out, and so are virtual tables:
+    their data is in ordinary tables, which can be read without an extension.
     """
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"

@@ -141,7 +141,7 @@ class SqliteTargetDestination(OneFileTarget):
         return [*findings, shut_out] if shut_out is not None else findings
 
     def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
-        """Repeat the remedy of a finding of the preflight that nobody has followed meanwhile."""
+        """Return the tasks for remedies from the preflight that nobody has followed meanwhile."""
         left = super().left_to_do(snapshot)
         if not is_root() or self._no_owner:
             return left
@@ -205,8 +205,8 @@ def _shut_out(target: Path, snapshot: ComponentSnapshot) -> tuple[str, Path, str
 
 
 def refuse_content(target: Path) -> None:
-    """Raise TargetNotEmpty unless there is nothing, an empty file or a database without tables.
-    Raises TargetError if it is no file.
+    """Raise TargetNotEmpty unless the target does not exist, is an empty file, or is a database
+    without tables. Raises TargetError if it is not a file.
     """
     if not holds_bytes(target):
         return

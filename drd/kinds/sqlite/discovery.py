@@ -21,7 +21,7 @@ from drd.process.open_files import FileUser, written_files
 
 TEMPORARY = ("/tmp/", "/var/tmp/", "/run/", "/dev/shm/", "/var/cache/")  # noqa: S108
 SYSTEMD = Path("/run/systemd/system")
-"""It exists where systemd runs (sd_booted)."""
+"""A directory that exists where systemd runs (sd_booted)."""
 
 _HEAD = SPEC.begins
 _STATE = "in which drd keeps its own state"

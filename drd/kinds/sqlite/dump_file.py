@@ -1,4 +1,4 @@
-"""Recognise a copy of a SQLite database, and what a plan can check in it."""
+"""Recognise a copy of a SQLite database, and find out what a plan can check in it."""
 
 from __future__ import annotations
 

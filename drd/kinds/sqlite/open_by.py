@@ -26,8 +26,8 @@ _FLOCK = "hhqqi4x"
 
 
 def holder(path: Path) -> int | None:
-    """Return another process that holds a lock on the database or its -shm file; None if none does,
-    0 if the process is unknown: the lock of an open file description belongs to none.
+    """Return another process that holds a lock on the database or its -shm file; None if there is
+    none, 0 if the process is unknown: the lock of an open file description belongs to no process.
     """
     for file in (path, path.with_name(f"{path.name}-shm")):
         with suppress(OSError):

@@ -24,7 +24,7 @@ _PRAGMAS = frozenset({
     "application_id", "auto_vacuum", "data_version", "encoding", "freelist_count", "journal_mode",
     "max_page_count", "page_count", "page_size", "schema_version", "user_version",
 })  # fmt: skip
-"""Pragmas that only report a value if they get none."""
+"""Pragmas that only report a value if they are used without one."""
 
 _PRAGMAS_ABOUT = frozenset({
     "collation_list", "compile_options", "database_list", "foreign_key_check", "foreign_key_list",

@@ -1,7 +1,7 @@
 """Query a database file of a drill through a process behind a fence.
 
-Its answers are trusted as little as the file: they are JSON, their shape is checked, and anything
-else is an error of the source.
+The answers of this process are not trusted, because the file is not: they are JSON, their form is
+checked, and anything else is an error of the source.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ from drd.kinds.sqlite.fenced_process import main
 main()
 """
 """Code that finds the packages by their paths: the directory above them cannot be listed behind the
-fence. What the packages themselves import (settings, all of drd.process) takes longer than reading
-a small database, so they stay empty. Nothing but the standard library is there.
+fence. The imports of the packages themselves (settings, all of drd.process) would take longer than
+reading a small database, so the packages stay empty. Only the standard library can be imported.
 """
 
 _CHECK = "the file may be damaged: run `PRAGMA integrity_check` in sqlite3."
 _LARGEST = 256 << 20
 _MORE_S = 30.0
-"""How long a process may exceed its own time limit before it is ended."""
+"""How many seconds a process may exceed its own time limit before it is ended."""
 
 _ERRORS = {e.__name__: e for e in (DeadlineExceeded, SourceError, SourceUnreachable)}
 _TURN_MS = 200
 
 
 class SqliteReader:
-    """One process for all questions, started by `start` or the first question. Safe in several
+    """One process for all questions, started by `start` or by the first question. Safe in several
     threads.
     """
 

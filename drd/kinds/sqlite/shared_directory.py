@@ -33,8 +33,8 @@ SIDE_FILES = ("-wal", "-shm", "-journal")
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlace:
-    """The path of a database, without links. Work that is `confined` has no directory for
-    temporary files. With `kept`, the work can remove nothing beside the database."""
+    """The path of a database, without links. With `confined`, the work has no directory for
+    temporary files. With `kept`, the work can remove no files beside the database."""
 
     path: Path
     confined: bool = False
@@ -117,7 +117,7 @@ def _theirs_beside(place: Path, whose: int) -> str | None:
 
 
 def require_files_beside(place: Path) -> None:
-    """Raise SourceError for a pipe, a link or another special file with the name of a file that
+    """Raise SourceError if a pipe, a link or another special file has the name of a file that
     SQLite keeps beside a database: SQLite would block on it or follow it.
     """
     for file in (place.with_name(place.name + s) for s in SIDE_FILES):

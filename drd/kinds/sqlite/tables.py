@@ -1,7 +1,8 @@
 """Restore one table beside the existing ones: in the same database, under another name.
 
-In the restored file it is renamed, so that SQLite itself writes its SQL; references to other tables
-are removed from that. Table, rows and indexes are written into the database in one transaction.
+In the restored file the table is renamed, so that SQLite itself writes its SQL; references to other
+tables are removed from this SQL. Table, rows and indexes are written into the database in one
+transaction.
 """
 
 from __future__ import annotations

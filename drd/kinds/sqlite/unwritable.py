@@ -34,7 +34,7 @@ _PENDING = (0x40000000, 1)
 _SHARED = (0x40000002, 510)
 """Bytes of the database file that readers lock: https://sqlite.org/lockingv3.html."""
 _READ_MARKS = range(124, 128)
-"""Bytes of the -shm file; a lock on one of them keeps the -wal as it is."""
+"""Bytes of the -shm file; a lock on one of them prevents changes of the -wal."""
 
 _TRIES = 5
 _POLL_S = 0.01

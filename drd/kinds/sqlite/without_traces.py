@@ -1,7 +1,8 @@
 """Read a database in WAL mode, and leave no files beside it that were not there before.
 
 SQLite makes a -shm and a -wal file for every reader, and a read-only connection leaves them when it
-closes. They belong to whoever read, and keep the application of another user from writing.
+closes. These files belong to the user who read, so an application that runs as another user can no
+longer write.
 """
 
 from __future__ import annotations

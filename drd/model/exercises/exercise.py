@@ -30,8 +30,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What people should do after an inject. With `run`, it is met by a run of that playbook during
-    the exercise in which every step was executed; else people say at the end whether it was met."""
+    """What people should do after an inject. With `run`, the expectation is met by a run of that
+    playbook during the exercise in which every step was executed. Without `run`, people say at the
+    end whether it was met."""
 
     name: str
     what: str

@@ -54,9 +54,10 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Played:
     """One time that an exercise was played. `number` is the number of its first entry. `speed` is
-    how many seconds of its clock pass in one second; 0: no clock, people ask for each news; None:
-    the times come from a file. `told` has for each inject the time on the clock at which people got
-    it. `altered` are the numbers of entries that somebody changed, which do not count."""
+    how many seconds of its clock pass in one second; 0: there is no clock, and people ask for each
+    inject; None: the times come from a file. `told` has for each inject the time on the clock at
+    which people got it. `altered` are the numbers of entries that somebody changed, which do not
+    count."""
 
     number: int
     exercise: Exercise

@@ -17,9 +17,9 @@ QUESTION, DECISION, EXPECTATION = "question", "decision", "expectation"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question, decision or expectation, and how it went: `met`, `late` (right, but after
+    """One question, decision or expectation, and its result: `met`, `late` (right, but after
     `within_s`), `partly` or `missed`. `why` says in words why it is not met. `after_s` is the time
-    on the clock from the inject to the answer, None if this is not known."""
+    on the clock from the inject to the answer, None if it is not known."""
 
     sort: str
     name: str
@@ -36,7 +36,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an exercise has shown. `complete`: people got all injects, and ended the exercise."""
+    """The result of an exercise. `complete`: people got all injects, and ended the exercise."""
 
     items: tuple[Item, ...]
     complete: bool
@@ -103,7 +103,7 @@ def _judge(
 
 
 def contains(answer: str, words: tuple[str, ...]) -> bool:
-    """Return whether an answer contains one of the words; capital letters make no difference."""
+    """Return whether an answer contains one of the words, in capitals or small letters."""
     return any(word.casefold() in answer.casefold() for word in words)
 
 

@@ -96,7 +96,7 @@ def _count(value: Any) -> int | None:
 
 
 def declared(plan: str, data: DataSet, why: str = "") -> Affected:
-    """Return what the plan says of a data set. `why` says why drd did not count."""
+    """Return what the plan says about a data set. `why` says why drd did not count."""
     known = Known.UNKNOWN if data.people is None else Known.ESTIMATED
     return Affected(
         plan,
@@ -112,7 +112,7 @@ def declared(plan: str, data: DataSet, why: str = "") -> Affected:
 
 
 def details(one: Affected) -> str:
-    """Return what kind of data it is: `; addresses, special category`."""
+    """Return the kind of the data: `; addresses, special category`."""
     details = [*one.categories] + ["special category"] * one.special
     details += ["encrypted"] * (one.encrypted is True)
     return f"; {', '.join(map(escaped, details))}" if details else ""

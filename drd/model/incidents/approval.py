@@ -1,4 +1,4 @@
-"""Who may approve a message to others outside. Pure."""
+"""Who may approve a message to people outside. Pure."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _ID = re.compile(r"<?incident-([1-9][0-9]{0,14})\.([1-9][0-9]{0,8})\.([0-9]{1,6}
 _LETTER = re.compile(r"(?<![^<\s])<?([0-9a-f]{40})@")
 _ANY_ID = re.compile(r"<[^<>\s]{1,200}@[^<>\s]{1,200}>")
 LONGEST = 300
-"""Characters that are kept of what the server said, and of an address."""
+"""The largest number of characters that are kept of the server's text, and of an address."""
 LARGEST = 4 << 20
 """Bytes of a report that are read."""
 MOST = 500
@@ -78,8 +78,7 @@ def letter_id(seal: str, recipient: int) -> str:
 
 
 def bounces_in(raw: bytes) -> list[Bounce] | None:
-    """Return what the reports in a message say; None if it is something else than reports of a mail
-    server."""
+    """Return the reports of mail servers in a message; None if the message is something else."""
     raw = raw[:LARGEST]
     if raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         return _of_json(raw)

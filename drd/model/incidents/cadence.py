@@ -11,9 +11,9 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """The time between two updates, by severity: `every_s`. A severity that is not there promises
-    none; while nobody has set one, the shortest time counts. `first_s` is the time for the update
-    after an incident was opened, or its state changed. 0: no update is expected."""
+    """The time between two updates, by severity: `every_s`. For other severities, no updates are
+    promised; while nobody has set a severity, the shortest time counts. `first_s` is the time for
+    the update after an incident was opened, or its state changed. 0: no update is expected."""
 
     first_s: float = 0.0
     every_s: Mapping[str, float] = field(default_factory=dict)
@@ -61,4 +61,4 @@ class UpdateClock:
 UPDATES_S: Mapping[str, float] = {"critical": 3600.0, "high": 4 * 3600.0, "medium": 86400.0}
 """The time between two updates, unless drd.yaml says otherwise."""
 NO_CADENCE = Cadence()
-"""Nobody expects an update."""
+"""No updates are expected."""

@@ -1,5 +1,5 @@
-"""Why what drd says of an incident may be wrong or incomplete: entries that it cannot read here,
-and entries that somebody has changed."""
+"""Reasons why drd's words about an incident may be wrong or incomplete: entries that drd cannot
+read here, and entries that somebody has changed."""
 
 from __future__ import annotations
 

@@ -12,18 +12,18 @@ _NOTICED = (Instant.FIRST_ALERT, Instant.SUSPECTED, Instant.DISCOVERED, Instant.
 
 
 def noticed(incident: Incident) -> datetime | None:
-    """Return when it was first noticed, by anybody or any system; without a stated moment, when it
-    was opened."""
+    """Return when the incident was first noticed, by anybody or any system; without a stated
+    moment, when it was opened."""
     stated = [incident.instants[i] for i in _NOTICED if i in incident.instants]
     return min(stated, default=incident.opened_at)
 
 
 def durations(incident: Incident) -> Mapping[str, float | None]:
-    """Return the seconds to detect, acknowledge, contain and recover. None: a moment that it is
-    measured from or to was not stated or cannot be read here, or they contradict each other.
+    """Return the seconds to detect, acknowledge, contain and recover. A duration is None if one of
+    its two moments was not stated or cannot be read here, or if they contradict each other.
 
-    Detection counts from `occurred`; the others count from when it was first noticed, to the first
-    act of a person, to `contained` and to `recovered_regular`.
+    Detection counts from `occurred`; the others count from the time when the incident was first
+    noticed, to the first act of a person, to `contained` and to `recovered_regular`.
     """
     stated, seen = incident.instants, noticed(incident)
     if incident.sealed:  # moments may be among what cannot be read

@@ -37,8 +37,8 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a report, which never changes: its text, and the SHA-256 of it. `entry` is the
-    number of the entry that keeps it."""
+    """A version of a report, which never changes: its text, and the SHA-256 of the text. `entry` is
+    the number of the entry that keeps it."""
 
     entry: int
     at: datetime

@@ -72,7 +72,7 @@ def subject(number: int) -> str:
 
 
 def number_of(subject: str) -> int | None:
-    """Return the number of the incident that an entry is about; None if it is about none."""
+    """Return the number of the incident that an entry is about; None if it is not about one."""
     head, _, number = subject.partition(":")
     is_number = number.isdecimal() and len(number) <= _MOST_DIGITS
     return int(number) if head == PREFIX and is_number else None

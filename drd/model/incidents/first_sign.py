@@ -48,7 +48,7 @@ def first_sign(incident: Incident, found: Investigation) -> FirstSign | None:
 
 
 def remarks(incident: Incident, sign: FirstSign) -> list[str]:
-    """Return what a person has to know before a decision that uses the first sign."""
+    """Return what a person has to know before decisions that depend on the first sign."""
     told = []
     if Instant.OCCURRED not in incident.instants:
         told.append(

@@ -38,7 +38,7 @@ def is_private(entry: Entry) -> bool:
 
 
 def time_in(body: Mapping[str, Any], key: str) -> datetime | None:
-    """Return the time under a key of a body; None without one."""
+    """Return the time under a key of a body; None if there is none."""
     with suppress(ValueError, TypeError):
         return from_rfc3339(body[key]) if body.get(key) else None
     return None
@@ -299,8 +299,8 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
 _NO_FACT = frozenset(
     {kinds.CORRECT, kinds.STAR, kinds.LINK, kinds.DRAFT, kinds.INTAKE, kinds.ACTION}
 )
-"""Kinds that say nothing of severity, people, plans, moments and updates."""
+"""Kinds of entries that say nothing about severity, people, plans, moments and updates."""
 
 EFFECTIVE = frozenset({*_CHANGES, kinds.DRAFT})
-"""The kinds that change what an incident is; of all others only the first that a person made, and
-the number of the newest one, count."""
+"""Kinds of entries that change an incident. Of all other kinds, only the first entry by a person,
+and the number of the newest entry, count."""

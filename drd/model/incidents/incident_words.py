@@ -34,7 +34,8 @@ def standing(incident: Incident, now: datetime, zone: tzinfo) -> str:
 
 
 def line_text(line: Line, zone: tzinfo) -> str:
-    """Return what a line of the timeline says: routine as one, what was corrected or late."""
+    """Return what a line of the timeline says: routine entries as one line, and what was corrected
+    or late."""
     text = escaped(line.text)
     if line.count > 1 and line.until is not None:
         head = text.rpartition(" (run ")[0] or text

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 
 class Instant(StrEnum):
-    """A moment of an incident, which a person states. Each is a fact of its own: the law counts
-    from different ones, and none follows from another.
+    """A moment of an incident, which a person states. Each is a separate fact: the law counts from
+    different moments, and none follows from another.
     """
 
     OCCURRED = "occurred"
@@ -17,15 +17,16 @@ class Instant(StrEnum):
     SUSPECTED = "suspected"
     """Somebody first suspected an incident."""
     AWARE = "aware"
-    """It was reasonably certain that an incident took place (EDPB Guidelines 9/2022)."""
+    """The organisation was reasonably certain that an incident took place (EDPB Guidelines
+    9/2022)."""
     DISCOVERED = "discovered"
     """Anybody in the organisation knew, or should have known (45 CFR 164.404)."""
     CLASSIFIED = "classified"
-    """It was classified as major or significant."""
+    """The incident was classified as major or significant."""
     DETERMINED = "determined"
-    """It was determined that the incident must be reported."""
+    """The organisation determined that the incident must be reported."""
     MATERIALITY_DETERMINED = "materiality_determined"
-    """It was determined to be material for investors (Form 8-K, item 1.05)."""
+    """The incident was determined to be material for investors (Form 8-K, item 1.05)."""
     HIGH_RISK_DETERMINED = "high_risk_determined"
     """A high risk to people was determined (GDPR, article 34)."""
     REQUESTED = "requested"
@@ -39,11 +40,11 @@ class Instant(StrEnum):
     EXTORTION_PAID = "extortion_paid"
     """A payment was made to extortioners (23 NYCRR 500.17)."""
     CONTAINED = "contained"
-    """It could not spread any more."""
+    """The incident could not spread any more."""
     RECOVERED_REGULAR = "recovered_regular"
     """Regular operation was back."""
     HANDLED = "handled"
-    """Nothing was left to do about it."""
+    """Nothing was left to do about the incident."""
 
 
 SIGNS = (

@@ -47,8 +47,8 @@ class IntakeSettings:
     mapping: str = ""
 
     def severity_of(self, signal: Signal, known: Iterable[str]) -> str:
-        """Return the severity that an incident gets: nothing if drd.yaml does not know the word,
-        which a person then decides."""
+        """Return the severity that an incident gets; empty if drd.yaml does not contain the word:
+        then a person decides."""
         severity = self.severities.get(signal.severity, signal.severity.lower())
         return severity if severity in known else ""
 

@@ -22,7 +22,7 @@ from drd.model.text import some
 
 
 class Standing(StrEnum):
-    """What is thought of a hypothesis."""
+    """What people think about a hypothesis."""
 
     OPEN = "open"
     SUPPORTED = "supported"
@@ -60,7 +60,7 @@ class Indicator:
     withdrawn: bool = False
 
     def is_valid(self, now: datetime) -> bool:
-        """Return whether it still means something."""
+        """Return whether the indicator is still valid."""
         return not self.withdrawn and (self.expires is None or now < self.expires)
 
 
@@ -114,7 +114,7 @@ class Investigation:
 
 
 def investigation(entries: Iterable[Entry]) -> Investigation:
-    """Return what the entries of an incident, in their order, say."""
+    """Return the investigation by the entries of an incident, in their order."""
     found = Investigation()
     for entry in entries:
         change = _CHANGES.get(entry.header.kind)

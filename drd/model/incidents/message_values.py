@@ -1,7 +1,7 @@
 """What a template of a message may use: the values of an incident, in words. Pure.
 
 A value that the incident does not have is left out, so that a template that uses it is refused: no
-message leaves with a gap in it. What is not known is said as unknown."""
+message is sent with a gap. A value that nobody knows yet is the word "unknown"."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def values(
     zone: tzinfo,
     language: str,
 ) -> dict[str, Any]:
-    """Return the values by name: texts, numbers, lists of them. `said` is what a person adds to
-    this message. Times have `utc` and `local`."""
+    """Return the values by name: texts, numbers, and lists of these. `said` is what a person adds
+    to this message. Times have `utc` and `local`."""
 
     def time(at: datetime | None) -> dict[str, str] | None:
         return _time(at, zone) if at is not None else None

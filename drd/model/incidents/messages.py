@@ -34,7 +34,7 @@ class Act(StrEnum):
 
 class Way(StrEnum):
     """How a recipient is reached: by mail, through a channel of drd.yaml that belongs to the
-    recipient, through the channels of one's own people, or by a person."""
+    recipient, through the channels of your own people, or by a person."""
 
     MAIL = "mail"
     CHANNEL = "channel"
@@ -43,7 +43,7 @@ class Way(StrEnum):
 
 
 class Fate(StrEnum):
-    """What became of a message for one recipient."""
+    """The result of a message for one recipient."""
 
     DRAFTED = "not sent"
     WAITING = "waits"
@@ -249,7 +249,7 @@ class IncidentMessage:
         return "sent"
 
     def with_fate(self, index: int, fate: Fate, at: datetime, text: str) -> IncidentMessage:
-        """Return the message after something became of it for one recipient."""
+        """Return the message with a new result for one recipient."""
         found = list(self.deliveries)
         found[index] = Delivery(fate, at, text)
         return replace(self, deliveries=tuple(found))

@@ -20,7 +20,7 @@ from drd.model.text import counted
 
 
 class Act(StrEnum):
-    """What happened to a set."""
+    """What was done with a set."""
 
     BEGIN = "begin"
     TAKEN = "taken"
@@ -42,7 +42,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Custody:
-    """One act in the chain of custody. `entry` recorded it."""
+    """One act in the chain of custody. `entry` is the entry that recorded it."""
 
     entry: int
     act: Act

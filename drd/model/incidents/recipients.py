@@ -44,7 +44,7 @@ class Reach:
 
     @property
     def mail_channel(self) -> str:
-        """The channel that carries mails to others; empty without one."""
+        """Return the channel that carries mails to people outside; empty if there is none."""
         return next(iter(self.mail_channels), "")
 
     def urgency(self, incident: Incident) -> Urgency:
@@ -62,7 +62,7 @@ class Addressed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a person asks for: only these contacts or people, and mails encrypted or not."""
+    """What a person requests: only these contacts or people, and mails encrypted or not."""
 
     to: Sequence[str] = field(default_factory=tuple)
     encrypt: bool = False
@@ -71,8 +71,8 @@ class Wanted:
 def addressed(
     audience: Audience, incident: Incident, reach: Reach, wanted: Wanted
 ) -> list[Addressed]:
-    """Return who gets a message. Raises UsageError if nobody does, or if the message cannot be sent
-    as it is wanted."""
+    """Return the recipients of a message. Raises UsageError if there are none, or if the message
+    cannot be sent in the requested way."""
     if audience is Audience.INTERNAL and not incident.restricted and not wanted.to:
         return list(_own_channels(incident, reach))
     found = list(_named(audience, incident, reach, wanted.to))
@@ -155,7 +155,8 @@ def _own_person(name: str, reach: Reach) -> Iterator[Addressed]:
 
 
 def own_address(name: str, owners: Collection[str]) -> str:
-    """Return the address of a business owner whom a plan names by an address; else nothing."""
+    """Return the address of a business owner whom a plan names by an address; empty if there is
+    none."""
     return name if name in owners and _ADDRESS.fullmatch(name) else ""
 
 
@@ -175,7 +176,7 @@ def _by_name(
 
 
 def may_read(name: str, incident: Incident) -> bool:
-    """Return whether one of one's own people may get messages about an incident."""
+    """Return whether one of your own people may get messages about an incident."""
     return not incident.restricted or is_among(name, incident.people)
 
 

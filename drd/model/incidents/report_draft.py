@@ -39,8 +39,8 @@ _PATH = re.compile(r"(?<![\w:/.<])/[\w.@+-][^\s,;:]*")
 
 
 class ReportDraft:
-    """The draft of one report, in Markdown. `data` is what the plans in the scope say of people, or
-    drd counted; `stated` are the names of the facts that a person gave."""
+    """The draft of one report, in Markdown. `data` is what the plans in the scope say about people,
+    or what drd counted; `stated` are the names of the facts that a person gave."""
 
     def __init__(
         self,

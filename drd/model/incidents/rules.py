@@ -15,15 +15,15 @@ _LEAST = "warning"
 
 
 TierOf = Callable[[str], int | None]
-"""Returns the tier of a plan, by its name: 1 is the most important; None without one."""
+"""Returns the tier of a plan, by its name: 1 is the most important; None if the plan has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpeningRule:
     """Opens an incident for alerts of this kind, at least this severe, of plans whose names match,
-    and that are of this tier or a more important one.
-    An empty value matches every alert of a plan; without a severity one of `info`, which is no
-    trouble yet, opens none."""
+    and that are of this tier or a more important one. An empty value matches every alert of a plan;
+    without a severity, an alert of severity `info`, which is not a problem yet, opens no incident.
+    """
 
     alert: str = ""
     severity: str = ""
@@ -31,8 +31,8 @@ class OpeningRule:
     tier: int | None = None
 
     def matches(self, alert: Alert, tier_of: TierOf) -> bool:
-        """Return whether the alert opens an incident. One about drd itself has no plan. A plan
-        without a tier is of none."""
+        """Return whether the alert opens an incident. An alert about drd itself has no plan. A plan
+        without a tier matches no tier."""
         return (
             bool(alert.plan)
             and self.alert in ("", alert.kind)

@@ -1,5 +1,5 @@
-"""What happened in an incident, in one order: its own entries, and what drd did to the plans in its
-scope."""
+"""What happened in an incident, in one order: its own entries, and what drd did with the plans in
+its scope."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST_OF_OTHERS = 300
 _SEALED = "(restricted)"
 _ALTERED = "(changed after it was recorded: drd records verify)"
 MEASURE = "measure: "
-"""What a note of a measure begins with."""
+"""The beginning of the note of a measure."""
 _BEFORE = " before"
 """The key, which no body contains, of the incident as it was before the entry."""
 
@@ -96,7 +96,7 @@ def _with(incident: Incident, others: Iterable[Incident], entries: Iterable[Entr
 
 
 def condensed(lines: Iterable[Line]) -> list[Line]:
-    """Return the lines, with routine ones that follow each other and say the same as one."""
+    """Return the lines; routine lines in a row that say the same become one line."""
     told: list[Line] = []
     for line in lines:
         last = told[-1] if told else None

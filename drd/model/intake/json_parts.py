@@ -33,7 +33,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant
 
 
 class Part(NamedTuple):
-    """A value, and where it is in the text."""
+    """A value, and its position in the text."""
 
     value: Any
     start: int

@@ -13,9 +13,9 @@ from drd.model.intake.signal import Signal, labels_of, made, time_of, whole, wor
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """Paths are keys and numbers of a list with dots between: `alert.items.0.name`. `alerts` leads
-    to a list of alerts; empty: the document is one, or is a list of them. `severities` translate
-    words; a signal is over if its `status` is one of `resolved`."""
+    """Paths are keys and positions in lists, with dots between them: `alert.items.0.name`. `alerts`
+    leads to a list of alerts; if it is empty, the document itself is an alert, or a list of alerts.
+    `severities` translate words; a signal is over if its `status` is one of `resolved`."""
 
     source: str
     id: str

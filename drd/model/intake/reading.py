@@ -21,7 +21,7 @@ MOST_OF_READERS = 20
 
 
 def signals(raw: bytes, mapping: Mapped | None, most: int = MOST) -> list[Signal]:
-    """Return the alerts in a message, of which it may have so many. Raises UsageError."""
+    """Return the alerts in a message, which may contain at most `most`. Raises UsageError."""
     if len(raw) > LARGEST:
         raise UsageError(
             f"the message has {format_size(len(raw))}, but drd accepts at most "

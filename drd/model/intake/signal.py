@@ -1,4 +1,5 @@
-"""A signal: one alert, finding or message of another system. All of it is text of others."""
+"""A signal: one alert, finding or message of another system. All of its text was written by
+others."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ LONGEST_ID = 100
 LONGEST_TITLE = 160
 LONGEST_TEXT = 1000
 LONGEST_VERBATIM = 16 << 10
-"""How much of a signal an entry keeps as it came, in characters."""
+"""How many characters of a signal an entry keeps unchanged."""
 _LABELS = 64
 _LONGEST_LABEL = 200
 _YEARS = range(1971, 9999)
@@ -49,8 +50,8 @@ class Signal:
         return _digest("\0".join((*parts, *labels)))
 
     def verbatim(self) -> dict[str, Any]:
-        """Return what an entry keeps of the message: its beginning, its digest, its size in bytes,
-        and whether the rest was cut off."""
+        """Return the part of the message that an entry keeps: its beginning, its digest, its size
+        in bytes, and whether the rest was cut off."""
         kept = self.raw[:LONGEST_VERBATIM]
         return {
             "verbatim": kept,
@@ -80,12 +81,13 @@ def labels_of(value: object) -> dict[str, str]:
 
 
 def word(value: object) -> str:
-    """Return a value as a short text; nothing for none."""
+    """Return a value as a short text; empty if there is no value."""
     return shortened(whole(value), _LONGEST_LABEL)
 
 
 def whole(value: object) -> str:
-    """Return a value as text of any length; nothing for none. `made` bounds an id."""
+    """Return a value as a text of any length; empty if there is no value. `made` limits the length
+    of an id."""
     if value is None or isinstance(value, Mapping | list):
         return ""
     return _line(str(value).lower() if isinstance(value, bool) else str(value))

@@ -15,7 +15,7 @@ _REFERENCE = re.compile(rf"(submitted|due)\(({ID})\)")
 
 
 class Source(StrEnum):
-    """Where the time of an anchor comes from."""
+    """The source of the time of an anchor."""
 
     INSTANT = "instant"
     SUBMITTED = "submitted"

@@ -69,7 +69,7 @@ def days_after_year_end(start: datetime, days: int, zone: ZoneInfo) -> Ends:
 def noon_of_next_business_day(
     due_at: datetime, zone: ZoneInfo, days: BusinessDays, noon: time
 ) -> datetime:
-    """Return `due_at`, or noon of the next business day if it falls on a day that is none."""
+    """Return `due_at`, or, if this day is not a business day, noon of the next business day."""
     day = last_day_of(due_at, zone)
     return due_at if days.has(day) else at_local(days.next(day), noon, zone)
 

@@ -17,11 +17,11 @@ class Calendars(Protocol):
     """Holidays by the name of a calendar: US-federal, a country (FR), or a part of one (DE-BY)."""
 
     def has(self, calendar: str) -> bool:
-        """Whether there is a calendar of this name."""
+        """Return whether there is a calendar of this name."""
         ...
 
     def is_holiday(self, calendar: str, day: date) -> bool:
-        """Whether the day is a holiday. A calendar that does not exist has none."""
+        """Return whether the day is a holiday. False for a calendar that does not exist."""
         ...
 
 

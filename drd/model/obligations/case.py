@@ -61,8 +61,8 @@ def rule_of(regime: Regime, hold: Hold) -> HoldRule | None:
 
 
 def end_of_hold(regime: Regime, hold: Hold) -> datetime | None:
-    """Return until when the regime allows this delay; None if it does not allow it, or if the
-    statement has no end and the regime has none for it."""
+    """Return until when the regime allows this delay; None if it does not allow the delay, or if
+    neither the statement nor the regime names an end."""
     rule = rule_of(regime, hold)
     if rule is None:
         return None

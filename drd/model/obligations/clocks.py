@@ -30,7 +30,7 @@ class ClockKind(StrEnum):
     """A number of people or residents is missing, so the times are calculated for the worst
     case."""
     NOT_STARTED = "not-started"
-    """It applies, and the moment that starts it is missing."""
+    """The regime applies, but the moment that starts the clock is missing."""
     RUNNING = "running"
     DUE_SOON = "due-soon"
     OVERDUE = "overdue"
@@ -40,7 +40,7 @@ class ClockKind(StrEnum):
 
 
 CLOSED = frozenset({ClockKind.NOT_APPLICABLE, ClockKind.FILED, ClockKind.FILED_LATE})
-"""Nothing is left to do."""
+"""States in which nothing is left to do."""
 
 _SOONEST, _LATEST = timedelta(hours=1), timedelta(days=7)
 """The shortest and the longest time before a target at which a clock is due soon."""
@@ -117,7 +117,8 @@ def clocks(
     regimes: Iterable[Regime], case: Case, now: datetime, calendars: Calendars
 ) -> list[ClockState]:
     """Return the clocks of all regimes that can apply to the incident, in the order of their
-    regimes; templates, and regimes of other places, have none unless a person decided on them."""
+    regimes; templates, and regimes of other places, have no clock unless a person decided on them.
+    """
     known = {regime.id: regime for regime in regimes}
     work = _Clocks(known, case, now, calendars)
     return [

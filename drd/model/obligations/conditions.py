@@ -49,7 +49,7 @@ _ORDER: Mapping[str, Callable[[int, int], bool]] = {
 
 
 class View(Protocol):
-    """What conditions ask about an incident."""
+    """The values that conditions need about an incident."""
 
     @property
     def facts(self) -> Facts: ...

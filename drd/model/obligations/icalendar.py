@@ -15,8 +15,8 @@ _OCTETS = 75
 
 
 def icalendar(incident: int, states: Iterable[ClockState], now: datetime, zone: str) -> str:
-    """Return the file: an event for each target and due time of what is still to do or to decide,
-    with a reminder an hour before."""
+    """Return the file: an event for each target and due time of a report that is still to be made
+    or decided, with a reminder an hour before."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//drd//obligations//EN"]
     for state in states:
         if state.kind not in CLOSED and not state.is_quiet:

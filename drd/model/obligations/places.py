@@ -51,7 +51,8 @@ def places_of(jurisdictions: Iterable[str], facts: Facts) -> tuple[str, ...]:
 
 
 def is_in(jurisdiction: str, places: Collection[str]) -> bool:
-    """Whether a regime of this jurisdiction can apply there; anywhere while no place is known."""
+    """Return whether a regime of this jurisdiction can apply at these places; True for every
+    jurisdiction while no place is known."""
     if jurisdiction in EVERYWHERE or not places:
         return True
     return any(jurisdiction in covering(place) for place in places)

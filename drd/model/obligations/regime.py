@@ -12,17 +12,17 @@ from drd.model.obligations.anchors import Anchor
 from drd.model.obligations.rules import Relief, Rule, When, anchors_of
 
 Confidence = Literal["A", "B", "C", "user"]
-"""A: the text of the law was read; B: two accounts agree; C: one account, to be read by a person;
-user: the file of an installation, which answers for it."""
+"""A: the text of the law was read; B: two descriptions agree; C: there is one description, which a
+person should check; user: the file of an installation, which is responsible for it."""
 
 
 class Status(StrEnum):
     IN_FORCE = "in-force"
     PROPOSED = "proposed"
-    """Not law yet: it never has a clock."""
+    """The regime is not law yet: it never has a clock."""
     REPEALED = "repealed"
     TEMPLATE = "template"
-    """For files of one's own to extend."""
+    """The regime is a template that an installation's own files extend."""
 
 
 class HoldKind(StrEnum):
@@ -115,7 +115,8 @@ class Regime:
 
     @property
     def is_vouched_for(self) -> bool:
-        """Whether the source counts as read: one account alone needs a person who read it."""
+        """Return whether the source counts as read: if there is only one description, a person must
+        have read the source."""
         return self.confidence != "C" or bool(self.checked_by)
 
     @property

@@ -108,8 +108,9 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What rules need beside the incident: its zone, its calendars, days of closure. `updates` are
-    the newest times of anchors, where there were several: a rule of the latest counts from them."""
+    """What rules need in addition to the incident: its zone, its calendars, days of closure.
+    `updates` are the newest times of anchors that have several: rules that count from the latest
+    use these."""
 
     facts: Facts
     times: Mapping[Anchor, datetime]

@@ -10,7 +10,7 @@ from drd.model.obligations.clocks import CLOSED, ClockState
 from drd.model.text import counted
 
 SETTING = "organisation: {jurisdictions: [DE]}"
-"""What to write into drd.yaml; the place is an example."""
+"""The setting that a person has to write into drd.yaml; the place is an example."""
 
 
 def split(states: Iterable[ClockState]) -> tuple[list[ClockState], list[ClockState]]:

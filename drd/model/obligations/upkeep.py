@@ -1,5 +1,5 @@
-"""What a person should check of regimes as law changes: old sources, rules that begin soon, places
-without a file."""
+"""What a person should check about regimes because law changes: old sources, rules that begin soon,
+places without a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AHEAD_DAYS = 60
 def findings(
     known: Mapping[str, Regime], jurisdictions: Iterable[str], today: date
 ) -> Iterator[Finding]:
-    """Return what a person should check. All shipped files that are stale are one finding."""
+    """Yield what a person should check. All shipped files that are too old are one finding."""
     live = [r for r in known.values() if r.status not in (Status.REPEALED, Status.TEMPLATE)]
     for regime in (regime for regime in live if regime.checked > today):
         yield Finding(

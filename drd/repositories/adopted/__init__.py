@@ -41,7 +41,8 @@ def open_adopted(
     resolve: Callable[[SecretRef], str],
     program: str | None,
 ) -> Repository:
-    """Return the repository as drd sees it. Contacts nothing and reads no secret yet."""
+    """Return the repository of another tool as drd sees it. Contacts no server and reads no secret
+    yet."""
     open_tool = cast("OpenTool", resolve_name(TOOLS[adopted.made_by]))
     tool = open_tool(spec, adopted, cache_dir=cache_dir, resolve=resolve, program=program)
     return cast("Repository", AdoptedRepository(spec, adopted, tool))

@@ -12,8 +12,8 @@ from drd.repositories.adopted.wal import Archive
 
 
 def archive_finding(name: str, newest: Backup, archive: Archive, chain: Sequence[str]) -> Finding:
-    """Return the finding about a repository. `chain` is the WAL of the newest backup; empty, if the
-    backup lacks some that makes it consistent."""
+    """Return the finding about a repository. `chain` is the WAL of the newest backup; empty if the
+    backup lacks WAL that it needs to be consistent."""
     if not chain:
         return Finding(
             ARCHIVE,

@@ -123,8 +123,7 @@ def why_no_dump(head: bytes, name: str, begins: bytes = b"") -> str:
 
 
 def unpack_whole(path: Path, into: Path, most: int) -> bool:
-    """Write what is packed in a whole file into a new one; return whether that has at most so many
-    bytes."""
+    """Unpack a whole file into a new one; return whether the result has at most `most` bytes."""
     with path.open("rb") as file, into.open("xb") as unpacked:
         head = file.read(_HEAD)
         packer = _packer_of(head)

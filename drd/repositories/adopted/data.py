@@ -1,4 +1,5 @@
-"""Say whether an entry of a copy is data: an empty file, an empty directory or a link is none."""
+"""Find out whether an entry of a copy is data: an empty file, an empty directory or a link is
+not."""
 
 from __future__ import annotations
 

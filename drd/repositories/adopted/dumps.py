@@ -39,7 +39,7 @@ LARGEST = 256 << 20
 _TOO_LARGE = "drd did not read this dump, because it is large: add a check that reads its rows"
 
 _LOOK_S = 20.0
-"""How long drd reads in a packed dump to see whether it is whole."""
+"""How many seconds drd reads a packed dump to find out whether it is complete."""
 
 _HEAD, _BLOCK, _MEMORY = 1024, 1 << 20, 128 << 20
 
@@ -54,9 +54,9 @@ class Dump(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Series:
     """Dumps of the same thing, oldest first. `names` is what their names, below the directory, have
-    in common; `kind` and `found` come from the newest finished one that is whole. `cut_off` has
-    by name why the newer ones are not. `unfit` is how many dumps do not fit the pattern that
-    somebody gave: a plan lists them nevertheless."""
+    in common; `kind` and `found` come from the newest finished dump that is complete. `cut_off`
+    has, by name, why the newer ones are incomplete. `unfit` is how many dumps do not match the
+    pattern that somebody gave; a plan lists them all the same."""
 
     names: dump_names.Series
     kind: str
@@ -84,7 +84,7 @@ class Dumps:
 
 
 def look_through(directory: Path, wanted: str = "*") -> Dumps:
-    """Look through a directory for series of dumps, of which one at least has a name that fits a
+    """Search a directory for series of dumps; at least one dump of each has a name that matches a
     pattern. Raises OSError."""
     seen = Dumps(directory)
     grouped = _grouped(seen, wanted)
@@ -229,7 +229,7 @@ def _why_cut_off(dump: Dump) -> str:
 
 
 def recognised(path: Path) -> tuple[str, FoundDump] | None:
-    """Return the kind of a dump, and what is in it. Raises NotSupported, and OSError as such."""
+    """Return the kind of a dump, and what it contains. Raises NotSupported and OSError."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     packed, inner = _unpacked(path, head)
@@ -263,7 +263,7 @@ def _by_what_is_packed(path: Path, found: FoundDump) -> FoundDump:
 
 
 def room() -> str | None:
-    """Return where a directory for files to look into is made; None: at the usual place."""
+    """Return where to make a directory for files that drd examines; None means the usual place."""
     return _ROOM if os.access(_ROOM, os.W_OK) else None
 
 

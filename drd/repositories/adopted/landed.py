@@ -1,6 +1,6 @@
 """Refuse backups of pgBackRest whose manifest leads out of the directory that they are restored to.
 
-pgBackRest believes the manifest, and whoever can write to the repository can write one."""
+pgBackRest trusts the manifest, and everybody who can write to the repository can write one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTHING_ELSE = (
 """Words against options of a configuration that restore to other places, or only a part."""
 
 _MOST, _LONGEST = 1 << 30, 1 << 20
-"""The bytes of a manifest, and of a line of it."""
+"""The largest size in bytes of a manifest, and of one of its lines."""
 _NAMING = (b"[backup:target]", b"[target:file]", b"[target:path]", b"[target:link]")
 _NAME = re.compile(rb"(?:pg_data|pg_tblspc/[0-9]+|pg_tblspc)(?:/.*)?", re.DOTALL)
 _LINKS = "pg_tblspc"
@@ -59,8 +59,8 @@ def _require_names(manifest: IO[bytes], *, label: str) -> None:
 
 
 def require_closed(data: Path, spaces: Path) -> None:
-    """Raise RepositoryDamaged if a link leads out of what was restored; only the links of
-    tablespaces lead to their directories. No file keeps a set-ID bit."""
+    """Raise RepositoryDamaged if a link leads out of the restored data; only the links of
+    tablespaces may lead to their directories. Set-ID bits are removed from all files."""
     for top in (data, spaces):
         for where, directories, files, at in os.fwalk(top, follow_symlinks=False):
             for name in (*directories, *files):

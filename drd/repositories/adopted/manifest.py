@@ -57,7 +57,7 @@ def wanted(component: Component) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One component in one copy; `part` is None if the copy lacks it."""
+    """One component in one copy; `part` is None if the copy does not contain it."""
 
     snapshot: ComponentSnapshot
     part: AdoptedPart | None

@@ -15,7 +15,7 @@ _LONGEST = 60
 
 
 def database_in(dump: Path) -> str:
-    """Return the database that an archive of this host names; empty if it names none."""
+    """Return the database that an archive on this host names; empty if it names none."""
     with suppress(OSError), dump.open("rb") as file:
         origin = pg_archive.origin(file)
         return origin.database if origin is not None else ""
@@ -23,7 +23,7 @@ def database_in(dump: Path) -> str:
 
 
 def named(found: Mapping[str, str]) -> str:
-    """Return databases in words, each with one dump of it."""
+    """Return databases in words, each with the name of one of its dumps."""
     return some([f"{shown(database)} ({name})" for database, name in found.items()])
 
 

@@ -77,7 +77,7 @@ class StanzaCopies:
         return self.identity()
 
     def identity(self) -> str | None:
-        """The stanza of one server: it has the same oldest server for ever."""
+        """Return the identity of one server's stanza: its oldest server never changes."""
         info = self._info()
         said = f"pgbackrest {self._stanza.name} {info.system}"
         return hashlib.sha256(said.encode()).hexdigest()
@@ -174,7 +174,8 @@ class StanzaCopies:
         return found
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
-        """A database of the server; each is as large as all of them, since nobody knows better."""
+        """Return a database of the server. Each gets the size of all databases together, because
+        single sizes are not known."""
         there = path in self.databases(copy)
         return FoundFile(True, copy.bytes, None, 0o600, 0, 0) if there else None
 
@@ -312,7 +313,8 @@ class StanzaCopies:
         return {"pgBackRest": self._program.version()}
 
     def doctor(self) -> list[Finding]:
-        """Nothing here writes: `pgbackrest check` would make the server begin a new segment."""
+        """Return findings without writing: `pgbackrest check` would make the server begin a new
+        segment."""
         version = self._program.version()
         info = self._info()
         name = self._name

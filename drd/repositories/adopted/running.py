@@ -68,8 +68,8 @@ def run_into(
     too_long: str = "",
     too_much: type[RepositoryError] = RepositoryError,
 ) -> Completed:
-    """Run the command, with its output in an empty file. Raises `too_much` for more than
-    `most` bytes, with the remedy `too_long`, and RepositoryUnreachable if it does not end in
+    """Run the command, with its output in an empty file. Raises `too_much`, with the remedy
+    `too_long`, if there are more than `most` bytes, and RepositoryUnreachable if it does not end in
     time."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     try:
@@ -111,8 +111,8 @@ def run_into(
 
 
 def keeping_room(place: Path, title: str) -> Callable[[], None]:
-    """Return a function that raises RepositoryError when a file system gets full: the list says
-    nothing of how large a tree is."""
+    """Return a function that raises RepositoryError when a file system gets full: the list does not
+    say how large a tree is."""
     least = min(_ROOM, shutil.disk_usage(place).free // 2)
 
     def check() -> None:

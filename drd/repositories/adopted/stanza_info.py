@@ -27,8 +27,8 @@ OK, NO_PATH, NO_BACKUPS, NO_DATA = 0, 1, 2, 3
 @dataclass(frozen=True, slots=True)
 class Backup:
     """A finished backup. `first` to `last` are the WAL segments that make it consistent; `lsn` is
-    where it begins. `archive` is the directory of its WAL, like `17-1`, `needs` are the labels of
-    backups that have files of this one."""
+    where it begins. `archive` is the directory of its WAL, like `17-1`; `needs` are the labels of
+    backups that contain files of this backup."""
 
     label: str
     version: str
@@ -45,9 +45,9 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class StanzaInfo:
-    """What pgBackRest says of a stanza: `backups`, the oldest first; by label, in `refused`, why
-    others do not count. `system` identifies the oldest server of the stanza. `status` and `message`
-    are about the one repository that was asked."""
+    """What pgBackRest says about a stanza: `backups`, oldest first; `refused` has, by label, why
+    other backups do not count. `system` identifies the oldest server of the stanza. `status` and
+    `message` are about the repository that was asked."""
 
     status: int
     message: str

@@ -49,13 +49,13 @@ _NOBODY = "nobody"
 _THROUGH_SSH = re.compile(r"repo\d*[-_](?:host|sftp)[-_=]|repo\d*[-_]host\b", re.IGNORECASE)
 
 _STARTS_OTHERS = re.compile(r"repo\d*[-_](?:host|sftp)|(?<![a-z])cmd", re.IGNORECASE)
-"""What a configuration has that lets pgBackRest start ssh, or a program that it names."""
+"""Options in a configuration that let pgBackRest start ssh, or a program that they name."""
 
 _MISSING = ("055", "066", "075", "080")
 _DAMAGED = ("026", "029", "094", "095")
 _READING = ("restore", "archive-get", "repo-get", "verify")
-"""Commands that begin after `info` has opened the repository: what they cannot decrypt or unpack is
-damaged."""
+"""Commands that begin after `info` has opened the repository: data that they cannot decrypt or
+unpack is damaged."""
 
 _OPTIONS = ("027", "031", "032", "033", "034", "035", "036", "037")
 """Codes of messages about the configuration."""
@@ -70,7 +70,7 @@ _OF_CIPHER = ("key/value found outside of section", "CryptoError", "cipher-pass"
 
 
 class StanzaProgram:
-    """pgBackRest with what a plan says about a stanza."""
+    """Runs pgBackRest with the settings of a plan for a stanza."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Look through the newest copy in a repository of restic for what a new plan can name."""
+"""Search the newest copy in a repository of restic for data that a new plan can name."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _DUMPED = re.compile(r"dump|backup|\.bak", re.IGNORECASE)
 """Words that the path of a dump contains, if its suffix does not show that it is one."""
 
 _LAST = 14
-"""So many copies show which paths the other tool usually copies."""
+"""In this many copies, drd looks which paths the other tool usually copies."""
 
 _MOST_HOSTS, _LONGEST = 10, 64
 """The hosts that a message names, and the letters of a name in it."""
@@ -303,7 +303,7 @@ def _below(roots: Sequence[str], path: str) -> str:
 
 
 def note(others: dict[str, Sample], roots: Sequence[str], path: str, size: int) -> None:
-    """Count a file for the path of the copy below which it lies."""
+    """Count a file for the path of the copy that contains it."""
     root = _root(roots, path)
     if root is None:
         return

@@ -27,8 +27,9 @@ _TWICE = "is in the archive twice with different contents, and pgBackRest uses n
 @dataclass(frozen=True, slots=True)
 class Archive:
     """The WAL of one server: when each segment arrived, by its name, and the timelines that have a
-    history. `size` is the size of a segment. `unusable` has by name why pgBackRest cannot give a
-    segment that is there: no chain goes on through one, nor around it on another timeline."""
+    history. `size` is the size of a segment. `unusable` has, by name, why pgBackRest cannot deliver
+    an existing segment: no chain can continue through such a segment, or around it on another
+    timeline."""
 
     segments: Mapping[str, datetime] = field(default_factory=dict)
     histories: frozenset[int] = frozenset()
@@ -60,8 +61,8 @@ class Archive:
         return found if found in self.segments else None
 
     def ends_at(self, last: str) -> tuple[str, str] | None:
-        """Return the first segment after `last` that is there and cannot be used, and why; None if
-        nothing is wrong, or a segment is missing before it."""
+        """Return the first existing segment after `last` that cannot be used, and why; None if
+        there is none, or if a segment is missing before it."""
         log, number = self._after(last)
         name = f"{log:08X}{number:08X}"
         found = (n for n in self.unusable if n[8:] == name and _timeline(n) >= _timeline(last))
@@ -90,8 +91,8 @@ def timeline(name: str) -> int:
 
 
 def segment_size(backups: Iterable[Backup]) -> int:
-    """Return the size of a segment, which nothing says: the position and the segment of a backup
-    fit only one."""
+    """Return the size of a segment in bytes. It is not stored anywhere: only one size fits the
+    position and the segment of a backup."""
     sizes = [SMALLEST << n for n in range(11)]
     for backup in backups:
         number = int(backup.first[16:], 16)

@@ -27,7 +27,7 @@ from drd.repositories.restic.runner import ResticRunner
 _DEVICE = Path("/dev/fuse")
 _UNMOUNT_S = 10.0
 _SOURCE = "restic"
-"""What restic calls the file system that it mounts."""
+"""The name that restic gives to the file system that it mounts."""
 
 _REFUSED = re.compile(r"mount helper error: (?:fusermount3?: )?(.*)")
 

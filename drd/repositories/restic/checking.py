@@ -18,8 +18,8 @@ _PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
 _TREE = re.compile(r"^(?:tree|id) ([0-9a-f]{64})\b")
 _OF_SNAPSHOT = re.compile(r"failed to load snapshot ([0-9a-f]{8,64})")
 _MOST_PARTS = 100
-"""The number of damaged files that drd looks up in snapshots. With more, it does not report which
-snapshots they cost.
+"""The largest number of damaged files that drd searches in snapshots. If there are more, drd does
+not report which snapshots are affected.
 """
 _SNAPSHOT = re.compile(rb'(?:"snapshot":"|belongs to snapshot )([0-9a-f]{64})\b')
 

@@ -72,9 +72,9 @@ def _check_copied(done: Completed, runner: ResticRunner, source: ResticRunner) -
 
 
 class CopyListener(Listener):
-    """`copy` prints text even with --json: for each snapshot how many packs it has copied.
-
-    It reports no bytes; the expected bytes are spread evenly over the snapshots.
+    """Reads the text of `copy`, which prints no JSON even with --json: for each snapshot, how many
+    packs were copied. It reports no bytes, so the expected bytes are distributed evenly over the
+    snapshots.
     """
 
     def __init__(

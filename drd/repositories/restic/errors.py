@@ -96,7 +96,7 @@ def judge(done: Completed, url: str) -> Complaints:
     """Return the complaints of a restic that exited with 0; raise an error for any other exit code.
 
     Exit codes of restic 0.17: 3 incomplete, 10 no repository, 11 locked, 12 wrong password, 130
-    interrupted. An unknown one is a failure, as restic's documentation says.
+    interrupted. An unknown exit code is a failure, as restic's documentation says.
     """
     said = complaints(done.stderr)
     if done.exit_code != 0:

@@ -1,6 +1,6 @@
-"""Find objects that keep restic from working and that nobody stored who has the key: anyone with
-write access to the bucket or the directory can put them there without the password. restic fails on
-each without naming it.
+"""Find objects that prevent restic from working and that were stored by somebody without the key:
+anyone with write access to the bucket or the directory can do this. restic fails on each without
+naming it.
 
 Removing the objects named here loses nothing of the repository: invalid keys, and locks and indexes
 that the master key does not authenticate.
@@ -125,8 +125,8 @@ def explain_failure(session: Session) -> ForeignSearch:
 
 
 def missing_key_error(session: Session) -> RepositoryError | None:
-    """Return the error for a repository in which restic could not find our key among foreign or too
-    many objects; None if restic can find it. Raises RepositoryError and SecretUnavailable.
+    """Return the error for a repository in which restic could not find the right key among foreign
+    or too many objects; None if restic can find it. Raises RepositoryError and SecretUnavailable.
     """
     keys = session.hint.keys()
     if keys.own is not None or not (keys.bad or keys.untried) or session.place.probe() is None:

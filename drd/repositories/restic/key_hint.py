@@ -75,8 +75,8 @@ class KeyHint:
         return True
 
     def keys(self, *, whole: bool = False) -> Keys:
-        """Return the key files of the repository. With `whole`, all of them are read, even when
-        ours is found at once. Raises RepositoryError and SecretUnavailable.
+        """Return the key files of the repository. With `whole`, all of them are read, even if the
+        right key is found at once. Raises RepositoryError and SecretUnavailable.
         """
         return self._keys(self._session.place.objects("keys"), whole=whole)
 

@@ -49,7 +49,8 @@ def _key(item: Mapping[str, Any]) -> RepositoryKey:
 
 
 def add(runner: ResticRunner, password: str) -> None:
-    """Add another password to the repository. It travels in anonymous memory, on standard input."""
+    """Add another password to the repository. restic gets it on standard input, from anonymous
+    memory."""
 
     def work(retry_lock_s: int) -> Completed:
         words = ["key", "add", "--new-password-file", "/dev/stdin"]

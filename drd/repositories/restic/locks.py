@@ -42,7 +42,7 @@ def lock_holders(runner: ResticRunner) -> list[LockInfo]:
 
 
 def other_host(runner: ResticRunner) -> str | None:
-    """Return another host than this one that holds a lock; None if there is none."""
+    """Return another host that holds a lock; None if there is none."""
     hosts = (content(runner, n).get("hostname") for n in sorted(runner.session.place.locks()))
     return next((str(h) for h in hosts if h not in (None, socket.gethostname())), None)
 

@@ -194,7 +194,7 @@ def prune(
 
 
 class PruneListener(Listener):
-    """Reads prune's text: it prints no JSON, even with --json."""
+    """Reads the text of `prune`, which prints no JSON even with --json."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -47,11 +47,9 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Complaints:
-    """What restic printed on stderr.
-
-    `items` are the files that it could not read or write, with the reason; `skipped` are paths that
-    did not exist; `fatal` is its last fatal message; `lines` is everything, unwrapped, for
-    patterns.
+    """What restic printed on stderr. `items` are the files that it could not read or write, with
+    the reason; `skipped` are paths that did not exist; `fatal` is its last fatal message; `lines`
+    is everything, unwrapped, for patterns.
     """
 
     items: tuple[tuple[str, str], ...]

@@ -14,8 +14,8 @@ from drd.model.units import format_size
 
 
 class ResticOutput(ABC):
-    """The output of one restic process. `begin` returns the descriptor for it and drops the output
-    of an earlier try; call `ended` when restic has ended.
+    """The output of one restic process. `begin` returns the descriptor for the output, and drops
+    the output of an earlier try; call `ended` when restic has ended.
     """
 
     def __init__(self, most: int) -> None:
@@ -51,7 +51,7 @@ class InFile(ResticOutput):
         yield self._file.fileno()
 
     def ended(self) -> None:
-        """Does nothing: the file has the whole output."""
+        """Do nothing: the file contains the whole output."""
 
     def size(self) -> int:
         return os.fstat(self._file.fileno()).st_size

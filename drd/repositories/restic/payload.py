@@ -47,7 +47,7 @@ def stdin_words(filename: str) -> list[str]:
 def tree_words(tree: Tree) -> tuple[list[str], bytes | None]:
     """Return the options, and restic's stdin. No temporary file is needed.
 
-    Paths stand behind `--` and are taken literally. restic finds the parent snapshot by host and
+    Paths come after `--` and are taken literally. restic finds the parent snapshot by host and
     paths, so tags may change from run to run and an unchanged file is not read again.
     """
     words = ["--exclude-file=/dev/stdin"] if tree.exclude else []

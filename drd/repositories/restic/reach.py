@@ -68,8 +68,7 @@ def reach_both(
     into: RepositorySpec, one: Reach, source: RepositorySpec, two: Reach
 ) -> tuple[Reach, Reach]:
     """Return what a copy needs: for `into`, with all options, and for `source`. Raises NotSupported
-    where restic takes only one login for two repositories of the same scheme, and they have
-    different ones.
+    if restic accepts only one login for two repositories of the same scheme, and theirs differ.
     """
     scheme = scheme_of(into.url)
     if scheme is None or scheme is not scheme_of(source.url):

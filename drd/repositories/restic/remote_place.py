@@ -1,7 +1,7 @@
 """The place of a repository that only restic reaches: each question is a call of restic.
 
-drd has no other way to read there, so it needs the password for every question, and it knows no
-size and no time of a single object. What that costs stands at each method.
+drd has no other way to read there, so it needs the password for every question, and does not know
+the size and time of single objects. The methods say what this costs.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ RETRIES = 3
 which begin within some seconds."""
 _LARGEST_STDERR = 1 << 16
 _LARGEST_ANSWER = MOST_OBJECTS * 66
-"""In bytes: a listing has 64 digits a line. What is longer is refused, since a listing that lacks
-its beginning would make snapshots missing."""
+"""The largest size in bytes of an answer: a listing has 64 digits in each line. A longer answer is
+refused, because a listing without its beginning would make snapshots missing."""
 _NO_SESSION = "unable to start the sftp session"
 
 
@@ -60,8 +60,8 @@ class ResticPlace:
         self._scheme = scheme
 
     def preflight(self, *, writing: bool = True) -> None:  # noqa: ARG002 - only a write tells
-        """Ask for the repository. That there is none yet, or that the password does not open it, is
-        no error here: the server has answered.
+        """Ask for the repository. It is not an error here if the repository does not exist yet, or
+        if the password does not open it: the server has answered.
         """
         try:
             self.probe()
@@ -91,7 +91,8 @@ class ResticPlace:
         return None
 
     def free_bytes(self) -> int | None:
-        """Return what the SSH server, or rclone, reports; no other scheme does."""
+        """Return the free space that the SSH server, or rclone, reports; None for other schemes,
+        which do not report it."""
         return free_bytes(self.url, self._session.reach())
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
@@ -115,12 +116,12 @@ class ResticPlace:
         return None
 
     def unfinished_keys(self) -> list[str]:
-        """Return none: without a config restic lists nothing."""
+        """Return no keys: without a config, restic lists nothing."""
         return []
 
     def put_mark(self, name: str) -> None:
-        """Do nothing: restic stores no file but its own. So two hosts that make the same repository
-        at the same second are found out only afterwards (`maintenance.initialise`).
+        """Do nothing: restic stores only its own files. So if two hosts make the same repository in
+        the same second, drd finds out only afterwards (`maintenance.initialise`).
         """
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Restore snapshots: everything that was asked for, or nothing."""
+"""Restore snapshots: everything that was requested, or nothing."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def save_file(runner: ResticRunner, snapshot: str, filename: str, into: Path, mo
 
 
 def empty_directory(path: Path) -> None:
-    """Remove everything in `path`, but nothing that its links point to."""
+    """Remove everything in `path`; do not follow links."""
     for entry in path.iterdir():
         if entry.is_symlink() or not entry.is_dir():
             entry.unlink()

@@ -39,8 +39,8 @@ from drd.repositories.restic.version import version
 T = TypeVar("T")
 
 ANSWER_S = 120.0
-"""Deadline for short questions. One takes less than a second, a listing of thousands of snapshots
-some seconds."""
+"""Deadline in seconds for short questions. Most take less than a second, a listing of thousands of
+snapshots some seconds."""
 
 ANSWER_BYTES = 256 << 20
 
@@ -133,10 +133,8 @@ class ResticRunner:
         deadline_s: float = ANSWER_S,
         retry_lock_s: int = 0,
     ) -> tuple[bytes, Complaints]:
-        """Return restic's exact output, and its complaints when it exited with 0.
-
-        Raises the children of RepositoryError; when restic does not answer in time, the error of
-        the place."""
+        """Return restic's exact output, and its complaints, if it exited with 0. Raises the
+        children of RepositoryError; if restic does not answer in time, the error of the place."""
         # In anonymous memory, because the pump keeps only the end of a text, and we need every
         # byte.
         with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:

@@ -141,8 +141,8 @@ class Session:
         return words
 
     def environment(self) -> dict[str, str]:
-        """Return the environment. Secrets stand here and never in argv, where every user of the
-        host could read them.
+        """Return the environment. It contains secrets; they are never in argv, where every user of
+        the host could read them.
 
         TZ: restic reads `--time` in the zone of its process. Two status lines a second are enough.
         """

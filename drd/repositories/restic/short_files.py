@@ -31,8 +31,8 @@ from drd.repositories.restic.payload import ids
 from drd.repositories.restic.runner import ResticRunner
 
 _MOST = 100
-"""The largest number of such files that drd examines. Each must have changed at just the wrong
-moment, so a larger number has another cause."""
+"""The largest number of such files that drd examines. Each must have changed at exactly the wrong
+moment, so if there are more, the cause is another one."""
 
 _CHUNK = 1 << 20
 _HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -118,8 +118,8 @@ def unquoted(text: str) -> bytes:
 
 
 def settle(told: SnapshotQuestions, into: Path, lack: Shortfall) -> tuple[Torn, ...]:
-    """Find the files that explain exactly what the restore lacks, and cut each to its stored
-    length. Returns no file, and cuts none, if no files explain it.
+    """Find the files that exactly explain the bytes that the restore lacks, and cut each to its
+    stored length. Returns no file, and cuts none, if no files explain it.
 
     Raises the children of RepositoryError, and TargetUnwritable.
     """

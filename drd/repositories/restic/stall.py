@@ -27,7 +27,7 @@ class Patience:
 
 
 PATIENCE_BY_RESTIC = Patience(still_s=30.0, every_s=30.0, probe_s=45.0)
-"""Where a probe is a call of restic, which takes about a second of computing."""
+"""For places where a probe is a call of restic, which takes about a second of computing."""
 
 
 class StallWatch:

@@ -1,4 +1,4 @@
-"""Store one snapshot, and refuse one that is not complete."""
+"""Store one snapshot, and refuse it if it is not complete."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def store_tree(
     """Store a directory tree. Raises SnapshotIncomplete, which names the files that could not be
     read.
 
-    A file below the tree's paths that was deleted before restic reached it is no error. A missing
-    one of the paths themselves is.
+    If a file below the tree's paths was deleted before restic reached it, this is not an error. If
+    one of the paths themselves is missing, this is an error.
     """
     more, stdin = tree_words(tree)
     if tree.earlier is not None:

@@ -90,8 +90,8 @@ def through_rclone(into: Session, source: Session) -> Session | None:
 
 
 def findings(into: Session, source: Session) -> list[Finding]:
-    """Return the findings for `doctor` about what a copy needs beyond its two repositories. Raises
-    ToolMissing and NotSupported.
+    """Return the findings of `doctor` about what a copy needs in addition to its two repositories.
+    Raises ToolMissing and NotSupported.
     """
     _reaches(into, source)
     if through_rclone(into, source) is None:

@@ -1,1 +1,1 @@
-"""One file a version, each leads from the one before."""
+"""One file for each version, which leads from the version before to this one."""

@@ -1,4 +1,4 @@
-"""What a step is about becomes a column. Until now it stood in the step's name only."""
+"""Adds a column for the subject of a step. Before, only the step's name contained it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Plans have the packages of others that they use, with the first numbers of their versions: status
-says which of them a drill had in another version."""
+"""Adds to plans the packages of others that they use, with the first numbers of their versions:
+status says which of them had another version in a drill."""
 
 from __future__ import annotations
 

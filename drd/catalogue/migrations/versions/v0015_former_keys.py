@@ -1,4 +1,4 @@
-"""Former keys: when another key replaced one that a kit, or the keys themselves, name."""
+"""Adds former keys: when another key replaced a key that a kit, or the keys themselves, name."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Store what each plan says of itself. The plans that are in force get it when they are loaded
-again: at the next start or reload."""
+"""Store the description of each plan. Plans that are in force get it when they are loaded again: at
+the next start or reload."""
 
 from __future__ import annotations
 
