@@ -37,6 +37,7 @@ def incident_document(incident: Incident) -> Document:
                 "text": text_of(task.text),
                 "to": text_of(task.to or None),
                 "due_at": time_of(task.due),
+                "due_after": text_of(task.due_after or None),
                 "done_at": time_of(task.done_at),
                 "done_by": text_of(task.done_by or None),
             }

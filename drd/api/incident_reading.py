@@ -77,6 +77,7 @@ def incident_of(document: Mapping[str, Any]) -> Incident:
                 task["text"],
                 to=task["to"] or "",
                 due=_time(task["due_at"]),
+                due_after=task.get("due_after") or "",  # an older service does not say it
                 done_at=_time(task["done_at"]),
                 done_by=task["done_by"] or "",
             )

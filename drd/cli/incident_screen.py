@@ -110,6 +110,9 @@ def _task(task: Task, now: datetime, zone: tzinfo) -> str:
         left = (task.due - now).total_seconds()
         late = f"overdue by {format_duration(-left)}" if left < 0 else f"in {format_duration(left)}"
         text += f", due {short(task.due, now, zone)}, {late}"
+    elif task.due_after:
+        moment = task.due_after.partition(" ")[0]
+        text += f", due {task.due_after}: record {moment} (drd incident anchor {moment} TIME)"
     return text
 
 

@@ -20,7 +20,8 @@ from drd.config.playbook_schema import (
 from drd.config.runbook import condition_of, free_name, value_of
 from drd.config.yaml import Path
 from drd.model.down import NO_EFFECT
-from drd.model.playbook import Due, Input, Playbook, PlaybookTask
+from drd.model.incidents.due import Due
+from drd.model.playbook import Input, Playbook, PlaybookTask
 from drd.model.runbook import ROLLBACK, Live, NewSecret, OwnRun, Preserving, Step
 from drd.model.snapshot import json_digest
 from drd.registry import ACTIONS

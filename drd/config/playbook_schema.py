@@ -15,8 +15,9 @@ from drd.actions.start import StartSettings
 from drd.actions.stop import StopSettings
 from drd.config.steps import ApproveSettings, Manual, Notify, Wait, WhenKeys
 from drd.fields import AbsolutePath, Contradiction, Duration, Name, Settings
+from drd.model.incidents.due import Due
 from drd.model.malformed import Malformed
-from drd.model.playbook import Due, reference
+from drd.model.playbook import reference
 from drd.registry import ACTIONS
 
 _READS = ("GET", "HEAD")

@@ -455,3 +455,17 @@ def test_of_an_incident_whose_entries_cannot_be_read_nothing_is_made_up() -> Non
     )
     made.say(kinds.SEVERITY, to="low")
     assert made.incident.severity == "low"
+
+
+def test_a_task_that_counts_from_a_moment_is_due_when_somebody_states_the_moment() -> None:
+    made = opened().say(kinds.TASK, text="block", due_after="aware + 30m")
+    made.say(kinds.TASK, text="odd", due_after="soon")  # nobody can have written it: no effect
+    assert [(t.text, t.due, t.due_after) for t in made.incident.tasks] == [
+        ("block", None, "aware + 30m")
+    ]
+    assert timeline(made.incident, made.entries)[1].text == "task: block, due aware + 30m"
+    half = timedelta(minutes=30)
+    for moment in (ONE, TWO):  # the second is a correction
+        made.say(kinds.ANCHOR, instant="aware", at=moment, reason="x")
+        assert made.incident.tasks[0].due == moment + half
+        assert made.incident.next_at is not None

@@ -14,9 +14,10 @@ from drd.cli.main import main
 from drd.config.daemon import load_settings
 from drd.config.playbook_words import deed
 from drd.config.playbooks import SHIPPED, Playbooks, findings, load_playbooks, playbook_schema
+from drd.model.incidents.due import Due
 from drd.model.incidents.instants import Instant
 from drd.model.malformed import Malformed
-from drd.model.playbook import Due, reference
+from drd.model.playbook import reference
 from drd.model.runbook import OwnRun, can_be_undone
 
 OWN = """\

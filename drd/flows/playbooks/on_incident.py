@@ -55,13 +55,11 @@ class OnIncident:
 
     def _task(self, incident: Incident, playbook: Playbook, task: PlaybookTask) -> Draft:
         due = task.due.at(incident.instants) if task.due is not None else None
-        unknown = (
-            f" (due {task.due}, but nobody has stated this moment)" if task.due and not due else ""
-        )
         body = {
-            "text": f"{playbook.name}: {task.text}{unknown}",
+            "text": f"{playbook.name}: {task.text}",
             "to": task.role,
             "due": due,
+            "due_after": str(task.due) if task.due is not None else None,
             "origin": self._origin(task),
         }
         return draft(kinds.TASK, self.number, self.author, body)

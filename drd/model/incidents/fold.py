@@ -15,6 +15,7 @@ from drd.model.incidents import entries as kinds
 from drd.model.incidents.actions import changed as with_action
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.cadence import Told
+from drd.model.incidents.due import Due
 from drd.model.incidents.incident import Incident, Scoped, Taken, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
@@ -60,7 +61,7 @@ def _changed(incident: Incident, entry: Entry) -> Incident:
         incident = _without_words(incident, entry)
     if change is not None and body:
         with suppress(KeyError, ValueError, TypeError, AttributeError):
-            incident = change(incident, entry, body)
+            incident = _timed(change(incident, entry, body))
     if entry.header.kind == kinds.DRAFT:
         incident = replace(incident, drafts=incident.drafts + 1)
     if is_first and not _is_of_no_person(entry, body):
@@ -218,8 +219,18 @@ def _tasked(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
         str(body.get("to") or ""),
         time_in(body, "due"),
         origin=str(body.get("origin") or ""),
+        due_after=str(body.get("due_after") or ""),
     )
     return replace(incident, tasks=(*incident.tasks, made))
+
+
+def _timed(incident: Incident) -> Incident:
+    """Return the incident with the due times that count from its moments."""
+    tasks = [
+        replace(t, due=Due.parse(t.due_after).at(incident.instants)) if t.due_after else t
+        for t in incident.tasks
+    ]
+    return replace(incident, tasks=tuple(tasks))
 
 
 def _contained(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:

@@ -29,7 +29,8 @@ class Scoped:
 @dataclass(frozen=True, slots=True)
 class Task:
     """Something to do. `number` counts the tasks of the incident. `origin` is the run of a playbook
-    and the task in it, empty for a task of a person."""
+    and the task in it, empty for a task of a person. `due_after`: it is due some time after a
+    moment of the incident, so `due` is None while nobody has stated this moment."""
 
     number: int
     text: str
@@ -38,6 +39,7 @@ class Task:
     done_at: datetime | None = None
     done_by: str = ""
     origin: str = ""
+    due_after: str = ""
 
 
 @dataclass(frozen=True, slots=True)

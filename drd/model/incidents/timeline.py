@@ -222,6 +222,8 @@ def _tasked(body: Mapping[str, Any]) -> str:
         return f"task {body['done']} done{tasks.get(body['done'], '')}"
     to = f" ({body['to']})" if body.get("to") else ""
     due = f", due {_time(body, 'due')}" if body.get("due") else ""
+    if body.get("due_after"):
+        due = f", due {body['due_after']}"
     return f"task: {body['text']}{to}{due}"
 
 
