@@ -132,6 +132,17 @@ sources = Table(
     info=OF_A_PLAN,
 )
 
+plan_versions = Table(
+    "plan_versions",
+    metadata,
+    # The meaning of each text of a plan that was in force, by its hash: for `drd plan history`.
+    Column("plan", String(40), primary_key=True),
+    Column("digest", String(80), primary_key=True),
+    Column("loaded_at", UtcTime, nullable=False),
+    Column("resolved", Json, nullable=False),
+    info=OF_A_PLAN,
+)
+
 retention_state = Table(
     "retention_state",
     metadata,

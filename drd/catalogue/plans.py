@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from drd import process
-from drd.catalogue import copies, health_rows, jobs, missed, places, points, summaries
+from drd.catalogue import (
+    copies,
+    health_rows,
+    jobs,
+    missed,
+    places,
+    plan_versions,
+    points,
+    summaries,
+)
 from drd.catalogue.columns import metadata
 from drd.catalogue.engine import Database, SqlStore, upsert
 from drd.catalogue.records import SqlRecords, plan_of_row
@@ -49,6 +59,7 @@ class SqlPlanStore(SqlStore):
                 "load_error_at": None,
             }
             upsert(connection, plans, values)
+            plan_versions.keep(connection, plan, at)
             _refresh(connection, plan, before, at)
 
     def mark_broken(self, name: str, error: str, at: datetime) -> None:
@@ -60,6 +71,10 @@ class SqlPlanStore(SqlStore):
     def names(self) -> list[str]:
         with self._database.read() as connection:
             return sorted(connection.execute(select(plans.c.name)).scalars())
+
+    def texts(self, plan: str) -> Mapping[str, Mapping[str, Any]]:
+        with self._database.read() as connection:
+            return plan_versions.kept(connection, plan)
 
     def proofs(self, plan: Plan) -> frozenset[str]:
         row = select(plans.c.former).where(plans.c.name == plan.name, plans.c.proof == plan.proof)

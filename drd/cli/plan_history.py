@@ -55,9 +55,9 @@ def _found(app: App, plan: Plan, limit: int) -> list[Version]:
             )
             return None
 
+    kept = app.catalogue.plans.texts(plan.name)
     for version in found:
-        if version.in_force:
-            version.resolved = plan.resolved
+        version.resolved = plan.resolved if version.in_force else kept.get(version.digest)
     read_texts(found[-limit:], read)
     prove(found, evidence, runs)
     return found
@@ -138,7 +138,8 @@ def _print(version: Version, before: Version | None) -> None:
         which = version if version.resolved is None else before
         name = _short(which)
         output.say(
-            f"  changed    unknown: no restore point contains the text of version {name} any more"
+            "  changed    unknown: neither the catalogue nor a restore point contains the text of "
+            f"version {name} any more"
         )
     for place, line in enumerate((changes or [])[:_SHOWN]):
         output.say(f"  {'' if place else 'changed':<9}  {escaped(line)}")

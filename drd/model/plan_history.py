@@ -22,7 +22,8 @@ _LONGEST = 120
 class Version:
     """A version of a plan. `first` is the first known run that used it. `points` are the restore
     points that were made with it, and `drills` the passed drills that prove it, both newest last.
-    `resolved` is its text with defaults; None if no restore point contains it."""
+    `resolved` is its text with defaults; None if neither the catalogue nor a restore point has
+    it."""
 
     digest: str
     since: datetime

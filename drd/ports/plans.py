@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from drd.model.plan import Plan
 
@@ -34,6 +35,10 @@ class PlanStore(Protocol):
 
     def names(self) -> list[str]:
         """Return every plan that was ever loaded."""
+
+    def texts(self, plan: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return what each text of the plan that was in force means (`Plan.resolved`), by the hash
+        of the plan; of very many, the newest."""
 
     def proofs(self, plan: Plan) -> frozenset[str]:
         """Return the hashes by which evidence counts for this plan: the proof hash; the hash of the

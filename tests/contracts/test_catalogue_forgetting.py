@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select
 
+from drd.catalogue import plan_versions
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.tables import metadata
 from drd.errors import AlreadyRunning, UnknownPlan
@@ -39,6 +42,23 @@ def lived(catalogue: SqlCatalogue, name: str) -> None:
     owned = catalogue.runs.begin(loaded, RunKind.DRILL, trigger="manual", at=at(5))
     catalogue.evidence.record(owned, evidence(f"e-{name}", plan=name, point=f"{name}-2"))
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(6))
+
+
+def test_the_texts_of_a_plan_are_kept_until_it_is_forgotten(catalogue: SqlCatalogue) -> None:
+    def load(digest: str, minutes: float) -> None:
+        text = replace(plan("billing", digest=digest), resolved={"plan": "billing", "is": digest})
+        catalogue.plans.load(text, file_digest="f", at=at(minutes))
+
+    for number, digest in enumerate(("d1", "d2", "d1")):
+        load(digest, number)
+    kept = catalogue.plans.texts("billing")
+    assert {digest: text["is"] for digest, text in kept.items()} == {"d1": "d1", "d2": "d2"}
+    for number in range(plan_versions.MOST):
+        load(f"n{number}", 3 + number)
+    kept = catalogue.plans.texts("billing")
+    assert (len(kept), "d1" in kept, "d2" in kept, "n0" in kept) == (200, False, False, True)
+    catalogue.plans.forget("billing", at(999))
+    assert catalogue.plans.texts("billing") == {}
 
 
 def test_forgetting_a_plan_leaves_other_plans_alone(catalogue: SqlCatalogue) -> None:

@@ -3,6 +3,8 @@ that close when what they name has passed."""
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,15 @@ def test_history_of_a_plan_says_what_changed_and_what_was_proven(site: Site) -> 
     assert [one["run"] for one in old["proven_by"]] == [drilled]
     assert (new["proven_by"], new["in_force"], new["points"]) == ([], True, 1)
     assert "+ targets.dr.conf.path: /srv/dr" in new["changes"]
+    history = ("plan", "history", "shop", "--json")
+    there, away = Path(site.repository), site.base / "away"
+    there.rename(away)
+    kept = site.drd(*history)
+    assert (kept.json["versions"][1]["changes"], kept.err) == (new["changes"], ""), "it is kept"
+    away.rename(there)
+    with contextlib.closing(sqlite3.connect(site.base / "state/drd.db")) as catalogue, catalogue:
+        assert catalogue.execute("delete from plan_versions").rowcount == 2
+    assert site.drd(*history).json["versions"][1]["changes"] == new["changes"], "of manifests"
     shown = site.drd("plan", "history", "shop").out
     assert shown.index("no drill") < shown.index(f"run {drilled}")
     assert "changed    + targets.dr.conf" in shown

@@ -786,6 +786,22 @@ def test_an_upgrade_has_no_description_until_a_plan_is_loaded_again(
     catalogue.close()
 
 
+def test_an_upgrade_keeps_the_text_of_a_plan_when_it_is_loaded_again(
+    url: str, tmp_path: Path
+) -> None:
+    schema = Schema(OURS.scripts, "0020")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    executed(url, "INSERT INTO plan_sources (plan, text) VALUES ('orders-api', 'plan: orders-api')")
+
+    catalogue = opened(url, tmp_path)
+
+    assert catalogue.plans.texts("orders-api") == {}
+    assert catalogue.queue.accepted("orders-api") == "plan: orders-api"
+    catalogue.plans.load(replace(plan(), resolved={"plan": "x"}), file_digest="d", at=at(5))
+    assert catalogue.plans.texts("orders-api") == {"d1": {"plan": "x"}}
+    catalogue.close()
+
+
 def test_an_upgrade_gives_copies_of_before_no_time_at_which_they_were_added(
     url: str, tmp_path: Path
 ) -> None:
