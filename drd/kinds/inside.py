@@ -51,6 +51,12 @@ def facts_of(container: process.Container | None) -> dict[str, Any]:
     return {FACT: {**named, **process.image_of(container).facts}}
 
 
+def runs(container: process.Container) -> str:
+    """Say that a container runs, with its image. Raises SourceUnreachable."""
+    image = process.image_of(container).name
+    return f"the {container} runs" + (f", image {image}" if image else "")
+
+
 def require_facts(facts: Mapping[str, Any], place: str) -> None:
     """Raise Refused for a fact about a container that no capture writes."""
     if FACT in facts:

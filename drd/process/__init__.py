@@ -52,7 +52,7 @@ from drd.process.orphans import (
     unreaped,
     works_for,
 )
-from drd.process.relay import relay
+from drd.process.relay import Relay, relay
 from drd.users import group_name, user_name
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "Login",
     "Mark",
     "PipeResult",
+    "Relay",
     "actor_here",
     "actor_of_daemon",
     "actor_of_peer",

@@ -92,10 +92,10 @@ def inside(
 ) -> Command:
     """Return the command that runs `command` in a container; without one, `command` itself.
 
-    `feed` is a file of this host that the program reads from its input. `listed` is a file with
-    lines, none empty, that the program finds at `LIST`. The variables of the command go through a
-    pipe. When drd ends, also by kill -9, the program in the container ends as well. Raises
-    ToolMissing.
+    `feed` is a file of this host that the program reads from its input. `listed` is a file whose
+    lines, without the empty ones, the program finds at `LIST`. The variables of the command go
+    through a pipe. When drd ends, also by kill -9, the program in the container ends as well.
+    Raises ToolMissing.
     """
     if container is None:
         return command

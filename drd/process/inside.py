@@ -78,7 +78,8 @@ def _beginning(listed: str) -> tuple[bytes, dict[str, str]]:
         lines.append(f"{name}={value}\n")
     begin = "".join([*lines, "\n"]).encode("utf-8", "surrogateescape")
     if listed:
-        begin += Path(listed).read_bytes() + b"\n"
+        lines_of_list = filter(None, Path(listed).read_bytes().split(b"\n"))
+        begin += b"".join(line + b"\n" for line in lines_of_list) + b"\n"
     return begin, environment
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,104 +17,165 @@ import yaml
 
 from drd.kinds.postgres.tools import programs_for
 from tests.e2e.site import Site
-from tests.servers import PostgresServer
+from tests.servers import MariadbServer, PostgresServer
 from tests.servers.podman import PodmanContainer, podman_container
 from tests.servers.postgres import left_as_found
+from tests.servers.redis import RedisServer
 
 _PLAN = """
 components:
   shop-db:
     kind: postgres
-    dsn: {dsn}
+    dsn: {shop}
     bin_dir: /only-inside/bin
     fingerprint: digest
+    in: {{container: {container}, engine: podman}}
+  carts:
+    kind: mariadb
+    dsn: {carts}
+    bin_dir: /only-inside/usr-bin
+    fingerprint: digest
+    in: {{container: {container}, engine: podman}}
+  sessions:
+    kind: valkey
+    url: unix:///only-inside/valkey/live.s
+    bin_dir: /only-inside/usr-bin
+    dir: {sessions}
     in: {{container: {container}, engine: podman}}
 checks:
   - {{name: rows, kind: rows, component: shop-db}}
   - {{name: orders, kind: sql, component: shop-db, query: select count(*) from orders, expect: 3}}
+  - {{name: carts, kind: sql, component: carts, query: select count(*) from carts, expect: 2}}
+  - {{name: sessions, kind: rows, component: sessions}}
 """
 
 
+_CARTS = "mariadb://root@/{}?socket=/run/mysqld/mysqld.sock"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Three servers of this host, whose sockets are in the container at other places."""
+
+    postgres: PostgresServer
+    mariadb: MariadbServer
+    valkey: RedisServer
+    container: PodmanContainer
+
+
 @pytest.fixture(scope="module")
-def container(
-    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PodmanContainer]:
-    programs = programs_for(17, "pg_dump", bin_dir=None).directory
-    mounts = {"/only-inside/bin": str(programs), "/var/run/postgresql": str(postgres.socket_dir)}
-    with podman_container(tmp_path_factory.mktemp("podman"), mounts) as made:
-        yield made
+def servers(
+    postgres: PostgresServer, mariadb: MariadbServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Servers]:
+    base = tmp_path_factory.mktemp("podman")
+    valkey = RedisServer(base / "valkey/live", "valkey")
+    mounts = {
+        "/only-inside/bin": str(programs_for(17, "pg_dump", bin_dir=None).directory),
+        "/only-inside/usr-bin": "/usr/bin",
+        "/run/mysqld/mysqld.sock": str(mariadb.socket),
+        "/only-inside/valkey": str(base / "valkey"),
+        "/var/run/postgresql": str(postgres.socket_dir),
+    }
+    try:
+        with podman_container(base / "engine", mounts) as container:
+            yield Servers(postgres, mariadb, valkey, container)
+    finally:
+        valkey.stop()
 
 
 @pytest.fixture
-def site(short_tmp: Path, container: PodmanContainer) -> Site:
-    return Site(short_tmp, environment=container.environment)
-
-
-@pytest.fixture
-def shop(postgres: PostgresServer) -> Iterator[str]:
+def shop(servers: Servers) -> Iterator[str]:
+    """The name of a database of both servers."""
     name = f"shop_{uuid4().hex[:8]}"
-    with left_as_found(postgres):
-        postgres.execute(f"CREATE DATABASE {name}")
-        postgres.execute(
+    with left_as_found(servers.postgres):
+        servers.postgres.execute(f"CREATE DATABASE {name}")
+        servers.postgres.execute(
             "CREATE TABLE orders (id INT PRIMARY KEY, total INT);"
             "INSERT INTO orders VALUES (1, 10), (2, 20), (3, 30)",
             name,
         )
+        servers.mariadb.execute(f"CREATE DATABASE {name}")
+        servers.mariadb.execute(
+            "CREATE TABLE carts (id INT PRIMARY KEY, note TEXT)",
+            "INSERT INTO carts VALUES (1, 'a'), (2, 'b')",
+            database=name,
+        )
+        servers.valkey.ask("SET", "session", "1")
         yield name
+    listed = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"
+    for (database,) in servers.mariadb.execute(listed):
+        if database == name or "carts" in database:
+            servers.mariadb.execute(f"DROP DATABASE `{database}`")
+
+
+@pytest.fixture
+def site(short_tmp: Path, servers: Servers, shop: str) -> Site:
+    made = Site(short_tmp, environment=servers.container.environment)
+    made.plan(
+        _PLAN.format(
+            shop=_dsn(servers.postgres, shop),
+            carts=_CARTS.format(shop),
+            sessions=servers.valkey.directory,
+            container=servers.container.name,
+        )
+    )
+    return made
 
 
 def _dsn(postgres: PostgresServer, database: str) -> str:
     return f"postgresql://postgres@/{database}?port={postgres.port}"
 
 
-def test_a_database_is_dumped_and_loaded_in_its_container(
-    site: Site, postgres: PostgresServer, shop: str, container: PodmanContainer
+def test_databases_are_dumped_and_loaded_in_their_container(
+    site: Site, servers: Servers, shop: str
 ) -> None:
-    """Neither the programs nor the socket of the plan exist outside the container."""
-    site.plan(_PLAN.format(dsn=_dsn(postgres, shop), container=container.name))
-    words = ("--no-sqlite", "--no-mariadb", "--name", "new", "--output", "-")
-    assert _found(site.drd("plan", "new", *words).out, shop) == {
-        "kind": "postgres",
-        "dsn": _dsn(postgres, shop),
-        "in": {"container": container.name, "engine": "podman"},
-    }
+    """Neither the programs nor the sockets of the plan exist outside the container."""
+    postgres, mariadb = servers.postgres, servers.mariadb
+    there = {"container": servers.container.name, "engine": "podman"}
+    new = site.drd("plan", "new", "--no-sqlite", "--name", "new", "--output", "-").out
+    assert _found(new, shop) == [
+        {"kind": "postgres", "dsn": _dsn(postgres, shop), "in": there},
+        {"kind": "mariadb", "dsn": _CARTS.format(shop), "in": there},
+    ]
     told = site.drd("doctor", "shop", code=None).out
-    assert f"the container {container.name} of podman runs" in told
+    assert f"the container {servers.container.name} of podman runs" in told
     site.drd("backup", "shop")
     site.drd("drill", "shop")
     site.assert_clean()
     postgres.execute("DELETE FROM orders WHERE id = 3", shop)
-    done = site.drd("recover", "shop", "--in-place", "--overwrite", "--yes", "--json").json
+    mariadb.execute("DELETE FROM carts", database=shop)
+    parts = ("--component", "shop-db", "--component", "carts", "--overwrite", "--yes", "--json")
+    done = site.drd("recover", "shop", "--in-place", *parts).json
     assert postgres.execute("SELECT count(*) FROM orders", shop) == [(3,)]
+    assert mariadb.execute("SELECT note FROM carts", database=shop) == [("a",), ("b",)]
     site.drd("undo", str(done["run"]), "--yes")
     assert postgres.execute("SELECT count(*) FROM orders", shop) == [(2,)]
+    assert mariadb.execute("SELECT note FROM carts", database=shop) == []
     site.drd("done", str(done["run"]), "--yes")
     site.assert_clean()
-    postgres.execute("CREATE INDEX broken ON orders (total)", shop)
-    part = ("--component", "shop-db", "--into", f"{shop}_copy", "--yes")
-    told = site.drd("recover", "shop", "--in-place", *part, "--table", "orders", code=2).err
+    part = ("--component", "shop-db", "--into", f"{shop}_copy", "--table", "orders", "--yes")
+    told = site.drd("recover", "shop", "--in-place", *part, code=2).err
     assert "drd cannot restore single tables into a server in a container" in told
 
 
-def _found(plan: str, database: str) -> dict[str, Any]:
-    """The component of a new plan that has this database in a container."""
+def _found(plan: str, database: str) -> list[dict[str, Any]]:
+    """The components of a new plan that have this database in a container."""
     components: dict[str, dict[str, Any]] = yaml.safe_load(plan)["components"]
-    (found,) = (c for c in components.values() if "in" in c and f"/{database}?" in c["dsn"])
-    return {key: found[key] for key in ("kind", "dsn", "in")}
+    found = (c for c in components.values() if "in" in c and f"/{database}?" in c["dsn"])
+    return [{key: component[key] for key in ("kind", "dsn", "in")} for component in found]
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_end_of_drd_ends_the_program_in_the_container(
-    site: Site, postgres: PostgresServer, shop: str, container: PodmanContainer, end: signal.Signals
+    site: Site, servers: Servers, shop: str, end: signal.Signals
 ) -> None:
-    site.plan(_PLAN.format(dsn=_dsn(postgres, shop), container=container.name))
-    with psycopg.connect(postgres.dsn(shop)) as holder:
+    with psycopg.connect(servers.postgres.dsn(shop)) as holder:
         holder.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
         backup = site.start("backup", "shop")
-        _wait_until(lambda: "pg_dump --format" in container.processes())
+        _wait_until(lambda: "pg_dump --format" in servers.container.processes())
         os.kill(backup.pid, end)
         backup.wait()
-        _wait_until(lambda: "pg_dump --format" not in container.processes())
+        _wait_until(lambda: "pg_dump --format" not in servers.container.processes())
     site.drd("status", "shop", code=None)
     site.assert_clean(settled=False)
 

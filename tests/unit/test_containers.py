@@ -15,9 +15,13 @@ import pytest
 from drd import process
 from drd.config.plan_file import plan_of_text
 from drd.errors import ConfigError, SourceError, SourceUnreachable, ToolMissing, ToolTooOld
+from drd.kinds.mariadb import discovery_inside
+from drd.kinds.mariadb.connection import address_of as mariadb_address
+from drd.kinds.mariadb.tools import client
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import write_password_file
 from drd.kinds.postgres.tools import programs_for
+from drd.kinds.redis.programs import cli_program
 from drd.kit.programs import KitPrograms
 from drd.model.plan import SecretRef
 from drd.process import Command, Container
@@ -179,6 +183,12 @@ _DATABASE = "kind: postgres, dsn: postgresql://u@/shop"
         (_DATABASE, "{container: -it, engine: podman}", "-it"),
         (_DATABASE, "{container: a, engine: lxc}", "lxc"),
         (_DATABASE, "{container: a}", "engine is missing"),
+        ("kind: redis, url: 'rediss://h:1'", "{container: a, engine: docker}", "rediss:"),
+        (
+            "kind: valkey, url: 'redis://h:1', dir: /d, method: save",
+            "{container: a, engine: docker}",
+            "`save` does not work with `in`",
+        ),
     ],
 )
 def test_plan_check_refuses_what_cannot_run_in_a_container(
@@ -199,3 +209,39 @@ def test_a_kit_names_the_engine_and_the_image(engine: Path) -> None:
     )
     needs = KitPrograms().take(plan)
     assert needs == ("podman, with the container shop-db of the image postgres:17, sha256:ab",)
+
+
+def test_programs_of_mariadb_and_valkey_are_found_in_a_container(engine: Path) -> None:
+    for name, said in (
+        ("mariadb", "mariadb from 11.8.3-MariaDB, client 15.2"),
+        ("redis-cli", "redis-cli 8.0.2"),
+    ):
+        (engine / name).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (engine / name).chmod(0o755)
+    found = client(str(engine), BOX)
+    assert (found.version, found.path, found.inside) == ("11.8.3", str(engine / "mariadb"), BOX)
+    assert cli_program("valkey", str(engine), BOX) == str(engine / "redis-cli")
+    with pytest.raises(ToolMissing, match="there is no mariadb of MariaDB in the container"):
+        client("/nowhere", BOX)
+    with pytest.raises(ToolMissing, match="there is no redis-cli in the container"):
+        cli_program("redis", "/nowhere", BOX)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [("mariadb:///shop", "names no user"), ("mariadb://u@h/shop?ssl=on", "asks for TLS")],
+)
+def test_addresses_of_mariadb_with_which_drd_cannot_connect_through_a_container(
+    dsn: str, said: str
+) -> None:
+    with pytest.raises(SourceError, match=said):
+        mariadb_address(SecretRef("text", dsn), BOX)
+
+
+def test_databases_of_mariadb_in_a_container_are_read_from_what_a_script_prints() -> None:
+    printed = "s/run/a.sock\n73686F70\ns/tmp/b.sock\nrefused\ns/tmp/c.sock\n"
+    first, second, third = discovery_inside._servers(BOX, printed)
+    assert (first.socket, first.databases, first.refused) == ("/run/a.sock", ["shop"], False)
+    assert (second.socket, second.databases, second.refused) == ("/tmp/b.sock", [], True)
+    assert (third.databases, third.refused) == ([], False)
+    assert list(discovery_inside._servers(BOX, "")) == []

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from shlex import quote
 
 from drd.errors import SecretUnavailable
+from drd.kinds.inside import by_hand_in
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.connection import Address
 from drd.kinds.mariadb.inspect import KEY_TEXT
 from drd.kinds.mariadb.settings import MariadbTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
+from drd.process import container_of
 
 _OWN_SERVER = """\
 Connect to a MariaDB server of the same series or newer, as an administrator. These commands use \
@@ -29,11 +31,14 @@ def by_hand(
     resolve: Callable[[SecretRef], str],
 ) -> ByHand:
     name = component.name
-    if not isinstance(target, MariadbTarget):
+    placed = target if isinstance(target, MariadbTarget) else component.settings
+    container = container_of(placed)
+    inner = () if container is None else (by_hand_in(container, name),)
+    if not isinstance(target, MariadbTarget) or container is not None:
         database = f'"$(fact {name} database)"'
         words = f'mariadb "$LOGIN" --batch --sandbox --database={database}'
         return ByHand(
-            (Passage(_OWN_SERVER, _OWN_LOGIN), *_passages(name, database)),
+            (*inner, Passage(_OWN_SERVER, _OWN_LOGIN), *_passages(name, database)),
             ask=f"{words} --skip-column-names -e",
             change=f"{words} -e",
             feed=words,

@@ -11,7 +11,7 @@ import pwd
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -34,11 +34,14 @@ from drd.kinds.mariadb.tools import numbers
 from drd.masking import MASK
 from drd.model.plan import SecretRef
 from drd.model.recovery_command import IF_LOST
+from drd.process import Container, Relay, image_of, relay
 
 OPTIONS = "drd.cnf"
 """The name of an option file in a workplace."""
 
 CONNECT_S = 10
+CONNECT_INSIDE_S = 30
+"""The engine of a container may need seconds to start a program there."""
 OLDEST = (10, 6)
 """The first version that renames several tables in one step that a crash cannot divide."""
 
@@ -74,10 +77,12 @@ class LoginRefused(SourceError):
 @dataclass(frozen=True, slots=True)
 class Address:
     """The address of a database, with the login. `origin` is the secret reference that contains
-    the address; empty if the address is text of a plan."""
+    the address; empty if the address is text of a plan. With `inside`, the address is valid in this
+    container."""
 
     parts: dsn.Parts
     origin: str = ""
+    inside: Container | None = None
 
     @property
     def database(self) -> str:
@@ -90,13 +95,21 @@ class Address:
     @property
     def named(self) -> str:
         """The server's name for errors. It contains no part of a secret reference."""
-        return f"the server of dsn ({self.origin})" if self.origin else self.parts.uri("")
+        where = f" in the {self.inside}" if self.inside is not None else ""
+        return (f"the server of dsn ({self.origin})" if self.origin else self.parts.uri("")) + where
 
     def to_database(self, name: str) -> Address:
-        return Address(self.parts._replace(database=name), self.origin)
+        return replace(self, parts=self.parts._replace(database=name))
 
     def as_user(self, user: str, password: str) -> Address:
-        return Address(self.parts._replace(user=user, password=password), self.origin)
+        return replace(self, parts=self.parts._replace(user=user, password=password))
+
+    @property
+    def relayed(self) -> Relay | None:
+        """The relay through which drd reaches a server in a container."""
+        if self.inside is None:
+            return None
+        return relay(self.inside, self.parts.host or self.parts.socket, self.parts.port)
 
     def environment(self) -> dict[str, str]:
         """The variables with which a command finds the database, without the password."""
@@ -131,7 +144,7 @@ def _option(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def address_of(ref: SecretRef) -> Address:
+def address_of(ref: SecretRef, inside: Container | None = None) -> Address:
     """Return the address that a reference or text names. Raises SecretUnavailable or SourceError,
     whose text never contains the address."""
     text = secrets.resolve(ref)
@@ -147,9 +160,18 @@ def address_of(ref: SecretRef) -> Address:
         )
     if parts.password:
         log.mask(parts.password)
+    if inside is not None and (not parts.user or parts.ssl):
+        raise SourceError(
+            f"the dsn ({ref.describe()}) {'asks for TLS' if parts.user else 'names no user'}, "
+            "which does not work with `in`",
+            hint="leave out ssl and ssl_ca: drd's connection begins inside the container, and is "
+            "without TLS. For a server outside the container, leave out `in`."
+            if parts.user
+            else "write mariadb://USER@/DATABASE: the container does not know drd's system user.",
+        )
     if not parts.user:
         parts = parts._replace(user=pwd.getpwuid(os.geteuid()).pw_name)
-    return Address(parts, "" if ref.source == "text" else ref.describe())
+    return Address(parts, "" if ref.source == "text" else ref.describe(), inside)
 
 
 def words(error: BaseException) -> str:
@@ -222,8 +244,13 @@ def connect(address: Address, *, database: bool = True) -> Connection:
     SourceUnreachable, SourceMissing if only the database does not exist, LoginRefused, and
     NotSupported for a server that is not MariaDB, or too old."""
     parts = address.parts
+    through = address.relayed
     where = (
-        {"host": parts.host, "port": parts.port} if parts.host else {"unix_socket": parts.socket}
+        {"unix_socket": f"\0{through.name}"}
+        if through is not None
+        else {"host": parts.host, "port": parts.port}
+        if parts.host
+        else {"unix_socket": parts.socket}
     )
     tls = {"ssl": {"ca": parts.ssl_ca or None}} if parts.ssl else {"ssl_disabled": True}
     try:
@@ -235,7 +262,7 @@ def connect(address: Address, *, database: bool = True) -> Connection:
             database=parts.database if database else None,
             charset="utf8mb4",
             autocommit=True,
-            connect_timeout=CONNECT_S,
+            connect_timeout=CONNECT_S if through is None else CONNECT_INSIDE_S,
             local_infile=False,
             program_name="drd",
             auth_plugin_map=refusing(parts),
@@ -316,6 +343,13 @@ def _refused(address: Address, error: BaseException) -> SourceError:
         return LoginRefused(
             f"{address.named} asks for a way to log in that drd does not use: {said}",
             hint="let the user log in by a password (mysql_native_password) or by unix_socket.",
+        )
+    if address.inside is not None and address.relayed is not None:
+        image_of(address.inside)  # says so if the container does not run
+        return SourceUnreachable(
+            f"cannot connect to {address.named}: {address.relayed.said or said}",
+            hint="check that the server runs in the container, and that host, port and socket in "
+            "`dsn` are right as seen from inside.",
         )
     return SourceUnreachable(
         f"cannot connect to {address.named}: {said}",

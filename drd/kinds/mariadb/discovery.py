@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from drd import process
 from drd.errors import ToolError, UsageError
 from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.discovery_inside import servers_inside
 from drd.model.text import escaped
 from drd.ports.kinds import Wish
 from drd.users import user_name
@@ -30,6 +31,10 @@ _OWN_USER = (
     "This address contains no password, so the server must let the user that drd runs as connect. "
     "Use a separate database user for drd, not the user of the application: `drd doctor PLAN "
     "--grants` prints a script that creates this user."
+)
+_USER_INSIDE = (
+    "This address is the one that is valid in the container. Better use a separate database user "
+    "for drd: docs/mariadb.md lists the rights of this user."
 )
 _LARGEST_FILE = 1 << 20
 _SERVER_USERS = ("mysql", "mariadb")
@@ -49,14 +54,19 @@ def wishes(given: Sequence[str]) -> list[Wish]:
     return made
 
 
-def _wish(database: str, text: str | None, parts: dsn.Parts) -> Wish:
+def _wish(
+    database: str, text: str | None, parts: dsn.Parts, inside: process.Container | None = None
+) -> Wish:
     """Suggest one component. `text` is None if the address holds a password, which then becomes a
-    credential."""
+    credential. `inside` is the container of the server."""
+    placed = {"container": inside.name, "engine": inside.engine} if inside is not None else None
 
     def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
         if text is not None:
-            yield "#", _OWN_USER
+            yield "#", _OWN_USER if placed is None else _USER_INSIDE
         yield "dsn", {"credential": credential} if text is None else text
+        if placed is not None:
+            yield "in", placed
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         if text is None:
@@ -66,13 +76,37 @@ def _wish(database: str, text: str | None, parts: dsn.Parts) -> Wish:
             return
         yield "#", "Better use another server, which still exists if this server is lost."
         yield "dsn", parts.uri(f"{database}_standby"[:64])
+        if placed is not None:
+            yield "in", placed
 
     secret = "" if text is not None else "the address of the database"
-    where = text or "its address holds a password, so it becomes a credential"
+    where = (
+        f"{text} in the {inside}"
+        if inside is not None
+        else text or "its address holds a password, so it becomes a credential"
+    )
     return Wish(database, "database", keys, secret=secret, target=target, where=where)
 
 
 def found() -> tuple[list[Wish], list[str]]:
+    """Return the databases of the servers of this host and of its containers, and notes about
+    those that could not be read. Never raises for a server's errors."""
+    databases, notes = _on_this_host()
+    for server in servers_inside(_LIST):
+        where = f"The MariaDB server at {escaped(server.socket)} in the {server.container}"
+        if server.refused:
+            notes.append(
+                f"{where} refused root without a password: add its databases by hand "
+                "(docs/containers.md)."
+            )
+        for name in server.databases:
+            query = urlencode({"socket": server.socket}, safe="/")
+            text = f"mariadb://root@/{quote(name, safe='')}?{query}"
+            databases.append(_wish(name, text, dsn.parse(text), server.container))
+    return databases, notes
+
+
+def _on_this_host() -> tuple[list[Wish], list[str]]:
     """Ask every server with a local socket for its databases, as this user. Returns the databases,
     and notes about servers that could not be read. Never raises for a server's errors."""
     trusted = {0, os.geteuid(), *_servers_users()}

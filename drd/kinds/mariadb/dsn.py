@@ -114,7 +114,7 @@ def database(ref: SecretRef) -> str:
 
 def sockets(settings: MariadbSettings | MariadbTarget) -> tuple[str, ...]:
     """Return the directory of the server's socket, if the plan itself names it."""
-    known = _known(settings.dsn)
+    known = _known(settings.dsn) if settings.inside is None else None
     return (known.socket.rpartition("/")[0] or "/",) if known and known.socket else ()
 
 
@@ -135,7 +135,7 @@ def contradictions(ref: SecretRef) -> Iterator[Contradiction]:
 def is_source(component: MariadbSettings, target: MariadbTarget) -> bool:
     """Return whether both are the same database, by their connection strings; a recovery also asks
     the servers."""
-    return component.dsn == target.dsn
+    return (component.dsn, component.inside) == (target.dsn, target.inside)
 
 
 def stays_here(text: str) -> bool:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from drd import secrets
-from drd.errors import SourceError
+from drd.errors import NotSupported, SourceError
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.quoting import account, db_pattern
 from drd.kinds.mariadb.rights import NEEDED
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports.grants import Grants, Logins
+from drd.process import container_of
 
 _HEAD = """\
 -- Use a separate user for drd in each dsn, never the user of the application: whoever breaks into
@@ -51,10 +52,12 @@ def grants(
     for component in components:
         assert isinstance(component.settings, MariadbSettings)
         parts = _parts(component.settings.dsn)
+        _require_no_container(component.name, component.settings)
         _user(servers, parts, parts.user or logins.service).reads[parts.database] = component.name
         for target in targets.get(component.name, ()):
             assert isinstance(target, MariadbTarget)
             there = _parts(target.dsn)
+            _require_no_container(component.name, target)
             user = _user(servers, there, there.user or logins.person)
             user.writes[there.database] = component.name
         if not targets.get(component.name, ()):
@@ -69,6 +72,17 @@ def grants(
     )
     text = "\n".join([_HEAD, *several, *parts_of, ""])
     return Grants(_program(*first), text, tuple(_lacks(servers)), reader="mariadb", about=_MANAGED)
+
+
+def _require_no_container(name: str, settings: object) -> None:
+    container = container_of(settings)
+    if container is not None:
+        raise NotSupported(
+            f"component {name}: drd does not print a script of rights for a server in a container "
+            f"({container})",
+            hint="docs/mariadb.md has the rights. Give them by hand: "
+            f"{container.engine} exec -it {container.name} mariadb",
+        )
 
 
 def _parts(ref: SecretRef) -> dsn.Parts:

@@ -8,6 +8,7 @@ from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.restore import as_target_error
 from drd.model.plan import SecretRef
 from drd.ports import Aside
+from drd.process import Container
 
 _SIZE = """
 SELECT SUM(DATA_LENGTH + INDEX_LENGTH) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"""
@@ -17,9 +18,15 @@ class KeptDatabase:
     """Implements the port `KeptCopies`."""
 
     def __init__(
-        self, component: str, dsn: SecretRef, run: str, *, database: str | None = None
+        self,
+        component: str,
+        dsn: SecretRef,
+        run: str,
+        database: str | None = None,
+        inside: Container | None = None,
     ) -> None:
-        """`database` replaces the database in the dsn."""
+        """`database` replaces the one that the dsn names; `inside` is the server's container."""
+        self._inside = inside
         self._database = database
         self._component = component
         self._dsn = dsn
@@ -28,7 +35,7 @@ class KeptDatabase:
 
     def _names(self) -> tuple[Connection, Publication]:
         if self._admin is None:
-            self._admin = connect(address_of(self._dsn), database=False)
+            self._admin = connect(address_of(self._dsn, self._inside), database=False)
         final = self._database or self._admin.address.database
         return self._admin, Publication(self._admin, final, self._component, self._run)
 

@@ -24,6 +24,7 @@ from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
 from drd.ports import AS_IT_IS, Destination, Finding, Kind, RestoreOptions, Source, Workplace
+from drd.process import container_of
 
 _LONGEST_NAME = 64
 _SYSTEM = ("mysql", "sys", "information_schema", "performance_schema")
@@ -43,7 +44,7 @@ class MariadbKind(Kind):
     def sandbox(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> Destination:
-        return MariadbSandbox(component.name, _settings(component).bin_dir, snapshot, place)
+        return MariadbSandbox(component.name, _bin_dir_here(component), snapshot, place)
 
     def target(
         self,
@@ -66,7 +67,8 @@ class MariadbKind(Kind):
         part: Part | None = None,
     ) -> KeptDatabase:
         assert isinstance(settings, MariadbTarget | MariadbSettings)
-        return KeptDatabase(component.name, settings.dsn, run, database=_name_of(part))
+        inside = container_of(settings)
+        return KeptDatabase(component.name, settings.dsn, run, _name_of(part), inside)
 
     def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
         return tables(
@@ -85,19 +87,22 @@ class MariadbKind(Kind):
         budget_s: float,
     ) -> Fingerprint:
         assert isinstance(like, DatabaseFingerprint)
-        address = address_of(_settings(component).dsn)
+        settings = _settings(component)
+        address = address_of(settings.dsn, container_of(settings))
         with connect(address) as connection:
             return describe_now(connection, address.database, like, budget_s)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - nothing is made
         assert isinstance(settings, MariadbTarget)
-        return same_place(_settings(component).dsn, settings.dsn)
+        own = _settings(component)
+        inside = container_of(own), container_of(settings)
+        return same_place(own.dsn, settings.dsn, inside)
 
     def sweep(self, directory: Path) -> list[str]:
         return server.sweep(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
-        bin_dir = _settings(component).bin_dir
+        bin_dir = _bin_dir_here(component)
         found = sandbox_programs(str(snapshot.facts["server_version"]), bin_dir)
         return {"MariaDB": found.version, "mariadb": client(bin_dir).version}
 
@@ -105,11 +110,11 @@ class MariadbKind(Kind):
         """Start a sandbox of the source's version, if the source can be asked."""
         settings, version, unknown = _settings(component), "", ""
         try:
-            with connect(address_of(settings.dsn)) as connection:
+            with connect(address_of(settings.dsn, container_of(settings))) as connection:
                 version = version_text(connection)
         except DrdError as error:
             unknown = error.message
-        finding = _tried(component.name, version, settings.bin_dir, place)
+        finding = _tried(component.name, version, _bin_dir_here(component), place)
         if not unknown or finding.failed:
             return [finding]
         text = (
@@ -123,12 +128,18 @@ class MariadbKind(Kind):
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> list[Finding]:
         version = str(snapshot.facts["server_version"])
-        return [_tried(component.name, version, _settings(component).bin_dir, place)]
+        return [_tried(component.name, version, _bin_dir_here(component), place)]
 
 
 def _settings(component: Component) -> MariadbSettings:
     assert isinstance(component.settings, MariadbSettings)
     return component.settings
+
+
+def _bin_dir_here(component: Component) -> str | None:
+    """Return the directory of the programs for sandboxes, which run on this host."""
+    settings = _settings(component)
+    return settings.bin_dir if settings.inside is None else None
 
 
 def _tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> Finding:

@@ -20,7 +20,7 @@ from drd.kinds.mariadb.connection import OPTIONS, Address, Connection, ServerErr
 from drd.kinds.mariadb.quoting import account, db_pattern, literal
 from drd.kinds.mariadb.tools import Program
 from drd.ports import Workplace
-from drd.process import Command, Completed
+from drd.process import LIST, Command, Completed, inside
 
 _RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, "
@@ -75,7 +75,8 @@ def load(
     # Behind the fence the client sees only the directory of the server.
     options = write_options(address, (server if fenced else place.directory) / OPTIONS, user=user)
     argv = [
-        client.path, f"--defaults-file={options}", "--sandbox", "--binary-mode", "--batch",
+        client.path, f"--defaults-file={LIST if client.inside else options}",
+        "--sandbox", "--binary-mode", "--batch",
         "--local-infile=0", "--skip-named-commands", "--max-allowed-packet=1G",
         f"--database={address.database}",
     ]  # fmt: skip
@@ -88,6 +89,12 @@ def load(
         fence=place.fence(place.directory.name, [server]) if fenced else None,
         name="mariadb",
     )
+    if client.inside is not None:
+        command = inside(Command(argv, name="mariadb"), client.inside, feed=dump, listed=options)
+        try:
+            return process.start(command).pump(on_tick=on_tick)
+        finally:
+            options.unlink(missing_ok=True)
     file = os.open(dump, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         child = process.start(command, stdin=file)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drd.kinds.inside import require_facts
 from drd.kinds.mariadb import objects, users
 from drd.kinds.mariadb.quoting import account, ident
 from drd.model import strict
@@ -67,6 +68,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
 
 def _facts(facts: Mapping[str, Any], component: str) -> None:
     place = f"facts of {component}"
+    require_facts(facts, place)
     wanted = filename(component)
     if strict.member(facts, "filename", place) != wanted:
         raise strict.refuse(f"{place}.filename", f"is not {wanted}", facts["filename"])

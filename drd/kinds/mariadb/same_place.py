@@ -13,16 +13,21 @@ from drd.errors import DrdError
 from drd.kinds.mariadb.connection import Address, ServerError, address_of, connect
 from drd.kinds.mariadb.dsn import LOOPBACK
 from drd.model.plan import SecretRef
+from drd.process import Container
 
 _IDENTITY = "SELECT @@hostname, @@port, @@socket, @@datadir, @@server_id"
 _HERE = "this host"
 
 
-def same_place(source: SecretRef, target: SecretRef) -> str | None:
+def same_place(
+    source: SecretRef,
+    target: SecretRef,
+    inside: tuple[Container | None, Container | None] = (None, None),
+) -> str | None:
     """Return the database in words if source and target are the same; None if they are not, or if
-    drd cannot find out."""
+    drd cannot find out. `inside` has the containers of both."""
     try:
-        first, second = address_of(source), address_of(target)
+        first, second = address_of(source, inside[0]), address_of(target, inside[1])
     except DrdError:
         return None
     if first.database != second.database:
@@ -46,6 +51,8 @@ def _identity(address: Address) -> tuple[object, ...] | None:
 def _hosts(address: Address) -> set[tuple[str, int | str]]:
     """Return every server that the address may mean; all names of this host count as one."""
     parts = address.parts
+    if address.inside is not None:
+        return {(f"{parts.host or parts.socket} in the {address.inside}", parts.port)}
     if not parts.host:
         return {(_HERE, 3306), (_HERE, parts.socket)}
     own = {socket.gethostname(), socket.getfqdn(), *LOOPBACK}

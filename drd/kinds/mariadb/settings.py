@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,11 +15,14 @@ from drd.fields import (
     DatabaseFingerprintSettings,
     Settings,
 )
+from drd.kinds.inside import IN, InContainer
 from drd.kinds.mariadb import dsn
 
 
 class MariadbSettings(Settings):
     """A MariaDB database, dumped whole with mariadb-dump."""
+
+    unsaid: ClassVar = {"inside": (None,)}
 
     kind: Literal["mariadb"]
     dsn: Connection = Field(
@@ -33,6 +36,7 @@ class MariadbSettings(Settings):
         "Default: the installed ones.",
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
+    inside: InContainer | None = IN
 
     def contradictions(self) -> Iterator[Contradiction]:
         return dsn.contradictions(self.dsn)
@@ -41,8 +45,11 @@ class MariadbSettings(Settings):
 class MariadbTarget(Settings):
     """Where a mariadb component is restored to; the database is created when it is missing."""
 
+    unsaid: ClassVar = {"inside": (None,)}
+
     dsn: Connection = Field(description="The address of the database to restore into.")
     bin_dir: AbsolutePath | None = Field(None, description="Directory of mariadb.")
+    inside: InContainer | None = IN
 
     def contradictions(self) -> Iterator[Contradiction]:
         return dsn.contradictions(self.dsn)

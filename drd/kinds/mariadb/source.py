@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from drd import process
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError
+from drd.kinds.inside import facts_of, runs
 from drd.kinds.mariadb import objects, rights, users
 from drd.kinds.mariadb.connection import (
     OPTIONS,
@@ -40,7 +41,7 @@ from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
 from drd.model.text import escaped, some
 from drd.model.units import format_size
 from drd.ports import Finding, Payload, Probe, Stream, Workplace
-from drd.process import Command
+from drd.process import LIST, Command, container_of, inside
 
 OBSERVE_S = 60.0
 """Time limit for each query whose answer is kept for a later comparison."""
@@ -76,16 +77,17 @@ class MariadbSource:
         self._settings = settings
         self._place = place
         self._given: Address | None = None
+        self._container = container_of(settings)
 
     def _address(self) -> Address:
         """Return the address of the dsn; the secret is resolved once."""
         if self._given is None:
-            self._given = address_of(self._settings.dsn)
+            self._given = address_of(self._settings.dsn, self._container)
         return self._given
 
     def probe(self) -> Probe:
         with connect(self._address()) as connection:
-            tool = program("mariadb-dump", self._settings.bin_dir)
+            tool = self._tool()
             findings = rights.examine(connection, self._name, self._address().database)
             for finding in findings:
                 if finding.failed:
@@ -93,6 +95,9 @@ class MariadbSource:
             warnings = tuple(f for f in findings if f.severity == "warning")
             facts = {"server_version": version_text(connection), "dump_version": tool.version}
             return Probe(_size(connection), facts, (), warnings)
+
+    def _tool(self) -> Program:
+        return program("mariadb-dump", self._settings.bin_dir, self._container)
 
     def doctor(self) -> list[Finding]:
         findings: list[Finding] = []
@@ -113,18 +118,21 @@ class MariadbSource:
                 name = escaped(self._address().database)
                 return f"MariaDB {version_text(held[0])}, database {name}, {size}"
 
+            inside = self._container
+            if inside is not None and not examined("container", lambda: runs(inside)):
+                return findings
             if not examined("reachable", reach):
                 return findings
             examined(
                 "mariadb-dump",
-                lambda: f"version {program('mariadb-dump', self._settings.bin_dir).version}",
+                lambda: f"version {self._tool().version}",
             )
             findings += rights.examine(held[0], self._name, self._address().database)
         return findings
 
     @contextmanager
     def open(self) -> Iterator[MariadbCapture]:
-        address, tool = self._address(), program("mariadb-dump", self._settings.bin_dir)
+        address, tool = self._address(), self._tool()
         with ExitStack() as stack:
             control = stack.enter_context(connect(address))
             reader = stack.enter_context(connect(address))
@@ -203,7 +211,8 @@ class _Moment:
         ignored = [f"ignore-table={_option_value(f'{database}.{name}')}" for name in views]
         file = write_options(self.address, place.directory / OPTIONS, ["[mariadb-dump]", *ignored])
         argv = [
-            self.tool.path, f"--defaults-file={file}", "--single-transaction", "--quick",
+            self.tool.path, f"--defaults-file={LIST if self.tool.inside else file}",
+            "--single-transaction", "--quick",
             # It says then when it has its snapshot.
             "--verbose",
             "--no-tablespaces", "--skip-triggers", "--skip-dump-date", "--hex-blob",
@@ -211,7 +220,8 @@ class _Moment:
         ]  # fmt: skip
         if read.history:
             argv.append("--dump-history")
-        return Command([*argv, "--", database], name="mariadb-dump")
+        command = Command([*argv, "--", database], name="mariadb-dump")
+        return inside(command, self.tool.inside, listed=file)
 
     def _await(self, dump: HeldDump) -> None:
         """Return when mariadb-dump has its snapshot."""
@@ -256,6 +266,7 @@ class MariadbCapture:
         database = moment.address.database
         self.payload: Payload = Stream(dump.payload, filename_of(name), read.bytes)
         self.facts: Mapping[str, Any] = {
+            **facts_of(moment.tool.inside),
             "filename": filename_of(name),
             "server_version": version_text(moment.reader),
             "dump_version": moment.tool.version,

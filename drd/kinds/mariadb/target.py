@@ -29,7 +29,7 @@ from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.quoting import account, db_pattern, ident
 from drd.kinds.mariadb.restore import RestoreOrder, Restorer, as_target_error
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
-from drd.kinds.mariadb.tools import client, series, series_text
+from drd.kinds.mariadb.tools import Program, client, series, series_text
 from drd.kinds.servers import room
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
@@ -45,6 +45,7 @@ from drd.ports import (
     Usage,
     Workplace,
 )
+from drd.process import container_of
 
 _OVERWRITE = "overwrite"
 # Says in the workplace that the operator agreed, for whoever continues a killed recovery.
@@ -91,7 +92,7 @@ class MariadbTargetDatabase(NamedDestination):
 
     def _address(self) -> Address:
         if self._given is None:
-            given = address_of(self._settings.dsn)
+            given = address_of(self._settings.dsn, container_of(self._settings))
             if self._database == given.database:
                 raise TargetError(
                     f"--into {self._database} is the database of the target itself",
@@ -147,11 +148,12 @@ class MariadbTargetDatabase(NamedDestination):
     def _client(self) -> Finding:
         name = self._component
         try:
-            return Finding(
-                "mariadb", "ok", name, f"version {client(self._settings.bin_dir).version}"
-            )
+            return Finding("mariadb", "ok", name, f"version {self._program().version}")
         except DrdError as error:
             return Finding("mariadb", "error", name, error.message, error.hint)
+
+    def _program(self) -> Program:
+        return client(self._settings.bin_dir, container_of(self._settings))
 
     def _rights(self, admin: Connection) -> list[Finding]:
         """Try what a recovery does first: make and drop a database and a login."""
@@ -232,7 +234,7 @@ class MariadbTargetDatabase(NamedDestination):
         order = RestoreOrder(
             self._component,
             self._place,
-            client(self._settings.bin_dir),
+            self._program(),
             own=False,
             no_owner=self._options.no_owner,
             overwrite=(self._place.directory / _OVERWRITE).exists(),

@@ -26,10 +26,11 @@ _SANDBOX = ((10, 5, 25), (10, 6, 18), (10, 11, 8), (11, 0, 6), (11, 1, 5), (11, 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program, and its version (`11.8.3`)."""
+    """A program, and its version (`11.8.3`). With `inside`, the path is one in this container."""
 
     path: str
     version: str
+    inside: process.Container | None = None
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -50,14 +51,32 @@ def series_text(version: str) -> str:
     return ".".join(map(str, series(version)))
 
 
-def program(name: str, bin_dir: str | None) -> Program:
+def program(name: str, bin_dir: str | None, inside: process.Container | None = None) -> Program:
     """Find the program and read its version. Raises ToolMissing."""
+    if inside is not None:
+        return _inside(name, bin_dir, inside)
     package = PACKAGES[name]
     if bin_dir is not None:
         path = process.find_tool(name, package=package, bin_dir=Path(bin_dir))
     else:
         path = _installed(name, package)
     return Program(path, _version(path))
+
+
+def _inside(name: str, bin_dir: str | None, container: process.Container) -> Program:
+    places = f"{bin_dir}/{name}" if bin_dir else ""
+    for path, said in process.programs_in(container, name, places, "--no-defaults --version"):
+        match = _OF_MARIADB.search(said)
+        if match and (bin_dir is None or Path(path).parent == Path(bin_dir)):
+            return Program(path, match[1], container)
+    raise ToolMissing(
+        f"there is no {name} of MariaDB in the {container}",
+        hint="use an image with MariaDB's programs, such as mariadb:11.8, or set `bin_dir` of the "
+        "component to their directory in the container.",
+    )
+
+
+_OF_MARIADB = re.compile(r"(\d+\.\d+\.\d+)-MariaDB")
 
 
 def _installed(name: str, package: str) -> str:
@@ -74,7 +93,7 @@ def _version(path: str) -> str:
     if path.endswith("-install-db"):
         return ""  # a script without a version of its own
     done = process.run(process.Command([path, "--no-defaults", "--version"], deadline_s=20.0))
-    match = re.search(r"(\d+\.\d+\.\d+)-MariaDB", done.stdout)
+    match = _OF_MARIADB.search(done.stdout)
     if done.exit_code != 0 or match is None:
         raise ToolMissing(
             f"{path} is not a program of MariaDB, or drd cannot use it: {done.complaint}",
@@ -84,16 +103,18 @@ def _version(path: str) -> str:
     return match[1]
 
 
-def client(bin_dir: str | None) -> Program:
+def client(bin_dir: str | None, inside: process.Container | None = None) -> Program:
     """Return the program `mariadb`. Raises ToolTooOld if it does not have the option --sandbox,
     with which it runs no command that a dump contains."""
-    found = program("mariadb", bin_dir)
+    found = program("mariadb", bin_dir, inside)
     first = next((v for v in _SANDBOX if v[:2] == found.numbers[:2]), None)
     known = found.numbers >= first if first else found.numbers >= (11, 4)
     if not known:
         raise ToolTooOld(
             f"mariadb {found.version} does not have the option --sandbox, so a dump could make it "
             "run programs of this host",
-            hint="upgrade the package: apt-get install --only-upgrade mariadb-client",
+            hint="upgrade the package: apt-get install --only-upgrade mariadb-client"
+            if inside is None
+            else "use a newer image.",
         )
     return found

@@ -13,9 +13,8 @@ from typing import Any
 
 import psycopg
 
-from drd import process
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError, SourceUnreachable
-from drd.kinds.inside import facts_of
+from drd.kinds.inside import facts_of, runs
 from drd.kinds.postgres import database, foreign_code, rights, roles
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
@@ -86,12 +85,7 @@ class PostgresSource:
             container = container_of(self._settings)
             if container is not None:
                 inside = container
-
-                def runs() -> str:
-                    image = process.image_of(inside)
-                    return f"the {inside} runs" + (f", image {image.name}" if image.name else "")
-
-                if not examined("container", runs):
+                if not examined("container", lambda: runs(inside)):
                     return findings
             if not examined("reachable", reach):
                 return findings

@@ -9,6 +9,7 @@ from drd.kinds.redis.address import LOOPBACK, address_of, wrong_url
 from drd.kinds.redis.settings import RedisSettings, RedisTarget, ServerSettings, ValkeySettings
 from drd.model.source_version import SourceVersion
 from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Reveal, Starting
+from drd.process import container_of
 
 
 def _host(settings: ServerSettings, _: Reveal) -> str:
@@ -17,7 +18,7 @@ def _host(settings: ServerSettings, _: Reveal) -> str:
 
 
 def _sockets(settings: ServerSettings | RedisTarget) -> tuple[str, ...]:
-    if settings.url is None or wrong_url(settings.url):
+    if settings.url is None or wrong_url(settings.url) or container_of(settings) is not None:
         return ()
     socket = address_of(settings.url).socket
     return (socket.rpartition("/")[0] or "/",) if socket else ()

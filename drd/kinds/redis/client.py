@@ -21,7 +21,7 @@ from drd.kinds.redis.settings import ServerSettings
 from drd.masking import masked
 from drd.model.text import escaped
 from drd.model.units import format_duration
-from drd.process import check_cancelled
+from drd.process import Container, Relay, check_cancelled, container_of, image_of, relay
 
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
@@ -53,6 +53,15 @@ class Login(NamedTuple):
     password: str = ""
     ca_cert: str | None = None
     client_cert: tuple[str, str] | None = None
+    inside: Container | None = None
+    """The container in which the address is valid."""
+
+    @property
+    def relayed(self) -> Relay | None:
+        """The relay through which drd reaches a server in a container."""
+        if self.inside is None:
+            return None
+        return relay(self.inside, self.address.socket or self.address.host, self.address.port)
 
 
 def login_of(settings: ServerSettings) -> Login:
@@ -65,6 +74,7 @@ def login_of(settings: ServerSettings) -> Login:
         password,
         settings.ca_cert,
         (cert, key) if cert is not None and key is not None else None,
+        container_of(settings),
     )
 
 
@@ -212,6 +222,15 @@ class Client:
         )
 
     def _lost(self, why: str) -> SourceUnreachable:
+        through = self._login.relayed
+        if self._login.inside is not None and through is not None:
+            image_of(self._login.inside)  # says so if the container does not run
+            return SourceUnreachable(
+                f"cannot use {self._login.address.named} in the {self._login.inside}: "
+                f"{through.said or why}",
+                hint="check that the server runs in the container, and that `url` is right as seen "
+                "from inside.",
+            )
         return SourceUnreachable(
             f"the connection to {self._login.address.named} was lost: {why}",
             hint="check that the server runs, and its log.",
@@ -234,13 +253,13 @@ def connected(settings: ServerSettings) -> Iterator[Client]:
 def opened(login: Login) -> socket.socket:
     """Connect to a server; with TLS, its certificate has to be for the host in `url`. Raises
     SourceUnreachable."""
-    address = login.address
+    address, through = login.address, login.relayed
     try:
-        if address.socket:
+        if address.socket or through is not None:
             made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             made.settimeout(CONNECT_S)
             try:
-                made.connect(address.socket)
+                made.connect(address.socket if through is None else f"\0{through.name}")
             except BaseException:
                 made.close()
                 raise

@@ -50,7 +50,7 @@ class RedisKind(Kind):
     def sandbox(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> RedisSandbox:
-        bin_dir = _settings(component).bin_dir
+        bin_dir = _bin_dir_here(component)
         return RedisSandbox(component.name, self.product, bin_dir, snapshot, place)
 
     def target(
@@ -114,7 +114,7 @@ class RedisKind(Kind):
         return notes
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
-        version = program_for(self.product, snapshot, _settings(component).bin_dir).version
+        version = program_for(self.product, snapshot, _bin_dir_here(component)).version
         return {version.words.partition(" ")[0]: version.text}
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
@@ -129,8 +129,9 @@ class RedisKind(Kind):
             remedy = "see the finding `reachable` of this component, then run drd doctor again."
             return [Finding("sandbox", "warning", name, text, remedy)]
         try:
+            bin_dir = _bin_dir_here(component)
             program = server_for(
-                self.product, version.words, version.product, version.writes, settings.bin_dir
+                self.product, version.words, version.product, version.writes, bin_dir
             )
         except DrdError as error:
             return [Finding("sandbox", "error", name, error.message, error.hint)]
@@ -149,7 +150,7 @@ class RedisKind(Kind):
         place: Workplace,  # noqa: ARG002 - no server starts
     ) -> list[Finding]:
         try:
-            program = program_for(self.product, snapshot, _settings(component).bin_dir)
+            program = program_for(self.product, snapshot, _bin_dir_here(component))
         except DrdError as error:
             return [Finding("sandbox", "error", component.name, error.message, error.hint)]
         return [Finding("sandbox", "ok", component.name, f"{program.version.words} starts")]
@@ -164,6 +165,12 @@ class ValkeyKind(RedisKind):
 def _settings(component: Component) -> ServerSettings:
     assert isinstance(component.settings, ServerSettings)
     return component.settings
+
+
+def _bin_dir_here(component: Component) -> str | None:
+    """Return the directory of the programs for sandboxes, which run on this host."""
+    settings = _settings(component)
+    return settings.bin_dir if settings.inside is None else None
 
 
 def _path_of(component: Component, settings: object) -> str:
@@ -184,7 +191,8 @@ def _server_of(component: Component, settings: object) -> ServerSettings | None:
     own = _settings(component)
     if not isinstance(settings, RedisTarget):
         return own
-    return own.model_copy(update={"url": settings.url}) if settings.url is not None else None
+    there = {"url": settings.url, "inside": None}
+    return own.model_copy(update=there) if settings.url is not None else None
 
 
 def _own_file(path: str, part: Part | None) -> Path | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drd.kinds.inside import require_facts
 from drd.kinds.redis.server_facts import PRODUCTS
 from drd.model import strict
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
@@ -40,6 +41,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
         raise strict.refuse(
             f"{place}.filename", "is not the name that drd gives this file", facts["filename"]
         )
+    require_facts(facts, place)
     strict.digest(of("sha256"), f"{place}.sha256")
     strict.one_of(of("product"), f"{place}.product", PRODUCTS)
     strict.matching(of("version"), f"{place}.version", _VERSION, "version")

@@ -23,8 +23,11 @@ class ServerProgram(NamedTuple):
     version: Version
 
 
-def cli_program(product: str, bin_dir: str | None) -> str:
-    """Return the client that receives the data of a server. Raises ToolMissing."""
+def cli_program(product: str, bin_dir: str | None, inside: process.Container | None = None) -> str:
+    """Return the client that receives the data of a server; `inside` a container, its path there.
+    Raises ToolMissing."""
+    if inside is not None:
+        return _cli_in(inside, product, bin_dir)
     missing: ToolMissing | None = None
     for name in (product, *(other for other in PRODUCTS if other != product)):
         try:
@@ -33,6 +36,19 @@ def cli_program(product: str, bin_dir: str | None) -> str:
             missing = missing or error
     assert missing is not None
     raise missing
+
+
+def _cli_in(container: process.Container, product: str, bin_dir: str | None) -> str:
+    for name in (product, *(other for other in PRODUCTS if other != product)):
+        places = f"{bin_dir}/{name}-cli" if bin_dir else ""
+        for path, _ in process.programs_in(container, f"{name}-cli", places):
+            if bin_dir is None or Path(path).parent == Path(bin_dir):
+                return path
+    raise ToolMissing(
+        f"there is no {product}-cli in the {container}",
+        hint="use an image that has it, such as the official one, or set `bin_dir` of the "
+        "component to its directory in the container.",
+    )
 
 
 def servers(product: str, bin_dir: str | None) -> Iterator[ServerProgram]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import time
 from contextlib import nullcontext, suppress
@@ -26,6 +27,9 @@ _POLL_S = 0.1
 _BUSY = ("in progress", "child process")
 """Words in the answer to BGSAVE while another save or rewrite runs."""
 _CHUNK = 1 << 20
+_LENGTH = re.compile(r"success after (\d+) bytes")
+_MARK = 40
+"""The bytes by which a server ends data whose length it did not say before."""
 _SAID = 300
 _OVER = "wait until the other save or rewrite is over, or raise `timeout` of this component."
 
@@ -197,6 +201,17 @@ def receive(login: Login, program: str, copy: Path, timeout_s: float, directory:
     return SavedFile(at, digest.hexdigest(), 0o660)
 
 
+def _received(command: process.Command, copy: Path) -> process.Completed:
+    """Run redis-cli, which prints the data, and remove the mark that it prints after the data."""
+    with copy.open("xb") as file:
+        done = process.start(command, stdout=file.fileno()).pump()
+        told = _LENGTH.search(done.stderr)
+        size = file.seek(0, os.SEEK_END)
+        if told is not None and size == int(told[1]) + _MARK:
+            file.truncate(int(told[1]))
+    return done
+
+
 def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory: Path) -> None:
     address = login.address
     if address.socket:
@@ -204,7 +219,9 @@ def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory
     else:
         where = ["-h", address.host, "-p", str(address.port)]
     where += ["--user", login.user] if login.user else []
-    words = [program, *where, "--no-auth-warning", "--rdb", os.fspath(copy)]
+    inside = login.inside
+    to = os.fspath(copy) if inside is None else "-"
+    words = [program, *where, "--no-auth-warning", "--rdb", to]
     env = {"REDISCLI_AUTH": login.password} if login.password else {}
     command = process.Command(
         words,
@@ -215,7 +232,10 @@ def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory
         more_time="raise `timeout` of this component.",
     )
     try:
-        done = process.run(command)
+        if inside is None:
+            done = process.run(command)
+        else:
+            done = _received(process.inside(command, inside), copy)
     except DeadlineExceeded:
         raise
     except DrdError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from drd.fields import (
     Secret,
     Settings,
 )
+from drd.kinds.inside import IN, InContainer
 from drd.kinds.redis.address import wrong_url
 
 _URL = "write redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH/OF/THE/SOCKET."
@@ -24,6 +25,8 @@ _DIR = "The data directory of the server on this host (`CONFIG GET dir`)."
 
 class ServerSettings(Settings):
     """A server that keeps its data in memory."""
+
+    unsaid: ClassVar = {"inside": (None,)}
 
     url: str = Field(
         description="The address of the server, without a password: `redis://HOST:PORT`, "
@@ -62,10 +65,13 @@ class ServerSettings(Settings):
         None, description="Directory of the programs: the server for drills, and redis-cli."
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
+    inside: InContainer | None = IN
 
     @property
     def saves(self) -> bool:
         """Whether the server writes the file that drd copies."""
+        if self.inside is not None:
+            return False  # the file is in the container
         return self.dir is not None if self.method == "auto" else self.method == "save"
 
     def contradictions(self) -> Iterator[Contradiction]:
@@ -85,9 +91,19 @@ class ServerSettings(Settings):
         if self.method == "save" and self.dir is None:
             hint = "add `dir`: the data directory of the server on this host."
             yield Contradiction(("method",), "`save` needs `dir`", hint)
+        if self.inside is not None:
+            yield from self._with_container()
         if self.fingerprint.mode == "digest":
             hint = "use `fingerprint: counts`: drd counts keys, and does not compare values."
             yield Contradiction(("fingerprint",), "`digest` is not supported for this kind", hint)
+
+    def _with_container(self) -> Iterator[Contradiction]:
+        if self.method == "save":
+            hint = "leave out `method`: drd then receives the data with redis-cli in the container."
+            yield Contradiction(("method",), "`save` does not work with `in`", hint)
+        if self.url.startswith("rediss:"):
+            hint = "write redis: or unix: as it is valid in the container, or leave out `in`."
+            yield Contradiction(("url",), "rediss: (TLS) does not work with `in`", hint)
 
 
 class RedisSettings(ServerSettings):

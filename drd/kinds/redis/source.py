@@ -12,6 +12,7 @@ from typing import Any
 
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.kinds.file_system import remove, work_finding
+from drd.kinds.inside import facts_of, runs
 from drd.kinds.redis.client import Client, connected, login_of
 from drd.kinds.redis.fingerprint import fingerprint_of
 from drd.kinds.redis.manifest import (
@@ -41,7 +42,7 @@ from drd.model.finding import Finding
 from drd.model.snapshot import Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.ports import Probe, Source, Stream, Workplace
-from drd.process import Command
+from drd.process import Command, container_of
 
 COPY = "copy.rdb"
 _OBSERVE_S = 60.0
@@ -137,6 +138,11 @@ class RedisSource(Source):
 
     def doctor(self) -> list[Finding]:
         name = self._component
+        container = container_of(self._settings)
+        try:
+            seen = [] if container is None else [Finding("container", "ok", name, runs(container))]
+        except DrdError as error:
+            return [Finding("container", "error", name, error.message, error.hint)]
         try:
             with connected(self._settings) as client:
                 found = self._ready(client)
@@ -150,7 +156,7 @@ class RedisSource(Source):
         )  # fmt: skip
         keys = sum(keys_by_database(found).values())
         text = f"{version.words} answers with {keys:,} keys; for a backup, drd {way}"
-        return [Finding("reachable", "ok", name, text), *about]
+        return [*seen, Finding("reachable", "ok", name, text), *about]
 
     @contextmanager
     def open(self) -> Iterator[RedisCapture]:
@@ -175,8 +181,12 @@ class RedisSource(Source):
         if settings.saves:
             assert settings.dir is not None
             return save(client, Path(settings.dir) / dump, copy, settings.timeout)
-        program = cli_program(self._product, settings.bin_dir)
+        program = self._cli()
         return receive(login_of(settings), program, copy, settings.timeout, self._place.directory)
+
+    def _cli(self) -> str:
+        settings = self._settings
+        return cli_program(self._product, settings.bin_dir, container_of(settings))
 
     def _ready(self, client: Client) -> dict[str, str]:
         """Return what the server says of itself. Raises SourceUnreachable while it loads, and for a
@@ -198,7 +208,7 @@ class RedisSource(Source):
         """Raise an error if a backup could not get the data."""
         settings = self._settings
         if not settings.saves:
-            cli_program(self._product, settings.bin_dir)
+            self._cli()
             return
         assert settings.dir is not None
         directory = Path(settings.dir)
@@ -238,6 +248,7 @@ class RedisSource(Source):
                 hint="correct `dir` and `url` of this component.",
             ) from error
         return {
+            **facts_of(container_of(self._settings)),
             "filename": filename(self._component),
             "sha256": saved.sha256,
             "product": version.product,

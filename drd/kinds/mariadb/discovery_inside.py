@@ -1,0 +1,59 @@
+"""Find the databases of MariaDB servers in the containers of this host, for a new plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from drd import process
+from drd.errors import ToolError
+from drd.process import Container
+
+_LOOK_S = 15.0
+_LOOK = r"""
+c=$(command -v mariadb) || exit 0
+for s in /run/mysqld/mysqld.sock /var/lib/mysql/mysql.sock /tmp/mysql.sock; do
+  [ -S "$s" ] || continue
+  printf 's%s\n' "$s"
+  "$c" --no-defaults --socket="$s" --protocol=socket --user=root --batch --skip-column-names \
+    --connect-timeout=3 --skip-ssl --sandbox -e "$1" 2>/dev/null || echo refused
+done
+exit 0
+"""
+
+
+class ServerInside(NamedTuple):
+    """A server that root in its container could ask, or that `refused` root."""
+
+    container: Container
+    socket: str
+    databases: list[str]
+    refused: bool
+
+
+def servers_inside(listing: str) -> Iterator[ServerInside]:
+    """Ask the servers of all containers that run with `listing`, which prints each name of a
+    database in hexadecimal digits."""
+    for container in process.running_containers():
+        try:
+            done = process.run(process.shell_in(container, _LOOK, listing, deadline_s=_LOOK_S))
+        except ToolError:
+            continue
+        if done.exit_code == 0:
+            yield from _servers(container, done.stdout)
+
+
+def _servers(container: Container, printed: str) -> Iterator[ServerInside]:
+    """Read what the script printed: a line `sPATH` for each server, then its databases."""
+    _, *parts = f"\n{printed}".split("\ns/")
+    for part in parts:
+        socket, *lines = part.splitlines()
+        names = [_name(line) for line in lines if line != "refused"]
+        yield ServerInside(container, f"/{socket}", names, "refused" in lines)
+
+
+def _name(digits: str) -> str:
+    try:
+        return bytes.fromhex(digits).decode("utf-8", "replace")
+    except ValueError:
+        return digits
