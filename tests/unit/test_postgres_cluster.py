@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from drd.config.resolved import _settings
 from drd.kinds.postgres.physical import SPEC
 from drd.kinds.postgres.physical.chain import base, made, room
 from drd.kinds.postgres.physical.contents import differences
@@ -302,3 +303,13 @@ def test_the_plan_reads_when_copies_are_incremental() -> None:
     for wrong in ("on", {"at_most": 0}, {"full_every": "x"}):
         with pytest.raises(ValidationError):
             read(wrong)
+
+
+def test_a_plan_that_was_proven_before_incremental_copies_keeps_its_hash() -> None:
+    def hashed(**more: Any) -> dict[str, Any]:
+        settings = {"kind": "postgres-cluster", "dsn": "postgresql:///x", **more}
+        return _settings(ClusterSettings.model_validate(settings), "seconds")
+
+    assert "incremental" not in hashed()
+    assert hashed(incremental="auto") == hashed()
+    assert hashed(incremental="off") != hashed()
