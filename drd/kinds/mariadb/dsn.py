@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from drd.fields import Contradiction
 from drd.model.plan import SecretRef
 from drd.ports.kinds import Reveal
+from drd.process import container_of
 
 if TYPE_CHECKING:
     from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
@@ -114,7 +115,7 @@ def database(ref: SecretRef) -> str:
 
 def sockets(settings: MariadbSettings | MariadbTarget) -> tuple[str, ...]:
     """Return the directory of the server's socket, if the plan itself names it."""
-    known = _known(settings.dsn) if settings.inside is None else None
+    known = _known(settings.dsn) if container_of(settings) is None else None
     return (known.socket.rpartition("/")[0] or "/",) if known and known.socket else ()
 
 

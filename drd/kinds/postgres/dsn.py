@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from drd.fields import Contradiction
 from drd.model.plan import SecretRef
 from drd.ports.kinds import Reveal
+from drd.process import container_of
 
 if TYPE_CHECKING:
     from drd.kinds.postgres.physical.settings import ClusterSettings
@@ -88,7 +89,7 @@ def database(dsn: SecretRef) -> str:
 
 def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:
     """Return the directories of the server's socket, if the plan itself names them."""
-    return sockets_in(settings.dsn) if settings.inside is None else ()
+    return sockets_in(settings.dsn) if container_of(settings) is None else ()
 
 
 def sockets_in(dsn: SecretRef) -> tuple[str, ...]:
