@@ -9,15 +9,28 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import backup, daemon, drill, incident_status, recover, second, small, status, upkeep
+from bench import (
+    backup,
+    daemon,
+    drill,
+    incident_status,
+    kinds,
+    recover,
+    second,
+    small,
+    status,
+    upkeep,
+)
 from bench.measure import BenchFailed
 from bench.table import Row, text
 from bench.workshop import Workshop
 from drd.model.units import parse_size
 from tests.servers import postgres_server, short_directory
 
-_PARTS = ("backup", "second", "drill", "recover", "status", "daemon")
-_WITH_POSTGRES = {"backup", "second", "drill", "recover"}
+_PARTS = ("backup", "second", "drill", "recover", "kinds", "status", "daemon")
+_WITH_POSTGRES = {"backup", "second", "drill", "recover", "kinds"}
+_SIZE_OF_KINDS = "200M"
+_SIZED = {"backup", "second", "drill", "recover"}
 _LARGE = 300 * 1000 * 1000
 
 
@@ -47,7 +60,10 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
     found: list[Row] = []
     with postgres_server(home / "pg") as server:
         workshop = Workshop(home, server)
-        for size in args.size or ["50M", "1G"]:
+        if "kinds" in parts:
+            chosen, size = args.kind or list(kinds.KINDS), (args.size or [_SIZE_OF_KINDS])[0]
+            found += kinds.rows(workshop, chosen, size, args.times or 3, _say)
+        for size in (args.size or ["50M", "1G"]) if set(parts) & _SIZED else ():
             wanted = parse_size(size)
             times = args.times or (3 if wanted > _LARGE else 7)
             _say(f"{size}: filling the database")
@@ -86,6 +102,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=_PARTS, help="only this (repeatable)")
     parser.add_argument(
         "--size", action="append", metavar="SIZE", help="of the database: 50M and 1G (repeatable)"
+    )
+    parser.add_argument(
+        "--kind", action="append", choices=kinds.KINDS, help="of `kinds`, only this (repeatable)"
     )
     parser.add_argument("--times", type=int, metavar="N", help="pairs of runs: 7, from 300 MB on 3")
     parser.add_argument(

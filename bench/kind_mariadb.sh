@@ -1,0 +1,73 @@
+#!/bin/bash
+# What an administrator writes for a MariaDB database. The first argument is backup, drill or
+# recover; the others are the snapshot, and files with the expected counts and queries. restic's
+# variables, SOCKET, SANDBOX and SERVER_USER come by environment.
+set -euo pipefail
+act=$1 snapshot=${2:-} expected=${3:-} queries=${4:-}
+here=(mariadb --no-defaults -N -B -u root -S "$SOCKET")
+as=()
+[[ -z $SERVER_USER ]] || as=(setpriv --reuid="$SERVER_USER" --regid="$(id -g "$SERVER_USER")" --clear-groups)
+
+backup() {
+    mariadb-dump --no-defaults --single-transaction --quick --hex-blob --routines --events \
+        --triggers -u root -S "$SOCKET" shop |
+        restic backup -q --stdin --stdin-filename shop.sql
+}
+
+fetch() {
+    mkdir -p "$SANDBOX/fetched"
+    restic restore -q "$snapshot" --target "$SANDBOX/fetched"
+}
+
+examine() { # DATABASE CLIENT...
+    local database=$1 query answer table rows found
+    shift
+    while IFS= read -r query; do
+        answer=$("$@" "$database" -e "$query")
+        ((answer > 0)) || { echo "$query: $answer" >&2; exit 1; }
+    done <"$queries"
+    while read -r table rows; do
+        found=$("$@" "$database" -e "select count(*) from $table")
+        [[ $found == "$rows" ]] || { echo "$table: $found rows, expected $rows" >&2; exit 1; }
+    done <"$expected"
+}
+
+clean_up() {
+    [[ ! -f $SANDBOX/pid ]] || kill -9 "$(<"$SANDBOX/pid")" 2>/dev/null || true
+    rm -rf "$SANDBOX"
+}
+
+drill() {
+    trap clean_up EXIT
+    local made=(--innodb-log-file-size=16M --innodb-undo-tablespaces=0)
+    fetch
+    [[ -z $SERVER_USER ]] || chown "$SERVER_USER" "$SANDBOX"
+    cd "$SANDBOX"
+    "${as[@]}" mariadb-install-db --no-defaults --datadir="$SANDBOX/data" \
+        --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve \
+        "${made[@]}" >/dev/null 2>&1
+    "${as[@]}" /usr/sbin/mariadbd --no-defaults --datadir="$SANDBOX/data" --socket="$SANDBOX/s" \
+        --pid-file="$SANDBOX/pid" --skip-networking --skip-log-bin --event-scheduler=OFF \
+        --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0 \
+        --innodb-buffer-pool-size=256M "${made[@]}" >"$SANDBOX/log" 2>&1 &
+    local there=(mariadb --no-defaults -N -B -u root -S "$SANDBOX/s")
+    until "${there[@]}" -e "select 1" >/dev/null 2>&1; do sleep 0.05; done
+    "${there[@]}" -e "create database shop"
+    "${there[@]}" shop <"$(echo "$SANDBOX"/fetched/*)"
+    examine shop "${there[@]}"
+}
+
+recover() {
+    trap 'rm -rf "$SANDBOX"' EXIT
+    fetch
+    "${here[@]}" -e "create database back_working"
+    "${here[@]}" back_working <"$(echo "$SANDBOX"/fetched/*)"
+    examine back_working "${here[@]}"
+    # MariaDB cannot rename a database: its tables move.
+    local moves
+    moves=$("${here[@]}" -e "select group_concat('back_working.', table_name, ' to back.',
+        table_name) from information_schema.tables where table_schema = 'back_working'")
+    "${here[@]}" -e "create database back; rename table $moves; drop database back_working"
+}
+
+"$act"

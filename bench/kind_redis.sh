@@ -1,0 +1,47 @@
+#!/bin/bash
+# What an administrator writes for a Redis or Valkey server. The first argument is backup, drill or
+# recover, the second the snapshot. restic's variables, PRODUCT, SOCKET, DATA, KEYS, SANDBOX, TARGET
+# and SERVER_USER come by environment.
+set -euo pipefail
+act=$1 snapshot=${2:-}
+here=("$PRODUCT-cli" -s "$SOCKET")
+as=()
+[[ -z $SERVER_USER ]] || as=(setpriv --reuid="$SERVER_USER" --regid="$(id -g "$SERVER_USER")" --clear-groups)
+
+backup() {
+    "${here[@]}" bgsave >/dev/null
+    while "${here[@]}" info persistence | grep -q rdb_bgsave_in_progress:1; do sleep 0.05; done
+    restic backup -q --stdin --stdin-filename it.rdb <"$DATA/dump.rdb"
+}
+
+fetch() {
+    mkdir -p "$SANDBOX/fetched"
+    restic restore -q "$snapshot" --target "$SANDBOX/fetched"
+}
+
+clean_up() {
+    [[ ! -f $SANDBOX/pid ]] || kill -9 "$(<"$SANDBOX/pid")" 2>/dev/null || true
+    rm -rf "$SANDBOX"
+}
+
+drill() {
+    trap clean_up EXIT
+    fetch
+    mv "$SANDBOX"/fetched/* "$SANDBOX/dump.rdb"
+    [[ -z $SERVER_USER ]] || chown -R "$SERVER_USER" "$SANDBOX"
+    "${as[@]}" "$PRODUCT-server" --port 0 --unixsocket "$SANDBOX/s" --dir "$SANDBOX" --save "" \
+        --pidfile "$SANDBOX/pid" --daemonize yes >/dev/null
+    local there=("$PRODUCT-cli" -s "$SANDBOX/s")
+    until "${there[@]}" ping 2>/dev/null | grep -q PONG; do sleep 0.05; done
+    [[ $("${there[@]}" dbsize) == "$KEYS" ]] || { echo "keys are missing" >&2; exit 1; }
+}
+
+recover() {
+    trap 'rm -rf "$SANDBOX"' EXIT
+    fetch
+    "$PRODUCT-check-rdb" "$(echo "$SANDBOX"/fetched/*)" >"$SANDBOX/said"
+    grep -q "$KEYS keys read" "$SANDBOX/said" || { echo "keys are missing" >&2; exit 1; }
+    mv "$SANDBOX"/fetched/* "$TARGET"
+}
+
+"$act"
