@@ -61,6 +61,8 @@ class Spread(NamedTuple):
     @property
     def words(self) -> str:
         """`data times 7.214s apart, at most 5s allowed`."""
+        if self.spread_s is None:
+            return self.observed
         return f"{self.observed}, {self.limit} allowed"
 
     def remedy(self, plan: str) -> str:

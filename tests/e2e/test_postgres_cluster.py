@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drd.model.units import from_rfc3339
 from tests.e2e.site import Site
 from tests.servers import PostgresServer, postgres_server, short_directory
 
@@ -200,3 +201,23 @@ def test_a_server_is_recovered_in_place_and_back(server: PostgresServer, site: S
     assert left == []
     subprocess.run(["find", server.directory, "-name", "*drd_*"], check=True)
     site.assert_clean()
+
+
+def test_what_belongs_to_a_server_begins_when_its_copy_is_there(
+    server: PostgresServer, short_tmp: Path
+) -> None:
+    site = Site(short_tmp / "s")
+    (short_tmp / "etc").mkdir()
+    (short_tmp / "etc/app.conf").write_text("a = 1\n")
+    site.plan(
+        "components:\n"
+        f'  server: {{kind: postgres-cluster, dsn: "{server.dsn("shop")}"}}\n'
+        f"  conf: {{kind: files, paths: [{short_tmp}/etc]}}\n"
+        "consistency:\n  - {components: [conf, server], within: 1h}\n"
+    )
+    site.drd("backup", "shop")
+    [point] = site.points()
+    times = {c["component"]: from_rfc3339(c["data_time"]) for c in point["components"]}
+    apart_s = (times["conf"] - times["server"]).total_seconds()
+    assert apart_s >= 0, "the data time of the server is the end of its copying"
+    assert point["consistency"][0]["spread_s"] == pytest.approx(apart_s, abs=0.002)

@@ -53,6 +53,7 @@ def test_the_spread_is_between_the_earliest_and_the_latest_data_time() -> None:
 def test_a_group_of_which_a_component_is_missing_is_not_measured() -> None:
     for spread in (spread_of(0, None), *measured([PAIR], {"orders-db": AT})):
         assert (spread.spread_s, spread.too_wide) == (None, False)
+        assert spread.words == spread.observed
         assert spread.observed.startswith("not measured, because")
         assert Spread.from_json(json.loads(json.dumps(spread.to_json()))) == spread
 

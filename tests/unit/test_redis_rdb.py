@@ -154,3 +154,44 @@ def test_users_alone_are_no_data_that_a_drill_could_prove() -> None:
     found = fingerprint_of(RdbContent("redis", 11), users=3)
     assert found.properties == {"users of the ACLs": 3}
     assert "there was no table at backup" in found.says_nothing(may_be_empty=False)
+
+
+MIXED = b"".join(
+    (
+        b"\xfe\x03",
+        key(0, b"a", text(b"1")),
+        until(5) + key(0, b"b", b"\xc0\x01"),
+        key(0, b"long", b"\x40\x50" + b"v" * 80),
+        until(7) + key(0, b"c", b"\xc3\x02\x05xx"),
+        until(8) + key(16, b"packed hash", text(b"12345")),
+        until(9) + key(2, b"s", b"\x02" + text(b"x") + text(b"y")),
+        b"\xfe\x04" + key(11, b"numbers", text(b"12")),
+        key(0, b"last", b"\xc2\x00\x01\x02\x03"),
+        END,
+    )
+)
+"""Keys of common forms between others."""
+
+
+def told(path: Path, data: bytes) -> RdbContent | str:
+    try:
+        return of(path, data)
+    except MalformedRdb as error:
+        return str(error)
+
+
+def test_the_short_way_through_common_keys_counts_and_refuses_as_the_long_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = [MIXED[:length] for length in range(len(MIXED) + 1)]
+    short = [told(tmp_path, data) for data in cut]
+    monkeypatch.setattr("drd.kinds.redis.rdb._COMMON", frozenset())
+    assert short == [told(tmp_path, data) for data in cut]
+    whole = short[-1]
+    assert isinstance(whole, RdbContent)
+    assert whole.keys == {(3, "string"): 2, (4, "set"): 1, (4, "string"): 1}
+    assert whole.expiring == {
+        (3, "string"): array("Q", [5, 7]),
+        (3, "hash"): array("Q", [8]),
+        (3, "set"): array("Q", [9]),
+    }
