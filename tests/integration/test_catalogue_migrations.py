@@ -789,7 +789,7 @@ def test_an_upgrade_has_no_description_until_a_plan_is_loaded_again(
 def test_an_upgrade_keeps_the_text_of_a_plan_when_it_is_loaded_again(
     url: str, tmp_path: Path
 ) -> None:
-    schema = Schema(OURS.scripts, "0020")
+    schema = Schema(OURS.scripts, "0021")
     open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
     executed(url, "INSERT INTO plan_sources (plan, text) VALUES ('orders-api', 'plan: orders-api')")
 
