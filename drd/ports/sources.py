@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -126,6 +126,10 @@ class Earlier(Protocol):
 
     @property
     def snapshot(self) -> ComponentSnapshot: ...
+
+    @property
+    def unrestorable(self) -> Collection[str]:
+        """The restore points of the plan that a drill could not restore."""
 
     def entries(self, directory: str, take: Callable[[Entry], None]) -> None:
         """Call `take` for each entry below a directory of the copy, directories before what is in

@@ -50,6 +50,7 @@ def _found(
         catalogue=SimpleNamespace(
             points=SimpleNamespace(of_plan=lambda _: points),
             origins=SimpleNamespace(seals=lambda _: dict.fromkeys(sealed, "")),
+            evidence=SimpleNamespace(unrestorable=lambda _: {"f6": ("run", AT)}),
             health=SimpleNamespace(of_plan=lambda _: [health]),
         )
     )
@@ -64,6 +65,7 @@ def test_the_newest_copy_in_this_repository_is_built_on() -> None:
     another = replace(POINT, id="d4", components=(replace(COPY, kind="files"),))
     found = _found([another, elsewhere, failed, POINT])
     assert (found.point, found.repository, found.snapshot) == ("a1", "local", COPY)
+    assert set(found.unrestorable) == {"f6"}
 
 
 @pytest.mark.parametrize(

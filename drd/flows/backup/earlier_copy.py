@@ -7,7 +7,7 @@ holds treat it like any other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class StoredEarlier:
     repository: str
     snapshot: ComponentSnapshot
     stored_in: Repository
+    unrestorable: Collection[str] = ()
 
     def entries(self, directory: str, take: Callable[[Entry], None]) -> None:
         self.stored_in.entries(str(self.snapshot.snapshot), directory, take)
@@ -60,7 +61,8 @@ def earlier_copy(
     if gone:
         why = f"the snapshot of restore point {found.id} is not in the repository"
         return NoEarlier(why)
-    return StoredEarlier(found.id, repository.name, copy, repository)
+    tried = services.catalogue.evidence.unrestorable(plan.name)
+    return StoredEarlier(found.id, repository.name, copy, repository, frozenset(tried))
 
 
 def _of(point: RestorePoint, component: Component) -> ComponentSnapshot | None:

@@ -260,6 +260,14 @@ def test_a_copy_is_full_when_it_cannot_build_on_the_last(
     assert words in why
 
 
+@pytest.mark.parametrize("point", ["a", "b", "c"])
+def test_a_chain_that_a_drill_could_not_restore_is_not_built_on(chain: Chain, point: str) -> None:
+    earlier = StoredEarlier("c", "local", chain.newest, chain.restic.repository, {point})
+    with closing(connect(address_of(chain.component.settings.dsn))) as holder:
+        why = increments._why_full(holder, chain.component.settings, earlier)
+    assert why == f"a drill could not restore restore point {point}, on which it would build"
+
+
 def test_a_future_full_copy_is_not_built_on(chain: Chain) -> None:
     snapshot = replace(
         chain.newest,

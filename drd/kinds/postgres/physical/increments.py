@@ -144,6 +144,9 @@ def _why_full(
             f"{facts['end_lsn']}"
         )
     before = chain_of(facts)
+    for point in (*(part.point for part in before), earlier.point):
+        if point in earlier.unrestorable:
+            return f"a drill could not restore restore point {point}, on which it would build"
     if len(before) >= rule.at_most:
         return f"the chain has {len(before)} incremental copies (`at_most`)"
     return _too_old(before[0].at if before else None, earlier, rule.full_every)
