@@ -145,6 +145,7 @@ KINDS: Registry[KindSpec] = Registry(
         "redis": "drd.kinds.redis:SPEC",
         "valkey": "drd.kinds.redis:VALKEY",
         "mariadb": "drd.kinds.mariadb:SPEC",
+        "mariadb-server": "drd.kinds.mariadb.physical:SPEC",
     },
 )
 

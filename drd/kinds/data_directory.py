@@ -20,6 +20,7 @@ from drd.kinds.file_system import is_root, no_directory, space_finding, unwritab
 from drd.kinds.kept_files import Beside, KeptPlaces
 from drd.kinds.open_files import usage
 from drd.kinds.publish import JOURNAL, Publication, publication_of
+from drd.kinds.servers import require_passage
 from drd.kinds.untrusted_dirs import content_name, make_landing, resolved, working
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted
@@ -232,6 +233,22 @@ class DataDirectory(NamedDestination):
         os.sync()
         self._files.require_stopped(self._target)
         self._publication.publish(ready)
+
+
+def open_room(directory: Path, base: Path, user: str | None) -> None:
+    """Let the server's user enter its directory `base`, which only root could enter until it was
+    prepared: `directory` is the one that a recovery has made beside its target, or in it. Raises
+    SandboxUnavailable."""
+    for place in (directory, directory.parent):
+        if is_root() and _is_room(place):
+            place.chmod(0o711)
+    if user is not None:
+        require_passage(base, user)
+
+
+def _is_room(place: Path) -> bool:
+    real = Path(os.path.realpath(place))
+    return any(part.startswith(".drd_") for part in real.parts)
 
 
 def _found(code: str, ask: Callable[[], str]) -> Finding:

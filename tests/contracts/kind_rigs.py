@@ -26,6 +26,8 @@ from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.http.kind import HttpKind
 from drd.kinds.http.settings import HttpSettings, HttpTarget
 from drd.kinds.mariadb.kind import MariadbKind
+from drd.kinds.mariadb.physical.kind import ServerKind
+from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.kinds.postgres.kind import PostgresKind
 from drd.kinds.postgres.physical.kind import ClusterKind
@@ -309,6 +311,70 @@ class MariadbRig(KindRig):
             "'drd\\_run1\\_%ledger'"
         )
         return sorted(name for (name,) in self._server.execute(mine))
+
+    def query(self) -> tuple[str, Any]:
+        return "select count(*) from orders", 500
+
+
+class MariadbServerRig(KindRig):
+    """The whole server that all tests share, with a database of its own in it."""
+
+    def __init__(
+        self, directory: Path, server: MariadbServer, request: pytest.FixtureRequest
+    ) -> None:
+        self.kind = ServerKind()
+        self._server = server
+        self._source = f"rig_{uuid4().hex[:8]}"
+        self._target = directory / "target" / "new"
+        self._target.parent.mkdir()
+        if server.user is not None:  # that of the server which will run there
+            os.chown(self._target.parent, server.user.uid, server.user.gid)
+        self.component = self._component(self._source)
+        server.execute(f"CREATE DATABASE {self._source}")
+        request.addfinalizer(self._drop)
+        server.execute(
+            "CREATE TABLE orders (id INT PRIMARY KEY, amount DOUBLE)",
+            "INSERT INTO orders SELECT seq, seq / 7 FROM seq_1_to_500",
+            'CREATE TABLE `odd "name` (x INT) ENGINE=MyISAM',
+            database=self._source,
+        )
+
+    def _component(self, database: str) -> Component:
+        settings = {
+            "kind": "mariadb-server",
+            "dsn": self._server.dsn(database),
+            "fingerprint": "digest",
+        }
+        return Component("server", "mariadb-server", ServerSettings.model_validate(settings))
+
+    def _drop(self) -> None:
+        self._server.start()
+        self._server.execute(f"DROP DATABASE IF EXISTS {self._source}")
+
+    def unreadable(self) -> Component:
+        return self._component("nowhere")
+
+    def target(self) -> ServerTarget:
+        return ServerTarget.model_validate({"data_dir": str(self._target)})
+
+    def beside(self) -> str:
+        raise NotImplementedError
+
+    def fill_target(self) -> None:
+        self._target.mkdir(exist_ok=True)
+        (self._target / "theirs").write_text("x")
+
+    def lose_source(self) -> None:
+        self._server.stop()
+
+    def damage_landing(self, landing: Path) -> None:
+        (file,) = landing.rglob("innodb_index_stats.ibd")
+        with file.open("r+b") as damaged:
+            damaged.seek(3 * 16384 + 200)
+            damaged.write(b"\xff" * 100)
+
+    def left_beside_target(self) -> list[str]:
+        return sorted(p.name for p in self._target.parent.iterdir() if p.name != "new")
 
     def query(self) -> tuple[str, Any]:
         return "select count(*) from orders", 500
@@ -632,6 +698,9 @@ RIGS: dict[str, Factory] = {
     "command": lambda _, directory: CommandRig(directory),
     "command service": lambda _, directory: CommandServiceRig(directory),
     "mariadb": lambda request, _: MariadbRig(request.getfixturevalue("mariadb"), request),
+    "mariadb-server": lambda request, directory: MariadbServerRig(
+        directory, request.getfixturevalue("mariadb"), request
+    ),
     "postgres": lambda request, _: PostgresRig(request.getfixturevalue("postgres"), request),
     "postgres-cluster": lambda request, directory: PostgresClusterRig(
         directory, request.getfixturevalue("postgres"), request

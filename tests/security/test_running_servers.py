@@ -11,12 +11,18 @@ from pathlib import Path
 import pytest
 
 from drd.errors import TargetError
+from drd.kinds.mariadb.physical.target import running_in
 from drd.kinds.postgres.physical.target import postmaster
 from drd.kinds.redis.in_use import holder, require_unused
 from drd.kinds.servers import servers_in
 from tests.security.test_state_modes import as_member
 
-NAMES = {"redis": "x-server", "postgres": "/usr/lib/postgresql/17/bin/postgres"}
+NAMES = {
+    "redis": "x-server",
+    "postgres": "/usr/lib/postgresql/17/bin/postgres",
+    "mariadb": "/usr/sbin/mariadbd",
+}
+FIND = {"redis": holder, "postgres": postmaster, "mariadb": running_in}
 
 
 @pytest.fixture(params=NAMES)
@@ -39,9 +45,8 @@ def test_a_server_that_knows_the_directory_by_another_name_is_noticed(
     kind, place, pid = running
     (tmp_path / "other").symlink_to(place)  # as the mount of a container
     (tmp_path / "none").mkdir()
-    find = holder if kind == "redis" else postmaster
-    assert find(tmp_path / "other") == pid
-    assert find(tmp_path / "none") is None
+    assert FIND[kind](tmp_path / "other") == pid
+    assert FIND[kind](tmp_path / "none") is None
 
 
 @pytest.mark.parametrize("running", ["redis"], indirect=True)

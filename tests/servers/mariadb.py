@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -25,9 +25,9 @@ _MADE_WITH = ("--innodb-log-file-size=16M", "--innodb-undo-tablespaces=0")
 class MariadbServer:
     """A MariaDB server on a Unix socket, and with `tcp` on loopback. Its administrator is root,
     without a password. Root cannot run MariaDB: then it runs as nobody, who has to get through to
-    `directory`."""
+    `directory`. `options` come after all others."""
 
-    def __init__(self, directory: Path, *, tcp: bool = False) -> None:
+    def __init__(self, directory: Path, *, tcp: bool = False, options: Sequence[str] = ()) -> None:
         if missing := [name for name in _NEEDED if _which(name) is None]:
             raise ServerError(
                 f"{', '.join(missing)} missing\nHINT: apt-get install --no-install-recommends "
@@ -37,7 +37,8 @@ class MariadbServer:
         self.socket = self.directory / "s"
         self.port = free_ports(1)[0]
         self._tcp = tcp
-        self._user = _unprivileged_user()
+        self._options = options
+        self.user = _unprivileged_user()
         self._child: Child | None = None
 
     def dsn(
@@ -62,10 +63,12 @@ class MariadbServer:
             return list(cursor.fetchall())
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it, and return when it answers. Does nothing while it runs."""
+        if self._child is not None:
+            return
         data = self.directory / "data"
-        if self._user is not None:
-            os.chown(self.directory, self._user.uid, self._user.gid)
+        if self.user is not None:
+            os.chown(self.directory, self.user.uid, self.user.gid)
         if not data.exists():
             self._as_user(["cp", "-a", "--reflink=auto", str(self._template()), str(data)])
         argv = [
@@ -77,7 +80,8 @@ class MariadbServer:
         ]  # fmt: skip
         argv += [f"--port={self.port}", f"--bind-address={LOOPBACK}"] if self._tcp else [
             "--skip-networking"]  # fmt: skip
-        child = Child(argv, self.directory / "mariadb.log", user=self._user)
+        argv += self._options
+        child = Child(argv, self.directory / "mariadb.log", user=self.user)
         child.wait_until(self._answers, 120)
         self._child = child
 
@@ -92,8 +96,8 @@ class MariadbServer:
         home = run / "mariadb-template"
         if not home.exists():
             new = Path(tempfile.mkdtemp(prefix="mariadb-", dir=run))
-            if self._user is not None:
-                os.chown(new, self._user.uid, self._user.gid)
+            if self.user is not None:
+                os.chown(new, self.user.uid, self.user.gid)
             words = [
                 str(_which("mariadb-install-db")), "--no-defaults", f"--datadir={new / 'data'}",
                 "--auth-root-authentication-method=normal", "--skip-test-db",
@@ -106,7 +110,7 @@ class MariadbServer:
 
     def _as_user(self, argv: list[str]) -> None:
         done = subprocess.run(
-            tied_to_us(argv, user=self._user), check=False, capture_output=True, text=True,
+            tied_to_us(argv, user=self.user), check=False, capture_output=True, text=True,
             cwd=self.directory, stdin=subprocess.DEVNULL, timeout=240,
         )  # fmt: skip
         if done.returncode != 0:

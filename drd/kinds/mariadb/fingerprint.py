@@ -84,11 +84,16 @@ def describe(
     mode: Literal["counts", "digest"],
     budget_s: float,
     only: Collection[str] | None = None,
+    late: str = "",
 ) -> DatabaseFingerprint:
     """Describe every table (of `only`, if given) in the current transaction of `connection`.
 
-    Tables that the budget or a missing right excludes are named with the reason. Raises
+    Tables that the budget or a missing right excludes are named with the reason; `late` is the one
+    for those that were not reached in time, if it is not the limit in the plan. Raises
     SourceUnreachable if the connection is lost, ServerError, Cancelled."""
+    late = late or (
+        f"the time limit of the fingerprint (`budget: {format_duration(budget_s)}`) was reached"
+    )
     end = time.monotonic() + budget_s
     states: dict[str, TableState] = {}
     not_reached: dict[str, str] = {}
@@ -102,10 +107,7 @@ def describe(
         if isinstance(state, TableState):
             states[table.name] = state
         else:
-            not_reached[table.name] = state or (
-                f"the time limit of the fingerprint (`budget: {format_duration(budget_s)}`) was "
-                "reached"
-            )
+            not_reached[table.name] = state or late
     saved = properties(connection, database)
     return DatabaseFingerprint(mode, states, not_reached, saved, others=found.others)
 

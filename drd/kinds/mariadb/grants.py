@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 
@@ -30,7 +30,7 @@ _RECOVER_SERVER = "CREATE USER, SET USER, RELOAD, PROCESS, SHOW DATABASES, CONNE
 
 
 @dataclass(slots=True)
-class _User:
+class User:
     """`reads`: each database that backups read, with its component; `writes`: each database that a
     recovery replaces, with its component; `password`: whether the dsn has one. Without it, the
     system user of this name logs in through the socket."""
@@ -42,35 +42,40 @@ class _User:
     writes: dict[str, str] = field(default_factory=dict)
 
 
-_Servers = dict[tuple[str, int | str], dict[str, _User]]
+Servers = dict[tuple[str, int | str], dict[str, User]]
 
 
 def grants(
     components: Sequence[Component], targets: Mapping[str, Sequence[object]], logins: Logins
 ) -> Grants:
-    servers: _Servers = {}
+    servers: Servers = {}
     for component in components:
         assert isinstance(component.settings, MariadbSettings)
-        parts = _parts(component.settings.dsn)
+        parts = address_parts(component.settings.dsn)
         _require_no_container(component.name, component.settings)
-        _user(servers, parts, parts.user or logins.service).reads[parts.database] = component.name
+        user_at(servers, parts, parts.user or logins.service).reads[parts.database] = component.name
         for target in targets.get(component.name, ()):
             assert isinstance(target, MariadbTarget)
-            there = _parts(target.dsn)
+            there = address_parts(target.dsn)
             _require_no_container(component.name, target)
-            user = _user(servers, there, there.user or logins.person)
+            user = user_at(servers, there, there.user or logins.person)
             user.writes[there.database] = component.name
         if not targets.get(component.name, ()):
-            user = _user(servers, parts, parts.user or logins.person)
+            user = user_at(servers, parts, parts.user or logins.person)
             user.writes[parts.database] = component.name
+    return script(servers, _of_user)
+
+
+def script(servers: Servers, of_user: Callable[[User], Iterator[str]]) -> Grants:
+    """Return the script for all servers; `of_user` gives the lines of a user."""
     first = next(iter(servers), ("", dsn.SOCKET))
-    parts_of = [line for where, users in servers.items() for line in _of_server(where, users)]
+    parts = [line for where, users in servers.items() for line in _of_server(where, users, of_user)]
     several = (
         ["-- SEVERAL SERVERS: run each part only on the server that its first line names.", ""]
         if len(servers) > 1
         else []
     )
-    text = "\n".join([_HEAD, *several, *parts_of, ""])
+    text = "\n".join([_HEAD, *several, *parts, ""])
     return Grants(_program(*first), text, tuple(_lacks(servers)), reader="mariadb", about=_MANAGED)
 
 
@@ -85,37 +90,42 @@ def _require_no_container(name: str, settings: object) -> None:
         )
 
 
-def _parts(ref: SecretRef) -> dsn.Parts:
+def address_parts(ref: SecretRef) -> dsn.Parts:
     try:
         return dsn.parse(secrets.resolve(ref))
     except ValueError as error:
         raise SourceError(f"the dsn ({ref.describe()}) {error}", hint=f"{dsn.FORM}.") from None
 
 
-def _user(servers: _Servers, parts: dsn.Parts, name: str) -> _User:
+def user_at(servers: Servers, parts: dsn.Parts, name: str) -> User:
     here = not parts.host or parts.host in dsn.LOOPBACK
     where = ("", parts.socket or dsn.SOCKET) if here else (parts.host, parts.port)
-    user = servers.setdefault(where, {}).setdefault(name, _User(name, "localhost" if here else "%"))
+    user = servers.setdefault(where, {}).setdefault(name, User(name, "localhost" if here else "%"))
     user.password |= bool(parts.password) or not here
     return user
 
 
-def _lacks(servers: _Servers) -> Iterator[str]:
+def _lacks(servers: Servers) -> Iterator[str]:
     if any(user.password for users in servers.values() for user in users.values()):
         yield "The script cannot contain passwords. For each new user, set the password of the dsn:"
         yield "the script contains the command as a comment."
 
 
-def _of_server(where: tuple[str, int | str], users: Mapping[str, _User]) -> Iterator[str]:
+def _of_server(
+    where: tuple[str, int | str],
+    users: Mapping[str, User],
+    of_user: Callable[[User], Iterator[str]],
+) -> Iterator[str]:
     host, port = where
     yield f"-- The server {f'{host}, port {port}' if host else 'on this host'}"
     for user in users.values():
-        yield from _of_user(user)
+        yield from of_user(user)
 
 
-def _of_user(user: _User) -> Iterator[str]:
+def created(user: User) -> Iterator[str]:
+    """Yield the lines that create a user that does not exist yet."""
     who = account(user.name, user.host)
-    yield f"-- User {_shown(user.name)}"
+    yield f"-- User {shown(user.name)}"
     if user.password:
         # Locked in effect: nobody knows a password with this hash.
         yield f"CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA mysql_native_password"
@@ -123,11 +133,16 @@ def _of_user(user: _User) -> Iterator[str]:
         yield f"-- For a new user: ALTER USER {who} IDENTIFIED BY 'the password in the dsn';"
     else:
         yield f"CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA unix_socket;"
+
+
+def _of_user(user: User) -> Iterator[str]:
+    who = account(user.name, user.host)
+    yield from created(user)
     if user.reads:
         yield f"GRANT {_READ_SERVER} ON *.* TO {who};"
         yield f"GRANT SELECT ON mysql.* TO {who};"
     for database, component in user.reads.items():
-        yield f"-- Component {component}: read database {_shown(database)}"
+        yield f"-- Component {component}: read database {shown(database)}"
         yield f"GRANT {_read_rights()} ON {db_pattern(database)}.* TO {who};"
     if user.writes:
         yield "-- The next rights are for recoveries, which create databases (drd_…) and users, and"
@@ -137,7 +152,7 @@ def _of_user(user: _User) -> Iterator[str]:
         yield f"GRANT SELECT ON mysql.* TO {who};"
         yield f"GRANT ALL PRIVILEGES ON `drd\\_%`.* TO {who} WITH GRANT OPTION;"
     for database, component in user.writes.items():
-        yield f"-- Component {component}: restore database {_shown(database)}"
+        yield f"-- Component {component}: restore database {shown(database)}"
         yield f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who} WITH GRANT OPTION;"
 
 
@@ -147,7 +162,7 @@ def _read_rights() -> str:
     return ", ".join(NEEDED)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

@@ -114,7 +114,7 @@ class MariadbKind(Kind):
                 version = version_text(connection)
         except DrdError as error:
             unknown = error.message
-        finding = _tried(component.name, version, _bin_dir_here(component), place)
+        finding = tried(component.name, version, _bin_dir_here(component), place)
         if not unknown or finding.failed:
             return [finding]
         text = (
@@ -128,7 +128,7 @@ class MariadbKind(Kind):
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> list[Finding]:
         version = str(snapshot.facts["server_version"])
-        return [_tried(component.name, version, _bin_dir_here(component), place)]
+        return [tried(component.name, version, _bin_dir_here(component), place)]
 
 
 def _settings(component: Component) -> MariadbSettings:
@@ -142,7 +142,8 @@ def _bin_dir_here(component: Component) -> str | None:
     return settings.bin_dir if settings.inside is None else None
 
 
-def _tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> Finding:
+def tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> Finding:
+    """Start a server for a sandbox, and end it; return what came of it."""
     made: ThrowAwayServer | None = None
     try:
         made = ThrowAwayServer(place, sandbox_programs(version, bin_dir), bin_dir)

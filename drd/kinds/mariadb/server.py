@@ -22,7 +22,7 @@ from drd.kinds import servers
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.connection import OPTIONS, Address, connect
 from drd.kinds.mariadb.tools import Program, client, program, series, series_text
-from drd.kinds.servers import ServerLog, fence_failure, give, make_base
+from drd.kinds.servers import ServerLog, fence_failure, give, make_base, require_passage
 from drd.ports import Workplace
 from drd.process import Child, Command
 
@@ -93,7 +93,9 @@ class ThrowAwayServer:
         self._bin_dir = bin_dir
         self._place = place
         self._base = place.directory / "server"
+        self._data = self._base / "data"
         self._sockets = self._base
+        self._elsewhere: tuple[Path, ...] = ()
         self._child: Child | None = None
         self._log = ServerLog()
 
@@ -131,10 +133,19 @@ class ThrowAwayServer:
 
     def _make_directories(self) -> None:
         user = self._place.run_as
-        self._sockets = make_base(self._base, _SOCKET, user, "mariadbd refuses to run as root")
+        self._sockets = make_base(
+            self._base,
+            _SOCKET,
+            user,
+            "mariadbd refuses to run as root",
+            passage=self._require_passage,
+        )
         for name in ("data", "tmp", "files"):
             (self._base / name).mkdir(mode=0o700)
             give(self._base / name, user)
+
+    def _require_passage(self, there: Path, user: str) -> None:
+        require_passage(there, user)
 
     def _install(self) -> None:
         made = [f"--{name}={SETTINGS[name]}" for name in _MADE_WITH]
@@ -156,7 +167,7 @@ class ThrowAwayServer:
     def _start(self) -> Child:
         base = self._base
         argv = [
-            self.program.path, "--no-defaults", f"--datadir={base / 'data'}",
+            self.program.path, "--no-defaults", f"--datadir={self._data}",
             f"--socket={self._sockets / _SOCKET}", f"--pid-file={base / 'pid'}",
             f"--tmpdir={base / 'tmp'}", f"--secure-file-priv={base / 'files'}",
             *(f"--{name}={value}" for name, value in self.settings.items()),
@@ -165,7 +176,9 @@ class ThrowAwayServer:
         return process.start(self._command(argv), stdout=log, stderr=log)
 
     def _command(self, argv: list[str], *, deadline_s: float | None = None) -> Command:
-        own = dict.fromkeys((self._base, self._sockets))
+        own = dict.fromkeys(
+            Path(os.path.realpath(p)) for p in (self._base, self._sockets, *self._elsewhere)
+        )
         reads = [Path(os.path.realpath(argv[0]))]
         return Command(
             argv,

@@ -14,11 +14,15 @@ PACKAGES = {
     "mariadb": "mariadb-client",
     "mariadbd": "mariadb-server-core",
     "mariadb-install-db": "mariadb-server-core",
+    "mariadb-backup": "mariadb-backup",
+    "innochecksum": "mariadb-server-core",
 }
 """The packages of Debian that have the programs."""
 
 _SYSTEM = (Path("/usr/sbin"), Path("/usr/local/sbin"))
 # Where Debian has the server, and the PATH of an ordinary user does not lead.
+
+_PLAIN = ("-install-db", "innochecksum")
 
 _SANDBOX = ((10, 5, 25), (10, 6, 18), (10, 11, 8), (11, 0, 6), (11, 1, 5), (11, 2, 4), (11, 4, 2))
 """The first versions of each series whose client knows `--sandbox`."""
@@ -90,10 +94,10 @@ def _installed(name: str, package: str) -> str:
 
 
 def _version(path: str) -> str:
-    if path.endswith("-install-db"):
-        return ""  # a script without a version of its own
+    if path.endswith(_PLAIN):
+        return ""  # without a version of its own, or with the one of the server beside it
     done = process.run(process.Command([path, "--no-defaults", "--version"], deadline_s=20.0))
-    match = _OF_MARIADB.search(done.stdout)
+    match = _OF_MARIADB.search(f"{done.stdout} {done.stderr}")
     if done.exit_code != 0 or match is None:
         raise ToolMissing(
             f"{path} is not a program of MariaDB, or drd cannot use it: {done.complaint}",

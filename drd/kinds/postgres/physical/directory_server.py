@@ -4,7 +4,6 @@ there."""
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from drd.errors import TargetError
+from drd.kinds.data_directory import open_room
 from drd.kinds.file_system import remove
 from drd.kinds.postgres.physical.combine import LINKS
 from drd.kinds.postgres.restored_server import CONFIGURATION, RestoredServer
@@ -143,11 +143,7 @@ class DirectoryServer(RestoredServer):
         """Require nothing yet: only root can enter the directory until it is prepared."""
 
     def _as_its_source(self) -> Mapping[str, str]:
-        for place in (self._place.directory, self._place.directory.parent):
-            if os.geteuid() == 0 and _is_room(place):
-                place.chmod(0o711)
-        if self._place.run_as is not None:
-            super()._require_passage(self._there, self._place.run_as)
+        open_room(self._place.directory, self._there, self._place.run_as)
         return super()._as_its_source()
 
     def _state(self) -> str:
@@ -219,10 +215,3 @@ class AskedServer(RestoredServer):
 
 def _shut(child: Child) -> None:
     child.stop(signal.SIGINT, grace_s=_STOP_S)
-
-
-def _is_room(place: Path) -> bool:
-    """Return whether a directory is the one that a recovery has made beside its target, or is
-    inside it."""
-    real = Path(os.path.realpath(place))
-    return any(part.startswith(".drd_") for part in real.parts)

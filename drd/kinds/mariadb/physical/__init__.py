@@ -1,0 +1,93 @@
+"""A whole MariaDB server, copied file by file with mariadb-backup.
+
+It shares with the kind of single databases how drd connects to a server, starts servers of its own,
+and describes what tables contain."""
+
+from collections.abc import Mapping
+from os.path import normpath
+from typing import Any
+
+from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
+from drd.model.source_version import SourceVersion
+from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
+
+
+def _fingerprints(settings: ServerSettings) -> bool:
+    return settings.fingerprint.mode != "off"
+
+
+def _version(facts: Mapping[str, Any]) -> SourceVersion:
+    exact = str(facts.get("server_version", ""))
+    return SourceVersion(".".join(exact.split(".")[:2]), exact)
+
+
+def _paths(settings: ServerSettings | ServerTarget) -> tuple[str, ...]:
+    return (settings.data_dir,) if settings.data_dir else ()
+
+
+def _is_source(component: ServerSettings, target: ServerTarget) -> bool:
+    return component.data_dir is not None and normpath(component.data_dir) == normpath(
+        target.data_dir
+    )
+
+
+def _without(settings: ServerSettings) -> Mapping[Ability, str]:
+    if settings.data_dir is not None:
+        return {}
+    remedy = (
+        "write the data directory of the server into `data_dir` of the component; "
+        "or recover to a target: --target NAME."
+    )
+    return {Ability.IN_PLACE: remedy}
+
+
+SPEC = KindSpec(
+    name="mariadb-server",
+    settings=ServerSettings,
+    target=ServerTarget,
+    adapter="drd.kinds.mariadb.physical.kind:ServerKind",
+    can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE}),
+    without=_without,
+    freezes=True,
+    comparison="rows",
+    compared=Compared(
+        ("tables", "rows", "names of views", "tables with users, rights, code and events"),
+        ("tables of the engine MEMORY", "configuration of the server"),
+        "compare the output of `mariadb-dump --all-databases --no-data --routines --events` of "
+        "both servers",
+    ),
+    room=1.1,
+    recovers_in_server=True,
+    host=dsn.host,
+    paths=_paths,
+    plain_copies=False,
+    sockets=dsn.sockets,
+    families=("AF_UNIX",),
+    fingerprints=_fingerprints,
+    version=_version,
+    is_source=_is_source,
+    server_user="mysql",
+    keys={
+        "dsn": KeyUse.CONNECTS,
+        "data_dir": KeyUse.WRITES,
+        "fingerprint": KeyUse.HARMLESS,
+    },
+    target_keys={"data_dir": KeyUse.WRITES, "dsn": KeyUse.CONNECTS},
+    connection_stays_here="drd.kinds.mariadb.dsn:stays_here",
+    by_hand="drd.kinds.mariadb.physical.by_hand:by_hand",
+    grants="drd.kinds.mariadb.physical.grants:grants",
+    programs={
+        "mariadb-backup": ("mariadb-backup",),
+        "mariadb-server-core": ("mariadbd",),
+        "mariadb-client": ("mariadb",),
+    },
+    starting=Starting(
+        "drd.kinds.mariadb.physical.discovery:wishes",
+        about="the addresses of whole MariaDB servers of this host, which drd copies with "
+        "mariadb-backup. For single databases of up to about 20 GB, --mariadb is simpler "
+        "(docs/mariadb.md)",
+    ),
+    adopts_not="drd does not restore copies of MariaDB servers that another tool has made: add the "
+    "server as a component that drd copies itself",
+)

@@ -1,0 +1,132 @@
+"""Restore a whole MariaDB server by hand, with restic and the server's own programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from shlex import quote
+
+from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
+from drd.model.plan import Component, SecretRef
+from drd.ports.by_hand import ByHand, Passage
+
+
+def by_hand(
+    component: Component,
+    target: object | None,
+    *,
+    place: str,  # noqa: ARG001 - it needs no login
+    resolve: Callable[[SecretRef], str],  # noqa: ARG001 - it needs no login
+) -> ByHand:
+    """Implements `ByHandOf`."""
+    name, directory = component.name, _directory(component, target)
+    return ByHand(
+        (_fetched(name), _prepared(name, directory), _started(name), _compared(name)),
+        ask='mariadb "$LOGIN" --batch --skip-column-names --database="$DATABASE" -e',
+        values={"path": '"$DATA"'},
+        environment='DRD_PATH="$DATA" MYSQL_UNIX_PORT="$RUN/s"',
+    )
+
+
+def _directory(component: Component, target: object | None) -> str:
+    settings = component.settings
+    assert isinstance(settings, ServerSettings)
+    named = target.data_dir if isinstance(target, ServerTarget) else settings.data_dir
+    return quote(named) if named else f'"$PWD/{component.name}.data"'
+
+
+def _fetched(name: str) -> Passage:
+    return Passage(
+        "Fetch the files of the server. Programs of the same series of MariaDB are needed (on "
+        "Debian: apt-get install --no-install-recommends mariadb-backup mariadb-server-core "
+        "mariadb-client); other series cannot run these files. Compare the files with the list "
+        "that drd has stored, and check the pages of InnoDB:",
+        f"""\
+export PATH="$PATH:/usr/sbin"
+echo "series of the backup: $(fact {name} server_version); of this host:"
+mariadb-backup --no-defaults --version
+restic restore "$(snapshot {name})" --target {name}.fetched
+COPY={name}.fetched$(fact {name} place)
+echo "$(fact {name} files_digest)  $COPY/files.json" | sha256sum --check --quiet
+(
+    cd "$COPY/data"
+    diff <(jq -r 'to_entries[] | "\\(.value[0]) \\(.key)"' ../files.json | LC_ALL=C sort) \\
+        <(find . ! -type d -printf '%s %P\\n' | LC_ALL=C sort)
+    jq -r 'to_entries[] | select(.value[1] != "") | "\\(.value[1])  \\(.key)"' ../files.json |
+        sha256sum --check --quiet
+    find . -name '*.ibd' -print0 | xargs -0 -r -n 1 innochecksum
+)
+""",
+    )
+
+
+def _prepared(name: str, directory: str) -> Passage:
+    settings = "data_file_path page_size undo_tablespaces"
+    return Passage(
+        "Move the files to the data directory, which must be missing or empty, and let "
+        "mariadb-backup bring all tables to the moment of the backup. If you are root, the files "
+        "then belong to the user mysql:",
+        f"""\
+DATA={directory}
+[[ ! -e $DATA ]] || rmdir "$DATA"
+mv -T "$COPY/data" "$DATA"
+rm -f "$DATA"/*master*.info "$DATA"/relay-log*
+printf '[mysqld]\\n' > "$DATA/backup-my.cnf"
+for NAME in {settings}; do
+    echo "innodb_$NAME=$(fact {name} "$NAME")" >> "$DATA/backup-my.cnf"
+done
+mariadb-backup --defaults-file="$DATA/backup-my.cnf" --prepare --target-dir="$DATA"
+rm -f "$DATA"/backup-my.cnf "$DATA"/mariadb_backup_* "$DATA"/xtrabackup_*
+chmod 0700 "$DATA"
+""",
+    )
+
+
+def _started(name: str) -> Passage:
+    return Passage(
+        "Start a server that only you can reach, on a socket in a new directory. It asks for no "
+        "password, runs no events and loads no plugins. Before you start the server with the "
+        "configuration of this host, stop this one with `stop_server`:",
+        f"""\
+RUN=$(mktemp -d /tmp/drd-XXXXXX)
+mkdir "$RUN/plugins"
+AS=()
+if ((EUID == 0)); then
+    AS=(runuser -u mysql --)
+    chown -R mysql: "$DATA" "$RUN"
+fi
+LOGIN="--socket=$RUN/s"
+DATABASE=$(fact {name} database)
+stop_server() {{ kill "$SERVER" && wait "$SERVER"; }}
+"${{AS[@]}}" "$(command -v mariadbd)" --no-defaults --datadir="$DATA" --socket="$RUN/s" \\
+    --pid-file="$RUN/pid" --tmpdir="$RUN" --plugin-dir="$RUN/plugins" --skip-grant-tables \\
+    --skip-networking --skip-log-bin --skip-slave-start --event-scheduler=OFF \\
+    --innodb-data-file-path="$(fact {name} data_file_path)" \\
+    --innodb-page-size="$(fact {name} page_size)" \\
+    --innodb-undo-tablespaces="$(fact {name} undo_tablespaces)" \\
+    --lower-case-table-names="$(fact {name} lower_case_table_names)" > "$RUN/log" 2>&1 &
+SERVER=$!
+until mariadb "$LOGIN" -e 'select 1' >/dev/null 2>&1; do
+    kill -0 "$SERVER" || {{ tail "$RUN/log"; false; }}
+    sleep 0.2
+done
+""",
+    )
+
+
+def _compared(name: str) -> Passage:
+    compare = f"""\
+jq -r '.components[] | select(.component == "{name}") | .fingerprint
+    | .tables // {{}} | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
+while IFS=$'\\t' read -r table expected; do
+    found=$(mariadb "$LOGIN" --batch --skip-column-names \\
+        -e "select count(*) from $table" </dev/null)
+    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
+    echo "$table: $found rows"
+done
+"""
+    return Passage(
+        "For each table, compare the number of rows with the number at the backup. `mysql` is the "
+        "database of the server's users, rights, procedures and events:",
+        compare,
+        compares=True,
+    )

@@ -1,0 +1,161 @@
+"""What all databases of a server contain: the tables with their rows.
+
+Tables of InnoDB are read in a snapshot that begins while mariadb-backup holds all commits, so they
+have the state of the copy. Others have no snapshots: they are read in that moment itself."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+from drd import process
+from drd.kinds.dump_checks import needs_no_quotes
+from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.fingerprint import describe, tables_of
+from drd.kinds.mariadb.quoting import ident
+from drd.model.snapshot import DatabaseFingerprint
+from drd.model.units import format_duration
+
+Mode = Literal["counts", "digest"]
+
+_NAMES = """
+SELECT SCHEMA_NAME FROM information_schema.SCHEMATA
+ WHERE SCHEMA_NAME NOT IN ('information_schema', 'performance_schema', 'sys', 'mysql')
+ ORDER BY 1"""
+
+SYSTEM = "mysql"
+_OF_THE_SYSTEM = (
+    "columns_priv", "db", "event", "func", "global_priv", "plugin", "proc", "procs_priv",
+    "proxies_priv", "roles_mapping", "servers", "tables_priv",
+)  # fmt: skip
+"""The tables of the server with users, rights, code and plugins. The others are statistics, logs
+and what each server has of itself."""
+
+EMPTY = {
+    "MEMORY": "a table of the engine MEMORY, whose rows no file contains",
+    "BLACKHOLE": "a table of the engine BLACKHOLE, which keeps no rows",
+    "FEDERATED": "a table of the engine FEDERATED, whose rows are on another server",
+}
+"""Why the rows of an engine are not in a copy."""
+
+COPIED = ("InnoDB", "Aria", "MyISAM", "MRG_MyISAM", "CSV", "ARCHIVE")
+"""The engines whose files mariadb-backup copies."""
+
+
+class Found(NamedTuple):
+    """The tables of one database that are compared: `frozen` have snapshots, `moving` do not;
+    `without` are tables whose rows are not in a copy, with the reason."""
+
+    frozen: Collection[str]
+    moving: Collection[str]
+    without: Mapping[str, str]
+
+
+def names(connection: Connection) -> list[str]:
+    """Return the databases that people have made."""
+    return [str(name) for (name,) in connection.rows(_NAMES)]
+
+
+def find(connection: Connection, database: str) -> Found:
+    tables = tables_of(connection, database)
+    moving = set(tables.moving)
+    frozen, without = [], {}
+    for table in tables.with_rows:
+        if database == SYSTEM and table.name not in _OF_THE_SYSTEM:
+            moving.discard(table.name)
+        elif table.engine not in COPIED:
+            moving.discard(table.name)
+            without[table.name] = EMPTY.get(
+                table.engine.upper(), f"a table of the engine {table.engine or '-'}"
+            )
+        elif table.name not in moving:
+            frozen.append(table.name)
+    return Found(tuple(frozen), tuple(moving), without)
+
+
+def everything(
+    connection: Connection, databases: Sequence[str], *, mode: Mode, budget_s: float
+) -> DatabaseFingerprint:
+    """Describe all tables of a server that nobody else uses. Raises SourceUnreachable, Cancelled,
+    ServerError."""
+    found = {name: find(connection, name) for name in (*databases, SYSTEM)}
+    part = {name: (*one.frozen, *one.moving) for name, one in found.items()}
+    whole = some_tables(connection, part, mode=mode, budget_s=budget_s)
+    return without_rows(whole, found)
+
+
+def some_tables(
+    connection: Connection,
+    tables: Mapping[str, Collection[str]],
+    *,
+    mode: Mode,
+    budget_s: float,
+    late: str = "",
+) -> DatabaseFingerprint:
+    """Describe these tables, by database. `late` is the reason for those that were not reached in
+    time, if it is not the limit in the plan."""
+    whole = DatabaseFingerprint(mode)
+    end = time.monotonic() + budget_s
+    late = late or (
+        f"the time limit of the fingerprint (`budget: {format_duration(budget_s)}`) was reached"
+    )
+    for name, only in tables.items():
+        process.check_cancelled()
+        left = max(0.0, end - time.monotonic())
+        try:
+            one = describe(connection, name, mode=mode, budget_s=left, only=only, late=late)
+        except ServerError as error:
+            # Without a count, the database is one thing that was not reached.
+            whole = replace(whole, not_reached={**whole.not_reached, _plain(name): words(error)})
+            continue
+        whole = joined(whole, name, one)
+    return whole
+
+
+def joined(whole: DatabaseFingerprint, name: str, one: DatabaseFingerprint) -> DatabaseFingerprint:
+    """Add what was found in one database; the system's views are the server's own."""
+
+    def within(known: Mapping[str, Any]) -> dict[str, Any]:
+        return {in_database(name, table): value for table, value in known.items()}
+
+    others = {} if name == SYSTEM else within(one.others)
+    return replace(
+        whole,
+        tables={**whole.tables, **within(one.tables)},
+        not_reached={**whole.not_reached, **within(one.not_reached)},
+        others={**whole.others, **others},
+    )
+
+
+def without_rows(whole: DatabaseFingerprint, found: Mapping[str, Found]) -> DatabaseFingerprint:
+    """Name the tables whose rows are not in a copy."""
+    missing = {
+        in_database(name, table): why
+        for name, one in found.items()
+        for table, why in one.without.items()
+    }
+    return replace(whole, not_reached={**whole.not_reached, **missing})
+
+
+def merged(one: DatabaseFingerprint, other: DatabaseFingerprint) -> DatabaseFingerprint:
+    """Return what two fingerprints of different tables say together."""
+    return replace(
+        one,
+        tables={**one.tables, **other.tables},
+        not_reached={**one.not_reached, **other.not_reached},
+        others={**one.others, **other.others},
+    )
+
+
+def in_database(name: str, table: str) -> str:
+    """Return the name of a table among those of all databases, as SQL can use it."""
+    simple = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", table)  # also a reserved word, after a dot
+    return f"{_plain(name)}.{table if simple else ident(table)}"
+
+
+def _plain(name: str) -> str:
+    """Return the name of a database as a person writes it: in quotes only where it needs them."""
+    return name if needs_no_quotes(name) else ident(name)

@@ -1,0 +1,149 @@
+"""Copy the files of a running server with mariadb-backup, and act in the moment in which it holds
+all commits.
+
+mariadb-backup writes a message about each thing that it does, and goes on when it has written it.
+drd takes its messages one at a time: while drd acts on one, mariadb-backup waits with the next, and
+the locks stay as they are."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from mmap import PAGESIZE
+from pathlib import Path
+
+from drd import process
+from drd.errors import SourceError, SourceUnreachable
+from drd.kinds.mariadb.server import says_no_space
+from drd.kinds.mariadb.tools import Program
+from drd.log import masked
+from drd.process import Command
+
+HOLDS_DDL, HOLDS_COMMITS = (
+    f"Acquired locks for BACKUP STAGE {stage}" for stage in ("BLOCK_DDL", "BLOCK_COMMIT")
+)
+"""Messages: from then on no table is created, changed in its form or dropped; and from then on no
+row changes. Both last until the end of the copying."""
+_DONE = "completed OK!"
+_WAIT_S = 300
+"""Seconds that mariadb-backup waits for statements of others to end before it begins."""
+
+_KEPT_LINES = 12
+_SHOWN = 600
+_STAMP = re.compile(r"^(\[\d+\] )?\d{4}-\d\d-\d\d +\d+:\d\d:\d\d (\d+ )?(\[\w+\] )?")
+_TELLS = re.compile(
+    r"error|denied|fail|cannot|can't|could not|corrupt|must be|no space", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to copy: the server that the option file leads to, into a directory that does not exist
+    yet, with so many threads. `data_dir` is its data directory."""
+
+    tool: Program
+    options: Path
+    data_dir: str
+    into: Path
+    threads: int
+
+
+def copy(order: Order, at: Mapping[str, Callable[[], None]]) -> None:
+    """Make the copy. The functions of `at` are called at the messages that contain their key, and
+    mariadb-backup waits until they return; what they raise ends the copying. Raises SourceError in
+    the words of mariadb-backup, and leaves what it has copied to the caller."""
+    read, write = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)  # each message is a packet of its own
+    try:
+        try:
+            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PAGESIZE)  # which has room for one
+            child = process.start(_command(order), stdout=write, stderr=write)
+        finally:
+            os.close(write)
+        said: deque[str] = deque(maxlen=_KEPT_LINES)
+        told: deque[str] = deque(maxlen=_KEPT_LINES)
+        waits = dict(at)
+        try:
+            for line in _lines(read):
+                said.append(line)
+                if _TELLS.search(line):
+                    told.append(line)
+                for message in [m for m in waits if m in line]:
+                    waits.pop(message)()
+            code = child.wait()
+        except BaseException:
+            child.stop()
+            raise
+    finally:
+        os.close(read)
+    if code != 0 or not any(line.endswith(_DONE) for line in said):
+        raise _failure(order, told or said)
+    if waits:
+        raise SourceError(
+            f"mariadb-backup {order.tool.version} did not say {next(iter(waits))!r}, so drd "
+            "does not know of which moment the copy is",
+            hint="use mariadb-backup 11.8 (docs/mariadb.md, What was tested), or back up the "
+            "databases with kind mariadb.",
+            permanent=True,
+        )
+
+
+def _command(order: Order) -> Command:
+    words = [
+        order.tool.path,
+        f"--defaults-file={order.options}",
+        "--backup",
+        f"--target-dir={order.into}",
+        f"--parallel={order.threads}",
+        f"--startup-wait-timeout={_WAIT_S}",
+    ]
+    return Command(words, env={"LC_ALL": "C"}, name="mariadb-backup")
+
+
+def _lines(read: int) -> Iterator[str]:
+    """Yield the messages as they come, until the program has closed its output."""
+    rest = b""
+    while True:
+        process.check_cancelled()
+        if not select.select([read], [], [], 0.2)[0]:
+            continue
+        data = os.read(read, 1 << 16)
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines or ([rest] if rest and not data else []):
+            yield line.decode("utf-8", "backslashreplace").rstrip()
+        if not data:
+            return
+
+
+def _failure(order: Order, lines: deque[str]) -> SourceError:
+    said = masked("; ".join(_STAMP.sub("", line) for line in lines)).strip()[-_SHOWN:]
+    text = f"mariadb-backup failed: {said or 'it gave no reason'}"
+    if "orrupt" in said:
+        return SourceError(
+            f"mariadb-backup found damaged pages in the server: {said}",
+            hint="the server itself has damaged data, so drd did not store this backup. Read the "
+            "log of the server, and restore what is damaged from an earlier restore point.",
+            permanent=True,
+        )
+    if says_no_space(said):
+        return SourceError(
+            text,
+            hint=f"free space in {order.into.parent}, or set work_dir to a larger disk: a backup "
+            "first copies the whole server there.",
+        )
+    if "errno: 13" in said or "must be readable" in said or "Permission denied" in said:
+        return SourceError(text, hint=READABLE.format(directory=order.data_dir))
+    if "ccess denied" in said:
+        return SourceError(text, hint="run the script that `drd doctor PLAN --grants` prints.")
+    return SourceUnreachable(text, hint="check the log of the server, then try again.")
+
+
+READABLE = (
+    "let drd's user read the files in {directory}: usermod --append --groups mysql drd, then "
+    "systemctl restart drd. Or run the backup as root."
+)
+"""The remedy if drd's user cannot read the files of the server."""

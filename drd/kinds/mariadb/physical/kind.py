@@ -1,0 +1,145 @@
+"""Whole MariaDB servers, copied file by file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from drd.errors import DrdError
+from drd.kinds.file_system import remove
+from drd.kinds.kept_files import KeptPlaces
+from drd.kinds.mariadb import dsn, server
+from drd.kinds.mariadb.connection import ServerError, address_of, connect, version_text
+from drd.kinds.mariadb.kind import tried
+from drd.kinds.mariadb.physical import SPEC
+from drd.kinds.mariadb.physical.examine import data_dir_of
+from drd.kinds.mariadb.physical.manifest import require_written
+from drd.kinds.mariadb.physical.programs import programs_for
+from drd.kinds.mariadb.physical.sandbox import ServerSandbox, programs_of
+from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
+from drd.kinds.mariadb.physical.source import COPY, ServerSource
+from drd.kinds.mariadb.physical.target import FILES, ServerDirectory
+from drd.kinds.untrusted_dirs import resolved
+from drd.model.plan import Component
+from drd.model.single_item import Part
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import (
+    AS_IT_IS,
+    Destination,
+    Finding,
+    Kind,
+    NamedDestination,
+    RestoreOptions,
+    Source,
+    Workplace,
+)
+
+
+class ServerKind(Kind):
+    """The kind of whole servers."""
+
+    spec = SPEC
+
+    def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        require_written(snapshot, private)
+
+    def source(self, component: Component, place: Workplace) -> Source:
+        return ServerSource(component.name, _settings(component), place)
+
+    def sandbox(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> Destination:
+        return ServerSandbox(component.name, _settings(component).bin_dir, snapshot, place)
+
+    def target(
+        self,
+        component: Component,
+        settings: object,
+        place: Workplace,
+        options: RestoreOptions = AS_IT_IS,
+    ) -> NamedDestination:
+        assert isinstance(settings, ServerTarget | ServerSettings)
+        return ServerDirectory(
+            component.name,
+            settings,
+            place,
+            keep=options.keep,
+            database=dsn.database(_settings(component).dsn) or "mysql",
+        )
+
+    def kept(
+        self,
+        component: Component,
+        settings: object,
+        snapshot: ComponentSnapshot | None,  # noqa: ARG002 - one directory, whatever was in it
+        run: str,
+        *,
+        part: Part | None = None,  # noqa: ARG002 - always the whole
+    ) -> KeptPlaces:
+        assert isinstance(settings, ServerTarget | ServerSettings)
+        assert settings.data_dir is not None
+        return FILES.kept(component.name, settings.data_dir, run)
+
+    def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
+        assert isinstance(settings, ServerTarget)
+        known = super().same_place(component, settings, place)
+        if known is not None:
+            return known
+        own = _data_directory(_settings(component))
+        if own is not None and os.path.realpath(own) == str(resolved(settings.data_dir)):
+            return f"the data directory {own} of the server that the plan names as the source"
+        return None
+
+    def sweep(self, directory: Path) -> list[str]:
+        notes = server.sweep(directory)
+        copied = directory / COPY
+        if copied.is_dir() and not copied.is_symlink():
+            remove(copied)
+            notes.append(f"removed the unfinished copy of a server in {copied}")
+        return notes + FILES.swept(directory)
+
+    def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
+        found = programs_of(snapshot, _settings(component).bin_dir)
+        return {"MariaDB": found.version, "mariadb-backup": found.backup.version}
+
+    def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
+        settings = _settings(component)
+        try:
+            with connect(address_of(settings.dsn)) as connection:
+                version = version_text(connection)
+        except DrdError as error:
+            text = (
+                "drd cannot ask the server for its version, so it does not know which MariaDB the "
+                f"sandbox needs: {error.message}"
+            )
+            hint = "see the finding `reachable` of this component, then run drd doctor again."
+            return [Finding("sandbox", "warning", component.name, text, hint)]
+        return _tried(component.name, version, settings.bin_dir, place)
+
+    def sandbox_findings_for(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> list[Finding]:
+        version = str(snapshot.facts["server_version"])
+        return _tried(component.name, version, _settings(component).bin_dir, place)
+
+
+def _settings(component: Component) -> ServerSettings:
+    assert isinstance(component.settings, ServerSettings)
+    return component.settings
+
+
+def _tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> list[Finding]:
+    try:
+        programs_for(version, bin_dir)
+    except DrdError as error:
+        return [Finding("sandbox", "error", name, error.message, error.hint)]
+    return [tried(name, version, bin_dir, place)]
+
+
+def _data_directory(settings: ServerSettings) -> str | None:
+    with suppress(DrdError, ServerError), connect(address_of(settings.dsn)) as connection:
+        return data_dir_of(connection)
+    return None

@@ -1,0 +1,151 @@
+"""Servers of drd's own on the files of a whole server: one in a sandbox, one that prepares files
+for the final place, and one that answers questions there.
+
+Nothing of the source's configuration is used. Without the tables of rights (`skip-grant-tables`)
+the server loads no plugin or function that the data names, and starts no event and no replication;
+and its directory of plugins is empty."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.errors import SandboxUnavailable, TargetError
+from drd.kinds.data_directory import open_room
+from drd.kinds.file_system import ANOTHER_POINT, remove
+from drd.kinds.mariadb.physical.programs import Programs
+from drd.kinds.mariadb.server import SETTINGS, ThrowAwayServer, end_server, says_no_space
+from drd.kinds.servers import fence_failure, give, no_space
+from drd.log import masked
+from drd.ports import Workplace
+
+OPTIONS = "backup-my.cnf"
+"""The options in a copy with which mariadb-backup prepares it; drd writes them anew."""
+
+_OF_THE_COPY = (OPTIONS, "mariadb_backup_*", "xtrabackup_*")
+_REPLICATION = ("master*.info", "relay-log*", "multi-master.info", "gvwstate.dat", "grastate.dat")
+_MEMORY = "256M"
+_STOP_S = 3600.0
+
+_CLOSED = {"skip-grant-tables": "1"}
+_DURABLE = {"innodb-flush-log-at-trx-commit": "1", "innodb-doublewrite": "1"}
+
+
+def of_source(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings without which a server cannot read the files, or would change them."""
+    return {
+        "innodb-data-file-path": str(facts["data_file_path"]),
+        "innodb-page-size": str(facts["page_size"]),
+        "innodb-undo-tablespaces": str(facts["undo_tablespaces"]),
+        "lower-case-table-names": str(facts["lower_case_table_names"]),
+    }
+
+
+class RestoredServer(ThrowAwayServer):
+    """A server on landed files, which become its own."""
+
+    def __init__(self, place: Workplace, programs: Programs, facts: Mapping[str, Any]) -> None:
+        super().__init__(place, programs.server, None)
+        self._programs = programs
+        self._source = of_source(facts)
+        self.settings = {**SETTINGS, **self._source, **_CLOSED}
+
+    @property
+    def ready(self) -> Path:
+        """The data directory, to be published."""
+        return self._data
+
+    def prepare(self, data: Path, on_tick: Callable[[], None]) -> None:
+        """Take the files over, and bring all tables to the moment of the backup. Raises TargetError
+        for a backup that MariaDB cannot recover, SandboxUnavailable for what is missing here."""
+        end_server(self._base)
+        self._make_directories()
+        self._data.rmdir()
+        data.rename(self._data)
+        self._data.chmod(0o700)
+        self._take_away(*_REPLICATION, OPTIONS)
+        lines = ["[mysqld]", *(f"{key}={value}" for key, value in self._source.items())]
+        with (self._data / OPTIONS).open("x", encoding="ascii") as file:
+            file.write("\n".join([*lines, ""]))
+        self._give_tree()
+        open_room(self._place.directory, Path(os.path.realpath(self._base)), self._place.run_as)
+        there = Path(os.path.realpath(self._data))
+        argv = [
+            self._programs.backup.path, f"--defaults-file={there / OPTIONS}", "--prepare",
+            f"--target-dir={there}", f"--tmpdir={there.parent / 'tmp'}",
+            f"--use-memory={_MEMORY}",
+        ]  # fmt: skip
+        done = process.run(self._command(argv), on_tick=on_tick)
+        if done.exit_code != 0:
+            raise self._failure(masked(done.complaint).replace(f"{there}/", ""))
+        self._take_away(*_OF_THE_COPY)
+
+    def run(self) -> None:
+        """Start the server, and return when it answers. Raises SandboxUnavailable."""
+        (self._base / "plugins").mkdir()
+        give(self._base / "plugins", self._place.run_as)
+        self.settings = {**self.settings, "plugin-dir": str(self._base / "plugins")}
+        self._child = self._start()
+        try:
+            self._await(self._child)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _require_passage(self, there: Path, user: str) -> None:
+        """Require nothing yet: only root can enter the directory until it is prepared."""
+
+    def _take_away(self, *patterns: str) -> None:
+        for pattern in patterns:
+            for path in self._data.glob(pattern):
+                remove(path)
+
+    def _give_tree(self) -> None:
+        """Give all files to the server's user; no link among them is followed."""
+        user = self._place.run_as
+        give(self._data, user)
+        for _, directories, files, at in os.fwalk(self._data, follow_symlinks=False):
+            for name in (*directories, *files):
+                give(Path(name), user, within=at)
+
+    def _failure(self, said: str) -> SandboxUnavailable | TargetError:
+        if fenced := fence_failure(self._place):
+            return SandboxUnavailable(
+                f"mariadb-backup cannot prepare the files: {fenced}",
+                hint="see the finding `sandbox` of drd doctor.",
+            )
+        if says_no_space(said):
+            return no_space(self._place.directory)
+        return TargetError(
+            f"mariadb-backup {self._programs.backup.version} cannot prepare the backup: {said}",
+            hint=ANOTHER_POINT,
+        )
+
+
+class AskedServer(RestoredServer):
+    """Answers questions on a data directory that has its final place, and is shut down afterwards.
+    What it writes there survives a crash of the host."""
+
+    def __init__(self, place: Workplace, programs: Programs, facts: Mapping[str, Any]) -> None:
+        super().__init__(place, programs, facts)
+        self.settings = {**self.settings, **_DURABLE}
+
+    def run_on(self, data: Path) -> None:
+        """Start it."""
+        end_server(self._base)
+        self._make_directories()
+        self._data = data
+        self._elsewhere = (data,)
+        self.run()
+
+    def stop(self) -> None:
+        """Shut it down, and remove what it needed; the data directory stays."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop(signal.SIGTERM, grace_s=_STOP_S)
+        end_server(self._base)
+        self._log.close()

@@ -1,0 +1,201 @@
+"""The named target of a recovery: a data directory, which a server of this host can then run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from drd.errors import DrdError, SandboxUnavailable, SourceUnreachable, TargetError, ToolError
+from drd.kinds.data_directory import SERVER, DataDirectory, ServerFiles
+from drd.kinds.mariadb.connection import ServerError, address_of, connect
+from drd.kinds.mariadb.physical import SPEC
+from drd.kinds.mariadb.physical.examine import data_dir_of
+from drd.kinds.mariadb.physical.inspect import Reach, ServerInspector
+from drd.kinds.mariadb.physical.landed import proven
+from drd.kinds.mariadb.physical.programs import Programs, programs_for
+from drd.kinds.mariadb.physical.sandbox import programs_of, restored, ticking
+from drd.kinds.mariadb.physical.server import AskedServer, RestoredServer, of_source
+from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
+from drd.kinds.mariadb.server import end_server
+from drd.kinds.mariadb.tools import program
+from drd.kinds.servers import servers_in
+from drd.kinds.untrusted_dirs import content
+from drd.model.restored import Task
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import counted, escaped, some
+from drd.ports import Finding, OnProgress, Restored, Workplace
+
+_USUAL = {
+    "innodb-data-file-path": "ibdata1:12M:autoextend",
+    "innodb-page-size": "16384",
+    "lower-case-table-names": "0",
+}
+"""The defaults of settings that the server needs as its source had them."""
+
+
+class ServerDirectory(DataDirectory):
+    """A data directory, replaced as a whole. mariadb-backup prepares the files beside it, behind
+    the fence: a server can start on what gets the final name."""
+
+    def __init__(
+        self,
+        component: str,
+        settings: ServerTarget | ServerSettings,
+        place: Workplace,
+        *,
+        keep: bool,
+        database: str,
+    ) -> None:
+        """`database` answers questions that name none, if the restore point does not say which."""
+        assert settings.data_dir is not None
+        super().__init__(component, settings.data_dir, place, FILES, keep=keep)
+        self._database = database
+        self._settings = settings
+
+    def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
+        return int(snapshot.facts["server_bytes"]), f"free space in {self._target.parent}."
+
+    def _fits(self, snapshot: ComponentSnapshot) -> str:
+        programs = programs_of(snapshot, self._settings.bin_dir)
+        return f"MariaDB {programs.version} can run the files of {snapshot.facts['server_version']}"
+
+    def _warnings(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        plugins = snapshot.facts["plugins"]
+        if not plugins:
+            return []
+        text = (
+            f"the source has installed the plugins {some([escaped(n) for n in plugins])}: the "
+            "server loads them when you start it"
+        )
+        remedy = "install the packages of these plugins on this host before you start the server."
+        return [Finding("plugins", "warning", "", text, remedy)]
+
+    def _make(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Restored:
+        room = content(self._publication.landing)
+        programs = programs_of(snapshot, self._settings.bin_dir)
+        place = replace(self._place, directory=room, run_as=self._owner(), shelf=None)
+        data = proven(room, snapshot, programs, place)
+        server = RestoredServer(place, programs, snapshot.facts)
+        try:
+            server.prepare(data, ticking(self._component, snapshot, on_progress))
+            self._publish(server.ready)
+        finally:
+            server.stop()
+        return restored(snapshot, programs)
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
+        tasks = []
+        needs = of_source(snapshot.facts)
+        if unusual := [f"{k}={needs[k]}" for k, v in _USUAL.items() if needs[k] != v]:
+            tasks.append(
+                Task(
+                    code="configuration",
+                    text="write these settings into the configuration of the server, which the "
+                    f"backup does not contain: {', '.join(unusual)}. With others, the server does "
+                    "not start on the restored files, or does not find its tables",
+                    command="grep -rns '^ *innodb\\|^ *lower' /etc/mysql",
+                )
+            )
+        if events := int(snapshot.facts["events"]):
+            tasks.append(
+                Task(
+                    code="events",
+                    text=f"{counted(events, 'enabled event')} will run in the restored server as "
+                    "soon as you start it with event_scheduler=ON. If the old server still runs, "
+                    "start the new one with event_scheduler=OFF",
+                    command=f"ls -l {quote(str(self._target))}",
+                )
+            )
+        return tuple(tasks)
+
+    def inspector(self) -> ServerInspector:
+        default = str(self._snapshot.facts["database"]) if self._snapshot else self._database
+        shown = {"DRD_PATH": str(self._target)}
+        if (reference := self._settings.dsn) is not None:
+            with suppress(DrdError):
+                shown |= address_of(reference).to_database(default).environment()
+        return ServerInspector(self._asked, str(self._target), default, shown)
+
+    @contextmanager
+    def _asked(self) -> Iterator[Reach]:
+        """Ask the server that somebody has started on the directory, else one of drd's own."""
+        running = running_in(self._target)
+        if running is not None:
+            yield self._running(running)
+            return
+        place = replace(self._place.for_server, run_as=self._owner(), shelf=None)
+        end_server(place.directory / SERVER)
+        try:
+            programs, facts = self._known()
+            server = AskedServer(place, programs, facts)
+        except (SandboxUnavailable, ToolError) as error:
+            raise SourceUnreachable(error.message, hint=error.hint) from error
+        try:
+            try:
+                server.run_on(self._target)
+            except (SandboxUnavailable, TargetError) as error:
+                raise SourceUnreachable(error.message, hint=error.hint) from error
+            yield server.address
+        finally:
+            server.stop()
+
+    def _known(self) -> tuple[Programs, Mapping[str, Any]]:
+        """Return the programs for the restored files, and what these need. Without the restore
+        point, the files are taken for those of a server with the defaults."""
+        if self._snapshot is not None:
+            return programs_of(self._snapshot, self._settings.bin_dir), self._snapshot.facts
+        undo = len(list(self._target.glob("undo[0-9][0-9][0-9]")))
+        usual = {key.replace("innodb-", "").replace("-", "_"): v for key, v in _USUAL.items()}
+        version = program("mariadbd", self._settings.bin_dir).version
+        facts = {**usual, "undo_tablespaces": undo}
+        return programs_for(version, self._settings.bin_dir), facts
+
+    def _running(self, server: int) -> Reach:
+        """Return how to reach the process that runs in the directory. Raises SourceUnreachable if
+        the connection leads to another server: its answers would prove nothing."""
+        if self._settings.dsn is None:
+            raise SourceUnreachable(
+                f"a server runs in {self._target}, and the target does not say how to reach it",
+                hint="write its address into `dsn` of the target; or let the runbook start the "
+                "server after the checks.",
+            )
+        address = address_of(self._settings.dsn)
+        there = ""
+        try:
+            with connect(address, database=False) as connection:
+                there = data_dir_of(connection)
+        except (DrdError, ServerError) as error:
+            said = error.message if isinstance(error, DrdError) else str(error)
+            raise SourceUnreachable(said, hint="check `dsn` of the target.") from error
+        if not _same(Path(there), self._target):
+            raise SourceUnreachable(
+                f"{address.named} works in {escaped(there)}, and the server in {self._target} "
+                f"(process {server}) is another one",
+                hint="correct `dsn` of the target: it must lead to the restored server.",
+            )
+        return address.to_database
+
+
+def running_in(data: Path) -> int | None:
+    """Return the process of the server that runs in a data directory, or may run there for all that
+    drd can see; None if there is none."""
+    return servers_in(data, _is_mariadb).first
+
+
+def _is_mariadb(words: bytes) -> bool:
+    return words.partition(b"\0")[0].rpartition(b"/")[2] in (b"mariadbd", b"mysqld")
+
+
+def _same(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
+
+
+FILES = ServerFiles(
+    "MariaDB", SPEC.server_user, "mariadb-server", "datadir", running_in, end_server
+)

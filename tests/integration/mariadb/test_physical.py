@@ -1,0 +1,82 @@
+"""Whole MariaDB servers at a server: the moment of a copy, and what drd refuses to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from drd.kinds.mariadb.physical.kind import ServerKind
+from drd.kinds.mariadb.physical.settings import ServerSettings
+from drd.model.plan import Component
+from drd.model.snapshot import DatabaseFingerprint
+from drd.ports.sources import DatabaseQuery
+from tests.restic_support import place
+from tests.servers import MariadbServer
+
+
+@pytest.fixture
+def shop(mariadb: MariadbServer) -> Iterator[str]:
+    name = f"whole_{uuid4().hex[:8]}"
+    mariadb.execute(f"CREATE DATABASE {name}")
+    mariadb.execute(
+        "CREATE TABLE orders AS SELECT seq AS n FROM seq_1_to_50",
+        "CREATE TABLE old (n INT) ENGINE=MyISAM",
+        "INSERT INTO old VALUES (1), (2)",
+        "CREATE TABLE notes (n INT) ENGINE=Aria",
+        "CREATE TABLE seats (n INT) ENGINE=MEMORY",
+        database=name,
+    )
+    yield name
+    mariadb.execute(f"DROP DATABASE {name}", "DROP USER IF EXISTS poor@localhost")
+
+
+def _component(dsn: str, **more: str) -> Component:
+    settings = {"kind": "mariadb-server", "dsn": dsn, "fingerprint": "digest", **more}
+    return Component("server", "mariadb-server", ServerSettings.model_validate(settings))
+
+
+def test_what_changes_after_the_moment_is_not_compared_with_the_copy(
+    mariadb: MariadbServer, shop: str, short_tmp: Path
+) -> None:
+    """All tables are described as they are in the copy, however much is written meanwhile."""
+    source = ServerKind().source(_component(mariadb.dsn(shop)), place(short_tmp))
+    with source.open() as capture:
+        mariadb.execute(
+            "DELETE FROM orders WHERE n > 10", "DELETE FROM old", "INSERT INTO notes VALUES (1)",
+            "CREATE TABLE later (n INT)", database=shop,
+        )  # fmt: skip
+        known = capture.fingerprint()
+        asked = {
+            "here": "select count(*) from orders",
+            "there": DatabaseQuery.to("mysql", "select count(*) from db"),
+        }
+        answers = capture.observe(asked)
+    assert isinstance(known, DatabaseFingerprint)
+    rows = {name: table.rows for name, table in known.tables.items() if name.startswith(shop)}
+    assert rows == {f"{shop}.orders": 50, f"{shop}.old": 2, f"{shop}.notes": 0}
+    assert "no file contains" in known.not_reached[f"{shop}.seats"]
+    assert "mysql.global_priv" in known.tables
+    assert "mysql.general_log" not in known.tables
+    assert answers["here"] == 50
+    assert isinstance(answers["there"], int)
+
+
+def _findings(component: Component, work: Path) -> dict[str, tuple[str, str]]:
+    found = ServerKind().source(component, place(work)).doctor()
+    return {f.code: (f.text, f.remedy) for f in found if f.severity != "ok"}
+
+
+def test_doctor_names_what_a_copy_lacks(mariadb: MariadbServer, shop: str, short_tmp: Path) -> None:
+    mariadb.execute("CREATE USER poor@localhost IDENTIFIED BY 'x'", f"GRANT SELECT ON {shop}.* TO "
+                    "poor@localhost")  # fmt: skip
+    poor = _findings(_component(mariadb.dsn(shop, "poor", "x")), short_tmp / "a")
+    assert "RELOAD, PROCESS, BINLOG MONITOR" in poor["rights"][0]
+    assert "--grants" in poor["rights"][1]
+    mariadb.execute("CREATE TABLE `a``b` (n INT)", database=shop)
+    found = _findings(_component(mariadb.dsn(shop), data_dir="/srv/mysql"), short_tmp / "b")
+    assert found.keys() == {"names", "data-dir"}
+    assert f"{shop}.a`b" in found["names"][0]
+    assert "works in" in found["data-dir"][0]

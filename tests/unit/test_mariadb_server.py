@@ -1,0 +1,265 @@
+"""Whole MariaDB servers, without a server: settings, facts, the list of files, and what
+mariadb-backup says."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from drd.errors import RepositoryDamaged, SandboxUnavailable, SourceError
+from drd.kinds.mariadb.physical import SPEC, files_list
+from drd.kinds.mariadb.physical.contents import in_database
+from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
+from drd.kinds.mariadb.physical.discovery import wishes
+from drd.kinds.mariadb.physical.grants import grants
+from drd.kinds.mariadb.physical.landed import proven
+from drd.kinds.mariadb.physical.manifest import DATA, LIST, require_written
+from drd.kinds.mariadb.physical.programs import Programs, programs_for
+from drd.kinds.mariadb.physical.settings import ServerSettings
+from drd.kinds.mariadb.tools import Program
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.model.strict import UnexpectedValue
+from drd.ports import Workplace
+from drd.ports.grants import Logins
+from drd.ports.kinds import Ability
+
+FACTS: dict[str, Any] = {
+    "place": "/w/copy",
+    "files_digest": "0" * 64,
+    "server_version": "11.8.9",
+    "backup_version": "11.8.9",
+    "server_bytes": 40 << 20,
+    "data_file_path": "ibdata1:12M:autoextend",
+    "page_size": 16384,
+    "undo_tablespaces": 3,
+    "lower_case_table_names": 0,
+    "server_id": 1,
+    "binlog_file": "log.000001",
+    "binlog_position": 330,
+    "gtid_binlog_pos": "0-1-7",
+    "gtid_current_pos": "0-1-7,1-2-3",
+    "events": 1,
+    "database": "shop",
+    "databases": ["shop"],
+    "plugins": ["spider"],
+}
+SNAPSHOT = ComponentSnapshot("server", "mariadb-server", "captured", facts=FACTS)
+_NONE = Program("/bin/true", "11.8.9")
+
+
+def test_what_the_source_writes_is_accepted() -> None:
+    require_written(SNAPSHOT, {})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("place", "/var/../etc"),
+        ("files_digest", "x"),
+        ("server_version", "11.8.9; id"),
+        ("data_file_path", "/etc/shadow:12M"),
+        ("data_file_path", "../ibdata1:12M:autoextend"),
+        ("data_file_path", "ibdata1:12M\nplugin_load=evil.so"),
+        ("page_size", 1),
+        ("page_size", "16384\nplugin_load=evil.so"),
+        ("undo_tablespaces", -1),
+        ("binlog_file", "../../etc/passwd"),
+        ("gtid_binlog_pos", "0-1-7'; drop"),
+        ("databases", [""]),
+    ],
+)
+def test_facts_that_no_source_writes_are_refused(key: str, value: object) -> None:
+    with pytest.raises(UnexpectedValue):
+        require_written(replace(SNAPSHOT, facts={**FACTS, key: value}), {})
+
+
+def test_other_parts_of_a_manifest_are_refused() -> None:
+    with pytest.raises(UnexpectedValue):
+        require_written(SNAPSHOT, {"settings": {}})
+    with pytest.raises(UnexpectedValue, match="does not describe databases"):
+        require_written(replace(SNAPSHOT, fingerprint=TreeFingerprint({})), {})
+
+
+def _landed(room: Path) -> tuple[Path, ComponentSnapshot]:
+    """A copy without InnoDB as restic lands it, and the snapshot that belongs to it."""
+    place = room / "w/copy"
+    data = place / DATA
+    (data / "shop").mkdir(parents=True)
+    (data / "aria_log_control").write_bytes(b"control")
+    (data / "shop/old.MYD").write_bytes(b"rows" * 100)
+    text = files_list.text_of(files_list.listed(data))
+    (place / LIST).write_bytes(text)
+    facts = {**FACTS, "files_digest": files_list.sha256(place / LIST)}
+    return data, replace(SNAPSHOT, facts=facts)
+
+
+def _proven(room: Path, snapshot: ComponentSnapshot) -> Path:
+    return proven(room, snapshot, Programs(_NONE, _NONE, _NONE), Workplace(room, "run1"))
+
+
+def test_what_landed_as_it_was_is_proven(tmp_path: Path) -> None:
+    _, snapshot = _landed(tmp_path)
+    data = _proven(tmp_path, snapshot)
+    assert (data / "shop/old.MYD").read_bytes() == b"rows" * 100
+
+
+def _cut(data: Path) -> None:
+    (data / "shop/old.MYD").write_bytes(b"rows" * 99)
+
+
+def _changed(data: Path) -> None:
+    (data / "shop/old.MYD").write_bytes(b"rowz" * 100)
+
+
+def _more(data: Path) -> None:
+    (data / "shop/my.cnf").write_text("[mysqld]")
+
+
+def _linked(data: Path) -> None:
+    (data / "shop/old.MYD").unlink()
+    (data / "shop/old.MYD").symlink_to("/etc/passwd")
+
+
+def _pipe(data: Path) -> None:
+    os.mkfifo(data / "shop/x")
+
+
+def _other_list(data: Path) -> None:
+    (data.parent / LIST).write_bytes(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda data: (data / "shop/old.MYD").unlink(), "shop/old.MYD is missing"),
+        (_cut, "396 bytes instead of 400"),
+        (_changed, "shop/old.MYD has another content"),
+        (_more, "shop/my.cnf was not in the backup"),
+        (_linked, "leads out of the data directory"),
+        (_pipe, "leads out of the data directory"),
+        (lambda data: (data / "shop/t.isl").write_text("/etc/x"), "leads out of the data"),
+        (_other_list, "is not the list of files"),
+    ],
+)
+def test_what_landed_otherwise_is_named(
+    tmp_path: Path, harm: Callable[[Path], object], said: str
+) -> None:
+    data, snapshot = _landed(tmp_path)
+    harm(data)
+    with pytest.raises(RepositoryDamaged, match=said):
+        _proven(tmp_path, snapshot)
+
+
+def _says(tmp_path: Path, *lines: str, code: int = 0) -> Order:
+    """A program in the place of mariadb-backup that writes these lines."""
+    file = tmp_path / "mariadb-backup"
+    words = "\n".join(f"echo '{line}' >&2" for line in lines)
+    file.write_text(f"#!/bin/sh\n{words}\nexit {code}\n")
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return Order(Program(str(file), "11.8.9"), tmp_path / "o", "/var/lib/mysql", tmp_path / "d", 1)
+
+
+def test_drd_acts_while_mariadb_backup_waits(tmp_path: Path) -> None:
+    """However long it takes: the program is not two messages further."""
+    trace = tmp_path / "trace"
+    order = _says(tmp_path, HOLDS_DDL, HOLDS_COMMITS, *"abcdef", "completed OK!")
+    file = Path(order.tool.path)
+    file.write_text(file.read_text().replace("echo 'c' >&2", f"echo c >&2; touch {trace}"))
+    seen: list[bool] = []
+
+    def look() -> None:
+        time.sleep(0.3)
+        seen.append(trace.exists())
+
+    copy(order, {HOLDS_DDL: lambda: None, HOLDS_COMMITS: look})
+    assert trace.exists()
+    assert not any(seen)
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "remedy"),
+    [
+        (('Can not change dir (errno: 13 "Permission denied")',), 1, "usermod --append"),
+        (("The data file ibdata1 must be readable",), 1, "usermod --append"),
+        (("Access denied; you need RELOAD",), 1, "--grants"),
+        (("Database page corruption detected at page 3",), 1, "the server itself has damaged"),
+        (("Error writing file: No space left on device",), 1, "larger disk"),
+        (("something else failed",), 1, "log of the server"),
+        ((HOLDS_DDL, HOLDS_COMMITS), 0, "log of the server"),
+        ((HOLDS_DDL, "completed OK!"), 0, "use mariadb-backup 11.8"),
+    ],
+)
+def test_a_copy_that_failed_says_what_to_do(
+    tmp_path: Path, lines: tuple[str, ...], code: int, remedy: str
+) -> None:
+    order = _says(tmp_path, *lines, code=code)
+    with pytest.raises(SourceError) as caught:
+        copy(order, {HOLDS_DDL: lambda: None, HOLDS_COMMITS: lambda: None})
+    assert remedy in caught.value.hint
+
+
+def test_an_error_in_the_moment_ends_the_copying(tmp_path: Path) -> None:
+    order = _says(tmp_path, HOLDS_COMMITS, "completed OK!")
+
+    def fail() -> None:
+        raise SourceError("no", hint="none")
+
+    with pytest.raises(SourceError, match="no"):
+        copy(order, {HOLDS_COMMITS: fail})
+
+
+def test_another_series_is_refused_by_name() -> None:
+    with pytest.raises(SandboxUnavailable, match=r"only the series 12\.3") as caught:
+        programs_for("12.3.1", None)
+    assert "then upgrade that server" in caught.value.hint
+
+
+def test_names_of_tables_can_be_used_in_sql() -> None:
+    assert in_database("shop", "orders") == "shop.orders"
+    assert in_database("shop", "order") == "shop.order"
+    assert in_database("order", "a-b") == "`order`.`a-b`"
+    assert in_database("the people", "x`y") == "`the people`.`x``y`"
+
+
+def test_in_place_needs_the_data_directory() -> None:
+    bare = {"kind": "mariadb-server", "dsn": "mariadb:///shop"}
+    assert Ability.IN_PLACE in SPEC.without(ServerSettings.model_validate(bare))
+    whole = ServerSettings.model_validate({**bare, "data_dir": "/var/lib/mysql"})
+    assert not SPEC.without(whole)
+    assert SPEC.paths(whole) == ("/var/lib/mysql",)
+
+
+def test_incremental_copies_are_refused_by_name() -> None:
+    settings = {"kind": "mariadb-server", "dsn": "mariadb:///shop", "incremental": True}
+    with pytest.raises(ValidationError, match="incremental"):
+        ServerSettings.model_validate(settings)
+
+
+def test_a_new_plan_keeps_a_password_out() -> None:
+    (open_one,) = wishes(["mariadb://drd@/shop"])
+    assert dict(open_one.keys([], "")).get("dsn") == "mariadb://drd@/shop"
+    assert not open_one.secret
+    (secret,) = wishes(["mariadb://drd:hunter2@db1.example.com/shop"])
+    assert secret.name == "db1"
+    assert dict(secret.keys([], "server-dsn"))["dsn"] == {"credential": "server-dsn"}
+    assert "hunter2" not in f"{secret.where} {secret.secret}"
+    assert secret.target is not None
+    assert dict(secret.target("server"))["data_dir"] == "/srv/standby/server"
+
+
+def test_the_script_gives_the_rights_that_a_copy_needs() -> None:
+    settings = {"kind": "mariadb-server", "dsn": "mariadb://saver@/shop"}
+    component = Component("server", "mariadb-server", ServerSettings.model_validate(settings))
+    made = grants([component], {}, Logins("drd", "root"))
+    assert "CREATE USER IF NOT EXISTS `saver`@`localhost` IDENTIFIED VIA unix_socket" in made.sql
+    assert "GRANT RELOAD, PROCESS, BINLOG MONITOR, SELECT, SHOW VIEW, SHOW DATABASES" in made.sql
+    assert "usermod --append --groups mysql drd" in made.sql
