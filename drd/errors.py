@@ -135,8 +135,7 @@ class Problem(NamedTuple):
 
 class ConfigError(UsageError):
     """Problems in a plan or in drd.yaml: `problems` has all problems, `line` the first one and
-    their number. `needs_restart`: the file is right, but the service gets what it names only at a
-    restart."""
+    their number. `needs_restart`: the file is right, but takes effect only at a restart."""
 
     def __init__(self, problems: Sequence[Problem], *, needs_restart: bool = False) -> None:
         self.problems, self.needs_restart = tuple(problems), needs_restart
