@@ -27,6 +27,7 @@ from drd.flows.status.overview import collect
 from drd.model.adopted import copy_name
 from drd.model.due import Due
 from drd.model.holds import Hold
+from drd.model.log import LogState, noted_as
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
@@ -213,7 +214,34 @@ def points(app: App, plan: str) -> Document:
         "lost": lost,
         "vanished": _vanished(app, name),
         "left": {} if points else left_behind(app.catalogue, name),
+        "logs": _logs(app, name, {c.component for p in points for c in p.components}),
     }
+
+
+def _logs(app: App, plan: str, components: Iterable[str]) -> list[Document]:
+    """Return what drd last knew of the logs that it receives: to which times each component can be
+    recovered exactly (`from` and `to`), and what is wrong."""
+    found = []
+    for component in sorted(components):
+        kept = app.catalogue.queue.noted(noted_as(plan, component))
+        if kept is None:
+            continue
+        at, state = kept[0], LogState.from_json(kept[1])
+        found.append(
+            {
+                "component": component,
+                "at": to_rfc3339(at),
+                "state": state.code or state.doing,
+                "complete_at": to_rfc3339(state.complete_at) if state.complete_at else None,
+                "end": state.end or None,
+                "reachable": [
+                    {"from": to_rfc3339(begin), "to": to_rfc3339(end)} for begin, end in state.spans
+                ],
+                "trouble": state.trouble or None,
+                "remedy": state.remedy or None,
+            }
+        )
+    return found
 
 
 def _vanished(app: App, plan: str) -> list[Document]:

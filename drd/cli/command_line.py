@@ -63,6 +63,7 @@ VERBS = {
     "records": "the signed records of what was proven, decided and done",
     "daemon": "run the service: start what is due, supervise, alert",
     "worker": "execute one pending run",
+    "receiver": "receive the log of one component",
     "cancel": "end a run and everything that it started",
     "kit": "export, verify, bootstrap: recover on a bare machine",
     "bootstrap": "make an empty machine ready to recover",
@@ -90,7 +91,7 @@ SHOWN = (
 )
 """The verbs in the overview. The other verbs are in these families, and can also be given alone."""
 
-NOT_FOR_PEOPLE = ("worker",)
+NOT_FOR_PEOPLE = ("worker", "receiver")
 
 EPILOG = (
     "Begin: `drd plan new`, `plan check`, `doctor`, `backup`, `drill`. "

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         listed = [p for p in document["points"] if _may_be_there(p, document["lost"])]
         if listed or not (gone or vanished):
             _print(document["plan"], listed, document["lost"], document.get("left", {}))
+        _print_logs(document.get("logs", ()))
         _print_vanished(vanished)
         if gone:
             where = ", ".join(
@@ -157,6 +158,21 @@ def _print_doubts(plan: str, points: list[dict[str, Any]]) -> None:
         )
     for hold in (hold for p in points for hold in p["holds"]):
         output.say(f"  {escaped(_held(hold))}")
+
+
+def _print_logs(logs: Sequence[dict[str, Any]]) -> None:
+    """Say to which times components can be recovered exactly."""
+    for one in logs:
+        name = one["component"]
+        for span in one["reachable"]:
+            begin, end = (
+                format_time(from_rfc3339(span[key]), seconds=True) for key in ("from", "to")
+            )
+            output.say(f"  {name} can be recovered to any time from {begin} to {end}")
+        if not one["reachable"]:
+            output.say(f"  {name}: no restore point leads on to the WAL that drd has stored")
+        if one["trouble"]:
+            output.say(f"  {name}: {escaped(one['trouble'])}; {escaped(one['remedy'] or '')}")
 
 
 def _print_vanished(points: Sequence[dict[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from drd.cli.single import changes_of, part_of
 from drd.errors import Cancelled, UsageError
 from drd.flows.components.repository_choice import Holders
 from drd.flows.incidents.writing import Desk, require_open
+from drd.flows.log.asked import LAST, is_place
 from drd.flows.restore.blockers import before_changes
 from drd.flows.restore.kit_origin import Origin, is_known, origin_of
 from drd.flows.restore.point_choice import parse_time
@@ -159,7 +160,9 @@ def execute(app: App, services: Services, planned: RecoveryPlan, args: argparse.
 
 def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
     now = app.clock.now()
-    before = args.before or args.clean_before
+    place = args.before if args.before and is_place(args.before) else None
+    before = (args.before if place is None else None) or args.clean_before
+    _require_one_place(args)
     lost_at = parse_time(args.lost_at, now) if args.lost_at else None
     if lost_at is not None and lost_at > now:
         raise UsageError(
@@ -182,7 +185,18 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
         scenario=args.scenario,
         in_place=args.in_place and args.target is not None,
         part=part_of(args),
+        log=LAST if args.to_last else place,
     )
+
+
+def _require_one_place(args: argparse.Namespace) -> None:
+    """A point says by itself where it ends, unless a log leads on from it."""
+    for option, given in (("--clean", args.clean), ("--clean-before", args.clean_before)):
+        if args.point and given:
+            raise UsageError(
+                f"--point and {option} cannot be combined",
+                hint=f"give only one of them: {option} chooses the restore point itself.",
+            )
 
 
 def _as_owner(args: argparse.Namespace) -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from drd.cli import output, single
+from drd.flows.log.orders import LogOrder
 from drd.flows.restore.kit_origin import Origin
 from drd.flows.restore.preflight import PreflightResult
 from drd.flows.restore.recovery_plan import RecoveryPlan
@@ -45,6 +46,8 @@ def print_plan(
         size = f"{most}{format_size(row.bytes)}" if row else "not in this point"
         say(f"  restore    {name}  {size}")
     say(f"  from       {', else '.join(planned.repositories)}")
+    for name, order in planned.logs.items():
+        say_below("  wal        ", f"{name}: {replay_words(order)}")
     for line in _steps(planned):
         say(f"  {line}")
     for line in _what_of_it(planned, changed):
@@ -132,6 +135,7 @@ def _dry_document(
         "writes": {n: list(p) for n, p in checked.writes.items()} if checked is not None else {},
         "does": {n: list(p) for n, p in checked.does.items() if p} if checked is not None else {},
         "outside": {n: list(p) for n, p in planned.outside.items()},
+        "logs": {n: _log_document(order) for n, order in planned.logs.items()},
         "after_kit": {
             "made_at": to_rfc3339(origin.base.made_at),
             "listed": origin.base.listed,
@@ -140,6 +144,32 @@ def _dry_document(
         if origin is not None
         else None,
         **single.document(planned, changed),
+    }
+
+
+def replay_words(order: LogOrder) -> str:
+    """Say to which place a log is replayed: `replayed to the end, …`."""
+    target, end = order.target, format_time(order.end.at, seconds=True)
+    if target.before is not None and target.before <= order.end.at:
+        at = format_time(target.before, seconds=True)
+        return f"replayed, without the transactions that were committed at {at} or later"
+    if target.position is not None:
+        return (
+            f"replayed to the position {target.position >> 32:X}/{target.position & 0xFFFFFFFF:X}"
+        )
+    if target.transaction is not None:
+        return f"replayed to the commit of transaction {target.transaction}, which is left out"
+    return f"replayed to the end of what is there: all that was committed at {end}"
+
+
+def _log_document(order: LogOrder) -> dict[str, Any]:
+    target = order.target
+    return {
+        "before": to_rfc3339(target.before) if target.before is not None else None,
+        "position": target.position,
+        "transaction": target.transaction,
+        "until": to_rfc3339(order.end.at),
+        "data_time": to_rfc3339(order.data_time),
     }
 
 

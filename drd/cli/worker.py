@@ -22,13 +22,13 @@ from drd.model.units import format_duration
 
 def run(args: argparse.Namespace) -> int:
     process.offer_to_oom_killer()
-    handed = _handed() if args.plan_on_stdin else None
+    handed = handed_plan() if args.plan_on_stdin else None
     with app(args.config, settings=from_environment(os.environ)) as opened:
         settings = opened.settings
         log.configure(level=settings.log_level, style=settings.log_format)
         opened.handed = lambda name: handed if handed and handed.plan == name else None
         opened.console = Console(warn=_say("warning", args.run), note=_say("info", args.run))
-        _listen()
+        listen()
         run = opened.catalogue.runs.get(args.run)
         try:
             plan = opened.plans.in_force(run.plan)
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             return error.exit_code
 
 
-def _handed() -> PlanInForce:
+def handed_plan() -> PlanInForce:
     """Return the text that the daemon has in force. After us nothing is left on stdin."""
     with os.fdopen(os.dup(0), "rb") as file:
         handed = PlanInForce.from_bytes(file.read())
@@ -81,7 +81,7 @@ def _say(level: str, run: str) -> Callable[[str], None]:
     return lambda sentence: getattr(logger, level)("run.said", text=sentence)
 
 
-def _listen() -> None:
+def listen() -> None:
     """SIGINT cancels the run; SIGTERM (the service stops, or the daemon died) interrupts it."""
     signal.signal(signal.SIGINT, lambda *_: process.cancel())
     signal.signal(signal.SIGTERM, lambda *_: process.cancel(STOPPED))

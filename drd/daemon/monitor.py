@@ -38,7 +38,7 @@ from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.flows.status.refused_plans import Refusal
 from drd.kinds.registry import room_of
-from drd.model.alerts import AlertChange
+from drd.model.alerts import AlertChange, Condition
 from drd.model.facts import PlanFacts
 from drd.model.run import Run
 from drd.model.schedule import Schedule
@@ -116,6 +116,7 @@ class Monitor:
         self._duties = DutyWatch(app)
         self._measures = MeasureWatch()
         self._playbooks = PlaybookWatch()
+        self.logs: Callable[[datetime], tuple[Condition, ...]] = lambda _: ()
         self._note_extensions()
         self._refused: Mapping[str, Refusal] | None = None
         self._settings_changed = threading.Event()
@@ -325,6 +326,7 @@ class Monitor:
                 *self._duties.conditions(now),
                 *self._measures.conditions(self._app.catalogue, now),
                 *self._playbooks.conditions(self._app, now),
+                *self.logs(now),
             ),
         )
         self._changed.clear()

@@ -31,6 +31,7 @@ from drd.daemon.monitor import Monitor
 from drd.daemon.plans import PlanBook
 from drd.daemon.playbooks import load_playbooks
 from drd.daemon.probes import Probes
+from drd.daemon.receivers import Receivers
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.sign_of_life import SignOfLife
@@ -110,6 +111,10 @@ class Daemon:
             self._on_run_ended,
             lambda _: self._monitor.assess_soon(),
         )
+        self._receivers = Receivers(
+            app, config, self._workers, self._agenda.names, self._agenda.schedule
+        )
+        self._monitor.logs = self._receivers.conditions
         self._api: ApiServer | None = None
         self._intake = IntakeListener(app)
         self._trouble: CatalogueError | None = None
@@ -139,6 +144,7 @@ class Daemon:
         self._monitor.start()
         self._probes.start()
         self._anchoring.start()
+        self._receivers.start()
         self._listen()
         trouble = self._trouble
         self._manager.ready(f"catalogue: {trouble}" if trouble is not None else "started")
@@ -179,6 +185,7 @@ class Daemon:
         _log.info("daemon.stopping", why=self._requested.stop, runs=len(self._workers.alive))
         self._supervisor.stopping = True
         self._clockwork.stop()
+        self._receivers.stop()
         self._workers.stop_all(STOP_GRACE_S)
         limit = time.monotonic() + STOP_GRACE_S + 5.0
         while self._workers.alive and time.monotonic() < limit:

@@ -111,6 +111,10 @@ class Workers:
         self._alive[run.id] = worker
         return worker
 
+    def start_beside(self, command: Command, plan: str) -> Child:
+        """Start a process that is no run, with the plan in force on its stdin."""
+        return _started(command, self.texts(plan))
+
     def cancel(self, run: str) -> bool:
         """Ask the run's process to end, once; False when the process does not belong to these
         workers. If the process is cleaning up, it continues: the run ends with it."""

@@ -98,12 +98,13 @@ class DrillDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryDetail(RunDetail):
-    """The request (`drd.flows.restore.recovery_request.RecoveryRequest`); `asked_at`, when a person
-    began to handle it; `clean_for`, the incident whose clean point it restores; the components that
-    it has `begun`, the digests of the files that the plan's `commands` name, and the hash of what a
-    drill proves of the plan. Its end adds `result`, the `places` of the restored data, its `usage`
-    by others at that time, the `tasks` that the kinds of the components leave to a person, and the
-    steps that were `rolled_back`."""
+    """The request (`drd.flows.restore.recovery_request.RecoveryRequest`); `asked_at`, when a
+    person began to handle it; `clean_for`, the incident whose clean point it restores; the
+    components that it has `begun`, `log`, where the replay of a log stops, the digests of the
+    files that the plan's `commands` name, and the hash of what a drill proves of the plan. Its end
+    adds `result`, the `places` of the restored data, its `usage` by others at that time, the
+    `tasks` that the kinds of the components leave to a person, and the steps that were
+    `rolled_back`."""
 
     kind = "recovery"
     target: str | None = stored.text()
@@ -116,6 +117,7 @@ class RecoveryDetail(RunDetail):
     in_place: bool = stored.flag(sparse=True)
     part: Part | None = stored.value(Part.from_json, sparse=True)
     clean_for: int | None = stored.count(sparse=True)
+    log: str | None = stored.text(sparse=True)
     overwrite: bool = stored.flag()
     no_owner: bool = stored.flag()
     as_owner: bool = stored.flag()

@@ -107,6 +107,7 @@ class RestoreStepResult(StepResult):
     not_restored: tuple[str, ...] = stored.texts()
     reached: str | None = stored.text(sparse=True)
     data_time: datetime | None = stored.time(sparse=True)
+    overtaken: bool = stored.flag(sparse=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

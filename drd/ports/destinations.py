@@ -24,6 +24,7 @@ from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports.aside import KeptCopies
 from drd.ports.common import OnProgress
 from drd.ports.kinds import Ability, KindSpec
+from drd.ports.logs import LogSource, LogStart
 from drd.ports.sources import Source, Workplace
 
 
@@ -101,6 +102,7 @@ class Restored:
     that differ from the saved ones (empty: none), `not_restored` names what could not be restored.
     `reached` says up to where a log was replayed, empty if there is no log. `data_time` is the time
     of its last transaction, if the log ended before the time at which the replay should stop.
+    `overtaken`: a log was replayed beyond the backup, so the data is not that of its fingerprint.
     """
 
     notes: tuple[str, ...] = ()
@@ -109,6 +111,7 @@ class Restored:
     facts: Mapping[str, Any] = field(default_factory=dict)
     reached: str = ""
     data_time: datetime | None = None
+    overtaken: bool = False
 
 
 class Destination(Protocol):
@@ -352,6 +355,22 @@ class Kind(Protocol):
         """The same for the run of this `place`, which is what flows call. A kind whose places
         cannot hold copies of their own overrides this, and keeps them in `place.keep`."""
         return self.kept(component, settings, snapshot, place.run, part=part)
+
+    def log(self, component: Component) -> LogSource:
+        """`Ability.LOG`: the log of the component's server."""
+        raise self.spec.lacks(Ability.LOG, component=component.name)
+
+    def log_start(self, snapshot: ComponentSnapshot) -> LogStart:
+        """`Ability.LOG`: from where the log leads on from a copy."""
+        raise self.spec.lacks(Ability.LOG, component=snapshot.component)
+
+    def log_position(self, text: str) -> int:
+        """`Ability.LOG`: read a position in the log as a person writes it. Raises ValueError."""
+        raise self.spec.lacks(Ability.LOG)
+
+    def log_place(self, position: int) -> str:
+        """`Ability.LOG`: write a position for a person."""
+        raise self.spec.lacks(Ability.LOG)
 
 
 KindFactory = Callable[[str], Kind]

@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drd.errors import NotSupported
+from drd.model.log import LogPolicy
 from drd.model.plan import Component, SecretRef
 from drd.model.single_item import Part
 from drd.model.source_version import SourceVersion
@@ -72,6 +73,8 @@ class Ability(StrEnum):
     """The same, and `Inspector.execute`."""
     DATABASES = "answer queries of several databases"
     """`Inspector.database`: a component with more than one database."""
+    LOG = "be recovered to a point in time"
+    """`Kind.log` and the methods beside it, and destinations that replay a log (`ReplaysLog`)."""
 
 
 class KeyUse(StrEnum):
@@ -168,6 +171,10 @@ def _no_bytes(_facts: Mapping[str, Any]) -> int:
     return 0
 
 
+def _no_log(_: Any) -> LogPolicy | None:
+    return None
+
+
 def _no_version(_: Mapping[str, Any]) -> SourceVersion:
     return SourceVersion()
 
@@ -240,6 +247,8 @@ class KindSpec:
     (`RecognisesOf`), and `first_checks` gives such a plan checks without a dump (`FirstChecksOf`).
     `begins` is what such a dump begins with, if it always does.
     `keeps` and `unpacks` are for dumps and archives in larger copies (`KeepsOf`, `UnpacksOf`).
+    `log` says, from the settings alone, how the log of a component is kept (`Ability.LOG`); None:
+    not at all.
     """
 
     name: str
@@ -291,6 +300,7 @@ class KindSpec:
     first_checks: str = ""
     keeps: str = ""
     unpacks: str = ""
+    log: Callable[[Any], LogPolicy | None] = _no_log
 
     def open(self) -> Any:
         """Import the adapter, and return an instance."""

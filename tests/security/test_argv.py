@@ -239,6 +239,9 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/cli/as_service.py",  # a unit of the command line's, for root
         "drd/kinds/postgres/discovery.py",  # psql with options alone
         "drd/daemon/anchoring.py",  # drd itself, and the path of its own drd.yaml
+        "drd/daemon/receivers.py",  # drd itself, names of a plan and a component, its drd.yaml
+        "drd/kinds/postgres/physical/wal/receiver.py",  # pg_receivewal, values in options' words
+        "drd/kinds/postgres/physical/wal/replay.py",  # pg_waldump, values in options' words
         "drd/daemon/workers.py",  # a run's id, 8 hexadecimal digits
         "drd/flows/hooks.py",  # the plan's own words
         "drd/flows/host/containers.py",  # docker or podman, ps with options alone

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from drd.daemon import anchoring, workers
+from drd.daemon import anchoring, receivers, workers
 from drd.errors import StepFailed
 from drd.flows.playbooks.own_commands import OwnCommand
 from drd.flows.playbooks.values import Values
@@ -39,7 +39,7 @@ def test_a_step_never_runs_a_module_of_the_working_directory(evil: Path) -> None
     assert not (evil / "ran").exists()
 
 
-@pytest.mark.parametrize("program", [workers.PROGRAM, anchoring._PROGRAM])
+@pytest.mark.parametrize("program", [workers.PROGRAM, anchoring._PROGRAM, receivers.PROGRAM])
 def test_the_daemon_never_starts_a_module_of_its_directory(
     evil: Path, program: Sequence[str]
 ) -> None:

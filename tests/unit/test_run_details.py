@@ -97,7 +97,15 @@ def test_only_these_fields_of_details_are_left_out_when_empty() -> None:
         *(f"DrillDetail.{name}" for name in ("components", "by", "blind", "operator")),
         *(
             f"RecoveryDetail.{name}"
-            for name in ("repository", "scenario", "in_place", "part", "clean_for", "proof")
+            for name in (
+                "repository",
+                "scenario",
+                "in_place",
+                "part",
+                "clean_for",
+                "log",
+                "proof",
+            )
         ),
         *(f"RetentionDetail.{name}" for name in ("force", "clock_is_right", "by")),
         *(f"KitDetail.{name}" for name in ("file", "sha256", "away", "proof")),

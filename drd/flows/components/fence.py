@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from drd.errors import SandboxUnavailable
+from drd.flows.log.repository import SUFFIX
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import roots
 from drd.model.fencing import FenceReport, RefusedAccess
@@ -77,6 +78,8 @@ def hidden_places(services: Services, plan: Plan) -> Iterable[Path]:
     for repository in plan.repositories.values():
         if repository.url.startswith("/"):
             yield Path(repository.url)
+            beside = Path(f"{repository.url.rstrip('/')}{SUFFIX}")
+            yield from [beside] if beside.exists() else []
 
 
 def for_command(

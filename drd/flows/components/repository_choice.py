@@ -156,6 +156,11 @@ class Holders:
         """The repositories in the order in which they are tried."""
         return [self._repository(spec) for spec in self._specs]
 
+    @property
+    def cache(self) -> Path | None:
+        """The cache of a host that has never used a repository, if everything is read so."""
+        return self._cache
+
     def rule_out(self, repository: str, error: DrdError) -> None:
         """Stop using a repository."""
         self._out[repository] = error

@@ -29,6 +29,8 @@ from drd.flows.components.fetch import fetched
 from drd.flows.components.prefetch import Prefetch
 from drd.flows.components.repository_choice import Holders
 from drd.flows.durable_steps import Runner
+from drd.flows.log.orders import LogOrder
+from drd.flows.log.orders import fetch as fetch_log
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
 from drd.model.plan import Plan
@@ -39,6 +41,7 @@ from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.step_record import RESTORE, StepRecord, step_about
 from drd.model.step_results import RestoreStepResult
 from drd.ports import Destination, Restored
+from drd.ports.logs import LogReplay, ReplaysLog
 from drd.registry import KINDS
 
 ENDS_ALL = (
@@ -58,7 +61,8 @@ class Restoration:
 
     `landed` are the components whose data was read from the repository; `restored` has the restored
     ones, with their restores' results, `errors` the failed ones.
-    With a `part` only that is restored. A drill has `fences`. Safe in several threads: each
+    With a `part` only that is restored. A drill has `fences`. `logs` are replayed after the restore
+    of their components. Safe in several threads: each
     component's worker writes its own keys."""
 
     services: Services
@@ -71,6 +75,7 @@ class Restoration:
     part: Part | None = None
     prefetch: Prefetch | None = None
     fences: process.Fences | None = None
+    logs: Mapping[str, LogOrder] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
     landed: set[str] = field(default_factory=set)
     restored: dict[str, Restored] = field(default_factory=dict)
@@ -85,6 +90,7 @@ def begin(
     *,
     prefetch: Prefetch | None = None,
     fences: process.Fences | None = None,
+    logs: Mapping[str, LogOrder] | None = None,
     before: Sequence[Span] = (),
 ) -> Restoration:
     """Return a restoration of the point of the `holders`. `prefetch` has the downloads that were
@@ -101,6 +107,7 @@ def begin(
         part,
         prefetch,
         fences,
+        logs or {},
         [*before],
     )
 
@@ -178,6 +185,7 @@ def _restored(result: RestoreStepResult) -> Restored:
         result.not_restored,
         reached=result.reached or "",
         data_time=result.data_time,
+        overtaken=result.overtaken,
     )
 
 
@@ -212,6 +220,9 @@ def _effect(
         private = manifest().private.get(name, {})
         process.check_cancelled()
         work.landed.add(name)
+        if name in work.logs:
+            assert isinstance(destination, ReplaysLog)
+            destination.replay(_fetched_log(work, name))
         restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
     finally:
         ended = clock.monotonic()
@@ -226,7 +237,19 @@ def _effect(
         not_restored=tuple(restored.not_restored),
         reached=restored.reached or None,
         data_time=restored.data_time,
+        overtaken=restored.overtaken or name in work.logs,
     )
+
+
+def _fetched_log(work: Restoration, name: str) -> LogReplay:
+    """Fetch the log that the restore of a component replays."""
+    clock = work.services.clock
+    begun = clock.monotonic()
+    place = believed_directory(work.services, work.runner.run.id) / f"log.{name}"
+    try:
+        return fetch_log(work.services, work.plan, work.logs[name], place, work.holders.cache)
+    finally:
+        work.spans.append(Span("fetch", begun, clock.monotonic()))
 
 
 def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:

@@ -24,11 +24,14 @@ from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import made_by
 from drd.model.step_results import CheckStepResult
-from drd.ports import CheckContext
+from drd.ports import CheckContext, Restored
 from drd.ports.adopted import CopyDamaged
 from drd.process import rights
 from drd.process.rights import Purpose
 from drd.registry import CHECKS, Extension
+
+ROLLED = " is rolled forward"
+"""The end of the name of the row that says how far a log was replayed."""
 
 _NOT_THE_DATA = (ToolError, TargetUnwritable, ExtensionFailed)
 """Errors of a restore that are not about the data, which was stored."""
@@ -73,6 +76,13 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
 def _rows_of_check(work: Restoration, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
     """Run a check. It is not_run where the code of an extension raised what it must not raise."""
     package = CHECKS.extension(spec.kind)
+    back = work.restored.get(spec.component or "")
+    if back is not None and back.overtaken and CHECKS[spec.kind].compares:
+        why = "the log was replayed beyond the backup, so the data is not that of the backup"
+        return [
+            CheckResult(spec.name, spec.component, CheckVerdict.NOT_RUN, why, "as at backup",
+                        part=True)
+        ]  # fmt: skip
     try:
         needed = rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext()
         with needed, noted(f"check {spec.name}"):
@@ -104,12 +114,12 @@ def _required_rows(
 def _property_rows(work: Restoration) -> list[CheckResult]:
     """One row for each restored database that has properties to compare: equal, or the
     differences."""
-    rows = [_reached(name, one.reached) for name, one in work.restored.items() if one.reached]
+    rows = [_reached(name, one) for name, one in work.restored.items() if one.reached]
     if (work.part is not None and not work.part.is_whole) or made_by(work.point.id):
         return rows
     for name, restored in work.restored.items():
         spec = work.services.kinds(work.plan.components[name].kind).spec
-        if not spec.properties and not restored.differences:
+        if restored.overtaken or (not spec.properties and not restored.differences):
             continue
         rows.append(
             CheckResult(
@@ -124,14 +134,16 @@ def _property_rows(work: Restoration) -> list[CheckResult]:
     return rows
 
 
-def _reached(component: str, reached: str) -> CheckResult:
+def _reached(component: str, restored: Restored) -> CheckResult:
+    """Say how far a log was replayed. Beyond the backup, the transactions on both sides of the end
+    were looked for in the restored data."""
     return CheckResult(
-        f"{component} is rolled forward",
+        f"{component}{ROLLED}",
         component,
         CheckVerdict.PASSED,
-        reached,
-        "to the end of the chosen restore point",
-        looked_at_data=False,
+        restored.reached,
+        "to the chosen place" if restored.overtaken else "to the end of the chosen restore point",
+        looked_at_data=restored.overtaken,
     )
 
 

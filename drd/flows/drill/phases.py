@@ -25,7 +25,7 @@ from drd.model.plan import OPERATOR, Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import PARTIAL_DRILL, CheckResult, CheckVerdict, DrillResult, Evidence
 from drd.model.runbook import SANDBOX
-from drd.model.snapshot import evidence_id
+from drd.model.snapshot import RestorePoint, evidence_id
 from drd.model.text import some
 
 
@@ -197,7 +197,7 @@ class RunbookEnded:
         people_s = phases.get("decide_s", 0.0) if self.begun.request.scenario == OPERATOR else 0.0
         return replace(
             evidence,
-            rpa_s=(self.begun.t0 - point.data_time).total_seconds(),
+            rpa_s=(self.begun.t0 - _data_time(work, point)).total_seconds(),
             rta_s=round(max(0.0, self.ended - work.begun - people_s), 3),
             phases=phases,
             restored_bytes=point.bytes_of(work.restored),
@@ -210,6 +210,12 @@ def _of_spread(spread: Spread) -> CheckResult:
         verdict = CheckVerdict.NOT_RUN
     name = f"consistency of {some(spread.components)}"
     return CheckResult(name, None, verdict, spread.observed, spread.limit, looked_at_data=False)
+
+
+def _data_time(work: Restoration, point: RestorePoint) -> datetime:
+    """Return of when the oldest restored data is: a log that was replayed has newer data."""
+    at = point.data_time
+    return min((r.data_time or at for r in work.restored.values()), default=at)
 
 
 Phase = RunBegun | FencesReady | HostReady | PointChosen | RunbookBegun | RunbookEnded

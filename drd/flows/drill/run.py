@@ -7,6 +7,7 @@ never passed and never failed. If data was restored wrong, or not at all, the dr
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -34,6 +35,7 @@ from drd.flows.component_names import require_components
 from drd.flows.components import restoration
 from drd.flows.components.fence import drill_fences
 from drd.flows.components.repository_choice import Holders
+from drd.flows.components.restored_checks import ROLLED
 from drd.flows.components.tools import tool_versions
 from drd.flows.drill.host_loss import HOST_LOSS, HostFromKit, does_not_open
 from drd.flows.drill.operator import given_name, require_possible
@@ -49,6 +51,8 @@ from drd.flows.drill.phases import (
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.result import end_run, inconclusive, judge, unreadable
 from drd.flows.durable_steps import describe, new_run
+from drd.flows.log.asked import rehearsing
+from drd.flows.log.orders import LogOrder
 from drd.flows.restore.point_choice import (
     Choice,
     choose,
@@ -238,7 +242,12 @@ class _Rehearsal:
         cache = restoration.cold_cache(host.work_services, run)
         holders = Holders(host.work_services, host.plan, point, only=begun.only, cache=cache)
         work = restoration.begin(
-            begun.runner, holders, destinations, fences=host.fenced.fences, before=host.spans
+            begun.runner,
+            holders,
+            destinations,
+            fences=host.fenced.fences,
+            logs=_logs(chosen, destinations),
+            before=host.spans,
         )
         pool = self._sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
         versions = pool.submit(tool_versions, host.work_services, host.plan, point)
@@ -287,6 +296,22 @@ def _choose(host: HostReady) -> Choice:
     if request.point is None:
         return drill_choice(host.own_services, host.plan, held_by=only)
     return choose(host.own_services, host.plan, point=request.point, held_by=only, drilling=True)
+
+
+def _logs(chosen: PointChosen, names: Iterable[str]) -> dict[str, LogOrder]:
+    """Return what the drill replays of logs: every second drill of the newest point does, so that
+    the others compare the data with the backup."""
+    host, begun, choice = chosen.host, chosen.begun, chosen.choice
+    primary = host.plan.primary.name
+    if begun.request.point is not None or not choice.newest:
+        return {}
+    if begun.only is not None and primary not in begun.only:
+        return {}
+    done = begun.services.catalogue.evidence.newest(host.plan.name)
+    last = next((e for e in done if e.target is None), None)
+    if last is None or any(c.name.endswith(ROLLED) and c.looked_at_data for c in last.checks):
+        return {}
+    return rehearsing(host.own_services, host.plan, choice.point, tuple(names))
 
 
 def _end_started(directory: Path) -> None:

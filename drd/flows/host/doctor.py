@@ -16,6 +16,7 @@ from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.repository_findings import masked_passwords, repository_findings, tried
 from drd.flows.host.repository_room import ahead
 from drd.flows.host.unit_limits import confinement
+from drd.flows.log.findings import findings as log_findings
 from drd.flows.repository import adopted, contested
 from drd.flows.repository.identity import recognise
 from drd.flows.restore import known_problems
@@ -49,7 +50,7 @@ def examine(
         findings = _secrets(services, plan, resolve)
         findings += tried("extension", "", lambda: confinement(services, plan, services.work_dir))
         # Before the sandboxes, which are tried with the newest copy that is there now.
-        of_repositories = _repositories(services, plan)
+        of_repositories = [*_repositories(services, plan), *log_findings(services, plan)]
         for name, component in plan.components.items():
             try:
                 kind = services.kinds(component.kind)

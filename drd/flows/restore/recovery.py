@@ -108,7 +108,9 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
             "preflight",
             lambda: preflight(plan, destinations, prefetch, runner.run.id),
         )
-        work = restoration.begin(runner, holders, destinations, part_of(plan), prefetch=prefetch)
+        work = restoration.begin(
+            runner, holders, destinations, part_of(plan), prefetch=prefetch, logs=plan.logs
+        )
         if plan.continues is not None:
             _preflight_again(services, plan, destinations, holders, runner)
         engine = Engine(_step_runner(services, plan, work))
@@ -199,7 +201,7 @@ def opened(
     restored."""
     destinations = destinations_of(services, plan, runner.run.id, stack)
     holders = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
-    work = restoration.begin(runner, holders, destinations, part_of(plan))
+    work = restoration.begin(runner, holders, destinations, part_of(plan), logs=plan.logs)
     restoration.load_earlier_results(work, tuple(destinations), records.values())
     step_runner = _step_runner(services, plan, work)
     for record in records.values():
@@ -253,8 +255,8 @@ def _evidence(
 
 def _data_time(work: Restoration, plan: RecoveryPlan) -> datetime:
     """Return of when the data is: earlier than asked for, where a log ended before that."""
-    restored = work.restored.values()
-    return min((r.data_time for r in restored if r.data_time), default=plan.point.data_time)
+    at = plan.point.data_time
+    return min((r.data_time or at for r in work.restored.values()), default=at)
 
 
 def _is_back(engine: Engine, work: Restoration) -> bool:

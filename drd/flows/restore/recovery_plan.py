@@ -11,6 +11,8 @@ from typing import Literal
 from drd.errors import TargetError, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.components.repository_choice import holders
+from drd.flows.log.asked import orders, point_before
+from drd.flows.log.orders import LogOrder
 from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.failed_drills import failed_drill
 from drd.flows.restore.point_choice import choose
@@ -53,7 +55,8 @@ class RecoveryPlan:
     would be resumed. `notes` are sentences about what speaks against the point, and what is left
     out. `outside` has, by component, the paths that the point would restore although the plan does
     not name them. If only a `single` part is restored, plan and point are limited to this part.
-    `clean` says why the point is the clean point of an incident."""
+    `clean` says why the point is the clean point of an incident. `logs` has by component what is
+    replayed of its log."""
 
     plan: Plan
     request: RecoveryRequest
@@ -72,6 +75,7 @@ class RecoveryPlan:
     single: Single | None = None
     outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     clean: str = ""
+    logs: Mapping[str, LogOrder] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:
@@ -162,6 +166,7 @@ def plan_recovery(
     plan = with_approval(services, plan, request, names, around=around, run=run)
     whole = chosen is None or chosen.part.is_whole
     measured = _measured(services, plan) if whole else None
+    logs, without = _logs(services, plan, request, point, names)
     data_of_recoveries = restored_points(services.catalogue, plan.name, [point]).values()
     return RecoveryPlan(
         plan=plan,
@@ -170,7 +175,7 @@ def plan_recovery(
         components=names,
         asked_at=now,
         lost_at=lost_at,
-        loss_s=(lost_at - point.data_time).total_seconds(),
+        loss_s=(lost_at - _data_time(point, names, logs)).total_seconds(),
         loss_rows=_loss_in_rows(services, point, names, lost_at) if chosen is None else (),
         repositories=held,
         expected_s=measured.rta_s if measured else None,
@@ -179,13 +184,39 @@ def plan_recovery(
         continues=continued.id if continued else None,
         notes=(
             *away,
+            *without,
             *failed_drill(services, plan, point),
             *(restored.sentence() for restored in data_of_recoveries),
             *(_notes(plan, request, names, forgotten) if chosen is None else ()),
         ),
         single=chosen,
         outside=_outside(services, plan, point, names),
+        logs=logs,
     )
+
+
+def _logs(
+    services: Services,
+    plan: Plan,
+    request: RecoveryRequest,
+    point: RestorePoint,
+    names: Sequence[str],
+) -> tuple[dict[str, LogOrder], list[str]]:
+    """Return what is replayed of logs, and notes about it."""
+    if request.part is not None or request.clean_for is not None:
+        return {}, []
+    named = request.point is not None
+    before = request.before if named else _before(request)
+    only = request.only(plan)
+    return orders(
+        services, plan, point, names, said=request.log, before=before, named=named, only=only
+    )
+
+
+def _data_time(point: RestorePoint, names: Sequence[str], logs: Mapping[str, LogOrder]) -> datetime:
+    """Return of when the oldest of the restored data will be."""
+    return min((logs[n].data_time if n in logs else point.data_time for n in names),
+               default=point.data_time)  # fmt: skip
 
 
 def _measured(services: Services, plan: Plan) -> Evidence | None:
@@ -262,7 +293,10 @@ def _stopping_at(point: RestorePoint, before: datetime | None) -> RestorePoint:
 def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> RestorePoint:
     before = _before(request)
     only = request.only(plan)
-    chosen = choose(services, plan, point=request.point, before=before, held_by=only, exactly=True)
+    asked = request.point
+    if asked is None and request.log is not None:
+        asked = point_before(services, plan, request.log)
+    chosen = choose(services, plan, point=asked, before=before, held_by=only, exactly=True)
     point = _stopping_at(chosen.point, before)
     if request.lost_at is not None and point.data_time > request.lost_at:
         raise TargetError(

@@ -23,7 +23,8 @@ class RecoveryRequest:
     beside the existing data. `no_undo`: keep no copy of the replaced data. `accept_paths`: restore
     also paths that the plan does not name; `after_kit`: accept a point that the kit does not list;
     `as_owner`: no code of a database runs with more rights than its owner has; `clean_for`: the
-    point is the clean point of this incident, after which credentials have to be rotated."""
+    point is the clean point of this incident, after which credentials have to be rotated; `log`:
+    where the replay of a log stops, if that is no time: a position, a transaction, or `last`."""
 
     target: str
     point: str | None = None
@@ -41,6 +42,7 @@ class RecoveryRequest:
     accept_paths: bool = False
     after_kit: bool = False
     clean_for: int | None = None
+    log: str | None = None
 
     @property
     def over_production(self) -> bool:
@@ -67,6 +69,7 @@ class RecoveryRequest:
             in_place=self.in_place,
             part=self.part,
             clean_for=self.clean_for,
+            log=self.log,
         )
 
     def some(self, plan: Plan) -> tuple[str, ...]:
@@ -108,6 +111,7 @@ class RecoveryRequest:
             accept_paths=said.accept_paths,
             after_kit=said.after_kit,
             clean_for=said.clean_for,
+            log=said.log,
         )
 
 

@@ -52,6 +52,8 @@ smallest values that drd sets."""
 _LAST = re.compile(r"last completed transaction was at log time ([\d-]+ [\d:.]+)")
 _STOPPED = re.compile(r"recovery stopping before commit of transaction \d+, time ([\d-]+ [\d:.]+)")
 _FATAL = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
+_STOPS = ("recovery_target_time", "recovery_target_lsn", "recovery_target_xid")
+_TOO_EARLY = "requested recovery stop point is before consistent recovery point"
 _NO_TARGET = "recovery ended before configured recovery target was reached"
 _ROLE_NAME = re.compile(r'rolname = "([^"\n]{1,63})"')
 _OF_THE_HOST = ("shared memory", "could not allocate", "Cannot allocate", "could not load locale",
@@ -59,7 +61,8 @@ _OF_THE_HOST = ("shared memory", "could not allocate", "Cannot allocate", "could
 
 
 class RestoredServer(ThrowAwayServer):
-    """The server of a landed backup. `until`: replay stops before that time."""
+    """The server of a landed backup. `until`: replay stops before that time; or `stop_at` are the
+    settings that say where."""
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class RestoredServer(ThrowAwayServer):
         *,
         timeline: int,
         until: datetime | None = None,
+        stop_at: Mapping[str, str] | None = None,
         on_tick: Callable[[], None] = lambda: None,
         superuser: str = "postgres",
         by_hand: str = "pgbackrest restore",
@@ -88,6 +92,7 @@ class RestoredServer(ThrowAwayServer):
                 "recovery_target_inclusive": "off",
                 "recovery_target_action": "promote",
             }
+        settings |= stop_at or {}
         super().__init__(place, programs, superuser=superuser, settings=settings)
         self._on_tick = on_tick
         self._by_hand = by_hand
@@ -99,6 +104,12 @@ class RestoredServer(ThrowAwayServer):
     def stopped(self) -> bool:
         """Whether the replay stopped at the time, before the end of the log."""
         return "recovery_target_time" in self.settings
+
+    @property
+    def stop_at(self) -> str:
+        """The setting by which the replay stopped before the end of the log; empty if it did
+        not."""
+        return next((name for name in _STOPS if name in self.settings), "")
 
     def take_over(self, data: Path, spaces: Path) -> None:
         """Start on these files, which then belong to the server. Raises TargetError if PostgreSQL
@@ -239,6 +250,12 @@ class RestoredServer(ThrowAwayServer):
         if _NO_TARGET in logged and self.stopped:
             raise _TargetNotReached
         fatal = _FATAL.findall(logged)
+        if _TOO_EARLY in logged:
+            raise TargetError(
+                "the backup ended only after the place at which the replay should stop",
+                hint="choose an older restore point, together with --before: --point ID --before "
+                "TIME (drd points PLAN shows them).",
+            )
         why = fence_failure(self._place) or (fatal[-1] if fatal else self.last_words())
         if says_no_space(logged):
             raise SandboxUnavailable(

@@ -10,6 +10,7 @@ from typing import Any
 from drd.kinds.postgres import dsn
 from drd.kinds.postgres.physical.chain import made, room, size
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.model.log import LogPolicy
 from drd.model.source_version import SourceVersion
 from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
 
@@ -37,13 +38,22 @@ def _is_source(component: ClusterSettings, target: ClusterTarget) -> bool:
 
 
 def _without(settings: ClusterSettings) -> Mapping[Ability, str]:
-    if settings.data_dir is not None:
-        return {}
-    remedy = (
-        "write the data directory of the server into `data_dir` of the component; "
-        "or recover to a target: --target NAME."
-    )
-    return {Ability.IN_PLACE: remedy}
+    lacking = {}
+    if settings.data_dir is None:
+        lacking[Ability.IN_PLACE] = (
+            "write the data directory of the server into `data_dir` of the component; "
+            "or recover to a target: --target NAME."
+        )
+    if settings.wal is None:
+        lacking[Ability.LOG] = (
+            "write `wal: {every: 30s}` into the component, for the time from then on; or choose "
+            "a restore point: drd points PLAN."
+        )
+    return lacking
+
+
+def _log(settings: ClusterSettings) -> LogPolicy | None:
+    return LogPolicy(settings.wal.every) if settings.wal is not None else None
 
 
 SPEC = KindSpec(
@@ -51,7 +61,7 @@ SPEC = KindSpec(
     settings=ClusterSettings,
     target=ClusterTarget,
     adapter="drd.kinds.postgres.physical.kind:ClusterKind",
-    can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE}),
+    can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE, Ability.LOG}),
     without=_without,
     freezes=True,
     dated_at_end=lambda _: True,
@@ -82,6 +92,7 @@ SPEC = KindSpec(
         "checkpoint": KeyUse.HARMLESS,
         "incremental": KeyUse.HARMLESS,
         "fingerprint": KeyUse.HARMLESS,
+        "wal": KeyUse.HARMLESS,
     },
     target_keys={"data_dir": KeyUse.WRITES, "dsn": KeyUse.CONNECTS},
     connection_stays_here="drd.kinds.postgres.local:stays_here",
@@ -94,5 +105,6 @@ SPEC = KindSpec(
         "pg_basebackup. For single databases of up to about 50 GB, --postgres is simpler "
         "(docs/postgres-cluster.md)",
     ),
+    log=_log,
     adopts_not="for a copy of a whole server by pgBackRest, write `kind: postgres`",
 )

@@ -23,8 +23,11 @@ def by_hand(
 ) -> ByHand:
     """Implements `ByHandOf`."""
     name, directory = component.name, _directory(component, target)
+    settings = component.settings
+    assert isinstance(settings, ClusterSettings)
+    wal = (_rolled(name),) if settings.wal is not None else ()
     return ByHand(
-        (_fetched(name), _placed(directory), _started(name), _compared(name)),
+        (_fetched(name), _placed(directory), *wal, _started(name), _compared(name)),
         ask="psql -XAtq -c",
         values={"path": '"$DATA"'},
         environment='DRD_PATH="$DATA"',
@@ -109,6 +112,30 @@ chmod 0700 "$DATA"
     )
 
 
+def _rolled(name: str) -> Passage:
+    return Passage(
+        "To get more than the base backup: fetch the WAL that drd has stored since, from the "
+        "repository beside this one, and put it into the data directory. `pg_waldump` names "
+        "damaged WAL: PostgreSQL itself would take it for the end. The server replays all of it. "
+        'To stop before a time, set STOP before you go on: STOP="-c '
+        "recovery_target_time='2026-11-25T00:31:00Z' -c recovery_target_inclusive=off -c "
+        'recovery_target_action=promote". Afterwards the numbers of rows differ from those at the '
+        "backup:",
+        f"""\
+WAL="${{RESTIC_REPOSITORY%/}}-wal"
+restic -r "$WAL" snapshots --json --tag drd-log,component:{name} |
+    jq -r 'sort_by(.time)[].id' | while read -r one; do
+    restic -r "$WAL" restore "$one" --target {name}.wal </dev/null
+done
+SEGMENT=$(LC_ALL=C pg_controldata "$DATA" | sed -n 's/^Bytes per WAL segment: *//p')
+find {name}.wal -type f -name '[0-9A-F]*' | while read -r one; do
+    [[ $one == *.history ]] || truncate -s "$SEGMENT" "$one"
+    mv -f "$one" "$DATA/pg_wal/"
+done
+""",
+    )
+
+
 def _started(name: str) -> Passage:
     return Passage(
         "Start the server with a temporary configuration, on a socket in a new directory. If you "
@@ -136,7 +163,7 @@ on_server start --wait --timeout=86400 --log="$RUN/log" --options="-p {_PORT} \\
     -c max_worker_processes=$(setting max_worker_processes) \\
     -c max_prepared_transactions=$(setting max_prepared_xacts) \\
     -c max_wal_senders=$(setting max_wal_senders) \\
-    -c max_locks_per_transaction=$(setting max_locks_per_xact)"
+    -c max_locks_per_transaction=$(setting max_locks_per_xact) ${{STOP-}}"
 export PGHOST="$RUN" PGPORT={_PORT}
 PGUSER="$(fact {name} bootstrap_role)"
 PGDATABASE="$(fact {name} database)"

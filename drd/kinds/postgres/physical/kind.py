@@ -25,6 +25,8 @@ from drd.kinds.postgres.physical.sandbox import ClusterSandbox
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.physical.source import ClusterSource
 from drd.kinds.postgres.physical.target import FILES, ClusterDirectory
+from drd.kinds.postgres.physical.wal import segments
+from drd.kinds.postgres.physical.wal.receiver import WalSource
 from drd.kinds.postgres.same_place import data_directory
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.tools import newest_major
@@ -42,6 +44,7 @@ from drd.ports import (
     Source,
     Workplace,
 )
+from drd.ports.logs import LogSource, LogStart
 
 
 class ClusterKind(Kind):
@@ -75,6 +78,19 @@ class ClusterKind(Kind):
             keep=options.keep,
             database=dsn.database(_settings(component).dsn) or "postgres",
         )
+
+    def log(self, component: Component) -> LogSource:
+        return WalSource(component.name, _settings(component))
+
+    def log_start(self, snapshot: ComponentSnapshot) -> LogStart:
+        facts = snapshot.facts
+        return LogStart(str(facts["system_identifier"]), segments.position(facts["end_lsn"]))
+
+    def log_position(self, text: str) -> int:
+        return segments.position(text)
+
+    def log_place(self, position: int) -> str:
+        return segments.show(position)
 
     def kept(
         self,

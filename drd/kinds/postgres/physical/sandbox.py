@@ -11,22 +11,30 @@ from drd.kinds.file_system import fresh, remove
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.physical import contents
 from drd.kinds.postgres.physical.chain import base, copy_words, room
+from drd.kinds.postgres.physical.combine import Landed
 from drd.kinds.postgres.physical.inspect import ClusterInspector
 from drd.kinds.postgres.physical.landed import programs_of, proven
+from drd.kinds.postgres.physical.wal.replay import Roll, arranged
 from drd.kinds.postgres.restore import sandbox_findings
 from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.server_text import shown
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.postgres.whole_server import not_loaded, notes_about
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports.logs import LogReplay
 
 BY_HAND = "follow the printed runbook of the kit (docs/recovery-without-drd.md)"
 VERIFY = "drd verify PLAN"
 _SHOWN = 20
 
 
-def restored(snapshot: ComponentSnapshot, server: RestoredServer) -> Restored:
-    """Return what the restore of a server that now runs did, and what differs from its source."""
+def restored(
+    snapshot: ComponentSnapshot, server: RestoredServer, roll: Roll | None = None
+) -> Restored:
+    """Return what the restore of a server that now runs did, and what differs from its source: if
+    more than the backup was replayed, that is not known."""
+    rolled = roll.proven(server) if roll is not None else None
     notes: list[str] = []
     facts = snapshot.facts
     if facts["libraries"]:
@@ -35,7 +43,7 @@ def restored(snapshot: ComponentSnapshot, server: RestoredServer) -> Restored:
         databases = contents.names(connection)
         saved = snapshot.fingerprint
         differences: list[str] = []
-        if isinstance(saved, DatabaseFingerprint) and saved.properties:
+        if roll is None and isinstance(saved, DatabaseFingerprint) and saved.properties:
             now = contents.properties(server.address, connection)
             differences = contents.differences(saved.properties, now)
     for name in databases:
@@ -49,8 +57,25 @@ def restored(snapshot: ComponentSnapshot, server: RestoredServer) -> Restored:
             "server_settings": server.settings,
             **base(facts),
         },
-        reached=_reached(snapshot, server),
+        reached=rolled.words if rolled is not None else _reached(snapshot, server),
+        data_time=rolled.data_time if rolled is not None else None,
+        overtaken=rolled is not None,
     )
+
+
+def roll_of(
+    log: LogReplay | None,
+    landed: Landed,
+    snapshot: ComponentSnapshot,
+    programs: PostgresPrograms,
+    place: Workplace,
+) -> tuple[Roll | None, dict[str, Any]]:
+    """Prepare the log that a restore replays, if there is one; and return what a server on the
+    files has to know of it."""
+    if log is None:
+        return None, {"timeline": int(snapshot.facts["timeline"])}
+    roll = arranged(landed, snapshot, log, programs, place)
+    return roll, {"timeline": roll.end.line, "stop_at": roll.stop_at}
 
 
 def _reached(snapshot: ComponentSnapshot, server: RestoredServer) -> str:
@@ -75,6 +100,10 @@ class ClusterSandbox:
         self._snapshot = snapshot
         self._place = place
         self._server: RestoredServer | None = None
+        self._log: LogReplay | None = None
+
+    def replay(self, log: LogReplay) -> None:
+        self._log = log
 
     def preflight(
         self,
@@ -111,10 +140,11 @@ class ClusterSandbox:
         programs = programs_of(snapshot, self._bin_dir)
         try:
             landed = proven(self._landing, snapshot, programs, self._place)
+            roll, where = roll_of(self._log, landed, snapshot, programs, self._place)
             server = RestoredServer(
                 self._place,
                 programs,
-                timeline=int(snapshot.facts["timeline"]),
+                **where,
                 superuser=snapshot.facts["bootstrap_role"],
                 on_tick=ticking(self._component, snapshot, on_progress),
                 by_hand=BY_HAND,
@@ -122,7 +152,7 @@ class ClusterSandbox:
             )
             self._server = server
             server.take_over(landed.data, landed.spaces)
-            return restored(snapshot, server)
+            return restored(snapshot, server, roll)
         except BaseException:
             self.close()
             raise

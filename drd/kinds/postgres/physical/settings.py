@@ -20,6 +20,24 @@ from drd.fields import (
 )
 from drd.kinds.postgres import dsn
 
+_SHORTEST_S = 5.0
+
+
+class WalSettings(Settings):
+    """drd receives the WAL of the server all the time, and stores it between the backups: the
+    server can then be recovered to any time."""
+
+    every: Duration = Field(
+        30.0,
+        description="How often drd stores the WAL that has arrived. At least 5s. "
+        "So much is lost at most if the server is lost, and the time of storing.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.every < _SHORTEST_S:
+            text = f"is {self.every:g}s: storing the WAL itself takes a few seconds"
+            yield Contradiction(("every",), text, "write at least 5s.")
+
 
 class IncrementalSettings(Settings):
     """When a backup copies only what has changed since the last one."""
@@ -53,6 +71,8 @@ IncrementalField = Annotated[
 class ClusterSettings(Settings):
     """A whole PostgreSQL server: all of its databases, copied file by file with pg_basebackup."""
 
+    unsaid: ClassVar = {"incremental": (IncrementalSettings(),), "wal": (None,)}
+
     kind: Literal["postgres-cluster"]
     dsn: Connection = Field(
         description="The connection string of the server (libpq). Checks ask the database in it, "
@@ -77,11 +97,17 @@ class ClusterSettings(Settings):
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
     incremental: IncrementalField = IncrementalSettings()
-
-    unsaid: ClassVar = {"incremental": (IncrementalSettings(),)}
+    wal: WalSettings | None = Field(
+        None,
+        description="drd receives the WAL of the server, so that you can recover to any time "
+        "(`drd recover --before`): `{every: 30s}`. The server needs max_slot_wal_keep_size. "
+        "Default: only the states of the backups can be restored.",
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        return dsn.contradictions(self.dsn)
+        yield from dsn.contradictions(self.dsn)
+        for found in self.wal.contradictions() if self.wal is not None else ():
+            yield found._replace(path=("wal", *found.path))
 
 
 class ClusterTarget(Settings):

@@ -23,6 +23,7 @@ from drd.kinds.postgres.physical import contents, increments
 from drd.kinds.postgres.physical.base_backup import Order
 from drd.kinds.postgres.physical.increments import COPY, PLACE, Made, copied
 from drd.kinds.postgres.physical.settings import ClusterSettings
+from drd.kinds.postgres.physical.wal.needs import needs
 from drd.kinds.postgres.pooler import require_own_session
 from drd.kinds.postgres.roles import bootstrap_role
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
@@ -103,7 +104,8 @@ class ClusterSource:
     def doctor(self) -> list[Finding]:
         try:
             with connect(self._address()) as connection:
-                return list(self._examined(connection))
+                found = list(self._examined(connection))
+                return [*found, *self._examined_wal(connection, found)]
         except DrdError as error:
             return [Finding("reachable", "error", self._name, error.message, error.hint)]
 
@@ -122,6 +124,18 @@ class ClusterSource:
         yield self._found("replication", lambda: _replication(address))
         if size is not None:
             yield self._room(size)
+
+    def _examined_wal(self, connection: Connection, found: list[Finding]) -> Iterator[Finding]:
+        """Yield what only the receiver of the WAL needs."""
+        if self._settings.wal is None:
+            return
+        told = {f.code for f in found if f.failed}
+        yield from (f for f in needs(connection, self._name) if f.code not in told)
+        yield self._found("pg_receivewal", lambda: f"version {self._receiver(connection)}")
+
+    def _receiver(self, connection: Connection) -> str:
+        major = connection.info.server_version // 10000
+        return programs_of_server(major, self._settings.bin_dir, "pg_receivewal").version
 
     def _found(self, code: str, examine: Callable[[], str]) -> Finding:
         try:
@@ -203,9 +217,11 @@ class ClusterSource:
             yield ClusterCapture(self._settings, order, before, made)
 
 
-def programs_of_server(major: int, bin_dir: str | None) -> PostgresPrograms:
-    """Return pg_basebackup for a server of this version. Raises ToolError, and SourceError for a
-    server that is too old."""
+def programs_of_server(
+    major: int, bin_dir: str | None, tool: str = "pg_basebackup"
+) -> PostgresPrograms:
+    """Return pg_basebackup, or another tool, for a server of this version. Raises ToolError, and
+    SourceError for a server that is too old."""
     if major < OLDEST:
         raise SourceError(
             f"the server is PostgreSQL {major}, and drd backs up whole servers only from version "
@@ -214,7 +230,7 @@ def programs_of_server(major: int, bin_dir: str | None) -> PostgresPrograms:
             "pgBackRest (docs/adopted.md).",
             permanent=True,
         )
-    return programs_for(major, "pg_basebackup", bin_dir=bin_dir)
+    return programs_for(major, tool, bin_dir=bin_dir)
 
 
 def _own_session(address: Address, connection: Connection) -> str:

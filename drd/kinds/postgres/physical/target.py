@@ -30,7 +30,13 @@ from drd.kinds.postgres.physical.directory_server import (
 )
 from drd.kinds.postgres.physical.inspect import ClusterInspector
 from drd.kinds.postgres.physical.landed import programs_of, proven
-from drd.kinds.postgres.physical.sandbox import BY_HAND, VERIFY, restored, ticking
+from drd.kinds.postgres.physical.sandbox import (
+    BY_HAND,
+    VERIFY,
+    restored,
+    roll_of,
+    ticking,
+)
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.server_text import shown
@@ -46,6 +52,7 @@ from drd.ports import (
     Restored,
     Workplace,
 )
+from drd.ports.logs import LogReplay
 
 
 class ClusterDirectory(DataDirectory):
@@ -67,6 +74,10 @@ class ClusterDirectory(DataDirectory):
         super().__init__(component, settings.data_dir, place, FILES, keep=keep)
         self._database = database
         self._settings = settings
+        self._log: LogReplay | None = None
+
+    def replay(self, log: LogReplay) -> None:
+        self._log = log
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         hint = f"free space in {self._target.parent}. The tablespaces need room there, too."
@@ -97,10 +108,11 @@ class ClusterDirectory(DataDirectory):
         programs = programs_of(snapshot, self._settings.bin_dir)
         place = replace(self._place, directory=room, run_as=self._owner(), shelf=None)
         landed = proven(room, snapshot, programs, place)
+        roll, where = roll_of(self._log, landed, snapshot, programs, place)
         server = DirectoryServer(
             place,
             programs,
-            timeline=int(snapshot.facts["timeline"]),
+            **where,
             superuser=snapshot.facts["bootstrap_role"],
             on_tick=ticking(self._component, snapshot, on_progress),
             by_hand=BY_HAND,
@@ -108,7 +120,7 @@ class ClusterDirectory(DataDirectory):
         )
         try:
             server.take_over(landed.data, landed.spaces)
-            done = restored(snapshot, server)
+            done = restored(snapshot, server, roll)
             server.shut(self._target)
             self._publish(server.ready)
         finally:

@@ -1,0 +1,126 @@
+"""What people say about the place at which a recovery stops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from drd.errors import DrdError, NoRestorePoint, NotSupported, UsageError
+from drd.flows.log.bases import bases
+from drd.flows.log.orders import LogOrder, able, order_for
+from drd.flows.services import Services
+from drd.model.log import LogTarget
+from drd.model.plan import Plan
+from drd.model.snapshot import RestorePoint
+from drd.ports import Ability
+
+LAST = "last"
+_POSITION = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+_TRANSACTION = re.compile(r"[1-9][0-9]{0,9}")
+
+
+def is_place(text: str) -> bool:
+    """Return whether this is a position in a log or the number of a transaction, and no time."""
+    return bool(_POSITION.fullmatch(text) or _TRANSACTION.fullmatch(text))
+
+
+def target_of(
+    services: Services, plan: Plan, component: str, said: str | None, before: datetime | None
+) -> LogTarget:
+    """Return the target that `said` names: a position, a transaction or `last`; else the time."""
+    if said is None or said == LAST:
+        return LogTarget(before=before if said is None else None)
+    if _TRANSACTION.fullmatch(said):
+        return LogTarget(transaction=int(said))
+    try:
+        return LogTarget(
+            position=services.kinds(plan.components[component].kind).log_position(said)
+        )
+    except ValueError as error:
+        raise UsageError(str(error), hint="write a position like 0/3000028.") from error
+
+
+def point_before(services: Services, plan: Plan, said: str) -> str | None:
+    """Return the newest point that ends before a position; None if that is not what was said.
+    Raises NoRestorePoint."""
+    if not _POSITION.fullmatch(said):
+        return None
+    for name in able(services, plan, tuple(plan.components)):
+        target = target_of(services, plan, name, said, None)
+        points = bases(services, plan, name)
+        for point, start in points:
+            if target.position is not None and start.position <= target.position:
+                return point.id
+        kind = services.kinds(plan.components[name].kind)
+        ends = f" The oldest one ends at {kind.log_place(points[-1][1].position)}" if points else ""
+        raise NoRestorePoint(
+            f"plan {plan.name} has no restore point of {name} that ends before {said}.{ends}",
+            hint=f"choose a restore point: drd points {plan.name}",
+        )
+    return None
+
+
+def orders(
+    services: Services,
+    plan: Plan,
+    point: RestorePoint,
+    names: Sequence[str],
+    *,
+    said: str | None,
+    before: datetime | None,
+    named: bool,
+    only: Sequence[str] | None,
+) -> tuple[dict[str, LogOrder], list[str]]:
+    """Return what is replayed of the logs of the components, and what a person has to know of it.
+    A point that was `named`, without a place to stop at, is restored alone. Raises NotSupported,
+    NoRestorePoint and the errors of the repository for a place that was asked for."""
+    have = able(services, plan, names)
+    if said is not None and not have:
+        for name in names:
+            component = plan.components[name]
+            spec = services.kinds(component.kind).spec.of(component.settings)
+            spec.require(Ability.LOG, f"choose a restore point: drd points {plan.name}",
+                         component=name)  # fmt: skip
+    if not have or (named and said is None and before is None):
+        return {}, []
+    wanted = said is not None or before is not None
+    if only is not None and plan.primary.name not in only:
+        text = (
+            f"the WAL is stored only beside repository {plan.primary.name}, so this recovery ends "
+            "with the restore point"
+        )
+        if said is not None:
+            raise NotSupported(text, hint=f"leave out {LAST!r} or the position, or --repository.")
+        return {}, [text]
+    found, notes = {}, []
+    for name in have:
+        try:
+            target = target_of(services, plan, name, said, before)
+            found[name] = order_for(services, plan, point, name, target)
+        except NoRestorePoint as error:
+            if wanted:
+                raise
+            notes.append(f"{error.message}: {name} will be as in the restore point")
+        except DrdError as error:
+            error.hint = (
+                f"{error.hint or ''} To recover without the WAL: --point {point.id}".strip()
+            )
+            raise
+    return found, notes
+
+
+def rehearsing(
+    services: Services, plan: Plan, point: RestorePoint, names: Sequence[str]
+) -> dict[str, LogOrder]:
+    """Return what a drill replays. Says why, where nothing can be replayed."""
+    found = {}
+    for name in able(services, plan, names):
+        try:
+            order = order_for(services, plan, point, name, LogTarget())
+        except NoRestorePoint as error:
+            services.warn(f"this drill proves only the restore point: {error.message}")
+            continue
+        found[name] = replace(order, target=LogTarget(rehearses=True))
+    return found

@@ -1,0 +1,320 @@
+"""Receive the log of one component for as long as the daemon runs, and store it as it arrives.
+
+The program that receives writes to a directory. Every interval the end of the log is marked, and
+what has arrived up to there becomes a snapshot. A batch of these ends when it is large or old: its
+last snapshot has all of it, so the others go (`upkeep`)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from drd import log, process
+from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
+from drd.flows.log.bases import bases, spans
+from drd.flows.log.repository import batches_in, log_spec
+from drd.flows.log.upkeep import Upkeep
+from drd.flows.repository.identity import confirm_or_initialise
+from drd.flows.services import Services
+from drd.model.log import LogBatch, LogMark, LogState, noted_as, ranges
+from drd.model.plan import Component, Plan
+from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import BackupDetail
+from drd.ports import Tree
+from drd.ports.logs import LogLost, LogReceiver
+
+_log = log.get()
+
+BATCH_BYTES = 512 << 20
+BATCH_S = 3600.0
+"""A batch ends when it has so many bytes, or is so old: each push names all of its files."""
+ARRIVES_WITHIN_S = 20.0
+"""How long a mark may take to arrive before the receiver counts as stalled."""
+AGAIN_S = 2.0
+LONGEST_PAUSE_S = 60.0
+BASE_AGAIN_S = 600.0
+"""How long drd waits after it asked for a base backup before it asks again."""
+LEAST_FREE = 1 << 30
+LEAST_SHARE = 0.05
+"""With less free room than this, nothing more is received until what arrived has been stored."""
+
+RECEIVES = "receives"
+WAITS = "waits"
+STALLED, GAP, NO_BASE, UNSTORED, UNREACHABLE = (
+    "log-stalled", "log-gap", "log-no-base", "log-unstored", "log-unreachable",
+)  # fmt: skip
+
+
+class Keeper:
+    """Keeps the log of a component until the process is cancelled."""
+
+    def __init__(self, services: Services, plan: Plan, component: Component) -> None:
+        self._services = services
+        self._plan = plan
+        self._component = component
+        policy = services.kinds(component.kind).spec.log(component.settings)
+        assert policy is not None
+        self.every_s = policy.every_s
+        self._kind = services.kinds(component.kind)
+        self._repository = services.open_repository(log_spec(plan))
+        self._place = services.work_dir / "logs" / plan.name / component.name
+        self._batches: list[LogBatch] = []
+        self._number = 0
+        self._batch_began = time.monotonic()
+        self._complete_at: datetime | None = None
+        self._asked_base_at = -BASE_AGAIN_S
+        self._upkeep = Upkeep(services, plan, component.name, self._repository)
+        self._state: LogState | None = None
+        self._lost = False
+
+    def now(self) -> datetime:
+        return self._services.clock.now()
+
+    def run(self) -> None:
+        """Receive and store, again after each error. Ends with Cancelled."""
+        pause_s = AGAIN_S
+        while True:
+            began = time.monotonic()
+            try:
+                self._session()
+            except CatalogueError:
+                raise
+            except LogLost as lost:
+                self._note(WAITS, lost, GAP)
+                self._lost = True
+            except DrdError as error:
+                code = UNSTORED if isinstance(error, RepositoryError) else UNREACHABLE
+                self._note(WAITS, error, STALLED if isinstance(error, _Stalled) else code)
+            if time.monotonic() - began > LONGEST_PAUSE_S:
+                pause_s = AGAIN_S
+            _wait(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _session(self) -> None:
+        """One connection to the server."""
+        identity = confirm_or_initialise(self._services, self._repository)
+        self._batches = batches_in(self._repository, self._plan.name, self._component.name)
+        self._number = 1 + max((b.number for b in self._batches), default=0)
+        self._batch_began = time.monotonic()
+        received = self._place / "received"
+        received.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = slot_name(self._plan.name, self._component.name, identity)
+        with self._kind.log(self._component).open(received, name) as receiver:
+            if self._lost:
+                receiver.begin_anew()
+                self._lost = False
+            receiver.require()
+            _Session(self, receiver, received).run()
+
+    def push(self, receiver: LogReceiver, mark: LogMark, now: datetime) -> None:
+        """Store the log up to a mark, at which everything from before `now` is in it."""
+        if self._batches and self._batches[-1].end.line != mark.line:
+            self._number += 1
+        # The same files each time, so that restic reads only what is new.
+        stage = self._place / "push"
+        stage.mkdir(mode=0o700, exist_ok=True)
+        begin = receiver.stage(mark, stage)
+        batch = LogBatch("", self._component.name, receiver.source, self._number, begin, mark)
+        stored = self._repository.store(
+            Tree((str(stage),)), host=self._plan.name, tags=batch.tags(self._plan.name)
+        )
+        self._batches.append(
+            LogBatch(stored.snapshot, batch.component, batch.source, batch.number, begin, mark)
+        )
+        self._complete_at = now
+        if (
+            receiver.received_bytes() >= BATCH_BYTES
+            or time.monotonic() - self._batch_began >= BATCH_S
+        ):
+            receiver.drop(mark)
+            shutil.rmtree(stage)
+            self._number += 1
+            self._batch_began = time.monotonic()
+        self._batches = self._upkeep.turn(self._batches, self._number)
+
+    def idle(self, now: datetime) -> None:
+        """Note that nothing has changed: everything up to now is in the repository."""
+        if self._complete_at is not None:
+            self._complete_at = now
+
+    def tell(self, receiver: LogReceiver) -> None:
+        """Note the state, and see to it that a base backup leads to the newest part of the log. If
+        nothing was written since the newest one, the log must be stored up to there once more."""
+        known = ranges(self._batches)
+        points = bases(self._services, self._plan, self._component.name)
+        if any(known and known[-1].is_behind(*start) for _, start in points[:1]):
+            receiver.forget_mark()
+        elif known and not any(known[-1].holds(*start) for _, start in points):
+            self._ask_base()
+        if known and not any(known[-1].holds(*start) for _, start in points):
+            error = DrdError(
+                "no base backup leads to the WAL that drd receives now",
+                hint=f"drd makes a base backup at once; to see it: drd runs {self._plan.name}",
+            )
+            self._note(RECEIVES, error, NO_BASE)
+            return
+        self._note(RECEIVES)
+
+    def _ask_base(self) -> None:
+        """Let the daemon make a base backup at once."""
+        if time.monotonic() - self._asked_base_at < BASE_AGAIN_S:
+            return
+        queue, plan = self._services.catalogue.queue, self._plan
+        if any(r.plan == plan.name and r.kind is RunKind.BACKUP for r in queue.open_runs()):
+            return  # it may have begun before the log did: then the next turn asks
+        self._asked_base_at = time.monotonic()
+        detail = BackupDetail(
+            why=f"the WAL of {self._component.name} needs a new base backup",
+            timeout_s=plan.backup.timeout_s,
+        )
+        queue.enqueue(
+            Run(
+                id="",
+                plan=plan.name,
+                kind=RunKind.BACKUP,
+                trigger="log",
+                state=RunState.PENDING,
+                started_at=None,
+                due_at=self._services.clock.now(),
+                plan_digest=plan.digest,
+                detail=detail,
+                actor=process.actor_of_daemon(),
+            )
+        )
+
+    def failed(self, error: DrdError, code: str) -> None:
+        """Note that the receiver works, and something else does not."""
+        self._note(RECEIVES, error, code)
+
+    def _note(self, doing: str, error: DrdError | None = None, code: str = "") -> None:
+        now, before = self._services.clock.now(), self._state
+        known = ranges(self._batches)
+        points = bases(self._services, self._plan, self._component.name)
+        end = self._kind.log_place(known[-1].end.position) if known else ""
+        since = before.since if before is not None and before.code == code else now
+        self._state = LogState(
+            doing=doing,
+            since=since,
+            every_s=self.every_s,
+            complete_at=self._complete_at,
+            end=end,
+            spans=tuple(spans(known, points)),
+            trouble=error.message if error is not None else "",
+            remedy=(error.hint or "") if error is not None else "",
+            code=code,
+        )
+        if before is None or before.code != code:
+            level = _log.warning if code else _log.info
+            level("log.state", plan=self._plan.name, component=self._component.name,
+                  doing=doing, code=code or None, error=self._state.trouble or None)  # fmt: skip
+        key = noted_as(self._plan.name, self._component.name)
+        self._services.catalogue.queue.note(key, dict(self._state.to_json()), now)
+
+    def has_room(self, place: Path) -> bool:
+        usage = shutil.disk_usage(place)
+        return usage.free > max(LEAST_FREE, LEAST_SHARE * usage.total)
+
+
+class _Stalled(DrdError):
+    """What the server has written does not arrive."""
+
+    permanent = False
+
+
+class _Session:
+    """What happens during one connection: the program runs, and every interval something is
+    stored."""
+
+    def __init__(self, keeper: Keeper, receiver: LogReceiver, directory: Path) -> None:
+        self._keeper = keeper
+        self._receiver = receiver
+        self._directory = directory
+
+    def run(self) -> None:
+        with ExitStack() as stack:
+            said = stack.enter_context(tempfile.TemporaryFile())
+            child = self._receiver.start(said.fileno())
+            stack.callback(child.stop)
+            while True:
+                if child.exit_code is not None:
+                    self._ended(os.pread(said.fileno(), 8192, 0).decode("utf-8", "replace"))
+                if not self._turn():
+                    # Without room: the server keeps the rest until what is here was stored.
+                    child.stop()
+                    raise RepositoryError(
+                        f"{self._directory} has no room for more WAL, and what is there could not "
+                        "be stored in the repository",
+                        hint="see why the repository cannot be used (drd doctor PLAN), or free "
+                        "space there.",
+                    )
+                self._await(child)
+
+    def _ended(self, said: str) -> None:
+        text = " ".join(said.split())[-600:]
+        if why := self._receiver.lost(text):
+            raise LogLost(
+                f"the server has removed WAL that had not arrived yet: {why}",
+                hint="drd begins anew, and makes a base backup at once.",
+            )
+        raise SourceUnreachable(
+            f"pg_receivewal ended: {text or 'it said nothing'}",
+            hint="drd starts it again by itself; if this goes on, check the log of the server.",
+        )
+
+    def _turn(self) -> bool:
+        """Store what has arrived. False if that failed, and there is no room for more."""
+        keeper, receiver = self._keeper, self._receiver
+        now = keeper.now()
+        receiver.require()
+        mark = receiver.mark()
+        if mark is None:
+            keeper.idle(now)
+            keeper.tell(receiver)
+            return True
+        self._await_arrival(mark)
+        try:
+            keeper.push(receiver, mark, now)
+        except RepositoryError as error:
+            receiver.forget_mark()
+            keeper.failed(error, UNSTORED)
+            return keeper.has_room(self._directory)
+        keeper.tell(receiver)
+        return True
+
+    def _await_arrival(self, mark: LogMark) -> None:
+        end = time.monotonic() + ARRIVES_WITHIN_S
+        while not self._receiver.arrived(mark):
+            if time.monotonic() > end:
+                raise _Stalled(
+                    f"WAL that the server wrote {ARRIVES_WITHIN_S:.0f} s ago has not arrived",
+                    hint="check the network, the disk of drd's work_dir and the log of the "
+                    "server: SELECT * FROM pg_stat_replication;",
+                )
+            _wait(0.1)
+
+    def _await(self, child: process.Child) -> None:
+        end = time.monotonic() + self._keeper.every_s
+        while child.exit_code is None and time.monotonic() < end:
+            _wait(min(0.2, max(0.0, end - time.monotonic())))
+
+
+def slot_name(plan: str, component: str, repository: str) -> str:
+    """Return the name of the slot for a component whose log goes to this repository."""
+    plain = f"{plan[:20]}_{component[:20]}".replace("-", "_").lower()
+    return f"drd_wal_{plain}_{repository[:8]}"
+
+
+def _wait(seconds: float) -> None:
+    """Wait, unless the process is cancelled meanwhile."""
+    end = time.monotonic() + seconds
+    while True:
+        process.check_cancelled()
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(0.2, left))

@@ -1,0 +1,170 @@
+"""What a restore replays of a log: chosen before, fetched after its restore point."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from drd.errors import NoRestorePoint, RepositoryDamaged, RepositoryMissing
+from drd.flows.log.bases import bases, spans, start_of
+from drd.flows.log.repository import batches_in, log_spec, logged
+from drd.flows.repository.identity import confirm
+from drd.flows.services import Services
+from drd.model.log import LogBatch, LogMark, LogRange, LogTarget, ranges, reaching
+from drd.model.plan import Plan
+from drd.model.snapshot import RestorePoint
+from drd.model.units import format_time
+from drd.ports import Ability, Repository
+from drd.ports.logs import LogReplay, LogStart
+
+BRIEF_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LogOrder:
+    """The log that the restore of a component replays, from `start` on."""
+
+    component: str
+    start: LogStart
+    target: LogTarget
+    batches: tuple[LogBatch, ...]
+
+    @property
+    def end(self) -> LogMark:
+        return self.batches[-1].end
+
+    @property
+    def data_time(self) -> datetime:
+        """Return of when the data will be, as far as it is known before."""
+        if self.target.before is not None:
+            return min(self.target.before, self.end.at)
+        return self.end.at
+
+
+def order_for(
+    services: Services, plan: Plan, point: RestorePoint, component: str, target: LogTarget
+) -> LogOrder:
+    """Return what leads from a point to the target. Raises NoRestorePoint, with the times that can
+    be reached, if nothing does; and the errors of the repository."""
+    start = start_of(services, plan, point, component)
+    if start is None:
+        raise NoRestorePoint(
+            f"restore point {point.id} does not contain component {component}",
+            hint=f"choose another restore point: drd points {plan.name}",
+        )
+    known = known_ranges(services, plan, component)
+    part = reaching(known, *start)
+    if part is None or part.end.position <= start.position:
+        raise _unreachable(services, plan, point, component, known)
+    before = target.before
+    if before is not None and part.end is not known[-1].end and before > part.end.at:
+        # A time within a gap can be reached by nothing, and one behind it by a later point.
+        raise NoRestorePoint(
+            f"the WAL of {component} has a gap after {format_time(part.end.at, seconds=True)}, "
+            f"and {format_time(before, seconds=True)} is behind it"
+            + _times(services, plan, component, known),
+            hint="choose a time that can be reached; or recover to the end of this part: "
+            f"--point {point.id} --to-last",
+        )
+    return LogOrder(component, start, target, part.up_to(start.position, target))
+
+
+def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRange]:
+    """Return the parts of the log of a component that the repository has. Raises NoRestorePoint if
+    there is no such repository."""
+    repository = services.open_repository(log_spec(plan))
+    seen = services.catalogue.repositories.id_of(repository.url) is not None
+    try:
+        if not seen and repository.identity() is None:
+            raise NoRestorePoint(
+                f"drd has not stored any WAL of {component} yet: there is no repository at "
+                f"{repository.url}",
+                hint=f"see whether the receiver works: drd status {plan.name}",
+            )
+        confirm(services, repository, writing=False)
+    except RepositoryMissing:
+        if seen:
+            raise
+        raise NoRestorePoint(
+            f"drd has not stored any WAL of {component} yet",
+            hint=f"see whether the receiver works: drd status {plan.name}",
+        ) from None
+    return ranges(batches_in(repository, plan.name, component))
+
+
+def _unreachable(
+    services: Services,
+    plan: Plan,
+    point: RestorePoint,
+    component: str,
+    known: Sequence[LogRange],
+) -> NoRestorePoint:
+    return NoRestorePoint(
+        f"the repository has no WAL of {component} that leads on from restore point {point.id} "
+        f"(data of {format_time(point.data_time, seconds=True)})"
+        + _times(services, plan, component, known),
+        hint=f"recover to this restore point alone: --point {point.id}",
+    )
+
+
+def _times(services: Services, plan: Plan, component: str, known: Sequence[LogRange]) -> str:
+    """Say which times can be reached."""
+    found = [
+        f"{format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
+        for begin, end in spans(known, bases(services, plan, component))
+    ]
+    return f"; drd can recover it to any time from {', and from '.join(found)}" if found else ""
+
+
+def fetch(
+    services: Services, plan: Plan, order: LogOrder, into: Path, cache: Path | None = None
+) -> LogReplay:
+    """Fetch the batches of an order into a new directory."""
+    repository = services.open_repository(log_spec(plan))
+    if cache is not None:
+        repository = repository.cold(cache)
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(mode=0o700, parents=True)
+    files = into / "files"
+    files.mkdir(mode=0o700)
+    for batch in order.batches:
+        _fetch_batch(repository, batch, into / "landing", files)
+    return LogReplay(files, order.start.source, order.end, order.target)
+
+
+def _fetch_batch(repository: Repository, batch: LogBatch, landing: Path, files: Path) -> None:
+    """Fetch one batch. Of a file that several have, the longest counts."""
+    landing.mkdir(mode=0o700)
+    repository.restore(
+        batch.snapshot, landing, brief=batch.end.position - batch.begin < BRIEF_BYTES
+    )
+    for directory, _, names in os.walk(landing):
+        for name in names:
+            found = Path(directory, name)
+            if not stat.S_ISREG(found.lstat().st_mode):
+                raise RepositoryDamaged(
+                    f"snapshot {batch.snapshot[:8]} of the log contains {name!r}, which is not a "
+                    "file",
+                    hint="recover to an earlier time: --before TIME",
+                )
+            known = files / name
+            if not known.exists() or known.stat().st_size <= found.stat().st_size:
+                found.replace(known)
+    shutil.rmtree(landing)
+
+
+def able(services: Services, plan: Plan, names: Sequence[str]) -> list[str]:
+    """Return those of the components that can be recovered to a point in time."""
+    kept = set(logged(services, plan))
+    return [
+        n
+        for n in names
+        if n in kept
+        and Ability.LOG
+        in services.kinds(plan.components[n].kind).spec.of(plan.components[n].settings).can
+    ]

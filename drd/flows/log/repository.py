@@ -1,0 +1,52 @@
+"""The repository of a plan's logs: beside the one of its backups, with the same keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drd.errors import NotSupported
+from drd.flows.services import Services
+from drd.log import get
+from drd.model.location import is_s3, parse_s3
+from drd.model.log import LOG_TAG, LogBatch, batch_of
+from drd.model.plan import Plan, RepositorySpec
+from drd.ports import Repository
+
+SUFFIX = "-wal"
+
+
+def log_spec(plan: Plan) -> RepositorySpec:
+    """Return the repository of the logs. Raises NotSupported for a URL that cannot have one beside
+    it."""
+    primary = plan.primary
+    url = primary.url.rstrip("/")
+    if is_s3(url) and not parse_s3(url).prefix:
+        raise NotSupported(
+            f"repository {primary.name} is a whole bucket ({url}), so there is no place for the "
+            "WAL beside it",
+            hint=f"write a prefix into `url` of repository {primary.name}: {url}/{plan.name}",
+        )
+    return replace(primary, name=f"{primary.name}{SUFFIX}", url=f"{url}{SUFFIX}")
+
+
+def batches_in(repository: Repository, plan: str, component: str) -> list[LogBatch]:
+    """Return the batches of the log of a component that the repository lists. Snapshots that drd
+    did not write so do not count."""
+    tags = [LOG_TAG, f"component:{component}"]
+    found = []
+    for info in repository.snapshots(host=plan, tags=tags, fresh=True):
+        try:
+            found.append(batch_of(info.id, info.tags))
+        except ValueError as error:
+            get().warning("log.batch_ignored", snapshot=info.id, error=str(error))
+    return found
+
+
+def logged(services: Services, plan: Plan) -> list[str]:
+    """Return the components of the plan whose log is kept."""
+    return [
+        name
+        for name, component in plan.components.items()
+        if not component.adopted
+        and services.kinds(component.kind).spec.log(component.settings) is not None
+    ]

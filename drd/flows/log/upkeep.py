@@ -1,0 +1,77 @@
+"""Keep the repository of a log small: what a later snapshot has as well goes, and what no restore
+point needs any more."""
+
+from __future__ import annotations
+
+import time
+
+from drd import log
+from drd.errors import DrdError
+from drd.flows.log.bases import bases
+from drd.flows.services import Services
+from drd.model.log import LogBatch, newest_of_each
+from drd.model.plan import Plan
+from drd.ports import Repository
+
+_log = log.get()
+
+FORGET_S = 3600.0
+PRUNE_S = 6 * 3600.0
+"""How often snapshots are forgotten, and the data that only they needed is removed."""
+PRUNE_WITHIN_S = 3600.0
+
+
+class Upkeep:
+    """The upkeep of one log. Problems never stop the receiving."""
+
+    def __init__(
+        self, services: Services, plan: Plan, component: str, repository: Repository
+    ) -> None:
+        self._services = services
+        self._plan = plan
+        self._component = component
+        self._repository = repository
+        self._forget_at = time.monotonic() + FORGET_S
+        self._prune_at = time.monotonic() + PRUNE_S
+
+    def turn(self, batches: list[LogBatch], open_number: int) -> list[LogBatch]:
+        """Do what is due; return the batches that are left."""
+        if time.monotonic() < self._forget_at or self._plan.primary.protection == "append-only":
+            return batches
+        self._forget_at = time.monotonic() + FORGET_S
+        out = superfluous(batches, self._oldest(), open_number)
+        try:
+            if out:
+                self._repository.forget([b.snapshot for b in out])
+                batches = [b for b in batches if b not in out]
+            if time.monotonic() >= self._prune_at:
+                self._prune_at = time.monotonic() + PRUNE_S
+                self._repository.prune(deadline_s=PRUNE_WITHIN_S)
+        except DrdError as error:
+            _log.warning("log.upkeep", plan=self._plan.name, error=error.message)
+        return batches
+
+    def _oldest(self) -> dict[str, int]:
+        """Return, by server, from which position the oldest restore point needs the log."""
+        found: dict[str, int] = {}
+        for _, start in bases(self._services, self._plan, self._component):
+            found[start.source] = min(start.position, found.get(start.source, start.position))
+        return found
+
+
+def superfluous(
+    batches: list[LogBatch], oldest: dict[str, int], open_number: int
+) -> list[LogBatch]:
+    """Return the snapshots that can go: those of which a later one has all, and those that end
+    before the oldest restore point of their server. Without any point, nothing is old."""
+    newest = newest_of_each(batches)
+    kept = {b.snapshot for b in newest}
+    old = {
+        b.snapshot
+        for b in newest
+        if b.number != open_number
+        and b.number != newest[-1].number
+        and b.source in oldest
+        and b.end.position < oldest[b.source]
+    }
+    return [b for b in batches if b.snapshot not in kept or b.snapshot in old]

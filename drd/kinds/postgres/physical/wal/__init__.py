@@ -1,0 +1,1 @@
+"""The WAL of a PostgreSQL server: received, stored and replayed."""

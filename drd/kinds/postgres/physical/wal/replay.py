@@ -1,0 +1,308 @@
+"""Prepare the WAL that was received for a restored base backup, and prove how far it was replayed.
+
+Before a server replays it, each segment must be one of the server of the base backup, and
+pg_waldump must be able to read all of it: PostgreSQL itself takes damaged WAL for its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from array import array
+from bisect import bisect_left
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from drd import process
+from drd.errors import RepositoryDamaged, TargetError
+from drd.kinds.postgres.connection import Connection, connect
+from drd.kinds.postgres.physical.combine import Landed
+from drd.kinds.postgres.physical.wal.segments import (
+    HISTORY,
+    Segment,
+    first_page,
+    position,
+    segment_of,
+    show,
+    switches,
+    wrong,
+)
+from drd.kinds.postgres.restored_server import RestoredServer
+from drd.kinds.postgres.tools import PostgresPrograms
+from drd.log import masked
+from drd.model.log import LogMark, LogTarget
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.units import format_time
+from drd.ports import Workplace
+from drd.ports.logs import LogReplay, RolledTo
+from drd.process import Command
+from drd.process.fence import require_up
+
+EARLIER = "recover to an earlier position: --before TIME, or to the base backup alone: --point ID."
+_MOST = 20_000_000
+"""So many transactions are looked at: 16 bytes of memory each."""
+
+_ENDED = re.compile(
+    r"^rmgr: Transaction .* tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*desc: COMMIT"
+)
+_AT = re.compile(r"in WAL record at ([0-9A-F]+/[0-9A-F]+)")
+
+
+@dataclass(slots=True)
+class Commits:
+    """The commits in the WAL, in its order: where each is recorded, and which transaction it is."""
+
+    positions: array[int] = field(default_factory=lambda: array("Q"))
+    transactions: array[int] = field(default_factory=lambda: array("Q"))
+
+    def note(self, line: str) -> None:
+        match = _ENDED.match(line)
+        if match is not None and len(self.positions) < _MOST:
+            self.positions.append(position(match[2]))
+            self.transactions.append(int(match[1]))
+
+    def around(self, at: int) -> tuple[int | None, int | None]:
+        """Return the last transaction that was committed before a position, and the first one
+        after it."""
+        index = bisect_left(self.positions, at)
+        before = self.transactions[index - 1] if index else None
+        after = self.transactions[index] if index < len(self.positions) else None
+        return before, after
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """WAL that is ready to be replayed, up to `end`. `stop_at` are the settings of the server that
+    say where to stop."""
+
+    begin: int
+    end: LogMark
+    target: LogTarget
+    stop_at: Mapping[str, str]
+    commits: Commits
+
+    def proven(self, server: RestoredServer) -> RolledTo:
+        """Return how far the server has replayed the WAL, as its own state shows: the last
+        transaction before that place is committed there, and the next one is not. Raises
+        TargetError if that is not so."""
+        reached = _switched_at(server)
+        stopped = bool(server.stop_at)
+        if not stopped and reached < self.end.position:
+            raise TargetError(
+                f"the server replayed the WAL only to {show(reached)}, and it leads to "
+                f"{show(self.end.position)}",
+                hint=EARLIER,
+            )
+        before, after = self.commits.around(reached)
+        with closing(connect(server.address("template1"))) as connection:
+            there = before is None or _is_committed(connection, before)
+            too_far = after is not None and _is_committed(connection, after)
+        if not there or too_far:
+            which = f"transaction {before} is missing" if not there else f"{after} is there"
+            raise TargetError(
+                f"the server says that it replayed the WAL to {show(reached)}, but {which}",
+                hint=EARLIER,
+            )
+        return RolledTo(
+            self._words(reached, before, after, stopped=stopped), self._time(stopped=stopped)
+        )
+
+    def _words(self, reached: int, before: int | None, after: int | None, *, stopped: bool) -> str:
+        text = f"the WAL from {show(self.begin)} to {show(reached)} on timeline {self.end.line}"
+        if not stopped:
+            at = format_time(self.end.at, seconds=True)
+            text += f", which is the end of what is there (everything that was committed at {at})"
+        if before is not None:
+            text += f"; transaction {before} is there"
+        if after is not None:
+            text += f", transaction {after}, the next one, is not"
+        return text
+
+    def _time(self, *, stopped: bool) -> datetime:
+        if stopped and self.target.before is not None:
+            return min(self.target.before, self.end.at)
+        return self.end.at
+
+
+def arranged(
+    landed: Landed,
+    snapshot: ComponentSnapshot,
+    log: LogReplay,
+    programs: PostgresPrograms,
+    place: Workplace,
+) -> Roll:
+    """Put the WAL into the data directory of a base backup that was proven, after looking at all of
+    it. Raises RepositoryDamaged with the name of the segment, TargetError for a target that the WAL
+    does not have."""
+    facts = snapshot.facts
+    source, begin = str(facts["system_identifier"]), position(facts["end_lsn"])
+    wal = landed.data / "pg_wal"
+    for file in sorted(log.directory.iterdir()):
+        if HISTORY.fullmatch(file.name):
+            shutil.move(file, wal / file.name)
+        else:
+            _take(file, wal, source)
+    commits = Commits()
+    for line, first, last in _parts(wal, int(facts["timeline"]), begin, log.end):
+        _read(landed, (line, first, last), programs, place, commits)
+    stop_at = _stop_at(log.target, begin, log.end, commits)
+    return Roll(begin, log.end, log.target, stop_at, commits)
+
+
+def _take(file: Path, wal: Path, source: str) -> None:
+    """Move a segment into the data directory, after looking at its first page."""
+    problem = wrong(file, file.name, source)
+    page = first_page(file)
+    if problem is not None or page is None or segment_of(file.name, page.size) is None:
+        raise RepositoryDamaged(problem or f"{file.name} is not WAL", hint=EARLIER)
+    os.truncate(file, page.size)
+    there = wal / file.name
+    there.unlink(missing_ok=True)
+    shutil.move(file, there)
+    there.chmod(0o600)
+
+
+def _parts(wal: Path, line: int, begin: int, end: LogMark) -> list[tuple[int, int, int]]:
+    """Return the timelines on the way, each with the positions from and to which it is read."""
+    if line == end.line:
+        return [(line, begin, end.position)]
+    history = wal / f"{end.line:08X}.history"
+    if not history.is_file():
+        raise RepositoryDamaged(
+            f"the WAL goes on on timeline {end.line}, and the file {history.name} is missing",
+            hint=EARLIER,
+        )
+    before = switches(history.read_text("ascii", "replace"))
+    parts, at = [], begin
+    for parent, switched in before:
+        if parent < line:
+            continue
+        if switched < at:
+            break
+        parts.append((parent, at, switched))
+        at = switched
+    if not parts or parts[0][0] != line:
+        raise RepositoryDamaged(
+            f"timeline {end.line} of the WAL did not come from timeline {line} of the base backup "
+            f"after {show(begin)}: a server without the data of this backup took over",
+            hint="choose a restore point from after the switch: drd points PLAN",
+        )
+    return [*parts, (end.line, at, end.position)]
+
+
+def _read(
+    landed: Landed,
+    part: tuple[int, int, int],
+    programs: PostgresPrograms,
+    place: Workplace,
+    commits: Commits,
+) -> None:
+    """Read all records of a part with pg_waldump, behind the fence, and note the commits."""
+    line, begin, end = part
+    if begin >= end:
+        return
+    data = Path(os.path.realpath(landed.data))
+    reads = [Path(os.path.realpath(programs.directory.parent))]
+    fence = place.fence(place.directory.name, [data.parent], reads=reads)
+    argv = [
+        programs.path("pg_waldump"),
+        "--rmgr=Transaction",
+        f"--path={data / 'pg_wal'}",
+        f"--timeline={line}",
+        f"--start={show(begin)}",
+        f"--end={show(end)}",
+    ]
+    command = Command(
+        argv,
+        env={"LC_ALL": "C", "TZ": "UTC"},
+        cwd=data.parent,
+        drop_capabilities=True,
+        fence=fence,
+        name="pg_waldump",
+    )
+    done = process.run(command, on_line=commits.note)
+    if fence is not None:
+        require_up(fence, done.exit_code)
+    if done.exit_code != 0:
+        said = masked(done.stderr.strip()).replace(f"{data}/", "")
+        raise RepositoryDamaged(
+            f"the WAL is damaged{_segment(said, line, data / 'pg_wal')}: pg_waldump says: "
+            f"{said[-600:]}",
+            hint=EARLIER,
+        )
+
+
+def _segment(said: str, line: int, wal: Path) -> str:
+    """Name the segment of the position that pg_waldump names."""
+    match = _AT.search(said)
+    sizes = (page.size for f in wal.iterdir() if f.is_file() and (page := first_page(f)))
+    size = next(sizes, None)
+    if match is None or size is None:
+        return ""
+    return f" in segment {Segment(line, position(match[1]) // size).name(size)}"
+
+
+def _stop_at(target: LogTarget, begin: int, end: LogMark, commits: Commits) -> dict[str, str]:
+    """Return the settings for a target. A time after the last transaction is the end. Raises
+    TargetError for a position or a transaction that the WAL does not have."""
+    exclusive = {"recovery_target_inclusive": "off", "recovery_target_action": "promote"}
+    if target.before is not None:
+        return {"recovery_target_time": target.before.isoformat(), **exclusive}
+    if target.transaction is not None:
+        if target.transaction not in commits.transactions:
+            raise TargetError(
+                f"transaction {target.transaction} was not committed between {show(begin)}, the "
+                f"end of the base backup, and {show(end.position)}",
+                hint="check the number; if the transaction is older, choose an older base backup: "
+                "--point ID --before XID",
+            )
+        return {"recovery_target_xid": str(target.transaction), **exclusive}
+    if target.position is not None:
+        if not begin <= target.position <= end.position:
+            raise TargetError(
+                f"{show(target.position)} is not between {show(begin)}, the end of the base "
+                f"backup, and {show(end.position)}, the end of the WAL",
+                hint="give a position between these, or --to-last.",
+            )
+        if target.position >= end.position:
+            return {}
+        return {"recovery_target_lsn": show(target.position), **exclusive}
+    if target.rehearses and commits.positions:
+        return {"recovery_target_lsn": show(commits.positions[-1]), **exclusive}
+    return {}
+
+
+def _switched_at(server: RestoredServer) -> int:
+    """Return where the server ended the replay and began its own timeline."""
+    with closing(connect(server.address("template1"))) as connection:
+        current = connection.execute(
+            b"SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())"
+        ).fetchone()
+        assert current is not None
+        name = f"{str(current[0])[:8]}.history"
+        text = connection.execute(
+            b"SELECT pg_catalog.pg_read_file('pg_wal/' || %s)", [name]
+        ).fetchone()
+    assert text is not None
+    return switches(str(text[0]))[-1][1]
+
+
+def _is_committed(connection: Connection, transaction: int) -> bool:
+    """Ask the server's own commit log. A transaction that it does not know yet is not."""
+    row = connection.execute(
+        b"SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text"
+    ).fetchone()
+    assert row is not None
+    following = int(str(row[0]))
+    whole = following & ~0xFFFFFFFF | transaction
+    if whole > following + (1 << 31):
+        whole -= 1 << 32
+    if whole >= following:
+        return False
+    said = connection.execute(
+        b"SELECT pg_catalog.pg_xact_status(%s::text::xid8)", [str(whole)]
+    ).fetchone()
+    return said is not None and said[0] == "committed"

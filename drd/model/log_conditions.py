@@ -1,0 +1,55 @@
+"""What is wrong with the log of a component, as a condition for alerts. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from drd.model.alerts import Condition
+from drd.model.log import LogState
+from drd.model.message import Urgency
+from drd.model.units import format_duration, format_time
+
+KIND = "wal"
+"""The kind of the alert about a log that does not arrive, or does not lead anywhere."""
+
+AT_ONCE = frozenset({"log-gap", "log-no-base"})
+PATIENCE = timedelta(seconds=60)
+"""What comes and goes within this time is told to nobody."""
+SILENT_S = 120.0
+
+
+def log_condition(
+    plan: str, component: str, state: LogState | None, noted_at: datetime | None, now: datetime
+) -> Condition | None:
+    """Return what is wrong; None if nothing is. Without a state, the receiver has just begun."""
+    if state is None or noted_at is None:
+        return None
+    behind = _behind(state, now)
+    silent_s = (now - noted_at).total_seconds()
+    if silent_s > SILENT_S + 3 * state.every_s:
+        text = (
+            f"the receiver of the WAL of {component} has not reported since "
+            f"{format_time(noted_at, seconds=True)}{behind}"
+        )
+        return _condition(plan, component, "critical", text, "journalctl -u drd")
+    if not state.code:
+        return None
+    if state.code in AT_ONCE:
+        text = f"{state.trouble}{behind}"
+        return _condition(plan, component, "critical", text, f"drd runs {plan}")
+    if now - state.since < PATIENCE:
+        return None
+    text = f"drd does not receive or store the WAL of {component}: {state.trouble}{behind}"
+    return _condition(plan, component, "warning", text, f"drd doctor {plan}")
+
+
+def _condition(plan: str, component: str, severity: Urgency, text: str, remedy: str) -> Condition:
+    return Condition(KIND, severity, component, text, remedy, plan=plan)
+
+
+def _behind(state: LogState, now: datetime) -> str:
+    if state.complete_at is None:
+        return ""
+    since = (now - state.complete_at).total_seconds()
+    at = format_time(state.complete_at, seconds=True)
+    return f". The repository has everything up to {at}, {format_duration(max(0.0, since))} ago"

@@ -1,0 +1,138 @@
+"""A server is recovered to a transaction: the daemon receives its WAL, and stores it beside the
+restore points."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.daemons import daemon, until
+from tests.e2e.site import Site
+from tests.servers import PostgresServer, postgres_server, short_directory
+
+LONG = {"within_s": 250.0}
+
+PLAN = """
+components:
+  server: {{kind: postgres-cluster, dsn: "{dsn}", wal: {{every: 5s}}}}
+targets:
+  standby: {{server: {{data_dir: {back}}}}}
+checks:
+  - {{name: rows as at backup, kind: rows, component: server}}
+  - name: orders
+    kind: sql
+    component: server
+    query: select count(*) from orders
+    expect: "> 0"
+backup: {{every: 24h}}
+drill: {{every: 30d}}
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        postgres_server(base / "pg") as server,
+    ):
+        server.stop()
+        resized = [str(server.bin_dir / "pg_resetwal"), "--wal-segsize=1", "-f", "-D"]
+        server._as_user([*resized, str(server.data_dir)])
+        server.start()
+        server.execute("alter system set min_wal_size = '2MB'")
+        server.execute("create table orders (n int)")
+        server.execute("insert into orders values (1)")
+        yield server
+
+
+@pytest.fixture
+def site(server: PostgresServer, short_tmp: Path) -> Site:
+    site = Site(short_tmp / "s")
+    back = short_tmp / "back"
+    back.mkdir()
+    owner = server.data_dir.stat()
+    os.chown(back, owner.st_uid, owner.st_gid)
+    site.plan(PLAN.format(dsn=server.dsn(), back=back / "main"))
+    return site
+
+
+def _log(site: Site) -> dict[str, Any]:
+    logs = site.drd("points", "shop", "--json").json["logs"]
+    return dict(logs[0]) if logs else {}
+
+
+def _value(server: PostgresServer, sql: str) -> str:
+    return str(server.execute(sql)[0][0])
+
+
+def _orders(server: PostgresServer, number: int) -> str:
+    """Insert an order, and return its transaction."""
+    sql = f"with o as (insert into orders values ({number}) returning 1)"
+    return _value(server, f"{sql} select pg_current_xact_id() from o")
+
+
+def _now(server: PostgresServer) -> str:
+    return _value(server, "select to_json(clock_timestamp())").strip('"')
+
+
+def _recovered(site: Site, *words: str) -> tuple[str, str]:
+    """Recover, and return what the check `orders` found, and how far the WAL was replayed."""
+    to = ("recover", "shop", "--target", "standby", "--overwrite", "--no-undo", "--yes", "--json")
+    checks = {c["name"]: c for c in site.drd(*to, *words).json["checks"]}
+    assert checks["rows as at backup"]["verdict"] == "not_run"
+    return checks["orders"]["observed"], checks["server is rolled forward"]["observed"]
+
+
+@pytest.mark.timeout(900)  # it waits for what a daemon does on a busy machine
+def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: Site) -> None:
+    refused = " ".join(site.drd("doctor", "shop", code=1).out.split())
+    assert "ALTER SYSTEM SET max_slot_wal_keep_size" in refused
+    server.execute("alter system set max_slot_wal_keep_size = '64MB'")
+    server.execute("select pg_reload_conf()")
+    with daemon(site) as running:
+        # The receiver begins, and has a base backup made.
+        until(lambda: _log(site).get("reachable"), "a reachable range", running, **LONG)
+        _orders(server, 2)
+        third = _orders(server, 3)
+        between = _now(server)
+        [first] = running.events("receiver.started")
+        os.kill(first["pid"], signal.SIGKILL)
+        until(
+            lambda: len(running.events("receiver.started")) == 2,
+            "another receiver",
+            running,
+            **LONG,
+        )
+        _orders(server, 4)
+        done = _now(server)
+        until(
+            lambda: (_log(site).get("complete_at") or "") > done[:19], "the push", running, **LONG
+        )
+    reachable = _log(site)["reachable"]
+    assert len(reachable) == 1  # without a gap
+    shown = site.drd("points", "shop").out
+    assert "server can be recovered to any time from" in shown
+    assert _recovered(site, "--before", between)[0] == "3"
+    count, reached = _recovered(site, "--before", third)
+    assert count == "2"
+    assert f"transaction {third}, the next one, is not" in reached
+    assert _recovered(site, "--to-last")[0] == "4"
+    early = site.drd("recover", "shop", "--target", "standby", "--before", "0/1", code=13)
+    assert "has no restore point of server that ends before 0/1" in early.err
+    _assert_drills_take_turns(site, reachable[0]["to"])
+
+
+def _assert_drills_take_turns(site: Site, end: str) -> None:
+    """One compares with the backup, the next one replays the WAL."""
+    base, rolled = (site.drd("drill", "shop", "--json").json for _ in range(2))
+    verdicts = [{c["name"]: c["verdict"] for c in one["checks"]} for one in (base, rolled)]
+    assert [v["rows as at backup"] for v in verdicts] == ["passed", "not_run"]
+    assert [one["result"] for one in (base, rolled)] == ["passed", "passed"]
+    reached = next(c["observed"] for c in rolled["checks"] if c["name"].endswith("forward"))
+    assert "is there, transaction" in reached
+    assert rolled["rpa_s"] < base["rpa_s"], end

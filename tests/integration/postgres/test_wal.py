@@ -1,0 +1,191 @@
+"""WAL that was received for a base backup: what is wrong with it is found before a server replays
+it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from drd.errors import DrdError, RepositoryDamaged, TargetError
+from drd.kinds.postgres.physical.combine import Landed
+from drd.kinds.postgres.physical.kind import ClusterKind
+from drd.kinds.postgres.physical.landed import programs_of
+from drd.kinds.postgres.physical.settings import ClusterSettings
+from drd.kinds.postgres.physical.wal import segments
+from drd.kinds.postgres.physical.wal.replay import Roll, arranged
+from drd.model.log import LogMark, LogTarget
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Workplace
+from drd.ports.logs import LogReplay
+from tests.conftest import _run_directory
+from tests.postgres_support import workplace
+from tests.servers import postgres_server, short_directory
+
+THE_END = LogTarget()
+
+
+class Received(NamedTuple):
+    """A base backup with the WAL that was received after it."""
+
+    snapshot: ComponentSnapshot
+    base: Path
+    files: Path
+    end: LogMark
+    last: int
+
+
+@pytest.fixture(scope="module")
+def received() -> Iterator[Received]:
+    with (
+        short_directory(_run_directory()) as base,
+        postgres_server(base / "pg", major=17) as server,
+    ):
+        server.stop()
+        resized = [str(server.bin_dir / "pg_resetwal"), "--wal-segsize=1", "-f", "-D"]
+        server._as_user([*resized, str(server.data_dir)])
+        server.start()
+        server.execute("alter system set max_slot_wal_keep_size = '64MB'")
+        server.execute("select pg_reload_conf()")
+        settings = {"kind": "postgres-cluster", "dsn": server.dsn(), "wal": {"every": "5s"}}
+        component = Component(
+            "server", "postgres-cluster", ClusterSettings.model_validate(settings)
+        )
+        kind = ClusterKind()
+        with kind.source(component, workplace(base / "w")).open() as capture:
+            facts = dict(capture.facts)
+            shutil.copytree(facts["place"], base / "copy", symlinks=True)
+        snapshot = ComponentSnapshot("server", "postgres-cluster", "captured", facts=facts)
+        files, came = base / "files", base / "came"
+        files.mkdir()
+        came.mkdir()
+        with kind.log(component).open(came, "drd_wal_test") as receiver:
+            receiver.require()
+            with (base / "said").open("wb") as said:
+                child = receiver.start(said.fileno())
+            try:
+                server.execute(
+                    "create table big as select repeat('x', 900) from generate_series(1, 3000)"
+                )
+                last = int(server.execute("select pg_current_xact_id()::text")[0][0])
+                mark = receiver.mark()
+                assert mark is not None
+                assert receiver.mark() is None  # nothing has happened since
+                end = time.monotonic() + 60
+                while not receiver.arrived(mark):
+                    assert time.monotonic() < end, (base / "said").read_text()
+                    time.sleep(0.05)
+                receiver.stage(mark, files)
+            finally:
+                child.stop()
+        yield Received(snapshot, base / "copy", files, mark, last)
+
+
+@dataclass
+class Prepared:
+    received: Received
+    place: Workplace
+    landed: Landed
+    files: Path
+
+    def arrange(self, target: LogTarget = THE_END, end: LogMark | None = None) -> Roll:
+        snapshot = self.received.snapshot
+        source = str(snapshot.facts["system_identifier"])
+        log = LogReplay(self.files, source, end or self.received.end, target)
+        return arranged(self.landed, snapshot, log, programs_of(snapshot, None), self.place)
+
+
+@pytest.fixture
+def prepared(received: Received, short_tmp: Path) -> Prepared:
+    wal = short_tmp / "restored/data/pg_wal"
+    wal.mkdir(parents=True)
+    shutil.copytree(received.base / "data/pg_wal", wal, dirs_exist_ok=True)
+    files = short_tmp / "files"
+    shutil.copytree(received.files, files)
+    landed = Landed(short_tmp / "restored/data", short_tmp / "restored/tablespaces")
+    return Prepared(received, workplace(short_tmp / "w"), landed, files)
+
+
+def test_whole_wal_leads_to_its_end(prepared: Prepared) -> None:
+    roll = prepared.arrange()
+    assert prepared.received.last - 1 in roll.commits.transactions
+    names = {f.name for f in (prepared.landed.data / "pg_wal").iterdir() if f.is_file()}
+    assert len([n for n in names if segments.SEGMENT.fullmatch(n)]) >= 3
+
+
+def _middle(files: Path) -> Path:
+    found = sorted(f for f in files.iterdir() if segments.SEGMENT.fullmatch(f.name))
+    assert len(found) >= 4
+    return found[len(found) // 2]
+
+
+def _flip(files: Path) -> str:
+    file = _middle(files)
+    with file.open("r+b") as opened:
+        opened.seek(100_000)
+        opened.write(b"\xff" * 50)
+    return file.name
+
+
+def _lose(files: Path) -> str:
+    file = _middle(files)
+    file.unlink()
+    return file.name
+
+
+def _of_another_server(files: Path) -> str:
+    file = _middle(files)
+    with file.open("r+b") as opened:
+        opened.seek(24)
+        opened.write(b"\x01\x02\x03\x04\x05\x06\x07\x01")
+    return f"{file.name} is of another server"
+
+
+def _renamed(files: Path) -> str:
+    file = _middle(files)
+    file.rename(file.with_name(f"00000002{file.name[8:]}"))
+    return ""
+
+
+def _no_wal(files: Path) -> str:
+    (files / "notes.txt").write_text("hello")
+    return "notes.txt"
+
+
+@pytest.mark.parametrize("damage", [_flip, _lose, _of_another_server, _renamed, _no_wal])
+def test_damaged_wal_is_refused_by_name(prepared: Prepared, damage: Callable[[Path], str]) -> None:
+    name = damage(prepared.files)
+    with pytest.raises(RepositoryDamaged) as raised:
+        prepared.arrange()
+    assert name in raised.value.message
+
+
+def test_a_timeline_without_its_history_is_refused(prepared: Prepared) -> None:
+    with pytest.raises(RepositoryDamaged, match=r"00000002\.history is missing"):
+        prepared.arrange(end=replace(prepared.received.end, line=2))
+    end = segments.show(prepared.received.end.position - 1)
+    (prepared.landed.data / "pg_wal/00000002.history").write_text(f"1\t0/100\t{end}\n")
+    with pytest.raises(RepositoryDamaged, match="did not come from timeline 1"):
+        prepared.arrange(end=replace(prepared.received.end, line=2))
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (LogTarget(transaction=3), "transaction 3 was not committed between"),
+        (LogTarget(position=1), "0/1 is not between"),
+        (LogTarget(position=1 << 40), "100/0 is not between"),
+    ],
+)
+def test_a_place_that_the_wal_does_not_have_is_refused(
+    prepared: Prepared, target: LogTarget, says: str
+) -> None:
+    with pytest.raises(DrdError, match=says) as raised:
+        prepared.arrange(target)
+    assert isinstance(raised.value, TargetError)

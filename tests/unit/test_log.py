@@ -1,0 +1,214 @@
+"""The log of a server in a repository: what leads where, and what of it can go."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from drd.flows.log.asked import is_place
+from drd.flows.log.keeper import slot_name
+from drd.flows.log.upkeep import superfluous
+from drd.kinds.postgres.physical.wal import segments
+from drd.kinds.postgres.physical.wal.replay import Commits
+from drd.model.log import (
+    LogBatch,
+    LogMark,
+    LogState,
+    LogTarget,
+    batch_of,
+    newest_of_each,
+    ranges,
+    reaching,
+)
+from drd.model.log_conditions import log_condition
+
+T0 = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+MB = 1 << 20
+
+
+def _batch(number: int, begin: int, end: int, *, line: int = 1, source: str = "77") -> LogBatch:
+    at = T0 + timedelta(seconds=end)
+    snapshot = f"{number:04x}{end:04x}" * 8
+    return LogBatch(snapshot, "server", source, number, begin, LogMark(end, line, at))
+
+
+def test_the_tags_of_a_snapshot_say_all_of_a_batch() -> None:
+    batch = _batch(3, 16, 40, line=2)
+    assert batch_of(batch.snapshot, batch.tags("shop")) == batch
+    assert not any("," in tag for tag in batch.tags("shop"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("log-end", "1"),  # before its beginning
+        ("log-end", "x"),
+        ("log-begin", "f" * 17),
+        ("log-source", "../../etc"),
+        ("log-at", "yesterday"),
+        ("log-number", "-1"),
+    ],
+)
+def test_tags_that_drd_does_not_write_are_refused(tag: str, value: str) -> None:
+    tags = [t for t in _batch(3, 16, 40).tags("shop") if not t.startswith(f"{tag}:")]
+    with pytest.raises(ValueError, match=r".+"):
+        batch_of("ab" * 32, [*tags, f"{tag}:{value}"])
+    with pytest.raises(ValueError, match=r".+"):
+        batch_of("ab" * 32, tags)
+
+
+def test_the_last_snapshot_of_a_batch_counts() -> None:
+    small, large, next_one = _batch(1, 0, 20), _batch(1, 0, 30), _batch(2, 28, 50)
+    assert newest_of_each([large, next_one, small]) == [large, next_one]
+
+
+def test_a_gap_divides_the_log() -> None:
+    parts = ranges([_batch(1, 0, 30), _batch(2, 28, 50), _batch(3, 60, 80)])
+    assert [(p.begin, p.end.position) for p in parts] == [(0, 50), (60, 80)]
+    first = reaching(parts, "77", 10)
+    assert first is not None
+    assert first.end.position == 50
+    assert reaching(parts, "77", 55) is None
+    assert reaching(parts, "78", 10) is None
+    assert first.is_behind("77", 51)
+    assert not first.is_behind("77", 50)
+    assert not first.is_behind("78", 51)
+
+
+def test_a_later_timeline_goes_on_and_an_earlier_one_does_not() -> None:
+    # The standby had not received the last of the old server.
+    on = ranges([_batch(1, 0, 30), _batch(2, 24, 50, line=2)])
+    assert [(p.begin, p.end.line) for p in on] == [(0, 2)]
+    back = ranges([_batch(1, 0, 30, line=2), _batch(2, 24, 50, line=1)])
+    assert len(back) == 2
+
+
+def test_only_what_leads_to_the_target_is_fetched() -> None:
+    [part] = ranges([_batch(1, 0, 30), _batch(2, 28, 50), _batch(3, 48, 80)])
+
+    def numbers(start: int, target: LogTarget) -> list[int]:
+        return [b.number for b in part.up_to(start, target)]
+
+    assert numbers(35, LogTarget()) == [2, 3]
+    assert numbers(10, LogTarget(before=T0 + timedelta(seconds=29))) == [1]
+    assert numbers(10, LogTarget(before=T0 + timedelta(seconds=30))) == [1, 2]
+    assert numbers(10, LogTarget(position=50)) == [1, 2]
+    assert numbers(10, LogTarget(transaction=7)) == [1, 2, 3]
+
+
+def test_what_a_later_snapshot_has_and_what_no_point_needs_can_go() -> None:
+    batches = [_batch(1, 0, 20), _batch(1, 0, 30), _batch(2, 28, 50), _batch(3, 48, 60)]
+    assert superfluous(batches, {}, 4) == [batches[0]]
+    assert superfluous(batches, {"77": 40}, 4) == batches[:2]
+    assert superfluous(batches, {"77": 90}, 4) == batches[:3]  # the newest always stays
+    assert superfluous(batches, {"78": 90}, 4) == [batches[0]]
+
+
+def test_positions_are_written_as_postgresql_does() -> None:
+    assert segments.position("1/3000028") == (1 << 32) + 0x3000028
+    assert segments.show(segments.position("1/3000028")) == "1/3000028"
+    with pytest.raises(ValueError, match="not a position"):
+        segments.position("12h")
+    assert [is_place(t) for t in ("0/3000028", "744", "2h", "2026-11-29T12:00:00Z")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_names_of_segments_depend_on_their_size() -> None:
+    at = segments.position("1/2000000")
+    assert segments.ending_at(at, 3, MB).name(MB) == "00000003000000010000001F"
+    assert segments.ending_at(at + 1, 3, MB).name(MB) == "000000030000000100000020"
+    assert segments.ending_at(at, 3, 16 * MB).name(16 * MB) == "000000030000000100000001"
+    assert segments.segment_of("00000003000000010000001F.partial", MB) == (3, (1 << 12) + 0x1F)
+    assert segments.segment_of("00000003.history", MB) is None
+    assert segments.contiguous({1, 2, 4, 5, 6}, 6) == 4
+
+
+def _page(line: int, number: int, source: int = 77, magic: int = 0xD116) -> bytes:
+    return struct.pack("<HHIQII QII", magic, 2, line, number * MB, 0, 0, source, MB, 8192)
+
+
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        (_page(1, 3), None),
+        (_page(1, 3, source=78), "of another server: its system identifier is 78"),
+        (_page(1, 4), "contains the WAL from 0/400000"),
+        (_page(2, 3), "contains WAL of timeline 2"),
+        (_page(1, 3, magic=1), "its first page is not one of a segment"),
+        (bytes(40), "its first page is not one of a segment"),
+        (b"", "its first page is not one of a segment"),
+    ],
+)
+def test_a_segment_says_of_which_server_and_place_it_is(
+    tmp_path: Path, page: bytes, says: str | None
+) -> None:
+    file = tmp_path / "segment"
+    file.write_bytes(page)
+    found = segments.wrong(file, "000000010000000000000003", "77")
+    assert (found is None) if says is None else (says in str(found))
+
+
+def test_the_history_of_a_timeline_names_where_the_ones_before_ended() -> None:
+    text = "1\t0/3000000\tno recovery target specified\n\n2\t0/5000148\tbefore 2026-11-29\n"
+    assert segments.switches(text) == [(1, 0x3000000), (2, 0x5000148)]
+
+
+def test_the_transactions_on_both_sides_of_a_place_are_known() -> None:
+    commits = Commits()
+    for xid, lsn in ((744, "0/3000098"), (745, "0/3000110")):
+        commits.note(
+            f"rmgr: Transaction len (rec/tot):     34/    34, tx:        {xid}, lsn: {lsn}, "
+            "prev 0/03000060, desc: COMMIT 2026-11-29 16:00:00.123456 UTC"
+        )
+    commits.note("rmgr: Transaction len: 34/34, tx: 746, lsn: 0/3000200, desc: ABORT 2026")
+    assert commits.around(0x3000110) == (744, 745)
+    assert commits.around(0x3000098) == (None, 744)
+    assert commits.around(0x4000000) == (745, None)
+
+
+def test_the_name_of_a_slot_is_one_that_the_server_accepts() -> None:
+    name = slot_name("a-plan-" + "x" * 40, "the-server", "0123456789abcdef")
+    assert name == "drd_wal_a_plan_xxxxxxxxxxxxx_the_server_01234567"
+    assert len(name) < 64
+
+
+STATE = LogState("receives", T0, 30.0, complete_at=T0, spans=((T0 - timedelta(hours=1), T0),))
+
+
+def test_the_state_comes_back_from_the_catalogue() -> None:
+    assert LogState.from_json(dict(STATE.to_json())) == STATE
+
+
+@pytest.mark.parametrize(
+    ("code", "after_s", "severity"),
+    [
+        ("", 5, None),
+        ("log-unreachable", 5, None),
+        ("log-unreachable", 70, "warning"),
+        ("log-unstored", 70, "warning"),
+        ("log-stalled", 70, "warning"),
+        ("log-gap", 5, "critical"),
+        ("log-no-base", 5, "critical"),
+        ("", 300, "critical"),  # nothing was heard of the receiver
+    ],
+)
+def test_what_is_wrong_with_a_log_is_told(code: str, after_s: float, severity: str | None) -> None:
+    state = replace(STATE, code=code, trouble="it is so" if code else "")
+    noted_at = T0 + timedelta(seconds=after_s if after_s < 100 else 0)
+    found = log_condition("shop", "server", state, noted_at, T0 + timedelta(seconds=after_s))
+    assert (found.severity if found is not None else None) == severity
+    if found is not None:
+        assert (found.plan, found.subject) == ("shop", "server")
+        assert "The repository has everything up to 2026-11-29 12:00:00 UTC" in found.text
+
+
+def test_nothing_is_told_of_a_receiver_that_has_just_begun() -> None:
+    assert log_condition("shop", "server", None, None, T0) is None
