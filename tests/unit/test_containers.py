@@ -14,16 +14,27 @@ import pytest
 
 from drd import process
 from drd.config.plan_file import plan_of_text
-from drd.errors import ConfigError, SourceError, SourceUnreachable, ToolMissing, ToolTooOld
+from drd.errors import (
+    ConfigError,
+    NotSupported,
+    SourceError,
+    SourceUnreachable,
+    ToolMissing,
+    ToolTooOld,
+)
 from drd.kinds.mariadb import discovery_inside
 from drd.kinds.mariadb.connection import address_of as mariadb_address
+from drd.kinds.mariadb.grants import grants as mariadb_grants
 from drd.kinds.mariadb.tools import client
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import write_password_file
+from drd.kinds.postgres.grants import grants as postgres_grants
 from drd.kinds.postgres.tools import programs_for
 from drd.kinds.redis.programs import cli_program
+from drd.kinds.registry import by_hand_of
 from drd.kit.programs import KitPrograms
 from drd.model.plan import SecretRef
+from drd.ports.grants import Logins
 from drd.process import Command, Container
 
 _ENGINE = """\
@@ -245,3 +256,33 @@ def test_databases_of_mariadb_in_a_container_are_read_from_what_a_script_prints(
     assert (second.socket, second.databases, second.refused) == ("/tmp/b.sock", [], True)
     assert (third.databases, third.refused) == ([], False)
     assert list(discovery_inside._servers(BOX, "")) == []
+
+
+_TWO = """\
+plan: shop
+objectives: {rpo: 15m, rto: 30m}
+components:
+  db: {kind: postgres, dsn: 'postgresql://drd@/shop', in: {container: shop-db, engine: podman}}
+  other: {kind: postgres, dsn: 'postgresql://drd@/shop', in: {container: b, engine: docker}}
+  carts: {kind: mariadb, dsn: 'mariadb://drd@/carts', in: {container: carts, engine: docker}}
+repositories:
+  primary: {url: /srv/repo, password: {credential: restic}}
+"""
+
+
+def test_rights_and_a_recovery_by_hand_name_the_container() -> None:
+    components = plan_of_text(_TWO, Path("/x/shop.yaml")).components
+    db, other, carts = components.values()
+    logins = Logins("drd", "root")
+    assert postgres_grants([db], {}, logins).program == (
+        "podman exec -i shop-db psql -X -q -h /var/run/postgresql -p 5432 -d postgres "
+        "-U postgres -f -"
+    )
+    with pytest.raises(NotSupported, match="cannot reach several PostgreSQL servers"):
+        postgres_grants([db, other], {}, logins)
+    with pytest.raises(NotSupported, match="component carts: drd does not print"):
+        mariadb_grants([carts], {}, logins)
+    for component in components.values():
+        first = by_hand_of(component.kind)(component, None, place="", resolve=str).passages[0]
+        assert f"The plan restores {component.name} into the container" in first.text
+        assert first.commands.startswith(f"fact {component.name} container")
