@@ -24,6 +24,7 @@ from drd.errors import AlreadyRunning, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.incidents.opening import report
 from drd.flows.runbook.permissions import Deciding, RecordedDecision
+from drd.kit.members_page import members_page
 from drd.model.incidents.entries import Author
 from drd.model.plan import OPERATOR
 from drd.model.run import Run, RunKind, RunState
@@ -147,6 +148,13 @@ def _plan(asked: AdmittedRequest) -> Document:
     return documents.plan(asked.app, asked.names["plan"])
 
 
+def _runbook(asked: AdmittedRequest) -> Document:
+    app, name = asked.app, asked.names["plan"]
+    documents.plan(app, name)  # refuses a plan that contains what only root may see
+    page = members_page(app.plans.in_force(name), app.settings, app.catalogue, app.clock.now())
+    return {"plan": name, "markdown": page}
+
+
 def _points(asked: AdmittedRequest) -> Document:
     return documents.points(asked.app, documents.require_plan(asked.app, asked.names["plan"]))
 
@@ -184,6 +192,10 @@ def _enqueued(asked: AdmittedRequest, kind: RunKind, body: Request) -> Document:
     by = given.pop("by", None)
     options = AskedOptions.from_json(given)
     subject = OPERATOR if options.scenario == OPERATOR else ""
+    if options.blind and not subject:
+        raise UsageError(
+            f"`blind` is allowed only with the scenario {OPERATOR}", hint="leave out `blind`."
+        )
     if by is not None and not subject:
         raise UsageError(
             f"`by` is allowed only with the scenario {OPERATOR}", hint="leave out `by`."
@@ -283,6 +295,7 @@ ANSWERS: dict[str, AnswerFunction] = {
     "skip": _skip,
     "plans": _plans,
     "plan": _plan,
+    "runbook": _runbook,
     "points": _points,
     "evidence": _evidence,
     "evidence-list": _evidence_list,

@@ -96,6 +96,11 @@ class DrillBody(Request):
         None,
         description="Your name, with the scenario `operator`. The drill counts for your user only.",
     )
+    blind: bool = Field(
+        False,
+        description="With the scenario `operator`: drd shows nothing of the steps while it runs. "
+        "People follow the printed runbook.",
+    )
     repository: str | None = Field(
         None, pattern=NAME, description="Name of the only repository that the drill reads from."
     )

@@ -160,6 +160,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              "make a restore point", "drd backup", BackupBody),
     Endpoint("drill", "POST", "/v1/plans/{plan}/drill", Right.OPERATE,
              "rehearse the recovery", "drd drill", DrillBody),
+    Endpoint("runbook", "GET", "/v1/plans/{plan}/runbook", Right.READ,
+             "the printed runbook of a plan, without what opens the repositories (refused as the "
+                 "plan is)",
+             "drd drill --blind"),
     Endpoint("schedule", "GET", "/v1/schedule", Right.READ,
              "the next runs, and the reason for each", "drd schedule", OptionalPlanQuery),
     Endpoint("alerts", "GET", "/v1/alerts", Right.READ,

@@ -16,9 +16,10 @@ from drd.cli import output
 from drd.cli.checks_table import conclusion, evidence_of, print_evidence
 from drd.cli.follow import asked
 from drd.cli.kit import key_of
-from drd.cli.operator_drill import followed
+from drd.cli.operator_drill import followed, print_page
 from drd.cli.operator_lines import print_operator
 from drd.cli.recorded import failure_of
+from drd.cli.remote import Remote
 from drd.cli.session import cancelled_as, session
 from drd.errors import NotOwner, UsageError
 from drd.flows.drill.host_loss import KitAt
@@ -72,18 +73,21 @@ def _kit(args: argparse.Namespace) -> KitAt | None:
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     """Ask the daemon for it, and show the result."""
-    own = next((f"--{name}" for name in ("kit", "keep", "blind") if getattr(args, name)), "")
+    own = next((f"--{name}" for name in ("kit", "keep") if getattr(args, name)), "")
     if own:
         owner = app.state.owner
         raise NotOwner(
             f"only {owner}, who owns drd's state, can use {own}",
             hint=f"run the drill as this user: sudo -u {owner} drd drill …",
         )
+    if args.blind and args.scenario == OPERATOR:
+        print_page(Remote(app).get(f"/v1/plans/{args.plan}/runbook")["markdown"])
     done = asked(
         app,
         args.plan,
         "drill",
         quiet=args.quiet or args.json,
+        blind=args.blind or None,
         point=args.point,
         scenario=args.scenario,
         repository=args.repository,

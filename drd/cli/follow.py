@@ -76,7 +76,10 @@ def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Doc
     Raises NotOwner without a daemon, Answered for what it refuses."""
     remote = Remote(app)
     run = remote.post(f"/v1/plans/{plan}/{kind}", **options)
-    follow(_DaemonSource(remote), run["run"], quiet=quiet)
+    is_blind = bool(options.get("blind"))
+    if is_blind:
+        _say(f"blind drill: run {run['run']}. Follow the printed runbook above", quiet=False)
+    follow(_DaemonSource(remote), run["run"], quiet=quiet or is_blind)
     return {**remote.get(f"/v1/runs/{run['run']}/outcome"), "run": run["run"], "plan": plan}
 
 

@@ -28,7 +28,7 @@ def followed(app: App, args: argparse.Namespace, plan: Plan) -> Iterator[None]:
         with watched(app, args):
             yield
         return
-    print(_printed_runbook(app, args.plan, plan), file=sys.stderr)
+    print_page(_printed_runbook(app, args.plan, plan))
     app.console = replace(app.console, on_steps=_NamesRun())
     yield
 
@@ -50,5 +50,9 @@ def _printed_runbook(app: App, given: str, plan: Plan) -> str:
     """Return the runbook of the plan as a recovery kit prints it. Raises errors of the kit."""
     one = load_plan(find_plan(app.settings, given))
     _, files = gather([one], app.settings, app.catalogue, secrets.resolve, now=app.clock.now())
-    page = files[f"runbooks/{plan.name}/runbook.md"].decode()
-    return "\n".join(output.shown(line) for line in page.splitlines())
+    return files[f"runbooks/{plan.name}/runbook.md"].decode()
+
+
+def print_page(page: str) -> None:
+    """Print a runbook on stderr."""
+    print("\n".join(output.shown(line) for line in page.splitlines()), file=sys.stderr)

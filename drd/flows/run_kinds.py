@@ -66,6 +66,7 @@ def _drill(services: Services, plan: Plan, run: Run) -> object:
         asked.repository,
         trigger=run.trigger,
         components=asked.components,
+        blind=asked.blind,
     )
     return drill(services, plan, request)
 

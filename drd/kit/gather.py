@@ -96,7 +96,7 @@ def gather(
             missing += _source_secrets(one, secrets)
         name = f"etc/plans/{plan.name}.yaml"
         files[name] = one.text.encode()
-        kit_plan = _kit_plan(plan, catalogue, name, missing)
+        kit_plan = kit_plan_of(plan, catalogue, name, missing)
         needs = (*programs.take(plan), *_accounts(catalogue, plan.name))
         plans.append(replace(kit_plan, needs=needs))
     files |= {s.file: secrets.values[ref].encode() for ref, s in secrets.found.items()}
@@ -118,7 +118,7 @@ def gather(
     )
     files |= programs.contents
     for one in loaded:
-        last, left = _rehearsal(one.plan, catalogue), left_out_by_hand(one.plan.name, catalogue)
+        last, left = last_drill(one.plan, catalogue), left_out_by_hand(one.plan.name, catalogue)
         sources = _Sources(index, settings, secrets, last, left)
         by_hand = hands[one.plan.name]
         files |= dict(_pages(one.plan, sources, by_hand))
@@ -249,7 +249,8 @@ def _hand(
         return ByHand((Passage(f"{error.message}: restore this component with drd."),)), []
 
 
-def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str]) -> KitPlan:
+def kit_plan_of(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str]) -> KitPlan:
+    """Return what a kit says of a plan."""
     kept = catalogue.points.of_plan(plan.name)
     drills = known_drills(plan.name, catalogue)
     tried = {d.refuted for d in drills}
@@ -318,7 +319,7 @@ def _pages(
         yield file, script(blocks, file=file, page=f"runbooks/{plan.name}/runbook.html")
 
 
-def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.LastDrill | None:
+def last_drill(plan: Plan, catalogue: Catalogue) -> runbook.LastDrill | None:
     """Return the last drill that passed, and how long its steps took."""
     passed = (e for e in catalogue.evidence.newest(plan.name, limit=100) if e.target is None)
     last = next((e for e in passed if e.result is DrillResult.PASSED), None)

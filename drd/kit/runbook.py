@@ -61,6 +61,19 @@ def runbook(
     ]
 
 
+def for_members(
+    plan: Plan, index: KitIndex, people: Sequence[Person], rehearsal: LastDrill | None = None
+) -> list[Block]:
+    """Return the page without what opens the repositories, and without commands for root."""
+    return [
+        *_head(plan, index, index.plan(plan.name), f"Recovery of {plan.name}"),
+        *_rehearsed(rehearsal),
+        *_people(people),
+        *_state(index.plan(plan.name)),
+        *_order(plan, "", people, rehearsal),
+    ]
+
+
 def for_role(
     plan: Plan,
     index: KitIndex,

@@ -32,6 +32,7 @@ class AskedOptions(Stored):
     repository: str | None = stored.text()
     components: tuple[str, ...] = stored.texts()
     accept_size: bool = stored.flag()
+    blind: bool = stored.flag(sparse=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

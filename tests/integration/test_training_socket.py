@@ -60,8 +60,12 @@ def test_operator_drill_is_asked_for_by_whom_the_kernel_names(short_tmp: Path) -
         assert (run.subject, run.actor is not None and run.actor.user) == ("operator", "bin")
         assert run.actor is not None
         assert run.actor.claimed_by == "Anna"
+        assert asked(BERT, blind=True)[0] == 400, "only with the scenario operator"
+        assert asked(BERT, scenario="operator", blind=True)[0] == 409, "another one is under way"
         assert asked(BERT, scenario="operator")[1]["joined"] is True
         assert asked(BERT)[1]["joined"] is False, "a drill of the schedule is another one"
+        status, told = ask(house.path, STRANGER, [READERS], "/v1/plans/shop/runbook")
+        assert (status, "only root may see" in str(told)) == (403, True), "as `drd plan show`"
 
 
 FRIDAY = """\

@@ -495,6 +495,15 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         screen = as_user(site, STRANGER, [OPERATORS], "incident", "show").out
         assert "sys        blocked it (noted" in screen
         assert screen.splitlines()[0] == site.drd("incident", "show").out.splitlines()[0]
+        blind = ("drill", "shop", "--scenario", "operator", "--blind", "--json")
+        followed = as_user(site, STRANGER, [OPERATORS], *blind)
+        assert followed.json["operator"]["blind"] is True
+        assert followed.json["operator"]["person"] == "sys"
+        assert "# Recovery of shop" in followed.err
+        assert "Follow the printed runbook above" in followed.err
+        assert "drd approve" not in followed.err
+        assert str(site.base / "secrets") not in followed.err, "it names no secret"
+        assert "drd bootstrap" not in followed.err
         said = site.base / "said.yaml"
         said.write_text("answers: {}\nnotes: [we talked]\n")
         play = ("exercise", "run", "disaster-gitlab-2017", "--answers", str(said), "--json")

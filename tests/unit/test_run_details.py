@@ -93,7 +93,9 @@ def test_only_these_fields_of_details_are_left_out_when_empty() -> None:
     }
     shared = {f"{cls.__name__}.error_code" for cls in (RunDetail, *classes)}
     assert sparse == shared | {
+        "AskedOptions.blind",
         "BackupDetail.consistency",
+        "PlaybookDetail.rehearsal",
         *(f"DrillDetail.{name}" for name in ("components", "by", "blind", "operator")),
         *(
             f"RecoveryDetail.{name}"
