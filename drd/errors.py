@@ -224,7 +224,7 @@ packs; or nothing, if the index does not list the lost files any more."""
 class RepositoryDamaged(RepositoryError):
     """`parts` are the damaged files of the repository, `trees` the directories in it that lack
     data: either everything that is damaged, or empty when drd does not know it. `damage` says what
-    is damaged, without the repository's name; `repair` is the command that repairs it."""
+    is damaged, without the repository's name; `repair` is what restic can repair."""
 
     def __init__(
         self,

@@ -121,7 +121,7 @@ class InjectSettings(Settings):
 
     name: Name = Field(description="Name of the inject.")
     at: Moment = Field(
-        description="When people get the inject, counted from the begin of the exercise: `15m`."
+        description="When people get the inject, counted from the start of the exercise: `15m`."
     )
     tell: LongText = Field(description="The news that people are told.")
     role: ShortText | None = Field(

@@ -302,7 +302,7 @@ class PlaybookStep(Settings):
     )
     expires: Duration | None = Field(
         None,
-        description="For a temporary measure: drd raises an alert if nobody has taken the measure "
+        description="For a temporary measure: drd raises an alert if nobody has rolled the measure "
         "back after this time.",
     )
     keep: dict[Name, AnswerPlace] = Field(

@@ -1,4 +1,4 @@
-"""Use an opened kit without the host: its plans, and their repositories with its secrets alone."""
+"""Use an opened kit without the host: read its plans, and open repositories with its secrets."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def lines_of(
 def lines_of_one(
     entry: Entry, hides: Hides = hides_nothing, *, shown: bool = True
 ) -> Iterator[str]:
-    """The lines of one entry, with its body if that is to be `shown`."""
+    """Yield the lines of one entry; with its body if `shown` is true."""
     yield f"header {entry.header.message().decode()}"
     yield f"signature {entry.key or '-'} {entry.signature or '-'}"
     hidden = entry.sealed or hides(entry)
@@ -117,11 +117,11 @@ def _add(read_file: RecordFile, lines: list[str], number: int) -> None:
         ) from error
     signed = (key, signature) != ("-", "-")
     if signed and not (_KEY_ID.fullmatch(key) and _SIGNATURE.fullmatch(signature)):
-        raise Malformed(f"line {number - 1} is not a signature")
+        raise Malformed(f"line {number - 1} is not the signature of an entry")
     body, sealed = None, ""
     if salt != "-":
         if not _SALT.fullmatch(salt):
-            raise Malformed(f"line {number} is not a body")
+            raise Malformed(f"line {number} is not the body of an entry")
         body = Body(salt, text)
     elif text == "withheld":
         read_file.withheld.add(header.seq)
@@ -129,7 +129,7 @@ def _add(read_file: RecordFile, lines: list[str], number: int) -> None:
         read_file.withheld.add(header.seq)
         sealed = text.removeprefix("sealed ")
     elif text != "redacted":
-        raise Malformed(f"line {number} is not a body")
+        raise Malformed(f"line {number} is not the body of an entry")
     signing = (key, signature) if signed else ("", "")
     read_file.entries.append(Entry(header, header.hash, *signing, body, sealed))
 

@@ -70,7 +70,7 @@ def state(kind: str, made: Any = TO, **of: Any) -> ClockState:
          ["due without undue delay", "to the authority (form 7)"]),
         (state("scope-not-declared", started_at=AT),
          ["due without undue delay", "to the authority",
-          "the number of people or residents is missing: this is the worst case"]),
+          "drd assumes the worst case, because the number of people or residents is missing"]),
         (state("undecided", started_at=AT, proposed=False, because=("a", "b holds")),
          ["due without undue delay", "to the authority",
           "does not apply according to the known facts: a; b holds"]),

@@ -28,7 +28,7 @@ _MOST_READ = 2000
 _AT_ONCE = 500
 _MOST_REFUSED = 50
 _MOST_HELD = 256 << 20
-"""Files whose entries no known key has confirmed yet are held in memory: at most so many bytes."""
+"""The largest size in bytes of files in memory whose entries no known key has confirmed yet."""
 
 
 @dataclass(slots=True)

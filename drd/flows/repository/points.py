@@ -39,8 +39,8 @@ class Inventory:
 def take_inventory(
     services: Services, plan: Plan, spec: RepositorySpec, *, writing: bool
 ) -> Inventory:
-    """Return a fresh listing. A state that others have a copy of, and are ahead with, is contested
-    from then on. Raises what keeps the repository from being looked at."""
+    """Return a fresh listing. If it shows that another drd works with a newer copy of this state,
+    this state is marked as contested. Raises the error if the repository cannot be listed."""
     repository = services.open_repository(spec)
     confirm(services, repository, writing=writing)
     everything = listings.require_readable(repository, repository.snapshots(fresh=True))

@@ -13,7 +13,7 @@ from drd.model.run_details import ListingDetail
 
 def listing(services: Services, plan: Plan, *, trigger: str = "manual") -> ListingOutcome:
     """List the copies of a plan, and record them as restore points. Raises AlreadyRunning, and
-    what keeps drd from listing them."""
+    the error that prevents the listing."""
     crash_cleanup.settle(services, plan)
     with new_run(services, plan, RunKind.LISTING, trigger=trigger) as runner:
         outcome = look(services, plan)

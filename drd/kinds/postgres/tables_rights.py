@@ -31,12 +31,13 @@ def require_rights(inside: Connection, database: str, schema: str, *, made: bool
     if not databases:
         raise TargetError(
             f"user {user} may not create databases, but drd needs a temporary database",
-            hint=f"ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
+            hint=f"run as a superuser: ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
         )
     if not schemas:
         raise TargetError(
             f"user {user} may not create schemas in {database}, but drd needs a temporary schema",
-            hint=f"GRANT CREATE ON DATABASE {ident(database)} TO {ident(user)}; or {_ANOTHER}",
+            hint=f"run as the owner of the database: GRANT CREATE ON DATABASE {ident(database)} "
+            f"TO {ident(user)}; or {_ANOTHER}",
         )
     _require_schema(inside, schema, user, made=made)
     _require_unpublished(inside)
@@ -57,7 +58,8 @@ def _require_schema(inside: Connection, schema: str, user: str, *, made: bool) -
     if row is not None and not row[0]:
         raise TargetError(
             f"user {user} may not create tables in schema {schema}",
-            hint=f"GRANT CREATE ON SCHEMA {ident(schema)} TO {ident(user)}; or {_ANOTHER}",
+            hint=f"run as the owner of the schema: GRANT CREATE ON SCHEMA {ident(schema)} TO "
+            f"{ident(user)}; or {_ANOTHER}",
         )
 
 

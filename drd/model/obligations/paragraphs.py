@@ -107,7 +107,7 @@ def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     if state.regime.call:
         yield state.regime.call
     if state.kind is ClockKind.SCOPE_NOT_DECLARED:
-        yield "the number of people or residents is missing: this is the worst case"
+        yield "drd assumes the worst case, because the number of people or residents is missing"
     if state.outdated:
         yield (
             f"somebody decided that this regime does not apply: {state.reason}. The facts "

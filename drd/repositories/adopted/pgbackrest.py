@@ -71,7 +71,7 @@ class StanzaCopies:
         return StanzaCopies(self._name, self._stanza, self._program.cold(cache))
 
     def preflight(self) -> None:
-        """The listing shows whether the repository answers."""
+        """Do nothing: the listing will show whether the repository answers."""
 
     def probe(self) -> str | None:
         return self.identity()
