@@ -79,7 +79,7 @@ SPEC = KindSpec(
     grants="drd.kinds.mariadb.physical.grants:grants",
     programs={
         "mariadb-backup": ("mariadb-backup",),
-        "mariadb-server-core": ("mariadbd",),
+        "mariadb-server-core": ("innochecksum",),
         "mariadb-client": ("mariadb",),
     },
     starting=Starting(
