@@ -97,13 +97,15 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> _Result:
 def _print(result: _Result, *, quiet: bool) -> None:
     document = result.document
     if not quiet:
+        # A daemon of an older version does not say it.
+        told = any(row.get("made") for row in document["components"])
         rows = [
             [
                 f"  {row['component']}",
                 format_size(row["bytes"]),
                 f"{format_size(row['added_bytes'])} added",
                 format_duration(row["duration_s"]),
-                *([row["made"]] if row.get("made") else []),
+                *([row.get("made", "")] if told else []),
             ]
             for row in document["components"]
             if row["state"] == "captured"
