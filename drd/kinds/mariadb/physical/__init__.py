@@ -50,6 +50,7 @@ SPEC = KindSpec(
     can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE}),
     without=_without,
     freezes=True,
+    dated_at_end=lambda _: True,
     comparison="rows",
     compared=Compared(
         ("tables", "rows", "names of views", "tables with users, rights, code and events"),
