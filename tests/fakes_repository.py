@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from drd.errors import (
     DumpFailed,
@@ -249,6 +250,11 @@ class MemoryRepository:
         tags: Sequence[Sequence[str]],
         on_ready: Callable[[], None],
     ) -> None:
+        raise NotSupported("a repository in memory cannot be mounted")
+
+    def serve(
+        self, served: int, room: Path, *, host: str, tags: Sequence[Sequence[str]]
+    ) -> NoReturn:
         raise NotSupported("a repository in memory cannot be mounted")
 
     def read_file(self, snapshot: str, filename: str) -> bytes:

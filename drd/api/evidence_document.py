@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from drd.api.values import Document, text_of
 from drd.model.cause import with_remedy
+from drd.model.instant import InstantDrill
 from drd.model.run import CheckResult, Evidence
 from drd.model.units import to_rfc3339
 
@@ -31,6 +34,7 @@ def evidence_document(evidence: Evidence) -> Document:
             for u in evidence.unproven
         ],
         "fence": evidence.fence.to_json() if evidence.fence is not None else None,
+        "instant": instant_document(evidence.instant),
         "not_rehearsed": [{"step": s, "reason": r} for s, r in evidence.not_rehearsed],
         "reason": text_of(with_remedy(evidence.reason, evidence.remedy))
         if evidence.reason
@@ -38,6 +42,17 @@ def evidence_document(evidence: Evidence) -> Document:
         "fact": text_of(evidence.reason),
         "remedy": text_of(evidence.remedy or None),
     }
+
+
+def instant_document(instant: InstantDrill | None) -> Document | None:
+    """Return the key `instant`: null for a drill that restored everything."""
+    if instant is None:
+        return None
+    shares = [
+        {**asdict(r), "share": round(r.read_bytes / r.whole_bytes, 6) if r.whole_bytes else 1.0}
+        for r in instant.readings
+    ]
+    return {**instant.to_json(), "readings": shares}
 
 
 def check_document(check: CheckResult) -> Document:

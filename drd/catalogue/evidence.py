@@ -19,6 +19,7 @@ from drd.model import record_drafts
 from drd.model.coverage import Coverage
 from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
+from drd.model.instant import InstantDrill
 from drd.model.operator_drill import OperatorDrill, of_operator_drill
 from drd.model.run import (
     CheckResult,
@@ -138,6 +139,7 @@ def _write(connection: Connection, evidence: Evidence) -> None:
         "given_by": list(evidence.given_by),
         "unproven": [list(u) for u in evidence.unproven] or None,
         "fence": evidence.fence.to_json() if evidence.fence is not None else None,
+        "instant": evidence.instant.to_json() if evidence.instant is not None else None,
     }
     if evidence.data_time is None and evidence.point is not None:
         of_point = select(points.c.data_time).where(points.c.id == evidence.point)
@@ -151,9 +153,11 @@ def _write(connection: Connection, evidence: Evidence) -> None:
 
 
 def _proves_its_point(evidence: Evidence) -> bool:
-    """A drill that passed proves its point; a recovery, which has a target, does not."""
+    """A drill that passed proves its point; a recovery, which has a target, does not, nor a drill
+    that did not read everything."""
     passed = evidence.result is DrillResult.PASSED
-    return passed and evidence.target is None and not evidence.unproven
+    whole = evidence.target is None and evidence.instant is None
+    return passed and whole and not evidence.unproven
 
 
 def _run_of(drill: Evidence) -> Run:
@@ -214,4 +218,5 @@ def _to_evidence(row: Row[Any], found: tuple[CheckResult, ...]) -> Evidence:
         given_by=tuple(row.given_by or ()),
         unproven=tuple(Unproven(*u) for u in row.unproven or ()),
         fence=FenceReport.from_json(row.fence) if row.fence is not None else None,
+        instant=InstantDrill.from_json(row.instant) if row.instant is not None else None,
     )

@@ -135,6 +135,7 @@ def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
         "cron": _cron(plan),
         "backup_timeout_s": plan.backup.timeout_s,
         "drill_every_s": plan.drill.interval_s,
+        "drill_full_every_s": plan.drill.full_every_s,
         "file": str(Path(plan.file).absolute()) if plan.file else "",
         "file_mtime_ns": mtime_ns,
         "file_size": size,

@@ -189,6 +189,7 @@ def refresh_scenarios(connection: Connection, plan: str, at: datetime | None) ->
             row.data_time,
             row.repository,
             tuple(row.given_by or ()),
+            instant=row.instant is not None,
         )
         for row in drills
     ]

@@ -87,6 +87,7 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         backup=_backup(row[71:75]),
         proven_elsewhere=row[77] or "",
         description=row[78] or "",
+        drill_full_every_s=row[81],
     )
 
 

@@ -38,6 +38,7 @@ plans = Table(
     Column("cron", Words),
     Column("backup_timeout_s", Float, nullable=False),
     Column("drill_every_s", Float),
+    Column("drill_full_every_s", Float),  # of a plan with instant drills
     Column("file", Words, nullable=False),
     Column("file_mtime_ns", BigInteger, nullable=False),
     Column("file_size", BigInteger, nullable=False),
@@ -236,6 +237,7 @@ evidence = Table(
     Column("fence", Json),  # what stood around the data's code; NULL: older, or nothing ran
     Column("remedy", Words),
     Column("signature", String(16)),  # how far the point's manifest is drd's; NULL: older
+    Column("instant", Json),  # what an instant drill has read; NULL: it restored everything
 )
 Index("evidence_by_plan", evidence.c.plan, evidence.c.finished_at)
 Index("evidence_by_point", evidence.c.point)

@@ -12,6 +12,7 @@ from drd.model.check_words import RESTORES, STEP_SUCCEEDS
 from drd.model.coverage import Coverage
 from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
+from drd.model.instant import InstantDrill
 from drd.model.manifest_signature import Trust
 from drd.model.plan import Objectives
 from drd.model.run import (
@@ -31,6 +32,7 @@ STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "
 def evidence_of(document: Mapping[str, Any]) -> Evidence:
     """Return the evidence from its document, with the values that are shown."""
     coverage, fence = document["coverage"], document["fence"]
+    instant = document.get("instant")
     reason, remedy = recorded_error(document, former="reason")
     return Evidence(
         id=document["evidence"],
@@ -54,6 +56,7 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
         remedy=remedy,
         coverage=Coverage.from_json(coverage) if coverage is not None else None,
         fence=FenceReport.from_json(fence) if fence is not None else None,
+        instant=InstantDrill.from_json(instant) if instant is not None else None,
     )
 
 
@@ -161,6 +164,8 @@ def conclusion(evidence: Evidence, goals: Objectives | None = None) -> str:
     """
     if evidence.reason is not None:
         return with_remedy(evidence.reason, evidence.remedy)
+    if evidence.instant is not None:
+        return _instantly(evidence, evidence.instant)
     if evidence.rta_s is None:
         return what_failed(evidence) or "drd could not restore everything, see the lines above"
     failed = what_failed(evidence)
@@ -183,6 +188,30 @@ def conclusion(evidence: Evidence, goals: Objectives | None = None) -> str:
     return f"{told}   evidence {evidence.id}"
 
 
+def _instantly(evidence: Evidence, instant: InstantDrill) -> str:
+    failed = what_failed(evidence)
+    told = f"{failed}; " if failed else ""
+    told += f"instant drill, checks answered in {format_duration(instant.answered_s)}"
+    told += f", the data was {format_duration(evidence.rpa_s)} old"
+    return f"{told}   evidence {evidence.id}"
+
+
+def print_instant(instant: InstantDrill | None) -> None:
+    """Print what an instant drill has read, and what a whole recovery would take."""
+    if instant is None:
+        return
+    for reading in instant.readings:
+        output.say(f"  instant    {reading.component}: {reading.words}")
+    if instant.projected_rta_s is None:
+        told = "no whole drill has measured from which drd could compute it"
+    else:
+        told = (
+            f"about {format_duration(instant.projected_rta_s)} (not measured: computed from this "
+            f"drill and the whole drill {instant.projected_from})"
+        )
+    output.say(f"  projected  time of a whole recovery: {told}")
+
+
 def print_evidence(
     evidence: Evidence,
     *,
@@ -196,6 +225,7 @@ def print_evidence(
     checks.
     """
     print_phases(evidence.phases)
+    print_instant(evidence.instant)
     if evidence.checks or evidence.result != "inconclusive":
         print_checks(evidence, colour=colour, steps=steps)
     for note in notes:

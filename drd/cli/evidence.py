@@ -74,6 +74,8 @@ def _shown(evidence: Evidence) -> str:
     text = counted(passed, "check") + " passed"
     if evidence.rta_s is not None:
         text += f", recovered in {format_duration(evidence.rta_s)}"
+    if evidence.instant is not None:
+        text += f", instant drill in {format_duration(evidence.instant.answered_s)}"
     left = ", ".join(u.component for u in evidence.unproven)
     return f"{text}; not proven: {left}" if left else text
 

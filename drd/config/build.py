@@ -28,6 +28,7 @@ from drd.model.cron import longest_gap
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.location import normal_url
 from drd.model.plan import (
+    FULL_EVERY_S,
     BackupPolicy,
     CheckSpec,
     Component,
@@ -273,6 +274,7 @@ def _drill(drill: Drill) -> DrillPolicy:
         fence=drill.fence,
         reach=tuple(drill.reach),
         read=tuple(drill.read),
+        full_every_s=(drill.full_every or FULL_EVERY_S) if drill.restore == "instant" else None,
     )
     if point == "latest":
         return policy

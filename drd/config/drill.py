@@ -61,6 +61,8 @@ class Drill(Timed):
         "fence": ("best",),
         "reach": ([],),
         "read": ([],),
+        "restore": ("whole",),
+        "full_every": (None,),
     }
 
     every: Duration | None = Field(
@@ -101,4 +103,16 @@ class Drill(Timed):
         description="Absolute paths of files and directories that services and commands of a drill "
         "may read in addition to the system's programs: for example their configuration, or a "
         "program outside of /usr and /opt.",
+    )
+    restore: Literal["whole", "instant"] = Field(
+        "whole",
+        description="How much a drill restores. `whole`: everything. `instant`: components of kind "
+        "`postgres-cluster` are not restored; their servers start on the mounted restore point, "
+        "and read only what the checks ask for. This needs root or drd's service "
+        "(postgres-cluster.md).",
+    )
+    full_every: Duration | None = Field(
+        None,
+        description="With `restore: instant`: the greatest time between two drills that restore "
+        "everything (default: 30d). drd chooses by itself which drill does.",
     )

@@ -9,6 +9,7 @@ from drd.config.adopted import NO_PASSWORD, check_adopted
 from drd.config.consistency_logic import check_consistency
 from drd.config.copies import check_copies
 from drd.config.erasures_logic import check_erasures
+from drd.config.instant_logic import check_instant
 from drd.config.inventory_logic import check_inventory
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest, reported, require_whole_path
@@ -34,6 +35,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     check_consistency(parsed, report)
     _repositories(parsed, report)
     check_timing(parsed, report)
+    check_instant(parsed, report)
     _checks(parsed, report)
     check_runbook(parsed, report)
     check_erasures(parsed, report)

@@ -14,7 +14,7 @@ from drd.model.clock import age, at_time
 from drd.model.drill_facts import DrillFacts, ScenarioFacts, Unproven
 from drd.model.facts import PlanFacts
 from drd.model.former_name import BELONG
-from drd.model.scenarios import turn_s, valid_s, valid_until
+from drd.model.scenarios import INSTANT, turn_s, valid_s, valid_until
 from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
@@ -237,6 +237,7 @@ def _of_result(
         *_unproven(last, drill, reason),
         *_changed(facts, scenario, drill, reason, named=named),
         *_late_reasons(facts, last, drill, since_s, reason),
+        *_whole_late(facts, scenario, drill, now, reason),
     ]
 
 
@@ -375,6 +376,28 @@ def _late_reasons(
         return []
     due = format_time(last.at + timedelta(seconds=turn), seconds=True)
     text = f"{drill} is overdue: it was due at {due} (every {format_duration(turn)})"
+    return [reason(Verdict.AT_RISK, text, "drill-overdue")]
+
+
+def _whole_late(
+    facts: PlanFacts, scenario: ScenarioFacts, drill: str, now: datetime, reason: MakeReason
+) -> list[Reason]:
+    """Return the reason that too long ago a drill of a plan with instant drills restored
+    everything."""
+    every_s, whole = facts.drill_full_every_s, scenario.passed
+    if every_s is None or scenario.scenario not in INSTANT:
+        return []
+    every = format_duration(every_s)
+    if whole is None:
+        text = f"no {drill} has restored everything, and the plan wants one every {every}"
+        return [reason(Verdict.UNKNOWN, text, "drill-overdue")]
+    since_s = age(whole.at, now)
+    if since_s is None or not is_overdue(since_s - every_s, every_s):
+        return []
+    text = (
+        f"the last {drill} that restored everything passed at "
+        f"{format_time(whole.at, seconds=True)}, and the plan wants one every {every}"
+    )
     return [reason(Verdict.AT_RISK, text, "drill-overdue")]
 
 

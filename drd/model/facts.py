@@ -240,7 +240,8 @@ class PlanFacts(NamedTuple):
     """One loaded plan. `interval_s` is the backup's `every`, `cron` its cron line; neither: backups
     by hand only. `interval_s` of a cron line is its longest gap, where the loader worked that out;
     if `cron` is AUTO, it is the exposure that drd does not exceed. After MADE_BY in `cron` is the
-    tool that makes the copies. `drill_every_s` of a cron line is its longest gap, too. `file`
+    tool that makes the copies. `drill_every_s` of a cron line is its longest gap, too.
+    `drill_full_every_s` is how often a plan with instant drills restores everything. `file`
     (absolute), `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that a stat
     shows a change; `file_digest` (sha256 of its bytes) shows whether the content changed.
     `packages` are the extensions that the plan uses, with the first numbers of their versions, as
@@ -276,6 +277,7 @@ class PlanFacts(NamedTuple):
     cron: str | None = None
     backup_timeout_s: float = 3600.0
     drill_every_s: float | None = None
+    drill_full_every_s: float | None = None
     file: str = ""
     file_mtime_ns: int = 0
     file_size: int = 0

@@ -287,12 +287,18 @@ class Target:
     components: Mapping[str, object]
 
 
+FULL_EVERY_S = 30 * 86400.0
+"""How often a drill of a plan with instant drills restores everything, if the plan does not say
+it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillPolicy(Times):
     """When to drill; each `random_each`-th drill takes a random point within `random_within_s`
     instead of the newest. After `interval_s` a drill is due. `fence` says whether a drill may run
     if a part of the fence is not available. `reach` are the HOST:PORT and `read` the paths that
-    fenced commands may use beside their own.
+    fenced commands may use beside their own. Drills are instant if `full_every_s` is given: then
+    one restores everything after so long.
     """
 
     random_within_s: float | None = None
@@ -302,6 +308,7 @@ class DrillPolicy(Times):
     fence: Literal["best", "required"] = "best"
     reach: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
+    full_every_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ NOT_PROVEN = frozenset(
         "drill.timeout",
         "drill.restore_point",
         "drill.scenarios",
+        "drill.restore",
+        "drill.full_every",
         "repositories.*.protection",
         "components.*.limits",
     }

@@ -15,6 +15,7 @@ from drd.model.coverage import Coverage
 from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.former_rows import bound_of, figure_of
+from drd.model.instant import InstantDrill
 from drd.model.run_details import RunDetail
 
 SET_ASIDE = "set aside"
@@ -288,7 +289,8 @@ class Evidence:
     repository to which the run was limited, `given_by` are the repositories from which data was
     read. `unproven` are components that were not restored or not compared, each with the reason.
     `plan_digest` is the proof hash of the plan; in evidence of an older drd, the hash of the whole
-    plan. `signature` says how far drd trusts the manifest of the point (`Trust`). `reason` says why
+    plan. `signature` says how far drd trusts the manifest of the point (`Trust`). `instant` is
+    about a drill that did not restore everything, and so measured no `rta_s`. `reason` says why
     there is no result, and `remedy` what to do about it.
     """
 
@@ -319,3 +321,4 @@ class Evidence:
     fence: FenceReport | None = None
     remedy: str = ""
     signature: str | None = None
+    instant: InstantDrill | None = None

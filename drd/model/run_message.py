@@ -96,6 +96,8 @@ def _lines(run: Run, evidence: Evidence | None) -> list[str]:
         return lines
     if evidence.rta_s is not None:
         lines.append(f"recovered in {format_duration(evidence.rta_s)}")
+    if evidence.instant is not None:
+        lines += [f"instant drill: {r.component}: {r.words}" for r in evidence.instant.readings]
     if evidence.rpa_s is not None:
         lost = format_duration(evidence.rpa_s)
         is_drill = run.kind is RunKind.DRILL

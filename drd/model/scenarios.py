@@ -16,6 +16,10 @@ from drd.named import NamedTuple
 VALID_WITHOUT_SCHEDULE_S = 90 * 86400.0
 """How long, in seconds, a passed drill counts if there is no schedule for the next one."""
 
+INSTANT = ("database-loss", "region-loss")
+"""What instant drills rehearse. After the loss of the host a recovery begins with the kit, and
+people practise whole recoveries: both restore everything."""
+
 VALID_TURNS = 2.0
 """For how many of its turns a passed drill of a scenario counts."""
 
@@ -23,7 +27,7 @@ VALID_TURNS = 2.0
 class ScenarioDrill(NamedTuple):
     """One drill, with what matters here. `data_time` is the data time of its point, None if no
     point was chosen; `repository` is the repository to which the drill was limited, `given_by` are
-    the repositories from which data was read.
+    the repositories from which data was read. An `instant` drill did not restore everything.
     """
 
     id: str
@@ -33,12 +37,13 @@ class ScenarioDrill(NamedTuple):
     data_time: datetime | None = None
     repository: str = ""
     given_by: tuple[str, ...] = ()
+    instant: bool = False
 
 
 class Standing(NamedTuple):
     """The results that count, by the ids of drills: `last` is the drill that decides, `passed` is
-    the newest drill that passed. `bound` is the data time that a pass must reach to clear the
-    failure.
+    the newest drill that restored everything and passed. `bound` is the data time that a pass must
+    reach to clear the failure.
     """
 
     last: str
@@ -92,10 +97,11 @@ def _after(before: Standing | None, drill: ScenarioDrill) -> Standing:
     passed = before.passed if before is not None else None
     has_failed = before is not None and before.result == "failed"
     if drill.result == "passed":
+        passed = passed if drill.instant else drill.id
         if has_failed and _is_older(drill, before):
             assert before is not None
-            return before._replace(passed=drill.id)
-        return Standing(drill.id, "passed", drill.id)
+            return before._replace(passed=passed)
+        return Standing(drill.id, "passed", passed)
     if drill.result == "failed":
         bounds = [drill.data_time, before.bound if before is not None else None]
         return Standing(drill.id, "failed", passed, max((b for b in bounds if b), default=None))

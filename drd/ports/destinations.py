@@ -17,6 +17,7 @@ from drd.errors import NotSupported
 from drd.model import strict
 from drd.model.contents import Contents
 from drd.model.finding import Finding
+from drd.model.instant import Reading
 from drd.model.plan import Component
 from drd.model.restored import RestoredPlace, Task, Usage
 from drd.model.single_item import Part
@@ -155,6 +156,27 @@ class Destination(Protocol):
         return
 
 
+class ReadsInPlace(Destination, Protocol):
+    """A sandbox whose server reads the files of a mounted restore point, so that nothing is fetched
+    that nobody asks for. Its `landing` stays empty: the mount is shown there."""
+
+    def user(self) -> tuple[int, int]:
+        """Return the user and the group to whom the shown files belong: those of its server."""
+
+    def room(self) -> Path:
+        """Return the directory for the mounts, which does not exist yet."""
+
+    def own(self, place: Path) -> None:
+        """Give a directory for the mounts to the server's user."""
+
+    def below(self, snapshot: ComponentSnapshot) -> str:
+        """Return the path of the files to show, in the snapshot: without a slash at its
+        beginning."""
+
+    def read(self) -> Reading:
+        """Return how much of the files was read, after the checks."""
+
+
 class NamedDestination(Destination, Protocol):
     """The named place of a recovery."""
 
@@ -252,6 +274,13 @@ class Kind(Protocol):
         Raises UsageError for a name that cannot be given.
         """
         ...
+
+    def instant_sandbox(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> ReadsInPlace:
+        """`Ability.INSTANT`: return a sandbox that reads a mounted snapshot. Raises NotSupported
+        for a snapshot that can only be restored as a whole, with the reason."""
+        raise self.spec.lacks(Ability.INSTANT, component=component.name)
 
     def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
         """Check that what a manifest says about a component has the form that this kind writes into

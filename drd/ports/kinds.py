@@ -75,6 +75,8 @@ class Ability(StrEnum):
     """`Inspector.database`: a component with more than one database."""
     LOG = "be recovered to a point in time"
     """`Kind.log` and the methods beside it, and destinations that replay a log (`ReplaysLog`)."""
+    INSTANT = "be drilled without a whole restore"
+    """`Kind.instant_sandbox`."""
 
 
 class KeyUse(StrEnum):

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from drd.errors import RepositoryError
+from drd.errors import DrdError, RepositoryError
 from drd.model.finding import Finding
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
@@ -93,6 +93,16 @@ class Fetched(NamedTuple):
 class EarlierIncomplete(RepositoryError):
     """A snapshot could not take over files of an earlier one, because the repository lacks some of
     their data. Nothing was stored."""
+
+
+class Serving(Protocol):
+    """A program that serves files of a repository to a mount."""
+
+    def why_ended(self) -> DrdError | None:
+        """Return why it has ended; None while it serves."""
+
+    def close(self) -> None:
+        """End it. Idempotent."""
 
 
 class Repository(Protocol):
@@ -261,6 +271,14 @@ class Repository(Protocol):
         `into`, each as a directory that is named by the first 8 digits of its id, until the process
         is cancelled or somebody unmounts it. Calls `on_ready` when they are there. Afterwards
         nothing is mounted. Raises ToolMissing and TargetError with the remedy."""
+
+    def serve(
+        self, served: int, room: Path, *, host: str, tags: Sequence[Sequence[str]]
+    ) -> Serving:
+        """Begin to serve the snapshots that have all the tags of one of `tags` to a mount whose
+        descriptor is `served`, each as a directory that is named by the first 8 digits of its id.
+        All files belong to root. Uses the private directory `room` for what it needs meanwhile. The
+        caller closes what is returned. Raises NotSupported where nothing can be served."""
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         """Return one small file of a snapshot, complete. Raises RepositoryDamaged, and PointGone

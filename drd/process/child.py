@@ -338,7 +338,9 @@ def _start(
             stdout=stdout,
             stderr=stderr,
             process_group=0,
-            pass_fds=inherited if command.fence is None else (command.fence.sandbox.record,),
+            pass_fds=(*inherited, *command.fds)
+            if command.fence is None
+            else (command.fence.sandbox.record,),
         )
 
     if cancelled():

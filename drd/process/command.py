@@ -64,7 +64,8 @@ class Command:
     a child that leaves its output open has failed. With `writes` it may change files only below
     these directories (where the kernel has Landlock), but read and connect as usual. A `user` of a
     command that `reads_all` keeps the right to read the files of others. `more_time` is the remedy
-    if the command does not end by its deadline; without it the deadline is drd's own.
+    if the command does not end by its deadline; without it the deadline is drd's own. It inherits
+    the open descriptors `fds`, under the same numbers.
     """
 
     argv: Sequence[str]
@@ -84,6 +85,7 @@ class Command:
     writes: Sequence[Path] = ()
     reads_all: bool = False
     more_time: str = ""
+    fds: Sequence[int] = ()
 
     @property
     def title(self) -> str:

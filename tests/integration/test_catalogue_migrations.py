@@ -837,3 +837,22 @@ def test_points_of_before_an_upgrade_have_no_groups(url: str, tmp_path: Path) ->
     catalogue.points.record(replace(point, consistency=spreads))
     assert catalogue.points.get("orders-api", "p1").consistency == spreads
     catalogue.close()
+
+
+def test_an_upgrade_takes_every_drill_of_before_for_one_that_restored_everything(
+    url: str, tmp_path: Path
+) -> None:
+    schema = Schema(OURS.scripts, "0021")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    names = "id, run, plan, scenario, result, plan_digest, started_at, finished_at, rta_s, judged"
+    executed(
+        url,
+        f"INSERT INTO evidence ({names}, phases, not_rehearsed, restored_bytes) VALUES ('e', 'r', "
+        "'p', 'database-loss', 'passed', 'd', '@01', '@02', 3.5, true, '{}', '[]', 7)",
+    )
+
+    catalogue = opened(url, tmp_path)
+
+    [drill] = catalogue.evidence.newest("p")
+    assert (drill.rta_s, drill.instant) == (3.5, None)
+    catalogue.close()

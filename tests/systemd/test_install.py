@@ -16,6 +16,8 @@ from tests.user_support import NOBODY, acting_as, as_root
 
 PLACES = {
     "etc/systemd/system/drd.service",
+    "etc/systemd/system/drd-mounter.socket",
+    "etc/systemd/system/drd-mounter@.service",
     "etc/sysusers.d/drd.conf",
     "etc/tmpfiles.d/drd.conf",
     "etc/drd/drd.yaml",

@@ -241,6 +241,11 @@ class Holders:
 
         self._first("the files", show)
 
+    def show(self, component: str, snapshot: str, attempt: Callable[[Repository, str], T]) -> T:
+        """Return the result of the first repository from which the attempt can read a snapshot; it
+        gets the repository, and the id of the snapshot there."""
+        return self._first(component, lambda there: attempt(there, self._id(there, snapshot)))
+
     def _first(self, what: str, attempt: Callable[[Repository], T]) -> T:
         """Return the result of the first repository that succeeds. Raises the error of the first if
         none does."""

@@ -26,6 +26,7 @@ from drd.errors import (
 from drd.extension_faults import attributed, noted
 from drd.flows.components.fence import for_command
 from drd.flows.components.fetch import fetched
+from drd.flows.components.in_place import Mounts
 from drd.flows.components.prefetch import Prefetch
 from drd.flows.components.repository_choice import Holders
 from drd.flows.durable_steps import Runner
@@ -61,9 +62,9 @@ class Restoration:
 
     `landed` are the components whose data was read from the repository; `restored` has the restored
     ones, with their restores' results, `errors` the failed ones.
-    With a `part` only that is restored. A drill has `fences`. `logs` are replayed after the restore
-    of their components. Safe in several threads: each
-    component's worker writes its own keys."""
+    With a `part` only that is restored. A drill has `fences`, an instant drill `mounts`. `logs` are
+    replayed after the restore of their components. Safe in several threads: each component's worker
+    writes its own keys."""
 
     services: Services
     runner: Runner
@@ -76,6 +77,7 @@ class Restoration:
     prefetch: Prefetch | None = None
     fences: process.Fences | None = None
     logs: Mapping[str, LogOrder] = field(default_factory=dict)
+    mounts: Mounts | None = None
     spans: list[Span] = field(default_factory=list)
     landed: set[str] = field(default_factory=set)
     restored: dict[str, Restored] = field(default_factory=dict)
@@ -91,11 +93,12 @@ def begin(
     prefetch: Prefetch | None = None,
     fences: process.Fences | None = None,
     logs: Mapping[str, LogOrder] | None = None,
+    mounts: Mounts | None = None,
     before: Sequence[Span] = (),
 ) -> Restoration:
     """Return a restoration of the point of the `holders`. `prefetch` has the downloads that were
-    prefetched; a drill passes its `fences`. The clock starts now, or with the first of the spans
-    `before`."""
+    prefetched; a drill passes its `fences` and `mounts`. The clock starts now, or with the first of
+    the spans `before`."""
     return Restoration(
         holders.services,
         runner,
@@ -108,7 +111,8 @@ def begin(
         prefetch,
         fences,
         logs or {},
-        [*before],
+        mounts,
+        spans=[*before],
     )
 
 
@@ -211,7 +215,9 @@ def _effect(
     with ThreadPoolExecutor(1, thread_name_prefix="drd-prepare") as pool:
         preparing = pool.submit(destination.prepare)
         fetch = work.prefetch.take(name) if work.prefetch is not None else None
-        if fetch is None:
+        if work.mounts is not None and name in work.mounts.places:
+            fetch = work.mounts.show(work.holders, snapshot)
+        elif fetch is None:
             fetch = fetched(work.holders, snapshot, destination.landing(), work.part)
         work.spans.append(fetch.span)
         preparing.result()
@@ -224,6 +230,10 @@ def _effect(
             assert isinstance(destination, ReplaysLog)
             destination.replay(_fetched_log(work, name))
         restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
+    except DrdError:
+        if work.mounts is not None:
+            work.mounts.require_served()
+        raise
     finally:
         ended = clock.monotonic()
         work.spans.append(Span("restore", landed, ended))

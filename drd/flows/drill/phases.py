@@ -12,6 +12,7 @@ from drd import process
 from drd.flows.components.fence import report
 from drd.flows.components.restoration import Restoration
 from drd.flows.drill.coverage import unproven
+from drd.flows.drill.instant import WHOLE, Amount, said
 from drd.flows.drill.request import DrillRequest
 from drd.flows.durable_steps import Runner
 from drd.flows.repository.signatures import said_in_evidence
@@ -21,6 +22,7 @@ from drd.flows.runbook.outcome import rehearsed
 from drd.flows.services import Services
 from drd.model.cause import Cause
 from drd.model.consistency import Spread, measured
+from drd.model.instant import Reading
 from drd.model.plan import OPERATOR, Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import PARTIAL_DRILL, CheckResult, CheckVerdict, DrillResult, Evidence
@@ -109,10 +111,11 @@ class HostReady:
 
 @dataclass(frozen=True, slots=True)
 class PointChosen:
-    """The point is chosen."""
+    """The point is chosen, and how much of it is restored."""
 
     host: HostReady
     choice: Choice
+    amount: Amount = WHOLE
 
     @property
     def begun(self) -> RunBegun:
@@ -170,11 +173,13 @@ class RunbookBegun:
 
 @dataclass(frozen=True, slots=True)
 class RunbookEnded:
-    """The runbook has ended, at `ended` by the monotonic clock. `rows` are all that it shows."""
+    """The runbook has ended, at `ended` by the monotonic clock. `rows` are all that it shows;
+    `read` says what an instant drill has read."""
 
     restoring: RunbookBegun
     ended: float
     rows: tuple[CheckResult, ...]
+    read: tuple[Reading, ...] = ()
 
     @property
     def begun(self) -> RunBegun:
@@ -195,13 +200,14 @@ class RunbookEnded:
             return replace(evidence, phases={name: s for name, s in phases.items() if s})
         # How long people took says nothing about the machine, which later plans rely on.
         people_s = phases.get("decide_s", 0.0) if self.begun.request.scenario == OPERATOR else 0.0
-        return replace(
+        measured = replace(
             evidence,
             rpa_s=(self.begun.t0 - _data_time(work, point)).total_seconds(),
             rta_s=round(max(0.0, self.ended - work.begun - people_s), 3),
             phases=phases,
             restored_bytes=point.bytes_of(work.restored),
         )
+        return said(measured, self.read, self.restoring.chosen.amount.last)
 
 
 def _of_spread(spread: Spread) -> CheckResult:

@@ -21,6 +21,7 @@ from drd.errors import (
     KitDamaged,
     KitUnavailable,
     NoRestorePoint,
+    NotSupported,
     PointGone,
     RepositoryDamaged,
     RepositoryError,
@@ -34,10 +35,13 @@ from drd.extension_faults import attributed
 from drd.flows.component_names import require_components
 from drd.flows.components import restoration
 from drd.flows.components.fence import drill_fences
+from drd.flows.components.in_place import Mounts
 from drd.flows.components.repository_choice import Holders
 from drd.flows.components.restored_checks import ROLLED
 from drd.flows.components.tools import tool_versions
+from drd.flows.drill import instant
 from drd.flows.drill.host_loss import HOST_LOSS, HostFromKit, does_not_open
+from drd.flows.drill.instant import amount
 from drd.flows.drill.operator import given_name, require_possible
 from drd.flows.drill.phases import (
     FencesReady,
@@ -67,16 +71,18 @@ from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
 from drd.flows.state.run_dirs import believed_directory, run_directory, sandbox_place
 from drd.flows.state.run_removal import swept_afterwards
-from drd.model.plan import OPERATOR, SCENARIOS, Plan
+from drd.model.plan import OPERATOR, SCENARIOS, Component, Plan
 from drd.model.recovery_phases import Span
 from drd.model.run import (
+    CheckResult,
     DrillResult,
     RunKind,
 )
 from drd.model.run_details import DrillDetail
 from drd.model.runbook import SANDBOX, Circumstances
+from drd.model.snapshot import ComponentSnapshot
 from drd.model.step_results import ChoiceStepResult, KitStepResult
-from drd.ports import Destination
+from drd.ports import Ability, Destination, Kind, Workplace
 from drd.process import background
 from drd.registry import KINDS
 
@@ -181,6 +187,9 @@ class _Rehearsal:
 
     def __init__(self, begun: RunBegun, sandboxes: ExitStack) -> None:
         self.reached: Phase = begun
+        self._whole: list[CheckResult] = []
+        self._mounts = Mounts()
+        self._logs: dict[str, LogOrder] = {}
         self._begun = begun
         self._sandboxes = sandboxes
 
@@ -190,16 +199,34 @@ class _Rehearsal:
         fenced = self._reach(FencesReady(begun, fences))
         is_lost = begun.request.scenario == HOST_LOSS
         host = self._reach(self._host_from_kit(fenced) if is_lost else _this_host(fenced))
-        chosen = self._reach(PointChosen(host, _choose(host)))
+        choice = _choose(host)
+        keeps = begun.request.keep is not None
+        how_much = amount(host.own_services, host.plan, str(begun.request.scenario), keeps=keeps)
+        chosen = self._reach(PointChosen(host, choice, how_much))
         # Recorded, so that a concurrent retention keeps it.
         recorded = ChoiceStepResult(point=chosen.choice.point.id)
         begun.runner.step("choose point", "choose", lambda: recorded)
         restoring = self._reach(self._prepare(chosen))
         restoring.engine.execute()
         ended = begun.services.clock.monotonic()
-        return self._reach(
-            RunbookEnded(restoring, ended, evidence_rows(restoring.engine, restoring.work))
+        self._require_served(chosen)
+        read = self._mounts.readings(restoring.work.restored)
+        rows = (
+            *evidence_rows(restoring.engine, restoring.work),
+            *chosen.amount.row(),
+            *self._whole,
+            *instant.rows(read),
         )
+        return self._reach(RunbookEnded(restoring, ended, rows, read))
+
+    def _require_served(self, chosen: PointChosen) -> None:
+        """Raise SandboxUnavailable if a mounted restore point could not be read until the end. Then
+        the results of the checks are left out: they are about the mount, not about the backup."""
+        try:
+            self._mounts.require_served()
+        except SandboxUnavailable:
+            self.reached = chosen
+            raise
 
     def _reach(self, phase: R) -> R:
         self.reached = phase
@@ -238,6 +265,10 @@ class _Rehearsal:
         """Make the sandboxes, and all that the runbook needs; what it starts is ended."""
         host, begun = chosen.host, self._begun
         point, run = chosen.choice.point, begun.runner.run.id
+        # Unmounted after the servers have ended.
+        self._sandboxes.callback(self._mounts.close)
+        wanted = begun.request.components or tuple(host.plan.components)
+        self._logs = _logs(chosen, [name for name in host.plan.components if name in wanted])
         destinations = self._destinations(chosen)
         cache = restoration.cold_cache(host.work_services, run)
         holders = Holders(host.work_services, host.plan, point, only=begun.only, cache=cache)
@@ -246,7 +277,8 @@ class _Rehearsal:
             holders,
             destinations,
             fences=host.fenced.fences,
-            logs=_logs(chosen, destinations),
+            logs=self._logs,
+            mounts=self._mounts,
             before=host.spans,
         )
         pool = self._sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
@@ -281,9 +313,30 @@ class _Rehearsal:
             place = sandbox_place(services, run, component, host.fenced.fences)
             with attributed(name, KINDS.extension(component.kind)):
                 kind = services.kinds(component.kind)
-                made[name] = kind.sandbox(component, snapshot, place)
+                made[name] = self._sandbox(chosen, kind, component, snapshot, place)
             self._sandboxes.callback(restoration.close, made[name])
         return made
+
+    def _sandbox(
+        self,
+        chosen: PointChosen,
+        kind: Kind,
+        component: Component,
+        snapshot: ComponentSnapshot,
+        place: Workplace,
+    ) -> Destination:
+        if chosen.amount.instant and component.name in self._logs:
+            why = "this drill replays the log, as every second drill does"
+            self._whole.append(instant.restored_whole(component.name, why))
+        elif chosen.amount.instant and Ability.INSTANT in kind.spec.can:
+            try:
+                sandbox = kind.instant_sandbox(component, snapshot, place)
+            except NotSupported as error:
+                self._whole.append(instant.restored_whole(component.name, error.message))
+            else:
+                self._mounts.places[component.name] = sandbox
+                return sandbox
+        return kind.sandbox(component, snapshot, place)
 
 
 def _this_host(fenced: FencesReady) -> HostReady:

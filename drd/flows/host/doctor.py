@@ -13,6 +13,7 @@ from drd import process
 from drd.errors import CatalogueError, DrdError, ExtensionFailed
 from drd.flows.host import targets
 from drd.flows.host.fence_trial import try_fence
+from drd.flows.host.instant_trial import try_mounts
 from drd.flows.host.repository_findings import masked_passwords, repository_findings, tried
 from drd.flows.host.repository_room import ahead
 from drd.flows.host.unit_limits import confinement
@@ -81,6 +82,7 @@ def examine(
         if any(ref.source == "command" for ref in references(plan)):
             findings += masked_passwords(services, plan)
         findings += tried("fence", "", lambda: try_fence(services, plan, probe))
+        findings += tried("instant-drill", "", lambda: try_mounts(services, plan))
         findings += tried("room-for-a-drill", "", lambda: _disk(services, plan))
         findings += targets.findings(plan)
         findings += _last_backup(services, plan) + _last_drill(services, plan)

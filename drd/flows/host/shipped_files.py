@@ -15,14 +15,19 @@ from pathlib import Path
 
 import drd
 from drd.errors import UsageError
+from drd.process import mounter
 
 SHIPPED = Path(drd.__file__).parent / "systemd"
 UNIT = "etc/systemd/system/drd.service"
+SOCKET = "etc/systemd/system/drd-mounter.socket"
+MOUNTER = "etc/systemd/system/drd-mounter@.service"
 SYSUSERS = "etc/sysusers.d/drd.conf"
 TMPFILES = "etc/tmpfiles.d/drd.conf"
 CONFIG = "etc/drd/drd.yaml"
 FILES = {
     UNIT: "drd.service",
+    SOCKET: "drd-mounter.socket",
+    MOUNTER: "drd-mounter@.service",
     SYSUSERS: "drd.sysusers.conf",
     TMPFILES: "drd.tmpfiles.conf",
     CONFIG: "drd.yaml",
@@ -66,6 +71,9 @@ def shipped(path: str, program: Sequence[str]) -> bytes:
     if path == UNIT:
         body = body.replace(b"@DRD@", " ".join(_unit_word(w) for w in program).encode())
         return with_digest(body, about="Change it with `systemctl edit drd`.")
+    if path == MOUNTER:
+        words = " ".join(_unit_word(w) for w in mounter.WORDS)
+        body = body.replace(b"@MOUNTER@", words.encode())
     if path == CONFIG:
         return with_digest(body, about="This file is yours: drd never overwrites it.")
     return with_digest(body, about="drd never overwrites a changed file.")

@@ -219,10 +219,14 @@ def _data_time(point: RestorePoint, names: Sequence[str], logs: Mapping[str, Log
                default=point.data_time)  # fmt: skip
 
 
+_DRILLS = 200
+"""Among so many, at least one was a whole one, unless there was none."""
+
+
 def _measured(services: Services, plan: Plan) -> Evidence | None:
     """Return the newest evidence of how long a whole recovery takes; that of a recovery only if
     there is none of a drill, since a recovery also waited for people."""
-    known = services.catalogue.evidence.newest(plan.name)
+    known = services.catalogue.evidence.newest(plan.name, limit=_DRILLS)
     measured = [
         e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
     ]

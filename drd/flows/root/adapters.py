@@ -57,6 +57,10 @@ class RootedKind:
         gives = {"inspector": Purpose.OWNERS}
         return _Rooted(self._of.sandbox(*args, **kwargs), Purpose.OWNERS, gives)
 
+    def instant_sandbox(self, *args: Any, **kwargs: Any) -> Any:
+        gives = {"inspector": Purpose.OWNERS}
+        return _Rooted(self._of.instant_sandbox(*args, **kwargs), Purpose.OWNERS, gives)
+
     def target(self, *args: Any, **kwargs: Any) -> Any:
         with rights.root(Purpose.TARGETS):
             target = self._of.target(*args, **kwargs)

@@ -180,6 +180,9 @@ class AdoptedRepository:
     def entries(self, *_: Any, **__: Any) -> None:
         self._refuse("list the files of these copies")
 
+    def serve(self, *_: Any, **__: Any) -> NoReturn:
+        self._refuse("serve these copies to a mount")
+
     def mount(self, *_: Any, **__: Any) -> None:
         self._refuse("mount these copies")
 

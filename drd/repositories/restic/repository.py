@@ -36,6 +36,7 @@ from drd.repositories.restic import (
     locks,
     maintenance,
     restore,
+    serving,
     store,
 )
 from drd.repositories.restic.doctor import doctor
@@ -231,6 +232,11 @@ class ResticRepository:
         on_ready: Callable[[], None],
     ) -> None:
         browsing.mount(self.runner, into, host=host, tags=tags, on_ready=on_ready)
+
+    def serve(
+        self, served: int, room: Path, *, host: str, tags: Sequence[Sequence[str]]
+    ) -> serving.Served:
+        return serving.serve(self.runner, served, room, host=host, tags=tags)
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         return restore.read_file(self.runner, snapshot, filename)

@@ -61,7 +61,16 @@ SPEC = KindSpec(
     settings=ClusterSettings,
     target=ClusterTarget,
     adapter="drd.kinds.postgres.physical.kind:ClusterKind",
-    can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE, Ability.LOG}),
+    can=frozenset(
+        {
+            Ability.QUERY,
+            Ability.DATABASES,
+            Ability.KEEP,
+            Ability.IN_PLACE,
+            Ability.LOG,
+            Ability.INSTANT,
+        }
+    ),
     without=_without,
     freezes=True,
     dated_at_end=lambda _: True,

@@ -42,10 +42,14 @@ def verify(
     place: Workplace,
     *,
     wal: bool = True,
+    without: Sequence[str] = (),
+    user: str | None = None,
 ) -> None:
-    """Compare each file with the manifest of its copy. Raises RepositoryDamaged."""
+    """Compare each file with the manifest of its copy, except for the files in `without`. If drd is
+    root, the files belong to `user`. Raises RepositoryDamaged."""
     words = ["pg_verifybackup", "--quiet", *([] if wal else ["--no-parse-wal"])]
-    done = _run(room, [*words, str(_real(landed.data))], programs, place)
+    words += [f"--ignore={name}" for name in without]
+    done = _run(room, [*words, str(_real(landed.data))], programs, place, user=user)
     if done.exit_code != 0:
         raise RepositoryDamaged(
             f"the backup is damaged or incomplete, says pg_verifybackup: {_said(done, room)}",
@@ -100,7 +104,12 @@ def _combine(
 
 
 def _run(
-    room: Path, words: Sequence[str], programs: PostgresPrograms, place: Workplace
+    room: Path,
+    words: Sequence[str],
+    programs: PostgresPrograms,
+    place: Workplace,
+    *,
+    user: str | None = None,
 ) -> Completed:
     there, (program, *more) = _real(room), words
     reads = [_real(programs.directory.parent)]
@@ -109,6 +118,7 @@ def _run(
         [programs.path(program), *more],
         env={"LC_ALL": "C"},
         cwd=there,
+        user=user,
         drop_capabilities=True,
         fence=fence,
         name=program,

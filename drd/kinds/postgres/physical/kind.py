@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from drd.errors import DrdError
+from drd.errors import DrdError, NotSupported
 from drd.kinds.file_system import remove
 from drd.kinds.kept_files import KeptPlaces
 from drd.kinds.postgres import abandoned, dsn
@@ -18,7 +18,10 @@ from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect, words
 from drd.kinds.postgres.kind import tried
 from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical.chain import chain_of
 from drd.kinds.postgres.physical.increments import COPY
+from drd.kinds.postgres.physical.instant import InstantSandbox
+from drd.kinds.postgres.physical.instant import swept as unmounted
 from drd.kinds.postgres.physical.landed import programs_of
 from drd.kinds.postgres.physical.manifest import require_written
 from drd.kinds.postgres.physical.sandbox import ClusterSandbox
@@ -40,6 +43,7 @@ from drd.ports import (
     Finding,
     Kind,
     NamedDestination,
+    ReadsInPlace,
     RestoreOptions,
     Source,
     Workplace,
@@ -62,6 +66,17 @@ class ClusterKind(Kind):
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> Destination:
         return ClusterSandbox(component.name, _settings(component).bin_dir, snapshot, place)
+
+    def instant_sandbox(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> ReadsInPlace:
+        if chain_of(snapshot.facts):
+            raise NotSupported(
+                "its restore point is an incremental copy, which has to be combined first: no "
+                "server can start on the mounted files",
+                hint="write `incremental: off` for this component.",
+            )
+        return InstantSandbox(component.name, _settings(component).bin_dir, snapshot, place)
 
     def target(
         self,
@@ -116,7 +131,7 @@ class ClusterKind(Kind):
         return None
 
     def sweep(self, directory: Path) -> list[str]:
-        notes = abandoned.sweep(directory)
+        notes = abandoned.sweep(directory) + unmounted(directory)
         copied = directory / COPY
         if copied.is_dir() and not copied.is_symlink():
             remove(copied)

@@ -65,9 +65,9 @@ def proven(
     digests = [*(part.manifest_digest for part in chain), snapshot.facts["manifest_digest"]]
     for number, (part, digest) in enumerate(zip(parts, digests, strict=True)):
         newest = number == len(chain)
-        _require_plain(part, snapshot.facts["tablespaces"] if newest else None)
+        require_plain(part, snapshot.facts["tablespaces"] if newest else None)
         _link(part)
-        _require_known(part, digest)
+        require_known(part, digest)
         verify(room, part, programs, place, wal=newest)
     if not chain:
         return parts[0]
@@ -125,7 +125,7 @@ def _directories(directory: Path) -> set[str]:
     }
 
 
-def _require_plain(landed: Landed, spaces: Collection[str] | None) -> None:
+def require_plain(landed: Landed, spaces: Collection[str] | None) -> None:
     """Refuse links and devices: a server follows them out of its directory. Only the links of
     tablespaces belong there, which are made anew. `spaces` are the ids of the tablespaces; of an
     earlier copy in a chain they are not known."""
@@ -168,7 +168,7 @@ def _link(landed: Landed) -> None:
             link.symlink_to(spaces / link.name)
 
 
-def _require_known(landed: Landed, expected: str) -> None:
+def require_known(landed: Landed, expected: str) -> None:
     """Compare the manifest of pg_basebackup with the digest that drd's manifest has of it."""
     digest = ""
     with suppress(OSError):

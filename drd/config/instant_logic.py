@@ -1,0 +1,39 @@
+"""Contradictions in what a plan says about instant drills."""
+
+from __future__ import annotations
+
+from drd.config.parse import Parsed
+from drd.config.problems import Report
+from drd.model.cron import longest_gap
+from drd.model.plan import FULL_EVERY_S
+from drd.model.units import format_duration
+from drd.ports import Ability
+from drd.registry import KINDS
+
+
+def check_instant(parsed: Parsed, report: Report) -> None:
+    """Report instant drills that would never take place."""
+    drill = parsed.file.drill
+    if report.has_broken(("drill",)):
+        return
+    if drill.restore != "instant":
+        if drill.full_every is not None:
+            hint = "leave out `full_every`, or write `restore: instant`."
+            report.error(("drill", "full_every"), "is only for instant drills", hint, of_key=True)
+        return
+    kinds = {c.kind for c in parsed.file.components.values()}
+    if not any(Ability.INSTANT in KINDS[kind].can for kind in kinds):
+        able = [spec.name for spec in KINDS if Ability.INSTANT in spec.can]
+        hint = f"leave out `restore`: only components of kind {' and '.join(able)} can."
+        report.error(("drill", "restore"), "no component can be drilled instantly", hint)
+        return
+    between_s = drill.every
+    if drill.cron is not None:
+        between_s = longest_gap(drill.cron, drill.timezone)
+    if between_s is not None and (drill.full_every or FULL_EVERY_S) < between_s:
+        message = (
+            f"is shorter than the {format_duration(between_s)} between two drills, so no drill "
+            "would be instant"
+        )
+        hint = "set a longer `full_every`, or leave out `restore: instant`."
+        report.error(("drill", "full_every"), message, hint)

@@ -1,0 +1,94 @@
+"""Instant drills: whether the next drill is one, what it has read, and what that says about the
+time of a recovery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from drd.flows.services import Services
+from drd.model.instant import InstantDrill, Reading
+from drd.model.plan import Plan
+from drd.model.run import CheckResult, CheckVerdict, Evidence
+from drd.model.scenarios import INSTANT
+from drd.model.whole_drills import (
+    last_whole,
+    not_verified,
+    projected_s,
+    why_whole,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much a drill restores: an `instant` drill what is asked for; `why` says why a drill of a
+    plan with instant drills restores everything. `last` is the last whole drill."""
+
+    instant: bool = False
+    why: str = ""
+    last: Evidence | None = None
+
+    def row(self) -> tuple[CheckResult, ...]:
+        """Return the row for the evidence of a drill that restores everything, if the plan wants
+        instant drills."""
+        return (_whole_row(self.why),) if self.why else ()
+
+
+WHOLE = Amount()
+
+
+def restored_whole(component: str, why: str) -> CheckResult:
+    """Return the row about a component that an instant drill restored as a whole."""
+    return replace(
+        _whole_row(why), name=f"{component} was restored as a whole", component=component
+    )
+
+
+def _whole_row(why: str) -> CheckResult:
+    return CheckResult(
+        "this drill restores everything",
+        None,
+        CheckVerdict.PASSED,
+        why,
+        "instant drill",
+        part=True,
+        looked_at_data=False,
+    )
+
+
+def amount(services: Services, plan: Plan, scenario: str, *, keeps: bool) -> Amount:
+    """Return how much the drill that begins now restores. A drill that `keeps` its sandboxes keeps
+    whole ones."""
+    policy = plan.drill
+    if policy.full_every_s is None:
+        return WHOLE
+    if scenario not in INSTANT:
+        return Amount(why=f"a drill of {scenario} restores everything")
+    drills = services.catalogue.evidence.newest(plan.name, limit=1000)
+    last = last_whole(drills, scenario, plan.proof)
+    now, interval_s = services.clock.now(), policy.interval_s
+    why = why_whole(last, now, policy.full_every_s, interval_s)
+    if why is None and keeps:
+        why = "its sandboxes are kept"
+    return Amount(why is None, why or "", last)
+
+
+def rows(found: tuple[Reading, ...]) -> tuple[CheckResult, ...]:
+    """Return the rows about what was not read."""
+    return tuple(not_verified(one) for one in found if one.read_bytes < one.whole_bytes)
+
+
+def said(evidence: Evidence, found: tuple[Reading, ...], last: Evidence | None) -> Evidence:
+    """Return the evidence of a drill that has passed all its phases, as that of an instant drill if
+    it was one: it measured how soon the checks were answered, and no recovery."""
+    if not found or evidence.rta_s is None:
+        return evidence
+    checks_s = evidence.phases.get("validate_s", 0.0)
+    computed = None if last is None else projected_s(last, evidence.restored_bytes, checks_s)
+    instant = InstantDrill(
+        found,
+        ready_s=round(max(0.0, evidence.rta_s - checks_s), 3),
+        answered_s=evidence.rta_s,
+        projected_rta_s=computed,
+        projected_from=last.id if last is not None and computed is not None else None,
+    )
+    return replace(evidence, rta_s=None, instant=instant)

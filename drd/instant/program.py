@@ -1,0 +1,11 @@
+"""The file that starts the mounter: from drd as root, and from its unit."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from drd.instant.mounter import main
+
+if __name__ == "__main__":
+    main()

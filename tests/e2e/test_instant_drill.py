@@ -1,0 +1,160 @@
+"""Instant drills of a whole PostgreSQL server: it starts on the mounted restore point, and reads
+what the checks ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.process.mounts import mounted
+from tests.e2e.site import Site
+from tests.servers import PostgresServer, postgres_server, short_directory
+from tests.user_support import as_root
+
+pytestmark = as_root
+
+PLAN = """
+components:
+  server: {{kind: postgres-cluster, dsn: "{dsn}"}}
+drill: {{restore: instant, every: 7d}}
+checks:
+  - {{name: orders, kind: sql, component: server, query: "{query}", expect: "300"}}
+"""
+QUERY = "select count(*) from orders"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        postgres_server(base / "pg") as server,
+    ):
+        (server.directory / "fast").mkdir()
+        owner = server.data_dir.stat()
+        os.chown(server.directory / "fast", owner.st_uid, owner.st_gid)
+        server.execute(f"create tablespace fast location '{server.directory}/fast'")
+        server.execute("create database shop")
+        server.execute(
+            "create table orders tablespace fast as select g as n from generate_series(1, 300) g;"
+            "create table never_asked as select repeat('x', 1000) from generate_series(1, 20000)",
+            "shop",
+        )
+        yield server
+
+
+@pytest.fixture(scope="module")
+def proven(server: PostgresServer) -> Iterator[Site]:
+    """A site whose plan has had its whole drill: the next ones are instant."""
+    with short_directory(Path(os.environ["DRD_TEST_RUN"])) as base:
+        site = Site(base / "s")
+        _write(site, server)
+        site.drd("backup", "shop")
+        done = site.drd("drill", "shop", "--json").json
+        assert done["rta_s"] is not None
+        assert done["instant"] is None
+        assert "no whole restore of this plan has passed yet" in _row(done, "restores everything")
+        yield site
+
+
+def _write(site: Site, server: PostgresServer, query: str = QUERY) -> None:
+    site.plan(PLAN.format(dsn=server.dsn("shop"), query=query))
+
+
+def _row(document: dict[str, object], name: str) -> str:
+    rows = document["checks"]
+    assert isinstance(rows, list)
+    return str(next(r["observed"] for r in rows if name in r["name"]))
+
+
+def _ours() -> list[str]:
+    return [str(m.place) for m in mounted() if m.source == "drd-instant"]
+
+
+def _servers() -> list[str]:
+    """Mounts over which a server runs."""
+    there = "changes/data/postmaster.pid"
+    return [place for place in _ours() if (Path(place).parent / there).exists()]
+
+
+def _killed_when(site: Site, seen: Callable[[], object], *, with_mounter: bool = False) -> None:
+    """Kill a drill as soon as something is there."""
+    started = site.start("drill", "shop")
+    _wait(seen)
+    if with_mounter:
+        assert _kill(started.pid, "instant/program.py")
+    started.send_signal(signal.SIGKILL)
+    assert started.wait(60) == -signal.SIGKILL
+
+
+def _kill(parent: int, words: str) -> bool:
+    """Kill the children of a process that have these words in their command line."""
+    found = False
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            argv = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if words in argv and f"\nPPid:\t{parent}\n" in (entry / "status").read_text():
+                os.kill(int(entry.name), signal.SIGKILL)
+                found = True
+    return found
+
+
+def _wait(ready: Callable[[], object]) -> None:
+    end = time.monotonic() + 120
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_an_instant_drill_reads_what_is_asked_for_and_says_how_much(proven: Site) -> None:
+    done = proven.drd("drill", "shop", "--json").json
+    assert done["result"] == "passed"
+    assert done["rta_s"] is None
+    instant = done["instant"]
+    [reading] = instant["readings"]
+    assert 0 < reading["share"] < 0.6  # without the table of 20 MB that nobody asked for
+    assert reading["whole_bytes"] - reading["read_bytes"] > 20 << 20
+    assert instant["projected_rta_s"] > 0
+    unread = _row(done, "all files of server are as at backup")
+    assert "of the other files it compared only names and sizes" in unread
+    assert _row(done, "orders") == "300"
+    shown = proven.drd("evidence", "show", done["evidence"]).out
+    assert "not measured: computed from this drill and the whole drill" in " ".join(shown.split())
+    status = proven.drd("status", "shop", "--json").json
+    [plan] = status["plans"]
+    assert plan["rto"]["actual_s"] is not None  # of the whole drill
+    points = proven.drd("points", "shop", "--json").json["points"]
+    assert points[0]["proven_by"] != done["evidence"]
+    assert _ours() == []
+    proven.assert_clean()
+
+
+def test_a_killed_drill_leaves_no_mount_no_program_and_no_overlay(proven: Site) -> None:
+    _killed_when(proven, _ours)
+    _wait(lambda: not _ours())  # the mounter notices it
+    _killed_when(proven, _servers)
+    _wait(lambda: not _ours())
+    _killed_when(proven, _servers, with_mounter=True)
+    assert _ours()  # nobody is left who could
+    done = proven.drd("drill", "shop").out
+    assert "instant drill, checks answered" in done
+    assert _ours() == []
+    proven.assert_clean()
+
+
+def test_a_drill_whose_repository_is_not_served_any_more_is_inconclusive(proven: Site) -> None:
+    started = proven.start("drill", "shop", "--json")
+    _wait(_ours)
+    assert _kill(started.pid, "--owner-root")
+    assert started.wait(120) == 5
+    newest = proven.drd("evidence", "list", "shop", "--json").json["evidence"][0]
+    assert newest["result"] == "inconclusive"
+    assert "was not readable until the end of the drill" in newest["reason"]
+    assert _ours() == []
+    assert "passed" in proven.drd("drill", "shop").out
+    proven.assert_clean()
