@@ -135,7 +135,8 @@ sources = Table(
 plan_versions = Table(
     "plan_versions",
     metadata,
-    # The meaning of each text of a plan that was in force, by its hash: for `drd plan history`.
+    # The meaning of each former text of a plan, by its hash: for `drd plan history`. That of the
+    # text in force is in the table of plans.
     Column("plan", String(40), primary_key=True),
     Column("digest", String(80), primary_key=True),
     Column("loaded_at", UtcTime, nullable=False),

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Row, delete, select
 
 from drd.catalogue.daemon_tables import plan_versions
+from drd.catalogue.engine import upsert
+from drd.catalogue.tables import plans
 from drd.model.plan import Plan
 
 MOST = 200
-"""So many versions of a plan are kept: the newest."""
+"""So many former versions of a plan are kept: the newest."""
 
 
-def keep(connection: Connection, plan: Plan, at: datetime) -> None:
-    """Keep the meaning of a plan that comes into force, unless it is kept already."""
-    rows = plan_versions
-    of_plan = rows.c.plan == plan.name
-    known = select(rows.c.digest).where(of_plan, rows.c.digest == plan.digest)
-    if connection.execute(known).scalar() is not None:
+def keep(connection: Connection, plan: Plan, before: Row[Any] | None) -> None:
+    """Keep the meaning of the former text of a plan, when another text comes into force. `before`
+    is the row of the plan before."""
+    if before is None or before.resolved is None or before.digest == plan.digest:
         return
-    values = {"plan": plan.name, "digest": plan.digest, "loaded_at": at}
-    connection.execute(rows.insert().values(**values, resolved=dict(plan.resolved)))
+    rows = plan_versions
+    former = {"plan": plan.name, "digest": before.digest}
+    upsert(connection, rows, {**former, "loaded_at": before.loaded_at, "resolved": before.resolved})
+    of_plan = rows.c.plan == plan.name
     newest = select(rows.c.digest).where(of_plan).order_by(rows.c.loaded_at.desc(), rows.c.digest)
     old = list(connection.execute(newest.offset(MOST).limit(MOST)).scalars())
     if old:
@@ -32,6 +33,11 @@ def keep(connection: Connection, plan: Plan, at: datetime) -> None:
 
 def kept(connection: Connection, plan: str) -> dict[str, Mapping[str, Any]]:
     """Return the kept meanings of a plan, by hash."""
-    rows = plan_versions
-    query = select(rows.c.digest, rows.c.resolved).where(rows.c.plan == plan)
-    return {row.digest: row.resolved for row in connection.execute(query)}
+    rows, now = plan_versions, plans.c
+    former = select(rows.c.digest, rows.c.resolved).where(rows.c.plan == plan)
+    in_force = select(now.digest, now.resolved).where(now.name == plan, now.resolved.is_not(None))
+    return {
+        row.digest: row.resolved
+        for query in (former, in_force)
+        for row in connection.execute(query)
+    }

@@ -59,7 +59,7 @@ class SqlPlanStore(SqlStore):
                 "load_error_at": None,
             }
             upsert(connection, plans, values)
-            plan_versions.keep(connection, plan, at)
+            plan_versions.keep(connection, plan, before)
             _refresh(connection, plan, before, at)
 
     def mark_broken(self, name: str, error: str, at: datetime) -> None:
@@ -126,6 +126,7 @@ def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
         "owner": plan.owner,
         "description": shortened(" ".join(plan.description.split()), LONGEST_DESCRIPTION) or None,
         "digest": plan.digest,
+        "resolved": dict(plan.resolved),
         "proof": plan.proof,
         "extensions": plan.resolved.get("extensions") or None,
         "rpo_s": objectives.rpo_s,

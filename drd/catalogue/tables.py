@@ -52,6 +52,7 @@ plans = Table(
     Column("proof", String(80)),  # the hash of what a drill proves; null until the first load
     Column("former", String(80)),  # the hash of the whole plan that older evidence has
     Column("description", Words),  # null until the plan is loaded by a drd that stores it
+    Column("resolved", Json),  # what the text means; null until the plan is loaded again
 )
 
 runs = Table(

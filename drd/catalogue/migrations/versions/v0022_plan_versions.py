@@ -11,6 +11,7 @@ down_revision = "0021"
 
 
 def upgrade() -> None:
+    op.add_column("plans", sa.Column("resolved", sa.Text()))
     op.create_table(
         "plan_versions",
         sa.Column("plan", sa.String(40), primary_key=True),
