@@ -18,7 +18,7 @@ from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
 from drd.catalogue.engine import Database, SqlStore, batches, upsert
 from drd.catalogue.records import SqlRecords, plan_of_row
 from drd.catalogue.runs import OwnerProcess
-from drd.catalogue.summary_tables import plan_summary, scenario_summary
+from drd.catalogue.summary_tables import component_summary, plan_summary, scenario_summary
 from drd.catalogue.tables import decisions, evidence, plans, points, steps
 from drd.catalogue.tables import runs as run_table
 from drd.errors import UsageError
@@ -189,9 +189,16 @@ class SqlQueue(SqlStore):
             self._records.add(connection, record_drafts.of_cancel(known, at, actor))
         return asked_run
 
-    def note(self, key: str, value: Any, at: datetime) -> None:
+    def note(self, key: str, value: Any, at: datetime, *, plan: str = "") -> None:
         with self._database.write() as connection:
             upsert(connection, daemon_state, {"key": key, "at": at, "value": value})
+            if plan:  # a trigger on this table counts that the status of the plan has changed
+                same = component_summary.c.position
+                connection.execute(
+                    update(component_summary)
+                    .where(component_summary.c.plan == plan)
+                    .values(position=same)
+                )
 
     def noted(self, key: str) -> tuple[datetime, Any] | None:
         with self._database.read() as connection:

@@ -48,7 +48,9 @@ FROM plans p
 WHERE OF(p.name)
 """  # noqa: S608 - no value is pasted in
 COMPONENTS = """
-SELECT plan, component, kind, data_time, bytes, error FROM component_summary
+SELECT plan, component, kind, data_time, bytes, error,
+  (SELECT value FROM daemon_state WHERE key = 'log:' || plan || ':' || component)
+FROM component_summary
 WHERE OF(plan) ORDER BY plan, position
 """
 # A CROSS JOIN, whose order SQLite's planner keeps; else it walks through every snapshot.

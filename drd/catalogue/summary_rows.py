@@ -205,8 +205,13 @@ def _rehearsed(coverage: str | None) -> tuple[int, int] | None:
 
 
 def component(row: Sequence[Any]) -> ComponentFacts:
-    _, component, kind, data_time, size, error = row
-    return ComponentFacts(component, kind, time(data_time) if data_time else None, size, error)
+    _, component, kind, data_time, size, error, log = row
+    at = time(data_time) if data_time else None
+    known = json(log) if log else {}
+    log_at, every_s = known.get("reaches"), known.get("every_s")
+    return ComponentFacts(
+        component, kind, at, size, error, time(log_at) if log_at else None, every_s
+    )
 
 
 def copy(row: Sequence[Any]) -> CopyFacts:

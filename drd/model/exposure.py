@@ -43,6 +43,9 @@ AT_RISK_SHARE = 0.8
 reacts.
 """
 
+STORED_WITHIN_S = 5.0
+"""How long storing what has arrived of a log usually takes, at most."""
+
 COPY_BOUND = 2.0
 """The exposure of a copy may be this multiple of the RPO: the interval of backups and both
 durations add up.
@@ -68,7 +71,7 @@ def against(exposure_s: float | None, rpo_s: float) -> Verdict:
 
 def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reason]]:
     """Judge the RPO: the verdict is the worst of its reasons, and `met` without any."""
-    point = standing(facts)
+    point = rolled_forward(facts, standing(facts))
     exposure_s = _exposure(point, now)
     achievable_s = _achievable(facts)
     wrong = judge_repositories(facts, now)
@@ -76,7 +79,7 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
     if achievable_s is not None and achievable_s > AT_RISK_SHARE * facts.rpo_s:
         reasons.append(_schedule_too_slow(facts, achievable_s))
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
-    if verdict is not Verdict.BREACHED:
+    if verdict is not Verdict.BREACHED and not _has_logs(facts):
         reasons += _crossed_lately(facts, now)
     lasting = outage(facts, now)
     share = attainment(
@@ -89,6 +92,8 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
         outages=(*facts.outages, *((lasting,) if lasting else ())),
     )
     known_s = (now - facts.first_loaded_at).total_seconds()
+    if _has_logs(facts):
+        share = None  # the intervals between restore points say nothing about logs
     kept = share if known_s >= MEANINGFUL_S else None
     window_s = min(known_s, facts.window_s)
     return RpoAssessment(
@@ -111,6 +116,8 @@ def judge_component(
     undone = undoing(plan)
     if undone is not None and facts.component in undone.components:
         data_time = of_what_counts(plan, data_time)
+    if data_time is not None and facts.log_at is not None and _leads_on(plan):
+        data_time = max(data_time, facts.log_at)
     exposure_s = age(data_time, now)
     verdict = against(exposure_s, plan.rpo_s)
     if lost and data_time is None:
@@ -179,6 +186,8 @@ def _achievable(facts: PlanFacts) -> float | None:
     duration; the interval alone until a backup was measured. None without a schedule whose interval
     is known. `auto` makes the interval as long as fits.
     """
+    if _has_logs(facts):
+        return max(c.log_every_s or 0.0 for c in facts.components) + STORED_WITHIN_S
     if facts.interval_s is None:
         return None
     usual_s = facts.backup_p95_s or 0.0
@@ -186,6 +195,25 @@ def _achievable(facts: PlanFacts) -> float | None:
         # The interval shrinks as backups take longer, until one follows the other.
         return max(facts.interval_s, 2 * usual_s)
     return facts.interval_s + usual_s
+
+
+def rolled_forward(facts: PlanFacts, point: PointFacts | None) -> PointFacts | None:
+    """Return the point with the time to which its components can be recovered: logs lead on from
+    it. The component with the oldest data counts."""
+    if point is None or not facts.components or not _leads_on(facts):
+        return point
+    at = min(max(c.log_at or point.data_time, point.data_time) for c in facts.components)
+    return point._replace(data_time=at)
+
+
+def _leads_on(facts: PlanFacts) -> bool:
+    """Return whether the newest point, from which logs lead on, is the one that counts."""
+    return unreadable_since(facts) is None and undoing(facts) is None
+
+
+def _has_logs(facts: PlanFacts) -> bool:
+    """Return whether every component has a log, which decides the exposure."""
+    return bool(facts.components) and all(c.log_at is not None for c in facts.components)
 
 
 def _judge_exposure(
@@ -215,27 +243,37 @@ def _judge_exposure(
     is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
     found = put_back or f"the newest complete backup has {_data_of(facts, point)}"
     text = f"RPO {is_over}: {found}"
+    if _has_logs(facts) and not put_back:
+        text = f"RPO {is_over}: the WAL that drd has stored has {_data_of(facts, point)}"
+        return [Reason(verdict, text, f"drd points {facts.plan}", "rpo")]
     if trouble:
         text = f"{text}. Cause: {trouble.text}"
         return [Reason(verdict, text, trouble.remedy, "rpo", trouble.code)]
-    running = facts.running
-    if running is not None and running.kind == "backup":
-        since_s = age(running.started_at, now)
-        began = format_time(running.started_at, seconds=True)
-        # A process that was killed leaves its run so; nothing lives longer than its timeout.
-        lives = since_s is None or since_s <= facts.backup_timeout_s
-        words = (
-            f"a backup has been running since {began}"
-            if lives
-            else f"a backup began at {began} and never ended"
-        )
-        return [Reason(verdict, f"{text}; {words}", f"drd run show {running.run}", "rpo")]
+    began = _backup_running(facts, now)
+    if began is not None:
+        return [began._replace(verdict=verdict, text=f"{text}; {began.text}")]
     if put_back:
         return [Reason(verdict, text, _after_recovery(facts), "rpo")]
-    since = "drd has not tried a backup since then"
-    if facts.made_by:
-        since = f"drd has not seen a newer copy from {called(facts.made_by)}"
+    unseen = f"drd has not seen a newer copy from {called(facts.made_by)}"
+    since = unseen if facts.made_by else "drd has not tried a backup since then"
     return [Reason(verdict, f"{text}; {since}", facts.anew, "rpo")]
+
+
+def _backup_running(facts: PlanFacts, now: datetime) -> Reason | None:
+    """Return what is known of the backup that is running, if there is one."""
+    running = facts.running
+    if running is None or running.kind != "backup":
+        return None
+    since_s = age(running.started_at, now)
+    began = format_time(running.started_at, seconds=True)
+    # A process that was killed leaves its run so; nothing lives longer than its timeout.
+    lives = since_s is None or since_s <= facts.backup_timeout_s
+    words = (
+        f"a backup has been running since {began}"
+        if lives
+        else f"a backup began at {began} and never ended"
+    )
+    return Reason(Verdict.MET, words, f"drd run show {running.run}", "rpo")
 
 
 def _put_back(facts: PlanFacts, point: PointFacts) -> str:

@@ -27,13 +27,17 @@ MADE_BY = "made by "
 class ComponentFacts(NamedTuple):
     """One component of the plan as loaded, and its newest capture. `data_time` and `size_bytes`
     belong to its newest captured snapshot in any point, even an incomplete one; None if it was
-    never captured. `error` is why its newest capture failed, None if it succeeded."""
+    never captured. `error` is why its newest capture failed, None if it succeeded. `log_at` is the
+    newest time to which its log leads on from a restore point, `log_every_s` how often the log is
+    stored; None without a log."""
 
     component: str
     kind: str
     data_time: datetime | None = None
     size_bytes: int | None = None
     error: str | None = None
+    log_at: datetime | None = None
+    log_every_s: float | None = None
 
 
 class PointFacts(NamedTuple):

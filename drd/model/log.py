@@ -184,8 +184,8 @@ def reaching(known: Sequence[LogRange], source: str, position: int) -> LogRange 
 class LogState:
     """What drd last knew of the log of a component, as it is kept in the catalogue. `ranges` are
     pairs of times; `complete_at` is the last time of which everything is in the repository. `doing`
-    is what the receiver does, `trouble` what is wrong, with the remedy; `gap` says since when a
-    part is missing. `base` is the point from which the newest part leads on, if there is one."""
+    is what the receiver does, `trouble` what is wrong, with the remedy and a `code`. `reaches` is
+    the newest time to which the component can be recovered."""
 
     doing: str
     since: datetime
@@ -196,6 +196,7 @@ class LogState:
     trouble: str = ""
     remedy: str = ""
     code: str = ""
+    reaches: datetime | None = None
 
     def to_json(self) -> Mapping[str, Any]:
         return {
@@ -208,11 +209,12 @@ class LogState:
             "trouble": self.trouble,
             "remedy": self.remedy,
             "code": self.code,
+            "reaches": to_rfc3339(self.reaches) if self.reaches else None,
         }
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> LogState:
-        at = said.get("complete_at")
+        at, reaches = said.get("complete_at"), said.get("reaches")
         return cls(
             doing=str(said["doing"]),
             since=from_rfc3339(said["since"]),
@@ -223,6 +225,7 @@ class LogState:
             trouble=str(said.get("trouble", "")),
             remedy=str(said.get("remedy", "")),
             code=str(said.get("code", "")),
+            reaches=from_rfc3339(reaches) if reaches else None,
         )
 
 

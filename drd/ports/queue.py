@@ -73,8 +73,8 @@ class Queue(Protocol):
         """Record that the run is to end (`cancel_asked`), and who asks: `actor`, or the user who
         runs this process. Raises UsageError when the run is over already."""
 
-    def note(self, key: str, value: Any, at: datetime) -> None:
-        """Keep a small fact of the daemon."""
+    def note(self, key: str, value: Any, at: datetime, *, plan: str = "") -> None:
+        """Keep a small fact of the daemon, or about a plan, whose status changes with it."""
 
     def noted(self, key: str) -> tuple[datetime, Any] | None:
         """Return the fact that was kept under this key, with its time."""

@@ -115,6 +115,8 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
         )
     reachable = _log(site)["reachable"]
     assert len(reachable) == 1  # without a gap
+    status = site.drd("status", "shop", "--json", code=None).json["plans"][0]
+    assert status["components"][0]["data_time"] >= done[:19]  # not that of the backup
     shown = site.drd("points", "shop").out
     assert "server can be recovered to any time from" in shown
     assert _recovered(site, "--before", between)[0] == "3"

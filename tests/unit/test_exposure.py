@@ -334,3 +334,52 @@ def test_a_readable_point_older_than_the_one_before_the_recovery_counts() -> Non
     kept = repository(sound=point(3 * HOUR), damage="a pack is bad", damaged_since=before(HOUR))
     rpo, _ = judge_rpo(undone(2 * HOUR, repositories=(kept,)), NOW)
     assert rpo.exposure_s == 3 * HOUR
+
+
+# --- logs -----------------------------------------------------------------------------------
+
+
+def _with_log(log_s: float | None, **changes: Any) -> PlanFacts:
+    """A plan whose last backup is two hours old, with a log that leads on from it."""
+    server = ComponentFacts(
+        "server",
+        "postgres-cluster",
+        before(2 * HOUR),
+        1000,
+        log_at=before(log_s) if log_s is not None else None,
+        log_every_s=30.0 if log_s is not None else None,
+    )
+    return healthy(
+        components=(server,),
+        newest=point(2 * HOUR),
+        interval_s=DAY,
+        missed=((before(5 * HOUR), before(3 * HOUR)),),
+        **changes,
+    )
+
+
+def test_the_exposure_counts_from_what_is_stored_of_the_log() -> None:
+    met, said = judge_rpo(_with_log(40), NOW)
+    assert (met.exposure_s, met.achievable_s, met.verdict) == (40.0, 35.0, MET)
+    assert (met.attainment, said) == (None, [])
+    late, [why] = judge_rpo(_with_log(20 * MINUTE), NOW)
+    assert (late.exposure_s, late.verdict) == (20 * MINUTE, BREACHED)
+    assert "RPO exceeded: the WAL that drd has stored has data of 2026-11-25 00:11:00" in why.text
+    none, _ = judge_rpo(_with_log(None), NOW)
+    assert (none.exposure_s, none.verdict) == (2 * HOUR, BREACHED)
+
+
+def test_a_component_without_a_log_counts_by_its_backup() -> None:
+    facts = _with_log(40)
+    files = ComponentFacts("conf", "files", before(2 * HOUR), 1000)
+    both = facts._replace(components=(*facts.components, files))
+    assert judge_rpo(both, NOW)[0].exposure_s == 2 * HOUR
+    exposures = [judge_component(both, c, None, NOW).exposure_s for c in both.components]
+    assert exposures == [40.0, 2 * HOUR]
+
+
+def test_a_log_leads_on_only_from_a_point_that_can_be_read() -> None:
+    facts = _with_log(40)
+    gone = facts.repositories[0]._replace(lost="gone")
+    lost, _ = judge_rpo(facts._replace(repositories=(gone,)), NOW)
+    assert lost.verdict is BREACHED

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -21,12 +22,13 @@ from drd.flows.log.repository import batches_in, log_spec
 from drd.flows.log.upkeep import Upkeep
 from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
-from drd.model.log import LogBatch, LogMark, LogState, noted_as, ranges
+from drd.model.log import LogBatch, LogMark, LogRange, LogState, noted_as, ranges
 from drd.model.plan import Component, Plan
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import BackupDetail
+from drd.model.snapshot import RestorePoint
 from drd.ports import Tree
-from drd.ports.logs import LogLost, LogReceiver
+from drd.ports.logs import LogLost, LogReceiver, LogStart
 
 _log = log.get()
 
@@ -197,23 +199,41 @@ class Keeper:
         points = bases(self._services, self._plan, self._component.name)
         end = self._kind.log_place(known[-1].end.position) if known else ""
         since = before.since if before is not None and before.code == code else now
+        reached = spans(known, points)
         self._state = LogState(
             doing=doing,
             since=since,
             every_s=self.every_s,
             complete_at=self._complete_at,
             end=end,
-            spans=tuple(spans(known, points)),
+            spans=tuple(reached),
             trouble=error.message if error is not None else "",
             remedy=(error.hint or "") if error is not None else "",
             code=code,
+            reaches=self._reaches(known, points, reached, now),
         )
         if before is None or before.code != code:
             level = _log.warning if code else _log.info
             level("log.state", plan=self._plan.name, component=self._component.name,
                   doing=doing, code=code or None, error=self._state.trouble or None)  # fmt: skip
         key = noted_as(self._plan.name, self._component.name)
-        self._services.catalogue.queue.note(key, dict(self._state.to_json()), now)
+        self._services.catalogue.queue.note(
+            key, dict(self._state.to_json()), now, plan=self._plan.name
+        )
+
+    def _reaches(
+        self,
+        known: Sequence[LogRange],
+        points: Sequence[tuple[RestorePoint, LogStart]],
+        reached: Sequence[tuple[datetime, datetime]],
+        now: datetime,
+    ) -> datetime | None:
+        """Return the newest time to which the component can be recovered: the last one of which
+        everything is in the repository, if a base backup leads there."""
+        leads = bool(known) and any(known[-1].holds(*start) for _, start in points)
+        if leads and self._complete_at is not None:
+            return min(self._complete_at, now)
+        return min(reached[-1][1], now) if reached else None
 
     def has_room(self, place: Path) -> bool:
         usage = shutil.disk_usage(place)
