@@ -7,15 +7,19 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from drd.errors import RepositoryDamaged, SandboxUnavailable, SourceError
+from drd.kinds.mariadb.connection import address_of
 from drd.kinds.mariadb.physical import SPEC, files_list
+from drd.kinds.mariadb.physical.confined import confined, require_own
 from drd.kinds.mariadb.physical.contents import in_database
 from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
 from drd.kinds.mariadb.physical.discovery import wishes
@@ -25,7 +29,7 @@ from drd.kinds.mariadb.physical.manifest import DATA, LIST, require_written
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.mariadb.tools import Program
-from drd.model.plan import Component
+from drd.model.plan import Component, SecretRef
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.strict import UnexpectedValue
 from drd.ports import Workplace
@@ -54,6 +58,7 @@ FACTS: dict[str, Any] = {
 }
 SNAPSHOT = ComponentSnapshot("server", "mariadb-server", "captured", facts=FACTS)
 _NONE = Program("/bin/true", "11.8.9")
+_OK = "completed OK!"
 
 
 def test_what_the_source_writes_is_accepted() -> None:
@@ -183,6 +188,41 @@ def test_drd_acts_while_mariadb_backup_waits(tmp_path: Path) -> None:
     copy(order, {HOLDS_DDL: lambda: None, HOLDS_COMMITS: look})
     assert trace.exists()
     assert not any(seen)
+
+
+def test_code_that_the_server_names_reads_and_writes_only_the_copy(short_tmp: Path) -> None:
+    """mariadb-backup loads libraries from where the server says, and follows links there."""
+    server, into, outside = (short_tmp / name for name in ("server", "into", "outside"))
+    for place in (server, into, outside):
+        place.mkdir()
+    (server / "orders").write_text("orders")
+    (outside / "secret").write_text("secret")
+    (server / "link").symlink_to(outside / "secret")
+    tool = short_tmp / "tool"
+    read = f"cat {server}/orders; cat {server}/link; cat {outside}/secret"
+    tool.write_text(f"#!/bin/sh\n({read}; echo > {outside}/new) > {into}/read 2>&1\necho {_OK}\n")
+    tool.chmod(0o755)
+    address = address_of(SecretRef("text", f"mariadb://root@/shop?socket={short_tmp}/s"))
+    with confined(address, str(server), short_tmp / "options", into) as given:
+        fence = replace(given, reads=(*given.reads, tool))
+        program = Program(str(tool), "11.8.9")
+        copy(Order(program, short_tmp / "options", str(server), into, 1, fence), {})
+    found = (into / "read").read_text()
+    assert found.startswith("orders")
+    assert found.count("ermission denied") == 3
+    assert "secret\n" not in found.replace(f"{outside}/secret", "")
+    assert not (outside / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("server", "refused"), [(0, False), (os.getuid(), False), (12345, True), (None, True)]
+)
+def test_only_the_directory_of_the_server_itself_is_copied(
+    tmp_path: Path, server: int | None, *, refused: bool
+) -> None:
+    connection: Any = SimpleNamespace(peer=server)
+    with pytest.raises(SourceError, match="belongs to user") if refused else nullcontext():
+        require_own(connection, str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
+import struct
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
@@ -224,6 +226,16 @@ class Connection:
         """Carry out one statement, and return how many rows it changed."""
         with self._raw.cursor() as cursor:
             return int(cursor.execute(sql, values))
+
+    @property
+    def peer(self) -> int | None:
+        """The user of the process that answers at a Unix socket; None for other connections."""
+        if self.address.parts.host or self.address.inside is not None:
+            return None
+        size = struct.calcsize("3i")
+        at = self._raw._sock  # noqa: SLF001 - the driver has no other name for it
+        found = at.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        return int(struct.unpack("3i", found)[1])
 
     def use(self, database: str) -> None:
         self.execute(f"USE {ident(database)}")

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from drd.errors import SourceError
 from drd.kinds.mariadb.physical.kind import ServerKind
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.model.plan import Component
@@ -76,7 +77,29 @@ def test_doctor_names_what_a_copy_lacks(mariadb: MariadbServer, shop: str, short
     assert "RELOAD, PROCESS, BINLOG MONITOR" in poor["rights"][0]
     assert "--grants" in poor["rights"][1]
     mariadb.execute("CREATE TABLE `a``b` (n INT)", database=shop)
+    link = mariadb.directory / "data" / shop / "seats.MYD"
+    link.symlink_to(short_tmp)
     found = _findings(_component(mariadb.dsn(shop), data_dir="/srv/mysql"), short_tmp / "b")
-    assert found.keys() == {"names", "data-dir"}
+    link.unlink()
+    assert found.keys() == {"names", "data-dir", "outside"}
     assert f"{shop}.a`b" in found["names"][0]
     assert "works in" in found["data-dir"][0]
+    assert f"{shop}/seats.MYD -> {short_tmp}" in found["outside"][0]
+
+
+def test_a_link_out_of_the_data_directory_is_not_followed(
+    mariadb: MariadbServer, shop: str, short_tmp: Path
+) -> None:
+    """Not even one that is made after drd has looked: who runs the server could have files of
+    others copied, and get them back by a recovery."""
+    (short_tmp / "secret").write_text("secret")
+    file = mariadb.directory / "data" / shop / "old.MYD"
+    mariadb.execute("FLUSH TABLES")
+    kept = file.rename(file.with_name("kept"))
+    file.symlink_to(short_tmp / "secret")
+    try:
+        source = ServerKind().source(_component(mariadb.dsn(shop)), place(short_tmp))
+        with pytest.raises(SourceError, match="mariadb-backup failed"), source.open():
+            pass
+    finally:
+        kept.replace(file)

@@ -22,7 +22,8 @@ from drd.errors import SourceError, SourceUnreachable
 from drd.kinds.mariadb.server import says_no_space
 from drd.kinds.mariadb.tools import Program
 from drd.log import masked
-from drd.process import Command
+from drd.process import Command, Fence
+from drd.process.fence import CANNOT
 
 HOLDS_DDL, HOLDS_COMMITS = (
     f"Acquired locks for BACKUP STAGE {stage}" for stage in ("BLOCK_DDL", "BLOCK_COMMIT")
@@ -44,13 +45,15 @@ _TELLS = re.compile(
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to copy: the server that the option file leads to, into a directory that does not exist
-    yet, with so many threads. `data_dir` is its data directory."""
+    yet or is empty, with so many threads. `data_dir` is its data directory. The program runs behind
+    the `fence`."""
 
     tool: Program
     options: Path
     data_dir: str
     into: Path
     threads: int
+    fence: Fence | None = None
 
 
 def copy(order: Order, at: Mapping[str, Callable[[], None]]) -> None:
@@ -80,6 +83,11 @@ def copy(order: Order, at: Mapping[str, Callable[[], None]]) -> None:
             raise
     finally:
         os.close(read)
+    if code == CANNOT and order.fence is not None and (why := order.fence.sandbox.failures()):
+        raise SourceError(
+            f"drd cannot set up the fence of mariadb-backup: {'; '.join(why)}",
+            hint="run drd doctor, which sets up a fence and reports which part is missing.",
+        )
     if code != 0 or not any(line.endswith(_DONE) for line in said):
         raise _failure(order, told or said)
     if waits:
@@ -100,8 +108,9 @@ def _command(order: Order) -> Command:
         f"--target-dir={order.into}",
         f"--parallel={order.threads}",
         f"--startup-wait-timeout={_WAIT_S}",
+        f"--tmpdir={order.into}",
     ]
-    return Command(words, env={"LC_ALL": "C"}, name="mariadb-backup")
+    return Command(words, env={"LC_ALL": "C"}, fence=order.fence, name="mariadb-backup")
 
 
 def _lines(read: int) -> Iterator[str]:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from drd import process
+from drd.errors import SourceError
 from drd.kinds.mariadb import users
 from drd.kinds.mariadb.connection import Connection, ServerError, words
 from drd.kinds.mariadb.physical import contents
+from drd.kinds.mariadb.physical.confined import links_in, require_own
 from drd.kinds.mariadb.physical.copy import READABLE
 from drd.kinds.mariadb.physical.manifest import FILE_PATH
 from drd.kinds.mariadb.quoting import literal
@@ -107,6 +109,10 @@ def _files(connection: Connection, component: str, directory: str) -> Finding:
     program = [sys.executable, "-I", "-S", "-c", _MAY_READ, str(file)]
     done = process.run(process.Command(program, name="python", deadline_s=20.0))
     if done.exit_code == 0:
+        try:
+            require_own(connection, directory)
+        except SourceError as error:
+            return Finding("files", "error", component, error.message, error.hint)
         return Finding("files", "ok", component, f"drd may read the files in {escaped(directory)}")
     if not _is_here(file):
         text = (
@@ -136,6 +142,7 @@ def _left_out(connection: Connection, component: str, directory: str) -> Iterato
         if (value := setting(connection, name)) and _leads_out(value, directory)
     ]
     outside += [str(file) for (file,) in connection.rows(_OUTSIDE)]
+    outside += links_in(directory)
     path = setting(connection, "innodb_data_file_path")
     if FILE_PATH.fullmatch(path) is None:
         outside.append(f"innodb_data_file_path = {path}")

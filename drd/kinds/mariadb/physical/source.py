@@ -24,6 +24,7 @@ from drd.kinds.mariadb.connection import (
 )
 from drd.kinds.mariadb.inspect import ask, jsonable
 from drd.kinds.mariadb.physical import files_list
+from drd.kinds.mariadb.physical.confined import confined, require_own
 from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
 from drd.kinds.mariadb.physical.examine import data_dir_of, examine, setting
 from drd.kinds.mariadb.physical.manifest import DATA, LIST
@@ -118,9 +119,12 @@ class ServerSource:
             options = self._place.directory / OPTIONS
             stack.callback(options.unlink, missing_ok=True)
             stack.callback(remove, into)
-            fresh(into)
+            data_dir = data_dir_of(reader)
+            require_own(reader, data_dir)
+            (fresh(into) / DATA).mkdir(mode=0o700)
             write_options(self._address(), options)
-            order = Order(tool, options, data_dir_of(reader), into / DATA, self._place.jobs)
+            fence = stack.enter_context(confined(self._address(), data_dir, options, into / DATA))
+            order = Order(tool, options, data_dir, into / DATA, self._place.jobs, fence)
             moment = Moment(reader, wanted.mode)
             with interruptible(reader):
                 copy(order, {HOLDS_DDL: moment.list_tables, HOLDS_COMMITS: moment.begin})
