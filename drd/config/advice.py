@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from drd.config import runbook
+from drd.config.log_logic import BASE_EVERY_S, advise_on_logs, logs_decide
 from drd.config.parse import Parsed
 from drd.config.problems import Report
 from drd.config.schema import PlanFile
@@ -59,6 +60,8 @@ def advise_on_names(parsed: Parsed, report: Report) -> tuple[Problem, ...]:
 def interval_s(plan: PlanFile) -> float | None:
     """Return the longest time between two starts of a backup; None when no backup is scheduled."""
     backup = plan.backup
+    if backup.every == "auto" and logs_decide(plan):
+        return BASE_EVERY_S
     if backup.every == "auto":
         return auto_exposure_s(plan.objectives.rpo)
     if backup.every is not None:
@@ -85,18 +88,19 @@ def _schedule(parsed: Parsed, report: Report) -> None:
             message,
             "add for example `backup: {every: 30m}`, with a time shorter than the RPO.",
         )
-    elif interval >= plan.objectives.rpo:
+    elif interval >= plan.objectives.rpo and not logs_decide(plan):
         what = f"a backup every {format_duration(interval)}"
         message = f"{what} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
         hint = "up to the interval plus the duration of a backup can be lost: shorten the interval."
         key = "every" if plan.backup.every is not None else "cron"
         report.warn(("backup", key), message, hint)
     pause = longest_blackout_s(blackout(plan.backup.blackout))
-    if pause >= plan.objectives.rpo:
+    if pause >= plan.objectives.rpo and not logs_decide(plan):
         lasts = f"a blackout of {format_duration(pause)}"
         message = f"{lasts} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
         hint = "data that changes while no backup starts can be lost: shorten the blackout."
         report.warn(("backup", "blackout"), message, hint)
+    advise_on_logs(plan, report)
     _drill_schedule(plan, report)
     if not _has_rules(plan):
         message = "the plan has no `retention`: drd keeps all restore points for ever"

@@ -14,6 +14,7 @@ from drd.config.drill import Drill
 from drd.config.inventory import inventory
 from drd.config.kit import sharing, watch
 from drd.config.limits import LimitsSettings
+from drd.config.log_logic import BASE_EVERY_S, logs_decide
 from drd.config.parse import Parsed
 from drd.config.readiness import policy as readiness_policy
 from drd.config.resolved import resolved_plan
@@ -70,7 +71,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         ),
         components=_components(plan),
         repositories={n: _repository(n, r, plan) for n, r in plan.repositories.items()},
-        backup=_backup(plan.backup, plan.objectives.rpo),
+        backup=_backup(plan),
         retention=_retention(plan.retention),
         checks=tuple(CheckSpec(c.name, c.kind, c.component, c) for c in plan.checks),
         runbook=runbook.steps(plan),
@@ -237,12 +238,15 @@ def _gap(section: timing.Timed) -> float | None:
     return longest_gap(section.cron, section.timezone) if section.cron is not None else None
 
 
-def _backup(backup: timing.Backup, rpo_s: float) -> BackupPolicy:
-    auto: dict[str, Any] = {}
-    if backup.every == "auto":
-        auto = {"auto": True, "longest_gap_s": auto_exposure_s(rpo_s)}
+def _backup(plan: schema.PlanFile) -> BackupPolicy:
+    backup, auto = plan.backup, {}
+    if backup.every == "auto" and not logs_decide(plan):
+        auto = {"auto": True, "longest_gap_s": auto_exposure_s(plan.objectives.rpo)}
     jitter_s = 0.0 if backup.jitter == "none" else backup.jitter
-    return _times(BackupPolicy, backup, retries=backup.retries, jitter_s=jitter_s, **auto)
+    policy = _times(BackupPolicy, backup, retries=backup.retries, jitter_s=jitter_s, **auto)
+    if backup.every == "auto" and not policy.auto:
+        return replace(policy, every_s=BASE_EVERY_S)
+    return policy
 
 
 def _copying(copy: timing.Copy) -> CopyPolicy:

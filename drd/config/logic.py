@@ -11,6 +11,7 @@ from drd.config.copies import check_copies
 from drd.config.erasures_logic import check_erasures
 from drd.config.instant_logic import check_instant
 from drd.config.inventory_logic import check_inventory
+from drd.config.log_logic import check_logs
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest, reported, require_whole_path
 from drd.config.runbook_logic import check_runbook
@@ -36,6 +37,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     _repositories(parsed, report)
     check_timing(parsed, report)
     check_instant(parsed, report)
+    check_logs(parsed, report)
     _checks(parsed, report)
     check_runbook(parsed, report)
     check_erasures(parsed, report)

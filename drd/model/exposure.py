@@ -79,7 +79,7 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
     if achievable_s is not None and achievable_s > AT_RISK_SHARE * facts.rpo_s:
         reasons.append(_schedule_too_slow(facts, achievable_s))
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
-    if verdict is not Verdict.BREACHED and not _has_logs(facts):
+    if verdict is not Verdict.BREACHED and not has_logs(facts):
         reasons += _crossed_lately(facts, now)
     lasting = outage(facts, now)
     share = attainment(
@@ -92,7 +92,7 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
         outages=(*facts.outages, *((lasting,) if lasting else ())),
     )
     known_s = (now - facts.first_loaded_at).total_seconds()
-    if _has_logs(facts):
+    if has_logs(facts):
         share = None  # the intervals between restore points say nothing about logs
     kept = share if known_s >= MEANINGFUL_S else None
     window_s = min(known_s, facts.window_s)
@@ -186,7 +186,7 @@ def _achievable(facts: PlanFacts) -> float | None:
     duration; the interval alone until a backup was measured. None without a schedule whose interval
     is known. `auto` makes the interval as long as fits.
     """
-    if _has_logs(facts):
+    if has_logs(facts):
         return max(c.log_every_s or 0.0 for c in facts.components) + STORED_WITHIN_S
     if facts.interval_s is None:
         return None
@@ -211,7 +211,7 @@ def _leads_on(facts: PlanFacts) -> bool:
     return unreadable_since(facts) is None and undoing(facts) is None
 
 
-def _has_logs(facts: PlanFacts) -> bool:
+def has_logs(facts: PlanFacts) -> bool:
     """Return whether every component has a log, which decides the exposure."""
     return bool(facts.components) and all(c.log_at is not None for c in facts.components)
 
@@ -243,7 +243,7 @@ def _judge_exposure(
     is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
     found = put_back or f"the newest complete backup has {_data_of(facts, point)}"
     text = f"RPO {is_over}: {found}"
-    if _has_logs(facts) and not put_back:
+    if has_logs(facts) and not put_back:
         text = f"RPO {is_over}: the WAL that drd has stored has {_data_of(facts, point)}"
         return [Reason(verdict, text, f"drd points {facts.plan}", "rpo")]
     if trouble:

@@ -62,6 +62,12 @@ def words(pauses: Sequence[Pause]) -> str:
     return "paused: " + "; ".join(pause.text for pause in pauses)
 
 
+def oldest_s(rpo_s: float, interval_s: float | None) -> float:
+    """Return how old the newest point may be: the RPO. Where logs decide what is lost, it may have
+    the age that the `interval_s` of backups allows, and one backup may be late."""
+    return rpo_s if interval_s is None else max(rpo_s, 2 * interval_s)
+
+
 def of_backups(
     plan: str,
     points: Sequence[RestorePoint],
@@ -71,7 +77,7 @@ def of_backups(
     now: datetime,
 ) -> list[Pause]:
     """Pause if the last backup failed (`last_failed` says how), or the newest complete point is
-    older than the RPO: the points that are kept now may be all there will be.
+    older than `rpo_s` (`oldest_s`): the points that are kept now may be all there will be.
     """
     pauses = []
     if last_failed is not None:

@@ -10,10 +10,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 from drd.errors import SandboxUnavailable
-from drd.flows.log.repository import SUFFIX
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import roots
 from drd.model.fencing import FenceReport, RefusedAccess
+from drd.model.log_place import SUFFIX
 from drd.model.plan import Plan
 from drd.ports import Inspector
 from drd.process import Fence, FenceLimits, Fences, rights

@@ -7,26 +7,25 @@ from dataclasses import replace
 from drd.errors import NotSupported
 from drd.flows.services import Services
 from drd.log import get
-from drd.model.location import is_s3, parse_s3
 from drd.model.log import LOG_TAG, LogBatch, batch_of
+from drd.model.log_place import SUFFIX, place_of_logs
 from drd.model.plan import Plan, RepositorySpec
 from drd.ports import Repository
-
-SUFFIX = "-wal"
 
 
 def log_spec(plan: Plan) -> RepositorySpec:
     """Return the repository of the logs. Raises NotSupported for a URL that cannot have one beside
     it."""
     primary = plan.primary
-    url = primary.url.rstrip("/")
-    if is_s3(url) and not parse_s3(url).prefix:
+    place = place_of_logs(primary.url)
+    if place is None:
+        url = primary.url.rstrip("/")
         raise NotSupported(
-            f"repository {primary.name} is a whole bucket ({url}), so there is no place for the "
-            "WAL beside it",
-            hint=f"write a prefix into `url` of repository {primary.name}: {url}/{plan.name}",
+            f"repository {primary.name} is a whole bucket or server ({url}), so there is no place "
+            "for the WAL beside it",
+            hint=f"write a path into `url` of repository {primary.name}: {url}/{plan.name}",
         )
-    return replace(primary, name=f"{primary.name}{SUFFIX}", url=f"{url}{SUFFIX}")
+    return replace(primary, name=f"{primary.name}{SUFFIX}", url=place)
 
 
 def batches_in(repository: Repository, plan: str, component: str) -> list[LogBatch]:

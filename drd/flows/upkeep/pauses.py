@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Set
 
 from drd.errors import DrdError
+from drd.flows.log.repository import logged
 from drd.flows.repository import contested
 from drd.flows.services import Services
 from drd.flows.state import clock_trust
 from drd.model.location import is_s3
-from drd.model.pauses import Damage, Pause, of_backups, of_clock, of_damage, of_jump, of_listing
+from drd.model.pauses import (
+    Damage,
+    Pause,
+    of_backups,
+    of_clock,
+    of_damage,
+    of_jump,
+    of_listing,
+    oldest_s,
+)
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind
 from drd.model.text import without_output
@@ -24,12 +34,17 @@ def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
         plan.name,
         points,
         last_failed=last_failure(services, plan),
-        rpo_s=plan.objectives.rpo_s,
+        rpo_s=_age_of_points_s(services, plan),
         now=services.clock.now(),
     )
     pauses += of_damage(plan.name, known_damage(services, plan), {p.id for p in points}, given_up)
     pauses += _vanished(services, plan, given_up)
     return pauses + _of_clocks(services, plan)
+
+
+def _age_of_points_s(services: Services, plan: Plan) -> float:
+    by_logs = len(logged(services, plan)) == len(plan.components)
+    return oldest_s(plan.objectives.rpo_s, plan.backup.interval_s if by_logs else None)
 
 
 def last_failure(services: Services, plan: Plan) -> str | None:

@@ -1,0 +1,60 @@
+"""What a plan says about logs that are received all the time (`wal`)."""
+
+from __future__ import annotations
+
+from drd.config.parse import Parsed
+from drd.config.problems import Report
+from drd.config.schema import PlanFile
+from drd.model.log_place import place_of_logs
+from drd.model.text import some
+from drd.model.units import format_duration
+from drd.registry import KINDS
+
+BASE_EVERY_S = 86400.0
+"""The time between two backups with `every: auto`, if all components have a log: the log decides
+how much is lost, and a backup how much log a recovery replays."""
+
+
+def log_every_s(plan: PlanFile) -> dict[str, float]:
+    """Return how often the log of each component that has one is stored, in seconds."""
+    found = {}
+    for name, component in plan.components.items():
+        policy = KINDS[component.kind].log(component)
+        if policy is not None:
+            found[name] = policy.every_s
+    return found
+
+
+def logs_decide(plan: PlanFile) -> bool:
+    """Return whether every component has a log, so that backups do not decide what is lost."""
+    return bool(plan.components) and len(log_every_s(plan)) == len(plan.components)
+
+
+def check_logs(parsed: Parsed, report: Report) -> None:
+    """Report a repository that has no place for logs beside it."""
+    names = list(log_every_s(parsed.file))
+    for name, repository in parsed.file.repositories.items() if names else ():
+        path = ("repositories", name, "url")
+        if repository.copy_of is not None or report.is_broken(path):
+            continue
+        try:
+            place = place_of_logs(repository.url)
+        except ValueError:
+            continue  # this is reported of the repository
+        if place is None:
+            message = f"is a whole bucket or server: drd stores the WAL of {some(names)} beside it"
+            hint = f"write a path behind it: {repository.url.rstrip('/')}/{parsed.file.plan}"
+            report.error(path, message, hint)
+
+
+def advise_on_logs(plan: PlanFile, report: Report) -> None:
+    """Warn of logs that are stored too rarely for the RPO."""
+    rpo = plan.objectives.rpo
+    for name, every_s in log_every_s(plan).items():
+        if every_s >= rpo:
+            message = (
+                f"storing the WAL of {name} every {format_duration(every_s)} cannot keep an RPO of "
+                f"{format_duration(rpo)}"
+            )
+            hint = "so much can be lost, and a few seconds more: write a shorter `every`."
+            report.warn(("components", name, "wal", "every"), message, hint)

@@ -1,0 +1,94 @@
+"""What a plan says about logs: where they are stored, and what decides how much is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from drd.model.log_place import place_of_logs
+from drd.model.pauses import of_backups, oldest_s
+from tests.catalogue_support import T0, point
+from tests.config_support import load, problems
+
+PLAN = """\
+plan: shop
+owner: tests
+objectives: {{rpo: 60s, rto: 1h}}
+components:
+  server:
+    kind: postgres-cluster
+    dsn: "postgresql://drd@db1/orders"
+    wal: {{every: {every}}}
+{more}repositories:
+  primary: {{url: "{url}", password: {{env: X}}}}
+backup: {{every: {backup}}}
+retention: {{daily: 7}}
+checks:
+  - {{name: rows, kind: rows, component: server}}
+drill: {{every: 7d}}
+"""
+MORE = "  etc: {kind: files, paths: [/etc]}\n"
+URL = "s3:https://s3.example.com/bucket/shop"
+
+
+def _plan(**said: str) -> str:
+    return PLAN.format(**{"every": "30s", "more": "", "url": URL, "backup": "1d"} | said)
+
+
+def _warnings(tmp_path: Path, text: str) -> list[str]:
+    return [w.message for w in load(tmp_path, text).warnings]
+
+
+def test_backups_are_not_compared_with_the_rpo_where_logs_decide(tmp_path: Path) -> None:
+    assert _warnings(tmp_path, _plan()) == []
+    said = _warnings(tmp_path, _plan(more=MORE))
+    assert "a backup every 1d cannot keep an RPO of 1m" in said
+    [said] = _warnings(tmp_path, _plan(every="60s"))
+    assert said == "storing the WAL of server every 1m cannot keep an RPO of 1m"
+
+
+def test_auto_makes_a_backup_a_day_where_logs_decide(tmp_path: Path) -> None:
+    policy = load(tmp_path, _plan(backup="auto")).plan.backup
+    assert (policy.auto, policy.every_s) == (False, 86400.0)
+    mixed = load(tmp_path, _plan(backup="auto", more=MORE)).plan.backup
+    assert (mixed.auto, mixed.every_s) == (True, None)
+
+
+def test_a_bucket_without_a_prefix_has_no_place_for_logs(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, _plan(url="s3:https://s3.example.com/bucket/"))
+    assert (problem.path, problem.line) == ("repositories.primary.url", 10)
+    assert "drd stores the WAL of server beside it" in problem.message
+    assert problem.hint == "write a path behind it: s3:https://s3.example.com/bucket/shop"
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("/srv/backup/", "/srv/backup-wal"),
+        ("/", None),
+        ("s3:s3.example.com/bucket/shop/", "s3:https://s3.example.com/bucket/shop-wal"),
+        ("s3:s3.example.com/bucket", None),
+        ("sftp:me@nas:/srv/b", "sftp:me@nas:/srv/b-wal"),
+        ("rest:https://nas:8000/", None),
+        ("rest:https://nas:8000/shop/", "rest:https://nas:8000/shop-wal"),
+        ("b2:bucket", None),
+        ("b2:bucket:shop", "b2:bucket:shop-wal"),
+        ("gs:bucket:/", None),
+        ("azure:container:/shop", "azure:container:/shop-wal"),
+        ("rclone:remote:", None),
+        ("rclone:remote:shop", "rclone:remote:shop-wal"),
+    ],
+)
+def test_the_place_is_beside_the_repository(url: str, place: str | None) -> None:
+    assert place_of_logs(url) == place
+
+
+def test_retention_does_not_wait_for_backups_that_are_as_rare_as_planned() -> None:
+    old = [point("p", T0 - timedelta(hours=25))]
+    found = [
+        of_backups("shop", old, last_failed=None, rpo_s=oldest_s(60.0, interval), now=T0)
+        for interval in (86400.0, None)
+    ]
+    assert [[p.code for p in pauses] for pauses in found] == [[], ["rpo"]]
