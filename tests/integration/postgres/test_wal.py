@@ -22,7 +22,7 @@ from drd.kinds.postgres.physical.wal.replay import Roll, arranged
 from drd.model.log import LogMark, LogTarget
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import Workplace
+from drd.ports import Tree, Workplace
 from drd.ports.logs import LogReplay
 from tests.conftest import _run_directory
 from tests.postgres_support import workplace
@@ -59,8 +59,9 @@ def received() -> Iterator[Received]:
         )
         kind = ClusterKind()
         with kind.source(component, workplace(base / "w")).open() as capture:
-            facts = dict(capture.facts)
-            shutil.copytree(facts["place"], base / "copy", symlinks=True)
+            facts, tree = dict(capture.facts), capture.payload
+            assert isinstance(tree, Tree)
+            shutil.copytree(Path(tree.below, tree.paths[0]), base / "copy", symlinks=True)
         snapshot = ComponentSnapshot("server", "postgres-cluster", "captured", facts=facts)
         files, came = base / "files", base / "came"
         files.mkdir()
@@ -173,6 +174,18 @@ def test_a_timeline_without_its_history_is_refused(prepared: Prepared) -> None:
     (prepared.landed.data / "pg_wal/00000002.history").write_text(f"1\t0/100\t{end}\n")
     with pytest.raises(RepositoryDamaged, match="did not come from timeline 1"):
         prepared.arrange(end=replace(prepared.received.end, line=2))
+
+
+def test_the_end_of_a_timeline_comes_from_the_next_one(prepared: Prepared) -> None:
+    """The server was lost before the last of its WAL had arrived, and a standby went on."""
+    end, wal = prepared.received.end, prepared.landed.data / "pg_wal"
+    last = max(f.name for f in prepared.files.iterdir() if segments.SEGMENT.fullmatch(f.name))
+    shutil.copy(prepared.files / last, prepared.files / f"00000002{last[8:]}")
+    with (prepared.files / last).open("r+b") as file:
+        file.truncate(file.seek(0, 2) - 200)
+    (wal / "00000002.history").write_text(f"1\t{segments.show(end.position)}\tby hand\n")
+    roll = prepared.arrange(end=replace(end, line=2))
+    assert prepared.received.last - 1 in roll.commits.transactions
 
 
 @pytest.mark.parametrize(

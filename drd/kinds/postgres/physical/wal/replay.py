@@ -145,6 +145,7 @@ def arranged(
             shutil.move(file, wal / file.name)
         else:
             _take(file, wal, source)
+    _complete_left(wal, log.end)
     commits = Commits()
     for line, first, last in _parts(wal, int(facts["timeline"]), begin, log.end):
         _read(landed, (line, first, last), programs, place, commits)
@@ -163,6 +164,27 @@ def _take(file: Path, wal: Path, source: str) -> None:
     there.unlink(missing_ok=True)
     shutil.move(file, there)
     there.chmod(0o600)
+
+
+def _complete_left(wal: Path, end: LogMark) -> None:
+    """Complete the last segment of each timeline that a server left: that server may have written
+    more than had arrived. The first segment of the next timeline begins with the same WAL."""
+    history = wal / f"{end.line:08X}.history"
+    if not history.is_file():
+        return
+    before = switches(history.read_text("ascii", "replace"))
+    following = [line for line, _ in before[1:]] + [end.line]
+    sizes = (page.size for f in sorted(wal.iterdir()) if f.is_file() and (page := first_page(f)))
+    size = next(sizes, 0)
+    for (line, switched), new_line in zip(before, following, strict=True) if size else ():
+        left = switched % size
+        there = wal / Segment(new_line, switched // size).name(size)
+        if left and there.is_file():
+            old = wal / Segment(line, switched // size).name(size)
+            with there.open("rb") as new, old.open("r+b" if old.exists() else "w+b") as file:
+                file.write(new.read(left))
+                file.truncate(size)
+            old.chmod(0o600)
 
 
 def _parts(wal: Path, line: int, begin: int, end: LogMark) -> list[tuple[int, int, int]]:
