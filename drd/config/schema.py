@@ -92,7 +92,14 @@ def component_model(spec: KindSpec) -> type[ComponentKeys]:
     component has."""
     stem = spec.settings.__name__.removesuffix("Settings")
     bases = cast("tuple[type[ComponentKeys], ...]", (ComponentKeys, spec.settings))
-    return create_model(f"{stem}Component", __base__=bases, __doc__=spec.settings.__doc__)
+    doc = spec.settings.__doc__
+    return _of_both(create_model(f"{stem}Component", __base__=bases, __doc__=doc), spec.settings)
+
+
+def _of_both(model: type[ComponentKeys], of_kind: type[Settings]) -> type[ComponentKeys]:
+    """Return the model with `unsaid` of both: of its bases, it would have that of one."""
+    model.unsaid = {**ComponentKeys.unsaid, **of_kind.unsaid}
+    return model
 
 
 def target_models() -> list[type[Settings]]:
