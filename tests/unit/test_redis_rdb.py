@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drd.kinds.redis.fingerprint import after_expiry, fingerprint_of
-from drd.kinds.redis.rdb import MalformedRdb, RdbContent, read
+from drd.kinds.redis.rdb import MalformedRdb, RdbContent, made_at, read
 from drd.kinds.redis.server_facts import Version
 from drd.model.snapshot import TableState
 
@@ -96,6 +96,14 @@ def test_what_follows_an_unknown_type_is_not_counted_and_not_called_equal(tmp_pa
 def test_damaged_files_are_refused(tmp_path: Path, parts: tuple[bytes, ...]) -> None:
     with pytest.raises(MalformedRdb):
         of(tmp_path, *parts)
+
+
+def test_the_file_says_when_the_server_began_it() -> None:
+    head = b"REDIS0012\xfa\x09redis-ver\x058.0.2\xfa\x05ctime"
+    assert made_at(head + b"\xc2\xca\x65\x0c\x6b\xfa") == 1_795_974_602
+    assert made_at(head + b"\x0a2200000000\xfa") == 2_200_000_000
+    assert made_at(head + b"\xc1\x01\x02") is None
+    assert made_at(b"REDIS0012") is None
 
 
 def test_another_file_is_no_rdb_file(tmp_path: Path) -> None:

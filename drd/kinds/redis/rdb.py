@@ -25,6 +25,8 @@ from drd.process import check_cancelled
 HEAD = re.compile(rb"(REDIS|VALKEY)(\d{3,4})")
 """The beginning of a file: its program, and the version of its format."""
 
+_MADE_AT = re.compile(rb"\xfa\x05ctime(?:\xc2(.{4})|\x0a(\d{10}))", re.DOTALL)
+
 MOST_DATABASES = 1 << 16
 _TAIL = 9
 """Bytes after the last key: the end mark, and the checksum."""
@@ -93,6 +95,17 @@ def head_of(data: bytes) -> tuple[str, int]:
     if match is None or len(match[0]) != _TAIL:
         raise MalformedRdb("it does not begin as an RDB file does")
     return match[1].decode().lower(), int(match[2])
+
+
+def made_at(beginning: bytes) -> int | None:
+    """Return the time at which the server began the file, in seconds since 1970, from the first
+    bytes of the file; None if they do not have it."""
+    found = _MADE_AT.search(beginning)
+    if found is None:
+        return None
+    if found[2] is not None:
+        return int(found[2])
+    return int.from_bytes(found[1], "little", signed=True)
 
 
 def read(path: Path, budget_s: float | None = None) -> RdbContent:

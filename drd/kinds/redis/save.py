@@ -16,6 +16,7 @@ from drd import process
 from drd.errors import DeadlineExceeded, DrdError, DumpFailed, SourceError, SourceMissing
 from drd.exhaustion import system_reason
 from drd.kinds.redis.client import Client, Login, ServerRefused
+from drd.kinds.redis.rdb import made_at
 from drd.kinds.redis.server_facts import info, settings_of
 from drd.kinds.redis.tls import forwarded
 from drd.masking import masked
@@ -27,6 +28,7 @@ _POLL_S = 0.1
 _BUSY = ("in progress", "child process")
 """Words in the answer to BGSAVE while another save or rewrite runs."""
 _CHUNK = 1 << 20
+_HEAD = 4096
 _LENGTH = re.compile(r"success after (\d+) bytes")
 _MARK = 40
 """The bytes by which a server ends data whose length it did not say before."""
@@ -187,18 +189,41 @@ def _copied(file: Path, copy: Path) -> tuple[str, int]:
     return digest.hexdigest(), stat.S_IMODE(mode)
 
 
-def receive(login: Login, program: str, copy: Path, timeout_s: float, directory: Path) -> SavedFile:
+def receive(
+    login: Login,
+    program: str,
+    copy: Path,
+    timeout_s: float,
+    directory: Path,
+    *,
+    ahead_s: float = 0.0,
+) -> SavedFile:
     """Receive the data over the connection, as a replica does, with redis-cli. The password is in
-    its environment only. Raises DumpFailed."""
+    its environment only. The clock of the server is `ahead_s` ahead of this one. Raises
+    DumpFailed."""
     at = datetime.now(UTC)
     with forwarded(login, directory) if login.address.tls else nullcontext(login) as reached:
         _receive(reached, program, copy, timeout_s, directory)
+    end = datetime.now(UTC)
     digest = hashlib.sha256()
     with copy.open("rb") as file:
+        made_s = made_at(file.read(_HEAD))
+        file.seek(0)
         while chunk := file.read(_CHUNK):
             process.check_cancelled()
             digest.update(chunk)
-    return SavedFile(at, digest.hexdigest(), 0o660)
+    return SavedFile(_frozen(at, end, made_s, ahead_s), digest.hexdigest(), 0o660)
+
+
+def _frozen(asked: datetime, received: datetime, made_s: int | None, ahead_s: float) -> datetime:
+    """Return when the server froze its data: it waits some seconds for other replicas, or until
+    another save is over. The file says it in whole seconds of the server's clock."""
+    if made_s is None:
+        return asked
+    said = made_s - ahead_s
+    if not asked.timestamp() < said <= received.timestamp():
+        return asked
+    return datetime.fromtimestamp(said, UTC)
 
 
 def _received(command: process.Command, copy: Path) -> process.Completed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -165,24 +166,27 @@ class RedisSource(Source):
         try:
             with connected(self._settings) as client:
                 found = self._ready(client)
+                ahead_s = _ahead_s(found)
                 version = version_of(found)
                 self._require_room(found)
                 users = acl_users(client)
                 names = self._names(client, found)
-                saved = self._saved(client, copy, names["dump"])
+                saved = self._saved(client, copy, names["dump"], ahead_s)
             yield RedisCapture(
                 copy, self._settings, saved, self._facts(copy, version, saved, names, users), users
             )
         finally:
             remove(copy)
 
-    def _saved(self, client: Client, copy: Path, dump: str) -> SavedFile:
+    def _saved(self, client: Client, copy: Path, dump: str, ahead_s: float) -> SavedFile:
         settings = self._settings
         if settings.saves:
             assert settings.dir is not None
             return save(client, Path(settings.dir) / dump, copy, settings.timeout)
-        program = self._cli()
-        return receive(login_of(settings), program, copy, settings.timeout, self._place.directory)
+        program, directory = self._cli(), self._place.directory
+        return receive(
+            login_of(settings), program, copy, settings.timeout, directory, ahead_s=ahead_s
+        )
 
     def _cli(self) -> str:
         settings = self._settings
@@ -287,6 +291,13 @@ class RedisSource(Source):
         room = work_finding(self._place.directory, _size(dict(found)), what=what)
         if room.failed:
             raise SourceError(room.text, hint=room.remedy)
+
+
+def _ahead_s(found: dict[str, str]) -> float:
+    """Return by how many seconds the server's clock is ahead of this one, just after it answered; 0
+    if the server does not say its time."""
+    said = number(found, "server_time_usec")
+    return said / 1e6 - time.time() if said else 0.0
 
 
 def _size(found: dict[str, str]) -> int:

@@ -200,6 +200,20 @@ def test_a_server_that_works_in_the_directory_is_refused_by_name(
     assert kept.held() == []
 
 
+def test_the_data_time_of_received_data_is_when_the_server_froze_it(
+    live: RedisServer, work: Workplace
+) -> None:
+    """A server waits for other replicas first; what is written meanwhile is in the data."""
+    began = time.time()
+    live.ask("CONFIG", "SET", "repl-diskless-sync-delay", "3")
+    try:
+        snapshot, _, _ = take(live, work, dir=None)
+    finally:
+        live.ask("CONFIG", "SET", "repl-diskless-sync-delay", "0")
+    assert snapshot.data_time is not None
+    assert began + 1 <= snapshot.data_time.timestamp() <= time.time()
+
+
 def test_the_password_is_in_no_argument_and_rights_that_are_missing_are_named(
     live: RedisServer, work: Workplace, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
