@@ -206,6 +206,12 @@ class SqlQueue(SqlStore):
             row = connection.execute(query).one_or_none()
         return None if row is None else (row.at, row.value)
 
+    def notes(self, beginning: str) -> dict[str, Any]:
+        key = daemon_state.c.key
+        with self._database.read() as connection:
+            query = select(daemon_state).where(key.startswith(beginning, autoescape=True))
+            return {row.key: row.value for row in connection.execute(query.order_by(key))}
+
     def remove_old(self, before: datetime, limit: int = PIECE) -> int:
         kept = select(points.c.id).where(
             points.c.id == run_table.c.id,

@@ -11,6 +11,9 @@ from drd.cli.confirm import confirm
 from drd.cli.enduring import app_of
 from drd.config.plan_search import plans_by_name
 from drd.errors import UsageError
+from drd.flows.log.left import Left
+from drd.flows.log.left import forget as forget_kept
+from drd.flows.log.left import kept as kept_by_servers
 from drd.flows.restore.kept_copies import reminders
 from drd.model.holds import held_points
 from drd.model.text import counted
@@ -35,6 +38,7 @@ def forget(args: argparse.Namespace) -> int:
         now = opened.clock.now()
         held = held_points(opened.catalogue.keeping.holds(args.plan), now)
         gone = opened.catalogue.plans.forget(args.plan, now)
+        left = _left(opened, args.plan)
         if args.json:
             output.print_json(
                 {
@@ -44,6 +48,7 @@ def forget(args: argparse.Namespace) -> int:
                     "evidence": gone.evidence,
                     "held": sorted(held),
                     "kept": [aside.kept for _, aside in kept],
+                    "slots": [{"component": one.component, "name": one.name} for one in left],
                 }
             )
         elif not args.quiet:
@@ -58,6 +63,19 @@ def forget(args: argparse.Namespace) -> int:
                 )
             output.say("  the backups of this plan stay: drd did not change the repositories")
     return 0
+
+
+def _left(opened: App, plan: str) -> list[Left]:
+    """Tell how a person removes what servers keep for the plan: without the plan, drd does not know
+    how to reach them."""
+    found = kept_by_servers(opened.catalogue.queue, opened.services_without_plan().kinds, plan)
+    for one in found:
+        output.warn(
+            f"{one.text}, up to its max_slot_wal_keep_size. Without the plan, drd cannot drop the "
+            f"slot. Run there as a superuser: {one.command}"
+        )
+        forget_kept(opened.catalogue.queue, one, opened.clock.now())
+    return found
 
 
 def _require_gone(app: App, name: str, known: Records) -> None:

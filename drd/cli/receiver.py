@@ -11,8 +11,22 @@ from drd.cli.worker import handed_plan, listen
 from drd.config.run_settings import from_environment
 from drd.errors import AlreadyRunning, Cancelled, NotSupported, UsageError
 from drd.flows.log.keeper import Keeper
+from drd.flows.log.left import kept, leave
 from drd.flows.log.repository import logged
 from drd.flows.repository.contested import HINT, contested
+from drd.flows.services import Services
+from drd.model.plan import Plan
+
+
+def _leave(services: Services, plan: Plan, component: str) -> int:
+    """Remove what the server keeps for a component that has no log any more."""
+    if component in logged(services, plan):
+        return 0
+    for one in kept(services.catalogue.queue, services.kinds, plan.name):
+        known = plan.components.get(component)
+        if one.component == component and known is not None and known.kind == one.kind:
+            leave(services, plan, one)
+    return 0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         listen()
         plan = opened.plans.in_force(args.plan)
         services = opened.services(plan)
+        if args.leave:
+            return _leave(services, plan, args.component)
         if args.component not in logged(services, plan):
             raise UsageError(
                 f"plan {plan.name} does not receive the log of a component {args.component!r}",

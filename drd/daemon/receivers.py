@@ -18,10 +18,11 @@ from drd.bootstrap import App
 from drd.config.run_settings import VARIABLE
 from drd.daemon.workers import Workers, environment
 from drd.errors import CatalogueError, DrdError
+from drd.flows.log.left import Left, kept
 from drd.flows.log.repository import logged
 from drd.model.alerts import Condition
 from drd.model.log import LogState, noted_as
-from drd.model.log_conditions import log_condition
+from drd.model.log_conditions import left_condition, log_condition
 from drd.model.schedule import Schedule
 from drd.process import Child, Command
 
@@ -34,6 +35,10 @@ LONGEST_PAUSE_S = 300.0
 STEADY_S = 600.0
 """A process that lived so long is started again at once."""
 STOP_S = 8.0
+LEAVE_S = 30.0
+"""How often drd looks for what servers keep for nobody."""
+LEAVE_AGAIN_S = 600.0
+"""How often drd tries to remove it."""
 
 Key = tuple[str, str]
 """A plan, and a component of it."""
@@ -68,6 +73,10 @@ class Receivers:
         self._schedule = schedule
         self._wanted: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._receivers: dict[Key, _Receiver] = {}
+        self._leaving: list[Child] = []
+        self._unwanted: list[Left] = []
+        self._left: list[Left] = []
+        self._leave_at = 0.0
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drd-receivers", daemon=True)
 
@@ -81,6 +90,8 @@ class Receivers:
             self._thread.join(STOP_S)
         for one in self._receivers.values():
             _end(one)
+        for child in self._leaving:
+            child.stop()
 
     def conditions(self, now: datetime) -> tuple[Condition, ...]:
         """Return what is wrong with the logs that plans want."""
@@ -91,6 +102,7 @@ class Receivers:
                 noted = self._app.catalogue.queue.noted(noted_as(plan, component))
                 at, state = (noted[0], LogState.from_json(noted[1])) if noted else (None, None)
                 found.append(log_condition(plan, component, state, at, now))
+        found += [left_condition(o.plan, o.component, o.text, o.command) for o in self._left]
         return tuple(c for c in found if c is not None)
 
     def _run(self) -> None:
@@ -114,9 +126,30 @@ class Receivers:
                 _end(one)
                 del self._receivers[key]
         now = time.monotonic()
+        if now >= self._leave_at:
+            self._leave(set(wanted))
+            again_s = LEAVE_AGAIN_S if self._left else LEAVE_S
+            self._leave_at = now + again_s
         for key, digest in wanted.items():
             one = self._receivers.setdefault(key, _Receiver(digest))
             self._watch(key, one, now)
+
+    def _leave(self, wanted: set[Key]) -> None:
+        """Let servers remove what they keep for components that have no log any more. If that is
+        not possible, a person has to know."""
+        for child in self._leaving:
+            child.stop()
+        self._leaving.clear()
+        names, before = set(self._names()), self._unwanted
+        self._unwanted = [
+            one
+            for one in kept(self._app.catalogue.queue, self._app.services_without_plan().kinds)
+            if (one.plan, one.component) not in wanted
+        ]
+        for one in self._unwanted:
+            if one.plan in names:
+                self._leaving.append(self._start((one.plan, one.component), "--leave"))
+        self._left = [one for one in self._unwanted if one in before]
 
     def _components(self, plan: str) -> tuple[str, tuple[str, ...]]:
         """Return the digest of the plan in force, and its components with a log. A plan is read
@@ -151,8 +184,8 @@ class Receivers:
             one.child, one.began = self._start(key), now
             _log.info("receiver.started", plan=key[0], component=key[1], pid=one.child.pid)
 
-    def _start(self, key: Key) -> Child:
-        words = [*PROGRAM, *key, *self._config]
+    def _start(self, key: Key, *more: str) -> Child:
+        words = [*PROGRAM, *key, *more, *self._config]
         words += ["--plan-on-stdin"] if self._workers.texts(key[0]) is not None else []
         env = environment(None) | {VARIABLE: self._workers.settings}
         return self._workers.start_beside(Command(words, env=env), key[0])

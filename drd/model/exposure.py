@@ -186,8 +186,9 @@ def _achievable(facts: PlanFacts) -> float | None:
     duration; the interval alone until a backup was measured. None without a schedule whose interval
     is known. `auto` makes the interval as long as fits.
     """
-    if has_logs(facts):
-        return max(c.log_every_s or 0.0 for c in facts.components) + STORED_WITHIN_S
+    every_s = [c.log_every_s for c in facts.components if c.log_every_s is not None]
+    if every_s and len(every_s) == len(facts.components):
+        return max(every_s) + STORED_WITHIN_S
     if facts.interval_s is None:
         return None
     usual_s = facts.backup_p95_s or 0.0

@@ -43,6 +43,12 @@ def log_condition(
     return _condition(plan, component, "warning", text, f"drd doctor {plan}")
 
 
+def left_condition(plan: str, component: str, text: str, command: str) -> Condition:
+    """Return that a server keeps a log for nobody."""
+    told = f"{text}, and drd could not drop it. Run on that server as a superuser: {command}"
+    return _condition(plan, component, "warning", told, f"drd doctor {plan}")
+
+
 def _condition(plan: str, component: str, severity: Urgency, text: str, remedy: str) -> Condition:
     return Condition(KIND, severity, component, text, remedy, plan=plan)
 

@@ -401,5 +401,14 @@ class Kind(Protocol):
         """`Ability.LOG`: write a position for a person."""
         raise self.spec.lacks(Ability.LOG)
 
+    def log_left(self, name: str) -> str:
+        """`Ability.LOG`: return the command with which a person removes, on the server, what it
+        keeps for drd under the `name` of `LogSource.open`; empty if it keeps nothing."""
+        return ""
+
+    def leave_log(self, component: Component, name: str) -> None:
+        """`Ability.LOG`: remove from the server what it keeps for drd under this name, if that is
+        still there. Raises SourceError."""
+
 
 KindFactory = Callable[[str], Kind]

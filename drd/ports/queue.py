@@ -79,6 +79,9 @@ class Queue(Protocol):
     def noted(self, key: str) -> tuple[datetime, Any] | None:
         """Return the fact that was kept under this key, with its time."""
 
+    def notes(self, beginning: str) -> dict[str, Any]:
+        """Return the facts whose keys begin so, by key."""
+
     def remove_old(self, before: datetime) -> int:
         """Delete runs that finished before that time, with their steps and the points that were
         forgotten before it. Runs that evidence or kept points name stay, and so does the newest run

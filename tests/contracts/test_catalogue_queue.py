@@ -263,6 +263,8 @@ def test_notes_round_trip(catalogue: SqlCatalogue) -> None:
     catalogue.queue.note("heartbeat", {"pid": 1}, at(0))
     catalogue.queue.note("heartbeat", {"pid": 2}, at(1))
     assert catalogue.queue.noted("heartbeat") == (at(1), {"pid": 2})
+    catalogue.queue.note("heart:b", 3, at(1))
+    assert catalogue.queue.notes("heart:") == {"heart:b": 3}
 
 
 def test_old_runs_are_removed_unless_still_referenced(catalogue: SqlCatalogue) -> None:

@@ -127,6 +127,10 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
     early = site.drd("recover", "shop", "--target", "standby", "--before", "0/1", code=13)
     assert "has no restore point of server that ends before 0/1" in early.err
     _assert_drills_take_turns(site, reachable[0]["to"])
+    [slot] = [name for (name,) in server.execute("select slot_name from pg_replication_slots")]
+    (site.base / "plans/shop.yaml").unlink()
+    told = " ".join(site.drd("plan", "forget", "shop", "--yes").err.split())
+    assert f"psql -d postgres -c \"SELECT pg_drop_replication_slot('{slot}')\"" in told
 
 
 def _assert_drills_take_turns(site: Site, end: str) -> None:

@@ -18,4 +18,9 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--plan-on-stdin", action="store_true", help="read the plan's text from stdin"
     )
+    parser.add_argument(
+        "--leave",
+        action="store_true",
+        help="remove what the server keeps for a component that has no log any more",
+    )
     parser.set_defaults(handler="drd.cli.receiver:run")

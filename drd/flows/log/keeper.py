@@ -18,6 +18,7 @@ from pathlib import Path
 from drd import log, process
 from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
 from drd.flows.log.bases import bases, spans
+from drd.flows.log.left import note as note_kept
 from drd.flows.log.repository import batches_in, log_spec
 from drd.flows.log.upkeep import Upkeep
 from drd.flows.repository.identity import confirm_or_initialise
@@ -107,6 +108,7 @@ class Keeper:
         received.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = slot_name(self._plan.name, self._component.name, identity)
         with self._kind.log(self._component).open(received, name) as receiver:
+            note_kept(self._services, self._plan, self._component, name)
             if self._lost:
                 receiver.begin_anew()
                 self._lost = False

@@ -39,6 +39,8 @@ class Received(NamedTuple):
     files: Path
     end: LogMark
     last: int
+    slots: int
+    """The replication slots that are there after drd has left the server."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,9 @@ def received() -> Iterator[Received]:
                 receiver.stage(mark, files)
             finally:
                 child.stop()
-        yield Received(snapshot, base / "copy", files, mark, last)
+        kind.leave_log(component, "drd_wal_test")
+        [(slots,)] = server.execute("select count(*) from pg_replication_slots")
+        yield Received(snapshot, base / "copy", files, mark, last, slots)
 
 
 @dataclass
@@ -118,6 +122,10 @@ def test_whole_wal_leads_to_its_end(prepared: Prepared) -> None:
     assert prepared.received.last - 1 in roll.commits.transactions
     names = {f.name for f in (prepared.landed.data / "pg_wal").iterdir() if f.is_file()}
     assert len([n for n in names if segments.SEGMENT.fullmatch(n)]) >= 3
+
+
+def test_the_slot_goes_when_nobody_reads_any_more(received: Received) -> None:
+    assert received.slots == 0
 
 
 def _middle(files: Path) -> Path:

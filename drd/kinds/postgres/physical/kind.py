@@ -29,7 +29,7 @@ from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.physical.source import ClusterSource
 from drd.kinds.postgres.physical.target import FILES, ClusterDirectory
 from drd.kinds.postgres.physical.wal import segments
-from drd.kinds.postgres.physical.wal.receiver import WalSource
+from drd.kinds.postgres.physical.wal.receiver import WalSource, dropping
 from drd.kinds.postgres.same_place import data_directory
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.tools import newest_major
@@ -106,6 +106,12 @@ class ClusterKind(Kind):
 
     def log_place(self, position: int) -> str:
         return segments.show(position)
+
+    def log_left(self, name: str) -> str:
+        return dropping(name)
+
+    def leave_log(self, component: Component, name: str) -> None:
+        WalSource(component.name, _settings(component)).leave(name)
 
     def kept(
         self,

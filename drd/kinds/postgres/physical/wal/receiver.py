@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -51,6 +52,10 @@ _SLOT = """
 SELECT slot_type, wal_status, active FROM pg_catalog.pg_replication_slots WHERE slot_name = %s"""
 _MADE = "SELECT pg_catalog.pg_create_physical_replication_slot(%s, true)"
 _DROPPED = "SELECT pg_catalog.pg_drop_replication_slot(%s)"
+_LEFT = """
+SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
+ WHERE slot_name = %s AND slot_type = 'physical'"""
+_NAME = re.compile(r"drd_wal_[a-z0-9_]{1,55}")
 _NOW = "SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.clock_timestamp()"
 _MARK = """
 SELECT lsn::text, pg_catalog.pg_walfile_name(lsn)
@@ -71,6 +76,17 @@ class WalSource:
         major = connection.info.server_version // 10000
         return programs_of_server(major, self._settings.bin_dir, "pg_receivewal")
 
+    def leave(self, name: str) -> None:
+        """Drop a slot of drd's, if it is there. Raises SourceError."""
+        with closing(connect(address_of(self._settings.dsn))) as connection:
+            try:
+                connection.execute(_LEFT.encode(), [name])
+            except psycopg.Error as error:
+                raise SourceError(
+                    f"the server does not drop the replication slot {name}: {words(error)}",
+                    hint=f"drop it there as a superuser: {dropping(name)}",
+                ) from error
+
     @contextmanager
     def open(self, directory: Path, name: str) -> Iterator[WalReceiver]:
         with closing(connect(address_of(self._settings.dsn))) as connection:
@@ -83,6 +99,13 @@ class WalSource:
                 yield WalReceiver(
                     connection, address, directory, name, programs=programs, environment=environment
                 )
+
+
+def dropping(name: str) -> str:
+    """Return the command with which a person drops a slot of drd's; empty for another name."""
+    if not _NAME.fullmatch(name):
+        return ""
+    return f"psql -d postgres -c \"SELECT pg_drop_replication_slot('{name}')\""
 
 
 class WalReceiver:

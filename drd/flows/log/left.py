@@ -1,0 +1,79 @@
+"""What servers keep for drd's receivers of logs. A server keeps it also if no receiver comes any
+more, so drd notes it, and removes it then."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+from drd import log
+from drd.errors import DrdError
+from drd.flows.services import Services
+from drd.model.plan import Component, Plan
+from drd.model.text import escaped
+from drd.ports import KindFactory, Queue
+
+_BEGINNING = "log-slot:"
+
+
+class Left(NamedTuple):
+    """What the server of a component keeps for drd under a `name`, and the command with which a
+    person removes it there."""
+
+    plan: str
+    component: str
+    kind: str
+    name: str
+    command: str
+
+    @property
+    def text(self) -> str:
+        return (
+            f"the server of component {escaped(self.component)} of plan {escaped(self.plan)} keeps "
+            f"WAL for drd's replication slot {self.name}, which nobody reads any more"
+        )
+
+
+def note(services: Services, plan: Plan, component: Component, name: str) -> None:
+    """Note what the server of a component keeps from now on; what it kept under another name is
+    removed."""
+    kind = services.kinds(component.kind)
+    if not kind.log_left(name):
+        return
+    key = f"{_BEGINNING}{plan.name}:{component.name}"
+    value = {"kind": component.kind, "name": name}
+    known = services.catalogue.queue.noted(key)
+    if known is not None and known[1] == value:
+        return
+    former = str(known[1].get("name", "")) if known is not None else ""
+    if kind.log_left(former):
+        with suppress(DrdError):
+            kind.leave_log(component, former)
+    services.catalogue.queue.note(key, value, services.clock.now())
+
+
+def kept(queue: Queue, kinds: KindFactory, plan: str = "") -> list[Left]:
+    """Return what servers keep for drd, of all plans or of one."""
+    found = []
+    for key, value in queue.notes(f"{_BEGINNING}{plan}:" if plan else _BEGINNING).items():
+        name, _, component = key.removeprefix(_BEGINNING).partition(":")
+        kind, slot = str(value.get("kind", "")), str(value.get("name", ""))
+        command = ""
+        with suppress(DrdError, KeyError):  # an extension that is not there any more
+            command = kinds(kind).log_left(slot) if slot else ""
+        if command:
+            found.append(Left(name, component, kind, slot, command))
+    return found
+
+
+def leave(services: Services, plan: Plan, left: Left) -> None:
+    """Remove what the server of a component keeps for drd. Raises SourceError."""
+    services.kinds(left.kind).leave_log(plan.components[left.component], left.name)
+    forget(services.catalogue.queue, left, services.clock.now())
+    log.get().info("receiver.left", plan=plan.name, component=left.component, slot=left.name)
+
+
+def forget(queue: Queue, left: Left, at: datetime) -> None:
+    """Note that nothing is kept any more, or that a person was told the command."""
+    queue.note(f"{_BEGINNING}{left.plan}:{left.component}", {}, at)
