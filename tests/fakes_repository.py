@@ -76,6 +76,9 @@ class MemoryRepository:
     def free_bytes(self) -> int | None:
         return self.free
 
+    def reaching(self, before: datetime) -> SnapshotInfo | None:  # memory has no log
+        return None
+
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         with self._lock:
             return [s for s in snapshots if s not in self._kept]

@@ -110,7 +110,7 @@ def _comes_back(plan: Assessment) -> Fact:
         back = "never"
     text = f"{back} (RTO {objective(rto.objective_s)})"
     if rto.actual_s is not None:
-        text += f"; the last passed drill took {format_duration(rto.actual_s)}"
+        text += f"; {rto.drill} took {format_duration(rto.actual_s)}"
     return "Comes back", text, "" if rto.verdict is Verdict.MET else STYLE[rto.verdict]
 
 

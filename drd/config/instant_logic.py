@@ -11,6 +11,10 @@ from drd.ports import Ability
 from drd.registry import KINDS
 
 
+def _can(kind: str) -> bool:
+    return Ability.INSTANT in KINDS[kind].can
+
+
 def check_instant(parsed: Parsed, report: Report) -> None:
     """Report instant drills that would never take place."""
     drill = parsed.file.drill
@@ -21,12 +25,15 @@ def check_instant(parsed: Parsed, report: Report) -> None:
             hint = "leave out `full_every`, or write `restore: instant`."
             report.error(("drill", "full_every"), "is only for instant drills", hint, of_key=True)
         return
-    kinds = {c.kind for c in parsed.file.components.values()}
-    if not any(Ability.INSTANT in KINDS[kind].can for kind in kinds):
+    mounted = {n: c for n, c in parsed.file.components.items() if _can(c.kind)}
+    if not mounted:
         able = [spec.name for spec in KINDS if Ability.INSTANT in spec.can]
         hint = f"leave out `restore`: only components of kind {' and '.join(able)} can."
         report.error(("drill", "restore"), "no component can be drilled instantly", hint)
         return
+    for name, component in mounted.items():
+        for found in KINDS[component.kind].against_instant(component):
+            report.warn(("components", name, *found.path), found.message, found.hint)
     between_s = drill.every
     if drill.cron is not None:
         between_s = longest_gap(drill.cron, drill.timezone)

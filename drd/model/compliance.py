@@ -287,14 +287,19 @@ def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
     if not proofs:
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), []
     if len(timed) < len(proofs):
-        text = "the last passed drill did not measure how long the recovery took"
+        text = f"{_drill(facts)} did not measure how long the recovery took"
         reason = Reason(Verdict.UNKNOWN, text, f"drd drill {facts.plan}", "rto")
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), [reason]
     # One that missed the objective, else the slowest.
     actual_s, projected_s, proof = max(timed, key=lambda t: (t[0] > facts.rto_s, t[1]))
     reasons = _judge_time(facts, proof, actual_s, projected_s)
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
-    return RtoAssessment(facts.rto_s, actual_s, projected_s, verdict), reasons
+    return RtoAssessment(facts.rto_s, actual_s, projected_s, verdict, _drill(facts)), reasons
+
+
+def _drill(facts: PlanFacts) -> str:
+    """Return which drill measured the time. An instant one measures none."""
+    return f"the last {'passed' if facts.drill_full_every_s is None else 'whole'} drill"
 
 
 def _proof(scenario: ScenarioFacts) -> DrillFacts | None:
@@ -310,13 +315,13 @@ def _judge_time(
     rto = format_duration(facts.rto_s)
     if actual_s > facts.rto_s:
         took = format_duration(actual_s)
-        text = f"the recovery in the last passed drill took {took}, but the RTO is {rto}"
+        text = f"the recovery in {_drill(facts)} took {took}, but the RTO is {rto}"
         return [Reason(Verdict.BREACHED, text, f"drd run show {proof.run}", "rto")]
     if projected_s > facts.rto_s:
         now_bytes = facts.newest.bytes if facts.newest else 0
         grown = " to ".join(format_sizes(proof.restored_bytes, now_bytes))
         text = (
-            f"the data grew from {grown} since the last passed drill: a recovery would now take "
+            f"the data grew from {grown} since {_drill(facts)}: a recovery would now take "
             f"about {format_duration(projected_s)}, but the RTO is {rto}"
         )
         return [Reason(Verdict.AT_RISK, text, f"drd drill {facts.plan}", "rto")]

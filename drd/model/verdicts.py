@@ -168,13 +168,15 @@ class RpoAssessment(NamedTuple):
 
 class RtoAssessment(NamedTuple):
     """The judgement of the RTO. `actual_s` is the duration of the last passed drill, `projected_s`
-    the same scaled to the current data: None if there is no point to restore.
+    the same scaled to the current data: None if there is no point to restore. `drill` names that
+    drill, empty without `actual_s`: of a plan with instant drills it is a whole one.
     """
 
     objective_s: float | None
     actual_s: float | None
     projected_s: float | None
     verdict: Verdict
+    drill: str = ""
 
 
 class ScenarioAssessment(NamedTuple):

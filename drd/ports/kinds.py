@@ -157,6 +157,10 @@ def _fits(_: Any, __: Any) -> Iterable[Contradiction]:
     return ()
 
 
+def _nothing_against(_: Any) -> Iterable[Contradiction]:
+    return ()
+
+
 def _has_every_ability(_: Any) -> Mapping[Ability, str]:
     return {}
 
@@ -250,7 +254,8 @@ class KindSpec:
     `begins` is what such a dump begins with, if it always does.
     `keeps` and `unpacks` are for dumps and archives in larger copies (`KeepsOf`, `UnpacksOf`).
     `log` says, from the settings alone, how the log of a component is kept (`Ability.LOG`); None:
-    not at all.
+    not at all. `against_instant` gives warnings for a plan with instant drills: what in the
+    settings makes drills restore the component as a whole all the same.
     """
 
     name: str
@@ -303,6 +308,7 @@ class KindSpec:
     keeps: str = ""
     unpacks: str = ""
     log: Callable[[Any], LogPolicy | None] = _no_log
+    against_instant: Callable[[Any], Iterable[Contradiction]] = _nothing_against
 
     def open(self) -> Any:
         """Import the adapter, and return an instance."""

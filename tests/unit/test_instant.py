@@ -143,6 +143,9 @@ def test_the_rto_is_judged_by_the_whole_drill() -> None:
     facts = healthy(scenarios=(scenario(20 * DAY),), drill_full_every_s=30 * DAY)
     judged = assess(facts, NOW)
     assert judged.rto.actual_s == drill(since_s=0).rta_s
+    assert judged.rto.drill == "the last whole drill"
+    [late] = [r for r in assess(facts._replace(rto_s=1.0), NOW).reasons if "the RTO is" in r.text]
+    assert late.text.startswith("the recovery in the last whole drill took ")
     assert judged.readiness is Readiness.READY
 
 
@@ -196,6 +199,22 @@ def test_a_plan_of_a_whole_server_may_have_instant_drills(tmp_path: Path) -> Non
     assert plan.proof == plain.proof  # a recovery restores the same
     with pytest.raises(ConfigError, match="no drill would be instant"):
         load(tmp_path, of_a_server("every: 7d, restore: instant, full_every: 3d"))
+
+
+@pytest.mark.parametrize(
+    ("drill", "incremental", "warned"),
+    [
+        ("every: 7d, restore: instant", "auto", True),
+        ("every: 7d, restore: instant", "off", False),
+        ("every: 7d", "auto", False),
+    ],
+)
+def test_a_plan_whose_drills_would_be_whole_is_told_so(
+    tmp_path: Path, drill: str, incremental: str, warned: bool
+) -> None:
+    text = of_a_server(drill).replace(CLUSTER[0], f"{CLUSTER[0]}\n    incremental: {incremental}")
+    found = [w for w in load(tmp_path, text).warnings if "would not be instant" in w.message]
+    assert [w.path for w in found] == ["components.db.incremental"] * warned
 
 
 def test_an_incremental_copy_is_restored_as_a_whole() -> None:

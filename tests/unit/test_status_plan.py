@@ -90,6 +90,12 @@ def test_the_screen_of_one_plan_has_everything_that_is_known_of_it() -> None:
     assert "\n".join(screen(facts)) == THE_SCREEN
 
 
+def test_the_time_of_a_plan_with_instant_drills_is_that_of_the_last_whole_one() -> None:
+    told = screen(healthy()._replace(drill_full_every_s=30 * DAY), width=NO_LIMIT)
+    [back] = [line for line in told if line.startswith("Comes back")]
+    assert back.endswith("; the last whole drill took 1m 34s")
+
+
 def test_a_plan_with_trouble_shows_the_worst_first_and_then_all_the_rest() -> None:
     facts = healthy(
         newest=point(HOUR),

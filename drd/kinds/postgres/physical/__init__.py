@@ -3,10 +3,11 @@
 It shares with the kind of single databases how drd connects to a server, starts servers of its own,
 and reads what databases contain."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os.path import normpath
 from typing import Any
 
+from drd.fields import Contradiction
 from drd.kinds.postgres import dsn
 from drd.kinds.postgres.physical.chain import made, room, size
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
@@ -54,6 +55,16 @@ def _without(settings: ClusterSettings) -> Mapping[Ability, str]:
 
 def _log(settings: ClusterSettings) -> LogPolicy | None:
     return LogPolicy(settings.wal.every) if settings.wal is not None else None
+
+
+def _against_instant(settings: ClusterSettings) -> Iterator[Contradiction]:
+    if settings.incremental.mode != "off":
+        message = (
+            "backups are incremental if the server has `summarize_wal = on`, and a drill of an "
+            "incremental copy restores everything: most drills would not be instant"
+        )
+        hint = "write `incremental: off`: then each backup is a full copy."
+        yield Contradiction(("incremental",), message, hint, warns=True)
 
 
 SPEC = KindSpec(
@@ -115,5 +126,6 @@ SPEC = KindSpec(
         "(docs/postgres-cluster.md)",
     ),
     log=_log,
+    against_instant=_against_instant,
     adopts_not="for a copy of a whole server by pgBackRest, write `kind: postgres`",
 )
