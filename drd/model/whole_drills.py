@@ -25,9 +25,12 @@ def not_verified(reading: Reading) -> CheckResult:
     )
 
 
-def last_whole(drills: Sequence[Evidence], scenario: str, proof: str) -> Evidence | None:
+def last_whole(
+    drills: Sequence[Evidence], scenario: str, proof: str, repository: str
+) -> Evidence | None:
     """Return the newest of these drills that restored everything of this plan and passed; they are
-    in any order."""
+    in any order. If the drill that begins is limited to a `repository`, those with the same limit
+    count: what another repository contains proves nothing about this one."""
     whole = [
         d
         for d in drills
@@ -35,6 +38,7 @@ def last_whole(drills: Sequence[Evidence], scenario: str, proof: str) -> Evidenc
         and d.instant is None
         and d.rta_s is not None
         and (d.scenario, d.plan_digest, d.target) == (scenario, proof, None)
+        and repository in ("", d.repository)
     ]
     return max(whole, key=lambda d: d.finished_at, default=None)
 

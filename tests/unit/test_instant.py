@@ -92,8 +92,15 @@ def test_the_last_whole_drill_is_of_this_plan_and_scenario_and_passed() -> None:
         evidence(6, rta_s=None),  # of which a kit told
         evidence(12),
     ]
-    assert last_whole([*others, whole], "database-loss", "d") is whole
-    assert last_whole(others[:-1], "database-loss", "d") is None
+    assert last_whole([*others, whole], "database-loss", "d", "") is whole
+    assert last_whole(others[:-1], "database-loss", "d", "") is None
+
+
+def test_a_whole_drill_of_one_repository_says_nothing_about_another() -> None:
+    here, there = evidence(1), evidence(2, repository="far")
+    assert last_whole([here, there], "database-loss", "d", "far") is there
+    assert last_whole([here], "database-loss", "d", "far") is None
+    assert last_whole([there], "database-loss", "d", "") is there
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from drd.flows.drill.request import DrillRequest
 from drd.flows.services import Services
 from drd.model.instant import InstantDrill, Reading
 from drd.model.plan import Plan
@@ -55,19 +56,19 @@ def _whole_row(why: str) -> CheckResult:
     )
 
 
-def amount(services: Services, plan: Plan, scenario: str, *, keeps: bool) -> Amount:
-    """Return how much the drill that begins now restores. A drill that `keeps` its sandboxes keeps
+def amount(services: Services, plan: Plan, request: DrillRequest) -> Amount:
+    """Return how much the drill that begins now restores. A drill that keeps its sandboxes keeps
     whole ones."""
-    policy = plan.drill
+    policy, scenario = plan.drill, str(request.scenario)
     if policy.full_every_s is None:
         return WHOLE
     if scenario not in INSTANT:
         return Amount(why=f"a drill of {scenario} restores everything")
     drills = services.catalogue.evidence.newest(plan.name, limit=1000)
-    last = last_whole(drills, scenario, plan.proof)
+    last = last_whole(drills, scenario, plan.proof, request.repository or "")
     now, interval_s = services.clock.now(), policy.interval_s
     why = why_whole(last, now, policy.full_every_s, interval_s)
-    if why is None and keeps:
+    if why is None and request.keep is not None:
         why = "its sandboxes are kept"
     return Amount(why is None, why or "", last)
 

@@ -200,8 +200,7 @@ class _Rehearsal:
         is_lost = begun.request.scenario == HOST_LOSS
         host = self._reach(self._host_from_kit(fenced) if is_lost else _this_host(fenced))
         choice = _choose(host)
-        keeps = begun.request.keep is not None
-        how_much = amount(host.own_services, host.plan, str(begun.request.scenario), keeps=keeps)
+        how_much = amount(host.own_services, host.plan, begun.request)
         chosen = self._reach(PointChosen(host, choice, how_much))
         # Recorded, so that a concurrent retention keeps it.
         recorded = ChoiceStepResult(point=chosen.choice.point.id)

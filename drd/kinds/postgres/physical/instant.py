@@ -17,12 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from drd import process
 from drd.errors import RepositoryDamaged, SandboxUnavailable
 from drd.exhaustion import system_reason
 from drd.instant.mounter import CHANGES, SHOWN
 from drd.kinds.file_system import ANOTHER_POINT
 from drd.kinds.postgres.abandoned import end_server
+from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.physical.base_backup import MANIFEST
 from drd.kinds.postgres.physical.combine import LINKS, Landed, verify
 from drd.kinds.postgres.physical.landed import programs_of, require_known, require_plain
@@ -145,7 +148,7 @@ class InstantSandbox(ClusterSandbox):
         try:
             with _readable():
                 server.run_over(files)
-            return restored(snapshot, server)
+                return restored(snapshot, server)
         except BaseException:
             self.close()
             raise
@@ -176,14 +179,24 @@ class InstantSandbox(ClusterSandbox):
         )
 
 
+_UNREADABLE = ("58030", "XX001", "XX002")
+"""What PostgreSQL calls a file that it cannot read, and a damaged page of a table or an index."""
+
 _TABLES = tuple(f"{name}/" for name in TABLES)
 
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Raise RepositoryDamaged for files that cannot be read; a full disk keeps its own error."""
+    """Raise RepositoryDamaged for files that drd or the server cannot read; a full disk keeps its
+    own error."""
     try:
         yield
+    except psycopg.Error as error:
+        if error.sqlstate not in _UNREADABLE:
+            raise
+        raise RepositoryDamaged(
+            f"the server cannot read the files of the backup: {words(error)}", hint=ANOTHER_POINT
+        ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
