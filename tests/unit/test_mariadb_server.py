@@ -18,9 +18,10 @@ from pydantic import ValidationError
 
 from drd.errors import RepositoryDamaged, SandboxUnavailable, SourceError
 from drd.kinds.mariadb.connection import address_of
+from drd.kinds.mariadb.fingerprint import Table
 from drd.kinds.mariadb.physical import SPEC, files_list
 from drd.kinds.mariadb.physical.confined import confined, require_own
-from drd.kinds.mariadb.physical.contents import in_database
+from drd.kinds.mariadb.physical.contents import Found, in_database, moving_tables
 from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
 from drd.kinds.mariadb.physical.discovery import wishes
 from drd.kinds.mariadb.physical.grants import grants
@@ -188,6 +189,20 @@ def test_drd_acts_while_mariadb_backup_waits(tmp_path: Path) -> None:
     copy(order, {HOLDS_DDL: lambda: None, HOLDS_COMMITS: look})
     assert trace.exists()
     assert not any(seen)
+
+
+@pytest.mark.parametrize(("budget_s", "asked"), [(60.0, 400), (0.0, 0)])
+def test_while_commits_wait_the_server_is_asked_once_for_each_table_and_only_in_time(
+    budget_s: float, asked: int
+) -> None:
+    seen: list[str] = []
+    connection: Any = SimpleNamespace(one=lambda sql: seen.append(sql) or (7, 5))
+    tables = [Table("one", "MyISAM", (("n", "int"),)), Table("two", "Aria", (("n", "int"),))]
+    found = {f"d{n}": Found((), tables, {}) for n in range(200)}
+    known = moving_tables(connection, found, mode="digest", budget_s=budget_s, late="too late")
+    assert len(seen) == len(known.tables) == asked
+    assert len(known.not_reached) == 400 - asked
+    assert set(known.not_reached.values()) <= {"too late"}
 
 
 def test_code_that_the_server_names_reads_and_writes_only_the_copy(short_tmp: Path) -> None:

@@ -103,7 +103,7 @@ def describe(
             continue
         process.check_cancelled()
         left_s = end - time.monotonic()
-        state = _state(connection, database, table, mode, left_s) if left_s > 0 else ""
+        state = state_of(connection, database, table, mode, left_s) if left_s > 0 else ""
         if isinstance(state, TableState):
             states[table.name] = state
         else:
@@ -112,7 +112,7 @@ def describe(
     return DatabaseFingerprint(mode, states, not_reached, saved, others=found.others)
 
 
-def _state(
+def state_of(
     connection: Connection,
     database: str,
     table: Table,

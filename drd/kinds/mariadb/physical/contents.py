@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 from drd import process
 from drd.kinds.dump_checks import needs_no_quotes
 from drd.kinds.mariadb.connection import Connection, ServerError, words
-from drd.kinds.mariadb.fingerprint import describe, tables_of
+from drd.kinds.mariadb.fingerprint import Table, describe, state_of, tables_of
 from drd.kinds.mariadb.quoting import ident
-from drd.model.snapshot import DatabaseFingerprint
+from drd.model.snapshot import DatabaseFingerprint, TableState
 from drd.model.units import format_duration
 
 Mode = Literal["counts", "digest"]
@@ -50,7 +50,7 @@ class Found(NamedTuple):
     `without` are tables whose rows are not in a copy, with the reason."""
 
     frozen: Collection[str]
-    moving: Collection[str]
+    moving: Collection[Table]
     without: Mapping[str, str]
 
 
@@ -61,17 +61,17 @@ def names(connection: Connection) -> list[str]:
 
 def find(connection: Connection, database: str) -> Found:
     tables = tables_of(connection, database)
-    moving = set(tables.moving)
-    frozen, without = [], {}
+    frozen, moving, without = [], [], {}
     for table in tables.with_rows:
         if database == SYSTEM and table.name not in _OF_THE_SYSTEM:
-            moving.discard(table.name)
-        elif table.engine not in COPIED:
-            moving.discard(table.name)
+            continue
+        if table.engine not in COPIED:
             without[table.name] = EMPTY.get(
                 table.engine.upper(), f"a table of the engine {table.engine or '-'}"
             )
-        elif table.name not in moving:
+        elif table.name in tables.moving:
+            moving.append(table)
+        else:
             frozen.append(table.name)
     return Found(tuple(frozen), tuple(moving), without)
 
@@ -82,7 +82,9 @@ def everything(
     """Describe all tables of a server that nobody else uses. Raises SourceUnreachable, Cancelled,
     ServerError."""
     found = {name: find(connection, name) for name in (*databases, SYSTEM)}
-    part = {name: (*one.frozen, *one.moving) for name, one in found.items()}
+    part = {
+        name: (*one.frozen, *(table.name for table in one.moving)) for name, one in found.items()
+    }
     whole = some_tables(connection, part, mode=mode, budget_s=budget_s)
     return without_rows(whole, found)
 
@@ -93,15 +95,11 @@ def some_tables(
     *,
     mode: Mode,
     budget_s: float,
-    late: str = "",
 ) -> DatabaseFingerprint:
-    """Describe these tables, by database. `late` is the reason for those that were not reached in
-    time, if it is not the limit in the plan."""
+    """Describe these tables, by database."""
     whole = DatabaseFingerprint(mode)
     end = time.monotonic() + budget_s
-    late = late or (
-        f"the time limit of the fingerprint (`budget: {format_duration(budget_s)}`) was reached"
-    )
+    late = f"the time limit of the fingerprint (`budget: {format_duration(budget_s)}`) was reached"
     for name, only in tables.items():
         process.check_cancelled()
         left = max(0.0, end - time.monotonic())
@@ -113,6 +111,25 @@ def some_tables(
             continue
         whole = joined(whole, name, one)
     return whole
+
+
+def moving_tables(
+    connection: Connection, found: Mapping[str, Found], *, mode: Mode, budget_s: float, late: str
+) -> DatabaseFingerprint:
+    """Describe the tables without snapshots, and ask the server nothing else: its commits wait.
+    `late` is the reason for those that were not reached in time."""
+    states, not_reached = {}, {}
+    end = time.monotonic() + budget_s
+    for name, one in found.items():
+        for table in one.moving:
+            process.check_cancelled()
+            left_s = end - time.monotonic()
+            state = state_of(connection, name, table, mode, left_s) if left_s > 0 else late
+            if isinstance(state, TableState):
+                states[in_database(name, table.name)] = state
+            else:
+                not_reached[in_database(name, table.name)] = state or late
+    return DatabaseFingerprint(mode, states, not_reached)
 
 
 def joined(whole: DatabaseFingerprint, name: str, one: DatabaseFingerprint) -> DatabaseFingerprint:

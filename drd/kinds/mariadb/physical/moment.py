@@ -74,9 +74,8 @@ class Moment:
             self.at = datetime.now(UTC)
             self.position = _position(reader)
             if self._mode != "off":
-                part = {name: one.moving for name, one in self.found.items() if one.moving}
-                self.moving = contents.some_tables(
-                    reader, part, mode=self._mode, budget_s=HOLD_S, late=_LATE
+                self.moving = contents.moving_tables(
+                    reader, self.found, mode=self._mode, budget_s=HOLD_S, late=_LATE
                 )
         except ServerError as error:
             raise _unreadable(error) from error
