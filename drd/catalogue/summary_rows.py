@@ -24,6 +24,7 @@ from drd.model.facts import (
     FindingFacts,
     HoldFacts,
     IncompleteFacts,
+    LogFacts,
     PausedFacts,
     PlanFacts,
     PointFacts,
@@ -209,9 +210,18 @@ def component(row: Sequence[Any]) -> ComponentFacts:
     at = time(data_time) if data_time else None
     known = json(log) if log else {}
     log_at, every_s = known.get("reaches"), known.get("every_s")
-    return ComponentFacts(
-        component, kind, at, size, error, time(log_at) if log_at else None, every_s
-    )
+    reaches = time(log_at) if log_at else None
+    found = _log(known, reaches) if known else None
+    return ComponentFacts(component, kind, at, size, error, reaches, every_s, found)
+
+
+def _log(known: Mapping[str, Any], reaches: datetime | None) -> LogFacts:
+    """Return what is known of a log. Its last part leads on to now if nothing was written since."""
+    spans = [(time(begin), time(end)) for begin, end in known.get("spans", ())]
+    if spans and reaches is not None:
+        begin, end = spans[-1]
+        spans[-1] = begin, max(end, reaches)
+    return LogFacts(tuple(spans), str(known.get("trouble", "")), str(known.get("remedy", "")))
 
 
 def copy(row: Sequence[Any]) -> CopyFacts:

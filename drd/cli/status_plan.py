@@ -11,9 +11,9 @@ from drd.errors import DrdError
 from drd.flows.status.overview import StatusDocument
 from drd.model.cells import Cell, Note
 from drd.model.clock import age
-from drd.model.facts import HoldFacts
+from drd.model.facts import HoldFacts, LogFacts
 from drd.model.rows import STATE_STYLE, STYLE, note_of, objective, percent
-from drd.model.text import counted, without_output
+from drd.model.text import counted, escaped, some, without_output
 from drd.model.units import format_duration, format_size, format_time, from_rfc3339
 from drd.model.verdicts import (
     Assessment,
@@ -89,8 +89,27 @@ def _facts(plan: Assessment, at: datetime) -> list[Fact]:
         return facts
     facts += [_would_lose(plan), _comes_back(plan), ("Last backup", *_last_backup(plan, at))]
     facts.append(("Points", _points(plan), ""))
+    facts += [_any_time(c.component, c.log) for c in plan.components if c.log is not None]
     newest = plan.newest.consistency if plan.newest is not None else ()
     return facts + [("Spread", f"{spread.names}: {spread.words}", "") for spread in newest]
+
+
+def _any_time(component: str, log: LogFacts) -> Fact:
+    """Say to which times a component can be recovered exactly, and what is wrong with its log."""
+    spans = [
+        f"from {format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
+        for begin, end in log.spans
+    ]
+    text = f"{component} can be recovered to any time {some(spans[::-1], between=', and ')}"
+    if not spans:
+        text = f"no restore point of {component} leads on to the WAL that drd has stored"
+    if not log.trouble:
+        return "Point in time", text, "" if spans else STYLE[Verdict.AT_RISK]
+    return (
+        "Point in time",
+        f"{text}. {escaped(log.trouble)}; {escaped(log.remedy)}",
+        STYLE[Verdict.AT_RISK],
+    )
 
 
 def _would_lose(plan: Assessment) -> Fact:

@@ -125,7 +125,7 @@ def judge_component(
     if facts.error is not None:
         verdict = worst((verdict, Verdict.AT_RISK))
     return ComponentAssessment(
-        facts.component, facts.kind, data_time, exposure_s, facts.size_bytes, verdict
+        facts.component, facts.kind, data_time, exposure_s, facts.size_bytes, verdict, facts.log
     )
 
 

@@ -24,6 +24,15 @@ MADE_BY = "made by "
 """In `PlanFacts.cron` before the name of the tool that makes the copies, if drd does not."""
 
 
+class LogFacts(NamedTuple):
+    """To which times a component can be recovered exactly, oldest first, and what is wrong with its
+    log, with the remedy; empty if nothing is."""
+
+    spans: tuple[tuple[datetime, datetime], ...]
+    trouble: str = ""
+    remedy: str = ""
+
+
 class ComponentFacts(NamedTuple):
     """One component of the plan as loaded, and its newest capture. `data_time` and `size_bytes`
     belong to its newest captured snapshot in any point, even an incomplete one; None if it was
@@ -38,6 +47,7 @@ class ComponentFacts(NamedTuple):
     error: str | None = None
     log_at: datetime | None = None
     log_every_s: float | None = None
+    log: LogFacts | None = None
 
 
 class PointFacts(NamedTuple):

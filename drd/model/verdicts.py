@@ -12,6 +12,7 @@ from drd.model.facts import (
     BackupFacts,
     FailureFacts,
     HoldFacts,
+    LogFacts,
     PausedFacts,
     PointFacts,
 )
@@ -222,6 +223,7 @@ class ComponentAssessment(NamedTuple):
     exposure_s: float | None
     size_bytes: int | None
     verdict: Verdict
+    log: LogFacts | None = None
 
 
 class CopyAssessment(NamedTuple):

@@ -117,6 +117,9 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
     assert len(reachable) == 1  # without a gap
     status = site.drd("status", "shop", "--json", code=None).json["plans"][0]
     assert status["components"][0]["data_time"] >= done[:19]  # not that of the backup
+    assert len(status["components"][0]["log"]["reachable"]) == 1
+    screen = " ".join(site.drd("status", "shop", code=None).out.split())
+    assert "Point in time server can be recovered to any time from 20" in screen
     shown = site.drd("points", "shop").out
     assert "server can be recovered to any time from" in shown
     assert _recovered(site, "--before", between)[0] == "3"

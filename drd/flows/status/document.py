@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drd.flows.status.overview import DaemonState, StatusDocument
 from drd.model.drd_facts import IncidentFacts
-from drd.model.facts import AlertFacts
+from drd.model.facts import AlertFacts, LogFacts
 from drd.model.units import to_rfc3339
 from drd.model.verdicts import (
     Assessment,
@@ -171,6 +171,15 @@ def _component(component: ComponentAssessment) -> dict[str, Any]:
         "exposure_s": _seconds(component.exposure_s),
         "size_bytes": component.size_bytes,
         "verdict": component.verdict.value,
+        **({"log": _log(component.log)} if component.log is not None else {}),
+    }
+
+
+def _log(log: LogFacts) -> dict[str, Any]:
+    return {
+        "reachable": [{"from": to_rfc3339(a), "to": to_rfc3339(b)} for a, b in log.spans],
+        "trouble": log.trouble or None,
+        "remedy": log.remedy or None,
     }
 
 
