@@ -198,6 +198,12 @@ def _achievable(facts: PlanFacts) -> float | None:
     return facts.interval_s + usual_s
 
 
+def oldest_s(rpo_s: float, interval_s: float | None) -> float:
+    """Return how old the newest point may be: the RPO. Where logs decide what is lost, it may have
+    the age that the `interval_s` of backups allows, and one backup may be late."""
+    return rpo_s if interval_s is None else max(rpo_s, 2 * interval_s)
+
+
 def rolled_forward(facts: PlanFacts, point: PointFacts | None) -> PointFacts | None:
     """Return the point with the time to which its components can be recovered: logs lead on from
     it. The component with the oldest data counts."""

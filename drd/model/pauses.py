@@ -62,12 +62,6 @@ def words(pauses: Sequence[Pause]) -> str:
     return "paused: " + "; ".join(pause.text for pause in pauses)
 
 
-def oldest_s(rpo_s: float, interval_s: float | None) -> float:
-    """Return how old the newest point may be: the RPO. Where logs decide what is lost, it may have
-    the age that the `interval_s` of backups allows, and one backup may be late."""
-    return rpo_s if interval_s is None else max(rpo_s, 2 * interval_s)
-
-
 def of_backups(
     plan: str,
     points: Sequence[RestorePoint],

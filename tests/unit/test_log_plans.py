@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from drd.model.exposure import oldest_s
 from drd.model.log_place import place_of_logs
-from drd.model.pauses import of_backups, oldest_s
+from drd.model.pauses import of_backups
 from tests.catalogue_support import T0, point
 from tests.config_support import load, problems
 

@@ -9,6 +9,7 @@ from drd.flows.log.repository import logged
 from drd.flows.repository import contested
 from drd.flows.services import Services
 from drd.flows.state import clock_trust
+from drd.model.exposure import oldest_s
 from drd.model.location import is_s3
 from drd.model.pauses import (
     Damage,
@@ -18,7 +19,6 @@ from drd.model.pauses import (
     of_damage,
     of_jump,
     of_listing,
-    oldest_s,
 )
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind
