@@ -14,6 +14,7 @@ from bench import (
     daemon,
     drill,
     incident_status,
+    instant,
     kinds,
     recover,
     second,
@@ -27,8 +28,8 @@ from bench.workshop import Workshop
 from drd.model.units import parse_size
 from tests.servers import postgres_server, short_directory
 
-_PARTS = ("backup", "second", "drill", "recover", "kinds", "status", "daemon")
-_WITH_POSTGRES = {"backup", "second", "drill", "recover", "kinds"}
+_PARTS = ("backup", "second", "drill", "recover", "kinds", "instant", "status", "daemon")
+_WITH_POSTGRES = {"backup", "second", "drill", "recover", "kinds", "instant"}
 _SIZE_OF_KINDS = "200M"
 _SIZED = {"backup", "second", "drill", "recover"}
 _LARGE = 300 * 1000 * 1000
@@ -63,6 +64,10 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
         if "kinds" in parts:
             chosen, size = args.kind or list(kinds.KINDS), (args.size or [_SIZE_OF_KINDS])[0]
             found += kinds.rows(workshop, chosen, size, args.times or 3, _say)
+        for size in (args.size or instant.SIZES) if "instant" in parts else ():
+            _say(f"{size}: filling the database, then instant and whole drills")
+            workshop.fill(parse_size(size))
+            found += instant.rows(workshop, size, args.times or 3)
         for size in (args.size or ["50M", "1G"]) if set(parts) & _SIZED else ():
             wanted = parse_size(size)
             times = args.times or (3 if wanted > _LARGE else 7)

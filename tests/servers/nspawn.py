@@ -292,6 +292,8 @@ def _foreign_places() -> list[str]:
     what lies where the system has an empty directory of its own."""
     needed = dict.fromkeys((ROOT, Path(sys.prefix), Path(sys.base_prefix)))
     binds = [f"--bind-ro={place}" for place in needed if _is_foreign(place)]
+    if Path("/dev/fuse").exists():
+        binds.append("--bind=/dev/fuse")
     return [*binds, f"--bind-ro={_copy()}:{_SHOWN}"] if _HIDDEN else binds
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,18 @@ targets:
   back: {db: {dsn: "host=/run/shop dbname=back"}, conf: {path: /srv/only-root/etc}}
 """
 
+SERVER = """
+plan: server
+objectives: {rpo: 1d, rto: 10m}
+components:
+  all: {kind: postgres-cluster, dsn: "host=/run/shop dbname=shop", incremental: off}
+repositories:
+  primary: {url: /srv/backups/shop, password: {credential: shop-restic}}
+drill: {every: 1m, restore: instant}
+checks:
+  - {name: orders, kind: sql, component: all, query: "select count(*) from orders", expect: "1000"}
+"""
+
 # Root logs in to the target by a role of its own, which the service does not have.
 DATABASE = """
 install -d -o postgres /run/shop
@@ -39,7 +53,7 @@ systemd-run -q --unit shop-db -p User=postgres $bin/postgres -D /run/shop/data -
 for i in $(seq 600); do
   runuser -u postgres -- $bin/pg_isready -q -h /run/shop && break; sleep 0.1; done
 runuser -u postgres -- $bin/psql -q -h /run/shop -c 'create role drd login' \\
-  -c 'grant pg_read_all_data to drd' \
+  -c 'grant pg_read_all_data to drd' -c 'alter role drd replication' \\
   -c 'create role root login superuser' -c 'create database shop owner drd'
 runuser -u drd -- $bin/psql -q -h /run/shop shop \\
   -c 'create table orders as select generate_series(1,1000) id'
@@ -55,8 +69,11 @@ while True:
 OWNED = "find /var/lib/drd /var/cache/drd /srv/backups/shop -user root"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def host(system: Machine) -> Machine:
+    # An overlay cannot lie on the overlay that is the disk of this system.
+    for place in ("/var/lib/drd", "/var/lib/drd-sandboxes"):
+        system.sh(f"mkdir -p {place}; mount -t tmpfs -o mode=711 tmpfs {place}")
     system.write("/etc/drd/plans/shop.yaml", PLAN)
     said = system.run(DRD, "install").stdout
     assert "1. drd doctor --as-service" in said, "there is a plan already"
@@ -108,6 +125,37 @@ def test_root_leaves_nothing_and_does_what_only_root_may(host: Machine) -> None:
         assert host.unit("ActiveState", "loop.service") == "active"
         host.run("systemctl", "stop", "loop")
         assert host.sh("find /srv/stand-ins ! -user root -o -type f ! -perm 600") == ""
+
+
+@pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="there is no /dev/fuse")
+def test_root_and_the_service_drill_instantly_and_leave_no_mount(host: Machine) -> None:
+    host.sh("rm -rf /etc/drd/plans/shop.yaml /var/lib/drd/real /var/lib/drd/link")
+    host.write("/etc/drd/plans/server.yaml", SERVER)
+    drd(host, "backup", "server")
+    assert "no whole restore of this plan has passed yet" in drd(host, "drill", "server")
+    assert "instant drill, checks answered in" in drd(host, "drill", "server")
+    assert _mounts(host) == 0
+    assert host.sh(OWNED) == ""
+
+    before = len(_instant(host))
+    host.run("systemctl", "start", "drd")
+    host.wait_for_run("server", "drill", 240)
+    host.run("systemctl", "stop", "drd")
+    newest = _instant(host)
+    assert len(newest) == before + 1
+    assert newest[0]["result"] == "passed", newest[0]
+    assert 0 < newest[0]["instant"]["readings"][0]["share"] < 1
+    assert _mounts(host) == 0
+
+
+def _mounts(machine: Machine) -> int:
+    return machine.sh("cat /proc/[0-9]*/mountinfo 2>/dev/null || true").count("drd-instant")
+
+
+def _instant(machine: Machine) -> list[dict[str, Any]]:
+    """The evidence of instant drills, newest first."""
+    found = json.loads(drd(machine, "evidence", "list", "server", "--json"))["evidence"]
+    return [e for e in found if e["instant"] is not None]
 
 
 def _python() -> list[str]:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from drd.errors import ConfigError, NotSupported
+from drd.errors import ConfigError, NotSupported, RepositoryDamaged
 from drd.kinds.postgres.physical.chain import Part
+from drd.kinds.postgres.physical.instant import _readable
 from drd.kinds.postgres.physical.kind import ClusterKind
 from drd.kinds.postgres.physical.settings import ClusterSettings
 from drd.model.compliance import assess
@@ -52,6 +54,17 @@ def evidence(days_ago: float, **changes: object) -> Evidence:
 
 
 INSTANT = InstantDrill((READ,), 0.8, 2.0, 90.0, "e1")
+
+
+# --- what cannot be read ------------------------------------------------------------------------
+
+
+def test_a_file_that_the_server_cannot_read_is_damage_and_nothing_else_is() -> None:
+    damaged = pytest.raises(RepositoryDamaged, match="cannot read the files of the backup: no file")
+    with damaged, _readable():
+        raise psycopg.errors.IoError("no file")
+    with pytest.raises(psycopg.errors.UndefinedTable), _readable():
+        raise psycopg.errors.UndefinedTable("no table")
 
 
 # --- how much was read --------------------------------------------------------------------------
