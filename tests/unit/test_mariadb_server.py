@@ -3,6 +3,7 @@ mariadb-backup says."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import time
@@ -16,10 +17,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from drd import process
 from drd.errors import RepositoryDamaged, SandboxUnavailable, SourceError
 from drd.kinds.mariadb.connection import address_of
 from drd.kinds.mariadb.fingerprint import Table
 from drd.kinds.mariadb.physical import SPEC, files_list
+from drd.kinds.mariadb.physical.by_hand import by_hand
 from drd.kinds.mariadb.physical.confined import confined, require_own
 from drd.kinds.mariadb.physical.contents import Found, in_database, moving_tables
 from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
@@ -36,6 +39,7 @@ from drd.model.strict import UnexpectedValue
 from drd.ports import Workplace
 from drd.ports.grants import Logins
 from drd.ports.kinds import Ability
+from drd.process import Command
 
 FACTS: dict[str, Any] = {
     "place": "/w/copy",
@@ -318,3 +322,29 @@ def test_the_script_gives_the_rights_that_a_copy_needs() -> None:
     assert "CREATE USER IF NOT EXISTS `saver`@`localhost` IDENTIFIED VIA unix_socket" in made.sql
     assert "GRANT RELOAD, PROCESS, BINLOG MONITOR, SELECT, SHOW VIEW, SHOW DATABASES" in made.sql
     assert "usermod --append --groups mysql drd" in made.sql
+
+
+@pytest.mark.parametrize("place", ["backup-my.cnf", "mysql"])
+def test_the_commands_by_hand_follow_no_link_in_a_backup(tmp_path: Path, place: str) -> None:
+    """Root would write options through it, or prepare the files of another server."""
+    victim, data = tmp_path / "victim", tmp_path / "copy/data"
+    victim.mkdir()
+    data.mkdir(parents=True)
+    (data / place).symlink_to(victim if place == "mysql" else victim / "passwd")
+    size = (data / place).lstat().st_size
+    (data.parent / LIST).write_text(json.dumps({place: [size, ""]}))
+    settings = ServerSettings.model_validate({"kind": "mariadb-server", "dsn": "mariadb://@/shop"})
+    made = by_hand(Component("server", "mariadb-server", settings), None, place="", resolve=str)
+    digest = files_list.sha256(data.parent / LIST)
+    stubs = f"""set -e
+fact() {{ case $2 in place) echo /w/copy;; files_digest) echo {digest};; *) echo 1;; esac; }}
+snapshot() {{ echo 0; }}
+restic() {{ mkdir -p server.fetched/w; mv copy server.fetched/w/; }}
+mariadb-backup() {{ :; }}
+innochecksum() {{ :; }}
+"""
+    script = stubs + "\n".join(passage.commands for passage in made.passages[:2])
+    done = process.run(Command(["bash", "-c", script], cwd=tmp_path))
+    assert done.exit_code != 0
+    assert f"not a plain file: ./{place}" in done.stdout
+    assert list(victim.iterdir()) == []

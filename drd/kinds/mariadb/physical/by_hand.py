@@ -49,6 +49,8 @@ COPY={name}.fetched$(fact {name} place)
 echo "$(fact {name} files_digest)  $COPY/files.json" | sha256sum --check --quiet
 (
     cd "$COPY/data"
+    LINKS=$(find . ! -type d ! -type f)
+    [[ -z $LINKS ]] || {{ echo "not a plain file: $LINKS"; false; }}
     diff <(jq -r 'to_entries[] | "\\(.value[0]) \\(.key)"' ../files.json | LC_ALL=C sort) \\
         <(find . ! -type d -printf '%s %P\\n' | LC_ALL=C sort)
     jq -r 'to_entries[] | select(.value[1] != "") | "\\(.value[1])  \\(.key)"' ../files.json |
