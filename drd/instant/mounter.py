@@ -13,6 +13,7 @@ ends, however that comes about: the kernel ends it also when drd is killed.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -35,6 +36,7 @@ SHOWN, CHANGES, WORK = "shown", "changes", "work"
 _DEVICE = "/dev/fuse"
 _MOST = 1 << 16
 _GO = b"go"
+_NS_GET_USERNS = 0xB701
 
 
 class Refused(Exception):
@@ -61,13 +63,18 @@ def main() -> NoReturn:
 
 
 def _serve(client: socket.socket) -> None:
-    peer = struct.unpack("iII", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+    peer, group = struct.unpack(
+        "iII", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    )[1:]
     asked, fds = _received(client)
+    if asked["do"] in ("try", "mount"):
+        _require_user(int(asked["uid"]), int(asked["gid"]), peer, group)
     if asked["do"] == "try":
-        _try(int(asked["uid"]), int(asked["gid"]), peer)
+        _try(int(asked["uid"]), int(asked["gid"]))
         _send(client, {"done": True})
         return
     namespace, room = fds
+    _require_plain(namespace)
     _require_own(room, peer)
     if asked["do"] == "unmount":
         _enter(namespace)
@@ -75,7 +82,6 @@ def _serve(client: socket.socket) -> None:
         _send(client, {"done": True})
         return
     uid, gid = int(asked["uid"]), int(asked["gid"])
-    _require_user(uid, peer)
     overlay = _overlay(client, str(asked["room"]), (namespace, room), uid, gid)
     _enter(namespace)
     kernel.attach(overlay, room, SHOWN)
@@ -90,9 +96,24 @@ def _serve(client: socket.socket) -> None:
         _unmount(room)
 
 
-def _require_user(uid: int, peer: int) -> None:
+def _require_user(uid: int, gid: int, peer: int, group: int) -> None:
+    """The overlay copies files with the rights of this user and group, also setgid ones."""
     if uid == 0 or peer not in (0, uid):
         raise Refused(f"user {peer} may not mount for user {uid}")
+    if peer != 0 and gid != group:
+        raise Refused(f"user {peer} of group {group} may not mount for group {gid}")
+
+
+def _require_plain(namespace: int) -> None:
+    """Make sure that root has made this namespace of mounts: in one that a user has made, any file
+    could be another one, for root as well."""
+    owner = fcntl.ioctl(namespace, _NS_GET_USERNS)
+    try:
+        there, here = os.fstat(owner), Path("/proc/self/ns/user").stat()
+    finally:
+        os.close(owner)
+    if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino):
+        raise Refused("this namespace of mounts was made by an ordinary user")
 
 
 def _require_own(room: int, peer: int) -> None:
@@ -278,9 +299,8 @@ def _below(top: int, path: str) -> int:
 # --- whether it would work ------------------------------------------------------------------------
 
 
-def _try(uid: int, gid: int, peer: int) -> None:
+def _try(uid: int, gid: int) -> None:
     """Try the mounts without serving anything. Raises Refused, or OSError, with what is missing."""
-    _require_user(uid, peer)
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:

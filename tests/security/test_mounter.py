@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,8 +35,10 @@ def asking(user: int) -> Iterator[socket.socket]:
         assert program.wait(20) == 0
 
 
-def answer(client: socket.socket, asked: dict[str, Any], room: Path) -> dict[str, Any]:
-    fds = [os.open("/proc/self/ns/mnt", os.O_RDONLY), os.open(room, os.O_PATH)]
+def answer(
+    client: socket.socket, asked: dict[str, Any], room: Path, mounts: str = "/proc/self/ns/mnt"
+) -> dict[str, Any]:
+    fds = [os.open(mounts, os.O_RDONLY), os.open(room, os.O_PATH)]
     try:
         socket.send_fds(client, [json.dumps(asked).encode()], fds)
     finally:
@@ -60,6 +63,27 @@ def test_a_user_mounts_for_nobody_else(room: Path, uid: int) -> None:
     with asking(NOBODY) as client:
         asked = {"do": "mount", "room": str(room), "uid": uid, "gid": uid}
         assert "may not mount for" in answer(client, asked, room)["error"]
+
+
+@pytest.mark.parametrize("what", ["try", "mount"])
+def test_a_user_mounts_for_no_other_group(room: Path, what: str) -> None:
+    """The overlay would copy a setgid file of this group into the user's directory."""
+    with asking(NOBODY) as client:
+        asked = {"do": what, "room": str(room), "uid": NOBODY, "gid": 0}
+        assert "may not mount for group 0" in answer(client, asked, room)["error"]
+
+
+def test_it_enters_no_namespace_of_mounts_that_a_user_has_made(room: Path) -> None:
+    words = ["unshare", "--user", "--mount", "cat"]
+    with asking(NOBODY) as client, subprocess.Popen(words, stdin=subprocess.PIPE) as other:
+        own = Path("/proc/self/ns/mnt").readlink()
+        until = time.monotonic() + 20
+        while Path(f"/proc/{other.pid}/ns/mnt").readlink() == own and time.monotonic() < until:
+            time.sleep(0.02)
+        asked = {"do": "mount", "room": str(room), "uid": NOBODY, "gid": NOBODY}
+        there = f"/proc/{other.pid}/ns/mnt"
+        assert "made by an ordinary user" in answer(client, asked, room, there)["error"]
+        other.communicate(timeout=20)
 
 
 def test_a_user_mounts_in_no_directory_of_others(short_tmp: Path) -> None:
