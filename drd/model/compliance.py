@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from drd.model.copy_exposure import judge_copy
 from drd.model.drill_facts import DrillFacts, ScenarioFacts
 from drd.model.drill_verdicts import judge_drill, of_plan
-from drd.model.exposure import has_logs, judge_component, judge_copy, judge_rpo, oldest_s
+from drd.model.exposure import has_logs, judge_component, judge_rpo, oldest_s
 from drd.model.facts import FindingFacts, NotLoaded, PlanFacts, UnfinishedFacts, UnreadyFacts
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found

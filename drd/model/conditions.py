@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from drd.model.alert_facts import PlanMore
 from drd.model.alerts import Condition
 from drd.model.clock import age
-from drd.model.exposure import copy_bound_s, first_copy_by
+from drd.model.copy_exposure import copy_bound_s, first_copy_by
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import (

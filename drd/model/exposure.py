@@ -9,12 +9,10 @@ from drd.model.clock import age, tried
 from drd.model.facts import (
     AUTO,
     ComponentFacts,
-    CopyFacts,
     FindingFacts,
     IncompleteFacts,
     PlanFacts,
     PointFacts,
-    RepositoryFacts,
 )
 from drd.model.repositories import (
     judge_repositories,
@@ -30,7 +28,6 @@ from drd.model.text import called, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
     ComponentAssessment,
-    CopyAssessment,
     PlanState,
     Reason,
     RpoAssessment,
@@ -45,11 +42,6 @@ reacts.
 
 STORED_WITHIN_S = 5.0
 """How long storing what has arrived of a log usually takes, at most."""
-
-COPY_BOUND = 2.0
-"""The exposure of a copy may be this multiple of the RPO: the interval of backups and both
-durations add up.
-"""
 
 MEANINGFUL_S = 86400.0
 """Seconds that a plan has to be known before people see its attainment: the minutes before the
@@ -127,49 +119,6 @@ def judge_component(
     return ComponentAssessment(
         facts.component, facts.kind, data_time, exposure_s, facts.size_bytes, verdict, facts.log
     )
-
-
-def copy_bound_s(facts: CopyFacts, rpo_s: float) -> float:
-    """Return the exposure that a copy may have: twice the RPO, plus the pause that its plan
-    allows.
-    """
-    return COPY_BOUND * rpo_s + facts.pause_s
-
-
-def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessment:
-    """Judge a copy by its own exposure, from the points that can be read there. A copy that has not
-    received a point yet is unknown.
-    """
-    data_time = facts.data_time
-    place = next((r for r in plan.repositories if r.repository == facts.repository), None)
-    if place is not None and _is_hurt(place):
-        kept = place.sound if place.lost is None and not place.same else None
-        data_time = kept.data_time if kept is not None else None
-    verdict = against(age(data_time, now), copy_bound_s(facts, plan.rpo_s))
-    if data_time is None and facts.data_time is not None:
-        verdict = Verdict.BREACHED
-    # Points with what an undo took back were copied in time: that the plan needs a newer point is
-    # said of the plan.
-    data_time = of_what_counts(plan, data_time)
-    exposure_s = age(data_time, now)
-    first_by = None if place is not None and _is_hurt(place) else first_copy_by(plan, facts, now)
-    return CopyAssessment(facts.repository, facts.copy_of, data_time, exposure_s, verdict, first_by)
-
-
-def first_copy_by(plan: PlanFacts, facts: CopyFacts, now: datetime) -> datetime | None:
-    """Return until when the first copy may come to a repository that the plan has lately; None if
-    something is there already, or if that time is over.
-    """
-    if facts.data_time is not None:
-        return None
-    since = facts.added_at or plan.first_loaded_at
-    due = timedelta(seconds=copy_bound_s(facts, plan.rpo_s))
-    return since + due if now - since <= due else None
-
-
-def _is_hurt(repository: RepositoryFacts) -> bool:
-    wrong = repository.lost is not None or repository.damage is not None or repository.same
-    return wrong or repository.missing > 0
 
 
 def _exposure(point: PointFacts | None, now: datetime) -> float | None:

@@ -30,8 +30,8 @@ from drd.model.conditions import (
     is_late,
     stored_text_differs,
 )
+from drd.model.copy_exposure import judge_copy
 from drd.model.drd_facts import records_damage, records_faults
-from drd.model.exposure import judge_copy
 from drd.model.facts import (
     ComponentFacts,
     CopyFacts,

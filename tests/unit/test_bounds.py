@@ -15,6 +15,7 @@ from drd.model import (
     clock,
     compliance,
     conditions,
+    copy_exposure,
     cron,
     digest,
     due,
@@ -63,7 +64,7 @@ def test_clocks_may_differ_by_seconds_and_hosts_by_minutes() -> None:
 
 def test_objectives_are_at_risk_before_they_are_missed() -> None:
     assert exposure.AT_RISK_SHARE == 0.8
-    assert exposure.COPY_BOUND == 2
+    assert copy_exposure.COPY_BOUND == 2
     assert timedelta(days=1) == exposure.RECENT == adopted.OLDER
     assert exposure.MEANINGFUL_S == DAY
     assert compliance.MEASURABLE_BYTES == 64 * MIB

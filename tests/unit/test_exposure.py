@@ -9,12 +9,11 @@ import pytest
 
 from drd.model.clock import age, at_time, tried
 from drd.model.compliance import assess
+from drd.model.copy_exposure import copy_bound_s, judge_copy
 from drd.model.exposure import (
     against,
-    copy_bound_s,
     incomplete_point,
     judge_component,
-    judge_copy,
     judge_rpo,
 )
 from drd.model.facts import (
