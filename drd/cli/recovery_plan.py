@@ -12,10 +12,11 @@ from drd.flows.log.orders import LogOrder
 from drd.flows.restore.kit_origin import Origin
 from drd.flows.restore.preflight import PreflightResult
 from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.restore.resecuring import STEP
 from drd.flows.restore.single_items import Changes
 from drd.model.adopted import with_copy
 from drd.model.plan import IN_PLACE
-from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
+from drd.model.runbook import LOOKING, PEOPLE, Ask, Step, waits_for
 from drd.model.snapshot import of_whole_copy
 from drd.model.text import counted
 from drd.model.units import format_duration, format_size, format_time, to_rfc3339
@@ -71,6 +72,11 @@ def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[tuple[str
     not name; each with the word before it.
     """
     yield from ((("clean", planned.clean),) if planned.clean else ())
+    yield from (
+        (step.name, text)
+        for step in planned.plan.runbook
+        if (text := approval_text(planned, step)) is not None
+    )
     yield from (("note", note) for note in planned.notes)
     yield from (("origin", line) for line in origin.lines()) if origin is not None else ()
     for name, paths in planned.outside.items():
@@ -188,9 +194,18 @@ def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
         "kind": step.kind,
         "needs": list(waits_for(planned.plan.runbook)[step.name]),
         "role": getattr(step.settings, "role", None),
+        "text": approval_text(planned, step),
         "expected_s": planned.expected_steps.get(step.name),
         "left_out": planned.left_out(step),
     }
+
+
+def approval_text(planned: RecoveryPlan, step: Step) -> str | None:
+    """Return what the approval for the credentials asks; None for every other step."""
+    is_approval = step.kind == "approve" and step.name.startswith(STEP)
+    if planned.request.clean_for is None or not is_approval or not isinstance(step.settings, Ask):
+        return None
+    return step.settings.text.replace("$${", "${")
 
 
 def _steps(planned: RecoveryPlan) -> Iterator[str]:

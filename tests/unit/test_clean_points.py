@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from drd.cli.recovery_plan import approval_text
 from drd.errors import NoRestorePoint
 from drd.flows.incidents.opening import open_incident
 from drd.flows.restore.clean_points import clean_points, described, require_clean
@@ -326,9 +327,59 @@ def test_the_approval_also_stands_in_a_recovery_of_one_component(tmp_path: Path)
             part = Part(paths=("/etc/app.conf",), into=into)
             request = RecoveryRequest("standby", part=part, clean_for=opened.number)
             found = with_approval(
-                world.services, world.plan, request, ["conf"], around=AROUND, run=None
+                world.services,
+                world.plan,
+                request,
+                ["conf"],
+                point=planned.point,
+                around=AROUND,
+                run=None,
             )
             assert ("re-secure" in {step.name for step in found.runbook}) is wanted
         assert "re-secure" not in {step.name for step in world.recovery(**asked).plan.runbook}
+    finally:
+        world.close()
+
+
+def test_a_rotated_credential_whose_file_the_recovery_brings_back_stays_in_the_approval(
+    tmp_path: Path,
+) -> None:
+    keys = f"{{name: pay, reference: {{file: {tmp_path}/conf/pay.key}}, rotate_with: new-pay}}"
+    keys += f", {{name: mail, reference: {{file: {tmp_path}/conf-2/mail.key}}}}"
+    world = World(tmp_path, copies=False, more=f"credentials: [{keys}]\n")
+    try:
+        world.stored("aaaaaaaa", NOON)
+        author = Author("anna", NOON + HOUR, ANNA)
+        opened = open_incident(
+            world.catalogue, author, "x", plans=["shop"], severity="", restricted=False
+        )
+        body = {"plans": ["shop"], "at": NOON + HOUR}
+        world.catalogue.incidents.add(
+            opened.number,
+            lambda _: [
+                draft(kinds.ROTATED, opened.number, author, {**body, "credential": name})
+                for name in ("pay", "mail")
+            ],
+        )
+
+        def asked(**more: Any) -> str:
+            planned = world.recovery(point="aaaaaaaa", clean_for=opened.number, **more)
+            texts = [approval_text(planned, step) for step in planned.plan.runbook]
+            return next((text for text in texts if text), "")
+
+        assert asked().startswith(
+            "The recovery brings back the former value of 1 credential: pay (rotated 2026-11-25 "
+            "13:00 UTC, but component conf restores the file of before; rotate with new-pay). "
+            "Rotate these credentials before the service is used"
+        )
+        assert asked(components=("data",)) == "", "the file is in the component conf"
+        known = world.point("aaaaaaaa")
+        for entries, wanted in (
+            ({}, False),
+            ({f"{tmp_path}/conf/pay.key": FileEntry("file", 0o600, 0, 0, 4, "0" * 64)}, True),
+        ):
+            rows = [replace(c, fingerprint=TreeFingerprint(entries)) for c in known.components]
+            world.catalogue.points.record(replace(known, components=tuple(rows)))
+            assert bool(asked()) is wanted, "the point says whether it contains the file"
     finally:
         world.close()

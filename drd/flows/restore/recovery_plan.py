@@ -163,7 +163,7 @@ def plan_recovery(
     forgotten = _forgotten(plan, request, names)
     names = tuple(n for n in names if n not in forgotten)
     run, around = continued.id if continued is not None else None, _circumstances(plan, request)
-    plan = with_approval(services, plan, request, names, around=around, run=run)
+    plan = with_approval(services, plan, request, names, point=point, around=around, run=run)
     whole = chosen is None or chosen.part.is_whole
     measured = _measured(services, plan) if whole else None
     logs, without = _logs(services, plan, request, point, names)

@@ -1,11 +1,13 @@
 """What has to be secured again before people use a service that was attacked: an approval in the
-runbook of the recovery, for the credentials that nobody has replaced since the first sign."""
+runbook of the recovery, for the credentials that nobody has replaced since the first sign, and for
+those of which the recovery brings back the value of before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePath
 
 from drd.errors import DrdError
 from drd.flows.components.repository_choice import Holders
@@ -17,10 +19,11 @@ from drd.flows.restore.trusted_points import needs_reading
 from drd.flows.services import Services
 from drd.model.incidents.first_sign import FirstSign, first_sign
 from drd.model.incidents.investigation import investigation
-from drd.model.incidents.rotations import known_to_attacker, rotations
+from drd.model.incidents.rotations import Rotation, known_to_attacker, rotations, since
 from drd.model.inventory import Credential
 from drd.model.plan import Plan
 from drd.model.records import Entry
+from drd.model.run import StepState
 from drd.model.runbook import (
     LOOKING,
     PEOPLE,
@@ -30,6 +33,8 @@ from drd.model.runbook import (
     plain_runbook,
     unmet,
 )
+from drd.model.snapshot import RestorePoint, TreeFingerprint
+from drd.model.step_record import StepRecord
 from drd.model.text import counted
 from drd.model.units import format_time
 
@@ -39,6 +44,16 @@ _MOST_READ = 20
 _TRAFFIC = "traffic"
 _TALKS = (*LOOKING, *PEOPLE, "notify", "wait")
 """Kinds of steps that cannot let others reach the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Returning:
+    """A credential that was rotated, and of which a component of the point has the value of
+    before."""
+
+    credential: Credential
+    rotation: Rotation
+    component: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,7 @@ def with_approval(
     request: RecoveryRequest,
     names: Sequence[str],
     *,
+    point: RestorePoint,
     around: Circumstances,
     run: str | None,
 ) -> Plan:
@@ -114,15 +130,21 @@ def with_approval(
     if number is None or beside:
         return plan
     sign, entries = _read(services, number)
-    credentials = plan.inventory.credentials
-    left = known_to_attacker(credentials, plan.name, rotations(entries), sign.at)
-    asked = run is not None and any(
-        r.name.startswith(STEP) for r in services.catalogue.steps.of_run(run)
-    )
-    if not left and not asked:
+    told, records = rotations(entries), services.catalogue.steps.of_run(run) if run else []
+    left = known_to_attacker(plan.inventory.credentials, plan.name, told, sign.at)
+    at = _restored_at(records)
+    back = [
+        _Returning(one, last, component)
+        for one in plan.inventory.credentials
+        if (last := since(told, plan.name, one.name, sign.at)) is not None
+        and (component := _component_of(services, one, point, names)) is not None
+        and (at is None or last.at < at)
+    ]
+    asked = any(r.name.startswith(STEP) for r in records)
+    if not left and not back and not asked:
         return plan
     steps = plan.runbook or plain_runbook(names, (check.name for check in plan.checks))
-    ask = Ask(_text(left, number, sign.at))
+    ask = Ask(_text(left, back, number, sign.at))
     taken = {step.name for step in steps}
     name = next(n for n in (STEP, *(f"{STEP}-{i}" for i in range(2, 99))) if n not in taken)
     # A recovery of some components leaves out approvals that are about none of them.
@@ -130,22 +152,73 @@ def with_approval(
     return replace(plan, runbook=inserted(steps, approval, around))
 
 
-def _text(left: Sequence[Credential], number: int, sign: datetime) -> str:
-    if not left:
+def _restored_at(records: Iterable[StepRecord]) -> datetime | None:
+    """Return when a run had restored the data; None if it has not done so yet."""
+    restores = [r for r in records if r.kind == "restore"]
+    if not all(r.state is StepState.SUCCEEDED for r in restores):
+        return None
+    return max((r.finished_at for r in restores if r.finished_at is not None), default=None)
+
+
+def _component_of(
+    services: Services, credential: Credential, point: RestorePoint, names: Sequence[str]
+) -> str | None:
+    """Return the component that the recovery restores and that contains the file of a credential;
+    None if there is none."""
+    source, _, path = credential.reference.partition(" ")
+    if source != "file":
+        return None
+    for row in point.components:
+        brings_back = services.kinds(row.kind).spec.brings_back
+        if row.component not in names or brings_back is None or row.snapshot is None:
+            continue
+        tree = row.fingerprint
+        if isinstance(tree, TreeFingerprint) and not _is_there(path, tree):
+            continue
+        if _within(path, brings_back(row.facts)):
+            return row.component
+    return None
+
+
+def _is_there(path: str, tree: TreeFingerprint) -> bool:
+    above = (path, *map(str, PurePath(path).parents))
+    return path in tree.entries or any(one in tree.not_reached for one in above)
+
+
+def _within(path: str, paths: Iterable[str]) -> bool:
+    return any(PurePath(path).is_relative_to(one) for one in paths)
+
+
+def _text(
+    left: Sequence[Credential], back: Sequence[_Returning], number: int, sign: datetime
+) -> str:
+    if not left and not back:
         return (
             "all credentials of the plan were rotated since the first sign; approve this step to "
             "continue"
         )
-    them = ", ".join(
-        f"{one.name} ({f'rotate with {one.rotate_with}' if one.rotate_with else 'no playbook'})"
-        for one in left
-    )
-    know = f"{counted(len(left), 'credential')} may be known to the attacker since"
-    text = (
-        f"{know} {format_time(sign)}: {them}. Rotate these credentials before the service is used, "
+    text = ""
+    if left:
+        them = ", ".join(f"{one.name} ({_with(one)})" for one in left)
+        know = f"{counted(len(left), 'credential')} may be known to the attacker since"
+        text = f"{know} {format_time(sign)}: {them}. "
+    if back:
+        them = ", ".join(
+            f"{one.credential.name} (rotated {format_time(one.rotation.at)}, but component "
+            f"{one.component} restores the file of before; {_with(one.credential)})"
+            for one in back
+        )
+        text += f"The recovery brings back the former value of {counted(len(back), 'credential')}: "
+        text += f"{them}. "
+    text += (
+        "Rotate these credentials before the service is used, "
         f"and record each rotation: drd incident rotated {number} NAME; then approve this step"
     )
     return text.replace("${", "$${")
+
+
+def _with(one: Credential) -> str:
+    return f"rotate with {one.rotate_with}" if one.rotate_with else "no playbook"
 
 
 def inserted(steps: Sequence[Step], approval: Step, around: Circumstances) -> tuple[Step, ...]:
