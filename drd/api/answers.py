@@ -150,7 +150,8 @@ def _plan(asked: AdmittedRequest) -> Document:
 
 def _runbook(asked: AdmittedRequest) -> Document:
     app, name = asked.app, asked.names["plan"]
-    documents.plan(app, name)  # refuses a plan that contains what only root may see
+    # Refuses a plan that contains what only root may see; the page does not show the controls.
+    documents.plan(app, name, without=("controls",))
     page = members_page(app.plans.in_force(name), app.settings, app.catalogue, app.clock.now())
     return {"plan": name, "markdown": page}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -367,26 +367,29 @@ def require_plan(app: App, name: str) -> str:
 
 
 _RESTRICTED = frozenset({"env", "headers", "body"})
-"""Keys of steps in which people put secrets, against the advice."""
+"""Keys of steps, checks and controls in which people put secrets, against the advice."""
 
 
-def plan(app: App, name: str) -> Document:
+def plan(app: App, name: str, *, without: Collection[str] = ()) -> Document:
     """`drd plan show --json` of the plan in force. Raises Refused if it contains something that
-    only root may see."""
+    only root may see, other than in the top-level keys `without`, which the caller does not
+    show."""
     plan = app.plans.in_force(require_plan(app, name))
-    if (where := _restricted(plan.resolved)) is not None:
-        raise Refused(
-            f"plan {name} contains {where}, which only root may see",
-            hint=f"show the plan as root: sudo drd plan show {name}",
-        )
+    shown = {key: value for key, value in plan.resolved.items() if key not in without}
+    for section, value in shown.items():
+        if (where := _restricted(value)) is not None:
+            raise Refused(
+                f"plan {name} contains {where} under `{section}`, which only root may see",
+                hint=f"show the plan as root: sudo drd plan show {name}",
+            )
     document = {"plan": plan.name, "file": plan.file, "digest": plan.digest, "proof": plan.proof}
-    return {**document, "resolved": plan.resolved}
+    return {**document, "resolved": shown}
 
 
 def _restricted(value: Any, key: str = "") -> str | None:
     """Return the key that holds values that may be secrets; None if there is none."""
     if key in _RESTRICTED and value:
-        return f'"{key}" of a step'
+        return f'"{key}"'
     if isinstance(value, str) and _WITH_PASSWORD.search(value):
         return "a password in a URL"
     inner: Iterable[tuple[str, Any]] = ()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drd.api import documents
+from drd.errors import Refused
 from drd.model.actor import Actor
 from drd.model.operator_drill import OperatorDrill, PersonStep, Starter, judged, person_steps
 from drd.model.records import Draft
@@ -19,6 +22,7 @@ from drd.model.training import operators as qualified
 from drd.model.training_findings import of_training
 from drd.model.training_records import DRILLED, Belief, drilled
 from drd.signing import accepts
+from tests.flow_support import World
 from tests.records_support import ANNA, BEGUN, Chain, key
 from tests.schedule_support import plan
 
@@ -154,3 +158,18 @@ def test_plan_needs_as_many_operators_as_it_requires() -> None:
     assert states == []
     [late] = qualified(rule, "orders-api", Known(drilled=(passed("eve", 181),)), CREW, now)
     assert (late.person, late.standing) == ("eve", Standing.EXPIRED)
+
+
+def test_a_secret_of_a_control_does_not_keep_members_from_the_page_without_controls(
+    tmp_path: Path,
+) -> None:
+    control = "{name: up, kind: http, url: https://shop.example/, expect: 403, "
+    control += "headers: {X-Key: {file: /k}}}"
+    world = World(tmp_path, copies=False, more=f"controls: [{control}]\n")
+    try:
+        with pytest.raises(Refused, match='"headers" under `controls`, which only root may see'):
+            documents.plan(world.app, "shop")
+        page = documents.plan(world.app, "shop", without=("controls",))
+        assert "controls" not in page["resolved"]
+    finally:
+        world.close()
