@@ -168,6 +168,7 @@ class App:
             own_texts=lambda: own_texts(self.settings),
             seal_copy=self._seal_copy,
             playbooks=lambda: playbooks_of(self.settings).known,
+            refused_playbooks=lambda: playbooks_of(self.settings).broken,
             roles=self.settings.roles,
             users=self.settings.users,
             addresses=lambda: addresses(self.settings.file),

@@ -130,6 +130,8 @@ class Services:
     """The installation's own regimes and templates, by their names in copies."""
     playbooks: Callable[[], Mapping[str, Playbook]] = dict
     """The playbooks that can be used, by name."""
+    refused_playbooks: Callable[[], Collection[str]] = frozenset
+    """The names of playbooks whose files have errors, so that drd refuses them."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The roles of each person of drd.yaml."""
     users: Mapping[str, str] = field(default_factory=dict)

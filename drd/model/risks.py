@@ -139,11 +139,12 @@ class Judged:
 class Evidence:
     """What exists: the scenarios that drills rehearse, each with the reason why it does not count
     as drilled (None if it does); the controls, each with the reason why it does not hold; and the
-    names of playbooks.
+    names of playbooks, and of those that drd refuses.
     """
 
     scenarios: Mapping[str, Lack | None]
     playbooks: Collection[str] = ()
+    refused: Collection[str] = ()
     controls: Mapping[str, Lack | None] = field(default_factory=dict)
 
 
@@ -187,6 +188,11 @@ def _judge(risk: Risk, evidence: Evidence, today: date) -> Judged:
 def _lack(word: str, evidence: Evidence) -> Lack | None:
     """Return why this covers nothing; None if it covers something."""
     kind, _, name = word.partition(":")
+    if kind == "playbook" and name in evidence.refused:
+        return Lack(
+            f"{word}: the file of this playbook has errors, so drd refuses it",
+            "to see the errors: drd playbook check",
+        )
     if kind == "playbook":
         none = Lack(
             f"{word}: there is no such playbook",

@@ -239,6 +239,7 @@ def test_only_what_exists_covers_a_risk() -> None:
     evidence = Evidence(
         {"database-loss": None, "host-loss": Lack("never drilled")},
         ["rebuild"],
+        ["torn"],
         {"tls": None, "open": Lack("it answers 200")},
     )
 
@@ -251,6 +252,9 @@ def test_only_what_exists_covers_a_risk() -> None:
     assert one("playbook:rebuild", "control:tls") == (Coverage.COVERED, (), False)
     partly = one("database-loss", "playbook:other")
     assert partly == (Coverage.PARTLY, ("playbook:other: there is no such playbook",), True)
+    assert one("playbook:torn")[1] == (
+        "playbook:torn: the file of this playbook has errors, so drd refuses it",
+    )
     assert one("host-loss") == (Coverage.UNCOVERED, ("never drilled",), True)
     assert one()[0] is Coverage.UNCOVERED
     assert one("control:open")[1] == ("it answers 200",)
