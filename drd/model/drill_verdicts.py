@@ -14,7 +14,7 @@ from drd.model.clock import age, at_time
 from drd.model.drill_facts import DrillFacts, ScenarioFacts, Unproven
 from drd.model.facts import PlanFacts
 from drd.model.former_name import BELONG
-from drd.model.scenarios import INSTANT, turn_s, valid_s, valid_until
+from drd.model.scenarios import INSTANT, OPERATOR, turn_s, valid_s, valid_until
 from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
@@ -204,9 +204,11 @@ def _of_result(
         )
 
     if last is None:
-        text = _never(facts)
+        by_people = _proven_by_people(facts, scenario, now)
+        text = by_people or _never(facts)
         text = f"{_name(scenario)}: {text}" if named else text
-        return [reason(Verdict.UNKNOWN, text, "never-drilled")]
+        verdict = Verdict.AT_RISK if by_people else Verdict.UNKNOWN
+        return [reason(verdict, text, "never-drilled")]
     why = f": {without_output(last.reason)}" if last.reason else ""
     since_s = age(last.at, now)
     when = at_time(last.at, now)
@@ -268,6 +270,24 @@ def _never(facts: PlanFacts) -> str:
         "not drilled since this host took over. A drill on the lost host had proven a "
         f"restore point (evidence {facts.proven_elsewhere}); the details of that drill are "
         "lost"
+    )
+
+
+def _proven_by_people(facts: PlanFacts, scenario: ScenarioFacts, now: datetime) -> str:
+    """Say that an operator drill, which restores what a drill of database-loss restores, has proven
+    the data, but not the time of a recovery; empty if no such drill counts."""
+    passed = facts.last_passed_drill
+    if scenario.scenario != "database-loss" or passed is None or passed.scenario != OPERATOR:
+        return ""
+    since_s = age(passed.at, now)
+    valid = valid_s(facts.drill_every_s, wanted_of(of_plan(facts)))
+    gaps = of_components(passed.unproven, [c.component for c in facts.components])
+    changed = passed.plan_digest not in (facts.digest, *facts.proofs)
+    if since_s is None or since_s > valid or gaps or changed:
+        return ""
+    return (
+        f"no drill has measured the time yet; an operator drill passed {at_time(passed.at, now)} "
+        f"with restore point {passed.point}, so the data can be restored"
     )
 
 

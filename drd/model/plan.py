@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from drd.model import scenarios
 from drd.model.adopted import Adopted
 from drd.model.consistency import Group
 from drd.model.controls import ControlSpec
@@ -27,9 +28,7 @@ SCENARIOS = ("database-loss", "region-loss", "host-loss")
 copies are left; the whole host is lost.
 """
 
-OPERATOR = "operator"
-"""The scenario of a drill in which people answer approvals and do manual steps. In everything else
-it is like a drill of database-loss. Only a person can start it."""
+OPERATOR = scenarios.OPERATOR
 
 DRILL_SCENARIOS = (*SCENARIOS, OPERATOR)
 """The scenarios of drills that a person starts."""

@@ -20,6 +20,10 @@ INSTANT = ("database-loss", "region-loss")
 """What instant drills rehearse. After the loss of the host a recovery begins with the kit, and
 people practise whole recoveries: both restore everything."""
 
+OPERATOR = "operator"
+"""The scenario of a drill in which people answer approvals and do manual steps. In everything else
+it is like a drill of database-loss. Only a person can start it."""
+
 VALID_TURNS = 2.0
 """For how many of its turns a passed drill of a scenario counts."""
 

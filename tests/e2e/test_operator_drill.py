@@ -112,6 +112,8 @@ def test_operator_drill_counts_for_whom_the_kernel_names(short_tmp: Path) -> Non
         )
         assert document["coverage"]["granted"] == []
         assert states(site) == [("Anna", "valid")]
+    told = site.drd("status", "--json", code=None).out
+    assert "no drill has measured the time yet; an operator drill passed" in told
     found = site.drd("readiness", "shop", "--json", code=None).json["plans"][0]["findings"]
     [finding] = [f for f in found if f["code"] == "operator-drills"]
     assert finding["severity"] == "ok"

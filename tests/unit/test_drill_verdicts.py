@@ -374,3 +374,24 @@ def test_a_drill_that_could_not_read_a_repository_is_repeated_once_that_is_sound
     assert remedy(unread) == "drd drill orders-api"
     assert remedy(unread, damage="pack 5239 does not exist") == "drd run show d14a"
     assert remedy(unread, wrong) == remedy(wrong) == remedy() == "drd run show d14a"
+
+
+def test_a_passed_operator_drill_proves_the_data_but_measures_no_time() -> None:
+    def judged(name: str = "database-loss", **changes: object) -> tuple[PlanState, str]:
+        passed = drill(scenario="operator", **changes)
+        facts = healthy(
+            last_drill=passed, last_passed_drill=passed, scenarios=(ScenarioFacts(name),)
+        )
+        [found] = judge_drill(facts, NOW)[1]
+        return found.state, found.text
+
+    state, text = judged()
+    assert state is PlanState.NEEDS_DRILL
+    assert text.startswith("no drill has measured the time yet; an operator drill passed ")
+    assert text.endswith(" with restore point 7c1e, so the data can be restored")
+    never = (PlanState.UNKNOWN, "never drilled, so nobody knows whether the data can be restored")
+    gap = Unproven("orders-db", "was not restored")
+    assert judged("host-loss") == never, "the host was there"
+    assert judged(since_s=40 * DAY) == never
+    assert judged(plan_digest="another") == never
+    assert judged(unproven=(gap,)) == never
