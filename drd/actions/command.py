@@ -201,8 +201,9 @@ def is_there(program: str) -> bool:
 
 
 def in_backticks(words: Sequence[str] | None) -> str:
-    """Return a command in a sentence."""
-    return f"`{' '.join(words or ())}`"
+    """Return a command in a sentence, with its empty words."""
+    shown = " ".join(word or "''" for word in words or ())
+    return f"`{shown}`"
 
 
 def _by_hand(command: CommandSettings, hand: StepByHand) -> Iterator[str]:

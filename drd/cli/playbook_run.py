@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -21,11 +22,13 @@ from drd.flows.exercises.playing import find
 from drd.flows.playbooks.in_force import RELOAD, not_in_force, require_in_force
 from drd.flows.playbooks.on_incident import OnIncident
 from drd.flows.playbooks.run import Ordered, require_holders, resume_playbook, run_playbook
+from drd.flows.playbooks.standing import standing
 from drd.flows.playbooks.values import Values
 from drd.flows.runbook.outcome import Outcome
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
 from drd.model.nearest import meant
+from drd.model.new_secrets import declared_files, of_run
 from drd.model.playbook import Input, Playbook, reference
 from drd.model.playbook_names import playbook_of
 from drd.model.run import Run, StepState
@@ -58,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             return _dry_run(app, services, ordered, args)
         require_in_force(app.catalogue, playbook, app.clock.now())
+        for text in _standing_words(app, ordered):
+            output.warn(text)
         if not args.yes:
             _say_steps(ordered, args)
             confirm(
@@ -192,7 +197,7 @@ def _require_possible(services: Services, ordered: Ordered) -> None:
             hint=f"name the incident: drd playbook run {playbook.name} --incident N. To open an "
             f"incident: drd incident open TITLE. {_TO_PRACTISE}",
         )
-    made = {s.live.new_secret.file for s in playbook.runbook if s.live and s.live.new_secret}
+    made = declared_files(playbook.runbook)
     for one in playbook.inputs:
         given = values.inputs.get(one.name, one.default)
         if one.secret and given is not None and given.removeprefix("file:") not in made:
@@ -231,7 +236,8 @@ def _say_steps(ordered: Ordered, args: argparse.Namespace) -> None:
             beside=beside,
         )
     values = Values.of_run(playbook, ordered.detail)
-    steps = {step.name: step for step in playbook.runbook}
+    practised = ordered.detail.is_practised
+    steps = {s.name: of_run(s, "RUN", practised=practised) for s in playbook.runbook}
     output.say(f"playbook {playbook.name}: {escaped(playbook.title)}", beside=beside)
     for one in playbook.inputs:
         given = values.inputs.get(one.name, one.default) or ""
@@ -245,11 +251,28 @@ def _say_steps(ordered: Ordered, args: argparse.Namespace) -> None:
             output.say_below("    step     ", escaped(words), beside=beside)
 
 
+def _standing_words(app: App, ordered: Ordered) -> list[str]:
+    """Return a warning for each earlier run whose measures still stand."""
+    return [
+        f"step {', '.join(one.steps)} of run {one.run.id} still stands: this run takes that "
+        "measure for the state before. To roll it back before you start: drd rollback "
+        f"{one.run.id}. Else roll back this run first, later"
+        for one in standing(app.catalogue, ordered.playbook, ordered.detail)
+    ]
+
+
 def _dry_run(app: App, services: Services, ordered: Ordered, args: argparse.Namespace) -> int:
     """Print what the playbook would do, and what is missing. Does not change anything."""
     playbook = ordered.playbook
     found = [f for step in playbook.runbook for f in preflight_step(services, step) if f.failed]
-    warnings = [f.text for f in found]
+    warnings = [*(f.text for f in found), *_standing_words(app, ordered)]
+    if not ordered.detail.is_practised:
+        warnings += [
+            f"{file} exists: when drd writes a new secret to this file, it keeps the old file as "
+            f"{file}.before-RUN"
+            for file in sorted(declared_files(playbook.runbook))
+            if os.path.lexists(file)
+        ]
     if differs := not_in_force(app.catalogue, playbook, app.clock.now()):
         warnings.append(
             f"this text of the playbook is not in force: {differs}. To load it: {RELOAD}"

@@ -11,6 +11,7 @@ from drd.cli.decide import who
 from drd.cli.playbook_run import ordered_again
 from drd.cli.session import session
 from drd.flows.playbooks.run import roll_back_playbook
+from drd.flows.playbooks.standing import newer
 from drd.flows.restore.resume import rollback
 from drd.flows.runbook.taking_back import to_undo
 from drd.model.plan import Plan
@@ -27,6 +28,12 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             records = {r.name: r for r in app.catalogue.steps.of_run(run.id)}
             can, cannot = to_undo(plan.runbook, records)
+            if isinstance(plan, Playbook):
+                for one in newer(app.catalogue, plan, run):
+                    output.warn(
+                        f"the later run {one.run.id} still stands (step {', '.join(one.steps)}). "
+                        f"Roll it back first: drd rollback {one.run.id}"
+                    )
             return _say(args, run.id, can, cannot, dry=True, book=plan)
         said = who(args, app.settings)
         if isinstance(plan, Playbook):

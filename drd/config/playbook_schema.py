@@ -223,7 +223,9 @@ class NewSecretSettings(Settings):
         description="Where the secret is in the answer: a path in JSON like /key."
     )
     file: AbsolutePath = Field(
-        description="The file for the secret; drd replaces an existing file as a whole."
+        description="The file for the secret. drd keeps an existing file as `FILE.before-RUN`, "
+        "with the id of the run. If people only practise (`--rehearse`, `--exercise`), drd writes "
+        "`FILE.rehearsal-RUN` instead."
     )
 
 

@@ -23,7 +23,9 @@ def step_words(step: Step, fill: Callable[[str], str] = str) -> str:
     if live.expires_s is not None:
         words.append(f"temporary, at most {format_duration(live.expires_s)}")
     if live.new_secret is not None:
-        words.append(f"drd writes the new secret to {live.new_secret.file}")
+        kept = live.new_secret.keeps
+        stays = f", and keeps an existing file as {kept}" if kept else ""
+        words.append(f"drd writes the new secret to {live.new_secret.file}{stays}")
     return "; ".join(words)
 
 

@@ -123,10 +123,12 @@ class Service:
 @dataclass(frozen=True, slots=True)
 class NewSecret:
     """A new secret in an answer: `place` is its place in the answer, and drd writes it into `file`,
-    with mode 0600."""
+    with mode 0600. `keeps` is the name under which an existing file stays; empty: it is
+    replaced."""
 
     place: str
     file: str
+    keeps: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,9 @@ def test_killed_at_each_boundary_every_step_has_one_effect_and_the_rollback_rest
     assert stat.S_IMODE((site.base / "secrets/new-key").stat().st_mode) == 0o600
     assert (gateway.status("key-one-is-old"), gateway.status(new)) == (401, 403)
     assert leaked(site, ADMIN, new) == []
+    warned = site.drd("playbook", "run", "contain", *given, "--dry-run").err
+    assert f"step limit, block of run {run} still stands" in warned
+    assert f"it keeps the old file as {site.base}/secrets/new-key.before-RUN" in warned
 
     incident = site.drd("incident", "show", "1", "--json").json
     texts = [line["text"] for line in incident["timeline"]]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from drd import process
 from drd.api import documents
 from drd.errors import Refused
+from drd.flows.drill.operator import require_possible
+from drd.flows.drill.request import DrillRequest
 from drd.model.actor import Actor
 from drd.model.operator_drill import OperatorDrill, PersonStep, Starter, judged, person_steps
 from drd.model.records import Draft
@@ -73,6 +77,19 @@ def test_drill_counts_for_nobody(found: OperatorDrill, why: str) -> None:
 def test_claimed_name_is_not_the_person() -> None:
     claims = replace(ROOT, claimed_by="Anna", claimed_user="anna")
     assert outcome(DONE, actor=claims).user == ""
+
+
+@pytest.mark.parametrize("actor", [ROOT, ANNA])
+def test_a_drill_that_cannot_count_says_so_at_its_start(
+    monkeypatch: pytest.MonkeyPatch, actor: Actor
+) -> None:
+    monkeypatch.setattr(process, "actor_here", lambda: actor)
+    warned: list[str] = []
+    services = cast("Any", SimpleNamespace(claim=None, warn=warned.append))
+    require_possible(services, plan(), DrillRequest(scenario="operator"))
+    assert [w.partition(",")[0] for w in warned] == (
+        ["root without a login starts this drill"] if actor is ROOT else []
+    )
 
 
 def record(name: str, kind: str, state: StepState, attempt: int = 1, **more: Any) -> StepRecord:

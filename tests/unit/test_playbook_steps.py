@@ -14,15 +14,20 @@ import pytest
 
 from drd import log
 from drd.actions.command import CommandAction, CommandSettings
+from drd.actions.http import HttpSettings
 from drd.daemon.measures import MeasureWatch
-from drd.errors import StepFailed
+from drd.errors import StepFailed, UsageError
 from drd.flows.incidents.opening import open_incident
+from drd.flows.playbooks.run import Ordered, roll_back_playbook
+from drd.flows.playbooks.standing import newer, standing
+from drd.flows.playbooks.values import Values
 from drd.flows.runbook.live import VALUE, Answer, changed, taken
 from drd.flows.runbook.step_runner import StepRunner, preflight_step
 from drd.flows.runbook.taking_back import to_undo
 from drd.kit.playbook_effects import playbook_orders
 from drd.model.incidents.entries import Author
-from drd.model.playbook import ExecutedPlaybook
+from drd.model.new_secrets import of_run
+from drd.model.playbook import ExecutedPlaybook, Input, Playbook
 from drd.model.playbook_conditions import EXPIRED, EXPIRES, INTERRUPTED, expired
 from drd.model.run import Run, RunKind, RunState, StepState
 from drd.model.run_details import PlaybookDetail
@@ -93,6 +98,52 @@ def test_a_new_secret_goes_to_its_file_alone(tmp_path: Path) -> None:
     lost = Live(new_secret=NewSecret("/key", str(tmp_path / "none/key")))
     with pytest.raises(StepFailed, match="the step was not executed"):
         changed(STEP, lost, None, lambda _: pytest.fail("asked"), lambda _: None)
+
+
+def test_a_new_secret_keeps_the_file_that_it_replaces(tmp_path: Path) -> None:
+    file, kept = tmp_path / "key", tmp_path / "key.before-r1"
+    file.write_text("first")
+    file.chmod(0o640)
+    declared = Step("issue", "http", live=Live(new_secret=NewSecret("/key", str(file))))
+    live = of_run(declared, "r1", practised=False).live
+    assert live is not None
+
+    def fails(_: Step) -> Answer:
+        raise StepFailed("does not answer")
+
+    with pytest.raises(StepFailed):
+        changed(STEP, live, None, fails, lambda _: None)
+    assert ([p.name for p in tmp_path.iterdir()], stat.S_IMODE(file.stat().st_mode)) == (
+        ["key"],
+        0o640,
+    )
+    os.link(file, kept)  # left by a try that was killed
+    told = changed(STEP, live, None, answers('{"key": "new-key-4711"}'), lambda _: None)
+    assert (file.read_text(), kept.read_text()) == ("new-key-4711\n", "first")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert told.says == f"the new secret is in {file}; the file that was there is now {kept}"
+    changed(STEP, live, None, answers('{"key": "new-key-4712"}'), lambda _: None)
+    assert (tmp_path / "key.before-r1-2").read_text() == "new-key-4711\n"
+    assert kept.read_text() == "first"
+
+
+def test_when_people_practise_a_new_secret_has_a_file_of_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("real")
+    declared = Step("issue", "http", live=Live(new_secret=NewSecret("/key", str(file))))
+    book = Playbook(
+        "b", "t", "a", "u", (Input("key", "k", secret=True),), (), (declared,), "d", "f", own=True
+    )
+    detail = PlaybookDetail(rehearsal=True, inputs={"key": f"file:{file}"})
+    values = Values.of_run(book, detail, "r1")
+    assert values.get("key", shown=False) == "real"
+    live = of_run(declared, "r1", practised=True).live
+    assert live is not None
+    told = changed(STEP, live, None, answers('{"key": "new-key-4711"}'), lambda _: None)
+    assert told.says == f"the new secret is in {file}.rehearsal-r1"
+    assert (file.read_text(), values.get("key", shown=False)) == ("real", "new-key-4711")
+    real = Values.of_run(book, replace(detail, rehearsal=False), "r1")
+    assert real.get("key", shown=False) == "real"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +304,52 @@ def test_an_interrupted_playbook_is_an_alert_which_does_not_name_it_if_restricte
         )  # fmt: skip
         [measure] = expired(owned.run, [record], late, hides=True)
         assert "lock" not in f"{measure.text}{measure.subject}"
+    finally:
+        world.close()
+
+
+def test_of_two_runs_that_changed_the_same_the_later_one_is_rolled_back_first(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, copies=False)
+    try:
+        catalogue = world.catalogue
+        read = Step("before block", "http", settings=HttpSettings(url="${gw}/route"))
+        back = Step("rollback block", "http", settings=HttpSettings(url="${gw}/route"))
+        step = Step("block", "http", live=Live(before=read, rollback=back))
+        inputs = (Input("gw", "g"),)
+        book = Playbook("contain", "t", "a", "u", inputs, (), (step,), "d", "f", own=True)
+
+        def ran(gateway: str, hour: int) -> Run:
+            detail, at = PlaybookDetail(inputs={"gw": gateway}), NOW + timedelta(hours=hour)
+            owned = catalogue.runs.begin(
+                book.executed, RunKind.PLAYBOOK, trigger="manual", at=at, detail=detail
+            )
+            for name in ("before block", "block"):
+                catalogue.steps.begin(owned, name, "http", at)
+                catalogue.steps.finish(owned, name, StepState.SUCCEEDED, at=at)
+            catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at)
+            owned.release()
+            return catalogue.runs.get(owned.run.id)
+
+        first, other, last = ran("http://a", 0), ran("http://b", 1), ran("http://a", 2)
+        detail = PlaybookDetail(inputs={"gw": "http://a"})
+        stands = [(s.run.id, s.steps) for s in standing(catalogue, book, detail)]
+        assert stands == [(last.id, ("block",)), (first.id, ("block",))]
+        assert newer(catalogue, book, other) == []
+        assert newer(catalogue, book, last) == []
+        ordered = Ordered(book, detail, lambda _: pytest.fail("no plan"))
+        with pytest.raises(UsageError, match=f"before the later run {last.id}") as raised:
+            roll_back_playbook(world.services, ordered, first, by="anna")
+        assert raised.value.hint.startswith(
+            f"roll back the later runs first: drd rollback {last.id}"
+        )
+        owned = catalogue.runs.adopt(catalogue.runs.reopen(last, NOW, succeeded=True), NOW)
+        assert owned is not None
+        catalogue.steps.begin(owned, "rollback block", "rollback", NOW, subject="block")
+        catalogue.steps.finish(owned, "rollback block", StepState.SUCCEEDED, at=NOW)
+        owned.release()
+        assert newer(catalogue, book, first) == []
     finally:
         world.close()
 

@@ -232,7 +232,7 @@ def test_the_command_lists_shows_copies_and_checks(
     listed = {p["playbook"]: p["own"] for p in json.loads(capsys.readouterr().out)["playbooks"]}
     assert (len(listed), listed["leaver"], listed["insider"]) == (9, True, False)
     assert main(["playbook", "show", "leaver"]) == 0
-    assert "rollback: run `usermod --unlock" in capsys.readouterr().out
+    assert "rollback: run `usermod --unlock --expiredate '' ${account}`" in capsys.readouterr().out
     assert main(["playbook", "check"]) == 0
     assert "needs the role lead, which nobody holds" in capsys.readouterr().out
     (tmp_path / "own/leaver.yaml").write_text("playbook: leaver\n")

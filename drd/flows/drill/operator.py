@@ -16,6 +16,7 @@ from drd.model.plan import OPERATOR, Plan
 from drd.model.run import CheckVerdict, Evidence, StepState
 from drd.model.runbook import PEOPLE
 from drd.model.training import Crew
+from drd.model.training_records import proven_user
 
 
 def require_possible(services: Services, plan: Plan, request: DrillRequest) -> None:
@@ -35,7 +36,14 @@ def require_possible(services: Services, plan: Plan, request: DrillRequest) -> N
             "an operator drill rehearses the whole runbook, so --component is not allowed",
             hint="leave out --component.",
         )
-    require_approvable(plan.runbook, _starter(services))
+    starter = _starter(services)
+    require_approvable(plan.runbook, starter)
+    if proven_user(starter) is None:
+        services.warn(
+            f"{starter.anybody()} starts this drill, so drd cannot prove which person it is, and "
+            "the drill will count for nobody. To make it count, log in with your own account, and "
+            f"start it from there: sudo drd drill {plan.name} --scenario {OPERATOR}"
+        )
 
 
 def given_name(services: Services, request: DrillRequest) -> str:

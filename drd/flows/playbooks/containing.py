@@ -14,6 +14,7 @@ from drd.flows.playbooks.values import Values
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import target_place
 from drd.model.message import INCIDENT
+from drd.model.new_secrets import of_run
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span
 from drd.model.runbook import Circumstances, Step
@@ -52,7 +53,8 @@ class Containing:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        return self.values.playbook.runbook
+        run, practised = self.runner.run.id, bool(self.values.practised_in)
+        return tuple(of_run(s, run, practised=practised) for s in self.values.playbook.runbook)
 
     @property
     def circumstances(self) -> Circumstances:

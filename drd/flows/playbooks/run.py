@@ -14,6 +14,7 @@ from drd.flows.incidents.actions import settle
 from drd.flows.playbooks.containing import Containing
 from drd.flows.playbooks.in_force import require_in_force
 from drd.flows.playbooks.on_incident import OnIncident
+from drd.flows.playbooks.standing import newer
 from drd.flows.playbooks.values import Values
 from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import Outcome
@@ -142,6 +143,15 @@ def roll_back_playbook(
             f"run {run.id} of playbook {ordered.playbook.name} was rolled back already",
             hint=f"to see what the run did: drd run show {run.id}",
         )
+    if later := newer(services.catalogue, ordered.playbook, run):
+        first, stands = later[0].run.id, ", ".join(later[0].steps)
+        commands = " && ".join(f"drd rollback {one.run.id}" for one in later)
+        raise UsageError(
+            f"run {run.id} cannot be rolled back before the later run {first} of playbook "
+            f"{ordered.playbook.name}: step {stands} of run {first} still stands, and its rollback "
+            f"would restore the measure of run {run.id}",
+            hint=f"roll back the later runs first: {commands}. Then: drd rollback {run.id}",
+        )
     now = services.clock.now()
     said = Decision("", "rollback", by, "", 0, now, actor)
     services.catalogue.decisions.add(run.id, said, plan=run.plan)
@@ -194,7 +204,7 @@ def _told_nobody(services: Services, message: Message) -> list[str]:
 
 
 def _step_runner(services: Services, ordered: Ordered, runner: Runner) -> StepRunner:
-    values = Values.of_run(ordered.playbook, ordered.detail)
+    values = Values.of_run(ordered.playbook, ordered.detail, runner.run.id)
     around = Containing(services, runner, values, ordered.plan_of, ordered.config)
     return StepRunner(around, started_directory(services, runner.run.id))
 

@@ -69,6 +69,8 @@ def _key_of(kind: str) -> str:
 
 _ROOM = (1 << 20) + 4096
 """Bytes that drd reserves for a new secret: the longest answer that it reads, and a line end."""
+_COPIES = 100
+"""So many times a run keeps the file that a new secret replaces."""
 
 Act = Callable[[Step], Answer]
 """Carries out an action once."""
@@ -92,7 +94,8 @@ def changed(
     if live.before is not None:
         read_before(live.before)
     until = {EXPIRES: expires_at} if expires_at else {}
-    with _place(live.new_secret) as store:
+    stored: dict[str, str] = {}
+    with _place(live.new_secret) as (store, old):
         try:
             answer = act(step)
         except StepFailed as error:
@@ -100,11 +103,14 @@ def changed(
             raise
         if live.new_secret is not None:
             store(_secret(answer.at(live.new_secret.place, step.kind), live.new_secret))
+            stays = f"; the file that was there is now {old}" if old is not None else ""
+            stored = {"says": f"the new secret is in {live.new_secret.file}{stays}"}
     kept = {name: answer.at(place, step.kind) for name, place in live.keep.items()}
     return ActionStepResult.of(
         {
             **without_answer(answer.reported.to_json()),
             **until,
+            **stored,
             **{name: masked(value)[:_LONGEST] for name, value in kept.items()},
         }
     )
@@ -178,12 +184,13 @@ def _secret(found: str, to: NewSecret) -> str:
 
 
 @contextmanager
-def _place(to: NewSecret | None) -> Iterator[Callable[[str], None]]:
+def _place(to: NewSecret | None) -> Iterator[tuple[Callable[[str], None], Path | None]]:
     """Make sure that drd can write a new secret, before the service makes the secret: the file is
     there, with room for the longest answer. Yields the function that writes the secret, as a whole
-    or not at all, and masks it from then on. Raises StepFailed."""
+    or not at all, and masks it from then on; and the name under which an existing file stays, None
+    if there is no such file. Raises StepFailed."""
     if to is None:
-        yield log.mask
+        yield log.mask, None
         return
     file = Path(to.file)
     new = file.with_name(f".{file.name}.drd-new")
@@ -206,7 +213,43 @@ def _place(to: NewSecret | None) -> Iterator[Callable[[str], None]]:
                 hint=f"make {file.parent} writable for the user who owns drd's state, with 1 MiB "
                 "of room, or name another file in the playbook. Then: drd retry RUN STEP",
             ) from None
-        yield partial(_store, fd, new, file)
+        old = _keep(file, to.keeps)
+        if old is not None:
+            stack.callback(_forget_unreplaced, old, file)
+        yield partial(_store, fd, new, file), old
+
+
+def _keep(file: Path, keeps: str) -> Path | None:
+    """Give an existing file a second name, under which it stays when the new secret replaces it.
+    Return this name; None if there is no file, or it need not stay. Raises StepFailed."""
+    if not keeps or not os.path.lexists(file):
+        return None
+    names = [Path(keeps), *(Path(f"{keeps}-{n}") for n in range(2, _COPIES))]
+    try:
+        for name in names:
+            if not os.path.lexists(name):
+                os.link(file, name, follow_symlinks=False)
+                return name
+            if os.path.samestat(name.lstat(), file.lstat()):
+                return name  # an earlier try was killed
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    except OSError as error:
+        raise StepFailed(
+            f"{file} exists, and drd cannot keep it as {keeps}: {system_reason(error)}; the step "
+            "was not executed",
+            hint=f"give the file another name by hand: mv {quote(str(file))} "
+            f"{quote(f'{file}.old')}. Then: drd retry RUN STEP",
+        ) from None
+
+
+def _forget_unreplaced(old: Path, file: Path) -> None:
+    """Remove the second name of a file that was not replaced; else only its owner may read it from
+    now on."""
+    if os.path.lexists(file) and os.path.samestat(old.lstat(), file.lstat()):
+        old.unlink()
+    elif not old.is_symlink():
+        with suppress(PermissionError):  # the file of somebody else
+            old.chmod(0o600)
 
 
 def _store(fd: int, new: Path, file: Path, secret: str) -> None:
