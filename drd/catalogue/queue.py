@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -192,13 +192,18 @@ class SqlQueue(SqlStore):
     def note(self, key: str, value: Any, at: datetime, *, plan: str = "") -> None:
         with self._database.write() as connection:
             upsert(connection, daemon_state, {"key": key, "at": at, "value": value})
-            if plan:  # a trigger on this table counts that the status of the plan has changed
-                same = component_summary.c.position
-                connection.execute(
-                    update(component_summary)
-                    .where(component_summary.c.plan == plan)
-                    .values(position=same)
-                )
+            if plan:
+                _status_changed(connection, plan)
+
+    def forget_notes(self, plan: str, beginning: str, but: Collection[str]) -> None:
+        key = daemon_state.c.key
+        old = key.startswith(beginning, autoescape=True), key.not_in(but)
+        with self._database.read() as connection:
+            if connection.execute(select(key).where(*old).limit(1)).first() is None:
+                return
+        with self._database.write() as connection:
+            connection.execute(delete(daemon_state).where(*old))
+            _status_changed(connection, plan)
 
     def noted(self, key: str) -> tuple[datetime, Any] | None:
         with self._database.read() as connection:
@@ -261,6 +266,14 @@ def _ended(state: RunState) -> str:
         RunState.FAILED: "failed",
         RunState.CANCELLED: "was cancelled",
     }.get(state, f"ended {state}")
+
+
+def _status_changed(connection: Connection, plan: str) -> None:
+    """Count that the status of the plan has changed: a trigger on this table does it."""
+    same = component_summary.c.position
+    connection.execute(
+        update(component_summary).where(component_summary.c.plan == plan).values(position=same)
+    )
 
 
 def _by_whom(run: Run) -> str:

@@ -72,6 +72,7 @@ class Receivers:
         self._names = names
         self._schedule = schedule
         self._wanted: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._unread: dict[str, str] = {}
         self._receivers: dict[Key, _Receiver] = {}
         self._leaving: list[Child] = []
         self._unwanted: list[Left] = []
@@ -157,12 +158,18 @@ class Receivers:
         schedule = self._schedule(plan)
         digest = schedule.digest if schedule is not None else ""
         known = self._wanted.get(plan)
-        if known is None or known[0] != digest:
-            known = digest, self._read(plan)
-            self._wanted[plan] = known
-        return known
+        if known is not None and known[0] == digest:
+            return known
+        read = self._read(plan)
+        if read is None:  # it is tried again, and what runs goes on
+            return known or (digest, ())
+        self._wanted[plan] = digest, read
+        self._app.catalogue.queue.forget_notes(
+            plan, noted_as(plan, ""), [noted_as(plan, name) for name in read]
+        )
+        return digest, read
 
-    def _read(self, plan: str) -> tuple[str, ...]:
+    def _read(self, plan: str) -> tuple[str, ...] | None:
         handed = self._workers.texts(plan)
         if handed is None or "wal" not in handed.text:
             return ()
@@ -170,8 +177,10 @@ class Receivers:
             loaded = self._app.plans.in_force(plan)
             return tuple(logged(self._app.services(loaded), loaded))
         except DrdError as error:
-            _log.warning("receivers.plan", plan=plan, error=error.message)
-            return ()
+            if self._unread.get(plan) != error.message:
+                self._unread[plan] = error.message
+                _log.warning("receivers.plan", plan=plan, error=error.message)
+            return None
 
     def _watch(self, key: Key, one: _Receiver, now: float) -> None:
         if one.child is not None and one.child.exit_code is not None:

@@ -58,7 +58,9 @@ class LogTarget:
 @dataclass(frozen=True, slots=True)
 class LogBatch:
     """A snapshot that has the log of `source` from `begin` to the mark `end`, without a gap. A
-    later snapshot of the same `number` has all of it, and more."""
+    later snapshot of the same `number` has all of it, and more. `lines` are the timelines before
+    the one of `end`, each with the position at which it was left. One that is `anew` does not lead
+    on from what was stored before, whatever its positions are. `stored_at` is by drd's clock."""
 
     snapshot: str
     component: str
@@ -66,6 +68,14 @@ class LogBatch:
     number: int
     begin: int
     end: LogMark
+    lines: tuple[tuple[int, int], ...] = ()
+    anew: bool = False
+    stored_at: datetime | None = None
+
+    def leaves(self, line: int) -> int | None:
+        """Return at which position the log left a timeline on its way to this batch; None if it
+        did not come from there."""
+        return _MOST if line == self.end.line else dict(self.lines).get(line)
 
     def tags(self, plan: str) -> list[str]:
         """Return the tags by which a machine without a catalogue knows the batch."""
@@ -79,15 +89,20 @@ class LogBatch:
             f"log-end:{self.end.position:x}",
             f"log-line:{self.end.line:x}",
             f"log-at:{to_rfc3339(self.end.at)}",
+            *(f"log-left:{line:x}-{position:x}" for line, position in self.lines),
+            *(["log-anew:1"] if self.anew else []),
         ]
 
 
 def batch_of(snapshot: str, tags: Iterable[str]) -> LogBatch:
     """Read the tags of a snapshot. Raises ValueError for tags that drd does not write."""
     found: dict[str, str] = {}
+    left: list[str] = []
     for tag in tags:
         key, _, value = tag.partition(":")
         found.setdefault(key, value)
+        if key == "log-left":
+            left.append(value)
     place = f"tags of snapshot {snapshot[:8]}"
 
     def number(key: str) -> int:
@@ -103,7 +118,24 @@ def batch_of(snapshot: str, tags: Iterable[str]) -> LogBatch:
         raise strict.UnexpectedValue(f"{place}: the log ends before it begins")
     component = str(strict.member(found, "component", place))
     mark = LogMark(end, number("log-line"), at)
-    return LogBatch(snapshot, component, source, number("log-number"), begin, mark)
+    lines = tuple(sorted(_left(value, place) for value in left))
+    return LogBatch(
+        snapshot,
+        component,
+        source,
+        number("log-number"),
+        begin,
+        mark,
+        lines=lines,
+        anew="log-anew" in found,
+    )
+
+
+def _left(value: str, place: str) -> tuple[int, int]:
+    line, _, position = value.partition("-")
+    for part in (line, position):
+        strict.matching(part, place, _HEX, "number")
+    return int(line, 16), int(position, 16)
 
 
 def newest_of_each(batches: Iterable[LogBatch]) -> list[LogBatch]:
@@ -135,49 +167,67 @@ class LogRange:
     def end(self) -> LogMark:
         return self.batches[-1].end
 
-    def holds(self, source: str, position: int) -> bool:
-        """Return whether a replay can begin at this position."""
-        return self.source == source and self.begin <= position <= self.end.position
+    def holds(self, source: str, position: int, line: int = 1) -> bool:
+        """Return whether a replay that begins at this position of a timeline comes to the end."""
+        leaves = self.batches[-1].leaves(line)
+        return (
+            self.source == source
+            and leaves is not None
+            and self.begin <= position <= min(leaves, self.end.position)
+        )
 
-    def is_behind(self, source: str, position: int) -> bool:
+    def is_behind(self, source: str, position: int, line: int = 1) -> bool:
         """Return whether this part ends before a position of its server."""
-        return self.source == source and self.end.position < position
+        return self.source == source and self.end.line <= line and self.end.position < position
 
-    def up_to(self, position: int, target: LogTarget) -> tuple[LogBatch, ...]:
-        """Return the batches that a replay from a position to a target needs."""
+    def up_to(self, position: int, target: LogTarget, line: int = 1) -> tuple[LogBatch, ...]:
+        """Return the batches that a replay from a position of a timeline to a target needs."""
         needed = []
         for batch in self.batches:
-            if batch.end.position < position:
+            if batch.end.position < position or batch.end.line < line:
                 continue
             needed.append(batch)
             if target.before is not None and batch.end.at > target.before:
                 break
-            if target.position is not None and batch.end.position >= target.position:
+            leaves = self.batches[-1].leaves(batch.end.line) or 0
+            if target.position is not None and (min(batch.end.position, leaves) >= target.position):
                 break
         return tuple(needed)
 
 
 def ranges(batches: Iterable[LogBatch]) -> list[LogRange]:
-    """Return the parts of the log without a gap, oldest first."""
+    """Return the parts of the log without a gap, oldest first. Where a server went on from a place
+    before the end of what was stored (it was recovered, or a standby took over), there are two
+    parts, which have the same beginning: one to each end."""
     found: list[list[LogBatch]] = []
     for batch in newest_of_each(batches):
-        last = found[-1][-1] if found else None
-        follows = (
-            last is not None
-            and last.source == batch.source
-            and batch.begin <= last.end.position
-            and batch.end.line >= last.end.line
-        )
-        if follows:
+        way = _way_to(batch, found[-1]) if found else []
+        if way and way[-1].end.position <= (batch.leaves(way[-1].end.line) or 0):
             found[-1].append(batch)
         else:
-            found.append([batch])
+            found.append([*way, batch])
     return [LogRange(tuple(group)) for group in found]
 
 
-def reaching(known: Sequence[LogRange], source: str, position: int) -> LogRange | None:
-    """Return the part of the log that leads on from a position of a server; None: a gap."""
-    return next((r for r in reversed(known) if r.holds(source, position)), None)
+def _way_to(batch: LogBatch, before: Sequence[LogBatch]) -> list[LogBatch]:
+    """Return those of the batches before from which this one leads on."""
+    last = before[-1]
+    leaves = batch.leaves(last.end.line)
+    if last.source != batch.source or batch.anew or leaves is None:
+        return []
+    if batch.begin > min(last.end.position, leaves):
+        return []
+    if last.end.position <= leaves:
+        return list(before)
+    return [b for b in before if b.begin <= leaves]
+
+
+def reaching(
+    known: Sequence[LogRange], source: str, position: int, line: int = 1
+) -> LogRange | None:
+    """Return the part of the log that leads on from a position of a timeline of a server; None: a
+    gap."""
+    return next((r for r in reversed(known) if r.holds(source, position, line)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ class LogLost(SourceError):
 
 
 class LogStart(NamedTuple):
-    """From where the log leads on from a copy: the `source`, and the position."""
+    """From where the log leads on from a copy: the `source`, the position, and the timeline."""
 
     source: str
     position: int
+    line: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class LogReceiver(Protocol):
         """Put the files of the log up to a mark into a directory, instead of what an earlier mark
         has left there, and return the position from which they lead to the mark without a gap.
         Files that are complete already stay untouched."""
+
+    def lines(self, line: int) -> tuple[tuple[int, int], ...]:
+        """Return the timelines before this one, each with the position at which it was left. Raises
+        SourceError if nothing that has arrived says it."""
 
     def received_bytes(self) -> int:
         """How many bytes of the log are in the directory."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -75,6 +75,9 @@ class Queue(Protocol):
 
     def note(self, key: str, value: Any, at: datetime, *, plan: str = "") -> None:
         """Keep a small fact of the daemon, or about a plan, whose status changes with it."""
+
+    def forget_notes(self, plan: str, beginning: str, but: Collection[str]) -> None:
+        """Forget the facts about a plan whose keys begin so, except these."""
 
     def noted(self, key: str) -> tuple[datetime, Any] | None:
         """Return the fact that was kept under this key, with its time."""

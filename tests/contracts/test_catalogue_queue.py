@@ -267,6 +267,17 @@ def test_notes_round_trip(catalogue: SqlCatalogue) -> None:
     assert catalogue.queue.notes("heart:") == {"heart:b": 3}
 
 
+def test_what_was_noted_of_components_that_have_no_log_any_more_is_forgotten(
+    catalogue: SqlCatalogue,
+) -> None:
+    for key in ("log:shop:a", "log:shop:b", "log:shop_2:a", "log:shopX2:a"):
+        catalogue.queue.note(key, {"reaches": None}, at(0))
+    catalogue.queue.forget_notes("shop", "log:shop:", ["log:shop:b"])
+    catalogue.queue.forget_notes("shop_2", "log:shop_2:", [])
+    left = ("log:shop:a", "log:shop:b", "log:shop_2:a", "log:shopX2:a")
+    assert [catalogue.queue.noted(k) is None for k in left] == [True, False, True, False]
+
+
 def test_old_runs_are_removed_unless_still_referenced(catalogue: SqlCatalogue) -> None:
     gone = done(catalogue, 0, RunState.FAILED)
     drilled = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(2))

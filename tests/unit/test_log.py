@@ -6,13 +6,17 @@ import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from drd.flows.log.asked import is_place
+from drd.flows.log.bases import reaches
 from drd.flows.log.keeper import slot_name
 from drd.flows.log.upkeep import superfluous
 from drd.kinds.postgres.physical.wal import segments
+from drd.kinds.postgres.physical.wal.receiver import WalReceiver
 from drd.kinds.postgres.physical.wal.replay import Commits
 from drd.model.log import (
     LogBatch,
@@ -25,19 +29,30 @@ from drd.model.log import (
     reaching,
 )
 from drd.model.log_conditions import log_condition
+from drd.ports.logs import LogStart
 
 T0 = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 MB = 1 << 20
 
 
-def _batch(number: int, begin: int, end: int, *, line: int = 1, source: str = "77") -> LogBatch:
+def _batch(
+    number: int,
+    begin: int,
+    end: int,
+    *,
+    line: int = 1,
+    source: str = "77",
+    lines: tuple[tuple[int, int], ...] = (),
+    anew: bool = False,
+) -> LogBatch:
     at = T0 + timedelta(seconds=end)
     snapshot = f"{number:04x}{end:04x}" * 8
-    return LogBatch(snapshot, "server", source, number, begin, LogMark(end, line, at))
+    mark = LogMark(end, line, at)
+    return LogBatch(snapshot, "server", source, number, begin, mark, lines=lines, anew=anew)
 
 
 def test_the_tags_of_a_snapshot_say_all_of_a_batch() -> None:
-    batch = _batch(3, 16, 40, line=2)
+    batch = _batch(3, 16, 40, line=3, lines=((1, 12), (2, 15)), anew=True)
     assert batch_of(batch.snapshot, batch.tags("shop")) == batch
     assert not any("," in tag for tag in batch.tags("shop"))
 
@@ -51,12 +66,15 @@ def test_the_tags_of_a_snapshot_say_all_of_a_batch() -> None:
         ("log-source", "../../etc"),
         ("log-at", "yesterday"),
         ("log-number", "-1"),
+        ("log-left", "1"),
     ],
 )
 def test_tags_that_drd_does_not_write_are_refused(tag: str, value: str) -> None:
     tags = [t for t in _batch(3, 16, 40).tags("shop") if not t.startswith(f"{tag}:")]
     with pytest.raises(ValueError, match=r".+"):
         batch_of("ab" * 32, [*tags, f"{tag}:{value}"])
+    if tag == "log-left":
+        return  # a server without earlier timelines has none
     with pytest.raises(ValueError, match=r".+"):
         batch_of("ab" * 32, tags)
 
@@ -80,11 +98,45 @@ def test_a_gap_divides_the_log() -> None:
 
 
 def test_a_later_timeline_goes_on_and_an_earlier_one_does_not() -> None:
-    # The standby had not received the last of the old server.
-    on = ranges([_batch(1, 0, 30), _batch(2, 24, 50, line=2)])
+    on = ranges([_batch(1, 0, 30), _batch(2, 24, 50, line=2, lines=((1, 30),))])
     assert [(p.begin, p.end.line) for p in on] == [(0, 2)]
     back = ranges([_batch(1, 0, 30, line=2), _batch(2, 24, 50, line=1)])
     assert len(back) == 2
+
+
+def test_a_copy_from_after_the_place_at_which_the_server_went_on_does_not_lead_there() -> None:
+    """The server was recovered to 25, or a standby took over without the last of the old one."""
+    batches = [
+        _batch(1, 0, 20),
+        _batch(2, 18, 40),
+        _batch(3, 24, 60, line=2, lines=((1, 25),)),
+    ]
+    old, new = ranges(batches)
+    assert [b.number for b in old.batches] == [1, 2]
+    assert [b.number for b in new.batches] == [1, 2, 3]
+    assert not new.holds("77", 30, 1)
+    assert new.holds("77", 25, 1)
+    assert new.holds("77", 30, 2)
+    assert not new.holds("77", 30, 3)
+    assert reaching([old, new], "77", 30, 1) is old
+    assert reaching([old, new], "77", 10, 1) is new
+    assert [b.number for b in new.up_to(30, LogTarget(position=35), 2)] == [3]
+    assert [b.number for b in new.up_to(10, LogTarget(position=35), 1)] == [1, 2, 3]
+    assert [b.number for b in new.up_to(10, LogTarget(position=22), 1)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        _batch(2, 27, 60, line=2, lines=((1, 25),)),  # from 25 to 27 there is nothing
+        _batch(2, 24, 60, line=2),  # it did not come from timeline 1
+        _batch(2, 24, 60, anew=True),  # the server was set back, without another timeline
+    ],
+)
+def test_positions_that_overlap_do_not_make_one_log_of_two(batch: LogBatch) -> None:
+    parts = ranges([_batch(1, 0, 40), batch])
+    assert [[b.number for b in p.batches] for p in parts] == [[1], [2]]
+    assert not parts[1].holds("77", 10, 1)
 
 
 def test_only_what_leads_to_the_target_is_fetched() -> None:
@@ -172,6 +224,11 @@ def test_the_transactions_on_both_sides_of_a_place_are_known() -> None:
     assert commits.around(0x3000110) == (744, 745)
     assert commits.around(0x3000098) == (None, 744)
     assert commits.around(0x4000000) == (745, None)
+    commits.note(
+        "rmgr: Transaction len (rec/tot):     62/    62, tx:          0, lsn: 0/5000000, prev 0/1, "
+        "desc: COMMIT_PREPARED 747: 2026-11-29 16:00:00.123456 UTC"
+    )
+    assert commits.around(0x6000000) == (747, None)
 
 
 def test_the_name_of_a_slot_is_one_that_the_server_accepts() -> None:
@@ -208,6 +265,48 @@ def test_what_is_wrong_with_a_log_is_told(code: str, after_s: float, severity: s
     if found is not None:
         assert (found.plan, found.subject) == ("shop", "server")
         assert "The repository has everything up to 2026-11-29 12:00:00 UTC" in found.text
+
+
+def _reaches(batches: list[LogBatch], *starts: LogStart, complete: int | None) -> int | None:
+    """Reach by base backups, newest first; in seconds, long afterwards."""
+    points: Any = [(SimpleNamespace(data_time=T0), start) for start in starts]
+    at = T0 + timedelta(seconds=complete) if complete is not None else None
+    found = reaches(ranges(batches), points, at, T0 + timedelta(days=1))
+    return round((found - T0).total_seconds()) if found is not None else None
+
+
+def test_the_wal_counts_as_far_as_the_newest_base_backup_leads() -> None:
+    old, newer = LogStart("77", 10, 1), LogStart("77", 35, 1)
+    batches = [_batch(1, 0, 40)]
+    assert _reaches(batches, newer, old, complete=900) == 900
+    assert _reaches(batches, LogStart("77", 50, 1), old, complete=900) == 900  # next mark leads
+    assert _reaches(batches, LogStart("78", 10, 1), complete=900) is None
+    assert _reaches([], old, complete=900) is None
+    # The server was recovered to 25: a recovery begins with a backup from after that place.
+    batches.append(_batch(2, 24, 60, line=2, lines=((1, 25),)))
+    assert _reaches(batches, newer, old, complete=900) == 40
+    assert _reaches(batches, old, complete=900) == 900
+
+
+def test_a_server_whose_clock_is_ahead_makes_nothing_newer() -> None:
+    stored = replace(_batch(1, 0, 40), stored_at=T0 + timedelta(seconds=9))
+    assert _reaches([stored], LogStart("77", 10, 1), complete=None) == 9
+
+
+def test_what_had_arrived_of_a_server_that_is_lost_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WalReceiver, "_ask", lambda *_: ("77", MB))
+    there, nothing = tmp_path / "received", cast(Any, None)
+    there.mkdir()
+    receiver = WalReceiver(nothing, nothing, there, "drd_wal_x", programs=nothing, environment={})
+    (there / "000000010000000000000003.partial").write_bytes(_page(1, 3))
+    receiver.begin_anew()
+    receiver.begin_anew()  # there is nothing to keep this time
+    assert [f.name for f in (tmp_path / "received-before").iterdir()] == [
+        "000000010000000000000003.partial"
+    ]
+    assert not list(there.iterdir())
 
 
 def test_nothing_is_told_of_a_receiver_that_has_just_begun() -> None:

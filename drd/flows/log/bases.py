@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from drd.flows.services import Services
-from drd.model.log import LogRange
+from drd.model.log import LogRange, reaching
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
 from drd.ports.logs import LogStart
@@ -43,3 +43,31 @@ def spans(
         if times and min(times) < part.end.at:
             found.append((min(times), part.end.at))
     return found
+
+
+def leading(
+    known: Sequence[LogRange], points: Sequence[tuple[RestorePoint, LogStart]]
+) -> LogStart | None:
+    """Return where the newest base backup ends, with which a recovery begins. One that is newer
+    than the log does not count yet: the next mark leads to it."""
+    ends = (start for _, start in points)
+    return next((s for s in ends if not (known and known[-1].is_behind(*s))), None)
+
+
+def reaches(
+    known: Sequence[LogRange],
+    points: Sequence[tuple[RestorePoint, LogStart]],
+    complete_at: datetime | None,
+    now: datetime,
+) -> datetime | None:
+    """Return the newest time to which a recovery brings the component by its log. At `complete_at`
+    everything was in the repository: that counts if the newest base backup leads there."""
+    start = leading(known, points)
+    part = reaching(known, *start) if start is not None else None
+    if part is None:
+        return None
+    if complete_at is not None and part is known[-1]:
+        return min(complete_at, now)
+    # The clock of the server may be ahead: what is in a snapshot is not newer than the snapshot.
+    stored = part.batches[-1].stored_at
+    return min(part.end.at, now, *([stored] if stored is not None else []))

@@ -10,26 +10,26 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from drd import log, process
 from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
-from drd.flows.log.bases import bases, spans
+from drd.flows.log.bases import bases, leading, reaches, spans
 from drd.flows.log.left import note as note_kept
 from drd.flows.log.repository import batches_in, log_spec
 from drd.flows.log.upkeep import Upkeep
 from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
-from drd.model.log import LogBatch, LogMark, LogRange, LogState, noted_as, ranges
+from drd.model.log import LogBatch, LogMark, LogState, newest_of_each, noted_as, ranges
 from drd.model.plan import Component, Plan
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import BackupDetail
-from drd.model.snapshot import RestorePoint
-from drd.ports import Tree
-from drd.ports.logs import LogLost, LogReceiver, LogStart
+from drd.model.text import counted
+from drd.ports import OnProgress, Tree, no_progress
+from drd.ports.logs import LogLost, LogReceiver
 
 _log = log.get()
 
@@ -40,6 +40,8 @@ ARRIVES_WITHIN_S = 20.0
 """How long a mark may take to arrive before the receiver counts as stalled."""
 AGAIN_S = 2.0
 LONGEST_PAUSE_S = 60.0
+LIST_S = 600.0
+"""How often drd lists again what the repository has: others can change it."""
 BASE_AGAIN_S = 600.0
 """How long drd waits after it asked for a base backup before it asks again."""
 LEAST_FREE = 1 << 30
@@ -74,6 +76,12 @@ class Keeper:
         self._upkeep = Upkeep(services, plan, component.name, self._repository)
         self._state: LogState | None = None
         self._lost = False
+        self._listed_at = 0.0
+        self._anew = 0
+        """The number of the batch that does not lead on from those before it."""
+        self._begins_anew = self._place / "anew"
+        """Stands until the first snapshot of such a batch was stored, also over an end of drd."""
+        self._unstored: tuple[LogMark, datetime] | None = None
 
     def now(self) -> datetime:
         return self._services.clock.now()
@@ -100,8 +108,7 @@ class Keeper:
 
     def _session(self) -> None:
         """One connection to the server."""
-        identity = confirm_or_initialise(self._services, self._repository)
-        self._batches = batches_in(self._repository, self._plan.name, self._component.name)
+        identity = self._list()
         self._number = 1 + max((b.number for b in self._batches), default=0)
         self._batch_began = time.monotonic()
         received = self._place / "received"
@@ -110,30 +117,83 @@ class Keeper:
         with self._kind.log(self._component).open(received, name) as receiver:
             note_kept(self._services, self._plan, self._component, name)
             if self._lost:
+                self._begins_anew.touch(mode=0o600)
                 receiver.begin_anew()
-                self._lost = False
+                self._lost, self._unstored = False, None
             receiver.require()
+            if self._unstored is not None and not self.has_room():
+                # Nothing more is received before what is here was stored.
+                self.push(receiver, *self._unstored)
             _Session(self, receiver, received).run()
 
-    def push(self, receiver: LogReceiver, mark: LogMark, now: datetime) -> None:
+    def _list(self) -> str:
+        """List what the repository has; return its identity."""
+        identity = confirm_or_initialise(self._services, self._repository)
+        self._batches = batches_in(self._repository, self._plan.name, self._component.name)
+        self._listed_at = time.monotonic()
+        return identity
+
+    def look(self) -> None:
+        """See from time to time that the repository still has what was stored in it. Raises
+        RepositoryError if it is another one."""
+        if time.monotonic() - self._listed_at < LIST_S:
+            return
+        known = {b.snapshot for b in newest_of_each(self._batches)}
+        self._list()
+        if gone := known - {b.snapshot for b in self._batches}:
+            self._complete_at = None
+            _log.warning("log.snapshots_gone", plan=self._plan.name, snapshots=sorted(gone)[:20])
+            self._number = 1 + max((b.number for b in self._batches), default=self._number)
+            raise RepositoryError(
+                f"{counted(len(gone), 'snapshot')} of the WAL of {self._component.name} that drd "
+                f"had stored in {self._repository.url} are not there any more",
+                hint="find out who removed them. drd stores again what it still has, and makes a "
+                "base backup if none leads on.",
+            )
+
+    def push(
+        self,
+        receiver: LogReceiver,
+        mark: LogMark,
+        now: datetime,
+        on_progress: OnProgress = no_progress,
+    ) -> None:
         """Store the log up to a mark, at which everything from before `now` is in it."""
-        if self._batches and self._batches[-1].end.line != mark.line:
-            self._number += 1
+        self._unstored = mark, now
         # The same files each time, so that restic reads only what is new.
         stage = self._place / "push"
         stage.mkdir(mode=0o700, exist_ok=True)
         begin = receiver.stage(mark, stage)
-        batch = LogBatch("", self._component.name, receiver.source, self._number, begin, mark)
+        before = self._batches[-1] if self._batches else None
+        if before is not None and (before.end.line != mark.line or begin > before.begin):
+            self._number += 1  # the snapshot before has something that this one lacks
+        if self._begins_anew.exists():
+            self._number += before is not None and before.number == self._number
+            self._anew = self._number
+        batch = LogBatch(
+            "",
+            self._component.name,
+            receiver.source,
+            self._number,
+            begin,
+            mark,
+            lines=receiver.lines(mark.line),
+            anew=self._anew == self._number,
+        )
         stored = self._repository.store(
-            Tree((str(stage),)), host=self._plan.name, tags=batch.tags(self._plan.name)
+            Tree((str(stage),)),
+            host=self._plan.name,
+            tags=batch.tags(self._plan.name),
+            on_progress=on_progress,
         )
-        self._batches.append(
-            LogBatch(stored.snapshot, batch.component, batch.source, batch.number, begin, mark)
-        )
+        self._batches.append(replace(batch, snapshot=stored.snapshot, stored_at=now))
+        self._unstored = None
+        self._begins_anew.unlink(missing_ok=True)
         self._complete_at = now
         if (
             receiver.received_bytes() >= BATCH_BYTES
             or time.monotonic() - self._batch_began >= BATCH_S
+            or not self.has_room()
         ):
             receiver.drop(mark)
             shutil.rmtree(stage)
@@ -151,11 +211,15 @@ class Keeper:
         nothing was written since the newest one, the log must be stored up to there once more."""
         known = ranges(self._batches)
         points = bases(self._services, self._plan, self._component.name)
+        start = leading(known, points)
+        leads = bool(known) and start is not None and known[-1].holds(*start)
         if any(known and known[-1].is_behind(*start) for _, start in points[:1]):
             receiver.forget_mark()
-        elif known and not any(known[-1].holds(*start) for _, start in points):
+        elif known and not leads:
             self._ask_base()
-        if known and not any(known[-1].holds(*start) for _, start in points):
+        else:
+            self._asked_base_at = -BASE_AGAIN_S  # what was asked for has come
+        if known and not leads:
             error = DrdError(
                 "no base backup leads to the WAL that drd receives now",
                 hint=f"drd makes a base backup at once; to see it: drd runs {self._plan.name}",
@@ -201,18 +265,17 @@ class Keeper:
         points = bases(self._services, self._plan, self._component.name)
         end = self._kind.log_place(known[-1].end.position) if known else ""
         since = before.since if before is not None and before.code == code else now
-        reached = spans(known, points)
         self._state = LogState(
             doing=doing,
             since=since,
             every_s=self.every_s,
             complete_at=self._complete_at,
             end=end,
-            spans=tuple(reached),
+            spans=tuple(spans(known, points)),
             trouble=error.message if error is not None else "",
             remedy=(error.hint or "") if error is not None else "",
             code=code,
-            reaches=self._reaches(known, points, reached, now),
+            reaches=reaches(known, points, self._complete_at, now),
         )
         if before is None or before.code != code:
             level = _log.warning if code else _log.info
@@ -223,22 +286,8 @@ class Keeper:
             key, dict(self._state.to_json()), now, plan=self._plan.name
         )
 
-    def _reaches(
-        self,
-        known: Sequence[LogRange],
-        points: Sequence[tuple[RestorePoint, LogStart]],
-        reached: Sequence[tuple[datetime, datetime]],
-        now: datetime,
-    ) -> datetime | None:
-        """Return the newest time to which the component can be recovered: the last one of which
-        everything is in the repository, if a base backup leads there."""
-        leads = bool(known) and any(known[-1].holds(*start) for _, start in points)
-        if leads and self._complete_at is not None:
-            return min(self._complete_at, now)
-        return min(reached[-1][1], now) if reached else None
-
-    def has_room(self, place: Path) -> bool:
-        usage = shutil.disk_usage(place)
+    def has_room(self) -> bool:
+        usage = shutil.disk_usage(self._place)
         return usage.free > max(LEAST_FREE, LEAST_SHARE * usage.total)
 
 
@@ -265,7 +314,7 @@ class _Session:
             while True:
                 if child.exit_code is not None:
                     self._ended(os.pread(said.fileno(), 8192, 0).decode("utf-8", "replace"))
-                if not self._turn():
+                if not self._turn(child):
                     # Without room: the server keeps the rest until what is here was stored.
                     child.stop()
                     raise RepositoryError(
@@ -288,11 +337,12 @@ class _Session:
             hint="drd starts it again by itself; if this goes on, check the log of the server.",
         )
 
-    def _turn(self) -> bool:
+    def _turn(self, child: process.Child) -> bool:
         """Store what has arrived. False if that failed, and there is no room for more."""
         keeper, receiver = self._keeper, self._receiver
         now = keeper.now()
         receiver.require()
+        keeper.look()
         mark = receiver.mark()
         if mark is None:
             keeper.idle(now)
@@ -300,13 +350,18 @@ class _Session:
             return True
         self._await_arrival(mark)
         try:
-            keeper.push(receiver, mark, now)
+            keeper.push(receiver, mark, now, lambda _: self._bound(child))
         except RepositoryError as error:
             receiver.forget_mark()
             keeper.failed(error, UNSTORED)
-            return keeper.has_room(self._directory)
+            return keeper.has_room()
         keeper.tell(receiver)
         return True
+
+    def _bound(self, child: process.Child) -> None:
+        """Receive nothing more while storing is so slow that the disk fills meanwhile."""
+        if child.exit_code is None and not self._keeper.has_room():
+            child.stop()
 
     def _await_arrival(self, mark: LogMark) -> None:
         end = time.monotonic() + ARRIVES_WITHIN_S

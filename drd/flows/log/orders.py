@@ -71,7 +71,7 @@ def order_for(
             hint="choose a time that can be reached; or recover to the end of this part: "
             f"--point {point.id} --to-last",
         )
-    return LogOrder(component, start, target, part.up_to(start.position, target))
+    return LogOrder(component, start, target, part.up_to(start.position, target, start.line))
 
 
 def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRange]:

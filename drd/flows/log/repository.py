@@ -35,7 +35,7 @@ def batches_in(repository: Repository, plan: str, component: str) -> list[LogBat
     found = []
     for info in repository.snapshots(host=plan, tags=tags, fresh=True):
         try:
-            found.append(batch_of(info.id, info.tags))
+            found.append(replace(batch_of(info.id, info.tags), stored_at=info.time))
         except ValueError as error:
             get().warning("log.batch_ignored", snapshot=info.id, error=str(error))
     return found

@@ -99,7 +99,8 @@ class ClusterKind(Kind):
 
     def log_start(self, snapshot: ComponentSnapshot) -> LogStart:
         facts = snapshot.facts
-        return LogStart(str(facts["system_identifier"]), segments.position(facts["end_lsn"]))
+        at = segments.position(facts["end_lsn"])
+        return LogStart(str(facts["system_identifier"]), at, int(facts["timeline"]))
 
     def log_position(self, text: str) -> int:
         return segments.position(text)

@@ -27,6 +27,7 @@ from drd.kinds.postgres.physical.wal.segments import (
     first_page,
     segment_of,
     show,
+    switches,
 )
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.model.log import LogMark
@@ -35,6 +36,9 @@ from drd.process import Child, Command
 
 PREFIX = "drd"
 """The prefix of drd's messages in the WAL."""
+
+ASIDE = "received-before"
+"""The directory that keeps what had arrived before the receiver last had to begin anew."""
 
 _GONE = (
     "has already been removed",
@@ -273,6 +277,18 @@ class WalReceiver:
                 hint="check the disk of drd's work_dir.",
             )
 
+    def lines(self, line: int) -> tuple[tuple[int, int], ...]:
+        if line == 1:
+            return ()
+        history = self._directory / f"{line:08X}.history"
+        try:
+            return tuple(switches(history.read_text("ascii", "replace")))
+        except OSError as error:
+            raise SourceError(
+                f"the server is on timeline {line}, and {history} has not arrived",
+                hint="drd starts the receiver again by itself.",
+            ) from error
+
     def received_bytes(self) -> int:
         total = 0
         with suppress(FileNotFoundError):  # one gets its final name meanwhile
@@ -287,7 +303,13 @@ class WalReceiver:
                 file.unlink(missing_ok=True)
 
     def begin_anew(self) -> None:
-        shutil.rmtree(self._directory)
+        # It may have WAL that was not stored yet, of a server that is gone.
+        aside = self._directory.with_name(ASIDE)
+        if any(self._files()):
+            shutil.rmtree(aside, ignore_errors=True)
+            self._directory.rename(aside)
+        else:
+            shutil.rmtree(self._directory)
         self._directory.mkdir(mode=0o700)
         self._snapshot = ""
         if self._ask(_SLOT, self._name):

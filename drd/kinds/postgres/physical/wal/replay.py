@@ -46,8 +46,10 @@ _MOST = 20_000_000
 """So many transactions are looked at: 16 bytes of memory each."""
 
 _ENDED = re.compile(
-    r"^rmgr: Transaction .* tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*desc: COMMIT"
+    r"^rmgr: Transaction .* tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*"
+    r"desc: COMMIT(?:_PREPARED (\d+):)?"
 )
+"""A transaction that was prepared is named behind: the record itself belongs to none."""
 _AT = re.compile(r"in WAL record at ([0-9A-F]+/[0-9A-F]+)")
 
 
@@ -62,7 +64,7 @@ class Commits:
         match = _ENDED.match(line)
         if match is not None and len(self.positions) < _MOST:
             self.positions.append(position(match[2]))
-            self.transactions.append(int(match[1]))
+            self.transactions.append(int(match[3] or match[1]))
 
     def around(self, at: int) -> tuple[int | None, int | None]:
         """Return the last transaction that was committed before a position, and the first one
