@@ -305,6 +305,7 @@ class _Session:
         self._keeper = keeper
         self._receiver = receiver
         self._directory = directory
+        self._said = -1
 
     def run(self) -> None:
         with ExitStack() as stack:
@@ -312,8 +313,8 @@ class _Session:
             child = self._receiver.start(said.fileno())
             stack.callback(child.stop)
             while True:
-                if child.exit_code is not None:
-                    self._ended(os.pread(said.fileno(), 8192, 0).decode("utf-8", "replace"))
+                self._said = said.fileno()
+                self._require_running(child)
                 if not self._turn(child):
                     # Without room: the server keeps the rest until what is here was stored.
                     child.stop()
@@ -325,7 +326,11 @@ class _Session:
                     )
                 self._await(child)
 
-    def _ended(self, said: str) -> None:
+    def _require_running(self, child: process.Child) -> None:
+        """Raise LogLost, or SourceUnreachable, if the program has ended."""
+        if child.exit_code is None:
+            return
+        said = os.pread(self._said, 8192, 0).decode("utf-8", "replace")
         text = " ".join(said.split())[-600:]
         if why := self._receiver.lost(text):
             raise LogLost(
@@ -348,7 +353,7 @@ class _Session:
             keeper.idle(now)
             keeper.tell(receiver)
             return True
-        self._await_arrival(mark)
+        self._await_arrival(mark, child)
         try:
             keeper.push(receiver, mark, now, lambda _: self._bound(child))
         except RepositoryError as error:
@@ -363,9 +368,10 @@ class _Session:
         if child.exit_code is None and not self._keeper.has_room():
             child.stop()
 
-    def _await_arrival(self, mark: LogMark) -> None:
+    def _await_arrival(self, mark: LogMark, child: process.Child) -> None:
         end = time.monotonic() + ARRIVES_WITHIN_S
         while not self._receiver.arrived(mark):
+            self._require_running(child)
             if time.monotonic() > end:
                 raise _Stalled(
                     f"WAL that the server wrote {ARRIVES_WITHIN_S:.0f} s ago has not arrived",
