@@ -72,7 +72,7 @@ class Receivers:
         self._names = names
         self._schedule = schedule
         self._wanted: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self._unread: dict[str, str] = {}
+        self._unread: set[str] = set()
         self._receivers: dict[Key, _Receiver] = {}
         self._leaving: list[Child] = []
         self._unwanted: list[Left] = []
@@ -163,6 +163,7 @@ class Receivers:
         read = self._read(plan)
         if read is None:  # it is tried again, and what runs goes on
             return known or (digest, ())
+        self._unread.discard(plan)
         self._wanted[plan] = digest, read
         self._app.catalogue.queue.forget_notes(
             plan, noted_as(plan, ""), [noted_as(plan, name) for name in read]
@@ -177,8 +178,8 @@ class Receivers:
             loaded = self._app.plans.in_force(plan)
             return tuple(logged(self._app.services(loaded), loaded))
         except DrdError as error:
-            if self._unread.get(plan) != error.message:
-                self._unread[plan] = error.message
+            if plan not in self._unread:
+                self._unread.add(plan)
                 _log.warning("receivers.plan", plan=plan, error=error.message)
             return None
 
