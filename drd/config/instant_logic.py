@@ -1,4 +1,4 @@
-"""Contradictions in what a plan says about instant drills."""
+"""Check that what a plan says about instant drills fits together."""
 
 from __future__ import annotations
 
@@ -28,8 +28,15 @@ def check_instant(parsed: Parsed, report: Report) -> None:
     mounted = {n: c for n, c in parsed.file.components.items() if _can(c.kind)}
     if not mounted:
         able = [spec.name for spec in KINDS if Ability.INSTANT in spec.can]
-        hint = f"leave out `restore`: only components of kind {' and '.join(able)} can."
-        report.error(("drill", "restore"), "no component can be drilled instantly", hint)
+        hint = (
+            "leave out `restore: instant`: instant drills work only for components of kind "
+            f"{' and '.join(able)}."
+        )
+        report.error(
+            ("drill", "restore"),
+            "no component of this plan is of a kind that allows instant drills",
+            hint,
+        )
         return
     for name, component in mounted.items():
         for found in KINDS[component.kind].against_instant(component):

@@ -1,4 +1,4 @@
-"""Programs that let a server of a drill read a restore point in place: the mounter, which alone has
-the rights for it, and what restic starts instead of fusermount. Separate programs, with the
-standard library only.
+"""Programs that let a drill's server read a restore point without restoring it: the mounter, the
+only program with the rights to mount, and a program that restic starts instead of fusermount. They
+are separate programs, and use only the standard library.
 """

@@ -1,5 +1,6 @@
-"""What restic starts in place of fusermount: it hands over the descriptor of /dev/fuse that restic
-has inherited, of a mount that is there already. Unmounting is the mounter's work, not restic's."""
+"""The program that restic starts in place of fusermount. It gives restic the descriptor of
+/dev/fuse of a mount that exists already; this program inherits the descriptor from restic. The
+mounter unmounts, not restic."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ _REPLY_TO = "_FUSE_COMMFD"
 
 
 def main() -> None:
-    """Hand it over, or do nothing when restic wants to unmount."""
+    """Give restic the descriptor; do nothing if restic wants to unmount."""
     if "-u" in sys.argv[1:]:
         return
     with socket.socket(fileno=int(os.environ[_REPLY_TO])) as restic:

@@ -1,14 +1,14 @@
-"""Mount the files of a restore point for one server, with changes apart.
+"""Mount the files of a restore point for one server; the server's changes are stored elsewhere.
 
-Root starts this program for one drill, or systemd does when drd's service asks for it. It shows
-the files that a program of drd's (restic) serves, below a layer that takes all changes: an overlay
-of the kernel's. Everything is mounted in a user namespace in which the server's user is alone: so
-the files belong to that user, whoever owned them in the backup, and nothing that lies below the
-mounts gives more rights than that user has.
+This program works for one drill. Root starts it, or systemd starts it when drd's service asks for
+it. It mounts the files that restic, started by drd, serves. Above these files it mounts an overlay
+of the kernel, which takes all changes. All mounts are in a user namespace that contains only the
+server's user. So all files belong to this user, whoever owned them in the backup, and no file in
+the mounts gives more rights than this user has.
 
-The socket is descriptor 0. drd sends a request, gets the descriptor by which its program serves
-files, names the directory among these, and gets the mount. The mount goes away when the socket
-ends, however that comes about: the kernel ends it also when drd is killed.
+The socket to drd is descriptor 0. drd sends a request, and gets the descriptor through which restic
+serves the files. Then drd names the directory among these files that it needs, and gets the mount.
+The mount ends when drd's end of the socket is closed. The kernel closes it also when drd is killed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from typing import Any, NoReturn
 from drd.instant import kernel
 
 SOURCE = "drd-instant"
-"""The name of the mounts in /proc/self/mountinfo."""
+"""The source of drd's mounts, as /proc/self/mountinfo shows it."""
 
 SHOWN, CHANGES, WORK = "shown", "changes", "work"
-"""The directories in a room: where the files are shown, and where the overlay keeps its own."""
+"""The directories in the room, which is the directory of one mount: the mounted files, the changes
+to them, and the working files of the overlay."""
 
 _DEVICE = "/dev/fuse"
 _MOST = 1 << 16
@@ -40,11 +41,11 @@ _NS_GET_USERNS = 0xB701
 
 
 class Refused(Exception):
-    """The request cannot be met; the text is for drd."""
+    """The mounter refuses a request; the text goes to drd as the reason."""
 
 
 def main() -> NoReturn:
-    """Serve one connection. A signal does not end it: the end of the socket does."""
+    """Serve one connection until drd closes the socket; signals do not end it."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as client:
@@ -57,7 +58,7 @@ def main() -> NoReturn:
         except BaseException:  # noqa: BLE001 - nobody else would hear of it
             traceback.print_exc()
             with suppress(OSError):
-                _send(client, {"error": "the program that mounts has failed"})
+                _send(client, {"error": "the program that mounts restore points has failed"})
     sys.stdout.flush()
     os._exit(0)
 
@@ -97,7 +98,9 @@ def _serve(client: socket.socket) -> None:
 
 
 def _require_user(uid: int, gid: int, peer: int, group: int) -> None:
-    """The overlay copies files with the rights of this user and group, also setgid ones."""
+    """Refuse a mount for another user or group than that of the process that asks: the overlay
+    copies files with the rights of this user and group, also setgid files.
+    """
     if uid == 0 or peer not in (0, uid):
         raise Refused(f"user {peer} may not mount for user {uid}")
     if peer != 0 and gid != group:
@@ -105,32 +108,36 @@ def _require_user(uid: int, gid: int, peer: int, group: int) -> None:
 
 
 def _require_plain(namespace: int) -> None:
-    """Make sure that root has made this namespace of mounts: in one that a user has made, any file
-    could be another one, for root as well."""
+    """Refuse a namespace of mounts that root has not made: in a namespace that a user has made, any
+    path can lead to another file, for root as well."""
     owner = fcntl.ioctl(namespace, _NS_GET_USERNS)
     try:
         there, here = os.fstat(owner), Path("/proc/self/ns/user").stat()
     finally:
         os.close(owner)
     if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino):
-        raise Refused("this namespace of mounts was made by an ordinary user")
+        raise Refused(
+            "the namespace of mounts of the process that asks was made by an ordinary user"
+        )
 
 
 def _require_own(room: int, peer: int) -> None:
     owner = os.fstat(room).st_uid
     if peer not in (0, owner):
-        raise Refused("the directory belongs to another user")
+        raise Refused(
+            "the directory of the mount belongs to another user than the process that asks"
+        )
 
 
 def _enter(namespace: int) -> None:
-    """Go where the one who asked is, if that is somewhere else."""
+    """Enter the namespace of mounts of the process that asks, if this process is in another one."""
     here, there = Path("/proc/self/ns/mnt").stat(), os.fstat(namespace)
     if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
         kernel.set_namespace(namespace)
 
 
 def _unmount(room: int) -> None:
-    """Unmount what this program has mounted in the room, and nothing else."""
+    """Unmount what this program has mounted in the directory `room`, and nothing else."""
     os.fchdir(room)
     while _is_ours(room):
         kernel.detach(SHOWN)
@@ -157,7 +164,7 @@ def _plain(field: str) -> str:
 
 
 def _overlay(client: socket.socket, room: str, fds: tuple[int, int], uid: int, gid: int) -> int:
-    """Let a child, which becomes the server's user in a namespace of its own, make the mounts;
+    """Start a child, which becomes the server's user in a new namespace and makes the mounts there;
     return the descriptor of the overlay."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
@@ -170,7 +177,9 @@ def _overlay(client: socket.socket, room: str, fds: tuple[int, int], uid: int, g
 
 
 def _mapped(ours: socket.socket, child: int, uid: int, gid: int) -> int:
-    """Give the child its user, and return the descriptor that it sends; -1 if it sends none."""
+    """Map the server's user into the namespace of the child, and return the descriptor that the
+    child sends; -1 if the child sends none.
+    """
     try:
         _reported(ours)
         _write(f"/proc/{child}/setgroups", "deny")
@@ -185,10 +194,14 @@ def _mapped(ours: socket.socket, child: int, uid: int, gid: int) -> int:
 
 
 def _reported(ours: socket.socket) -> list[int]:
-    """Return the descriptors of the child's next message. Raises Refused with its words."""
+    """Return the descriptors of the child's next message. Raises Refused with the text of the child
+    if it is an error.
+    """
     message, fds, _, _ = socket.recv_fds(ours, _MOST, 4)
     if message != _GO:
-        raise Refused(message.decode("utf-8", "replace") or "the child of the mounter was killed")
+        raise Refused(
+            message.decode("utf-8", "replace") or "the process that makes the mounts was killed"
+        )
     return list(fds)
 
 
@@ -197,7 +210,9 @@ def _write(place: str, text: str) -> None:
 
 
 def _leave(its: socket.socket, work: Any) -> NoReturn:
-    """Do the work in the child, and report why it failed."""
+    """Do the work in the child, and end the child. If the work fails, report the reason to the
+    parent.
+    """
     try:
         work()
     except BaseException as error:  # noqa: BLE001 - the parent reports it
@@ -208,7 +223,9 @@ def _leave(its: socket.socket, work: Any) -> NoReturn:
 
 
 def _served_by_others(namespace: int | None, its: socket.socket) -> int:
-    """Become the user in the namespace; return an open /dev/fuse of it."""
+    """Become the server's user in a new namespace; return a descriptor of /dev/fuse that was opened
+    in this namespace.
+    """
     try:
         device = os.open(_DEVICE, os.O_PATH)
     except OSError as error:
@@ -274,11 +291,13 @@ def _shown(
 
 
 def _same(room: str, there: int) -> int:
-    """Open the room in this namespace, and make sure that it is the one that was asked for."""
+    """Open the directory `room` in this namespace. Raises Refused if it is another directory than
+    the one that drd has opened.
+    """
     here = os.open(room, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
     is_, was = os.fstat(here), os.fstat(there)
     if (is_.st_dev, is_.st_ino) != (was.st_dev, was.st_ino):
-        raise Refused("the directory was replaced meanwhile")
+        raise Refused("the directory of the mount was replaced while drd prepared the mount")
     return here
 
 
@@ -287,11 +306,13 @@ def _directory(within: int, name: str) -> int:
 
 
 def _below(top: int, path: str) -> int:
-    """Open a directory among the served files; no link on the way is followed."""
+    """Open a directory among the served files, without following links."""
     at = top
     for name in path.split("/"):
         if name in ("", ".", ".."):
-            raise Refused("the directory has no plain path")
+            raise Refused(
+                "the path of the directory in the restore point is empty, or contains //, . or .."
+            )
         at = _directory(at, name)
     return at
 
@@ -300,7 +321,9 @@ def _below(top: int, path: str) -> int:
 
 
 def _try(uid: int, gid: int) -> None:
-    """Try the mounts without serving anything. Raises Refused, or OSError, with what is missing."""
+    """Try whether this host can make the mounts, without serving files. If not, raises Refused or
+    OSError with the reason.
+    """
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:

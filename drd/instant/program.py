@@ -1,4 +1,4 @@
-"""The file that starts the mounter: from drd as root, and from its unit."""
+"""The file that starts the mounter: drd runs it as root, or the mounter's systemd unit runs it."""
 
 import sys
 from pathlib import Path

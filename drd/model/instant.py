@@ -1,4 +1,6 @@
-"""What the evidence says of an instant drill: how much of a restore point was read. Pure."""
+"""What the evidence says about an instant drill, such as how much of the restore point it has read.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Reading:
 
     @property
     def share(self) -> str:
-        """Return the share of the bytes, as a person writes it; never rounded up to all."""
+        """Return which share of the bytes was read, as in `12 %`. It is rounded down: only a
+        complete read is 100 %.
+        """
         if self.read_bytes >= self.whole_bytes:
             return "100 %"
         percent = 100 * self.read_bytes / self.whole_bytes
@@ -32,7 +36,7 @@ class Reading:
 
     @property
     def words(self) -> str:
-        """Return the sentence for the evidence."""
+        """Return what was read as a sentence for the evidence."""
         read, whole = format_sizes(self.read_bytes, self.whole_bytes)
         return (
             f"read {self.share} of the bytes ({read} of {whole}, in {self.read_files:,} of "
@@ -42,10 +46,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class InstantDrill:
-    """What the evidence says of an instant drill: `answered_s` is the time until all checks were
-    done, `ready_s` until the server answered. `projected_rta_s` is what a whole recovery would
-    take, computed and not measured: None without a whole drill to compute it from, which is
-    `projected_from`."""
+    """What the evidence says about an instant drill. `ready_s` is the time until the server
+    answered, `answered_s` the time until all checks were done. `projected_rta_s` is the time that a
+    whole recovery would take: it is computed, not measured, from the whole drill with the id
+    `projected_from`. Both are None if there is no such drill."""
 
     readings: tuple[Reading, ...]
     ready_s: float
@@ -65,7 +69,7 @@ class InstantDrill:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InstantDrill:
-        """Read it; unknown keys are of later versions."""
+        """Convert from plain JSON. Unknown keys, which later versions write, are left out."""
         names = ("read_bytes", "whole_bytes", "read_files", "whole_files")
         return cls(
             readings=tuple(

@@ -1,6 +1,8 @@
-"""The log of a server (PostgreSQL's WAL): batches of it in a repository, and how far they lead.
+"""The log of a server (PostgreSQL's WAL): its batches in a repository, and to which positions a
+replay of them leads.
 
-A position is a number that only grows; its kind knows how a person writes it. Pure."""
+A position in the log is a number that only grows. The component's kind knows how people write a
+position. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from drd.model import strict
 from drd.model.units import from_rfc3339, to_rfc3339
 
 LOG_TAG = "drd-log"
-"""The tag of every snapshot with a part of a log. They do not have the tag of restore points."""
+"""The tag of every snapshot with a part of a log. Such snapshots do not have the tag of restore
+points."""
 
 _MOST = 1 << 63
 _SOURCE = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -23,15 +26,17 @@ _HEX = re.compile(r"[0-9a-f]{1,16}")
 
 @dataclass(frozen=True, slots=True)
 class LogPolicy:
-    """How a log is kept: what arrived goes to the repository every `every_s` seconds."""
+    """How a log is stored: every `every_s` seconds, drd stores what has arrived in the
+    repository.
+    """
 
     every_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """Everything that was committed before `at` is in the log before `position`. `line` is the
-    timeline."""
+    """A mark in the log: everything that was committed before `at` is in the log before `position`.
+    `line` is the timeline."""
 
     position: int
     line: int
@@ -40,10 +45,10 @@ class LogMark:
 
 @dataclass(frozen=True, slots=True)
 class LogTarget:
-    """Where a replay stops: before the first transaction that was committed at this time or later,
-    before this position, or before the commit of this transaction. Without all of them, at the end
-    of what is there. One that `rehearses` stops before the last transaction instead, so that both
-    sides of the place can be proven."""
+    """Where a replay stops: before the first transaction that was committed at the time `before` or
+    later, before `position`, or before the commit of `transaction`. If all three are None, the
+    replay stops at the end of the stored log. If it `rehearses`, it stops before the last
+    transaction, so that a drill can prove what is before this place and what is after it."""
 
     before: datetime | None = None
     position: int | None = None
@@ -57,10 +62,11 @@ class LogTarget:
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """A snapshot that has the log of `source` from `begin` to the mark `end`, without a gap. A
-    later snapshot of the same `number` has all of it, and more. `lines` are the timelines before
-    the one of `end`, each with the position at which it was left. One that is `anew` does not lead
-    on from what was stored before, whatever its positions are. `stored_at` is by drd's clock."""
+    """A snapshot that contains the log of the server `source` from `begin` to the mark `end`,
+    without a gap. A later snapshot with the same `number` contains all of this, and more. `lines`
+    are the timelines before the timeline of `end`, each with the position at which the log left it.
+    If it is `anew`, it does not continue the batches before it, whatever its positions are.
+    `stored_at` is the time of the snapshot by drd's clock."""
 
     snapshot: str
     component: str
@@ -73,12 +79,14 @@ class LogBatch:
     stored_at: datetime | None = None
 
     def leaves(self, line: int) -> int | None:
-        """Return at which position the log left a timeline on its way to this batch; None if it
-        did not come from there."""
+        """Return the position at which the log left the timeline `line` before it came to this
+        batch; None if the log was never on this timeline."""
         return _MOST if line == self.end.line else dict(self.lines).get(line)
 
     def tags(self, plan: str) -> list[str]:
-        """Return the tags by which a machine without a catalogue knows the batch."""
+        """Return the tags of the snapshot, from which a machine without a catalogue reads the
+        batch.
+        """
         return [
             LOG_TAG,
             f"plan:{plan}",
@@ -95,7 +103,9 @@ class LogBatch:
 
 
 def batch_of(snapshot: str, tags: Iterable[str]) -> LogBatch:
-    """Read the tags of a snapshot. Raises ValueError for tags that drd does not write."""
+    """Read a batch from the tags of its snapshot. Raises ValueError for tags that drd does not
+    write.
+    """
     found: dict[str, str] = {}
     left: list[str] = []
     for tag in tags:
@@ -139,7 +149,7 @@ def _left(value: str, place: str) -> tuple[int, int]:
 
 
 def newest_of_each(batches: Iterable[LogBatch]) -> list[LogBatch]:
-    """Return the snapshot of each batch that has most of it, in the order of the log."""
+    """Return the longest snapshot of each batch, in the order of the log."""
     best: dict[tuple[str, int], LogBatch] = {}
     for batch in batches:
         known = best.get((batch.source, batch.number))
@@ -150,8 +160,7 @@ def newest_of_each(batches: Iterable[LogBatch]) -> list[LogBatch]:
 
 @dataclass(frozen=True, slots=True)
 class LogRange:
-    """A part of the log without a gap: its batches. `since` is the mark from which it is known to
-    lead on."""
+    """A part of the log without a gap, as its batches."""
 
     batches: tuple[LogBatch, ...]
 
@@ -168,7 +177,9 @@ class LogRange:
         return self.batches[-1].end
 
     def holds(self, source: str, position: int, line: int = 1) -> bool:
-        """Return whether a replay that begins at this position of a timeline comes to the end."""
+        """Return whether a replay that begins at this position of a timeline reaches the end of
+        this part.
+        """
         leaves = self.batches[-1].leaves(line)
         return (
             self.source == source
@@ -177,7 +188,7 @@ class LogRange:
         )
 
     def is_behind(self, source: str, position: int, line: int = 1) -> bool:
-        """Return whether this part ends before a position of its server."""
+        """Return whether this part ends before this position of the same server."""
         return self.source == source and self.end.line <= line and self.end.position < position
 
     def up_to(self, position: int, target: LogTarget, line: int = 1) -> tuple[LogBatch, ...]:
@@ -196,9 +207,9 @@ class LogRange:
 
 
 def ranges(batches: Iterable[LogBatch]) -> list[LogRange]:
-    """Return the parts of the log without a gap, oldest first. Where a server went on from a place
-    before the end of what was stored (it was recovered, or a standby took over), there are two
-    parts, which have the same beginning: one to each end."""
+    """Return the parts of the log that have no gap, oldest first. If a server was recovered, or a
+    standby took over, it may continue from a position before the end of the stored log. Then there
+    are two parts with the same beginning: one leads to the old end, the other to the new end."""
     found: list[list[LogBatch]] = []
     for batch in newest_of_each(batches):
         way = _way_to(batch, found[-1]) if found else []
@@ -210,7 +221,7 @@ def ranges(batches: Iterable[LogBatch]) -> list[LogRange]:
 
 
 def _way_to(batch: LogBatch, before: Sequence[LogBatch]) -> list[LogBatch]:
-    """Return those of the batches before from which this one leads on."""
+    """Return those of the earlier batches that `batch` continues."""
     last = before[-1]
     leaves = batch.leaves(last.end.line)
     if last.source != batch.source or batch.anew or leaves is None:
@@ -225,17 +236,18 @@ def _way_to(batch: LogBatch, before: Sequence[LogBatch]) -> list[LogBatch]:
 def reaching(
     known: Sequence[LogRange], source: str, position: int, line: int = 1
 ) -> LogRange | None:
-    """Return the part of the log that leads on from a position of a timeline of a server; None: a
-    gap."""
+    """Return the part of the log that a replay from this position of a server's timeline can use;
+    None if there is none, because the log has a gap there."""
     return next((r for r in reversed(known) if r.holds(source, position, line)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """What drd last knew of the log of a component, as it is kept in the catalogue. `ranges` are
-    pairs of times; `complete_at` is the last time of which everything is in the repository. `doing`
-    is what the receiver does, `trouble` what is wrong, with the remedy and a `code`. `reaches` is
-    the newest time to which the component can be recovered."""
+    """What drd last knew about the log of a component; the catalogue keeps it. `doing` is what the
+    receiver does. `spans` are the intervals of time to which the component can be recovered,
+    `reaches` is the newest such time. Everything that was committed before `complete_at` is in the
+    repository. `trouble` says what is wrong, `remedy` what to do about it, and `code` is its
+    code."""
 
     doing: str
     since: datetime
@@ -280,5 +292,5 @@ class LogState:
 
 
 def noted_as(plan: str, component: str) -> str:
-    """Return the key of what the catalogue keeps of the log of a component."""
+    """Return the key under which the catalogue keeps the state of a component's log."""
     return f"log:{plan}:{component}"

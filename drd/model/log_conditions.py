@@ -1,4 +1,4 @@
-"""What is wrong with the log of a component, as a condition for alerts. Pure."""
+"""Make the condition for an alert if something is wrong with the log of a component. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from drd.model.message import Urgency
 from drd.model.units import format_duration, format_time
 
 KIND = "wal"
-"""The kind of the alert about a log that does not arrive, or does not lead anywhere."""
+"""The kind of the alert about a log that does not arrive at drd, or that a recovery cannot use."""
 
 AT_ONCE = frozenset({"log-gap", "log-no-base"})
 PATIENCE = timedelta(seconds=60)
-"""What comes and goes within this time is told to nobody."""
+"""drd does not alert about a problem that ends within this time."""
 SILENT_S = 120.0
 
 
 def log_condition(
     plan: str, component: str, state: LogState | None, noted_at: datetime | None, now: datetime
 ) -> Condition | None:
-    """Return what is wrong; None if nothing is. Without a state, the receiver has just begun."""
+    """Return what is wrong with the log as a condition; None if nothing is wrong. `state` is None
+    if the receiver has just begun.
+    """
     if state is None or noted_at is None:
         return None
     behind = _behind(state, now)
@@ -44,7 +46,7 @@ def log_condition(
 
 
 def left_condition(plan: str, component: str, text: str, command: str) -> Condition:
-    """Return that a server keeps a log for nobody."""
+    """Return the condition that a server keeps its log for a slot of drd's that nobody reads."""
     told = f"{text}, and drd could not drop it. Run on that server as a superuser: {command}"
     return _condition(plan, component, "warning", told, f"drd doctor {plan}")
 

@@ -1,4 +1,6 @@
-"""Where the logs of a plan are stored: beside the repository of its backups. Pure."""
+"""Find the place where the logs of a plan are stored: it is beside the repository of the backups.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,17 @@ SUFFIX = "-wal"
 
 
 def place_of_logs(url: str) -> str | None:
-    """Return the URL of the repository of logs beside a repository; None if that is a whole bucket
-    or server, so that there is no place beside it. Raises ValueError for a URL that is wrong."""
+    """Return the URL of the repository for logs beside the repository `url`; None if this
+    repository is a whole bucket or server, because nothing can be beside it. Raises ValueError for
+    a URL that is wrong."""
     place = normal_url(url).rstrip("/")
     return f"{place}{SUFFIX}" if _path(place) else None
 
 
 def _path(place: str) -> str:
-    """Return what is below the bucket, the server or the root."""
+    """Return the path of the repository in its bucket, on its server or below the root; empty if
+    there is no path.
+    """
     if is_s3(place):
         return parse_s3(place).prefix
     _, colon, rest = place.partition(":")

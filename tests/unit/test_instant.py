@@ -195,7 +195,7 @@ CLUSTER = (
 @pytest.mark.parametrize(
     ("drill", "says"),
     [
-        ("restore: instant", "no component can be drilled instantly"),
+        ("restore: instant", "no component of this plan is of a kind that allows instant drills"),
         ("full_every: 30d", "is only for instant drills"),
     ],
 )

@@ -1,5 +1,5 @@
-"""Instant drills: whether the next drill is one, what it has read, and what that says about the
-time of a recovery."""
+"""Decide whether the next drill is instant, and write into its evidence what an instant drill has
+read and measured."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from drd.model.whole_drills import (
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much a drill restores: an `instant` drill what is asked for; `why` says why a drill of a
-    plan with instant drills restores everything. `last` is the last whole drill."""
+    """How much a drill restores. An `instant` drill restores only what the checks read. If a drill
+    of a plan with instant drills restores everything, `why` says why. `last` is the last whole
+    drill."""
 
     instant: bool = False
     why: str = ""
     last: Evidence | None = None
 
     def row(self) -> tuple[CheckResult, ...]:
-        """Return the row for the evidence of a drill that restores everything, if the plan wants
-        instant drills."""
+        """Return the row that the evidence of a whole drill gets in a plan with instant drills;
+        empty for other drills."""
         return (_whole_row(self.why),) if self.why else ()
 
 
@@ -38,7 +39,9 @@ WHOLE = Amount()
 
 
 def restored_whole(component: str, why: str) -> CheckResult:
-    """Return the row about a component that an instant drill restored as a whole."""
+    """Return the row which says that an instant drill restored this component completely, and
+    why.
+    """
     return replace(
         _whole_row(why), name=f"{component} was restored as a whole", component=component
     )
@@ -57,8 +60,8 @@ def _whole_row(why: str) -> CheckResult:
 
 
 def amount(services: Services, plan: Plan, request: DrillRequest) -> Amount:
-    """Return how much the drill that begins now restores. A drill that keeps its sandboxes keeps
-    whole ones."""
+    """Return how much the drill that begins now restores. A drill that keeps its sandboxes restores
+    everything."""
     policy, scenario = plan.drill, str(request.scenario)
     if policy.full_every_s is None:
         return WHOLE
@@ -69,18 +72,19 @@ def amount(services: Services, plan: Plan, request: DrillRequest) -> Amount:
     now, interval_s = services.clock.now(), policy.interval_s
     why = why_whole(last, now, policy.full_every_s, interval_s)
     if why is None and request.keep is not None:
-        why = "its sandboxes are kept"
+        why = "the sandboxes of this drill are kept"
     return Amount(why is None, why or "", last)
 
 
 def rows(found: tuple[Reading, ...]) -> tuple[CheckResult, ...]:
-    """Return the rows about what was not read."""
+    """Return a row for each component of which the drill has not read everything."""
     return tuple(not_verified(one) for one in found if one.read_bytes < one.whole_bytes)
 
 
 def said(evidence: Evidence, found: tuple[Reading, ...], last: Evidence | None) -> Evidence:
-    """Return the evidence of a drill that has passed all its phases, as that of an instant drill if
-    it was one: it measured how soon the checks were answered, and no recovery."""
+    """Return the evidence of a drill that has passed all its phases. For an instant drill, which
+    has read `found`, the evidence says how soon the checks were answered; it has no RTA, because no
+    recovery was measured."""
     if not found or evidence.rta_s is None:
         return evidence
     checks_s = evidence.phases.get("validate_s", 0.0)

@@ -1,4 +1,4 @@
-"""`drd doctor` tries the mounts of an instant drill."""
+"""Try for `drd doctor` whether this host can mount restore points for instant drills."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from drd.process.mounter import Mounter
 
 
 def try_mounts(services: Services, plan: Plan) -> list[Finding]:
-    """Return whether this process could mount a restore point for a server; nothing for a plan
-    without instant drills."""
+    """Return the finding whether this process can mount a restore point for a server; empty for a
+    plan without instant drills."""
     return list(_tried(services, plan))
 
 
@@ -24,7 +24,7 @@ def _tried(services: Services, plan: Plan) -> Iterator[Finding]:
     if plan.drill.full_every_s is None:
         return
     if not set(plan.drill.scenarios) & set(INSTANT):
-        text = "no drill is instant: drills of host-loss restore everything"
+        text = "no drill of this plan is instant: drills of scenario host-loss restore everything"
         hint = "leave `restore: instant` out of the section `drill:`, or add another scenario."
         yield Finding("instant-drill", "warning", "", text, hint)
         return
@@ -33,7 +33,7 @@ def _tried(services: Services, plan: Plan) -> Iterator[Finding]:
     except SandboxUnavailable as error:
         yield Finding("instant-drill", "error", "", error.message, error.hint)
     else:
-        text = "drd tried the mounts of an instant drill: they work"
+        text = "drd can mount restore points for instant drills: a test of the mounts succeeded"
         yield Finding("instant-drill", "ok", "", text)
 
 

@@ -1,1 +1,3 @@
-"""The logs of servers: received, stored beside the restore points, and fetched for a replay."""
+"""Receive the logs of servers, store them beside the restore points, and fetch them for a recovery
+that replays them.
+"""

@@ -1,4 +1,6 @@
-"""What people say about the place at which a recovery stops."""
+"""Read where a recovery should stop, as a person says it: a time, a position in the log, a
+transaction, or the end of the log.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,18 @@ _TRANSACTION = re.compile(r"[1-9][0-9]{0,9}")
 
 
 def is_place(text: str) -> bool:
-    """Return whether this is a position in a log or the number of a transaction, and no time."""
+    """Return whether the text is a position in a log or the number of a transaction; False for a
+    time.
+    """
     return bool(_POSITION.fullmatch(text) or _TRANSACTION.fullmatch(text))
 
 
 def target_of(
     services: Services, plan: Plan, component: str, said: str | None, before: datetime | None
 ) -> LogTarget:
-    """Return the target that `said` names: a position, a transaction or `last`; else the time."""
+    """Return the target that `said` names: a position, a transaction, or the end of the log
+    (`last`). Without `said`, return the time `before` as the target.
+    """
     if said is None or said == LAST:
         return LogTarget(before=before if said is None else None)
     if _TRANSACTION.fullmatch(said):
@@ -43,8 +49,8 @@ def target_of(
 
 
 def point_before(services: Services, plan: Plan, said: str) -> str | None:
-    """Return the newest point that ends before a position; None if that is not what was said.
-    Raises NoRestorePoint."""
+    """Return the id of the newest point that ends before the position in `said`; None if `said` is
+    not a position. Raises NoRestorePoint."""
     if not _POSITION.fullmatch(said):
         return None
     for name in able(services, plan, tuple(plan.components)):
@@ -54,7 +60,11 @@ def point_before(services: Services, plan: Plan, said: str) -> str | None:
             if target.position is not None and start.position <= target.position:
                 return point.id
         kind = services.kinds(plan.components[name].kind)
-        ends = f" The oldest one ends at {kind.log_place(points[-1][1].position)}" if points else ""
+        ends = (
+            (f"  The oldest restore point ends at {kind.log_place(points[-1][1].position)}")
+            if points
+            else ""
+        )
         raise NoRestorePoint(
             f"plan {plan.name} has no restore point of {name} that ends before {said}.{ends}",
             hint=f"choose a restore point: drd points {plan.name}",
@@ -73,9 +83,10 @@ def orders(
     named: bool,
     only: Sequence[str] | None,
 ) -> tuple[dict[str, LogOrder], list[str]]:
-    """Return what is replayed of the logs of the components, and what a person has to know of it.
-    A point that was `named`, without a place to stop at, is restored alone. Raises NotSupported,
-    NoRestorePoint and the errors of the repository for a place that was asked for."""
+    """Return, by component, the logs that the recovery replays, and notes for the person. If the
+    person `named` the point, but no time or position, no log is replayed. Raises NotSupported or
+    NoRestorePoint if the time or position that the person named cannot be reached; raises the
+    errors of the repository."""
     have = able(services, plan, names)
     if said is not None and not have:
         for name in names:
@@ -88,11 +99,15 @@ def orders(
     wanted = said is not None or before is not None
     if only is not None and plan.primary.name not in only:
         text = (
-            f"the WAL is stored only beside repository {plan.primary.name}, so this recovery ends "
-            "with the restore point"
+            "this recovery replays no WAL, because the WAL is stored only beside repository "
+            f"{plan.primary.name}"
         )
         if said is not None:
-            raise NotSupported(text, hint=f"leave out {LAST!r} or the position, or --repository.")
+            raise NotSupported(
+                text,
+                hint="leave out --to-last or the position; or leave out --repository to use all "
+                "repositories.",
+            )
         return {}, [text]
     found, notes = {}, []
     for name in have:
@@ -102,10 +117,10 @@ def orders(
         except NoRestorePoint as error:
             if wanted:
                 raise
-            notes.append(f"{error.message}: {name} will be as in the restore point")
+            notes.append(f"{name} gets the data of the restore point, without WAL: {error.message}")
         except DrdError as error:
             error.hint = (
-                f"{error.hint or ''} To recover without the WAL: --point {point.id}".strip()
+                f"{error.hint or ''} To recover without the WAL, add: --point {point.id}".strip()
             )
             raise
     return found, notes
@@ -114,13 +129,18 @@ def orders(
 def rehearsing(
     services: Services, plan: Plan, point: RestorePoint, names: Sequence[str]
 ) -> dict[str, LogOrder]:
-    """Return what a drill replays. Says why, where nothing can be replayed."""
+    """Return, by component, the log that a drill replays. If the log of a component cannot be
+    replayed, warn and say why.
+    """
     found = {}
     for name in able(services, plan, names):
         try:
             order = order_for(services, plan, point, name, LogTarget())
         except NoRestorePoint as error:
-            services.warn(f"this drill proves only the restore point: {error.message}")
+            services.warn(
+                f"this drill does not replay the WAL of {name}, and proves only the restore "
+                f"point: {error.message}"
+            )
             continue
         found[name] = replace(order, target=LogTarget(rehearses=True))
     return found

@@ -1,4 +1,4 @@
-"""The restore points from which a log leads on."""
+"""Find the restore points after which a recovery can replay the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from drd.ports.logs import LogStart
 def start_of(
     services: Services, plan: Plan, point: RestorePoint, component: str
 ) -> LogStart | None:
-    """Return from where the log leads on from a point; None if the point lacks the component."""
+    """Return the place in the log at which a replay begins after this point is restored; None if
+    the point does not contain the component.
+    """
     row = point.component(component)
     if row is None or row.snapshot is None or row.kind != plan.components[component].kind:
         return None
@@ -23,7 +25,9 @@ def start_of(
 
 
 def bases(services: Services, plan: Plan, component: str) -> list[tuple[RestorePoint, LogStart]]:
-    """Return the complete points with the component, newest first."""
+    """Return the complete points that contain the component, newest first, each with the place at
+    which a replay begins.
+    """
     found = []
     for point in services.catalogue.points.of_plan(plan.name):
         start = start_of(services, plan, point, component) if point.complete else None
@@ -35,8 +39,8 @@ def bases(services: Services, plan: Plan, component: str) -> list[tuple[RestoreP
 def spans(
     known: Sequence[LogRange], points: Sequence[tuple[RestorePoint, LogStart]]
 ) -> list[tuple[datetime, datetime]]:
-    """Return the times to which the component can be recovered exactly: from the oldest point on
-    each part of the log to the end of that part."""
+    """Return the intervals of time to which the component can be recovered exactly: one for each
+    part of the log, from the oldest point in this part to its end."""
     found = []
     for part in known:
         times = [p.data_time for p, start in points if part.holds(*start)]
@@ -48,8 +52,8 @@ def spans(
 def leading(
     known: Sequence[LogRange], points: Sequence[tuple[RestorePoint, LogStart]]
 ) -> LogStart | None:
-    """Return where the newest base backup ends, with which a recovery begins. One that is newer
-    than the log does not count yet: the next mark leads to it."""
+    """Return where the newest base backup ends; a recovery begins with this backup. A base backup
+    that is newer than the stored log does not count yet: the log gets there with its next mark."""
     ends = (start for _, start in points)
     return next((s for s in ends if not (known and known[-1].is_behind(*s))), None)
 
@@ -60,8 +64,9 @@ def reaches(
     complete_at: datetime | None,
     now: datetime,
 ) -> datetime | None:
-    """Return the newest time to which a recovery brings the component by its log. At `complete_at`
-    everything was in the repository: that counts if the newest base backup leads there."""
+    """Return the newest time to which a recovery can bring the component with its log; None if no
+    base backup leads to the log. `complete_at` is the last time at which the repository had the
+    whole log. It counts only if the newest base backup leads to the newest part of the log."""
     start = leading(known, points)
     part = reaching(known, *start) if start is not None else None
     if part is None:

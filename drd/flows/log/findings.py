@@ -1,4 +1,4 @@
-"""What `drd doctor` says of the repository of a plan's logs."""
+"""Check the repository of a plan's logs for `drd doctor`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from drd.model.text import some
 
 
 def findings(services: Services, plan: Plan) -> list[Finding]:
-    """Return whether the repository can be reached, if the plan has a component with a log."""
+    """Return the finding whether drd can reach the repository of the logs; empty if no component of
+    the plan has a log.
+    """
     names = logged(services, plan)
     if not names:
         return []

@@ -1,8 +1,9 @@
 """Receive the log of one component for as long as the daemon runs, and store it as it arrives.
 
-The program that receives writes to a directory. Every interval the end of the log is marked, and
-what has arrived up to there becomes a snapshot. A batch of these ends when it is large or old: its
-last snapshot has all of it, so the others go (`upkeep`)."""
+A program (`pg_receivewal`) writes the log to a directory. After each interval, drd marks the end of
+the log, and stores a snapshot of what has arrived up to this mark. Each snapshot of a batch
+contains the whole batch up to its mark. A batch that is large or old ends, and a new one begins.
+Only the last snapshot of a batch is needed: `upkeep` removes the others."""
 
 from __future__ import annotations
 
@@ -35,18 +36,21 @@ _log = log.get()
 
 BATCH_BYTES = 512 << 20
 BATCH_S = 3600.0
-"""A batch ends when it has so many bytes, or is so old: each push names all of its files."""
+"""A batch ends when it has so many bytes, or is so many seconds old, because each snapshot of a
+batch names all files of the batch."""
 ARRIVES_WITHIN_S = 20.0
 """How long a mark may take to arrive before the receiver counts as stalled."""
 AGAIN_S = 2.0
 LONGEST_PAUSE_S = 60.0
 LIST_S = 600.0
-"""How often drd lists again what the repository has: others can change it."""
+"""How often, in seconds, drd lists the repository again: others can change it."""
 BASE_AGAIN_S = 600.0
-"""How long drd waits after it asked for a base backup before it asks again."""
+"""How long, in seconds, drd waits after a request for a base backup before it requests another
+one."""
 LEAST_FREE = 1 << 30
 LEAST_SHARE = 0.05
-"""With less free room than this, nothing more is received until what arrived has been stored."""
+"""If the disk has less free room than this, drd receives nothing more until it has stored what has
+arrived."""
 
 RECEIVES = "receives"
 WAITS = "waits"
@@ -56,7 +60,7 @@ STALLED, GAP, NO_BASE, UNSTORED, UNREACHABLE = (
 
 
 class Keeper:
-    """Keeps the log of a component until the process is cancelled."""
+    """Receives and stores the log of one component until the process is cancelled."""
 
     def __init__(self, services: Services, plan: Plan, component: Component) -> None:
         self._services = services
@@ -78,16 +82,18 @@ class Keeper:
         self._lost = False
         self._listed_at = 0.0
         self._anew = 0
-        """The number of the batch that does not lead on from those before it."""
+        """The number of the batch that begins after a gap: it does not continue the batches before
+        it."""
         self._begins_anew = self._place / "anew"
-        """Stands until the first snapshot of such a batch was stored, also over an end of drd."""
+        """A file that exists until the first snapshot after a gap is stored, also if drd ends in
+        between."""
         self._unstored: tuple[LogMark, datetime] | None = None
 
     def now(self) -> datetime:
         return self._services.clock.now()
 
     def run(self) -> None:
-        """Receive and store, again after each error. Ends with Cancelled."""
+        """Receive and store the log; after an error, begin again. Ends with Cancelled."""
         pause_s = AGAIN_S
         while True:
             began = time.monotonic()
@@ -107,7 +113,7 @@ class Keeper:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _session(self) -> None:
-        """One connection to the server."""
+        """Connect to the server; receive and store its log until this connection fails."""
         identity = self._list()
         self._number = 1 + max((b.number for b in self._batches), default=0)
         self._batch_began = time.monotonic()
@@ -127,15 +133,15 @@ class Keeper:
             _Session(self, receiver, received).run()
 
     def _list(self) -> str:
-        """List what the repository has; return its identity."""
+        """List the snapshots of the log in the repository; return the id of the repository."""
         identity = confirm_or_initialise(self._services, self._repository)
         self._batches = batches_in(self._repository, self._plan.name, self._component.name)
         self._listed_at = time.monotonic()
         return identity
 
     def look(self) -> None:
-        """See from time to time that the repository still has what was stored in it. Raises
-        RepositoryError if it is another one."""
+        """Check from time to time that the repository still has the snapshots that drd has stored.
+        Raises RepositoryError if some are gone, or if it is another repository."""
         if time.monotonic() - self._listed_at < LIST_S:
             return
         known = {b.snapshot for b in newest_of_each(self._batches)}
@@ -145,10 +151,10 @@ class Keeper:
             _log.warning("log.snapshots_gone", plan=self._plan.name, snapshots=sorted(gone)[:20])
             self._number = 1 + max((b.number for b in self._batches), default=self._number)
             raise RepositoryError(
-                f"{counted(len(gone), 'snapshot')} of the WAL of {self._component.name} that drd "
-                f"had stored in {self._repository.url} are not there any more",
-                hint="find out who removed them. drd stores again what it still has, and makes a "
-                "base backup if none leads on.",
+                f"{counted(len(gone), 'snapshot')} with WAL of {self._component.name}, which drd "
+                f"had stored in {self._repository.url}, are not there any more",
+                hint="find out who removed the snapshots. drd stores the WAL again that it still "
+                "has, and makes a new base backup if one is needed.",
             )
 
     def push(
@@ -158,7 +164,7 @@ class Keeper:
         now: datetime,
         on_progress: OnProgress = no_progress,
     ) -> None:
-        """Store the log up to a mark, at which everything from before `now` is in it."""
+        """Store the log up to `mark`: it contains everything that was committed before `now`."""
         self._unstored = mark, now
         # The same files each time, so that restic reads only what is new.
         stage = self._place / "push"
@@ -202,13 +208,16 @@ class Keeper:
         self._batches = self._upkeep.turn(self._batches, self._number)
 
     def idle(self, now: datetime) -> None:
-        """Note that nothing has changed: everything up to now is in the repository."""
+        """Note that the server has written nothing new: everything up to `now` is in the
+        repository.
+        """
         if self._complete_at is not None:
             self._complete_at = now
 
     def tell(self, receiver: LogReceiver) -> None:
-        """Note the state, and see to it that a base backup leads to the newest part of the log. If
-        nothing was written since the newest one, the log must be stored up to there once more."""
+        """Note the state of the log, and request a base backup if none leads to the newest part of
+        the log. If the stored log ends before the newest base backup, mark the log again, so that
+        the next snapshot gets as far as this backup."""
         known = ranges(self._batches)
         points = bases(self._services, self._plan, self._component.name)
         start = leading(known, points)
@@ -221,7 +230,8 @@ class Keeper:
             self._asked_base_at = -BASE_AGAIN_S  # what was asked for has come
         if known and not leads:
             error = DrdError(
-                "no base backup leads to the WAL that drd receives now",
+                "a recovery cannot use the WAL that drd receives now, because no base backup "
+                "leads to it",
                 hint=f"drd makes a base backup at once; to see it: drd runs {self._plan.name}",
             )
             self._note(RECEIVES, error, NO_BASE)
@@ -229,7 +239,7 @@ class Keeper:
         self._note(RECEIVES)
 
     def _ask_base(self) -> None:
-        """Let the daemon make a base backup at once."""
+        """Ask the daemon for a base backup at once, unless a backup is running."""
         if time.monotonic() - self._asked_base_at < BASE_AGAIN_S:
             return
         queue, plan = self._services.catalogue.queue, self._plan
@@ -256,7 +266,7 @@ class Keeper:
         )
 
     def failed(self, error: DrdError, code: str) -> None:
-        """Note that the receiver works, and something else does not."""
+        """Note an error of something else than the receiver, which still works."""
         self._note(RECEIVES, error, code)
 
     def _note(self, doing: str, error: DrdError | None = None, code: str = "") -> None:
@@ -292,14 +302,14 @@ class Keeper:
 
 
 class _Stalled(DrdError):
-    """What the server has written does not arrive."""
+    """The server has written WAL that does not arrive at drd."""
 
     permanent = False
 
 
 class _Session:
-    """What happens during one connection: the program runs, and every interval something is
-    stored."""
+    """One connection to the server: the program receives the log, and after each interval drd
+    stores what has arrived."""
 
     def __init__(self, keeper: Keeper, receiver: LogReceiver, directory: Path) -> None:
         self._keeper = keeper
@@ -319,31 +329,32 @@ class _Session:
                     # Without room: the server keeps the rest until what is here was stored.
                     child.stop()
                     raise RepositoryError(
-                        f"{self._directory} has no room for more WAL, and what is there could not "
-                        "be stored in the repository",
-                        hint="see why the repository cannot be used (drd doctor PLAN), or free "
-                        "space there.",
+                        f"{self._directory} has no room for more WAL, and drd could not store the "
+                        "received WAL in the repository",
+                        hint="free space in this directory, or find out why drd cannot use the "
+                        "repository: drd doctor PLAN",
                     )
                 self._await(child)
 
     def _require_running(self, child: process.Child) -> None:
-        """Raise LogLost, or SourceUnreachable, if the program has ended."""
+        """Raise LogLost or SourceUnreachable if the program that receives the log has ended."""
         if child.exit_code is None:
             return
         said = os.pread(self._said, 8192, 0).decode("utf-8", "replace")
         text = " ".join(said.split())[-600:]
         if why := self._receiver.lost(text):
             raise LogLost(
-                f"the server has removed WAL that had not arrived yet: {why}",
-                hint="drd begins anew, and makes a base backup at once.",
+                f"the server has removed WAL that drd had not received yet: {why}",
+                hint="drd now receives the WAL from its present end, and makes a base backup at "
+                "once.",
             )
         raise SourceUnreachable(
-            f"pg_receivewal ended: {text or 'it said nothing'}",
-            hint="drd starts it again by itself; if this goes on, check the log of the server.",
+            f"pg_receivewal ended: {text or 'it gave no reason'}",
+            hint="drd starts pg_receivewal again; if it still ends, check the log of the server.",
         )
 
     def _turn(self, child: process.Child) -> bool:
-        """Store what has arrived. False if that failed, and there is no room for more."""
+        """Store what has arrived. Return False if this failed and there is no room for more."""
         keeper, receiver = self._keeper, self._receiver
         now = keeper.now()
         receiver.require()
@@ -364,7 +375,7 @@ class _Session:
         return True
 
     def _bound(self, child: process.Child) -> None:
-        """Receive nothing more while storing is so slow that the disk fills meanwhile."""
+        """Stop receiving if the disk fills while drd stores."""
         if child.exit_code is None and not self._keeper.has_room():
             child.stop()
 
@@ -374,9 +385,11 @@ class _Session:
             self._require_running(child)
             if time.monotonic() > end:
                 raise _Stalled(
-                    f"WAL that the server wrote {ARRIVES_WITHIN_S:.0f} s ago has not arrived",
+                    f"WAL that the server wrote {ARRIVES_WITHIN_S:.0f} s ago has not arrived at "
+                    "drd",
                     hint="check the network, the disk of drd's work_dir and the log of the "
-                    "server: SELECT * FROM pg_stat_replication;",
+                    "server. To see which receivers are connected, run on the server: SELECT "
+                    "* FROM pg_stat_replication;",
                 )
             _wait(0.1)
 
@@ -387,13 +400,15 @@ class _Session:
 
 
 def slot_name(plan: str, component: str, repository: str) -> str:
-    """Return the name of the slot for a component whose log goes to this repository."""
+    """Return the name of the replication slot for a component whose log is stored in this
+    repository.
+    """
     plain = f"{plan[:20]}_{component[:20]}".replace("-", "_").lower()
     return f"drd_wal_{plain}_{repository[:8]}"
 
 
 def _wait(seconds: float) -> None:
-    """Wait, unless the process is cancelled meanwhile."""
+    """Wait so many seconds. Raises Cancelled if the process is cancelled meanwhile."""
     end = time.monotonic() + seconds
     while True:
         process.check_cancelled()

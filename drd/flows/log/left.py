@@ -1,5 +1,6 @@
-"""What servers keep for drd's receivers of logs. A server keeps it also if no receiver comes any
-more, so drd notes it, and removes it then."""
+"""What servers keep for drd's receivers of logs, such as a replication slot. A server keeps WAL for
+a slot even if no receiver comes any more. So drd notes each slot, and removes it when no receiver
+needs it."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ _BEGINNING = "log-slot:"
 
 
 class Left(NamedTuple):
-    """What the server of a component keeps for drd under a `name`, and the command with which a
-    person removes it there."""
+    """A thing that the server of a component keeps for drd, such as a slot: its `name` there, and
+    the `command` with which a person removes it on the server."""
 
     plan: str
     component: str
@@ -36,8 +37,8 @@ class Left(NamedTuple):
 
 
 def note(services: Services, plan: Plan, component: Component, name: str) -> None:
-    """Note what the server of a component keeps from now on; what it kept under another name is
-    removed."""
+    """Note what the server of a component keeps for drd from now on, and remove what it kept under
+    another name."""
     kind = services.kinds(component.kind)
     if not kind.log_left(name):
         return
@@ -54,7 +55,7 @@ def note(services: Services, plan: Plan, component: Component, name: str) -> Non
 
 
 def kept(queue: Queue, kinds: KindFactory, plan: str = "") -> list[Left]:
-    """Return what servers keep for drd, of all plans or of one."""
+    """Return what servers keep for drd: for one plan, or, if `plan` is empty, for all plans."""
     found = []
     for key, value in queue.notes(f"{_BEGINNING}{plan}:" if plan else _BEGINNING).items():
         name, _, component = key.removeprefix(_BEGINNING).partition(":")
@@ -75,5 +76,7 @@ def leave(services: Services, plan: Plan, left: Left) -> None:
 
 
 def forget(queue: Queue, left: Left, at: datetime) -> None:
-    """Note that nothing is kept any more, or that a person was told the command."""
+    """Note that the server keeps nothing for drd any more, or that drd has shown a person the
+    command to remove it.
+    """
     queue.note(f"{_BEGINNING}{left.plan}:{left.component}", {}, at)

@@ -1,4 +1,4 @@
-"""What a restore replays of a log: chosen before, fetched after its restore point."""
+"""Choose the part of a log that a restore replays, and fetch it after the restore point."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BRIEF_BYTES = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class LogOrder:
-    """The log that the restore of a component replays, from `start` on."""
+    """The part of a log that the restore of a component replays: from `start` to `target`."""
 
     component: str
     start: LogStart
@@ -40,7 +40,7 @@ class LogOrder:
 
     @property
     def data_time(self) -> datetime:
-        """Return of when the data will be, as far as it is known before."""
+        """Return the data time after the replay, as far as drd can know it before the replay."""
         if self.target.before is not None:
             return min(self.target.before, self.end.at)
         return self.end.at
@@ -49,8 +49,9 @@ class LogOrder:
 def order_for(
     services: Services, plan: Plan, point: RestorePoint, component: str, target: LogTarget
 ) -> LogOrder:
-    """Return what leads from a point to the target. Raises NoRestorePoint, with the times that can
-    be reached, if nothing does; and the errors of the repository."""
+    """Return the part of the log that leads from a point to the target. If no log leads there,
+    raises NoRestorePoint, which names the times that can be reached. Raises the errors of the
+    repository."""
     start = start_of(services, plan, point, component)
     if start is None:
         raise NoRestorePoint(
@@ -66,17 +67,17 @@ def order_for(
         # A time within a gap can be reached by nothing, and one behind it by a later point.
         raise NoRestorePoint(
             f"the WAL of {component} has a gap after {format_time(part.end.at, seconds=True)}, "
-            f"and {format_time(before, seconds=True)} is behind it"
+            f"and {format_time(before, seconds=True)} is later than the beginning of this gap"
             + _times(services, plan, component, known),
-            hint="choose a time that can be reached; or recover to the end of this part: "
-            f"--point {point.id} --to-last",
+            hint="choose another time; or recover to the last time before the gap: --point "
+            f"{point.id} --to-last",
         )
     return LogOrder(component, start, target, part.up_to(start.position, target, start.line))
 
 
 def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRange]:
-    """Return the parts of the log of a component that the repository has. Raises NoRestorePoint if
-    there is no such repository."""
+    """Return the parts of the log of a component that are in the repository. Raises NoRestorePoint
+    if the repository does not exist."""
     repository = services.open_repository(log_spec(plan))
     seen = services.catalogue.repositories.id_of(repository.url) is not None
     try:
@@ -105,15 +106,17 @@ def _unreachable(
     known: Sequence[LogRange],
 ) -> NoRestorePoint:
     return NoRestorePoint(
-        f"the repository has no WAL of {component} that leads on from restore point {point.id} "
-        f"(data of {format_time(point.data_time, seconds=True)})"
+        f"the repository has no WAL of {component} that continues restore point {point.id} (data "
+        f"of {format_time(point.data_time, seconds=True)})"
         + _times(services, plan, component, known),
-        hint=f"recover to this restore point alone: --point {point.id}",
+        hint=f"recover this restore point without WAL: --point {point.id}",
     )
 
 
 def _times(services: Services, plan: Plan, component: str, known: Sequence[LogRange]) -> str:
-    """Say which times can be reached."""
+    """Return the end of a message, which says to which times drd can recover the component; empty
+    if there are none.
+    """
     found = [
         f"{format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
         for begin, end in spans(known, bases(services, plan, component))
@@ -124,7 +127,7 @@ def _times(services: Services, plan: Plan, component: str, known: Sequence[LogRa
 def fetch(
     services: Services, plan: Plan, order: LogOrder, into: Path, cache: Path | None = None
 ) -> LogReplay:
-    """Fetch the batches of an order into a new directory."""
+    """Fetch the batches of an order into the new directory `into`; return what the replay needs."""
     repository = services.open_repository(log_spec(plan))
     if cache is not None:
         repository = repository.cold(cache)
@@ -138,7 +141,7 @@ def fetch(
 
 
 def _fetch_batch(repository: Repository, batch: LogBatch, landing: Path, files: Path) -> None:
-    """Fetch one batch. Of a file that several have, the longest counts."""
+    """Fetch one batch. If several batches contain the same file, the longest copy counts."""
     landing.mkdir(mode=0o700)
     repository.restore(
         batch.snapshot, landing, brief=batch.end.position - batch.begin < BRIEF_BYTES
@@ -159,7 +162,7 @@ def _fetch_batch(repository: Repository, batch: LogBatch, landing: Path, files: 
 
 
 def able(services: Services, plan: Plan, names: Sequence[str]) -> list[str]:
-    """Return those of the components that can be recovered to a point in time."""
+    """Return which of the components `names` can be recovered to a point in time."""
     kept = set(logged(services, plan))
     return [
         n

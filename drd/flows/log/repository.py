@@ -1,4 +1,6 @@
-"""The repository of a plan's logs: beside the one of its backups, with the same keys."""
+"""The repository of a plan's logs. It is beside the repository of the backups, and has the same
+keys.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from drd.ports import Repository
 
 
 def log_spec(plan: Plan) -> RepositorySpec:
-    """Return the repository of the logs. Raises NotSupported for a URL that cannot have one beside
-    it."""
+    """Return the repository of the logs. Raises NotSupported if the URL of the backups' repository
+    has no place beside it."""
     primary = plan.primary
     place = place_of_logs(primary.url)
     if place is None:
@@ -29,8 +31,8 @@ def log_spec(plan: Plan) -> RepositorySpec:
 
 
 def batches_in(repository: Repository, plan: str, component: str) -> list[LogBatch]:
-    """Return the batches of the log of a component that the repository lists. Snapshots that drd
-    did not write so do not count."""
+    """Return the batches of the log of a component that are in the repository. Snapshots with other
+    tags than drd writes are left out."""
     tags = [LOG_TAG, f"component:{component}"]
     found = []
     for info in repository.snapshots(host=plan, tags=tags, fresh=True):
@@ -42,7 +44,7 @@ def batches_in(repository: Repository, plan: str, component: str) -> list[LogBat
 
 
 def logged(services: Services, plan: Plan) -> list[str]:
-    """Return the components of the plan whose log is kept."""
+    """Return the components of the plan whose log drd receives and stores."""
     return [
         name
         for name, component in plan.components.items()

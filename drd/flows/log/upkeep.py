@@ -1,5 +1,5 @@
-"""Keep the repository of a log small: what a later snapshot has as well goes, and what no restore
-point needs any more."""
+"""Keep the repository of a log small: remove the snapshots whose content a later snapshot also has,
+and the snapshots that no restore point needs any more."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ _log = log.get()
 
 FORGET_S = 3600.0
 PRUNE_S = 6 * 3600.0
-"""How often snapshots are forgotten, and the data that only they needed is removed."""
+"""How often, in seconds, drd forgets snapshots, and how often it removes the data that no snapshot
+needs any more."""
 PRUNE_WITHIN_S = 3600.0
 
 
 class Upkeep:
-    """The upkeep of one log. Problems never stop the receiving."""
+    """The upkeep of one log. An error in the upkeep never stops the receiver."""
 
     def __init__(
         self, services: Services, plan: Plan, component: str, repository: Repository
@@ -35,7 +36,9 @@ class Upkeep:
         self._prune_at = time.monotonic() + PRUNE_S
 
     def turn(self, batches: list[LogBatch], open_number: int) -> list[LogBatch]:
-        """Do what is due; return the batches that are left."""
+        """Forget snapshots and prune, if this is due. Return the batches that are left;
+        `open_number` is the number of the batch that still grows.
+        """
         if time.monotonic() < self._forget_at or self._plan.primary.protection == "append-only":
             return batches
         self._forget_at = time.monotonic() + FORGET_S
@@ -52,7 +55,7 @@ class Upkeep:
         return batches
 
     def _oldest(self) -> dict[str, int]:
-        """Return, by server, from which position the oldest restore point needs the log."""
+        """Return, by server, the position from which on the oldest restore point needs the log."""
         found: dict[str, int] = {}
         for _, start in bases(self._services, self._plan, self._component):
             found[start.source] = min(start.position, found.get(start.source, start.position))
@@ -62,8 +65,9 @@ class Upkeep:
 def superfluous(
     batches: list[LogBatch], oldest: dict[str, int], open_number: int
 ) -> list[LogBatch]:
-    """Return the snapshots that can go: those of which a later one has all, and those that end
-    before the oldest restore point of their server. Without any point, nothing is old."""
+    """Return the snapshots that can be removed: snapshots whose content a later snapshot also has,
+    and snapshots that end before the oldest restore point of their server. If a server has no
+    restore point, none of its snapshots is too old."""
     newest = newest_of_each(batches)
     kept = {b.snapshot for b in newest}
     old = {
