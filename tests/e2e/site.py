@@ -183,16 +183,20 @@ class Site:
 
     def assert_clean(self, *, settled: bool = True) -> None:
         """Nothing is left: processes (they get a moment), locks, working files, open runs."""
-        limit = time.monotonic() + 30
-        while (left := self._own_processes()) and time.monotonic() < limit:
-            time.sleep(0.05)
-        assert not left, f"left running: {left}"
+        self.assert_nothing_runs()
         assert not self.locks(), "a lock was left in the repository"
         if settled:
             working = [p.name for p in (self.base / "work").iterdir() if p.name != "templates"]
             assert not working, f"left in the work directory: {working}"
             open_runs = self._running()
             assert not open_runs, open_runs
+
+    def assert_nothing_runs(self) -> None:
+        """No process is left; they get a moment to end."""
+        limit = time.monotonic() + 30
+        while (left := self._own_processes()) and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert not left, f"left running: {left}"
 
     def _running(self) -> list[Any]:
         """The runs that are open, without a command of drd where the catalogue is a file."""
