@@ -34,7 +34,7 @@ def install() -> None:
     """In this process, from now on. It makes the tables at once: later it may be another user."""
     statements()
     migrate._upgrade = _upgrade
-    engines.create_engine = _engine
+    engines.create_engine = _engine  # type: ignore[attr-defined]
 
 
 class _Compiled(LRUCache[Any, Any]):

@@ -34,7 +34,7 @@ def install() -> None:
     """In this process, and for what it starts, from now on."""
     gc.set_threshold(*_RARELY)  # the tests are imported next
     os.environ.update(GO)
-    command._PASSED_ON = (*command._PASSED_ON, *GO)
+    command._PASSED_ON = [*command._PASSED_ON, *GO]
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
@@ -47,12 +47,12 @@ def share_clusters(run: Path) -> None:
         ours = seen and os.geteuid() == run.stat().st_uid and not is_in_root_place(shelf)
         make(self, run / "clusters" if ours else shelf, *rest)
 
-    ClusterTemplate.__init__ = make_shared  # type: ignore[method-assign]
+    ClusterTemplate.__init__ = make_shared  # type: ignore[assignment,method-assign]
 
 
 def know_restic() -> None:
     """Let this process and its forks know the version of the restic that is installed here."""
-    installed, ask = shutil.which("restic"), runner.version
+    installed, ask = shutil.which("restic"), runner.version  # type: ignore[attr-defined]
     if installed is None:
         return
     words = [installed, "version", "--json"]
@@ -62,7 +62,7 @@ def know_restic() -> None:
     def known(program: str) -> str:
         return version if program == installed and _mark(program) == mark else ask(program)
 
-    runner.version = known
+    runner.version = known  # type: ignore[attr-defined]
 
 
 def _mark(program: str) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import drd
 from tests import (
@@ -56,7 +56,10 @@ class Child:
         self.args = argv
         self.pid = int.from_bytes(warm_process.exactly(connection, 4), "big")
         self.returncode: int | None = None
-        self.stdout, self.stderr = [os.fdopen(fd, "rb") for fd in pipes] or (None, None)
+        self.stdout: IO[bytes] | None = None
+        self.stderr: IO[bytes] | None = None
+        if pipes:
+            self.stdout, self.stderr = (os.fdopen(fd, "rb") for fd in pipes)
         self._connection = connection
 
     def poll(self) -> int | None:
@@ -83,17 +86,17 @@ class Child:
         with selectors.DefaultSelector() as waiting:
             for pipe in said:
                 if not pipe.closed:
-                    waiting.register(pipe, selectors.EVENT_READ)
+                    waiting.register(pipe, selectors.EVENT_READ, pipe)
             while waiting.get_map():
                 ready = waiting.select(None if deadline is None else deadline - time.monotonic())
                 if not ready:
                     raise subprocess.TimeoutExpired(self.args, timeout or 0)
                 for key, _ in ready:
                     data = os.read(key.fd, 1 << 16)
-                    said[key.fileobj] += data
+                    said[key.data] += data
                     if not data:
-                        waiting.unregister(key.fileobj)
-                        key.fileobj.close()
+                        waiting.unregister(key.data)
+                        key.data.close()
         self.wait(None if deadline is None else deadline - time.monotonic())
         return bytes(said[self.stdout]), bytes(said[self.stderr])
 
@@ -119,7 +122,7 @@ def run(
     """`drd WORDS` to its end. Raises subprocess.TimeoutExpired, having killed it."""
     child = start(words, env=env, cwd=cwd, dies_at=dies_at, user=user, inside=inside, login=login)
     try:
-        out, err = child.communicate(timeout)
+        out, err = child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         child.kill()
         raise
@@ -404,7 +407,8 @@ def listen(address: str, become: Become) -> None:
                 if key.fileobj is listening:
                     _command(listening.accept()[0], waiting, become)
                 else:
-                    _over(*key.data, waiting)
+                    process, connection = key.data
+                    _over(process, connection, waiting)
 
 
 def _command(connection: socket.socket, waiting: selectors.BaseSelector, become: Become) -> None:

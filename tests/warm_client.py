@@ -5,7 +5,7 @@ on the signals that it gets, and ends as the command does. When it is killed, so
 Nothing is imported that takes a millisecond: this is run a hundred times.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import sys

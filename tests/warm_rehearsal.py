@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.config.daemon_schema import DaemonFile
 from drd.config.plan_file import plan_of_text
@@ -65,7 +67,8 @@ def rehearse() -> None:
         plan_of_text(file.read_text(), file)
     with suppress(ConfigError):  # a mistake is explained by the schema, which is made once
         plan_of_text("plan: shop\n", Path("shop.yaml"))
-    for model in (DaemonFile, *_subclasses(Settings)):
+    models: list[type[BaseModel]] = [DaemonFile, *_subclasses(Settings)]
+    for model in models:
         model.model_rebuild()
     with tempfile.TemporaryDirectory(dir=os.environ.get("DRD_TEST_RUN")) as directory:
         url = f"sqlite:///{Path(directory) / 'drd.db'}"
