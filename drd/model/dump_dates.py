@@ -98,9 +98,10 @@ def _are_runs(dumps: Sequence[Numbered]) -> bool:
 def _are_hours(dumps: Sequence[Numbered]) -> bool:
     """Return whether the numbers are the hours at which the dumps were finished, in any zone."""
     values = {dump.value for dump in dumps}
-    if len(values) < _HOURS or max(values) > 23 or any(dump.at is None for dump in dumps):
+    finished = [(dump.at, dump.value) for dump in dumps if dump.at is not None]
+    if len(values) < _HOURS or max(values) > 23 or len(finished) < len(dumps):
         return False
-    behind = {(dump.at.hour - dump.value) % 24 for dump in dumps if dump.at is not None}
+    behind = {(at.hour - value) % 24 for at, value in finished}
     return len(behind) == 1 and len({(d.value, d.dates) for d in dumps}) == len(dumps)
 
 

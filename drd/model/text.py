@@ -42,8 +42,6 @@ def in_commands(text: str, *, plan: str = "", run: str = "", component: str = ""
     PLAN, RUN and COMPONENT in their places, because the code that wrote it does not know them."""
     if component:
         text = text.replace("--component COMPONENT", f"--component {component}")
-    if "PLAN" not in text and "RUN" not in text:
-        return text
     names = {"PLAN": plan, "RUN": run}
     return re.sub(
         r"\b(drd (?:[a-z]+ )+)(PLAN|RUN)\b",

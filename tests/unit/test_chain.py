@@ -13,7 +13,7 @@ from drd.flows.records.export import check_export
 from drd.model import record_file
 from drd.model.malformed import Malformed
 from drd.model.record_drafts import about, of_continuation
-from drd.model.record_file import lines_of, read
+from drd.model.record_file import lines_of, lines_of_one, read
 from drd.model.records import Body, Draft, Entry, canonical
 from tests.records_support import ANNA, BEGUN, Chain, chained, codes, judged, key, signed
 
@@ -208,6 +208,13 @@ def test_a_file_of_a_part_verifies_and_names_what_it_leaves_out(chain: Chain) ->
     found = read(lines_of(chain.entries, shows=frozenset({5})))
     report = check_export(found)
     assert (report.faults, report.withheld, report.redacted) == ([], [2, 4, 6], [3])
+
+
+def test_a_body_that_is_hidden_is_sealed_only_where_it_is_shown(chain: Chain) -> None:
+    entry = chain.entries[3]
+    assert list(lines_of_one(entry, lambda _: "YWdl"))[-1] == "body - sealed YWdl"
+    assert list(lines_of_one(entry, lambda _: "YWdl", shown=False))[-1] == "body - withheld"
+    assert list(lines_of_one(entry, lambda _: ""))[-1] == "body - withheld"
 
 
 @pytest.mark.parametrize(

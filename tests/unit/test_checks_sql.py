@@ -11,6 +11,7 @@ import pytest
 from drd import masking
 from drd.checks.sql import SqlCheck
 from drd.model.plan import CheckSpec, Objectives
+from drd.ports.by_hand import ByHand
 from drd.registry import CHECKS
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -31,6 +32,16 @@ NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 def test_source_is_asked_only_for_a_share_of_its_own_answer(expect: str | int, asked: bool) -> None:
     settings = SqlCheck(kind="sql", name="n", component="c", query="select 1", expect=expect)
     assert CHECKS["sql"].baseline(settings) == ("select 1" if asked else None)
+
+
+def test_a_query_stands_on_the_page_by_hand_only_if_a_person_can_ask_it() -> None:
+    settings = SqlCheck(kind="sql", name="n", component="c", query="select 1", expect="> 0")
+    by_hand = CHECKS["sql"].by_hand
+    assert by_hand(settings, None) is None
+    assert by_hand(settings, ByHand(())) is None
+    asked = by_hand(settings, ByHand((), ask="psql -c"))
+    assert asked is not None
+    assert asked.commands == "psql -c 'select 1'\n"
 
 
 class Answers:

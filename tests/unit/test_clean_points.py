@@ -383,3 +383,12 @@ def test_a_rotated_credential_whose_file_the_recovery_brings_back_stays_in_the_a
             assert bool(asked()) is wanted, "the point says whether it contains the file"
     finally:
         world.close()
+
+
+@pytest.mark.parametrize(
+    "body", [{"plans": "shop", "credential": "mail"}, {"plans": ["shop"], "credential": 7}]
+)
+def test_a_rotation_that_somebody_changed_has_no_effect(body: dict[str, Any]) -> None:
+    made = Response()
+    made.say(kinds.ROTATED, at=before(1), **body)
+    assert rotations(made.entries) == ()

@@ -25,6 +25,7 @@ from drd.model.incidents.investigation import (
     indicator_words,
     investigation,
 )
+from drd.model.incidents.investigation_words import indicator_row
 from drd.model.incidents.stix import bundle, left_out
 from tests.records_support import ANNA, Chain
 
@@ -285,6 +286,25 @@ def test_a_bundle_has_another_id_once_an_indicator_changed() -> None:
     odd = replace(MADE, value=Value(IndicatorType.OTHER, "x"))
     assert left_out([MADE, odd]) == [odd]
     assert "objects" not in bundle([odd])
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "until"),
+    [
+        ({"withdrawn": "ours"}, "withdrawn"),
+        ({"expires": NOON - HOUR}, "2026-11-28 11:00 UTC (expired)"),
+        ({"expires": NOON + HOUR}, "2026-11-28 13:00 UTC"),
+        ({"expires": None}, "-"),
+    ],
+)
+def test_the_row_of_an_indicator_shows_until_when_it_is_valid(
+    changes: dict[str, Any], until: str
+) -> None:
+    row = indicator_row(replace(MADE, **changes), NOON, UTC)
+    assert (row[0], row[1], row[4]) == (str(MADE.entry), str(MADE.value.type), until)
 
 
 # --- words ------------------------------------------------------------------------------------

@@ -130,6 +130,20 @@ def test_a_message_of_the_largest_size_is_read() -> None:
         signals(padded + b" ", None)
 
 
+@pytest.mark.parametrize(
+    ("most", "remedy"),
+    [
+        (MOST, "max_alerts of Alertmanager's webhook."),
+        (2, "Operators may send more (docs/intake.md)."),
+    ],
+)
+def test_too_many_alerts_are_refused_with_what_this_sender_can_do(most: int, remedy: str) -> None:
+    one = '{"class_uid": 2004, "metadata": {"uid": "a"}}'
+    with pytest.raises(UsageError, match=f"{most + 1} alerts, but drd accepts at most") as caught:
+        signals(f"[{', '.join([one] * (most + 1))}]".encode(), None, most)
+    assert caught.value.hint.endswith(remedy)
+
+
 BY = Mapped("guard", "id", "t")
 
 

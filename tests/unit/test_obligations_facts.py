@@ -23,6 +23,24 @@ from tests.obligation_support import (
     when,
 )
 
+# --- anchors ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "name"),
+    [
+        ("aware", Source.INSTANT, "aware"),
+        ("submitted(eu-gdpr-33)", Source.SUBMITTED, "eu-gdpr-33"),
+        ("due(us-tx.1)", Source.DUE, "us-tx.1"),
+    ],
+)
+def test_an_anchor_is_read_from_its_text_and_written_again(
+    text: str, source: Source, name: str
+) -> None:
+    anchor = Anchor.parse(text)
+    assert (anchor.source, anchor.name, str(anchor)) == (source, name, text)
+
+
 # --- conditions -------------------------------------------------------------------------------
 
 

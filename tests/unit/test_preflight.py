@@ -195,6 +195,17 @@ def test_a_sound_preflight_names_its_findings(world: World, plan: RecoveryPlan) 
     assert waiting.holders.used == {}
 
 
+def test_a_component_that_was_not_captured_is_not_fetched(world: World, plan: RecoveryPlan) -> None:
+    lost = [
+        replace(s, snapshot=None) if s.component == "conf" else s for s in plan.point.components
+    ]
+    plan = replace(plan, point=replace(plan.point, components=tuple(lost)))
+    waiting = prefetch(world, plan)
+    with pytest.raises(NoRestorePoint):
+        run(plan, waiting, conf=Place(apart=True), data=Place(apart=True))
+    assert waiting.begun == ["data"]
+
+
 def test_findings_that_are_fine_are_not_warnings(world: World, plan: RecoveryPlan) -> None:
     run(plan, prefetch(world, plan), conf=Place([Finding("room", "ok", "conf", "plenty")]))
     assert world.warnings == []
