@@ -42,6 +42,7 @@ ARRIVES_WITHIN_S = 20.0
 """How long a mark may take to arrive before the receiver counts as stalled."""
 AGAIN_S = 2.0
 LONGEST_PAUSE_S = 60.0
+LEAST_PAUSE_S = 1.0
 LIST_S = 600.0
 """How often, in seconds, drd lists the repository again: others can change it."""
 BASE_AGAIN_S = 600.0
@@ -324,6 +325,7 @@ class _Session:
             stack.callback(child.stop)
             while True:
                 self._said = said.fileno()
+                began = time.monotonic()
                 self._require_running(child)
                 if not self._turn(child):
                     # Without room: the server keeps the rest until what is here was stored.
@@ -334,7 +336,7 @@ class _Session:
                         hint="free space in this directory, or find out why drd cannot use the "
                         "repository: drd doctor PLAN",
                     )
-                self._await(child)
+                self._await(child, began + self._keeper.every_s)
 
     def _require_running(self, child: process.Child) -> None:
         """Raise LogLost or SourceUnreachable if the program that receives the log has ended."""
@@ -393,8 +395,10 @@ class _Session:
                 )
             _wait(0.1)
 
-    def _await(self, child: process.Child) -> None:
-        end = time.monotonic() + self._keeper.every_s
+    def _await(self, child: process.Child, end: float) -> None:
+        """Wait until `end`: the interval is from turn to turn, so that storing does not prolong it.
+        Between two turns there is at least a short pause, however long a turn takes."""
+        end = max(end, time.monotonic() + LEAST_PAUSE_S)
         while child.exit_code is None and time.monotonic() < end:
             _wait(min(0.2, max(0.0, end - time.monotonic())))
 
