@@ -10,6 +10,7 @@ from pathlib import Path
 from drd import process
 from drd.errors import RepositoryDamaged, TargetError
 from drd.kinds.file_system import ANOTHER_POINT, fresh, remove
+from drd.kinds.postgres.physical import checksums
 from drd.kinds.postgres.physical.manifest import DATA, SPACES
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.tools import PostgresPrograms
@@ -47,9 +48,11 @@ def verify(
 ) -> None:
     """Compare each file with the manifest of its copy, except for the files in `without`. If drd is
     root, the files belong to `user`. Raises RepositoryDamaged."""
+    ours = [] if without else checksums.share(landed.data, place.jobs)
     words = ["pg_verifybackup", "--quiet", *([] if wal else ["--no-parse-wal"])]
-    words += [f"--ignore={name}" for name in without]
-    done = _run(room, [*words, str(_real(landed.data))], programs, place, user=user)
+    words += [f"--ignore={name}" for name in (*without, *(file.path for file in ours))]
+    with checksums.compared(landed.data, ours, place.jobs):
+        done = _run(room, [*words, str(_real(landed.data))], programs, place, user=user)
     if done.exit_code != 0:
         raise RepositoryDamaged(
             f"the backup is damaged or incomplete, says pg_verifybackup: {_said(done, room)}",
