@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,8 @@ from drd.kinds.redis.inspector import ServerInspector
 from drd.kinds.redis.manifest import DUMP, filename, users_in
 from drd.kinds.redis.programs import ServerProgram, server_for
 from drd.kinds.redis.rdb import MalformedRdb, RdbContent, read
-from drd.kinds.redis.server import LoadFailed, SandboxServer, load_error
+from drd.kinds.redis.server import FEWEST_DATABASES, LoadFailed, SandboxServer, load_error
 from drd.kinds.redis.server_facts import acl_users, info, keys_by_database
-from drd.kinds.servers import give
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 from drd.model.text import counted
 from drd.ports import Destination, Finding, Inspector, OnProgress, Progress, Restored, Workplace
@@ -28,6 +29,8 @@ _LOAD_LEAST_S = 60.0
 _LOAD_BYTES_PER_S = 5 << 20
 _CHUNK = 1 << 20
 LANDING = "landing"
+_READABLE = 0o444
+"""The mode of the file that the server loads, in a directory that only the server's user enters."""
 
 
 def program_for(product: str, snapshot: ComponentSnapshot, bin_dir: str | None) -> ServerProgram:
@@ -109,11 +112,7 @@ class RedisSandbox(Destination):
         server = self._server
         assert server is not None
         if not server.running:
-            landed = proven(self._place.directory / LANDING, snapshot)
-            self._file = content_of(landed)
-            give(landed, self._place.run_as)
-            landed.rename(server.data / DUMP)
-            self._start(server, snapshot, private)
+            self._load(server, snapshot, private)
         remove(self._place.directory / LANDING)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
         here, facts = server.program.version, snapshot.facts
@@ -123,6 +122,24 @@ class RedisSandbox(Destination):
             notes = (f"loaded into {here.words}; the source was {source}",)
         notes += self._ended(server)
         return Restored(notes, self._differences(server), facts={"server_version": here.words})
+
+    def _load(
+        self, server: SandboxServer, snapshot: ComponentSnapshot, private: Mapping[str, Any]
+    ) -> None:
+        """Let the server load the file while drd counts its keys. The server may read the file, but
+        not change it: it is drd's while drd reads it."""
+        landing = self._place.directory / LANDING
+        file = landed_file(landing, snapshot, filename(snapshot.component))
+        with ThreadPoolExecutor(1, thread_name_prefix="drd-count") as pool:
+            counted = pool.submit(content_of, file)
+            landed = proven(landing, snapshot)
+            landed.chmod(_READABLE)
+            os.link(landed, server.data / DUMP)  # drd still reads it by its first name
+            try:
+                self._start(server, snapshot, private, FEWEST_DATABASES, counted)
+            except LoadFailed as error:
+                raise load_error(server, snapshot, sorted(counted.result().modules)) from error
+            self._file = counted.result()
 
     def _ended(self, server: SandboxServer) -> tuple[str, ...]:
         """Say how many keys the server does not have, because their time is over."""
@@ -152,15 +169,24 @@ class RedisSandbox(Destination):
         return () if found == wanted else (f"{USERS}: {found}, but {wanted} at backup",)
 
     def _start(
-        self, server: SandboxServer, snapshot: ComponentSnapshot, private: Mapping[str, Any]
+        self,
+        server: SandboxServer,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],
+        databases: int,
+        content: Future[RdbContent],
     ) -> None:
-        assert self._file is not None
+        """Start the server with so many databases; once more if the file turns out to have more of
+        them. Raises LoadFailed."""
         users = users_in(private, self._component)
         within_s = _LOAD_LEAST_S + snapshot.bytes / _LOAD_BYTES_PER_S
         try:
-            server.start(users, self._file.databases, within_s)
-        except LoadFailed as error:
-            raise load_error(server, snapshot, sorted(self._file.modules)) from error
+            server.start(users, databases, within_s)
+        except LoadFailed:
+            needed = content.result().databases
+            if needed <= databases:
+                raise
+            self._start(server, snapshot, private, needed, content)
 
     def inspector(self) -> Inspector:
         assert self._server is not None

@@ -50,10 +50,10 @@ SETTINGS: Mapping[str, str] = {
 }
 """Settings of the server on its command line."""
 
-_FEWEST_DATABASES = 16
+FEWEST_DATABASES = 16
 _SAID = 300
 _POLL_S = 0.02
-_LOOK_S = 0.2
+_LOOK_S = 0.05
 _BINARIES = b"-server"
 
 
@@ -147,7 +147,7 @@ class SandboxServer:
             "dir": os.fspath(self.data),
             "unixsocket": os.fspath(self.socket),
             "aclfile": os.fspath(self._base / "users.acl"),
-            "databases": str(max(_FEWEST_DATABASES, databases)),
+            "databases": str(max(FEWEST_DATABASES, databases)),
         }
         for name, value in own.items():
             argv += [f"--{name}", value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -423,6 +424,35 @@ def test_a_sweep_ends_the_server_that_a_killed_drill_left(
     (note,) = KIND.sweep(work.directory)
     assert "ended the abandoned server" in note
     sandbox.close()
+    assert list(work.directory.iterdir()) == []
+
+
+def test_a_server_with_many_databases_is_loaded_and_cannot_change_the_file_meanwhile(
+    work: Workplace, short_tmp: Path
+) -> None:
+    server = RedisServer(short_tmp / "s", "redis", "--databases", "40")
+    try:
+        with client_of(server) as client:
+            client.ask("SELECT", "33")
+            client.ask("SET", "far", "1")
+        snapshot, data, private = take(server, work)
+    finally:
+        server.kill()
+    sandbox = KIND.sandbox(component(server), snapshot, work)
+    try:
+        sandbox.prepare()
+        (sandbox.landing() / "sessions.rdb").write_bytes(data)
+        sandbox.restore(snapshot, private, on_progress=no_progress)
+        inspector = sandbox.inspector()
+        assert inspector.scalar("-n 33 GET far") == 1
+        loaded = Path(inspector.environment["DRD_PATH"])
+        assert (loaded.stat().st_uid, loaded.stat().st_mode & 0o777) == (os.geteuid(), 0o444)
+        assert snapshot.fingerprint is not None
+        assert inspector.fingerprint(snapshot.fingerprint, 60.0) == replace(
+            snapshot.fingerprint, properties={}
+        )
+    finally:
+        sandbox.close()
     assert list(work.directory.iterdir()) == []
 
 
