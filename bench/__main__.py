@@ -12,14 +12,19 @@ from pathlib import Path
 from bench import (
     backup,
     daemon,
+    day,
     drill,
+    exposure,
     incident_status,
+    increment,
     instant,
     kinds,
+    methods,
     recover,
     second,
     small,
     status,
+    tables,
     upkeep,
 )
 from bench.measure import BenchFailed
@@ -28,10 +33,15 @@ from bench.workshop import Workshop
 from drd.model.units import parse_size
 from tests.servers import postgres_server, short_directory
 
-_PARTS = ("backup", "second", "drill", "recover", "kinds", "instant", "status", "daemon")
-_WITH_POSTGRES = {"backup", "second", "drill", "recover", "kinds", "instant"}
+_PARTS = (
+    "backup", "second", "drill", "recover", "kinds", "methods", "increment", "instant", "tables",
+    "exposure", "day", "status", "daemon",
+)  # fmt: skip
 _SIZE_OF_KINDS = "200M"
 _SIZED = {"backup", "second", "drill", "recover"}
+_WITH_POSTGRES = _SIZED | {
+    "kinds", "methods", "increment", "instant", "tables", "exposure", "day"
+}  # fmt: skip
 _LARGE = 300 * 1000 * 1000
 
 
@@ -64,10 +74,9 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
         if "kinds" in parts:
             chosen, size = args.kind or list(kinds.KINDS), (args.size or [_SIZE_OF_KINDS])[0]
             found += kinds.rows(workshop, chosen, size, args.times or 3, _say)
-        for size in (args.size or instant.SIZES) if "instant" in parts else ():
-            _say(f"{size}: filling the database, then instant and whole drills")
-            workshop.fill(parse_size(size))
-            found += instant.rows(workshop, size, args.times or 3)
+        found += _of_whole_servers(workshop, parts, args)
+        if "tables" in parts:
+            found += _of_tables(workshop, args)
         for size in (args.size or ["50M", "1G"]) if set(parts) & _SIZED else ():
             wanted = parse_size(size)
             times = args.times or (3 if wanted > _LARGE else 7)
@@ -86,6 +95,40 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
                 _say(f"{size}: second backup in every format")
                 found += second.rows(workshop, size)
     return found
+
+
+def _of_whole_servers(workshop: Workshop, parts: list[str], args: argparse.Namespace) -> list[Row]:
+    found: list[Row] = []
+    times, server = args.times or 3, workshop.postgres
+    for size in (args.size or instant.SIZES) if "instant" in parts else ():
+        _say(f"{size}: filling the database, then instant and whole drills")
+        workshop.fill(parse_size(size))
+        found += instant.rows(workshop, size, times)
+    for size in (args.size or methods.SIZES) if "methods" in parts else ():
+        _say(f"{size}: filling the database, then drills and recoveries by files and by a dump")
+        workshop.fill(parse_size(size))
+        found += methods.rows(workshop, size, times)
+    for size in (args.size or [increment.SIZE]) if "increment" in parts else ():
+        _say(f"{size}: updates of 1 %, then incremental backups")
+        found += increment.rows(workshop, size, parse_size(size) / 1e6)
+    for every in exposure.EVERY if "exposure" in parts else ():
+        _say(f"exposure under load, every {every}")
+        found += exposure.rows(workshop.home, server, every)
+    if "day" in parts:
+        _say(f"a day of WAL, with hours of {args.hour:.0f} s")
+        found += day.rows(workshop.home, server, args.hour)
+    return found
+
+
+def _of_tables(workshop: Workshop, args: argparse.Namespace) -> list[Row]:
+    times = args.times or 3
+    size = (args.size or [tables.SIZE])[0]
+    _say(f"one table of {size}: filling the database, then backup, drill and recover")
+    workshop.fill_one(parse_size(size))
+    found = tables.rows(workshop, f"one table of {size}", times)
+    _say(f"{args.tables:,} tables: filling the database, then backup, drill and recover")
+    workshop.fill_many(args.tables)
+    return found + tables.rows(workshop, f"{args.tables:,} tables", times)
 
 
 def _of_daemon(home: Path, args: argparse.Namespace) -> list[Row]:
@@ -121,6 +164,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=120.0, metavar="S", help="to watch each daemon (120)"
     )
+    parser.add_argument(
+        "--tables", type=int, default=tables.TABLES, metavar="N", help="of one database (20000)"
+    )
+    parser.add_argument(
+        "--hour", type=float, default=day.HOUR_S, metavar="S",
+        help="seconds of an hour of the day of WAL (24)",
+    )  # fmt: skip
     parser.add_argument(
         "--directory", type=Path, default=Path("/tmp"), help="a place with room (short path)"
     )

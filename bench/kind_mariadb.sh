@@ -3,6 +3,7 @@
 # recover; the others are the snapshot, and files with the expected counts and queries. restic's
 # variables, SOCKET, SANDBOX and SERVER_USER come by environment.
 set -euo pipefail
+begun=$EPOCHREALTIME
 act=$1 snapshot=${2:-} expected=${3:-} queries=${4:-}
 here=(mariadb --no-defaults -N -B -u root -S "$SOCKET")
 as=()
@@ -12,6 +13,10 @@ backup() {
     mariadb-dump --no-defaults --single-transaction --quick --hex-blob --routines --events \
         --triggers -u root -S "$SOCKET" shop |
         restic backup -q --stdin --stdin-filename shop.sql
+}
+
+answered() { # a drill: says after how many seconds the last check was answered
+    awk "BEGIN { print $EPOCHREALTIME - $begun }"
 }
 
 fetch() {
@@ -55,6 +60,7 @@ drill() {
     "${there[@]}" -e "create database shop"
     "${there[@]}" shop <"$(echo "$SANDBOX"/fetched/*)"
     examine shop "${there[@]}"
+    answered
 }
 
 recover() {

@@ -3,6 +3,7 @@
 # recover; the others are the snapshot, and files with the expected counts and queries. restic's
 # variables, BIN, PGHOST, PGPORT, PGUSER, SANDBOX, TARGET and SERVER_USER come by environment.
 set -euo pipefail
+begun=$EPOCHREALTIME
 act=$1 snapshot=${2:-} expected=${3:-} queries=${4:-}
 as=()
 [[ -z $SERVER_USER ]] || as=(setpriv --reuid="$SERVER_USER" --regid="$SERVER_USER" --init-groups)
@@ -13,6 +14,10 @@ backup() {
     "$BIN/pg_basebackup" -D "$SANDBOX/data" --checkpoint=fast --no-sync \
         --manifest-checksums=SHA256
     restic backup -q "$SANDBOX/data"
+}
+
+answered() { # a drill: says after how many seconds the last check was answered
+    awk "BEGIN { print $EPOCHREALTIME - $begun }"
 }
 
 fetch() {
@@ -50,6 +55,7 @@ drill() {
     trap 'rm -rf "$SANDBOX"' EXIT
     fetch
     serve
+    answered
     stop immediate
 }
 

@@ -3,6 +3,7 @@
 # recover, the second the snapshot. restic's variables, PRODUCT, SOCKET, DATA, KEYS, SANDBOX, TARGET
 # and SERVER_USER come by environment.
 set -euo pipefail
+begun=$EPOCHREALTIME
 act=$1 snapshot=${2:-}
 here=("$PRODUCT-cli" -s "$SOCKET")
 as=()
@@ -12,6 +13,10 @@ backup() {
     "${here[@]}" bgsave >/dev/null
     while "${here[@]}" info persistence | grep -q rdb_bgsave_in_progress:1; do sleep 0.05; done
     restic backup -q --stdin --stdin-filename it.rdb <"$DATA/dump.rdb"
+}
+
+answered() { # a drill: says after how many seconds the last check was answered
+    awk "BEGIN { print $EPOCHREALTIME - $begun }"
 }
 
 fetch() {
@@ -34,6 +39,7 @@ drill() {
     local there=("$PRODUCT-cli" -s "$SANDBOX/s")
     until "${there[@]}" ping 2>/dev/null | grep -q PONG; do sleep 0.05; done
     [[ $("${there[@]}" dbsize) == "$KEYS" ]] || { echo "keys are missing" >&2; exit 1; }
+    answered
 }
 
 recover() {

@@ -62,10 +62,10 @@ def _dump(workshop: Workshop, options: str, repository: Path) -> int:
         [workshop.conninfo, str(directory)],
     )
     shutil.rmtree(directory, ignore_errors=True)
-    return _added(done)
+    return added(done)
 
 
-def _added(done: Run) -> int:
+def added(done: Run) -> int:
     for line in reversed(done.output.splitlines()):
         message = json.loads(line)
         if message.get("message_type") == "summary":

@@ -13,6 +13,9 @@ from tests.servers import PostgresServer
 PASSWORD = "bench"
 DATABASE = "shop"
 _TABLES = 4
+_LOCKS = 1_024
+"""max_locks_per_transaction for many tables: pg_dump locks all of them at once."""
+_AT_ONCE = 500
 _ROWS_PER_MB = 4_040  # measured with pg_dump -Fc -Z0 of what _FILL makes
 
 _FILL = """
@@ -26,6 +29,13 @@ select g, g % 50021 * 7919 % 50000, (array['new', 'paid', 'shipped'])[1 + g % 3]
        now() - ({rows} - g) * interval '1 second'
   from generate_series(1, {rows}) g;
 create index on {table} (customer);
+"""
+
+_FILL_MANY = """
+do $$ begin for i in {first}..{last} loop
+  execute format('create table part%s (id int primary key, n int not null)', i);
+  execute format('insert into part%s select g, g %% 7 from generate_series(1, 5) g', i);
+end loop; end $$
 """
 
 _PLAN = """\
@@ -57,6 +67,8 @@ class Workshop:
         self.postgres = postgres
         (home / "plans").mkdir()
         (home / "work").mkdir(mode=0o755)
+        self.tables: list[str] = []
+        self.checks: Mapping[str, tuple[str, str]] = CHECKS
         measure.write_secret(home / "password", PASSWORD + "\n")
         (home / "drd.yaml").write_text(
             "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: work\ncache_dir: cache\n"
@@ -87,16 +99,44 @@ class Workshop:
 
     def fill(self, size_bytes: int) -> None:
         """Make a new database whose uncompressed dump has about that size."""
-        self.postgres.execute(f"drop database if exists {DATABASE}")
-        self.postgres.execute(f"create database {DATABASE}")
+        self._new_database([f"part{n}" for n in range(1, _TABLES + 1)], CHECKS)
         rows = max(100, int(size_bytes / 1e6 * _ROWS_PER_MB) // _TABLES)
         for table in self.tables:
             self.postgres.execute(_FILL.format(table=table, rows=rows), DATABASE)
         self.postgres.execute("vacuum analyze", DATABASE)
 
-    @property
-    def tables(self) -> list[str]:
-        return [f"part{n}" for n in range(1, _TABLES + 1)]
+    def fill_one(self, size_bytes: int) -> None:
+        """Make a new database of about that size, whose data is in a single table."""
+        self._new_database(["part1"], {"a sum": ("select sum(customer) from part1", "> 0")})
+        rows = max(100, int(size_bytes / 1e6 * _ROWS_PER_MB))
+        self.postgres.execute(_FILL.format(table="part1", rows=rows), DATABASE)
+        self.postgres.execute("vacuum analyze", DATABASE)
+
+    def fill_many(self, count: int) -> None:
+        """Make a new database of so many tables with five rows."""
+        self.postgres.execute(f"alter system set max_locks_per_transaction = {_LOCKS}")
+        self.postgres.stop()
+        self.postgres.start()
+        names = [f"part{n}" for n in range(1, count + 1)]
+        self._new_database(names, {"a sum": ("select sum(n) from part7", "> 0")})
+        for first in range(1, count + 1, _AT_ONCE):
+            last = min(count, first + _AT_ONCE - 1)
+            self.postgres.execute(_FILL_MANY.format(first=first, last=last), DATABASE)
+        self.postgres.execute("analyze", DATABASE)
+
+    def _new_database(self, tables: list[str], checks: Mapping[str, tuple[str, str]]) -> None:
+        self.tables, self.checks = tables, checks
+        self.postgres.execute(f"drop database if exists {DATABASE} with (force)")
+        self.postgres.execute(f"create database {DATABASE}")
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each table."""
+        found: dict[str, int] = {}
+        for first in range(0, len(self.tables), _AT_ONCE):
+            some = self.tables[first : first + _AT_ONCE]
+            query = " union all ".join(f"select '{t}', count(*) from {t}" for t in some)
+            found |= {str(t): int(n) for t, n in self.postgres.execute(query, DATABASE)}
+        return found
 
     def change(self, *, scattered: bool) -> int:
         """Rewrite 1 % of the rows, the newest or all over the tables; return the bytes of those
@@ -128,7 +168,7 @@ class Workshop:
         checks = "\n".join(
             f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", '
             f'expect: "{expect}"}}'
-            for title, (query, expect) in CHECKS.items()
+            for title, (query, expect) in self.checks.items()
         )
         checks += "\n  - {name: row counts, kind: rows, component: shop}"
         text = _PLAN.format(

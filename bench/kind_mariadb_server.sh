@@ -1,0 +1,75 @@
+#!/bin/bash
+# What an administrator writes for a whole MariaDB server. The first argument is backup, drill or
+# recover; the others are the snapshot, and files with the expected counts and queries. restic's
+# variables, SOCKET, SANDBOX, TARGET and SERVER_USER come by environment.
+set -euo pipefail
+begun=$EPOCHREALTIME
+act=$1 snapshot=${2:-} expected=${3:-} queries=${4:-}
+as=()
+[[ -z $SERVER_USER ]] || as=(setpriv --reuid="$SERVER_USER" --regid="$(id -g "$SERVER_USER")" --clear-groups)
+made=(--innodb-undo-tablespaces=0)
+
+backup() {
+    trap 'rm -rf "$SANDBOX"' EXIT
+    mkdir -p "$SANDBOX"
+    mariadb-backup --no-defaults --backup --target-dir="$SANDBOX/data" --parallel=2 \
+        -u root -S "$SOCKET" 2>"$SANDBOX/log"
+    restic backup -q "$SANDBOX/data"
+}
+
+fetch() {
+    mkdir -p "$SANDBOX/fetched"
+    restic restore -q "$snapshot" --target "$SANDBOX/fetched"
+    data=$(dirname "$(find "$SANDBOX/fetched" -name ibdata1)")
+    [[ -z $SERVER_USER ]] || chown -R "$SERVER_USER" "$SANDBOX"
+    find "$SANDBOX/fetched" -type d -exec chmod a+x {} +
+    chmod 700 "$data"
+    "${as[@]}" mariadb-backup --prepare --target-dir="$data" --use-memory=256M 2>"$SANDBOX/log"
+}
+
+answered() { # a drill: says after how many seconds the last check was answered
+    awk "BEGIN { print $EPOCHREALTIME - $begun }"
+}
+
+serve() { # starts a server on the directory $data, and asks it
+    local query answer table rows found
+    cd "$SANDBOX"
+    "${as[@]}" /usr/sbin/mariadbd --no-defaults --datadir="$data" --socket="$SANDBOX/s" \
+        --pid-file="$SANDBOX/pid" --skip-networking --skip-log-bin --event-scheduler=OFF \
+        --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0 \
+        --innodb-buffer-pool-size=256M "${made[@]}" >"$SANDBOX/log" 2>&1 &
+    server=$!
+    local there=(mariadb --no-defaults -N -B -u root -S "$SANDBOX/s")
+    until "${there[@]}" -e "select 1" >/dev/null 2>&1; do sleep 0.05; done
+    while IFS= read -r query; do
+        answer=$("${there[@]}" shop -e "$query")
+        ((answer > 0)) || { echo "$query: $answer" >&2; exit 1; }
+    done <"$queries"
+    while read -r table rows; do
+        found=$("${there[@]}" shop -e "select count(*) from $table")
+        [[ $found == "$rows" ]] || { echo "$table: $found rows, expected $rows" >&2; exit 1; }
+    done <"$expected"
+}
+
+clean_up() {
+    [[ -z ${server:-} ]] || kill -9 "$server" 2>/dev/null || true
+    rm -rf "$SANDBOX"
+}
+
+drill() {
+    trap clean_up EXIT
+    fetch
+    serve
+    answered
+}
+
+recover() {
+    trap clean_up EXIT
+    fetch
+    serve
+    kill "$server"
+    wait "$server" || true
+    mv "$data" "$TARGET"
+}
+
+"$act"
