@@ -42,8 +42,8 @@ end
 class Case:
     """A filled server. `component` and `target` are the keys of the plan, `checks` its lines.
     `environment` is for the script `kind_SCRIPT.sh`. `target_path` is removed before each
-    recovery. `allowed` has the targets that differ from the usual one, as multiples of the script's
-    time."""
+    recovery; if it has an `owner`, there is an empty directory of this user then. `allowed` has the
+    targets that differ from the usual one, as multiples of the script's time."""
 
     kind: str
     script: str
@@ -52,6 +52,7 @@ class Case:
     checks: str
     environment: Mapping[str, str]
     target_path: Path | None = None
+    owner: str = ""
     drop: tuple[MariadbServer, str] | None = None
     tables: Mapping[str, int] = field(default_factory=dict)
     allowed: Mapping[str, float] = field(default_factory=dict)
@@ -111,6 +112,7 @@ def mariadb_server(home: Path, megabytes: float) -> Iterator[Case]:
             _SUM,
             {"SOCKET": str(server.socket), "SERVER_USER": _server_user("nobody")},
             target_path=target,
+            owner=_server_user("nobody"),
             tables=tables,
             allowed={RTA_OF_RECOVER: 1.0},
         )

@@ -69,7 +69,7 @@ recover() {
     serve
     kill "$server"
     wait "$server" || true
-    mv "$data" "$TARGET"
+    mv -T "$data" "$TARGET" # an empty directory may be there
 }
 
 "$act"

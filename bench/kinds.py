@@ -156,6 +156,9 @@ class _Bench:
             for file in path.parent.glob("*"):
                 if path.name == "dump.rdb" and file.is_file():
                     file.unlink()
+        if path is not None and self.case.owner:
+            path.mkdir(mode=0o700)
+            shutil.chown(path, self.case.owner)
         if self.case.drop is not None:
             server, database = self.case.drop
             server.execute(f"drop database if exists {database}")
