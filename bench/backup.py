@@ -5,7 +5,7 @@ memory.
 from __future__ import annotations
 
 from bench import measure
-from bench.table import Row, mb
+from bench.table import Row, cpu, mb
 from bench.workshop import Workshop
 
 _ALLOWED_RATIO = 1.05
@@ -43,6 +43,7 @@ def rows(workshop: Workshop, size: str, times: int, *, ratio: float = _ALLOWED_R
             f"<= {allowed:.2f} s ({ratio}x + 2.5 s)",
             drd <= allowed,
         ),
+        *cpu("it", measure.cpu_seconds(left), measure.cpu_seconds(right)),
         Row(
             f"  drd's own memory in it, {size}",
             mb(peak),

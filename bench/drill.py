@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from bench import measure
-from bench.table import Row
+from bench.table import Row, cpu
 from bench.workshop import Workshop
 
 _ALLOWED_RATIO = 1.0
@@ -55,6 +55,7 @@ def rows(
     return [
         Row(f"drill, {size}, against a script", f"{drd:.2f} s", f"{plain:.2f} s", ratio,
             f"<= {allowed:.1f}x", ratio <= allowed),
+        *cpu("it", measure.cpu_seconds(left), measure.cpu_seconds(right)),
     ]  # fmt: skip
 
 

@@ -8,10 +8,10 @@ from statistics import median
 from typing import Any
 
 from bench import measure
-from bench.table import Row, mb
+from bench.table import Row, cpu, mb
 from bench.workshop import Workshop
 
-SIZES = ("50M", "200M", "800M")
+SIZES = ("200M", "400M", "800M")
 
 _PLAN = """\
 plan: {name}
@@ -55,6 +55,7 @@ def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
     read, whole = reading["read_bytes"], reading["whole_bytes"]
     return [
         _row(size, "the whole command", measure.seconds(left), measure.seconds(right)),
+        *cpu("it", measure.cpu_seconds(left), measure.cpu_seconds(right)),
         _row(size, "until the checks are answered", answered, rta),
         Row(f"instant drill, {size}: bytes read", mb(read), mb(whole), read / whole, "", None),
     ]

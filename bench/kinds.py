@@ -14,7 +14,7 @@ from statistics import median
 
 from bench import kind_cases, measure
 from bench.kind_cases import RTA_OF_DRILL, RTA_OF_RECOVER, Case
-from bench.table import Row
+from bench.table import Row, cpu
 from bench.workshop import Workshop
 from drd.model.units import parse_size
 
@@ -75,7 +75,7 @@ class _Bench:
         self._queries.write_text("select sum(customer) from part2\n" if case.tables else "")
 
     def rows(self, times: int) -> list[Row]:
-        found = [self._row("backup", *measure.in_turn(self._backup, self._script_backup, times))]
+        found = self._rows("backup", *measure.in_turn(self._backup, self._script_backup, times))
         repository = self.workshop.new_repository()
         plan = self._plan(repository)
         ours = json.loads(self.workshop.drd("backup", plan).output)["components"][0]["snapshot"]
@@ -95,19 +95,20 @@ class _Bench:
             return run
 
         left, right = measure.in_turn(drill, script("drill"), times)
-        found.append(self._row("drill", left, right))
+        found += self._rows("drill", left, right)
         answered = median(float(run.output.split()[-1]) for run in right)
         found.append(self._line(RTA_OF_DRILL, median(map(_rta, left)), answered))
         left, right = measure.in_turn(recover, script("recover"), times)
-        found.append(self._row("recover, the whole command", left, right))
+        found += self._rows("recover, the whole command", left, right)
         rta, plain = median(map(_rta, left)), measure.seconds(right)
         found.append(self._line(RTA_OF_RECOVER, rta, plain))
         self._clear()
         self.workshop.remove(repository)
         return found
 
-    def _row(self, what: str, left: list[measure.Run], right: list[measure.Run]) -> Row:
-        return self._line(what, measure.seconds(left), measure.seconds(right))
+    def _rows(self, what: str, left: list[measure.Run], right: list[measure.Run]) -> list[Row]:
+        line = self._line(what, measure.seconds(left), measure.seconds(right))
+        return [line, *cpu("it", measure.cpu_seconds(left), measure.cpu_seconds(right))]
 
     def _line(self, what: str, drd: float, plain: float) -> Row:
         ratio, allowed = drd / plain, self.case.allowed.get(what, _ALLOWED_RATIO)

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import measure
-from bench.table import Row
+from bench.table import Row, cpu
 from bench.workshop import CHECKS, Workshop
 
 SIZES = ("200M", "800M")
@@ -61,8 +61,14 @@ def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
         Row(f"whole server against a dump, {size}: first backup", f"{by_files:.2f} s",
             f"{by_dump:.2f} s", by_files / by_dump, "", None),
         _row(f"whole server against a dump, {size}: RTA of a drill", *drills),
+        *_cpu("the whole command", *drills),
         _row(f"whole server against a dump, {size}: RTA of recover", *recoveries),
+        *_cpu("the whole command", *recoveries),
     ]  # fmt: skip
+
+
+def _cpu(what: str, files: list[measure.Run], dump: list[measure.Run]) -> list[Row]:
+    return cpu(what, measure.cpu_seconds(files), measure.cpu_seconds(dump))
 
 
 def _row(what: str, files: list[measure.Run], dump: list[measure.Run]) -> Row:

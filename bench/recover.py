@@ -11,7 +11,7 @@ from statistics import median
 
 from bench import measure
 from bench.drill import write_expected, write_queries
-from bench.table import Row
+from bench.table import Row, cpu
 from bench.workshop import Workshop
 
 _ALLOWED_RATIO = 1.05
@@ -79,6 +79,7 @@ def _measured(
             f"<= {allowed:.2f}x", ratio <= allowed),
         Row(f"recover, {size}: the whole command", f"{whole:.2f} s", f"{plain:.2f} s",
             whole / plain, "", None),
+        *cpu("it", measure.cpu_seconds(left), measure.cpu_seconds(right)),
         *prefetched,
     ]  # fmt: skip
 

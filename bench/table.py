@@ -37,5 +37,15 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row.what, row.drd, row.baseline, ratio, row.target, met)
 
 
+def cpu(what: str, ours: float | None, theirs: float | None) -> list[Row]:
+    """Return a row with the processor time of both; none if it was not counted."""
+    if ours is None or theirs is None:
+        return []
+    return [
+        Row(f"  processor time of {what}", f"{ours:.2f} s", f"{theirs:.2f} s", ours / theirs, "",
+            None)
+    ]  # fmt: skip
+
+
 def mb(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
