@@ -20,7 +20,7 @@ from tests.servers.child import tied_to_us
 
 PLAN = "log"
 LOAD = "load"
-_CLIENTS, _SCALE = 4, 10
+_CLIENTS, _SCALE = 4, 3
 _BEGIN_WITHIN_S = 300.0
 
 _PLAN = """\
