@@ -131,4 +131,6 @@ def _by_hand(settings: CommandCheck, _: ByHand | None) -> Passage:
     return Passage(text, " ".join(quote(word) for word in settings.run), adapt=True)
 
 
-SPEC = CheckKind("command", CommandCheck, CommandExit(), reads_as_root=True, by_hand=_by_hand)
+SPEC = CheckKind(
+    "command", CommandCheck, CommandExit(), reads_as_root=True, runs_programs=True, by_hand=_by_hand
+)

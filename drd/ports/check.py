@@ -85,8 +85,9 @@ class CheckKind:
     the state at backup. `baseline` gives, by the settings, the query that the source answers at
     backup. `needs` gives, by the settings, an ability without which the check cannot read a
     component. With `reads_as_root` the check runs with root's rights, if drd has them, to read
-    files of every owner. `by_hand` says what a person does without drd, by the settings and by how
-    the component is restored.
+    files of every owner. With `runs_programs` the check runs programs of the plan: no server of
+    drd's own works on the restored data meanwhile. `by_hand` says what a person does without drd,
+    by the settings and by how the component is restored.
     """
 
     name: str
@@ -97,6 +98,7 @@ class CheckKind:
     baseline: Callable[[Any], str | None] = no_query
     needs: Callable[[Any], Ability | None] = needs_nothing
     reads_as_root: bool = False
+    runs_programs: bool = False
     by_hand: Callable[[Any, ByHand | None], Passage | None] = no_words
 
 

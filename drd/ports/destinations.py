@@ -8,6 +8,7 @@ that names the kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +63,11 @@ class Inspector(Protocol):
     def key_text(self) -> str:
         """The type, in SQL, of a column of texts that can be a primary key."""
         return "text"
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Keep what a question has opened for it, such as a server on restored files, for the next
+        questions, until the end of the block. By default there is nothing to keep."""
+        return nullcontext()
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         """Return the single value of a query (int, float, Decimal, str, datetime, None). The query

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, nullcontext
+from itertools import groupby
 from typing import Any
 
 from drd import process
@@ -57,7 +58,24 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
         exposed=work.fences is None,
     )
     rows = _property_rows(work)
-    for spec in wanted:
+    for runs_programs, some in groupby(wanted, lambda spec: CHECKS[spec.kind].runs_programs):
+        with ExitStack() as kept:
+            for inspector in () if runs_programs else context.inspectors.values():
+                kept.enter_context(inspector.kept())
+            rows += _rows_of_checks(work, some, context)
+    result = CheckStepResult(checks=tuple(rows))
+    bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
+    if bad:
+        text = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
+        raise StepFailed(text, result=result.to_json())
+    return result
+
+
+def _rows_of_checks(
+    work: Restoration, specs: Iterable[CheckSpec], context: CheckContext
+) -> list[CheckResult]:
+    rows = []
+    for spec in specs:
         process.check_cancelled()
         if spec.component is not None and spec.component not in work.destinations:
             continue
@@ -65,12 +83,7 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
             rows.append(_missing(spec.name, spec.component, work.errors[spec.component]))
             continue
         rows += _rows_of_check(work, spec, context)
-    result = CheckStepResult(checks=tuple(rows))
-    bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
-    if bad:
-        text = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
-        raise StepFailed(text, result=result.to_json())
-    return result
+    return rows
 
 
 def _rows_of_check(work: Restoration, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:

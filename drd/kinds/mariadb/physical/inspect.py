@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from drd.errors import NotSupported, SourceError
+from drd.kinds.held import Held
 from drd.kinds.mariadb.connection import Address, ServerError, connect, words
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.physical import contents
@@ -48,6 +49,9 @@ class ServerInspector(Inspector):
     def sockets(self) -> Sequence[str]:
         socket = self._shown.get("MYSQL_UNIX_PORT", "")
         return (socket.rpartition("/")[0],) if socket else ()
+
+    def kept(self) -> AbstractContextManager[None]:
+        return self._opened.kept() if isinstance(self._opened, Held) else nullcontext()
 
     def database(self, name: str) -> ServerInspector:
         return ServerInspector(

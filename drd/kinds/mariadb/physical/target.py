@@ -11,6 +11,7 @@ from typing import Any
 
 from drd.errors import DrdError, SandboxUnavailable, SourceUnreachable, TargetError, ToolError
 from drd.kinds.data_directory import SERVER, DataDirectory, ServerFiles
+from drd.kinds.held import Held
 from drd.kinds.mariadb.connection import ServerError, address_of, connect
 from drd.kinds.mariadb.physical import SPEC
 from drd.kinds.mariadb.physical.examine import data_dir_of
@@ -54,6 +55,7 @@ class ServerDirectory(DataDirectory):
         assert settings.data_dir is not None
         super().__init__(component, settings.data_dir, place, FILES, keep=keep)
         self._database = database
+        self._server = Held(self._asked)
         self._settings = settings
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
@@ -118,7 +120,7 @@ class ServerDirectory(DataDirectory):
         if (reference := self._settings.dsn) is not None:
             with suppress(DrdError):
                 shown |= address_of(reference).to_database(default).environment()
-        return ServerInspector(self._asked, str(self._target), default, shown)
+        return ServerInspector(self._server, str(self._target), default, shown)
 
     @contextmanager
     def _asked(self) -> Iterator[Reach]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
 from drd.errors import NotSupported
+from drd.kinds.held import Held
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.inspect import PostgresInspector
@@ -47,6 +48,9 @@ class ClusterInspector(Inspector):
     def sockets(self) -> Sequence[str]:
         host = self._shown.get("PGHOST", "")
         return (host,) if host.startswith("/") else ()
+
+    def kept(self) -> AbstractContextManager[None]:
+        return self._opened.kept() if isinstance(self._opened, Held) else nullcontext()
 
     def database(self, name: str) -> ClusterInspector:
         return ClusterInspector(

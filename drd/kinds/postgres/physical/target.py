@@ -16,6 +16,7 @@ from drd.errors import (
     TargetError,
 )
 from drd.kinds.data_directory import SERVER, DataDirectory, ServerFiles
+from drd.kinds.held import Held
 from drd.kinds.postgres.abandoned import end_server
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect
@@ -73,6 +74,7 @@ class ClusterDirectory(DataDirectory):
         assert settings.data_dir is not None
         super().__init__(component, settings.data_dir, place, FILES, keep=keep)
         self._database = database
+        self._server = Held(self._asked)
         self._settings = settings
         self._log: LogReplay | None = None
 
@@ -161,7 +163,7 @@ class ClusterDirectory(DataDirectory):
         if (reference := self._settings.dsn) is not None:
             with suppress(DrdError):
                 shown_ |= address_of(reference).to_database(default).environment()
-        return ClusterInspector(self._asked, str(self._target), default, shown_)
+        return ClusterInspector(self._server, str(self._target), default, shown_)
 
     @contextmanager
     def _asked(self) -> Iterator[Reach]:

@@ -1,0 +1,60 @@
+"""Something that takes long to open, like a server on a restored directory, and that several
+questions use one after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Held(Generic[_T]):
+    """Opens for the first question. Inside `kept` it stays open for the next ones, and is closed at
+    the end; otherwise it is closed after the question. After an error it is closed as soon as
+    nobody uses it, so that the next question opens it anew. Safe in several threads."""
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[_T]]) -> None:
+        self._opened = opened
+        self._lock = threading.RLock()
+        self._users = self._keepers = 0
+        self._open: ExitStack | None = None
+        self._value: list[_T] = []
+
+    @contextmanager
+    def __call__(self) -> Iterator[_T]:
+        """Use it for one question."""
+        with self._lock:
+            if self._open is None:
+                stack = ExitStack()
+                self._value = [stack.enter_context(self._opened())]
+                self._open = stack
+            self._users += 1
+        failed = True
+        try:
+            yield self._value[0]
+            failed = False
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._close(always=failed)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep it open until the end of the block, once a question has opened it."""
+        with self._lock:
+            self._keepers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._keepers -= 1
+                self._close()
+
+    def _close(self, *, always: bool = False) -> None:
+        if self._open is not None and not self._users and (always or not self._keepers):
+            stack, self._open = self._open, None
+            self._value = []
+            stack.close()
