@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
 from drd import process
-from drd.errors import DrdError
+from drd.errors import DrdError, SourceUnreachable
 from drd.fields import Settings
 from drd.model import strict
 from drd.ports.by_hand import Passage
@@ -49,6 +50,29 @@ def facts_of(container: process.Container | None) -> dict[str, Any]:
         return {}
     named = {"engine": container.engine, "name": container.name}
     return {FACT: {**named, **process.image_of(container).facts}}
+
+
+def pinned(container: process.Container | None) -> process.Container | None:
+    """Return the container of a component for one capture: all its programs start in this one.
+    Raises SourceUnreachable."""
+    return container if container is None or container.id else process.pinned(container)
+
+
+@contextmanager
+def one_container(container: process.Container | None) -> Iterator[None]:
+    """Raise SourceUnreachable after the body, also if the body has failed, if the pinned container
+    has lost its name to another one or does not run."""
+    try:
+        yield
+    except DrdError as error:
+        if container is not None:
+            try:
+                process.require_same(container)
+            except SourceUnreachable as why:
+                raise why from error
+        raise
+    if container is not None:
+        process.require_same(container)
 
 
 def runs(container: process.Container) -> str:

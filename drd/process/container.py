@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,14 +39,25 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _STORAGE = ("/var/lib/containers/storage", ".local/share/containers/storage")
 """For root, and below the home of others."""
 _SAID = 300
+_BRIEF = 12
+"""So many characters of an id, as engines show it."""
+_DESCRIPTION = 16 << 20
+"""The bytes of the description of a container: an image can have long labels and variables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container by its name, and the program of its engine (`podman` or `docker`)."""
+    """A container by its name, and the program of its engine (`podman` or `docker`). With an `id`
+    it is the one that `pinned` has found, whichever has the name later."""
 
     engine: str
     name: str
+    id: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """How the engine is asked for it."""
+        return self.id or self.name
 
     def __str__(self) -> str:
         return f"container {self.name} of {self.engine}"
@@ -58,6 +69,7 @@ class Image:
 
     name: str = ""
     digest: str = ""
+    container_id: str = ""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -89,20 +101,22 @@ def inside(
     *,
     feed: Path | None = None,
     listed: Path | None = None,
+    forget: Collection[str] = (),
 ) -> Command:
     """Return the command that runs `command` in a container; without one, `command` itself.
 
     `feed` is a file of this host that the program reads from its input. `listed` is a file whose
     lines, without the empty ones, the program finds at `LIST`. The variables of the command go
-    through a pipe. When drd ends, also by kill -9, the program in the container ends as well.
-    Raises ToolMissing.
+    through a pipe; those of the container whose names begin with a word of `forget` do not reach
+    the program. When drd ends, also by kill -9, the program in the container ends as well. Raises
+    ToolMissing.
     """
     if container is None:
         return command
     marks = {name: os.environ[name] for name in MARKS if name in os.environ}
     sent = {**marks, **command.env}
-    words = [sys.executable, "-I", "-S", str(_PROGRAM), engine_of(container), container.name]
-    words += [str(feed or ""), str(listed or ""), *command.argv]
+    words = [sys.executable, "-I", "-S", str(_PROGRAM), engine_of(container), container.known_as]
+    words += [str(feed or ""), str(listed or ""), " ".join(forget), *command.argv]
     return replace(
         command,
         argv=words,
@@ -118,7 +132,7 @@ def shell_in(
 ) -> Command:
     """Return the command that runs a script of a POSIX shell in a container, with the input that
     the caller gives. Raises ToolMissing."""
-    argv = [engine_of(container), "exec", "-i", container.name, "/bin/sh", "-c", script, "drd"]
+    argv = [engine_of(container), "exec", "-i", container.known_as, "/bin/sh", "-c", script, "drd"]
     return Command(
         [*argv, *words],
         env=engine_environment(),
@@ -154,10 +168,17 @@ def running_containers() -> list[Container]:
 
 def image_of(container: Container) -> Image:
     """Return the image of a container. Raises SourceUnreachable if the container does not run."""
-    argv = [engine_of(container), "inspect", "--type", "container", container.name]
-    done = run(Command(argv, env=engine_environment(), cwd=Path("/"), deadline_s=_ASK_S))
+    argv = [engine_of(container), "inspect", "--type", "container", container.known_as]
+    asked = Command(argv, env=engine_environment(), cwd=Path("/"), deadline_s=_ASK_S)
+    done = run(asked, limit=_DESCRIPTION)
     if done.exit_code != 0:
         said = escaped(in_one_line(done.complaint))[:_SAID]
+        if container.id:
+            raise _replaced(
+                container,
+                f"{container.engine} no longer shows {_brief(container.id)}, which was the "
+                f"container {container.name}: {said}",
+            )
         raise SourceUnreachable(
             f"{container.engine} does not show the container {container.name}: {said}",
             hint=f"start the container, or correct `in`: `{container.engine} ps` lists the "
@@ -175,7 +196,37 @@ def image_of(container: Container) -> Image:
     named = settings.get("Image") if isinstance(settings, Mapping) else ""
     name = found.get("ImageName") or named
     digest = found.get("ImageDigest") or found.get("Image")
-    return Image(_short(name), _short(digest))
+    return Image(_short(name), _short(digest), _short(found.get("Id")))
+
+
+def pinned(container: Container) -> Container:
+    """Return the container that has this name now: programs start in this one alone, also when
+    another gets its name. Raises SourceUnreachable."""
+    return replace(container, id=image_of(replace(container, id="")).container_id)
+
+
+def require_same(container: Container) -> None:
+    """Raise SourceUnreachable if a pinned container has lost its name to another one."""
+    now = image_of(replace(container, id="")).container_id
+    if now != container.id:
+        raise _replaced(
+            container,
+            f"the {container} was replaced meanwhile: the name was that of {_brief(container.id)}, "
+            f"and is now that of {_brief(now)}",
+        )
+
+
+def _replaced(container: Container, text: str) -> SourceUnreachable:
+    return SourceUnreachable(
+        text,
+        hint="what drd has read comes from the former container, so drd does not use it. Run the "
+        f"command again; if this happens often, replace {container.name} at another time than that "
+        "of the backups.",
+    )
+
+
+def _brief(found: str) -> str:
+    return found[:_BRIEF] or "another"
 
 
 def _first(text: str) -> Mapping[str, Any]:

@@ -1,10 +1,13 @@
 """Start a program in a container, and end it there when drd ends. A program of its own, with the
-standard library only: drd starts it as `inside.py ENGINE CONTAINER FEED LIST WORD…`.
+standard library only: drd starts it as `inside.py ENGINE CONTAINER FEED LIST FORGET WORD…`.
 
 The engine's `exec` passes no signal on, and a killed client leaves the program running. So a shell
 in the container reads the input of `exec`: first the variables (secrets reach neither an argument
 nor the engine's own records), then the lines of a list, then the content of FEED. After that, the
 end of its input means that drd has ended, and the shell ends the program.
+
+The variables of the container whose names begin with a word of FORGET do not reach the program:
+they are for the container's own clients, and could lead drd's to another server.
 """
 
 from __future__ import annotations
@@ -28,8 +31,15 @@ _MARKS = ("DRD_RUN", "DRD_STATE_ID")
 
 # No signal but PIPE ends a shell's command without a message of that shell.
 SHELL = r"""
+size=$1 list=$2 forget=$3; shift 3
+while read -r l name; do
+  name=${name%%=*}
+  case $name in *[!A-Za-z0-9_]*) continue;; esac
+  for l in $forget; do case $name in "$l"*) unset "$name";; esac; done
+done <<END
+$(export -p)
+END
 while IFS= read -r l && [ -n "$l" ]; do export "$l"; done
-size=$1 list=$2; shift 2
 if [ -n "$list" ]; then
   f=$(mktemp /dev/shm/drd.XXXXXX 2>/dev/null || mktemp) || exit 125
   exec 4>"$f"; rm -f "$f"
@@ -49,7 +59,7 @@ LISTED = "/dev/fd/4"
 
 
 def main() -> int:
-    engine, container, feed, listed, *words = sys.argv[1:]
+    engine, container, feed, listed, forget, *words = sys.argv[1:]
     stop_read, stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.signal(signal.SIGTERM, lambda *_: os.write(stop_write, b"x"))
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -58,7 +68,7 @@ def main() -> int:
     begin, environment = _beginning(listed)
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     argv = [engine, "exec", "-i", container, "/bin/sh", "-c", SHELL, "drd"]
-    argv += [str(size), "list" if listed else "", *words]
+    argv += [str(size), "list" if listed else "", forget, *words]
     child = subprocess.Popen(argv, stdin=read_end, env=environment)
     os.close(read_end)
     os.set_blocking(write_end, False)

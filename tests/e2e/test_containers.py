@@ -50,6 +50,19 @@ checks:
 """
 
 
+_VARIABLES = {
+    "PGHOSTADDR": "192.0.2.1",
+    "PGSERVICE": "elsewhere",
+    "PGOPTIONS": "-c default_transaction_read_only=on",
+    "PGCLIENTENCODING": "LATIN1",
+    "MYSQL_HOST": "192.0.2.1",
+    "MYSQL_PWD": "wrong",
+    "MARIADB_HOST": "192.0.2.1",
+    "REDISCLI_AUTH": "wrong",
+    "ODD": "a value of\nexport PG;more\nlines",
+}
+"""Variables of the container for its own programs, some of which change what clients do."""
+
 _CARTS = "mariadb://root@/{}?socket=/run/mysqld/mysqld.sock"
 
 
@@ -79,7 +92,7 @@ def servers(
         "/var/run/postgresql": str(postgres.socket_dir),
     }
     try:
-        with podman_container(base / "engine", mounts) as container:
+        with podman_container(base / "engine", mounts, _VARIABLES) as container:
             yield Servers(postgres, mariadb, valkey, container)
     finally:
         valkey.stop()
@@ -165,6 +178,26 @@ def _found(plan: str, database: str) -> list[dict[str, Any]]:
     components: dict[str, dict[str, Any]] = yaml.safe_load(plan)["components"]
     found = (c for c in components.values() if "in" in c and f"/{database}?" in c["dsn"])
     return [{key: component[key] for key in ("kind", "dsn", "in")} for component in found]
+
+
+def test_a_backup_says_that_its_container_was_replaced_meanwhile(
+    site: Site, servers: Servers, shop: str
+) -> None:
+    with psycopg.connect(servers.postgres.dsn(shop)) as holder:
+        holder.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        backup = site.start("backup", "shop")
+        _wait_until(lambda: "pg_dump --format" in servers.container.processes())
+        servers.container.replace_by_another()
+        holder.rollback()
+        said, complaint = backup.communicate(timeout=300)
+    told = f"{said}{complaint}"
+    assert f"the container {servers.container.name} of podman was replaced meanwhile" in told
+    assert backup.returncode == 1
+    points = site.drd("points", "shop", "--json").json["points"]
+    assert all(not point["complete"] for point in points)
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    site.assert_clean()
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])

@@ -34,6 +34,7 @@ class PodmanContainer:
 
     name: str
     bin: Path
+    run_words: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,14 +57,22 @@ class PodmanContainer:
             raise ServerError(f"podman {words[0]} failed: {done.stderr}")
         return done.stdout
 
+    def replace_by_another(self) -> None:
+        """Give the name to a new container of the same kind; the old one keeps running."""
+        self.podman("rename", self.name, f"{self.name}-former")
+        self.podman(*self.run_words)
+
     def processes(self) -> str:
         """The command lines of the processes in the container."""
         return self.podman("exec", self.name, "ps", "-eo", "args")
 
 
 @contextmanager
-def podman_container(base: Path, mounts: Mapping[str, str]) -> Iterator[PodmanContainer]:
-    """Run a container that sleeps. `mounts` are directories of the host by their path inside."""
+def podman_container(
+    base: Path, mounts: Mapping[str, str], variables: Mapping[str, str] | None = None
+) -> Iterator[PodmanContainer]:
+    """Run a container that sleeps. `mounts` are directories of the host by their path inside;
+    `variables` are those of its image."""
     podman = shutil.which("podman")
     if podman is None or shutil.which("crun") is None:
         raise ServerError("run: apt-get install --no-install-recommends podman crun")
@@ -74,12 +83,15 @@ def podman_container(base: Path, mounts: Mapping[str, str]) -> Iterator[PodmanCo
     wrapper = base / "bin/podman"
     wrapper.write_text(_WRAPPER.format(podman=podman))
     wrapper.chmod(0o755)
-    container = PodmanContainer(f"drd-test-{uuid4().hex[:8]}", base / "bin")
-    volumes = [f"--volume={outside}:{inside}" for inside, outside in mounts.items()]
-    words = ["--cgroups=disabled", "--network=none", "--stop-signal=KILL", *volumes]
-    container.podman("run", "-d", "--name", container.name, *words, "--rootfs", "/:O",
-                     "sleep", "infinity")  # fmt: skip
+    name = f"drd-test-{uuid4().hex[:8]}"
+    words = ["--cgroups=disabled", "--network=none", "--stop-signal=KILL"]
+    words += [f"--volume={outside}:{inside}" for inside, outside in mounts.items()]
+    words += [f"--env={key}={value}" for key, value in (variables or {}).items()]
+    run = ("run", "-d", "--name", name, *words, "--rootfs", "/:O", "sleep", "infinity")
+    container = PodmanContainer(name, base / "bin", run)
+    container.podman(*run)
     try:
         yield container
     finally:
-        container.podman("rm", "--force", "--time", "0", container.name)
+        both = (name, f"{name}-former")
+        container.podman("rm", "--force", "--ignore", "--time", "0", *both)

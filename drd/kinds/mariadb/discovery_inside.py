@@ -12,6 +12,7 @@ from drd.process import Container
 _LOOK_S = 15.0
 _LOOK = r"""
 c=$(command -v mariadb) || exit 0
+unset MYSQL_HOST MYSQL_PWD MYSQL_TCP_PORT MYSQL_UNIX_PORT MARIADB_HOST
 for s in /run/mysqld/mysqld.sock /var/lib/mysql/mysql.sock /tmp/mysql.sock; do
   [ -S "$s" ] || continue
   printf 's%s\n' "$s"

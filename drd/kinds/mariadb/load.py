@@ -18,7 +18,7 @@ from signal import SIGKILL
 from drd import log, process
 from drd.kinds.mariadb.connection import OPTIONS, Address, Connection, ServerError, write_options
 from drd.kinds.mariadb.quoting import account, db_pattern, literal
-from drd.kinds.mariadb.tools import Program
+from drd.kinds.mariadb.tools import VARIABLES, Program
 from drd.ports import Workplace
 from drd.process import LIST, Command, Completed, inside
 
@@ -90,7 +90,8 @@ def load(
         name="mariadb",
     )
     if client.inside is not None:
-        command = inside(Command(argv, name="mariadb"), client.inside, feed=dump, listed=options)
+        command = Command(argv, name="mariadb")
+        command = inside(command, client.inside, feed=dump, listed=options, forget=VARIABLES)
         try:
             return process.start(command).pump(on_tick=on_tick)
         finally:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from drd import process
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError
-from drd.kinds.inside import facts_of, runs
+from drd.kinds.inside import facts_of, one_container, pinned, runs
 from drd.kinds.mariadb import objects, rights, users
 from drd.kinds.mariadb.connection import (
     OPTIONS,
@@ -36,7 +36,7 @@ from drd.kinds.mariadb.inspect import ask, jsonable
 from drd.kinds.mariadb.manifest import filename as filename_of
 from drd.kinds.mariadb.quoting import ident, literal
 from drd.kinds.mariadb.settings import MariadbSettings
-from drd.kinds.mariadb.tools import Program, program
+from drd.kinds.mariadb.tools import VARIABLES, Program, program
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
 from drd.model.text import escaped, some
 from drd.model.units import format_size
@@ -86,6 +86,7 @@ class MariadbSource:
         return self._given
 
     def probe(self) -> Probe:
+        self._container = pinned(self._container)
         with connect(self._address()) as connection:
             tool = self._tool()
             findings = rights.examine(connection, self._name, self._address().database)
@@ -132,8 +133,9 @@ class MariadbSource:
 
     @contextmanager
     def open(self) -> Iterator[MariadbCapture]:
-        address, tool = self._address(), self._tool()
-        with ExitStack() as stack:
+        self._container = pinned(self._container)
+        with one_container(self._container), ExitStack() as stack:
+            address, tool = self._address(), self._tool()
             control = stack.enter_context(connect(address))
             reader = stack.enter_context(connect(address))
             options = self._place.directory / OPTIONS
@@ -221,7 +223,7 @@ class _Moment:
         if read.history:
             argv.append("--dump-history")
         command = Command([*argv, "--", database], name="mariadb-dump")
-        return inside(command, self.tool.inside, listed=file)
+        return inside(command, self.tool.inside, listed=file, forget=VARIABLES)
 
     def _await(self, dump: HeldDump) -> None:
         """Return when mariadb-dump has its snapshot."""

@@ -25,6 +25,10 @@ CONNECT_TIMEOUT_S = 5
 CONNECT_INSIDE_S = 30
 """The engine of a container may need seconds to start a program there."""
 
+VARIABLES = ("PG",)
+"""How the names of the variables begin that lead PostgreSQL's programs. Those of a container are
+for its own clients (PGHOSTADDR, PGSERVICE, PGOPTIONS, PGCLIENTENCODING)."""
+
 SOCKETS_INSIDE = "/var/run/postgresql"
 """Where Debian's packages and the official images have the socket."""
 

@@ -13,6 +13,7 @@ from drd.process import Container
 _LOOK_S = 15.0
 _LOOK = r"""
 command -v psql >/dev/null 2>&1 || exit 0
+unset PGHOSTADDR PGSERVICE PGOPTIONS PGSSLMODE PGPASSFILE PGTARGETSESSIONATTRS
 for s in /var/run/postgresql/.s.PGSQL.* /tmp/.s.PGSQL.*; do
   [ -S "$s" ] || continue
   d=${s%/*} p=${s##*.} u=${POSTGRES_USER:-postgres}

@@ -10,7 +10,7 @@ from typing import Literal
 import psycopg
 
 from drd.errors import DumpFailed, ToolTooOld
-from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.address import VARIABLES, Address
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.model.units import format_duration
@@ -50,7 +50,8 @@ def dump_command(programs: PostgresPrograms, order: DumpOrder) -> Command:
     if order.standby:
         argv.append("--no-unlogged-table-data")
     argv.append(f"--dbname={order.address.conninfo}")
-    return inside(Command(argv, env=order.environment, name="pg_dump"), programs.inside)
+    command = Command(argv, env=order.environment, name="pg_dump")
+    return inside(command, programs.inside, forget=VARIABLES)
 
 
 _HOLDERS = """

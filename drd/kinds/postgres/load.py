@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.address import VARIABLES, Address
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.process import LIST, Command, Completed, inside, run
 
@@ -116,7 +116,7 @@ class Load:
         dump = ["--", str(self.dump)] if container is None else []
         argv = [self.programs.path("pg_restore"), *words, *dump]
         command = Command(argv, env=self.environment, name="pg_restore")
-        return inside(command, container, feed=self.dump, listed=listed)
+        return inside(command, container, feed=self.dump, listed=listed, forget=VARIABLES)
 
 
 def passes(listing: list[str], jobs: int) -> list[tuple[list[str] | None, int]]:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError, SourceUnreachable
-from drd.kinds.inside import facts_of, runs
+from drd.kinds.inside import facts_of, one_container, pinned, runs
 from drd.kinds.postgres import database, foreign_code, rights, roles
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
@@ -44,14 +44,16 @@ class PostgresSource:
         self._settings = settings
         self._place = place
         self._given: Address | None = None
+        self._container = container_of(settings)
 
     def _address(self) -> Address:
         """Return the address of the dsn; the secret is resolved once."""
         if self._given is None:
-            self._given = address_of(self._settings.dsn, container_of(self._settings))
+            self._given = address_of(self._settings.dsn, self._container)
         return self._given
 
     def probe(self) -> Probe:
+        self._container = pinned(self._container)
         with connect(self._address()) as connection:
             address = self._address().pinned(connection)
             note = require_own_session(address, connection)
@@ -82,11 +84,9 @@ class PostgresSource:
                 size = format_size(_size(held[0]))
                 return f"PostgreSQL {version_text(held[0])}, database {held[0].info.dbname}, {size}"
 
-            container = container_of(self._settings)
-            if container is not None:
-                inside = container
-                if not examined("container", lambda: runs(inside)):
-                    return findings
+            inside = self._container
+            if inside is not None and not examined("container", lambda: runs(inside)):
+                return findings
             if not examined("reachable", reach):
                 return findings
             connection = held[0]
@@ -108,7 +108,8 @@ class PostgresSource:
 
     @contextmanager
     def open(self) -> Iterator[PostgresCapture]:
-        with ExitStack() as stack:
+        self._container = pinned(self._container)
+        with one_container(self._container), ExitStack() as stack:
             holder = stack.enter_context(connect(self._address()))
             address = self._address().pinned(holder)
             programs = self._programs(holder)
@@ -128,7 +129,7 @@ class PostgresSource:
             major,
             "pg_dump",
             bin_dir=self._settings.bin_dir,
-            inside=container_of(self._settings),
+            inside=self._container,
         )
 
 

@@ -64,8 +64,9 @@ class Login(NamedTuple):
         return relay(self.inside, self.address.socket or self.address.host, self.address.port)
 
 
-def login_of(settings: ServerSettings) -> Login:
-    """Resolve the secrets of a component. Raises SecretUnavailable."""
+def login_of(settings: ServerSettings, inside: Container | None = None) -> Login:
+    """Resolve the secrets of a component; `inside` is its container, if that is pinned. Raises
+    SecretUnavailable."""
     password = secrets.resolve(settings.password) if settings.password is not None else ""
     cert, key = settings.client_cert, settings.client_key
     return Login(
@@ -74,7 +75,7 @@ def login_of(settings: ServerSettings) -> Login:
         password,
         settings.ca_cert,
         (cert, key) if cert is not None and key is not None else None,
-        container_of(settings),
+        inside or container_of(settings),
     )
 
 
@@ -244,9 +245,9 @@ class Client:
 
 
 @contextmanager
-def connected(settings: ServerSettings) -> Iterator[Client]:
-    """Connect to the server of a component, and log in."""
-    with Client(login_of(settings)) as client:
+def connected(settings: ServerSettings, inside: Container | None = None) -> Iterator[Client]:
+    """Connect to the server of a component (`login_of`), and log in."""
+    with Client(login_of(settings, inside)) as client:
         yield client
 
 

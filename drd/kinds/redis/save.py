@@ -33,6 +33,8 @@ _LENGTH = re.compile(r"success after (\d+) bytes")
 _MARK = 40
 """The bytes by which a server ends data whose length it did not say before."""
 _SAID = 300
+VARIABLES = ("REDISCLI_", "VALKEYCLI_")
+"""How the names of the variables begin that redis-cli and valkey-cli read."""
 _OVER = "wait until the other save or rewrite is over, or raise `timeout` of this component."
 
 
@@ -260,7 +262,7 @@ def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory
         if inside is None:
             done = process.run(command)
         else:
-            done = _received(process.inside(command, inside), copy)
+            done = _received(process.inside(command, inside, forget=VARIABLES), copy)
     except DeadlineExceeded:
         raise
     except DrdError as error:

@@ -6,14 +6,14 @@ import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.kinds.file_system import remove, work_finding
-from drd.kinds.inside import facts_of, runs
+from drd.kinds.inside import facts_of, one_container, pinned, runs
 from drd.kinds.redis.client import Client, connected, login_of
 from drd.kinds.redis.fingerprint import fingerprint_of
 from drd.kinds.redis.manifest import (
@@ -43,7 +43,7 @@ from drd.model.finding import Finding
 from drd.model.snapshot import Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.ports import Probe, Source, Stream, Workplace
-from drd.process import Command, container_of
+from drd.process import Command, Container, container_of
 
 COPY = "copy.rdb"
 _OBSERVE_S = 60.0
@@ -68,8 +68,11 @@ class RedisCapture:
         saved: SavedFile,
         facts: dict[str, Any],
         users: list[str] | None,
+        *,
+        inside: Container | None = None,
     ) -> None:
         self._copy = copy
+        self._inside = inside
         self._settings = settings
         self._users = users
         self.data_time: datetime = saved.at
@@ -99,7 +102,7 @@ class RedisCapture:
         """Ask the live server: it has already gone on since the capture."""
         answers: dict[str, Any] = {}
         try:
-            with connected(self._settings) as client:
+            with connected(self._settings, self._inside) as client:
                 for name, query in queries.items():
                     with suppress(DrdError):
                         answers[name] = answer(client, query, _OBSERVE_S)
@@ -128,9 +131,11 @@ class RedisSource(Source):
         self._product = product
         self._settings = settings
         self._place = place
+        self._container = container_of(settings)
 
     def probe(self) -> Probe:
-        with connected(self._settings) as client:
+        self._container = pinned(self._container)
+        with connected(self._settings, self._container) as client:
             found = self._ready(client)
             version = version_of(found)
             notes = [f.text for f in self._about(client, found, version) if not f.failed]
@@ -139,13 +144,13 @@ class RedisSource(Source):
 
     def doctor(self) -> list[Finding]:
         name = self._component
-        container = container_of(self._settings)
+        container = self._container
         try:
             seen = [] if container is None else [Finding("container", "ok", name, runs(container))]
         except DrdError as error:
             return [Finding("container", "error", name, error.message, error.hint)]
         try:
-            with connected(self._settings) as client:
+            with connected(self._settings, container) as client:
                 found = self._ready(client)
                 version = version_of(found)
                 about = self._about(client, found, version)
@@ -163,8 +168,10 @@ class RedisSource(Source):
     def open(self) -> Iterator[RedisCapture]:
         copy = self._place.directory / COPY
         remove(copy)
-        try:
-            with connected(self._settings) as client:
+        self._container = pinned(self._container)
+        with one_container(self._container), ExitStack() as stack:
+            stack.callback(remove, copy)
+            with connected(self._settings, self._container) as client:
                 found = self._ready(client)
                 ahead_s = _ahead_s(found)
                 version = version_of(found)
@@ -172,25 +179,20 @@ class RedisSource(Source):
                 users = acl_users(client)
                 names = self._names(client, found)
                 saved = self._saved(client, copy, names["dump"], ahead_s)
-            yield RedisCapture(
-                copy, self._settings, saved, self._facts(copy, version, saved, names, users), users
-            )
-        finally:
-            remove(copy)
+            facts = self._facts(copy, version, saved, names, users)
+            yield RedisCapture(copy, self._settings, saved, facts, users, inside=self._container)
 
     def _saved(self, client: Client, copy: Path, dump: str, ahead_s: float) -> SavedFile:
         settings = self._settings
         if settings.saves:
             assert settings.dir is not None
             return save(client, Path(settings.dir) / dump, copy, settings.timeout)
-        program, directory = self._cli(), self._place.directory
-        return receive(
-            login_of(settings), program, copy, settings.timeout, directory, ahead_s=ahead_s
-        )
+        login, directory = login_of(settings, self._container), self._place.directory
+        return receive(login, self._cli(), copy, settings.timeout, directory, ahead_s=ahead_s)
 
     def _cli(self) -> str:
         settings = self._settings
-        return cli_program(self._product, settings.bin_dir, container_of(settings))
+        return cli_program(self._product, settings.bin_dir, self._container)
 
     def _ready(self, client: Client) -> dict[str, str]:
         """Return what the server says of itself. Raises SourceUnreachable while it loads, and for a
@@ -252,7 +254,7 @@ class RedisSource(Source):
                 hint="correct `dir` and `url` of this component.",
             ) from error
         return {
-            **facts_of(container_of(self._settings)),
+            **facts_of(self._container),
             "filename": filename(self._component),
             "sha256": saved.sha256,
             "product": version.product,
