@@ -29,11 +29,13 @@ PATIENCE_S = 4.0
 _CHUNK = 1 << 18
 _MARKS = ("DRD_RUN", "DRD_STATE_ID")
 
-# No signal but PIPE ends a shell's command without a message of that shell.
+# No signal but PIPE ends a shell's command without a message of that shell. The program starts when
+# the shell that watches has said by a line that PIPE can end it. Before, that shell still has the
+# trap of its parent, and would wait for the end of the input also after the program's end.
 SHELL = r"""
 size=$1 list=$2 forget=$3; shift 3
 while read -r l name; do
-  name=${name%%=*}
+  name=${name#-x } name=${name%%=*}
   case $name in *[!A-Za-z0-9_]*) continue;; esac
   for l in $forget; do case $name in "$l"*) unset "$name";; esac; done
 done <<END
@@ -47,10 +49,10 @@ if [ -n "$list" ]; then
 fi
 trap : PIPE
 exec 3<&0
-{ if [ "$size" -gt 0 ]; then head -c "$size" <&3; fi
+{ echo; if [ "$size" -gt 0 ]; then head -c "$size" <&3; fi
   exec >/dev/null; cat <&3
   trap '' TERM; kill -TERM 0; trap - TERM; sleep 5; kill -KILL 0
-} | { "$@" 3<&-; code=$?; trap '' PIPE; kill -PIPE 0; exit "$code"; }
+} | { read -r l; "$@" 3<&-; code=$?; trap '' PIPE; kill -PIPE 0; exit "$code"; }
 exit "$?"
 """
 

@@ -78,6 +78,46 @@ def test_variables_lists_and_input_reach_the_program_and_no_secret_an_argument(
     assert "c$ret" not in (engine / "environment").read_text()
 
 
+def test_programs_that_end_at_once_do_not_leave_drd_waiting(engine: Path) -> None:
+    del engine
+    for _ in range(40):
+        assert process.run(process.inside(Command(["true"], deadline_s=60), BOX)).exit_code == 0
+
+
+def test_variables_of_the_container_for_its_own_clients_do_not_reach_the_program(
+    engine: Path,
+) -> None:
+    own = 'PGHOSTADDR=192.0.2.1 MYSQL_HOST=x LANG=C.UTF-8 ODD="a\nexport PG;odd=1\nb c"'
+    script = (engine / "podman").read_text().replace("exec setsid", f"export {own}\nexec setsid")
+    (engine / "podman").write_text(script)
+    shown = ["sh", "-c", 'echo "$PGHOSTADDR,$MYSQL_HOST,$LANG,$ODD,$PGPASSWORD"']
+    command = Command(shown, env={"PGPASSWORD": "own"})
+    done = process.run(process.inside(command, BOX, forget=("PG",)))
+    assert (done.stdout, done.stderr) == (",x,C.UTF-8,a\nexport PG;odd=1\nb c,own\n", "")
+    done = process.run(process.inside(command, BOX, forget=("PG", "MYSQL_")))
+    assert done.stdout.startswith(",,C.UTF-8,")
+
+
+def test_a_pinned_container_is_asked_by_its_id_and_has_to_keep_its_name(engine: Path) -> None:
+    running = '[{"Id": "%s", "State": {"Running": true}}]'
+    (engine / "inspected").write_text(running % ("a1" * 32))
+    box = process.pinned(BOX)
+    process.require_same(box)
+    assert (box.id, str(box)) == ("a1" * 32, str(BOX))
+    process.run(process.inside(Command(["true"]), box))
+    process.run(process.shell_in(box, "true"))
+    asked = (engine / "arguments").read_text().splitlines()
+    assert asked.count("exec") == asked.count("a1" * 32) == 2
+    (engine / "inspected").write_text(running % ("b2" * 32))
+    with pytest.raises(SourceUnreachable, match="that of a1a1a1a1a1a1, and is now that of b2b2b2"):
+        process.require_same(box)
+    (engine / "inspected").unlink()
+    with pytest.raises(SourceUnreachable, match="podman no longer shows a1a1a1a1a1a1, which was"):
+        process.image_of(box)
+    with pytest.raises(SourceUnreachable, match="does not show the container shop-db"):
+        process.require_same(box)
+
+
 def test_a_program_that_does_not_read_its_input_ends_as_it_wants(engine: Path) -> None:
     dump = engine / "dump"
     dump.write_bytes(bytes(3_000_000))
