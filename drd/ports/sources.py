@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ class Workplace:
     copies of places that cannot hold them; it need not exist yet. `sandbox` has the fences of a
     drill, or of a server that a recovery starts; in a workplace without it, no code of the data
     runs. `servers` is the place of this run for a server, where its user cannot reach `directory`.
+    `deadline`, on the monotonic clock, is when a backup has to be over: a program that copies data
+    before restic stores it has to end by then.
     """
 
     directory: Path
@@ -39,6 +42,12 @@ class Workplace:
     keep: Path | None = None
     sandbox: Fences | None = None
     servers: Path | None = None
+    deadline: float | None = None
+
+    @property
+    def left_s(self) -> float | None:
+        """The seconds until the deadline, at least one."""
+        return None if self.deadline is None else max(1.0, self.deadline - time.monotonic())
 
     @property
     def for_server(self) -> Workplace:

@@ -12,24 +12,25 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from drd import process
-from drd.errors import RepositoryDamaged, SandboxUnavailable, SourceError
-from drd.kinds.mariadb.connection import address_of
+from drd.errors import DeadlineExceeded, RepositoryDamaged, SandboxUnavailable, SourceError
+from drd.kinds.mariadb.connection import ServerError, address_of
 from drd.kinds.mariadb.fingerprint import Table
 from drd.kinds.mariadb.physical import SPEC, files_list
 from drd.kinds.mariadb.physical.by_hand import by_hand
 from drd.kinds.mariadb.physical.confined import confined, require_own
-from drd.kinds.mariadb.physical.contents import Found, in_database, moving_tables
+from drd.kinds.mariadb.physical.contents import Found, find_all, in_database, moving_tables
 from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
 from drd.kinds.mariadb.physical.discovery import wishes
 from drd.kinds.mariadb.physical.grants import grants
 from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.manifest import DATA, LIST, require_written
+from drd.kinds.mariadb.physical.moment import Moment
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.mariadb.tools import Program
@@ -106,6 +107,7 @@ def _landed(room: Path) -> tuple[Path, ComponentSnapshot]:
     (data / "shop").mkdir(parents=True)
     (data / "aria_log_control").write_bytes(b"control")
     (data / "shop/old.MYD").write_bytes(b"rows" * 100)
+    (data / "ibdata2").write_bytes(b"page" * 4096)
     text = files_list.text_of(files_list.listed(data))
     (place / LIST).write_bytes(text)
     facts = {**FACTS, "files_digest": files_list.sha256(place / LIST)}
@@ -153,6 +155,7 @@ def _other_list(data: Path) -> None:
         (lambda data: (data / "shop/old.MYD").unlink(), "shop/old.MYD is missing"),
         (_cut, "396 bytes instead of 400"),
         (_changed, "shop/old.MYD has another content"),
+        (lambda data: (data / "ibdata2").write_bytes(b"pagx" * 4096), "ibdata2 has another"),
         (_more, "shop/my.cnf was not in the backup"),
         (_linked, "leads out of the data directory"),
         (_pipe, "leads out of the data directory"),
@@ -274,6 +277,50 @@ def test_an_error_in_the_moment_ends_the_copying(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match="no"):
         copy(order, {HOLDS_COMMITS: fail})
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_copy_that_hangs_ends_with_the_time_of_the_backup(
+    tmp_path: Path, *, closed: bool
+) -> None:
+    order = _says(tmp_path, HOLDS_DDL)
+    file = Path(order.tool.path)
+    sleep = "exec sleep 600 >&- 2>&-" if closed else "exec sleep 600"
+    file.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\n{sleep}\n")
+    with pytest.raises(DeadlineExceeded, match="was still copying when the time") as caught:
+        copy(replace(order, deadline=time.monotonic() + 2), {})
+    assert "SHOW FULL PROCESSLIST" in caught.value.hint
+    assert not process.process_alive(int((tmp_path / "pid").read_text()), None)
+
+
+class _Slow:
+    """A server with the databases `d0`, `d1`, …, whose lists of tables take too long from `d2`."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def execute(self, sql: str) -> None:
+        self.said.append(sql)
+
+    def rows(self, sql: str, values: list[str]) -> list[tuple[Any, ...]]:
+        del sql
+        if values[0] >= "d2":
+            raise ServerError(1969, "Query execution was interrupted (max_statement_time exceeded)")
+        return []
+
+
+def test_the_tables_are_listed_only_for_some_seconds_while_nobody_can_make_one() -> None:
+    server = _Slow()
+    found = find_all(cast(Any, server), ["d0", "d1", "d2", "d3"], 20.0)
+    assert list(found) == ["d0", "d1"]
+    assert server.said[-1] == "SET SESSION max_statement_time = 0"
+    assert not find_all(cast(Any, server), ["d0"], 0.0)
+
+
+def test_a_moment_names_the_databases_whose_tables_were_not_listed() -> None:
+    moment = Moment(cast(Any, SimpleNamespace()), "counts")
+    moment.unlisted = {"shop": "too late"}
+    assert moment.frozen("counts", 1.0).not_reached == {"shop": "too late"}
 
 
 def test_another_series_is_refused_by_name() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -97,6 +97,7 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     component = order.component
     begun = services.clock.monotonic()
     place = component_place(services, order.run, component)
+    place = replace(place, deadline=order.deadline)
     package = KINDS.extension(component.kind)
     source = services.kinds(component.kind).source(component, place)
     probe = require_type(source.probe(), Probe, f"probe of kind {component.kind}", package)

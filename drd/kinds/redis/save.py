@@ -22,7 +22,7 @@ from drd.kinds.redis.tls import forwarded
 from drd.masking import masked
 from drd.model.recovery_command import IF_LOST
 from drd.model.text import escaped
-from drd.model.units import format_duration
+from drd.model.units import format_duration, format_size
 
 _POLL_S = 0.1
 _BUSY = ("in progress", "child process")
@@ -38,6 +38,24 @@ VARIABLES = ("REDISCLI_", "VALKEYCLI_")
 _OVER = "wait until the other save or rewrite is over, or raise `timeout` of this component."
 
 
+class Into(NamedTuple):
+    """Where the copy is made, and how many bytes it may have at most."""
+
+    copy: Path
+    most: int
+
+    def require_plausible(self) -> None:
+        """Raise DumpFailed if the copy has become larger. It may not exist yet."""
+        with suppress(FileNotFoundError):
+            if self.copy.stat().st_size > self.most:
+                raise DumpFailed(
+                    f"the server sends more than {format_size(self.most)}, which is more than its "
+                    "data can be by its own INFO memory, or more than fits on the disk",
+                    hint="check that `url` leads to the right server, and that work_dir has room "
+                    "for the data of the server.",
+                )
+
+
 class SavedFile(NamedTuple):
     """A copy of the server's file: the time of its data, its sha256, and the mode of the file."""
 
@@ -46,7 +64,7 @@ class SavedFile(NamedTuple):
     mode: int
 
 
-def save(client: Client, file: Path, copy: Path, timeout_s: float) -> SavedFile:
+def save(client: Client, file: Path, into: Into, timeout_s: float) -> SavedFile:
     """Let the server save (BGSAVE), and copy its file. A save that runs already is awaited first:
     its data is older. Raises DumpFailed, SourceError."""
     limit = time.monotonic() + timeout_s
@@ -69,7 +87,7 @@ def save(client: Client, file: Path, copy: Path, timeout_s: float) -> SavedFile:
             hint="correct `dir` of this component: it is not the data directory of the server at "
             "`url` (CONFIG GET dir), or write `method: replica`.",
         )
-    return SavedFile(at, *_copied(file, copy))
+    return SavedFile(at, *_copied(file, into))
 
 
 def require_own(client: Client, directory: Path) -> None:
@@ -175,26 +193,27 @@ def _opened(file: Path) -> int:
     return descriptor
 
 
-def _copied(file: Path, copy: Path) -> tuple[str, int]:
+def _copied(file: Path, into: Into) -> tuple[str, int]:
     """Copy the file; the server replaces it as a whole, so one descriptor has one state."""
     digest = hashlib.sha256()
     try:
         descriptor = _opened(file)
     except OSError as error:
         raise _unreadable(file, error) from error
-    with open(descriptor, "rb", buffering=0) as source, copy.open("xb") as made:  # noqa: PTH123
+    with open(descriptor, "rb", buffering=0) as source, into.copy.open("xb") as made:  # noqa: PTH123
         mode = os.fstat(descriptor).st_mode
         while chunk := source.read(_CHUNK):
             process.check_cancelled()
             digest.update(chunk)
             made.write(chunk)
+            into.require_plausible()
     return digest.hexdigest(), stat.S_IMODE(mode)
 
 
 def receive(
     login: Login,
     program: str,
-    copy: Path,
+    into: Into,
     timeout_s: float,
     directory: Path,
     *,
@@ -205,10 +224,10 @@ def receive(
     DumpFailed."""
     at = datetime.now(UTC)
     with forwarded(login, directory) if login.address.tls else nullcontext(login) as reached:
-        _receive(reached, program, copy, timeout_s, directory)
+        _receive(reached, program, into, timeout_s, directory)
     end = datetime.now(UTC)
     digest = hashlib.sha256()
-    with copy.open("rb") as file:
+    with into.copy.open("rb") as file:
         made_s = made_at(file.read(_HEAD))
         file.seek(0)
         while chunk := file.read(_CHUNK):
@@ -228,10 +247,11 @@ def _frozen(asked: datetime, received: datetime, made_s: int | None, ahead_s: fl
     return datetime.fromtimestamp(said, UTC)
 
 
-def _received(command: process.Command, copy: Path) -> process.Completed:
+def _received(command: process.Command, into: Into) -> process.Completed:
     """Run redis-cli, which prints the data, and remove the mark that it prints after the data."""
-    with copy.open("xb") as file:
-        done = process.start(command, stdout=file.fileno()).pump()
+    with into.copy.open("xb") as file:
+        child = process.start(command, stdout=file.fileno())
+        done = child.pump(on_tick=into.require_plausible)
         told = _LENGTH.search(done.stderr)
         size = file.seek(0, os.SEEK_END)
         if told is not None and size == int(told[1]) + _MARK:
@@ -239,7 +259,7 @@ def _received(command: process.Command, copy: Path) -> process.Completed:
     return done
 
 
-def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory: Path) -> None:
+def _receive(login: Login, program: str, into: Into, timeout_s: float, directory: Path) -> None:
     address = login.address
     if address.socket:
         where = ["-s", address.socket]
@@ -247,7 +267,7 @@ def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory
         where = ["-h", address.host, "-p", str(address.port)]
     where += ["--user", login.user] if login.user else []
     inside = login.inside
-    to = os.fspath(copy) if inside is None else "-"
+    to = os.fspath(into.copy) if inside is None else "-"
     words = [program, *where, "--no-auth-warning", "--rdb", to]
     env = {"REDISCLI_AUTH": login.password} if login.password else {}
     command = process.Command(
@@ -260,15 +280,15 @@ def _receive(login: Login, program: str, copy: Path, timeout_s: float, directory
     )
     try:
         if inside is None:
-            done = process.run(command)
+            done = process.run(command, on_tick=into.require_plausible)
         else:
-            done = _received(process.inside(command, inside, forget=VARIABLES), copy)
-    except DeadlineExceeded:
+            done = _received(process.inside(command, inside, forget=VARIABLES), into)
+    except (DeadlineExceeded, DumpFailed):
         raise
     except DrdError as error:
         raise DumpFailed(error.message, hint=error.hint) from error
     said = masked(escaped(" ".join(f"{done.stdout}\n{done.stderr}".split())))[-_SAID:]
-    if done.exit_code != 0 or not copy.is_file():
+    if done.exit_code != 0 or not into.copy.is_file():
         raise DumpFailed(
             f"{Path(program).name} --rdb ended with exit {done.exit_code}: {said or 'no message'}",
             hint="give the user of this component the rights +psync +sync +replconf. If much data "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,7 +28,7 @@ from drd.kinds.redis.manifest import (
 from drd.kinds.redis.programs import cli_program
 from drd.kinds.redis.questions import answer
 from drd.kinds.redis.rdb import MalformedRdb, head_of, read
-from drd.kinds.redis.save import SavedFile, receive, require_dump, require_own, save
+from drd.kinds.redis.save import Into, SavedFile, receive, require_dump, require_own, save
 from drd.kinds.redis.server_facts import (
     PRODUCTS,
     Version,
@@ -48,6 +49,9 @@ from drd.process import Command, Container, container_of
 COPY = "copy.rdb"
 _OBSERVE_S = 60.0
 _HEAD = 9
+_MOST_TIMES = 2
+_MORE = 256 << 20
+_OF_THE_ROOM = 0.95
 NO_USERS = (
     "drd may not read the users of the server's ACLs (ACL LIST), so restore points do not contain "
     "these users"
@@ -178,17 +182,23 @@ class RedisSource(Source):
                 self._require_room(found)
                 users = acl_users(client)
                 names = self._names(client, found)
-                saved = self._saved(client, copy, names["dump"], ahead_s)
+                saved = self._saved(client, self._into(copy, found), names["dump"], ahead_s)
             facts = self._facts(copy, version, saved, names, users)
             yield RedisCapture(copy, self._settings, saved, facts, users, inside=self._container)
 
-    def _saved(self, client: Client, copy: Path, dump: str, ahead_s: float) -> SavedFile:
+    def _into(self, copy: Path, found: Mapping[str, str]) -> Into:
+        """Return the place of the copy. A file is smaller than the memory of its data, also if
+        there is some more until the server freezes it; and a disk is never filled."""
+        free = shutil.disk_usage(self._place.directory).free
+        return Into(copy, min(_MOST_TIMES * _size(dict(found)) + _MORE, int(free * _OF_THE_ROOM)))
+
+    def _saved(self, client: Client, into: Into, dump: str, ahead_s: float) -> SavedFile:
         settings = self._settings
         if settings.saves:
             assert settings.dir is not None
-            return save(client, Path(settings.dir) / dump, copy, settings.timeout)
+            return save(client, Path(settings.dir) / dump, into, settings.timeout)
         login, directory = login_of(settings, self._container), self._place.directory
-        return receive(login, self._cli(), copy, settings.timeout, directory, ahead_s=ahead_s)
+        return receive(login, self._cli(), into, settings.timeout, directory, ahead_s=ahead_s)
 
     def _cli(self) -> str:
         settings = self._settings

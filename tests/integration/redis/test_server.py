@@ -265,8 +265,9 @@ def test_the_password_goes_only_to_a_server_whose_certificate_has_its_name(
         snapshot, _, _ = take(server, work, url=f"rediss://localhost:{port}", **login)
         assert snapshot.fingerprint.tables["db0 string"].rows == 1
         other = component(server, url=f"rediss://127.0.0.1:{port}", **login).settings
+        into = saving.Into(short_tmp / "c", 1 << 20)
         with pytest.raises(SourceUnreachable, match="no TLS connection"):
-            saving.receive(login_of(other), "redis-cli", short_tmp / "c", 30, work.directory)
+            saving.receive(login_of(other), "redis-cli", into, 30, work.directory)
     finally:
         server.kill()
     assert list(work.directory.iterdir()) == []

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from drd import process
 from drd.kinds.dump_checks import needs_no_quotes
-from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.connection import Connection, ServerError, is_late, words
 from drd.kinds.mariadb.fingerprint import Table, describe, state_of, tables_of
 from drd.kinds.mariadb.quoting import ident
 from drd.model.snapshot import DatabaseFingerprint, TableState
@@ -76,6 +76,26 @@ def find(connection: Connection, database: str) -> Found:
     return Found(tuple(frozen), tuple(moving), without)
 
 
+def find_all(connection: Connection, databases: Sequence[str], limit_s: float) -> dict[str, Found]:
+    """Find the tables of these databases, as far as it is done in so many seconds. Raises
+    ServerError."""
+    found: dict[str, Found] = {}
+    end = time.monotonic() + limit_s
+    try:
+        for name in databases:
+            process.check_cancelled()
+            if (left_s := end - time.monotonic()) <= 0:
+                break
+            connection.execute(f"SET SESSION max_statement_time = {max(0.01, left_s):.2f}")
+            found[name] = find(connection, name)
+    except ServerError as error:
+        if not is_late(error):
+            raise
+    finally:
+        connection.execute("SET SESSION max_statement_time = 0")
+    return found
+
+
 def everything(
     connection: Connection, databases: Sequence[str], *, mode: Mode, budget_s: float
 ) -> DatabaseFingerprint:
@@ -107,7 +127,7 @@ def some_tables(
             one = describe(connection, name, mode=mode, budget_s=left, only=only, late=late)
         except ServerError as error:
             # Without a count, the database is one thing that was not reached.
-            whole = replace(whole, not_reached={**whole.not_reached, _plain(name): words(error)})
+            whole = replace(whole, not_reached={**whole.not_reached, plain(name): words(error)})
             continue
         whole = joined(whole, name, one)
     return whole
@@ -170,9 +190,9 @@ def merged(one: DatabaseFingerprint, other: DatabaseFingerprint) -> DatabaseFing
 def in_database(name: str, table: str) -> str:
     """Return the name of a table among those of all databases, as SQL can use it."""
     simple = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", table)  # also a reserved word, after a dot
-    return f"{_plain(name)}.{table if simple else ident(table)}"
+    return f"{plain(name)}.{table if simple else ident(table)}"
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return the name of a database as a person writes it: in quotes only where it needs them."""
     return name if needs_no_quotes(name) else ident(name)

@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import select
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from mmap import PAGESIZE
 from pathlib import Path
 
 from drd import process
-from drd.errors import SourceError, SourceUnreachable
+from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
 from drd.kinds.mariadb.server import says_no_space
 from drd.kinds.mariadb.tools import Program
 from drd.log import masked
@@ -36,6 +37,7 @@ _WAIT_S = 300
 
 _KEPT_LINES = 12
 _SHOWN = 600
+_LINE = 1 << 16
 _STAMP = re.compile(r"^(\[\d+\] )?\d{4}-\d\d-\d\d +\d+:\d\d:\d\d (\d+ )?(\[\w+\] )?")
 _TELLS = re.compile(
     r"error|denied|fail|cannot|can't|could not|corrupt|must be|no space", re.IGNORECASE
@@ -46,7 +48,7 @@ _TELLS = re.compile(
 class Order:
     """What to copy: the server that the option file leads to, into a directory that does not exist
     yet or is empty, with so many threads. `data_dir` is its data directory. The program runs behind
-    the `fence`."""
+    the `fence`, and has to end by the `deadline` on the monotonic clock."""
 
     tool: Program
     options: Path
@@ -54,6 +56,7 @@ class Order:
     into: Path
     threads: int
     fence: Fence | None = None
+    deadline: float | None = None
 
 
 def copy(order: Order, at: Mapping[str, Callable[[], None]]) -> None:
@@ -71,13 +74,13 @@ def copy(order: Order, at: Mapping[str, Callable[[], None]]) -> None:
         told: deque[str] = deque(maxlen=_KEPT_LINES)
         waits = dict(at)
         try:
-            for line in _lines(read):
+            for line in _lines(read, order.deadline):
                 said.append(line)
                 if _TELLS.search(line):
                     told.append(line)
                 for message in [m for m in waits if m in line]:
                     waits.pop(message)()
-            code = child.wait()
+            code = _ended(child, order.deadline)
         except BaseException:
             child.stop()
             raise
@@ -113,15 +116,31 @@ def _command(order: Order) -> Command:
     return Command(words, env={"LC_ALL": "C"}, fence=order.fence, name="mariadb-backup")
 
 
-def _lines(read: int) -> Iterator[str]:
+def _ended(child: process.Child, deadline: float | None) -> int:
+    """Wait for the end of the program, which has closed its output."""
+    return child.wait(on_tick=lambda: _require_time(deadline))
+
+
+def _require_time(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() > deadline:
+        raise DeadlineExceeded(
+            "mariadb-backup was still copying when the time of the backup was over",
+            hint="check with SHOW FULL PROCESSLIST whether the server is locked or hangs. If the "
+            "copy needs the time, raise `backup.timeout` in the plan.",
+        )
+
+
+def _lines(read: int, deadline: float | None) -> Iterator[str]:
     """Yield the messages as they come, until the program has closed its output."""
     rest = b""
     while True:
         process.check_cancelled()
+        _require_time(deadline)
         if not select.select([read], [], [], 0.2)[0]:
             continue
         data = os.read(read, 1 << 16)
         *lines, rest = (rest + data).split(b"\n")
+        rest = rest[-_LINE:]
         for line in lines or ([rest] if rest and not data else []):
             yield line.decode("utf-8", "backslashreplace").rstrip()
         if not data:

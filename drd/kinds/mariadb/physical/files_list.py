@@ -1,7 +1,9 @@
 """The list of a copy's files: what has to come back, and how each file is proven.
 
 Each page of an InnoDB file has a checksum of its own, which innochecksum checks. All other files
-have a sha256 in the list; drd's manifest has the sha256 of the list.
+have a sha256 in the list, and so have the files of the system tablespace after the first one, which
+innochecksum cannot check: only the first says how its pages are made. drd's manifest has the sha256
+of the list.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import NamedTuple
 
 from drd import process
 
-_PAGED = re.compile(r"(?:.*\.ibd|ibdata\d+|undo\d+)")
+_PAGED = re.compile(r"(?:.*\.ibd|ibdata1|undo\d+)")
 _CHUNK = 1 << 20
 
 
@@ -33,7 +35,8 @@ Listing = Mapping[str, Listed]
 
 
 def has_pages(path: str) -> bool:
-    """Return whether the file consists of pages of InnoDB."""
+    """Return whether innochecksum can check the file: it consists of pages of InnoDB, and says
+    itself how they are made."""
     return _PAGED.fullmatch(path.rpartition("/")[2]) is not None
 
 

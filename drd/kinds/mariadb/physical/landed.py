@@ -96,7 +96,7 @@ def _check_pages(
     room: Path, data: Path, listing: Listing, programs: Programs, place: Workplace
 ) -> None:
     """Let innochecksum check the pages of all files of InnoDB, the largest first."""
-    paged = sorted((p for p in listing if _is_checked(p)), key=lambda p: -listing[p].bytes)
+    paged = sorted(filter(files_list.has_pages, listing), key=lambda p: -listing[p].bytes)
     if not paged:
         return
     there = Path(os.path.realpath(room))
@@ -119,9 +119,3 @@ def _check_pages(
         raise RepositoryDamaged(
             f"the backup has damaged pages, says innochecksum: {said}", hint=ANOTHER_POINT
         )
-
-
-def _is_checked(path: str) -> bool:
-    """Only the first file of the system tablespace says how its pages are made."""
-    name = path.rpartition("/")[2]
-    return files_list.has_pages(path) and (not name.startswith("ibdata") or name == "ibdata1")

@@ -4,6 +4,7 @@ that everything it reads later has the state of the copy."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,13 @@ HOLD_S = 2.0
 _LATE = (
     f"its engine has no snapshots, and drd reads such tables for at most {HOLD_S:.0f} s, because "
     "all commits of the server wait meanwhile"
+)
+DDL_S = 20.0
+"""So many seconds at most drd reads which tables there are."""
+
+_UNLISTED = (
+    f"drd reads for at most {DDL_S:.0f} s which tables there are, because nobody can make or "
+    "change one meanwhile, and it did not reach this database"
 )
 _POSITION = (
     "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, "
@@ -49,6 +57,7 @@ class Moment:
         self.events = 0
         self.plugins: list[str] = []
         self.found: Mapping[str, contents.Found] = {}
+        self.unlisted: Mapping[str, str] = {}
         self.moving = DatabaseFingerprint(mode)
         self._mode = mode
 
@@ -60,8 +69,10 @@ class Moment:
             self.events = int(reader.value(_EVENTS) or 0)
             self.plugins = [str(name) for (name,) in reader.rows(_PLUGINS)]
             if self._mode != "off":
-                every = (*self.databases, contents.SYSTEM)
-                self.found = {name: contents.find(reader, name) for name in every}
+                every = (contents.SYSTEM, *self.databases)
+                self.found = contents.find_all(reader, every, DDL_S)
+                late = (n for n in every if n not in self.found)
+                self.unlisted = {contents.plain(name): _UNLISTED for name in late}
         except ServerError as error:
             raise _unreadable(error) from error
 
@@ -84,7 +95,8 @@ class Moment:
         """Describe all tables, those with snapshots as of the moment."""
         part = {name: one.frozen for name, one in self.found.items()}
         read = contents.some_tables(self.reader, part, mode=mode, budget_s=budget_s)
-        return contents.without_rows(contents.merged(read, self.moving), self.found)
+        known = contents.without_rows(contents.merged(read, self.moving), self.found)
+        return replace(known, not_reached={**known.not_reached, **self.unlisted})
 
 
 def _position(reader: Connection) -> Position:

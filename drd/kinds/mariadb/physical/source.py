@@ -124,7 +124,9 @@ class ServerSource:
             (fresh(into) / DATA).mkdir(mode=0o700)
             write_options(self._address(), options)
             fence = stack.enter_context(confined(self._address(), data_dir, options, into / DATA))
-            order = Order(tool, options, data_dir, into / DATA, self._place.jobs, fence)
+            order = Order(
+                tool, options, data_dir, into / DATA, self._place.jobs, fence, self._place.deadline
+            )
             moment = Moment(reader, wanted.mode)
             with interruptible(reader):
                 copy(order, {HOLDS_DDL: moment.list_tables, HOLDS_COMMITS: moment.begin})

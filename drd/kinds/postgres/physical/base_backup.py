@@ -58,7 +58,8 @@ class IncrementRefused(SourceError):
 class Order:
     """What to copy, and how. `locations` has the directory of each tablespace on the server, by its
     id. `into` is the directory that receives the copy. `called` is the name of drd's session. With
-    `since`, the manifest of an earlier copy, only what has changed since that copy is copied."""
+    `since`, the manifest of an earlier copy, only what has changed since that copy is copied.
+    The copy has to be made in `left_s` seconds."""
 
     address: Address
     environment: Mapping[str, str]
@@ -68,6 +69,7 @@ class Order:
     into: Path
     called: str
     since: Path | None = None
+    left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,14 @@ def _command(order: Order, data: Path) -> Command:
     params.pop("dbname", None)
     address = Address(params, order.address.password)
     words.append(f"--dbname={address.conninfo}")
-    return Command(words, env={**order.environment, "LC_ALL": "C"}, name="pg_basebackup")
+    return Command(
+        words,
+        env={**order.environment, "LC_ALL": "C"},
+        deadline_s=order.left_s,
+        name="pg_basebackup",
+        more_time="check the load of the server, and whether it waits for something "
+        "(pg_stat_activity). If the copy needs the time, raise `backup.timeout` in the plan.",
+    )
 
 
 def _escaped(path: str) -> str:

@@ -212,6 +212,7 @@ class ClusterSource:
                 self._settings.checkpoint,
                 into,
                 self._place.mark,
+                left_s=self._place.left_s,
             )
             made = copied(holder, self._settings, order, self._earlier)
             yield ClusterCapture(self._settings, order, before, made)
