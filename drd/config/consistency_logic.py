@@ -13,10 +13,8 @@ from drd.registry import KINDS
 def check_consistency(parsed: Parsed, report: Report) -> None:
     """Report groups that could never be measured, or that say the same twice."""
     seen: dict[frozenset[str], Path] = {}
-    for at, group in enumerate(parsed.file.consistency):
+    for at, group in zip(parsed.group_at, parsed.file.consistency, strict=True):
         path: Path = ("consistency", at)
-        if report.has_broken(path):
-            continue
         _names(parsed, group.components, (*path, "components"), report)
         names = frozenset(group.components)
         if names in seen:

@@ -17,7 +17,7 @@ from drd.config.yaml import Path
 from drd.fields import Settings
 from drd.registry import KINDS
 
-_ELEMENTS = ("components", "repositories", "checks", "runbook", "targets")
+_ELEMENTS = ("components", "repositories", "checks", "runbook", "targets", "consistency")
 """Sections in which a broken element does not prevent the use of the others."""
 
 _STAND_INS: Mapping[str, Any] = {
@@ -34,13 +34,15 @@ class Parsed:
     """The valid parts of a plan file.
 
     `kinds` has the kind of every component in the file, valid or not; empty: references to
-    components cannot be checked. `check_at` and `step_at` give the place in the file of the valid
-    checks and steps. `targets` are in the models of their kinds."""
+    components cannot be checked. `check_at`, `step_at` and `group_at` give the place in the file of
+    the valid checks, steps and groups of `consistency`. `targets` are in the models of their kinds.
+    """
 
     file: PlanFile
     kinds: Mapping[str, str]
     check_at: tuple[int, ...]
     step_at: tuple[int, ...]
+    group_at: tuple[int, ...]
     targets: dict[str, dict[str, Settings]] = field(default_factory=dict)
 
 
@@ -70,6 +72,7 @@ def parse(report: Report) -> Parsed | None:
         kinds,
         _sound_items(data, report, "checks"),
         _sound_items(data, report, "runbook"),
+        _sound_items(data, report, "consistency"),
         targets,
     )
 
@@ -137,6 +140,6 @@ def _sound_part(data: dict[str, Any], broken: set[Path]) -> dict[str, Any]:
 
 
 def _sound_items(data: dict[str, Any], report: Report, section: str) -> tuple[int, ...]:
-    items = data.get(section)
+    items = data.get(section) if (section,) not in report.broken else None
     bad = {p[1] for p in report.broken if len(p) > 1 and p[0] == section}
     return tuple(i for i in range(len(items) if isinstance(items, list) else 0) if i not in bad)

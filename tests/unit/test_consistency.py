@@ -19,6 +19,7 @@ from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
 from drd.flows.backup.together import Together
 from drd.flows.drill.request import DrillRequest
 from drd.flows.drill.run import drill
+from drd.flows.restore.recovery import recover
 from drd.kinds.files.source import FilesCapture
 from drd.model.consistency import Group, Spread, measured, together
 from drd.model.run import CheckResult, CheckVerdict, RunState
@@ -220,6 +221,26 @@ def test_a_point_with_a_wider_spread_is_incomplete(
     assert rows_of(shop)[0][0] is CheckVerdict.FAILED
     [warning] = [w for w in shop.warnings if "may not fit together" in w]
     assert point.id in warning
+    recovered = recover(shop.services, shop.recovery(point=point.id)).evidence
+    assert recovered.result == "failed"
+    assert [c for c in recovered.checks if c.verdict is CheckVerdict.FAILED] == [
+        CheckResult(
+            "consistency of conf, data", None, CheckVerdict.FAILED,
+            "data times 7.250s apart", "at most 5s", looked_at_data=False,
+        )
+    ]  # fmt: skip
+
+
+def test_a_recovery_says_that_its_components_fit_together_where_it_restored_all(
+    shop: World,
+) -> None:
+    made(shop)
+    evidence = recover(shop.services, shop.recovery()).evidence
+    rows = [c for c in evidence.checks if c.name.startswith("consistency")]
+    assert [(c.verdict, c.expected) for c in rows] == [(CheckVerdict.PASSED, "at most 5s")]
+    part = shop.recovery(components=("conf",), overwrite=True)
+    evidence = recover(shop.services, part).evidence
+    assert not [c for c in evidence.checks if c.name.startswith("consistency")]
 
 
 def test_a_backup_of_a_part_measures_nothing(shop: World) -> None:
@@ -302,6 +323,15 @@ def test_a_group_that_can_never_be_measured_is_an_error(
     found = problems(tmp_path, grouped(components, more))
     assert any(error in p.message and hint in p.hint for p in found), found
     assert {p.line for p in found} <= {19, 20}
+
+
+def test_one_broken_group_hides_no_other_problem(tmp_path: Path) -> None:
+    more = "  - {components: [etc, stroe], within: 5s}\n  - {components: [db], within: 9s}\n"
+    text = grouped("db, store", more).replace("within: 5s", "within: soon", 1)
+    found = {(p.path, p.message) for p in problems(tmp_path, text)}
+    assert {path for path, _ in found} == {
+        "consistency[0].within", "consistency[1].components[1]", "consistency[2].components"
+    }  # fmt: skip
 
 
 def test_the_ends_of_two_copies_of_whole_servers_cannot_be_aligned(tmp_path: Path) -> None:

@@ -21,10 +21,12 @@ from drd.flows.components.restoration import Restoration, fence
 from drd.flows.durable_steps import describe
 from drd.flows.state.run_dirs import believed_directory
 from drd.model.check_words import RESTORES
+from drd.model.consistency import Spread
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import made_by
 from drd.model.step_results import CheckStepResult
+from drd.model.text import some
 from drd.ports import CheckContext, Restored
 from drd.ports.adopted import CopyDamaged
 from drd.process import rights
@@ -202,6 +204,15 @@ def rows_of_passed_over(work: Restoration) -> list[CheckResult]:
         )
         for what, repository, error in work.holders.passed_over
     ]
+
+
+def row_of_spread(spread: Spread) -> CheckResult:
+    """Return the row which says whether the data of a group of components fits together."""
+    verdict = CheckVerdict.FAILED if spread.too_wide else CheckVerdict.PASSED
+    if spread.spread_s is None:
+        verdict = CheckVerdict.NOT_RUN
+    name = f"consistency of {some(spread.components)}"
+    return CheckResult(name, None, verdict, spread.observed, spread.limit, looked_at_data=False)
 
 
 def _last_observed(work: Restoration) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from drd import process
 from drd.flows.components.fence import report
 from drd.flows.components.restoration import Restoration
+from drd.flows.components.restored_checks import row_of_spread
 from drd.flows.drill.coverage import unproven
 from drd.flows.drill.instant import WHOLE, Amount, said
 from drd.flows.drill.request import DrillRequest
@@ -21,14 +22,13 @@ from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import rehearsed
 from drd.flows.services import Services
 from drd.model.cause import Cause
-from drd.model.consistency import Spread, measured
+from drd.model.consistency import measured
 from drd.model.instant import Reading
 from drd.model.plan import OPERATOR, Plan
 from drd.model.recovery_phases import Span, split
-from drd.model.run import PARTIAL_DRILL, CheckResult, CheckVerdict, DrillResult, Evidence
+from drd.model.run import PARTIAL_DRILL, CheckResult, DrillResult, Evidence
 from drd.model.runbook import SANDBOX
 from drd.model.snapshot import RestorePoint, evidence_id
-from drd.model.text import some
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class PointChosen:
             return self.host.checks
         times = {one.component: one.data_time for one in self.choice.point.components}
         spreads = measured(self.host.plan.consistency, times)
-        return (*self.host.checks, *map(_of_spread, spreads))
+        return (*self.host.checks, *map(row_of_spread, spreads))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +208,6 @@ class RunbookEnded:
             restored_bytes=point.bytes_of(work.restored),
         )
         return said(measured, self.read, self.restoring.chosen.amount.last)
-
-
-def _of_spread(spread: Spread) -> CheckResult:
-    verdict = CheckVerdict.FAILED if spread.too_wide else CheckVerdict.PASSED
-    if spread.spread_s is None:
-        verdict = CheckVerdict.NOT_RUN
-    name = f"consistency of {some(spread.components)}"
-    return CheckResult(name, None, verdict, spread.observed, spread.limit, looked_at_data=False)
 
 
 def _data_time(work: Restoration, point: RestorePoint) -> datetime:

@@ -18,6 +18,7 @@ from drd.flows.components import restoration
 from drd.flows.components.prefetch import Prefetch
 from drd.flows.components.repository_choice import Holders
 from drd.flows.components.restoration import Restoration
+from drd.flows.components.restored_checks import row_of_spread
 from drd.flows.durable_steps import Runner, closing_run, describe, new_run
 from drd.flows.incidents.actions import settle
 from drd.flows.repository.identity import remove_dead_locks
@@ -44,6 +45,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory
 from drd.flows.state.run_removal import swept_afterwards
 from drd.model.cause import Cause, joined
+from drd.model.consistency import measured
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import (
@@ -116,11 +118,24 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         engine = Engine(_step_runner(services, plan, work))
         engine.execute()
         left_out = plan.single.left_out if plan.single is not None else ()
-        rows = (*evidence_rows(engine, work), *left_out)
+        rows = (*evidence_rows(engine, work), *left_out, *_rows_of_groups(plan, work))
         evidence = _evidence(services, plan, engine, work, rows)
         found = restored_data(plan.point, destinations, work.restored)
         _end_run(services, engine, work, evidence, found)
         return RecoveryOutcome(evidence, work, engine.outcome)
+
+
+def _rows_of_groups(plan: RecoveryPlan, work: Restoration) -> list[CheckResult]:
+    """Return a row for each group of components that the recovery has restored together from the
+    point: whether their data fits together. A log that is replayed moves the data of a component
+    to another moment."""
+    times = {
+        one.component: one.data_time
+        for one in plan.point.components
+        if one.component in work.restored and one.component not in work.logs
+    }
+    spreads = measured(plan.plan.consistency, times)
+    return [row_of_spread(spread) for spread in spreads if spread.spread_s is not None]
 
 
 def _preflight_again(
