@@ -60,11 +60,11 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
         exposed=work.fences is None,
     )
     rows = _property_rows(work)
-    for runs_programs, some in groupby(wanted, lambda spec: CHECKS[spec.kind].runs_programs):
+    for runs_programs, specs in groupby(wanted, lambda spec: CHECKS[spec.kind].runs_programs):
         with ExitStack() as kept:
             for inspector in () if runs_programs else context.inspectors.values():
                 kept.enter_context(inspector.kept())
-            rows += _rows_of_checks(work, some, context)
+            rows += _rows_of_checks(work, specs, context)
     result = CheckStepResult(checks=tuple(rows))
     bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
     if bad:
