@@ -161,7 +161,8 @@ ALONE+=" -c max_logical_replication_workers=0 -c autovacuum=off"
 SESSIONS='-c session_preload_libraries= -c local_preload_libraries= -c role=none'
 ((MAJOR < 17)) || SESSIONS+=' -c event_triggers=off'
 SUPERUSER=postgres
-trap remaining EXIT
+AT_END="remaining; ${AT_END:-}"
+trap 'eval "$AT_END"' EXIT
 install -m 600 "$PGBACKREST_CONFIG" "$SERVER/pgbackrest.conf"
 export PGBACKREST_CONFIG=$SERVER/pgbackrest.conf
 export PGBACKREST_PG1_PATH=$SERVER/data PGBACKREST_LOCK_PATH=$SERVER PGBACKREST_SPOOL_PATH=$SERVER

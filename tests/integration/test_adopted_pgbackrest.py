@@ -50,6 +50,7 @@ from drd.repositories.adopted.repository import AdoptedRepository
 from drd.secrets import resolve
 from tests import warm
 from tests.pgbackrest_support import PASS, Backed, backed
+from tests.servers import PostgresServer, postgres_server, short_directory
 from tests.user_support import as_root
 
 pytestmark = pytest.mark.xdist_group("pgbackrest")  # one stanza for all
@@ -551,15 +552,25 @@ def test_doctor_asks_for_a_server_of_exactly_the_version_of_the_stanza(
     assert finding.remedy == f"apt-get install postgresql-{major}"
 
 
+@pytest.fixture
+def fresh() -> Iterator[PostgresServer]:
+    """A server that has none of the tablespaces."""
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        postgres_server(base / "pg") as server,
+    ):
+        yield server
+
+
 def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(
-    one_backup: Site,
+    one_backup: Site, fresh: PostgresServer
 ) -> None:
     """Also when the server's first role is not called postgres, and its user cannot read the
     repository."""
     site, server = one_backup, one_backup.stanza.server
     server.execute("create role other superuser login")
     server.superuser = "other"
-    target = f'targets: {{standby: {{orders: {{dsn: "{site.stanza.server.dsn("by_hand")}"}}}}}}\n'
+    target = f'targets: {{standby: {{orders: {{dsn: "{fresh.dsn("by_hand")}"}}}}}}\n'
     plan = site.plan(more=target)
     listing(site.services(plan), plan)
     identity = pyrage.x25519.Identity.generate()
@@ -594,7 +605,9 @@ def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         assert " --username=the\\ maker " in done.stdout
-        orders = server.execute("select count(*) from orders", "by_hand")
+        assert "\nspace\nThis server lacks the tablespaces above: all tables go to" in done.stdout
+        assert fresh.execute("select id from notes", "by_hand") == [(1,)]
+        orders = fresh.execute("select count(*) from orders", "by_hand")
         assert orders == server.execute("select count(*) from orders", "shop")
         assert site.stanza.contents() == before
         assert _ended_as_said(done.stdout) != directory
@@ -605,7 +618,6 @@ def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(
                     pid = (place / "data/postmaster.pid").read_text().split()[0]
                     os.kill(int(pid), signal.SIGQUIT)
                 shutil.rmtree(place, ignore_errors=True)
-        site.stanza.server.execute("drop database if exists by_hand")
 
 
 def _ended_as_said(said: str) -> str:

@@ -90,13 +90,13 @@ def _superuser(condition: str, *server: str) -> str:
     remove = " ".join(
         map(quote, [*words, "sh", "-ec", _REMOVE.format(" ".join(map(quote, server)))])
     )
-    again = quote(f"su postgres -c {quote(remove)}; ")
+    again = quote(f"su postgres -c {quote(remove)} || true; ")  # what is left to do comes next
     return f"""\
 if [[ {condition} ]] &&
     [[ $(psql -XAtq -d postgres -c 'show is_superuser' 2>/dev/null </dev/null) != on ]]; then
     su postgres -c {quote(create)}
-    REMOVE_ROOT={again}"${{REMOVE_ROOT:-}}"
-    trap 'eval "$REMOVE_ROOT"' EXIT
+    AT_END={again}"${{AT_END:-}}"
+    trap 'eval "$AT_END"' EXIT
 fi
 """
 
@@ -139,6 +139,22 @@ def _harmless(file: str) -> str:
 """
 
 
+def _placed(name: str) -> str:
+    """Return the commands that find out whether the server lacks a tablespace that the dump uses:
+    then all tables go to the default one."""
+    return f"""\
+PLACED=()
+pg_restore --schema-only --file=- {name}.dump |
+    sed -n "s/^SET default_tablespace = \\(.*[^']\\);$/\\1/p" | sort -u > {name}.tablespaces
+psql -XAtq -d postgres > {name}.tablespaces-here \\
+    -c 'select quote_ident(spcname) from pg_tablespace'
+if grep -v -x -F -f {name}.tablespaces-here {name}.tablespaces; then
+    echo "This server lacks the tablespaces above: all tables go to the default tablespace."
+    PLACED=(--no-tablespaces)
+fi
+"""
+
+
 def _ways(component: Component, database: str, *, chosen: bool = False) -> tuple[Passage, ...]:
     if component.adopted:
         return _adopted_passages(component.name, database)
@@ -165,7 +181,8 @@ if [[ $(psql -XAtq -d postgres -v name="$TARGET" \\
 else
     createdb --template=template0 "$TARGET"
 fi
-pg_restore --exit-on-error --no-owner --no-acl --jobs=2 --dbname="$TARGET" {name}.dump
+{_placed(name)}pg_restore --exit-on-error --no-owner --no-acl "${{PLACED[@]}}" \\
+    --jobs=2 --dbname="$TARGET" {name}.dump
 psql -X -q -d "$TARGET" -c analyze
 """
     return (
@@ -245,7 +262,7 @@ jq -er --arg target "$TARGET" '.private["{name}"]
     | .database_sql | split(" DATABASE \\"\\($old)\\"") | join(" DATABASE \\"\\($new)\\"")
     ' manifest.json > {name}.database.sql
 {_harmless(f"{name}.database.sql")}psql -X -q -v ON_ERROR_STOP=1 -d postgres -f {name}.database.sql
-pg_restore --exit-on-error --jobs=2 --dbname="$TARGET" {name}.dump
+{_placed(name)}pg_restore --exit-on-error "${{PLACED[@]}}" --jobs=2 --dbname="$TARGET" {name}.dump
 psql -X -q -d "$TARGET" -c analyze
 """
     return Passage(

@@ -65,6 +65,10 @@ class Load:
         """Return the content of the dump, limited by pg_restore's options."""
         return run(self._command(["--list", *chosen]), limit=_LISTING)
 
+    def schema(self) -> Completed:
+        """Return the SQL of the dump without its rows."""
+        return run(self._command(["--schema-only", "--file=-"]), limit=_LISTING)
+
     def script(self, entries: list[str]) -> Completed:
         """Return the SQL of these lines of the listing."""
         return self._with_list(entries, ["--file=-"], None)

@@ -24,6 +24,7 @@ from drd.kinds.postgres.manifest import ADOPTED, filename
 from drd.kinds.postgres.publish import DatabasePublication
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.server_text import shown
+from drd.kinds.postgres.tablespaces import wanted_tablespaces
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.servers import no_space, room
 from drd.log import masked
@@ -117,7 +118,8 @@ class Restorer:
                 return self._restored(private, notes, self._compare(names.final, saved, notes))
             if not order.no_owner:
                 notes += self._cluster.make_roles(private["globals"], own=order.own)
-            missing = self._cluster.missing_tablespaces(snapshot.facts["tablespaces"])
+            wanted = wanted_tablespaces(snapshot, self._reading(dump))
+            missing = self._cluster.missing_tablespaces(wanted)
             whole = self._cluster.missing_tablespaces([snapshot.facts["tablespace"]])
         if missing:
             spaces = ", ".join(missing)
@@ -236,6 +238,12 @@ class Restorer:
                 exists,
             )
             return load.run(self._jobs, on_tick=on_tick)
+
+    def _reading(self, dump: Path) -> Load:
+        """Return the dump for reading alone, which needs no login."""
+        order = self._order
+        address = self._cluster.undisturbed(self._names.working)
+        return Load(order.programs, dump, address, order.place.directory, {})
 
     def _require_success(self, done: Completed) -> None:
         if done.exit_code == 0:

@@ -41,6 +41,7 @@ from drd.kinds.postgres.restore import dump_file, first_error
 from drd.kinds.postgres.server_text import as_spelled, shown
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.tables_rights import WHOLE, require_rights
+from drd.kinds.postgres.tablespaces import wanted_tablespaces
 from drd.kinds.postgres.target import BEGUN, PostgresTargetDatabase
 from drd.kinds.publish import read_journal, write_journal
 from drd.model.single_item import Part
@@ -187,7 +188,9 @@ class PostgresTables(PostgresTargetDatabase):
         # Row security comes after the rows: until then nobody else looks.
         cluster.execute(f"REVOKE ALL ON DATABASE {ident(names.working)} FROM PUBLIC")
         address = cluster.undisturbed(names.working)
-        spaces = cluster.missing_tablespaces(snapshot.facts["tablespaces"])
+        dump, directory = dump_file(landing, snapshot), self._place.directory
+        reading = Load(self._programs(), dump, address, directory, {})
+        spaces = cluster.missing_tablespaces(wanted_tablespaces(snapshot, reading))
         flags = ("--no-owner", *(("--no-tablespaces",) if spaces else ()))
         schema, name = self._schema()[0], copy_names(self._part, ())[1]
         with (
@@ -195,9 +198,7 @@ class PostgresTables(PostgresTargetDatabase):
             closing(connect(address)) as connection,
             as_spelled(connection),
         ):
-            dump = dump_file(landing, snapshot)
-            directory = self._place.directory
-            load = Load(self._programs(), dump, address, directory, environment, flags)
+            load = replace(reading, environment=environment, flags=flags)
             tick = self._ticker(names.working, on_progress)
             archive = Archive(load)
             extracted = Extraction(archive, connection, self._place.jobs, tick).extract(

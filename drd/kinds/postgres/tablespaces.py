@@ -1,0 +1,29 @@
+"""Which tablespaces the objects of a dump want."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from drd.kinds.postgres.load import Load
+from drd.kinds.postgres.manifest import ADOPTED
+from drd.model.snapshot import ComponentSnapshot
+
+_WANTED = re.compile(r'^SET default_tablespace = ("(?:[^"]|"")+"|[^\'";]+);$', re.MULTILINE)
+
+
+def wanted_tablespaces(snapshot: ComponentSnapshot, load: Load) -> Sequence[str]:
+    """Return the tablespaces that a restore of the dump of `load` uses: the backup has noted them,
+    except for a dump that another tool made. A dump that pg_restore cannot read has none: the
+    restore itself will say what is wrong with it."""
+    if not snapshot.facts.get(ADOPTED, False):
+        noted: Sequence[str] = snapshot.facts["tablespaces"]
+        return noted
+    done = load.schema()
+    return in_schema(done.stdout) if done.exit_code == 0 else ()
+
+
+def in_schema(sql: str) -> list[str]:
+    """Return the tablespaces that the SQL of pg_restore sets; an empty text sets the default."""
+    names = dict.fromkeys(found[1] for found in _WANTED.finditer(sql))
+    return [n[1:-1].replace('""', '"') if n.startswith('"') else n for n in names]
