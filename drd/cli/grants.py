@@ -67,7 +67,7 @@ def script(
     for component in plan.components.values():
         of_kind[component.kind].append(component)
     given: list[Grants] = []
-    readers: dict[str, str] = {}
+    readers: dict[str, list[str]] = defaultdict(list)
     without: list[str] = []
     if only is not None and only not in of_kind:
         raise UsageError(
@@ -88,15 +88,16 @@ def script(
         }
         with attributed(f"kind {kind}", KINDS.extension(kind)):
             given.append(function(components, targets, users))
-        readers.setdefault(given[-1].reader, kind)
+        readers[given[-1].reader].append(kind)
     if not given:
         raise NotSupported("; ".join(without))
     words = f"drd doctor {name} --grants" + (f" --kind {only}" if only else "")
     words += " --as-service" if as_service else ""
     if len(readers) > 1:
-        each_kind = "; ".join(f"{words} --kind {kind}" for kind in readers.values())
+        kinds = [kind for of_reader in readers.values() for kind in of_reader]
+        each_kind = "; ".join(f"{words} --kind {kind}" for kind in kinds)
         raise UsageError(
-            f"plan {plan.name} has components of kinds {' and '.join(readers.values())}: their "
+            f"plan {plan.name} has components of kinds {' and '.join(kinds)}: their "
             "servers cannot read the same script",
             hint=f"print a script for each kind: {each_kind}",
         )

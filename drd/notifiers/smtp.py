@@ -167,8 +167,10 @@ class Smtp:
 
 @cache
 def this_host() -> str:
-    """The full name, looked up once: without DNS that takes a while."""
-    return socket.getfqdn()
+    """The full name, looked up once: without DNS that takes a while. Where /etc/hosts calls every
+    address of this host localhost, its own short name says more."""
+    name = socket.getfqdn()
+    return socket.gethostname() if name.partition(".")[0] == "localhost" else name
 
 
 def _client(settings: SmtpSettings, context: ssl.SSLContext | None) -> smtplib.SMTP:

@@ -50,6 +50,13 @@ def mounted_at(place: Path) -> Mounted | None:
     return next((m for m in reversed(mounted()) if m.place == place), None)
 
 
+def mount_of(mounts: list[Mounted], path: str) -> Mounted | None:
+    """Return the mount that contains a path; if several are at one place, the last one is
+    visible."""
+    under = [m for m in mounts if Path(path).is_relative_to(m.place)]
+    return max(enumerate(under), key=lambda i: (len(i[1].place.parts), i[0]))[1] if under else None
+
+
 def _parsed(line: str) -> Mounted:
     # Fields without a fixed number end at the dash.
     fixed, _, rest = line.partition(" - ")

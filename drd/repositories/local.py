@@ -23,6 +23,7 @@ from drd.errors import (
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.process import rights
+from drd.process.mounts import mount_of, mounted
 from drd.repositories.place import (
     CONTENTS,
     LARGEST_CONFIG,
@@ -257,6 +258,14 @@ def _require_writable(place: Path, *, exists: bool) -> None:
         _require_space(place if exists else place.parent)
         return
     if os.statvfs(closed).f_flag & os.ST_RDONLY:
+        mount = mount_of(mounted(), str(closed.resolve()))
+        if mount is not None and not mount.file_system_read_only:  # as ProtectSystem=strict
+            raise RepositoryReadOnly(
+                f"{closed} is mounted read-only for this program, but its file system is not",
+                hint="if the service reports this, its unit does not allow the service to write "
+                "there: drd doctor --as-service PLAN says what to change. Otherwise remount the "
+                "directory with rw, or use another place.",
+            )
         raise RepositoryReadOnly(
             f"{closed} is mounted read-only",
             hint="remount the file system with rw, or use another place.",

@@ -128,6 +128,28 @@ targets:
     assert "name the owner of the tables as user in the dsn of the plan" in lacking
 
 
+def test_each_remedy_names_the_script_for_its_own_kind_of_server(
+    server: PostgresServer, short_tmp: Path
+) -> None:
+    site = Site(short_tmp / "host")
+    where = f"host={server.socket_dir}&port={server.port}"
+    site.plan(f"""
+components:
+  db: {{kind: postgres, dsn: "postgresql://nobody_yet@/shop?{where}"}}
+  all: {{kind: postgres-cluster, dsn: "postgresql://nobody_yet@/postgres?{where}"}}
+  store: {{kind: mariadb, dsn: "mariadb://drd@/store?socket=/nowhere.sock"}}
+checks:
+  - {{name: rows, kind: rows, component: db}}
+""")
+    told = " ".join(site.drd("doctor", code=1).out.split())
+    assert "the script that `drd doctor shop --grants --kind postgres` prints" in told
+    assert "--grants`" not in told
+    refused = " ".join(site.drd("doctor", "shop", "--grants", code=2).err.split())
+    for kind in ("postgres", "postgres-cluster", "mariadb"):
+        assert re.search(rf"drd doctor shop --grants --kind {kind}(;|$)", refused), refused
+        assert site.drd("doctor", "shop", "--grants", "--kind", kind).out
+
+
 @pytest.fixture(scope="module")
 def managed() -> Iterator[PostgresServer]:
     """Reached by TCP, where each login needs a password."""

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from drd.cli.as_service import restrictions
-from drd.flows.host.unit_limits import hides, mount_of
-from drd.process.mounts import parse_mounts
+from drd.flows.host.unit_limits import hides
+from drd.process.mounts import mount_of, parse_mounts
 from tests.servers.nspawn import DRD, Machine
 
 # On one system.
@@ -110,6 +110,10 @@ def examined(machine: Machine, *, code: int = 1) -> dict[str, dict[str, object]]
     return {item["name"]: item for item in json.loads(done.stdout)["items"]}
 
 
+def failed(item: dict[str, object]) -> bool:
+    return item["severity"] == "error"
+
+
 def drop_in(machine: Machine, *lines: str) -> None:
     text = "\n".join(["[Service]", *lines, ""])
     machine.write("/etc/systemd/system/drd.service.d/override.conf", text)
@@ -132,6 +136,13 @@ def test_doctor_names_the_directives_and_their_remedies_help(installed: Machine)
     place = found["repository primary: unit"]
     assert "ProtectSystem=strict" in str(place["detail"])
     assert "ReadWritePaths=/data/backups/shop" in str(place["hint"])
+    # One cause, one finding: what a missing right of the unit leads to is no news.
+    twice = [found[n] for n in ("repository primary", "repository temp") if n in found]
+    assert [item for item in twice if failed(item)] == []
+
+    installed.sh("mkdir -p /data/backups/shop")  # by root
+    hint = str(examined(installed)["repository primary: unit"]["hint"])
+    assert hint.splitlines()[0] == "chown -R drd /data/backups/shop"
 
     installed.sh("install -d -o drd -g drd -m 2770 /data/backups/shop /tmp/backups")
     writable = "ReadWritePaths=/data/backups/shop /tmp/backups"

@@ -16,7 +16,7 @@ from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.instant_trial import try_mounts
 from drd.flows.host.repository_findings import masked_passwords, repository_findings, tried
 from drd.flows.host.repository_room import ahead
-from drd.flows.host.unit_limits import confinement
+from drd.flows.host.unit_limits import confinement, without_those_of_the_unit
 from drd.flows.log.findings import findings as log_findings
 from drd.flows.repository import adopted, contested
 from drd.flows.repository.identity import recognise
@@ -49,9 +49,13 @@ def examine(
     probe = run or trial_id()
     try:
         findings = _secrets(services, plan, resolve)
-        findings += tried("extension", "", lambda: confinement(services, plan, services.work_dir))
+        unit = tried("extension", "", lambda: confinement(services, plan, services.work_dir))
+        findings += unit
         # Before the sandboxes, which are tried with the newest copy that is there now.
-        of_repositories = [*_repositories(services, plan), *log_findings(services, plan)]
+        of_repositories = [
+            *without_those_of_the_unit(_repositories(services, plan), unit),
+            *log_findings(services, plan),
+        ]
         for name, component in plan.components.items():
             try:
                 kind = services.kinds(component.kind)
@@ -126,6 +130,10 @@ def _sandbox(
 def _with_names(finding: Finding, plan: Plan) -> Finding:
     component = finding.subject if finding.subject in plan.components else ""
     remedy = in_commands(finding.remedy, plan=plan.name, component=component)
+    scripts = {c.kind for c in plan.components.values() if KINDS[c.kind].grants}
+    if component and len(scripts) > 1:  # their servers may not read the same script
+        words = f"drd doctor {plan.name} --grants"
+        remedy = remedy.replace(words, f"{words} --kind {plan.components[component].kind}")
     return replace(finding, remedy=remedy)
 
 

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from drd.flows.host.engine_access import lack_of
 from drd.flows.services import Services
+from drd.model.finding_codes import REPOSITORY
 from drd.model.location import is_local
 from drd.model.plan import Component, Plan, RepositorySpec
 from drd.ports import Finding, KindSpec
 from drd.process import container_of
-from drd.process.mounts import Mounted, mounted
+from drd.process.mounts import Mounted, mount_of, mounted
+from drd.users import user_name
 
 _RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
 """Programs that are useless without more rights than their caller's."""
 
-_OF_REPOSITORY = "repository-unit"
+OF_REPOSITORY = "repository-unit"
 _HOMES = ("/home", "/root", "/run/user")
 
 
@@ -45,6 +48,15 @@ def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
     for repository in plan.repositories.values():
         findings += _repository(mounts, repository)
     return [*findings, *_families(services, plan)]
+
+
+def without_those_of_the_unit(findings: list[Finding], unit: list[Finding]) -> list[Finding]:
+    """Return the findings of repositories without those that only follow from a finding about the
+    unit: their remedies are for a host without it."""
+    forbidden = {f.subject for f in unit if f.code == OF_REPOSITORY}
+    return [
+        f for f in findings if not (f.failed and f.code == REPOSITORY and f.subject in forbidden)
+    ]
 
 
 def _component(mounts: list[Mounted], component: Component, spec: KindSpec) -> Iterator[Finding]:
@@ -104,7 +116,7 @@ def _repository(mounts: list[Mounted], repository: RepositorySpec) -> Iterator[F
     name, place = repository.name, Path(repository.url)
     hidden = hides(mounts, repository.url)
     if hidden is None:
-        yield from _unwritable(mounts, _OF_REPOSITORY, name, place)
+        yield from _unwritable(mounts, OF_REPOSITORY, name, place)
         return
     directive, remedy = hidden
     what = (
@@ -113,7 +125,7 @@ def _repository(mounts: list[Mounted], repository: RepositorySpec) -> Iterator[F
     )
     drop_in = _drop_in(remedy, f"ReadWritePaths={place}")
     elsewhere = f"use another place, such as in /var/backups; or {drop_in}"
-    yield _finding(_OF_REPOSITORY, name, f"{what}, because its unit has {directive}", elsewhere)
+    yield _finding(OF_REPOSITORY, name, f"{what}, because its unit has {directive}", elsewhere)
 
 
 def _unwritable(mounts: list[Mounted], code: str, name: str, place: Path) -> Iterator[Finding]:
@@ -123,13 +135,23 @@ def _unwritable(mounts: list[Mounted], code: str, name: str, place: Path) -> Ite
         return
     home = any(Path(place).is_relative_to(h) for h in _HOMES)
     directive = "ProtectHome=read-only" if home else "ProtectSystem=strict"
-    make = "" if place.exists() else f"install -d -o drd -g drd -m 2770 {place}\n"
+    make = f"install -d -o drd -g drd -m 2770 {place}\n"
+    if place.exists():
+        make = _own(place) if code == OF_REPOSITORY else ""
     yield _finding(
         code,
         name,
         f"the service may not write to {place}, because its unit has {directive}",
         make + _drop_in(f"ReadWritePaths={place}"),
     )
+
+
+def _own(place: Path) -> str:
+    """Return the command that gives a repository to our user, if another one has it: without a
+    write through the mount, nothing else says so yet."""
+    if place.stat().st_uid == os.geteuid():
+        return ""
+    return f"chown -R {user_name(os.geteuid())} {shlex.quote(str(place))}\n"
 
 
 def _families(services: Services, plan: Plan) -> Iterator[Finding]:
@@ -140,7 +162,7 @@ def _families(services: Services, plan: Plan) -> Iterator[Finding]:
             wanted.setdefault(family, []).append(("unit", component.name))
     for repository in plan.repositories.values():
         if not is_local(repository.url):
-            wanted.setdefault("AF_INET", []).append((_OF_REPOSITORY, repository.name))
+            wanted.setdefault("AF_INET", []).append((OF_REPOSITORY, repository.name))
     for family, names in wanted.items():
         if not _may_open(family):
             yield _finding(
@@ -170,13 +192,6 @@ def _drop_in(*lines: str) -> str:
 
 
 # --- what the kernel tells of us ----------------------------------------------------------------
-
-
-def mount_of(mounts: list[Mounted], path: str) -> Mounted | None:
-    """Return the mount that contains a path; if several are at one place, the last one is
-    visible."""
-    under = [m for m in mounts if Path(path).is_relative_to(m.place)]
-    return max(enumerate(under), key=lambda i: (len(i[1].place.parts), i[0]))[1] if under else None
 
 
 def hides(mounts: list[Mounted], path: str) -> tuple[str, str] | None:

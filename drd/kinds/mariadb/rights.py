@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drd.kinds.mariadb import objects, users
-from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.connection import Connection, ServerError, code, words
 from drd.kinds.mariadb.fingerprint import FROZEN, tables_of
 from drd.kinds.mariadb.quoting import ident
 from drd.model.finding import Finding
@@ -13,6 +13,8 @@ NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 """The rights on the whole database that a backup needs."""
 
 _GRANTS = "run the script that `drd doctor PLAN --grants` prints."
+_LACKS_RIGHT = (1044, 1045, 1095, 1142, 1143, 1227, 1345, 1370)
+"""The errors with which the server refuses a statement because a right is missing."""
 
 
 def examine(connection: Connection, component: str, database: str) -> list[Finding]:
@@ -29,13 +31,25 @@ def examine(connection: Connection, component: str, database: str) -> list[Findi
     ]
 
 
+def _failed(component: str, error: ServerError, forbidden: str, impossible: str) -> Finding:
+    """Return the finding for a statement that failed: only a missing right needs the script."""
+    if code(error) in _LACKS_RIGHT:
+        return Finding("rights", "error", component, f"{forbidden}: {words(error)}", _GRANTS)
+    remedy = "correct what the server's message says; the server's log may say more."
+    return Finding("rights", "error", component, f"{impossible}: {words(error)}", remedy)
+
+
 def _snapshot(connection: Connection, component: str) -> Finding:
     try:
         connection.execute("BACKUP STAGE START")
         connection.execute("BACKUP STAGE END")
     except ServerError as error:
-        text = f"the login may not freeze the database (right RELOAD): {words(error)}"
-        return Finding("rights", "error", component, text, _GRANTS)
+        return _failed(
+            component,
+            error,
+            "the login may not freeze the database (right RELOAD)",
+            "drd cannot freeze the database",
+        )
     return Finding("rights", "ok", component, "the login may freeze the database for a moment")
 
 
@@ -45,8 +59,12 @@ def _others(connection: Connection, component: str) -> Finding:
         connection.rows("SELECT Role FROM mysql.roles_mapping LIMIT 1")
         connection.rows("SELECT name FROM mysql.proc LIMIT 1")
     except ServerError as error:
-        text = f"the login may not read users and their rights (SELECT on mysql.*): {words(error)}"
-        return Finding("rights", "error", component, text, _GRANTS)
+        return _failed(
+            component,
+            error,
+            "the login may not read users and their rights (SELECT on mysql.*)",
+            "drd cannot read users and their rights",
+        )
     return Finding("rights", "ok", component, "the login may read users and their rights")
 
 
@@ -77,8 +95,10 @@ def _tables(connection: Connection, component: str, database: str) -> Finding:
             place = f"{ident(database)}.{ident(table.name)}"
             connection.rows(f"SELECT 1 FROM {place} LIMIT 1")  # noqa: S608 - quoted names
     except ServerError as error:
-        text = f"the login may not read the tables of {escaped(database)}: {words(error)}"
-        return Finding("rights", "error", component, text, _GRANTS)
+        tables = f"the tables of {escaped(database)}"
+        return _failed(
+            component, error, f"the login may not read {tables}", f"drd cannot read {tables}"
+        )
     text = f"{counted(len(found.with_rows), 'table')} can be read"
     return Finding("rights", "ok", component, text)
 

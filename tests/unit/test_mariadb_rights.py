@@ -1,0 +1,49 @@
+"""What the doctor says of a login of MariaDB: a missing right, or another reason of the server."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pymysql
+import pytest
+
+from drd.kinds.mariadb.connection import Connection
+from drd.kinds.mariadb.rights import _snapshot, _tables
+from drd.model.finding import Finding
+
+DENIED = pymysql.err.OperationalError(1142, "SELECT command denied to user 'drd'@'localhost'")
+FULL = pymysql.err.OperationalError(1, "Can't create/write to file '/tmp/#sql' (Errcode: 28)")
+
+
+class Refuses:
+    """A connection on which every statement fails."""
+
+    def __init__(self, error: pymysql.err.MySQLError) -> None:
+        self._error = error
+
+    def _fail(self, *_: Any, **__: Any) -> Any:
+        raise self._error
+
+    execute = rows = _fail
+
+
+def _found(error: pymysql.err.MySQLError) -> list[Finding]:
+    connection = cast("Connection", Refuses(error))
+    return [_snapshot(connection, "store"), _tables(connection, "store", "shop")]
+
+
+def test_a_missing_right_needs_the_script() -> None:
+    freeze, read = _found(DENIED)
+    assert freeze.text.startswith("the login may not freeze the database (right RELOAD): SELECT")
+    assert read.text.startswith("the login may not read the tables of shop: SELECT command denied")
+    for finding in (freeze, read):
+        assert "drd doctor PLAN --grants" in finding.remedy
+
+
+@pytest.mark.parametrize("error", [FULL, pymysql.err.OperationalError(2013, "Lost connection")])
+def test_another_reason_of_the_server_is_no_missing_right(error: pymysql.err.MySQLError) -> None:
+    for finding in _found(error):
+        assert finding.severity == "error"
+        assert finding.text.startswith("drd cannot ")
+        assert finding.text.endswith(str(error.args[1]))
+        assert "--grants" not in finding.remedy
