@@ -1,6 +1,6 @@
-"""The intervals in which a plan missed its objective, stored for `status`. They end when the newest
-complete point became available; the reader computes the time after it. Points that were forgotten
-later count as well: before that, the service could have been restored to them.
+"""The intervals in which the restore points of a plan missed the RPO, stored for `status`. They end
+when the newest complete point became available; the reader computes the time after it. Points that
+were forgotten later count as well: before that, the service could have been restored to them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def add_point(connection: Connection, point: RestorePoint) -> None:
     else:
         recompute(connection, point.plan, point.available_at)
         return
-    for interval in worked_out(before, plan.rpo_s, since, point.available_at):
+    for interval in worked_out(before, within_s(plan), since, point.available_at):
         _append(connection, plan.name, interval)
     # By the time of the point before: a clock that jumped far ahead must not delete the history.
     _drop_old(connection, plan, last.available_at if last is not None else point.available_at)
@@ -54,7 +54,7 @@ def recompute(connection: Connection, name: str, at: datetime | None = None) -> 
         return
     until = max(row.available_at for row in rows)
     known = [(row.data_time, row.available_at) for row in rows]
-    intervals = worked_out(known, plan.rpo_s, plan.first_loaded_at, until)
+    intervals = worked_out(known, within_s(plan), plan.first_loaded_at, until)
     insert_all(
         connection,
         missed_intervals,
@@ -92,6 +92,12 @@ def _drop_old(connection: Connection, plan: Row[Any], until: datetime) -> None:
 
 def _plan(connection: Connection, name: str) -> Row[Any] | None:
     return connection.execute(select(plans).where(plans.c.name == name)).one_or_none()
+
+
+def within_s(plan: Row[Any]) -> float:
+    """Return the RPO that restore points have to keep."""
+    within_s: float = plan.rpo_s if plan.point_rpo_s is None else plan.point_rpo_s
+    return within_s
 
 
 def _newest(

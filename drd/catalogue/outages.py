@@ -71,6 +71,7 @@ def _facts(
         plan=name,
         owner="",
         rpo_s=plan.rpo_s,
+        point_rpo_s=plan.point_rpo_s,
         rto_s=plan.rto_s,
         window_s=plan.window_s,
         digest="",

@@ -130,6 +130,7 @@ def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
         "proof": plan.proof,
         "extensions": plan.resolved.get("extensions") or None,
         "rpo_s": objectives.rpo_s,
+        "point_rpo_s": plan.backup.rpo_s,
         "rto_s": objectives.rto_s,
         "window_s": objectives.window_s,
         "interval_s": plan.backup.interval_s,
@@ -181,8 +182,8 @@ def _refresh(connection: Connection, plan: Plan, before: Row[Any] | None, at: da
         health_rows.refresh(connection, plan.name, at)
     else:
         summaries.refresh_components(connection, plan.name, added, at)
-    now = (plan.objectives.rpo_s, plan.objectives.window_s)
-    if before is None or (before.rpo_s, before.window_s) != now:
+    now = (plan.points_within_s, plan.objectives.window_s)
+    if before is None or (missed.within_s(before), before.window_s) != now:
         missed.recompute(connection, plan.name, at)
 
 
@@ -225,17 +226,19 @@ def _has_history(connection: Connection, name: str) -> bool:
 def _set_components(connection: Connection, plan: Plan) -> list[str]:
     """Record the components of the plan, and return those that are new."""
     rows = component_summary
-    query = select(rows.c.component, rows.c.position, rows.c.kind).where(rows.c.plan == plan.name)
-    before = {name: (position, kind) for name, position, kind in connection.execute(query)}
+    columns = (rows.c.component, rows.c.position, rows.c.kind, rows.c.rpo_s)
+    query = select(*columns).where(rows.c.plan == plan.name)
+    before = {name: known for name, *known in connection.execute(query)}
     if gone := before.keys() - plan.components.keys():
         connection.execute(
             delete(rows).where(rows.c.plan == plan.name, rows.c.component.in_(sorted(gone)))
         )
-    wanted = {c.name: (place, c.kind) for place, c in enumerate(plan.components.values())}
-    for name, (position, kind) in wanted.items():
-        if before.get(name) != (position, kind):
+    wanted = {c.name: [place, c.kind, c.rpo_s] for place, c in enumerate(plan.components.values())}
+    for name, row in wanted.items():
+        if before.get(name) != row:
             key = {"plan": plan.name, "component": name}
-            upsert(connection, rows, {**key, "position": position, "kind": kind})
+            values = dict(zip(("position", "kind", "rpo_s"), row, strict=True))
+            upsert(connection, rows, {**key, **values})
     return [name for name in wanted if name not in before]
 
 

@@ -35,7 +35,7 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   CASE WHEN s.last_drill IS NULL THEN (SELECT q.proven_by FROM points q
     WHERE q.plan = p.name AND q.proven_by IS NOT NULL AND q.forgotten_at IS NULL
     ORDER BY q.data_time DESC LIMIT 1) END,
-  p.description, n.consistency, i.consistency, p.drill_full_every_s
+  p.description, n.consistency, i.consistency, p.drill_full_every_s, p.point_rpo_s
 FROM plans p
   LEFT JOIN plan_summary s ON s.plan = p.name
   LEFT JOIN points n ON n.id = s.newest_point
@@ -49,7 +49,7 @@ WHERE OF(p.name)
 """  # noqa: S608 - no value is pasted in
 COMPONENTS = """
 SELECT plan, component, kind, data_time, bytes, error,
-  (SELECT value FROM daemon_state WHERE key = 'log:' || plan || ':' || component)
+  (SELECT value FROM daemon_state WHERE key = 'log:' || plan || ':' || component), rpo_s
 FROM component_summary
 WHERE OF(plan) ORDER BY plan, position
 """

@@ -89,6 +89,7 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         proven_elsewhere=row[77] or "",
         description=row[78] or "",
         drill_full_every_s=row[81],
+        point_rpo_s=row[82],
     )
 
 
@@ -206,13 +207,13 @@ def _rehearsed(coverage: str | None) -> tuple[int, int] | None:
 
 
 def component(row: Sequence[Any]) -> ComponentFacts:
-    _, component, kind, data_time, size, error, log = row
+    _, component, kind, data_time, size, error, log, rpo_s = row
     at = time(data_time) if data_time else None
     known = json(log) if log else {}
     log_at, every_s = known.get("reaches"), known.get("every_s")
     reaches = time(log_at) if log_at else None
     found = _log(known, reaches) if known else None
-    return ComponentFacts(component, kind, at, size, error, reaches, every_s, found)
+    return ComponentFacts(component, kind, at, size, error, reaches, every_s, found, rpo_s)
 
 
 def _log(known: Mapping[str, Any], reaches: datetime | None) -> LogFacts:

@@ -96,6 +96,7 @@ component_summary = Table(
     Column("component", String(40), primary_key=True),
     Column("position", Integer, nullable=False),
     Column("kind", String(32), nullable=False),
+    Column("rpo_s", Float),  # its own; null if it is the plan's
     Column("data_time", UtcTime),
     Column("bytes", BigInteger),
     Column("error", Words),

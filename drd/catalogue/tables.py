@@ -32,6 +32,7 @@ plans = Table(
     Column("owner", Words, nullable=False),
     Column("digest", String(80), nullable=False),
     Column("rpo_s", Float, nullable=False),
+    Column("point_rpo_s", Float),  # that points have to keep; null if it is the plan's
     Column("rto_s", Float, nullable=False),
     Column("window_s", Float, nullable=False),
     Column("interval_s", Float),

@@ -107,7 +107,7 @@ def _figure(value: Any) -> str | None:
 def _surroundings(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surroundings:
     snapshot = context.point.component(settings.component)
     at = snapshot.data_time if snapshot and snapshot.data_time else context.point.data_time
-    rpo_s = context.plan.objectives.rpo_s
+    rpo_s = context.plan.rpo_of(settings.component)
     if not _needs_baseline(settings):
         return Surroundings(rpo_s, at)
     observations = snapshot.observations if snapshot else {}

@@ -195,9 +195,11 @@ def print_problem(problem: Problem) -> None:
 def _ok_line(loaded: LoadedPlan) -> str:
     plan = loaded.plan
     count = len(plan.components)
+    own = [f"RPO of {n} {format_duration(rpo_s)}" for n, rpo_s in plan.own_objectives.items()]
     facts = [
         counted(count, "component"),
         f"RPO {format_duration(plan.objectives.rpo_s)}",
+        *own,
         f"RTO {format_duration(plan.objectives.rto_s)}",
     ]
     if loaded.warnings:

@@ -115,7 +115,8 @@ def _any_time(component: str, log: LogFacts) -> Fact:
 def _would_lose(plan: Assessment) -> Fact:
     rpo = plan.rpo
     lose = "everything" if rpo.loses_everything else format_duration(rpo.exposure_s)
-    text = f"{lose} (RPO {objective(rpo.objective_s)})"
+    of = f" of {rpo.component}" if rpo.component else ""
+    text = f"{lose}{of} (RPO {objective(rpo.objective_s)})"
     if rpo.kept is not None and rpo.window_s is not None:
         text += f"; the RPO was kept for {percent(rpo.kept)} of the last "
         text += format_duration(rpo.window_s).split()[0]
@@ -232,16 +233,19 @@ def _row(*texts: str, style: str = "", styled: int = -1) -> list[Cell]:
 
 def _components(plan: Assessment, at: datetime) -> Table:
     never = "nothing can be read" if plan.rpo.loses_everything and plan.points else "never stored"
+    own = any(c.has_own_rpo for c in plan.components)
+    more = ("RPO", "VERDICT") if own else ()
     return [
-        _row("COMPONENT", "KIND", "SIZE", "DATA OF"),
+        _row("COMPONENT", "KIND", "SIZE", "DATA OF", *more),
         *(
             _row(
                 c.component,
                 c.kind,
                 format_size(c.size_bytes) if c.size_bytes is not None else "-",
                 _when(c.data_time, at) if c.data_time else never,
+                *((objective(c.rpo_s), c.verdict.words) if own else ()),
                 style="" if c.verdict is Verdict.MET else STYLE[c.verdict],
-                styled=3,
+                styled=5 if own else 3,
             )
             for c in plan.components
         ),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from drd.config import runbook
 from drd.config.log_logic import BASE_EVERY_S, advise_on_logs, logs_decide
+from drd.config.own_objectives import advise_on_schedule, points_within_s
 from drd.config.parse import Parsed
 from drd.config.problems import Report
 from drd.config.schema import PlanFile
@@ -63,7 +64,7 @@ def interval_s(plan: PlanFile) -> float | None:
     if backup.every == "auto" and logs_decide(plan):
         return BASE_EVERY_S
     if backup.every == "auto":
-        return auto_exposure_s(plan.objectives.rpo)
+        return auto_exposure_s(points_within_s(plan))
     if backup.every is not None:
         return backup.every
     return longest_gap(backup.cron, backup.timezone) if backup.cron is not None else None
@@ -88,18 +89,16 @@ def _schedule(parsed: Parsed, report: Report) -> None:
             message,
             "add for example `backup: {every: 30m}`, with a time shorter than the RPO.",
         )
-    elif interval >= plan.objectives.rpo and not logs_decide(plan):
+    else:
         what = f"a backup every {format_duration(interval)}"
-        message = f"{what} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
         hint = "up to the interval plus the duration of a backup can be lost: shorten the interval."
         key = "every" if plan.backup.every is not None else "cron"
-        report.warn(("backup", key), message, hint)
+        advise_on_schedule(plan, report, ("backup", key), gap_s=interval, what=what, hint=hint)
     pause = longest_blackout_s(blackout(plan.backup.blackout))
-    if pause >= plan.objectives.rpo and not logs_decide(plan):
+    if pause:
         lasts = f"a blackout of {format_duration(pause)}"
-        message = f"{lasts} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
         hint = "data that changes while no backup starts can be lost: shorten the blackout."
-        report.warn(("backup", "blackout"), message, hint)
+        advise_on_schedule(plan, report, ("backup", "blackout"), gap_s=pause, what=lasts, hint=hint)
     advise_on_logs(plan, report)
     _drill_schedule(plan, report)
     if not _has_rules(plan):

@@ -15,6 +15,7 @@ from drd.config.inventory import inventory
 from drd.config.kit import sharing, watch
 from drd.config.limits import LimitsSettings
 from drd.config.log_logic import BASE_EVERY_S, logs_decide
+from drd.config.own_objectives import points_within_s
 from drd.config.parse import Parsed
 from drd.config.readiness import policy as readiness_policy
 from drd.config.resolved import resolved_plan
@@ -130,6 +131,7 @@ def _component(
         adopted=adopted,
         copied_as=settings.copied_as or served_as,
         limits=_limits(settings.limits),
+        rpo_s=settings.rpo,
     )
 
 
@@ -241,9 +243,13 @@ def _gap(section: timing.Timed) -> float | None:
 def _backup(plan: schema.PlanFile) -> BackupPolicy:
     backup, auto = plan.backup, {}
     if backup.every == "auto" and not logs_decide(plan):
-        auto = {"auto": True, "longest_gap_s": auto_exposure_s(plan.objectives.rpo)}
+        auto = {"auto": True, "longest_gap_s": auto_exposure_s(points_within_s(plan))}
     jitter_s = 0.0 if backup.jitter == "none" else backup.jitter
-    policy = _times(BackupPolicy, backup, retries=backup.retries, jitter_s=jitter_s, **auto)
+    within_s = points_within_s(plan)
+    own_s = within_s if within_s != plan.objectives.rpo else None
+    policy = _times(
+        BackupPolicy, backup, retries=backup.retries, jitter_s=jitter_s, rpo_s=own_s, **auto
+    )
     if backup.every == "auto" and not policy.auto:
         return replace(policy, every_s=BASE_EVERY_S)
     return policy

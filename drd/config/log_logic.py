@@ -49,12 +49,13 @@ def check_logs(parsed: Parsed, report: Report) -> None:
 
 def advise_on_logs(plan: PlanFile, report: Report) -> None:
     """Warn of logs that are stored too rarely for the RPO."""
-    rpo = plan.objectives.rpo
     for name, every_s in log_every_s(plan).items():
+        own = plan.components[name].rpo
+        rpo = plan.objectives.rpo if own is None else own
         if every_s >= rpo:
             message = (
-                f"storing the WAL of {name} every {format_duration(every_s)} cannot keep an RPO of "
-                f"{format_duration(rpo)}"
+                f"storing the WAL of {name} every {format_duration(every_s)} cannot keep "
+                f"{'an RPO' if own is None else 'its RPO'} of {format_duration(rpo)}"
             )
             hint = "so much can be lost, and a few seconds more: write a shorter `every`."
             report.warn(("components", name, "wal", "every"), message, hint)

@@ -12,6 +12,7 @@ from drd.config.erasures_logic import check_erasures
 from drd.config.instant_logic import check_instant
 from drd.config.inventory_logic import check_inventory
 from drd.config.log_logic import check_logs
+from drd.config.own_objectives import check_own_objectives
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest, reported, require_whole_path
 from drd.config.runbook_logic import check_runbook
@@ -38,6 +39,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     check_timing(parsed, report)
     check_instant(parsed, report)
     check_logs(parsed, report)
+    check_own_objectives(parsed, report)
     _checks(parsed, report)
     check_runbook(parsed, report)
     check_erasures(parsed, report)

@@ -53,7 +53,12 @@ class ComponentKeys(Settings):
     if TYPE_CHECKING:
         kind: str
 
-    unsaid: ClassVar = {"may_be_empty": (False,), "copied_as": (None,), "limits": (None,)}
+    unsaid: ClassVar = {
+        "may_be_empty": (False,),
+        "copied_as": (None,),
+        "limits": (None,),
+        "rpo": (None,),
+    }
 
     may_be_empty: bool = Field(
         False,
@@ -63,6 +68,12 @@ class ComponentKeys(Settings):
         "volume was not mounted. For the same reason, drd backs up a component "
         "of kind files that consists only of a symbolic link only if "
         "`may_be_empty` is true.",
+    )
+    rpo: Duration | None = Field(
+        None,
+        description="The RPO of this component, if it is not the RPO of the plan (`objectives`). "
+        "It may be shorter or longer. A plan is breached if one of its components exceeds its own "
+        "RPO. A change needs no new drill, unless a check of this component expects `within rpo`.",
     )
     before: HookSettings | None = Field(
         None,

@@ -105,6 +105,7 @@ def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[B
     if plan.description:
         yield Paragraph(plan.description)
     goals = plan.objectives
+    own = [f"{name}: {format_duration(rpo_s)}" for name, rpo_s in plan.own_objectives.items()]
     yield Table(
         (
             "responsible",
@@ -115,7 +116,7 @@ def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[B
             (
                 plan.owner or "nobody",
                 format_duration(goals.rto_s),
-                format_duration(goals.rpo_s),
+                ", ".join([format_duration(goals.rpo_s), *own]),
             ),
         ),
     )

@@ -35,8 +35,13 @@ _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     ),
     (
         "drd_rpo_objective_seconds",
-        "Data that may be lost: the recovery point objective.",
+        "Data that may be lost: the RPO that the exposure of the plan is compared with.",
         lambda p: p.rpo.objective_s,
+    ),
+    (
+        "drd_point_rpo_objective_seconds",
+        "Age that the newest restore point may have: the shortest RPO of what only backups keep.",
+        lambda p: p.rpo.points_within_s,
     ),
     (
         "drd_rpo_exposure_seconds",
@@ -180,6 +185,28 @@ def _component_metrics(found: Sequence[tuple[str, ComponentAssessment]]) -> Iter
         "drd_component_exposure_seconds",
         "Data of the component that would have been lost when drd last checked the plan.",
         [(of, c.exposure_s) for of, c in named],
+    )
+    yield gauge_of(
+        "drd_component_rpo_objective_seconds",
+        "Data of the component that may be lost: its own RPO, or the RPO of the plan.",
+        [(of, c.rpo_s) for of, c in named],
+    )
+    yield gauge_of(
+        "drd_component_rpo_achievable_seconds",
+        "Largest loss of the component's data that the schedule allows; absent when unknown.",
+        [(of, c.achievable_s) for of, c in named],
+    )
+    yield gauge(
+        "drd_component_verdict",
+        "Verdict of the component against its RPO: 1 for the verdict that holds now.",
+        (*labels, "verdict"),
+        (
+            sample
+            for plan, c in found
+            for sample in one_of(
+                (plan, printable(c.component), printable(c.kind)), Verdict, c.verdict
+            )
+        ),
     )
     yield gauge_of(
         "drd_component_size_bytes",

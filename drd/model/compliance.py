@@ -11,10 +11,11 @@ from datetime import datetime
 from drd.model.copy_exposure import judge_copy
 from drd.model.drill_facts import DrillFacts, ScenarioFacts
 from drd.model.drill_verdicts import judge_drill, of_plan
-from drd.model.exposure import has_logs, judge_component, judge_rpo, oldest_s
+from drd.model.exposure import judge_component, judge_rpo, oldest_s
 from drd.model.facts import FindingFacts, NotLoaded, PlanFacts, UnfinishedFacts, UnreadyFacts
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
+from drd.model.own_objectives import has_logs
 from drd.model.plan_state import LOOKING_AHEAD, Judged, state_of
 from drd.model.repositories import assess_repository, readable, standing, unreadable_since
 from drd.model.text import and_more, counted, noun, without_output
@@ -176,7 +177,7 @@ def standing_pauses(facts: PlanFacts, now: datetime) -> list[FindingFacts]:
     if facts.paused is None:
         return []
     newest = facts.newest
-    allowed_s = oldest_s(facts.rpo_s, facts.interval_s if has_logs(facts) else None)
+    allowed_s = oldest_s(facts.points_within_s, facts.interval_s if has_logs(facts) else None)
     late = newest is None or (now - newest.data_time).total_seconds() > allowed_s
     holds = {"backup-failed": facts.failures is not None, "rpo": late, "no-point": newest is None}
     return [pause for pause in facts.paused.pauses if holds.get(pause.code, True)]

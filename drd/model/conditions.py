@@ -153,8 +153,8 @@ def _severity(
     if reason.kind == "no-point":
         return "info"  # the first backup may still come in time
     if reason.kind == "schedule-too-slow":
-        rpo = assessment.rpo
-        holds = (rpo.achievable_s or 0.0) <= (rpo.objective_s or 0.0)
+        slowest = assessment.rpo.slowest
+        holds = slowest is None or slowest.exposure_s <= slowest.rpo_s
         return "info" if holds else "warning"
     if reason.kind == "never-drilled" and isinstance(facts, PlanFacts):
         young = now - facts.first_loaded_at <= FIRST_DRILL + timedelta(seconds=facts.rpo_s)
@@ -169,7 +169,7 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     """Return the condition of a copy, by its own exposure. A copy that received nothing yet is
     unknown, which is a condition.
     """
-    bound_s = copy_bound_s(copy, facts.rpo_s)
+    bound_s = copy_bound_s(copy, facts.points_within_s)
     exposure_s = age(copy.data_time, now)
     command = f"drd runs {facts.plan}"
     if any(r.same for r in facts.repositories if r.repository == copy.repository):

@@ -14,6 +14,17 @@ from drd.model.facts import (
     PlanFacts,
     PointFacts,
 )
+from drd.model.own_objectives import (
+    Achievable,
+    Exposed,
+    achievable,
+    achievable_of,
+    exposed,
+    points_tell,
+    rpo_of,
+    strictest_s,
+    worst_of,
+)
 from drd.model.repositories import (
     judge_repositories,
     newest_ever,
@@ -24,7 +35,7 @@ from drd.model.repositories import (
     undoing,
     unreadable_since,
 )
-from drd.model.text import called, without_output
+from drd.model.text import called, some, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
     ComponentAssessment,
@@ -32,16 +43,13 @@ from drd.model.verdicts import (
     Reason,
     RpoAssessment,
     Verdict,
-    worst,
 )
+from drd.model.verdicts import worst as worst_verdict
 
 AT_RISK_SHARE = 0.8
 """Above this share of the RPO the plan is at risk: the objective may be missed before anyone
 reacts.
 """
-
-STORED_WITHIN_S = 5.0
-"""How long storing what has arrived of a log usually takes, at most."""
 
 MEANINGFUL_S = 86400.0
 """Seconds that a plan has to be known before people see its attainment: the minutes before the
@@ -62,35 +70,66 @@ def against(exposure_s: float | None, rpo_s: float) -> Verdict:
 
 
 def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reason]]:
-    """Judge the RPO: the verdict is the worst of its reasons, and `met` without any."""
-    point = rolled_forward(facts, standing(facts))
-    exposure_s = _exposure(point, now)
-    achievable_s = _achievable(facts)
+    """Judge the RPO: the verdict is the worst of its reasons, and `met` without any. The exposure
+    and the objective are those of the component that is worst against its own objective."""
+    point = standing(facts)
+    parts = exposed(facts, point, leads_on=_leads_on(facts)) if point is not None else ()
+    worst = worst_of(parts, now) if parts else None
+    exposure_s = _exposure(point, worst, now)
     wrong = judge_repositories(facts, now)
-    reasons = [*wrong, *_judge_exposure(facts, point, wrong, now), *_never_captured(facts)]
-    if achievable_s is not None and achievable_s > AT_RISK_SHARE * facts.rpo_s:
-        reasons.append(_schedule_too_slow(facts, achievable_s))
-    verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
-    if verdict is not Verdict.BREACHED and not has_logs(facts):
-        reasons += _crossed_lately(facts, now)
+    reasons = [*wrong, *_judge_exposure(facts, point, parts, wrong, now), *_never_captured(facts)]
+    slowest = achievable(facts)
+    if slowest is not None and slowest.exposure_s > AT_RISK_SHARE * slowest.rpo_s:
+        reasons.append(_schedule_too_slow(facts, slowest))
+    verdict = worst_verdict((Verdict.MET, *(r.verdict for r in reasons)))
+    share, kept, window_s = None, None, min(facts.window_s, _known_s(facts, now))
+    if points_tell(facts):
+        # Else the intervals between restore points say nothing: logs have to keep a stricter RPO.
+        reasons += _crossed_lately(facts, now) if verdict is not Verdict.BREACHED else []
+        share = _attained(facts, now)
+        kept = share if _known_s(facts, now) >= MEANINGFUL_S else None
+    return RpoAssessment(
+        worst.rpo_s if worst is not None else strictest_s(facts),
+        exposure_s,
+        _achievable_s(facts, slowest, worst),
+        share,
+        verdict,
+        kept,
+        window_s,
+        worst.component if worst is not None else "",
+        slowest,
+        worst.data_time if exposure_s is not None and worst is not None else None,
+        facts.points_within_s,
+    ), reasons
+
+
+def _known_s(facts: PlanFacts, now: datetime) -> float:
+    return (now - facts.first_loaded_at).total_seconds()
+
+
+def _attained(facts: PlanFacts, now: datetime) -> float | None:
+    """Return the share of the window in which restore points kept the RPO."""
     lasting = outage(facts, now)
-    share = attainment(
+    return attainment(
         facts.missed,
         newest_ever(facts),
-        rpo_s=facts.rpo_s,
+        rpo_s=facts.points_within_s,
         first_loaded_at=facts.first_loaded_at,
         window_s=facts.window_s,
         now=now,
         outages=(*facts.outages, *((lasting,) if lasting else ())),
     )
-    known_s = (now - facts.first_loaded_at).total_seconds()
-    if has_logs(facts):
-        share = None  # the intervals between restore points say nothing about logs
-    kept = share if known_s >= MEANINGFUL_S else None
-    window_s = min(known_s, facts.window_s)
-    return RpoAssessment(
-        facts.rpo_s, exposure_s, achievable_s, share, verdict, kept, window_s
-    ), reasons
+
+
+def _achievable_s(
+    facts: PlanFacts, slowest: Achievable | None, worst: Exposed | None
+) -> float | None:
+    """Return what the schedule can hold of the component that the exposure is of, so that both
+    compare with the same objective."""
+    if worst is not None and worst.component:
+        one = next(c for c in facts.components if c.component == worst.component)
+        slowest = achievable_of(facts, one)
+    return slowest.exposure_s if slowest is not None else None
 
 
 def judge_component(
@@ -110,41 +149,34 @@ def judge_component(
         data_time = of_what_counts(plan, data_time)
     if data_time is not None and facts.log_at is not None and _leads_on(plan):
         data_time = max(data_time, facts.log_at)
-    exposure_s = age(data_time, now)
-    verdict = against(exposure_s, plan.rpo_s)
+    exposure_s, rpo_s = age(data_time, now), rpo_of(plan, facts)
+    verdict = against(exposure_s, rpo_s)
     if lost and data_time is None:
         verdict = Verdict.BREACHED
     if facts.error is not None:
-        verdict = worst((verdict, Verdict.AT_RISK))
+        verdict = worst_verdict((verdict, Verdict.AT_RISK))
+    holds = achievable_of(plan, facts)
     return ComponentAssessment(
-        facts.component, facts.kind, data_time, exposure_s, facts.size_bytes, verdict, facts.log
+        facts.component,
+        facts.kind,
+        data_time,
+        exposure_s,
+        facts.size_bytes,
+        verdict,
+        facts.log,
+        rpo_s,
+        holds.exposure_s if holds is not None else None,
+        facts.rpo_s is not None,
     )
 
 
-def _exposure(point: PointFacts | None, now: datetime) -> float | None:
+def _exposure(point: PointFacts | None, worst: Exposed | None, now: datetime) -> float | None:
     """Return the exposure in seconds; None without a complete point, and if the point is dated
     after `now`: a clock was set back, so its age is unknown.
     """
-    if point is None or age(point.available_at, now) is None:
+    if point is None or worst is None or age(point.available_at, now) is None:
         return None
-    return age(point.data_time, now)
-
-
-def _achievable(facts: PlanFacts) -> float | None:
-    """Return the exposure that the schedule can hold: the interval plus the usual (95th percentile)
-    duration; the interval alone until a backup was measured. None without a schedule whose interval
-    is known. `auto` makes the interval as long as fits.
-    """
-    every_s = [c.log_every_s for c in facts.components if c.log_every_s is not None]
-    if every_s and len(every_s) == len(facts.components):
-        return max(every_s) + STORED_WITHIN_S
-    if facts.interval_s is None:
-        return None
-    usual_s = facts.backup_p95_s or 0.0
-    if facts.cron == AUTO:
-        # The interval shrinks as backups take longer, until one follows the other.
-        return max(facts.interval_s, 2 * usual_s)
-    return facts.interval_s + usual_s
+    return age(worst.data_time, now)
 
 
 def oldest_s(rpo_s: float, interval_s: float | None) -> float:
@@ -153,42 +185,33 @@ def oldest_s(rpo_s: float, interval_s: float | None) -> float:
     return rpo_s if interval_s is None else max(rpo_s, 2 * interval_s)
 
 
-def rolled_forward(facts: PlanFacts, point: PointFacts | None) -> PointFacts | None:
-    """Return the point with the time to which its components can be recovered: logs lead on from
-    it. The component with the oldest data counts."""
-    if point is None or not facts.components or not _leads_on(facts):
-        return point
-    at = min(max(c.log_at or point.data_time, point.data_time) for c in facts.components)
-    return point._replace(data_time=at)
-
-
 def _leads_on(facts: PlanFacts) -> bool:
     """Return whether the newest point, from which logs lead on, is the one that counts."""
     return unreadable_since(facts) is None and undoing(facts) is None
 
 
-def has_logs(facts: PlanFacts) -> bool:
-    """Return whether every component has a log, which decides the exposure."""
-    return bool(facts.components) and all(c.log_at is not None for c in facts.components)
-
-
 def _judge_exposure(
-    facts: PlanFacts, point: PointFacts | None, wrong: list[Reason], now: datetime
+    facts: PlanFacts,
+    point: PointFacts | None,
+    parts: tuple[Exposed, ...],
+    wrong: list[Reason],
+    now: datetime,
 ) -> list[Reason]:
-    """Judge the exposure; `wrong` are the reasons that the repositories give."""
+    """Judge the exposure of each part; `wrong` are the reasons that the repositories give."""
     if point is None:
         return _nothing_readable(facts, wrong, now)
-    exposure_s = _exposure(point, now)
+    worst = worst_of(parts, now)
+    exposure_s = _exposure(point, worst, now)
     if exposure_s is None:
-        latest = format_time(max(point.data_time, point.available_at), seconds=True)
+        latest = format_time(max(worst.data_time, point.available_at), seconds=True)
         text = f"the newest restore point is dated {latest}, which is in the future: "
         text += "a clock was set back"
         return [Reason(Verdict.UNKNOWN, text, f"drd points {facts.plan}", "rpo")]
     if unreadable_since(facts) is not None:
-        return _older_one_left(facts, point, exposure_s)
-    verdict = against(exposure_s, facts.rpo_s)
+        return _older_one_left(facts, point, worst, exposure_s)
+    verdict = against(exposure_s, worst.rpo_s)
     trouble = _trouble(facts, now)
-    put_back = _put_back(facts, point)
+    put_back = _put_back(facts, worst)
     if verdict is Verdict.MET:
         notes = [Reason(verdict, put_back, _after_recovery(facts))] if put_back else []
         if trouble is None:
@@ -196,11 +219,8 @@ def _judge_exposure(
         lead = "the last backup failed: " if facts.failures is not None else ""
         text, risk = lead + trouble.text, PlanState.AT_RISK
         return [Reason(verdict, text, trouble.remedy, says_why=trouble.code, at_least=risk), *notes]
-    is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
-    found = put_back or f"the newest complete backup has {_data_of(facts, point)}"
-    text = f"RPO {is_over}: {found}"
-    if has_logs(facts) and not put_back:
-        text = f"RPO {is_over}: the WAL that drd has stored has {_data_of(facts, point)}"
+    text = _exceeded(parts, worst, verdict, put_back, now)
+    if worst.by_log and not put_back:
         return [Reason(verdict, text, f"drd points {facts.plan}", "rpo")]
     if trouble:
         text = f"{text}. Cause: {trouble.text}"
@@ -213,6 +233,25 @@ def _judge_exposure(
     unseen = f"drd has not seen a newer copy from {called(facts.made_by)}"
     since = unseen if facts.made_by else "drd has not tried a backup since then"
     return [Reason(verdict, f"{text}; {since}", facts.anew, "rpo")]
+
+
+def _exceeded(
+    parts: tuple[Exposed, ...], worst: Exposed, verdict: Verdict, put_back: str, now: datetime
+) -> str:
+    """Say which objective is exceeded, or nearly: that of the worst component, and of which others
+    as well."""
+    is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
+    rpo = f"RPO of {worst.component}" if worst.component else "RPO"
+    found = put_back or f"the newest complete backup has {_data_of(worst)}"
+    if worst.by_log and not put_back:
+        found = f"the WAL that drd has stored has {_data_of(worst)}"
+    others = [
+        f"{part.component} (RPO {format_duration(part.rpo_s)})"
+        for part in parts
+        if part is not worst and against(age(part.data_time, now), part.rpo_s) is verdict
+    ]
+    text = f"{rpo} {is_over}: {found}"
+    return f"{text}. The same is true of {some(others)}" if others else text
 
 
 def _backup_running(facts: PlanFacts, now: datetime) -> Reason | None:
@@ -232,7 +271,7 @@ def _backup_running(facts: PlanFacts, now: datetime) -> Reason | None:
     return Reason(Verdict.MET, words, f"drd run show {running.run}", "rpo")
 
 
-def _put_back(facts: PlanFacts, point: PointFacts) -> str:
+def _put_back(facts: PlanFacts, worst: Exposed) -> str:
     """Say that newer points lack what an undo put back, or have data of two times; empty if there
     are none."""
     undone = undoing(facts)
@@ -240,13 +279,13 @@ def _put_back(facts: PlanFacts, point: PointFacts) -> str:
         return ""
     if undone.unfinished:
         return (
-            f"the newest backup that does not mix data of two times has {_data_of(facts, point)}; "
+            f"the newest backup that does not mix data of two times has {_data_of(worst)}; "
             f"newer restore points were made while recovery {undone.run} had restored only a part "
             "of the service"
         )
     return (
         f"the newest backup of the data that the undo of recovery {undone.run} put back has "
-        f"{_data_of(facts, point)}; newer restore points contain the data that this recovery "
+        f"{_data_of(worst)}; newer restore points contain the data that this recovery "
         "had restored"
     )
 
@@ -260,9 +299,9 @@ def _after_recovery(facts: PlanFacts) -> str:
     return facts.anew
 
 
-def _data_of(facts: PlanFacts, point: PointFacts) -> str:
-    """Return the data time of a point with the age that is allowed."""
-    at, allowed = format_time(point.data_time, seconds=True), format_duration(facts.rpo_s)
+def _data_of(worst: Exposed) -> str:
+    """Return the time of the data with the age that is allowed."""
+    at, allowed = format_time(worst.data_time, seconds=True), format_duration(worst.rpo_s)
     return f"data of {at} (RPO {allowed})"
 
 
@@ -287,14 +326,17 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
     return [Reason(Verdict.UNKNOWN, text, where, "rpo")]
 
 
-def _older_one_left(facts: PlanFacts, point: PointFacts, exposure_s: float) -> list[Reason]:
+def _older_one_left(
+    facts: PlanFacts, point: PointFacts, worst: Exposed, exposure_s: float
+) -> list[Reason]:
     """Return the reason that only an older point can be read; the repository has its own reason."""
-    text, where = f"the newest readable restore point has {_data_of(facts, point)}", facts.anew
+    data = _data_of(worst)
+    text, where = f"the newest readable restore point has {data}", facts.anew
     if facts.unrestorable is not None:
         more, where = _made_anew(facts)
         text = f"{facts.unrestorable.words()}; the newest remaining point, {point.id}, "
-        text += f"has {_data_of(facts, point)}{more}"
-    verdict = against(exposure_s, facts.rpo_s)
+        text += f"has {data}{more}"
+    verdict = against(exposure_s, worst.rpo_s)
     if verdict is Verdict.MET:
         verdict = Verdict.AT_RISK
     return [Reason(verdict, text, where, "rpo")]
@@ -311,10 +353,11 @@ def _made_anew(facts: PlanFacts) -> tuple[str, str]:
 
 def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     """Return the reason that there is no point. It is unknown while the first backup may still come
-    in time. Once the plan has been loaded for longer than its RPO, more than the RPO would be lost.
+    in time. Once the plan has been loaded for longer than its shortest RPO, more than that would be
+    lost.
     """
     loaded_s = age(facts.first_loaded_at, now)
-    late = loaded_s is not None and loaded_s > facts.rpo_s
+    late = loaded_s is not None and loaded_s > strictest_s(facts)
     verdict = Verdict.BREACHED if late else Verdict.UNKNOWN
     text = (
         "there is no complete restore point"
@@ -376,16 +419,20 @@ def _never_captured(facts: PlanFacts) -> list[Reason]:
     return [Reason(Verdict.UNKNOWN, text, facts.anew, "component-missing", brief=names)]
 
 
-def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
+def _schedule_too_slow(facts: PlanFacts, slowest: Achievable) -> Reason:
+    reaches = f"up to {format_duration(slowest.exposure_s)} of data can be lost"
+    of = f"the RPO of {slowest.component}" if slowest.component else "the RPO"
+    allowed = f"{reaches}, but {of} is {format_duration(slowest.rpo_s)}"
+    if slowest.log_every_s is not None:
+        stored = f"the WAL is stored every {format_duration(slowest.log_every_s)}"
+        return Reason(Verdict.AT_RISK, f"{stored}: {allowed}", kind="schedule-too-slow")
     every = f"every {format_duration(facts.interval_s)}"
     if facts.cron == AUTO:
         every = "when the previous backup has ended"
     takes = f"a backup usually takes {format_duration(facts.backup_p95_s)} and starts {every}"
     if facts.backup_p95_s is None:
         takes = f"a backup starts {every}"
-    reaches = f"up to {format_duration(achievable_s)} of data can be lost"
-    text = f"{takes}: {reaches}, but the RPO is {format_duration(facts.rpo_s)}"
-    return Reason(Verdict.AT_RISK, text, kind="schedule-too-slow")
+    return Reason(Verdict.AT_RISK, f"{takes}: {allowed}", kind="schedule-too-slow")
 
 
 def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:

@@ -38,7 +38,7 @@ class ComponentFacts(NamedTuple):
     belong to its newest captured snapshot in any point, even an incomplete one; None if it was
     never captured. `error` is why its newest capture failed, None if it succeeded. `log_at` is the
     newest time to which its log leads on from a restore point, `log_every_s` how often the log is
-    stored; None without a log."""
+    stored; None without a log. `rpo_s` is its own RPO; None if the RPO of the plan counts."""
 
     component: str
     kind: str
@@ -48,6 +48,7 @@ class ComponentFacts(NamedTuple):
     log_at: datetime | None = None
     log_every_s: float | None = None
     log: LogFacts | None = None
+    rpo_s: float | None = None
 
 
 class PointFacts(NamedTuple):
@@ -277,6 +278,7 @@ class PlanFacts(NamedTuple):
     are over what one run of it may forget; `holds` are the holds that nobody released, also those
     whose time is over. `proven_elsewhere` is, if no drill ran here, the evidence of a drill on a
     lost host that had proven a kept point. `description` is the plan's, in one line and bounded.
+    `point_rpo_s` is the shortest RPO of a component that has no log; None if it is the plan's.
     """
 
     plan: str
@@ -334,6 +336,12 @@ class PlanFacts(NamedTuple):
     unrestorable: UnrestorableFacts | None = None
     proven_elsewhere: str = ""
     description: str = ""
+    point_rpo_s: float | None = None
+
+    @property
+    def points_within_s(self) -> float:
+        """The RPO that restore points have to keep."""
+        return self.rpo_s if self.point_rpo_s is None else self.point_rpo_s
 
     @property
     def made_by(self) -> str:

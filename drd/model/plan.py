@@ -83,7 +83,8 @@ class Hook:
 class Component:
     """One component. `settings` is the frozen settings model of its kind. `may_be_empty`: a drill
     passes even if it finds no table and no file in the component. `adopted`: another tool makes its
-    copies, with its file at the path `copied_as`, if that is not its own.
+    copies, with its file at the path `copied_as`, if that is not its own. `rpo_s` is its own RPO;
+    None if the RPO of the plan counts.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Component:
     adopted: bool = False
     copied_as: str = ""
     limits: Limits = UNLIMITED
+    rpo_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +204,14 @@ class Times:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPolicy(Times):
     """When backups start. With `auto` the RPO decides, and `longest_gap_s` is the resulting
-    exposure. `jitter_s` None: drd chooses.
+    exposure. `jitter_s` None: drd chooses. `rpo_s` is the shortest RPO of a component that has no
+    log; None if it is the RPO of the plan.
     """
 
     auto: bool = False
     retries: int = 5
     jitter_s: float | None = None
+    rpo_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +409,22 @@ class Plan:
     def primary(self) -> RepositorySpec:
         """The repository to which backups go: the repository that is not a copy."""
         return next(r for r in self.repositories.values() if r.copy_of is None)
+
+    @property
+    def points_within_s(self) -> float:
+        """The RPO that restore points have to keep."""
+        return self.objectives.rpo_s if self.backup.rpo_s is None else self.backup.rpo_s
+
+    def rpo_of(self, component: str | None) -> float:
+        """Return the RPO of a component: its own, or the RPO of the plan."""
+        known = self.components.get(component or "")
+        own_s = known.rpo_s if known is not None else None
+        return self.objectives.rpo_s if own_s is None else own_s
+
+    @property
+    def own_objectives(self) -> dict[str, float]:
+        """The components that have an RPO of their own, with it in seconds."""
+        return {n: c.rpo_s for n, c in self.components.items() if c.rpo_s is not None}
 
     @property
     def made_by(self) -> str:

@@ -41,6 +41,7 @@ NOT_PROVEN = frozenset(
         "drill.full_every",
         "repositories.*.protection",
         "components.*.limits",
+        "components.*.rpo",
     }
 )
 """The keys of a plan that say nothing about what a recovery restores and runs, with all keys below
@@ -56,14 +57,26 @@ def plan_hash(resolved: Mapping[str, object]) -> str:
 
 def proof_hash(resolved: Mapping[str, object]) -> str:
     """Return the hash of what a drill of the plan proves; evidence contains this hash. The hash
-    includes the RPO if a check of the plan compares with it.
+    includes an RPO if a check of the plan compares with it.
     """
     proven = _proven(resolved, ())
-    if any(map(_compares_with_rpo, _checks(resolved))):
+    comparing = [check for check in _checks(resolved) if _compares_with_rpo(check)]
+    if comparing:
         objectives = resolved["objectives"]
         assert isinstance(objectives, Mapping)
-        proven["objectives"] = {"rpo_s": objectives["rpo_s"]}
+        proven["objectives"] = {"rpo_s": objectives["rpo_s"], **_own_of(resolved, comparing)}
     return json_digest(proven)
+
+
+def _own_of(
+    resolved: Mapping[str, object], checks: Sequence[object]
+) -> dict[str, dict[str, object]]:
+    """Return the RPOs of their own that the components of these checks have."""
+    components = resolved.get("components")
+    assert isinstance(components, Mapping)
+    names = {check.get("component") for check in checks if isinstance(check, Mapping)}
+    own = {n: c["rpo_s"] for n, c in components.items() if n in names and "rpo_s" in c}
+    return {"of_components": own} if own else {}
 
 
 def _checks(resolved: Mapping[str, object]) -> Sequence[object]:

@@ -162,12 +162,14 @@ def _damaged(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
 
 
 def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
-    rpo, promised = assessed.rpo.achievable_s, format_duration(plan.objectives.rpo_s)
+    slowest = assessed.rpo.slowest
+    of = f"the RPO of {slowest.component}" if slowest and slowest.component else "the RPO"
+    promised = format_duration(slowest.rpo_s if slowest is not None else plan.points_within_s)
     if plan.made_by:
         maker = called(plan.made_by)
         text = f"{maker} decides when copies are made; drd only checks how old the newest copy is"
         return judged_as("schedule", "ok", "", f"{text} (RPO {promised})")
-    if rpo is None:
+    if slowest is None:
         text = (
             f"drd does not know whether the RPO of {promised} can be kept: no backup was made "
             "yet, or backups start only by hand"
@@ -178,11 +180,13 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
         )
         return judged_as("schedule", "warning", "", text, remedy)
     text = (
-        f"with this schedule, up to {format_duration(rpo)} of data can be lost, but the "
-        f"RPO is {promised}"
+        f"with this schedule, up to {format_duration(slowest.exposure_s)} of data can be lost, but "
+        f"{of} is {promised}"
     )
-    if rpo > plan.objectives.rpo_s:
+    if slowest.exposure_s > slowest.rpo_s:
         remedy = "back up more often: set a shorter `every` under `backup:` in the plan."
+        if slowest.log_every_s is not None:
+            remedy = "store the WAL more often: set a shorter `every` under `wal:` in the plan."
         return judged_as("schedule", "warning", "", text, remedy)
     return judged_as("schedule", "ok", "", text)
 

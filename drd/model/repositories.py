@@ -135,7 +135,7 @@ def outage_from(facts: PlanFacts) -> datetime | None:
     left = standing(facts)
     if since is None or left is None:
         return since
-    return max(since, left.data_time + timedelta(seconds=facts.rpo_s))
+    return max(since, left.data_time + timedelta(seconds=facts.points_within_s))
 
 
 def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:

@@ -7,7 +7,7 @@ with 10,000 plans reads no YAML. `drd.model.due` computes when a job is due.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from drd.model.controls import ControlSpec
@@ -84,7 +84,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The jobs of one plan, backup first. `digest` and `file` are the plan's."""
+    """The jobs of one plan, backup first. `digest` and `file` are the plan's. The RPO in
+    `objectives` is the one that restore points have to keep."""
 
     plan: str
     digest: str
@@ -183,11 +184,12 @@ def schedule_of(plan: Plan, kit: KitWatch | None = None, host_of: HostOf = this_
     `host_of` says which components are read from the same server.
     """
     jobs = tuple(_jobs(plan, kit, host_of))
-    return Schedule(plan.name, plan.digest, plan.file, plan.objectives, jobs)
+    objectives = replace(plan.objectives, rpo_s=plan.points_within_s)
+    return Schedule(plan.name, plan.digest, plan.file, objectives, jobs)
 
 
 def _jobs(plan: Plan, kit: KitWatch | None, host_of: HostOf) -> Iterator[Job]:
-    rpo_s = plan.objectives.rpo_s
+    rpo_s = plan.points_within_s
     primary = (plan.primary.url,)
     everywhere = tuple(r.url for r in plan.repositories.values())
     forgets = not plan.retention.keeps_everything and not plan.made_by
@@ -296,4 +298,4 @@ def _maintenance(plan: Plan, repository: RepositorySpec, *, forgets: bool) -> It
             continue
         timing = _timing(policy, _SPREAD * (policy.every_s or 0.0))
         url = (repository.url,)
-        yield Job(plan.name, kind, timing, plan.objectives.rpo_s, repository.name, url)
+        yield Job(plan.name, kind, timing, plan.points_within_s, repository.name, url)

@@ -174,14 +174,15 @@ def _with_places(text: str, places: list[Place]) -> tuple[str, list[Place]]:
 
 
 def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Brief | None:
-    drill, newest = found.drill, facts.newest
-    if newest is None or drill.last_at is None:
+    drill = found.drill
+    if drill.last_at is None:
         return None
     from drd.model.validity import course
 
     projected_s, share = found.rto.projected_s, found.rpo.kept
+    objective_s, data_time = found.rpo.objective_s, found.rpo.data_time
     attained = course(share) if share is not None else None
-    if projected_s is None:
+    if projected_s is None or objective_s is None or data_time is None:
         return None
     if drill.result != "passed" or (attained is None) != (share is None):
         return None
@@ -193,8 +194,8 @@ def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Bri
         file=facts.file,
         file_mtime_ns=facts.file_mtime_ns,
         file_size=facts.file_size,
-        rpo_s=facts.rpo_s,
-        data=microseconds(newest.data_time),
+        rpo_s=objective_s,
+        data=microseconds(data_time),
         rto_s=facts.rto_s,
         projected_s=float(projected_s),
         drilled=microseconds(drill.last_at),

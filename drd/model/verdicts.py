@@ -16,6 +16,7 @@ from drd.model.facts import (
     PausedFacts,
     PointFacts,
 )
+from drd.model.own_objectives import Achievable
 from drd.named import NamedTuple
 
 SECRET_MISSING = "secret-missing"  # noqa: S105
@@ -150,7 +151,11 @@ class RpoAssessment(NamedTuple):
     schedule can hold; both None if unknown. `attainment` is a share, None for an empty window;
     `kept` is the same share, but None until the window is long enough to be meaningful; `window_s`
     is the length of the window. If the objective is breached and there is no exposure, everything
-    would be lost.
+    would be lost. If a component has an RPO of its own, `component` is the one that is worst
+    against its own objective, and the first three figures are of this component. `slowest` is the
+    component of which the schedule comes nearest to the RPO or exceeds it most. `data_time` is the
+    time of the data that the exposure is the age of, `points_within_s` the RPO that restore points
+    have to keep.
     """
 
     objective_s: float | None
@@ -160,6 +165,10 @@ class RpoAssessment(NamedTuple):
     verdict: Verdict
     kept: float | None = None
     window_s: float | None = None
+    component: str = ""
+    slowest: Achievable | None = None
+    data_time: datetime | None = None
+    points_within_s: float | None = None
 
     @property
     def loses_everything(self) -> bool:
@@ -217,6 +226,9 @@ class DrillAssessment(NamedTuple):
 
 
 class ComponentAssessment(NamedTuple):
+    """The judgement of a component against `rpo_s`, its own RPO (`has_own_rpo`) or the RPO of the
+    plan. `achievable_s` is the exposure that the schedule can hold, None if unknown."""
+
     component: str
     kind: str
     data_time: datetime | None
@@ -224,6 +236,9 @@ class ComponentAssessment(NamedTuple):
     size_bytes: int | None
     verdict: Verdict
     log: LogFacts | None = None
+    rpo_s: float | None = None
+    achievable_s: float | None = None
+    has_own_rpo: bool = False
 
 
 class CopyAssessment(NamedTuple):

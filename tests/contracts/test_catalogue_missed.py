@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts
 from drd.model.attainment import missed_intervals
 from drd.model.facts import PlanFacts
+from drd.model.plan import BackupPolicy
 from drd.model.snapshot import RestorePoint
 from tests.catalogue_support import at, plan, point
 
@@ -50,6 +52,21 @@ def test_missed_intervals_follow_the_objective(catalogue: SqlCatalogue, facts: F
     assert facts().missed == ((at(10), at(31)),), "what lies before the window is dropped"
     catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(40))
     assert facts().missed == ((at(0), at(1)), (at(10), at(31))), "a longer window brings it back"
+
+
+def test_missed_intervals_follow_the_rpo_that_points_have_to_keep(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    stricter = replace(plan(rpo_s=7200), backup=BackupPolicy(every_s=300.0, rpo_s=600.0))
+    catalogue.plans.load(stricter, file_digest="f", at=at(0))
+    for name, minutes in (("p1", 0), ("p2", 30)):
+        catalogue.points.record(point(name, at(minutes)))
+    assert facts().missed == ((at(0), at(1)), (at(10), at(31)))
+
+    catalogue.plans.load(plan(rpo_s=7200), file_digest="f", at=at(40))
+    assert facts().missed == ((at(0), at(1)),)
+    catalogue.plans.load(stricter, file_digest="f", at=at(40))
+    assert facts().missed == ((at(0), at(1)), (at(10), at(31)))
 
 
 def test_missed_intervals_end_where_the_newest_kept_point_came(

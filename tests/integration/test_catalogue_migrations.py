@@ -856,3 +856,44 @@ def test_an_upgrade_takes_every_drill_of_before_for_one_that_restored_everything
     [drill] = catalogue.evidence.newest("p")
     assert (drill.rta_s, drill.instant) == (3.5, None)
     catalogue.close()
+
+
+def test_an_upgrade_lets_the_rpo_of_the_plan_count_for_all_until_one_has_its_own(
+    url: str, tmp_path: Path
+) -> None:
+    schema = Schema(OURS.scripts, "0023")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    names = "name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file, file_mtime_ns"
+    executed(
+        url,
+        f"INSERT INTO plans ({names}, file_size, file_digest, first_loaded_at, loaded_at) VALUES "
+        "('orders-api', 'anna', 'd1', 900, 1, 8640000, 1, '', 0, 0, '', '@01', '@01')",
+    )
+    executed(
+        url,
+        "INSERT INTO component_summary (plan, component, position, kind) VALUES "
+        "('orders-api', 'orders-db', 0, 'postgres')",
+    )
+
+    catalogue = opened(url, tmp_path)
+
+    def told() -> tuple[float, dict[str, float | None]]:
+        [facts] = read_facts(url, "orders-api")
+        return facts.points_within_s, {c.component: c.rpo_s for c in facts.components}
+
+    assert told() == (900.0, {"orders-db": None})
+    before = plan()
+    own = replace(before.components["orders-db"], rpo_s=300.0)
+    stricter = replace(
+        before,
+        components={**before.components, "orders-db": own},
+        backup=replace(before.backup, rpo_s=300.0),
+    )
+    catalogue.plans.load(stricter, file_digest="d", at=at(5))
+    within_s, found = told()
+    assert (within_s, found["orders-db"]) == (300.0, 300.0)
+    assert set(found.values()) == {300.0, None}
+    catalogue.plans.load(before, file_digest="d", at=at(6))
+    within_s, found = told()
+    assert (within_s, set(found.values())) == (before.objectives.rpo_s, {None})
+    catalogue.close()

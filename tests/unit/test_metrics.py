@@ -37,6 +37,7 @@ def test_figures_of_a_healthy_plan() -> None:
     found = read(healthy())
     expected = {
         "drd_rpo_objective_seconds": 900.0,
+        "drd_point_rpo_objective_seconds": 900.0,
         "drd_rpo_exposure_seconds": 252.0,
         "drd_rpo_achievable_seconds": 320.0,
         "drd_rpo_attainment_ratio": 1.0,
@@ -93,6 +94,8 @@ def test_an_unknown_figure_is_absent_and_not_zero() -> None:
         "drd_rpo_objective_seconds",
         "drd_rto_objective_seconds",
         "drd_repository_state",
+        "drd_component_rpo_objective_seconds",
+        "drd_component_verdict",
     }
 
 

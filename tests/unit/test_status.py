@@ -346,6 +346,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                 "rpo": dict.fromkeys(
                     [
                         "objective_s",
+                        "component",
                         "exposure_s",
                         "achievable_s",
                         "loses_everything",
@@ -378,7 +379,16 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                 },
                 "components": [
                     dict.fromkeys(
-                        ["component", "kind", "data_time", "exposure_s", "size_bytes", "verdict"]
+                        [
+                            "component",
+                            "kind",
+                            "data_time",
+                            "exposure_s",
+                            "objective_s",
+                            "achievable_s",
+                            "size_bytes",
+                            "verdict",
+                        ]
                     )
                 ],
                 "copies": [
@@ -458,6 +468,7 @@ def test_json_values_of_a_healthy_plan() -> None:
     assert plan["readiness"] == "ready"
     assert plan["rpo"] == {
         "objective_s": 900,
+        "component": None,
         "exposure_s": 252,
         "achievable_s": 320,
         "loses_everything": False,

@@ -43,6 +43,7 @@ from drd.model.host_conditions import (
 )
 from drd.model.incidents.rules import OpeningRule, TierOf
 from drd.model.message import ChannelSpec, Routed
+from drd.model.own_objectives import strictest_s
 from drd.model.schedule import Schedule
 from drd.model.verdicts import NOT_LOADED, Assessment
 from drd.plan_files import FoundPlanFile
@@ -276,7 +277,7 @@ class AlertWatch:
             problems.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
         needed = max((drill_bytes(f, sources.room) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(sources.places, needed)), channels=channels)
-        problems += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
+        problems += host_conditions(host, [(f.plan, strictest_s(f)) for f in facts], now)
         plans = tuple(self._plans.values())
         return _Observation(problems, lambda a: not _is_unknown(a, unknown), plans)
 

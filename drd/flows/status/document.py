@@ -38,7 +38,9 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
     restricted. `records_damage` is what the last check of the records found, null for nothing.
     `copied_state` is why this state may be a copy of one that another drd uses, null if nothing
     suggests that. `rpo.exposure_s` is null if it is unknown, and if
-    `rpo.loses_everything`: no point is left to restore. A reason ends with the command to run next,
+    `rpo.loses_everything`: no point is left to restore. If a component has an RPO of its own,
+    `rpo.component` is the component that is worst against its own objective, and the figures in
+    `rpo` are of this component; else null. A reason ends with the command to run next,
     if any.
     """
     return {
@@ -71,6 +73,7 @@ def _plan(plan: Assessment) -> dict[str, Any]:
         "readiness": plan.readiness.value,
         "rpo": {
             "objective_s": rpo.objective_s,
+            "component": rpo.component or None,
             "exposure_s": _seconds(rpo.exposure_s),
             "achievable_s": _seconds(rpo.achievable_s),
             "loses_everything": rpo.loses_everything,
@@ -169,6 +172,8 @@ def _component(component: ComponentAssessment) -> dict[str, Any]:
         "kind": component.kind,
         "data_time": to_rfc3339(component.data_time) if component.data_time else None,
         "exposure_s": _seconds(component.exposure_s),
+        "objective_s": component.rpo_s,
+        "achievable_s": _seconds(component.achievable_s),
         "size_bytes": component.size_bytes,
         "verdict": component.verdict.value,
         **({"log": _log(component.log)} if component.log is not None else {}),

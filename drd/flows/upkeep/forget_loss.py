@@ -88,7 +88,7 @@ def _left(plan: Plan, before: RestorePoint | None, after: RestorePoint | None) -
     of = f"{after.id}, with data of {format_time(after.data_time, seconds=True)}"
     if before is not None and before.id == after.id:
         return f"the newest restore point that can be restored stays: {of}"
-    rpo = format_duration(plan.objectives.rpo_s)
+    rpo = format_duration(plan.points_within_s)
     return (
         f"after that, the newest restore point that can be restored is {of}: newer data "
         f"would be lost (RPO {rpo})"

@@ -44,7 +44,7 @@ def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
 
 def _age_of_points_s(services: Services, plan: Plan) -> float:
     by_logs = len(logged(services, plan)) == len(plan.components)
-    return oldest_s(plan.objectives.rpo_s, plan.backup.interval_s if by_logs else None)
+    return oldest_s(plan.points_within_s, plan.backup.interval_s if by_logs else None)
 
 
 def last_failure(services: Services, plan: Plan) -> str | None:
