@@ -239,6 +239,8 @@ def _logs(app: App, plan: str, components: Iterable[str]) -> list[Document]:
                 ],
                 "trouble": state.trouble or None,
                 "remedy": state.remedy or None,
+                "event": state.event or None,
+                "event_at": to_rfc3339(state.event_at) if state.event_at else None,
             }
         )
     return found

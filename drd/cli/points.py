@@ -173,6 +173,9 @@ def _print_logs(logs: Sequence[dict[str, Any]]) -> None:
             output.say(f"  {name}: no restore point leads on to the WAL that drd has stored")
         if one["trouble"]:
             output.say(f"  {name}: {escaped(one['trouble'])}; {escaped(one['remedy'] or '')}")
+        if one.get("event"):  # a daemon of an older version sends none
+            noticed = format_time(from_rfc3339(one["event_at"]), seconds=True)
+            output.say(f"  {escaped(one['event'])} (noticed {noticed})")
 
 
 def _print_vanished(points: Sequence[dict[str, Any]]) -> None:

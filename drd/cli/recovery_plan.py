@@ -48,7 +48,8 @@ def print_plan(
         say(f"  restore    {name}  {size}")
     say(f"  from       {', else '.join(planned.repositories)}")
     for name, order in planned.logs.items():
-        say_below("  wal        ", f"{name}: {replay_words(order)}")
+        size = format_size(order.bytes)
+        say_below("  wal        ", f"{name}: {replay_words(order)} ({size})")
     for line in _steps(planned):
         say(f"  {line}")
     for line in _what_of_it(planned, changed):
@@ -176,6 +177,7 @@ def _log_document(order: LogOrder) -> dict[str, Any]:
         "transaction": target.transaction,
         "until": to_rfc3339(order.end.at),
         "data_time": to_rfc3339(order.data_time),
+        "bytes": order.bytes,
     }
 
 

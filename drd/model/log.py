@@ -247,7 +247,8 @@ class LogState:
     receiver does. `spans` are the intervals of time to which the component can be recovered,
     `reaches` is the newest such time. Everything that was committed before `complete_at` is in the
     repository. `trouble` says what is wrong, `remedy` what to do about it, and `code` is its
-    code."""
+    code. `event` is the last change of the log that a person has to know of, at `event_at`: a gap,
+    or that the server has changed to another timeline."""
 
     doing: str
     since: datetime
@@ -259,6 +260,8 @@ class LogState:
     remedy: str = ""
     code: str = ""
     reaches: datetime | None = None
+    event: str = ""
+    event_at: datetime | None = None
 
     def to_json(self) -> Mapping[str, Any]:
         return {
@@ -272,11 +275,13 @@ class LogState:
             "remedy": self.remedy,
             "code": self.code,
             "reaches": to_rfc3339(self.reaches) if self.reaches else None,
+            "event": self.event,
+            "event_at": to_rfc3339(self.event_at) if self.event_at else None,
         }
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> LogState:
-        at, reaches = said.get("complete_at"), said.get("reaches")
+        at, reaches, event_at = (said.get(k) for k in ("complete_at", "reaches", "event_at"))
         return cls(
             doing=str(said["doing"]),
             since=from_rfc3339(said["since"]),
@@ -288,6 +293,8 @@ class LogState:
             remedy=str(said.get("remedy", "")),
             code=str(said.get("code", "")),
             reaches=from_rfc3339(reaches) if reaches else None,
+            event=str(said.get("event", "")),
+            event_at=from_rfc3339(event_at) if event_at else None,
         )
 
 

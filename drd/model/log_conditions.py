@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
+from drd.model.host_conditions import TOLD_FOR
 from drd.model.log import LogState
 from drd.model.message import Urgency
 from drd.model.units import format_duration, format_time
@@ -34,15 +35,21 @@ def log_condition(
             f"{format_time(noted_at, seconds=True)}{behind}"
         )
         return _condition(plan, component, "critical", text, "journalctl -u drd")
-    if not state.code:
-        return None
     if state.code in AT_ONCE:
         text = f"{state.trouble}{behind}"
         return _condition(plan, component, "critical", text, f"drd runs {plan}")
-    if now - state.since < PATIENCE:
-        return None
+    if not state.code or now - state.since < PATIENCE:
+        return _event(plan, component, state, now)
     text = f"drd does not receive or store the WAL of {component}: {state.trouble}{behind}"
     return _condition(plan, component, "warning", text, f"drd doctor {plan}")
+
+
+def _event(plan: str, component: str, state: LogState, now: datetime) -> Condition | None:
+    """Return the last change of the log as a condition for as long as people are told of it."""
+    if state.event_at is None or not timedelta() <= now - state.event_at <= TOLD_FOR:
+        return None
+    text = f"{state.event} (noticed at {format_time(state.event_at, seconds=True)})"
+    return _condition(plan, component, "warning", text, f"drd points {plan}")
 
 
 def left_condition(plan: str, component: str, text: str, command: str) -> Condition:

@@ -240,6 +240,7 @@ class RestoreOptions:
     else there stays. With `keep`, the replaced data is set aside and kept. With `as_owner`, no code
     of the data runs with more rights than its owner has. With `no_owner`, the restored data belongs
     to the user who restores it. With `until`, a restore that replays a log stops before that time.
+    `log_bytes` is how much of a log it replays: the place needs room for it beside the data.
     """
 
     no_owner: bool = False
@@ -247,6 +248,7 @@ class RestoreOptions:
     keep: bool = False
     as_owner: bool = False
     until: datetime | None = None
+    log_bytes: int = 0
 
 
 AS_IT_IS = RestoreOptions()

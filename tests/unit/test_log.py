@@ -267,6 +267,22 @@ def test_what_is_wrong_with_a_log_is_told(code: str, after_s: float, severity: s
         assert "The repository has everything up to 2026-11-29 12:00:00 UTC" in found.text
 
 
+@pytest.mark.parametrize(("after_s", "told"), [(5, True), (3500, True), (3700, False), (-5, False)])
+def test_a_change_of_the_log_is_told_for_an_hour(after_s: float, told: bool) -> None:
+    now = T0 + timedelta(seconds=after_s)
+    state = replace(STATE, event="the server has changed to timeline 2", event_at=T0)
+    assert LogState.from_json(dict(state.to_json())) == state
+    found = log_condition("shop", "server", state, now, now)
+    assert (found is not None) is told
+    if found is not None:
+        assert (found.severity, found.remedy) == ("warning", "drd points shop")
+        assert "timeline 2 (noticed at 2026-11-29 12:00:00 UTC)" in found.text
+    gap = replace(state, code="log-gap", trouble="WAL is gone")
+    found = log_condition("shop", "server", gap, now, now)
+    assert found is not None
+    assert found.severity == "critical"
+
+
 def _reaches(batches: list[LogBatch], *starts: LogStart, complete: int | None) -> int | None:
     """Reach by base backups, newest first; in seconds, long afterwards."""
     points: Any = [(SimpleNamespace(data_time=T0), start) for start in starts]

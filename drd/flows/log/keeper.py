@@ -19,6 +19,7 @@ from pathlib import Path
 from drd import log, process
 from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
 from drd.flows.log.bases import bases, leading, reaches, spans
+from drd.flows.log.events import Events
 from drd.flows.log.left import note as note_kept
 from drd.flows.log.repository import batches_in, log_spec
 from drd.flows.log.upkeep import Upkeep
@@ -81,6 +82,9 @@ class Keeper:
         self._upkeep = Upkeep(services, plan, component.name, self._repository)
         self._state: LogState | None = None
         self._lost = False
+        self._gap: LogLost | None = None
+        """Why the newest part of the log begins with a gap, until a base backup leads to it."""
+        self._events = Events(services, plan, component)
         self._listed_at = 0.0
         self._anew = 0
         """The number of the batch that begins after a gap: it does not continue the batches before
@@ -103,6 +107,8 @@ class Keeper:
             except CatalogueError:
                 raise
             except LogLost as lost:
+                self._gap = lost
+                self._events.gap(lost)
                 self._note(WAITS, lost, GAP)
                 self._lost = True
             except DrdError as error:
@@ -172,6 +178,10 @@ class Keeper:
         stage.mkdir(mode=0o700, exist_ok=True)
         begin = receiver.stage(mark, stage)
         before = self._batches[-1] if self._batches else None
+        lines = receiver.lines(mark.line)
+        if before is not None and before.end.line < mark.line:
+            anew = self._begins_anew.exists()
+            self._events.switched(before, mark, lines, anew=anew)
         if before is not None and (before.end.line != mark.line or begin > before.begin):
             self._number += 1  # the snapshot before has something that this one lacks
         if self._begins_anew.exists():
@@ -184,7 +194,7 @@ class Keeper:
             self._number,
             begin,
             mark,
-            lines=receiver.lines(mark.line),
+            lines=lines,
             anew=self._anew == self._number,
         )
         stored = self._repository.store(
@@ -230,14 +240,20 @@ class Keeper:
         else:
             self._asked_base_at = -BASE_AGAIN_S  # what was asked for has come
         if known and not leads:
-            error = DrdError(
-                "a recovery cannot use the WAL that drd receives now, because no base backup "
-                "leads to it",
-                hint=f"drd makes a base backup at once; to see it: drd runs {self._plan.name}",
-            )
-            self._note(RECEIVES, error, NO_BASE)
+            self._note_unusable()
             return
+        self._gap = None
         self._note(RECEIVES)
+
+    def _note_unusable(self) -> None:
+        """Note that a recovery cannot use the log yet; after a gap, also why there is one."""
+        text = "a recovery cannot use the WAL that drd receives now, because no base backup leads"
+        text += " to it"
+        error = DrdError(
+            f"{self._gap.message}; {text}" if self._gap is not None else text,
+            hint=f"drd makes a base backup at once; to see it: drd runs {self._plan.name}",
+        )
+        self._note(RECEIVES, error, NO_BASE if self._gap is None else GAP)
 
     def _ask_base(self) -> None:
         """Ask the daemon for a base backup at once, unless a backup is running."""
@@ -287,6 +303,8 @@ class Keeper:
             remedy=(error.hint or "") if error is not None else "",
             code=code,
             reaches=reaches(known, points, self._complete_at, now),
+            event=self._events.text,
+            event_at=self._events.at,
         )
         if before is None or before.code != code:
             level = _log.warning if code else _log.info

@@ -39,6 +39,11 @@ class LogOrder:
         return self.batches[-1].end
 
     @property
+    def bytes(self) -> int:
+        """Return the size of the log that is fetched."""
+        return sum(batch.end.position - batch.begin for batch in self.batches)
+
+    @property
     def data_time(self) -> datetime:
         """Return the data time after the replay, as far as drd can know it before the replay."""
         if self.target.before is not None:

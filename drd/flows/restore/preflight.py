@@ -32,6 +32,7 @@ from drd.flows.restore.blockers import Blockers
 from drd.flows.restore.changed_paths import paths_may_change
 from drd.flows.restore.kit_origin import require_accepted
 from drd.flows.restore.known_problems import require_whole
+from drd.flows.restore.log_room import log_room
 from drd.flows.restore.production_guard import require_elsewhere
 from drd.flows.restore.recovery_plan import RecoveryPlan, require_within
 from drd.flows.restore.recovery_request import target_of
@@ -78,6 +79,7 @@ def destinations_of(
             as_owner=plan.request.as_owner,
             part=part_of(plan),
             until=plan.until,
+            log_bytes=plan.logs[name].bytes if name in plan.logs else 0,
             keep=not plan.request.no_undo and Ability.KEEP in kind.spec.of(component.settings).can,
         )
         made[name] = kind.target(component, target.components[name], place, options)
@@ -218,6 +220,8 @@ def _preflight_all(
     if plan.continues is None:
         found.kept(lambda: require_approvable(_remaining_steps(plan), process.actor_here()))
     findings = found.collect(lambda: _preflight_steps(services, plan))
+    if plan.continues is None:  # else some of it may be there already
+        findings += found.collect(lambda: log_room(services, plan))
     signed = finding_about_signature(services, plan.plan, plan.point)
     findings += [signed] if signed is not None else []
     return findings + preflight_targets(plan, destinations, found)

@@ -101,6 +101,11 @@ def _believed(services: Services) -> Path:
     return services.work_dir if rights.acts_for() is None else outside(services)
 
 
+def believed_root(services: Services) -> Path:
+    """Return the directory in which `believed_directory` is for each run."""
+    return _believed(services)
+
+
 def outside(services: Services) -> Path:
     """Return the place in the shared directory of all states on this host: each has its own."""
     return root_place(services.work_dir)

@@ -91,6 +91,7 @@ class ClusterKind(Kind):
             settings,
             place,
             keep=options.keep,
+            log_bytes=options.log_bytes,
             database=dsn.database(_settings(component).dsn) or "postgres",
         )
 

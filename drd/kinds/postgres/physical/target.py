@@ -47,6 +47,7 @@ from drd.kinds.untrusted_dirs import content
 from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import some
+from drd.model.units import format_size
 from drd.ports import (
     Finding,
     OnProgress,
@@ -69,21 +70,26 @@ class ClusterDirectory(DataDirectory):
         *,
         keep: bool,
         database: str,
+        log_bytes: int = 0,
     ) -> None:
-        """`database` answers questions that name none, if the restore point does not say which."""
+        """`database` answers questions that name none, if the restore point does not say which.
+        `log_bytes` is how much WAL will be replayed."""
         assert settings.data_dir is not None
         super().__init__(component, settings.data_dir, place, FILES, keep=keep)
         self._database = database
         self._server = Held(self._asked)
         self._settings = settings
         self._log: LogReplay | None = None
+        self._log_bytes = log_bytes
 
     def replay(self, log: LogReplay) -> None:
         self._log = log
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         hint = f"free space in {self._target.parent}. The tablespaces need room there, too."
-        return room(snapshot.facts), hint
+        if self._log_bytes:
+            hint += f" So does the WAL ({format_size(self._log_bytes)})."
+        return room(snapshot.facts) + self._log_bytes, hint
 
     def _fits(self, snapshot: ComponentSnapshot) -> str:
         programs = programs_of(snapshot, self._settings.bin_dir)
