@@ -48,7 +48,8 @@ def check_logs(parsed: Parsed, report: Report) -> None:
 
 
 def advise_on_logs(plan: PlanFile, report: Report) -> None:
-    """Warn of logs that are stored too rarely for the RPO."""
+    """Warn of logs that are stored too rarely for the RPO, and of copies, which get no log."""
+    _advise_on_copies(plan, report)
     for name, every_s in log_every_s(plan).items():
         own = plan.components[name].rpo
         rpo = plan.objectives.rpo if own is None else own
@@ -59,3 +60,18 @@ def advise_on_logs(plan: PlanFile, report: Report) -> None:
             )
             hint = "so much can be lost, and a few seconds more: write a shorter `every`."
             report.warn(("components", name, "wal", "every"), message, hint)
+
+
+def _advise_on_copies(plan: PlanFile, report: Report) -> None:
+    names = list(log_every_s(plan))
+    for name, repository in plan.repositories.items() if names else ():
+        if repository.copy_of is None:
+            continue
+        message = (
+            f"this copy gets the restore points, and not the WAL of {some(names)}: a recovery from "
+            "it alone loses what was written after the restore point"
+        )
+        hint = (
+            "make backups as often as such a loss may be large, for example `backup: {every: 6h}`."
+        )
+        report.warn(("repositories", name, "copy_of"), message, hint)

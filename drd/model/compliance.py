@@ -11,11 +11,11 @@ from datetime import datetime
 from drd.model.copy_exposure import judge_copy
 from drd.model.drill_facts import DrillFacts, ScenarioFacts
 from drd.model.drill_verdicts import judge_drill, of_plan
-from drd.model.exposure import judge_component, judge_rpo, oldest_s
+from drd.model.exposure import judge_component, judge_rpo
 from drd.model.facts import FindingFacts, NotLoaded, PlanFacts, UnfinishedFacts, UnreadyFacts
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
-from drd.model.own_objectives import has_logs
+from drd.model.own_objectives import has_logs, oldest_s
 from drd.model.plan_state import LOOKING_AHEAD, Judged, state_of
 from drd.model.repositories import assess_repository, readable, standing, unreadable_since
 from drd.model.text import and_more, counted, noun, without_output

@@ -27,6 +27,7 @@ from drd.model.host_conditions import missing_secret
 from drd.model.known_findings import disproved
 from drd.model.message import Urgency
 from drd.model.one_cause import SOURCE_FAILS, of_places, one_for_each_cause
+from drd.model.own_objectives import points_may_be_s
 from drd.model.plan_state import LOOKING_AHEAD
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import RunKind
@@ -169,7 +170,7 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     """Return the condition of a copy, by its own exposure. A copy that received nothing yet is
     unknown, which is a condition.
     """
-    bound_s = copy_bound_s(copy, facts.points_within_s)
+    bound_s = copy_bound_s(copy, points_may_be_s(facts))
     exposure_s = age(copy.data_time, now)
     command = f"drd runs {facts.plan}"
     if any(r.same for r in facts.repositories if r.repository == copy.repository):

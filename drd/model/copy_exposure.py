@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from drd.model.clock import age
 from drd.model.exposure import against
 from drd.model.facts import CopyFacts, PlanFacts, RepositoryFacts
+from drd.model.own_objectives import points_may_be_s
 from drd.model.repositories import of_what_counts
 from drd.model.verdicts import CopyAssessment, Verdict
 
@@ -17,8 +18,8 @@ durations add up.
 
 
 def copy_bound_s(facts: CopyFacts, rpo_s: float) -> float:
-    """Return the exposure that a copy may have: twice the RPO that points have to keep,
-    plus the pause that its plan allows.
+    """Return the exposure that a copy may have: twice the time that points may be
+    old, plus the pause that its plan allows.
     """
     return COPY_BOUND * rpo_s + facts.pause_s
 
@@ -32,7 +33,7 @@ def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessme
     if place is not None and _is_hurt(place):
         kept = place.sound if place.lost is None and not place.same else None
         data_time = kept.data_time if kept is not None else None
-    verdict = against(age(data_time, now), copy_bound_s(facts, plan.points_within_s))
+    verdict = against(age(data_time, now), copy_bound_s(facts, points_may_be_s(plan)))
     if data_time is None and facts.data_time is not None:
         verdict = Verdict.BREACHED
     # Points with what an undo took back were copied in time: that the plan needs a newer point is
@@ -50,7 +51,7 @@ def first_copy_by(plan: PlanFacts, facts: CopyFacts, now: datetime) -> datetime 
     if facts.data_time is not None:
         return None
     since = facts.added_at or plan.first_loaded_at
-    due = timedelta(seconds=copy_bound_s(facts, plan.points_within_s))
+    due = timedelta(seconds=copy_bound_s(facts, points_may_be_s(plan)))
     return since + due if now - since <= due else None
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from drd.model.attainment import attainment
 from drd.model.clock import age, tried
+from drd.model.copies_without_log import copies_without_log
 from drd.model.facts import (
     AUTO,
     ComponentFacts,
@@ -20,6 +21,7 @@ from drd.model.own_objectives import (
     achievable,
     achievable_of,
     exposed,
+    points_may_be_s,
     points_tell,
     rpo_of,
     strictest_s,
@@ -78,6 +80,7 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
     exposure_s = _exposure(point, worst, now)
     wrong = judge_repositories(facts, now)
     reasons = [*wrong, *_judge_exposure(facts, point, parts, wrong, now), *_never_captured(facts)]
+    reasons += copies_without_log(facts)
     slowest = achievable(facts)
     if slowest is not None and slowest.exposure_s > AT_RISK_SHARE * slowest.rpo_s:
         reasons.append(_schedule_too_slow(facts, slowest))
@@ -99,7 +102,7 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
         worst.component if worst is not None else "",
         slowest,
         worst.data_time if exposure_s is not None and worst is not None else None,
-        facts.points_within_s,
+        points_may_be_s(facts),
     ), reasons
 
 
@@ -177,12 +180,6 @@ def _exposure(point: PointFacts | None, worst: Exposed | None, now: datetime) ->
     if point is None or worst is None or age(point.available_at, now) is None:
         return None
     return age(worst.data_time, now)
-
-
-def oldest_s(rpo_s: float, interval_s: float | None) -> float:
-    """Return how old the newest point may be: the RPO. Where logs decide what is lost, it may have
-    the age that the `interval_s` of backups allows, and one backup may be late."""
-    return rpo_s if interval_s is None else max(rpo_s, 2 * interval_s)
 
 
 def _leads_on(facts: PlanFacts) -> bool:

@@ -63,6 +63,19 @@ def points_tell(plan: PlanFacts) -> bool:
     return not has_logs(plan) and all(rpo_of(plan, c) >= kept_s for c in logged)
 
 
+def oldest_s(rpo_s: float, interval_s: float | None) -> float:
+    """Return how old the newest point may be: the RPO. Where logs decide what is lost, it may have
+    the age that the `interval_s` of backups allows, and one backup may be late."""
+    return rpo_s if interval_s is None else max(rpo_s, 2 * interval_s)
+
+
+def points_may_be_s(plan: PlanFacts) -> float:
+    """Return how old the newest restore point may be: the RPO that points have to keep; where logs
+    keep all of it, also the interval of backups."""
+    by_logs = bool(plan.components) and all(c.log_every_s is not None for c in plan.components)
+    return max(plan.points_within_s, (plan.interval_s or 0.0) if by_logs else 0.0)
+
+
 def exposed(plan: PlanFacts, point: PointFacts, *, leads_on: bool) -> tuple[Exposed, ...]:
     """Return what a recovery from this point would bring back, by component if one has an RPO of
     its own. `leads_on`: the logs lead on from the point."""

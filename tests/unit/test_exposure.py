@@ -382,3 +382,30 @@ def test_a_log_leads_on_only_from_a_point_that_can_be_read() -> None:
     gone = facts.repositories[0]._replace(lost="gone")
     lost, _ = judge_rpo(facts._replace(repositories=(gone,)), NOW)
     assert lost.verdict is BREACHED
+
+
+def test_the_status_says_that_copies_do_not_get_the_log() -> None:
+    copies = tuple(CopyFacts(n, "primary", before(HOUR)) for n in ("second", "third"))
+    facts = _with_log(40, copies=copies)
+    rpo, [note] = judge_rpo(facts, NOW)
+    assert (rpo.verdict, note.verdict, note.kind) == (MET, MET, "")
+    assert note.text == (
+        "copies second, third do not get the WAL of server: a recovery from one of them alone "
+        "loses what was written after the restore point"
+    )
+    assert judge_rpo(facts._replace(copies=()), NOW)[1] == []
+    assert "the WAL" not in str(reasons(healthy(copies=copies)))
+
+
+def test_a_copy_of_a_plan_with_logs_may_be_as_old_as_two_backups_are_apart() -> None:
+    facts = _with_log(40)
+    found = [
+        judge_copy(facts, CopyFacts("second", "primary", before(days * DAY)), NOW).verdict
+        for days in (1.5, 2.1)
+    ]
+    assert found == [MET, BREACHED]
+    bare = facts.components[0]._replace(log_every_s=None)
+    late = judge_copy(
+        facts._replace(components=(bare,)), CopyFacts("second", "primary", before(HOUR)), NOW
+    )
+    assert late.verdict is BREACHED

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from drd.model.exposure import oldest_s
 from drd.model.log_place import place_of_logs
+from drd.model.own_objectives import oldest_s
 from drd.model.pauses import of_backups
 from tests.catalogue_support import T0, point
 from tests.config_support import load, problems
@@ -93,3 +93,16 @@ def test_retention_does_not_wait_for_backups_that_are_as_rare_as_planned() -> No
         for interval in (86400.0, None)
     ]
     assert [[p.code for p in pauses] for pauses in found] == [[], ["rpo"]]
+
+
+def test_plan_check_says_that_a_copy_gets_no_log(tmp_path: Path) -> None:
+    copy = "  second: {url: /srv/copy, password: {env: Y}, copy_of: primary}\nbackup: {every"
+    text = _plan().replace("backup: {every", copy)
+    [warning] = load(tmp_path, text).warnings
+    assert warning.path == "repositories.second.copy_of"
+    assert warning.message == (
+        "this copy gets the restore points, and not the WAL of server: a recovery from it alone "
+        "loses what was written after the restore point"
+    )
+    without = text.replace("    wal: {every: 30s}\n", "")
+    assert not [w for w in load(tmp_path, without).warnings if "copy" in w.path]

@@ -44,7 +44,7 @@ UNPROVEN = _listed("""
     verification.timeout verification.read_all_within
     drill.every drill.cron drill.timezone drill.blackout drill.timeout drill.restore_point
     drill.scenarios drill.restore drill.full_every
-    repositories.*.protection components.*.rpo
+    repositories.*.protection
     heartbeat heartbeat.url heartbeat.on
     kit kit.required kit.recipients kit.shares kit.file kit.passphrase kit.identity kit.verify
     readiness readiness.exceptions

@@ -9,8 +9,8 @@ from drd.flows.log.repository import logged
 from drd.flows.repository import contested
 from drd.flows.services import Services
 from drd.flows.state import clock_trust
-from drd.model.exposure import oldest_s
 from drd.model.location import is_s3
+from drd.model.own_objectives import oldest_s
 from drd.model.pauses import (
     Damage,
     Pause,
