@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 
 from drd import masking
 from drd.checks.sql import SqlCheck
-from drd.model.plan import CheckSpec, Objectives
+from drd.model.plan import CheckSpec
 from drd.ports.by_hand import ByHand
 from drd.registry import CHECKS
+from tests.catalogue_support import plan
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -75,7 +77,7 @@ def test_a_figure_is_a_number_of_some_digits_and_no_secret(
     context: Any = SimpleNamespace(
         inspectors={"db": Answers(value)},
         point=SimpleNamespace(component=lambda _: None, data_time=NOON),
-        plan=SimpleNamespace(objectives=Objectives(60.0, 60.0)),
+        plan=plan(rpo_s=60.0),
     )
     [row] = CHECKS["sql"].check.run(spec, context)
     assert row.figure == figure
@@ -101,8 +103,23 @@ def test_a_share_is_of_the_answer_at_backup_or_else_of_the_last_drill(
     context: Any = SimpleNamespace(
         inspectors={"db": Answers(105)},
         point=SimpleNamespace(component=lambda _: snapshot, data_time=NOON),
-        plan=SimpleNamespace(objectives=Objectives(60.0, 60.0)),
+        plan=plan(rpo_s=60.0),
         last_observed=last_observed,
     )
     [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", "db", settings), context)
+    assert str(row.verdict) == verdict
+
+
+@pytest.mark.parametrize(("component", "verdict"), [("orders-db", "passed"), ("gateway", "failed")])
+def test_within_rpo_is_within_the_rpo_of_the_component(component: str, verdict: str) -> None:
+    bare = plan(rpo_s=60.0)
+    own = replace(bare.components["orders-db"], rpo_s=300.0)
+    query, expect = "select max(at) from orders", "within rpo"
+    settings = SqlCheck(kind="sql", name="n", component=component, query=query, expect=expect)
+    context: Any = SimpleNamespace(
+        inspectors={component: Answers(NOON - timedelta(seconds=200))},
+        point=SimpleNamespace(component=lambda _: None, data_time=NOON),
+        plan=replace(bare, components={**bare.components, "orders-db": own}),
+    )
+    [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", component, settings), context)
     assert str(row.verdict) == verdict
