@@ -134,6 +134,27 @@ class Shell:
         if code != 0:
             raise DemoFailed(f"{shlex.join(words)}: exit code {code}, expected 0")
 
+    @contextlib.contextmanager
+    def background(self, *words: str) -> Iterator[None]:
+        """Run a command until the end of the body, then stop it; its output goes to a file. Raises
+        DemoFailed if it ended before, or if its exit code is not 0.
+        """
+        print(f"\n{_paint('1;36', '$ ' + shlex.join(words) + ' &')}\n", flush=True)
+        log = self._directory / "background.log"
+        with log.open("wb") as file:
+            child = self._start(words, file.fileno())
+        try:
+            yield
+            ended = child.poll()
+            child.terminate()
+            code = child.wait() if ended is None else ended
+        except BaseException:
+            _end(child)
+            raise
+        if ended is not None or code != 0:
+            text = log.read_text(errors="backslashreplace")
+            raise DemoFailed(f"{shlex.join(words)}: exit code {code}\n{text}")
+
     def _run(self, words: Sequence[str], stdout: int) -> int:
         """Run to the end; when we are interrupted, ask the child to end and wait until it has."""
         child: subprocess.Popen[bytes] | None = None

@@ -13,7 +13,7 @@ from tests.servers import PostgresServer, S3Server
 
 BUCKET = "acme-dr"
 
-_SETTINGS = """\
+SETTINGS = """\
 state: sqlite:///state/drd.db
 plans: plans
 work_dir: work
@@ -24,6 +24,11 @@ cache_dir: cache
 def address(server: PostgresServer) -> str:
     """Return how psql finds the orders database; the password is in PGPASSFILE."""
     return f"host={server.socket_dir} port={server.port} user={server.superuser} dbname={DATABASE}"
+
+
+def write_secret(file: Path, secret: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(secret + "\n")
 
 
 class Place:
@@ -51,7 +56,7 @@ class Place:
 
     def write_plan(self, s3: S3Server, live: PostgresServer, standby: PostgresServer) -> None:
         """drd.yaml, the plan, and the secrets that it refers to, each in a file of mode 0600."""
-        self.settings.write_text(_SETTINGS)
+        self.settings.write_text(SETTINGS)
         template = Path(__file__).with_name("plan.yaml").read_text()
         repository = s3.repository(BUCKET, "orders-api")
         self.plan.write_text(
@@ -64,9 +69,7 @@ class Place:
             "orders-s3-id": s3.access_key,
             "orders-s3-key": s3.secret_key,
         }.items():
-            file = self.credentials / name
-            file.touch(mode=0o600)
-            file.write_text(secret + "\n")
+            write_secret(self.credentials / name, secret)
 
     def variables(self) -> dict[str, str]:
         """Return the variables that a shell needs for `drd` to find this place, as a shell reads

@@ -27,6 +27,7 @@ from demo.narration import (
 )
 from demo.place import BUCKET, Place, address
 from demo.proof import Proof
+from demo.to_the_second import OLDEST, ToTheSecond
 from tests.servers import (
     PostgresServer,
     S3Server,
@@ -67,6 +68,8 @@ class _Demo:
     """The servers, and the story in order."""
 
     def __init__(self, stack: ExitStack) -> None:
+        self.stack = stack
+        self.spare: PostgresServer | None = None
         self.place = Place(stack.enter_context(short_directory()))
         self.place.make()
         chapter("A service with something to lose")
@@ -115,6 +118,7 @@ class _Demo:
         self._recover()
         chapter("One screen")
         self._drd("status")
+        self.recover_to_the_second(self.standby)
 
     def _look_at_the_plan(self) -> None:
         chapter("The plan: what belongs to the service, and what was promised")
@@ -153,6 +157,20 @@ class _Demo:
         say("", "Is it what was there before the disaster? Asked of other tools than drd:", "")
         self.proof.compare(self.standby)
 
+    def recover_to_the_second(self, server: PostgresServer) -> None:
+        """`server` has the orders now."""
+        if server.major < OLDEST:
+            say("", f"PostgreSQL {server.major}: the part about its WAL needs {OLDEST} or newer.")
+            return
+        repository = self.s3.repository(BUCKET, "orders-server")
+        self.spare = ToTheSecond(self.place, repository, server).play(self.stack)
+
+    def _way_to_spare(self) -> list[str]:
+        if self.spare is None:
+            return []
+        psql = f"PGPASSWORD={shlex.quote(self.spare.password or '')} psql"
+        return [f"{psql} {shlex.quote(address(self.spare))}     # up to the last second"]
+
     def keep(self) -> None:
         """Print how to explore it, and wait for a signal."""
         variables = {**self.place.variables(), **self.passwords}
@@ -162,6 +180,7 @@ class _Demo:
             f"export {exports}",
             f"drd points {PLAN}; drd runs; drd drill {PLAN} --point random; drd --help",
             f"psql {shlex.quote(address(self.standby))}     # what came back",
+            *self._way_to_spare(),
             f"ls -lR {self.place.home}",
             "",
             "Ctrl-C ends it and removes everything.",

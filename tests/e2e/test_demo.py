@@ -1,4 +1,5 @@
-"""The demo ends what it started, also when it is interrupted. What it shows is tested elsewhere."""
+"""The demo ends what it started, also when it is interrupted; and orders come back to the last
+second. What else it shows is tested elsewhere."""
 
 from __future__ import annotations
 
@@ -40,15 +41,20 @@ def has_begun(demo: subprocess.Popen[str]) -> bool:
     return False
 
 
-SMALL_DEMO = """
-import runpy
-from demo import data
+_FEWER = """
+import sys
+from demo import data, run
 rows = data._ROWS.replace("series(1, 100000)", "series(1, 1000)")
 assert rows != data._ROWS
 data._ROWS = rows
-runpy.run_module("demo.run", run_name="__main__")
 """
+SMALL_DEMO = _FEWER + "sys.exit(run.main())"
 """`python -m demo.run` with fewer orders, to which the test does not come."""
+LAST_ACT = f"""{_FEWER}
+run._Demo.play = lambda demo: demo.recover_to_the_second(demo.live)
+sys.exit(run.main())
+"""
+"""Only the act about point in time: the first server has the orders then."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -93,3 +99,37 @@ def test_an_interrupted_demo_leaves_nothing(number: signal.Signals) -> None:
     while (left := processes(home[0])) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left
+
+
+@pytest.mark.timeout(900)  # it waits for what a daemon does on a busy machine
+def test_orders_come_back_up_to_the_last_second() -> None:
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", LAST_ACT],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "KEEP": ""},
+        check=False,
+    )
+    told = done.stdout
+    assert done.returncode == 0, told
+    # Some of the 1,000 are new: 20 orders arrive before the statement, and each of them is there.
+    gone = re.search(
+        r"^  ([\d,]+) orders are gone\. The newest of them, (\d+), was", told, re.MULTILINE
+    )
+    assert gone, told
+    assert int(gone[1].replace(",", "")) >= 1020
+    assert re.search(rf"^  orders +{gone[1]}  equal$", told, re.MULTILINE), told
+    assert re.search(rf"^  the newest order +{gone[2]}  equal$", told, re.MULTILINE), told
+    assert re.search(r"^  md5 of all orders +[0-9a-f]{16}  equal$", told, re.MULTILINE), told
+    at = re.search(r"^  (\d\d:\d\d:\d\d\.\d{6})  truncate orders cascade;$", told, re.MULTILINE)
+    assert at, told
+    recover = (
+        rf"^\$ drd recover orders-server --target spare --before (\S+T{at[1]}Z) --lost-at \1 --yes$"
+    )
+    assert re.search(recover, told, re.MULTILINE), told
+    home = re.search(r"/tmp/drd-\w+", told)
+    assert home, told
+    assert not Path(home[0]).exists()
+    assert not processes(home[0])
