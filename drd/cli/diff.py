@@ -12,7 +12,9 @@ from typing import Any
 from drd.cli import output
 from drd.cli.session import session
 from drd.config.starter import WHOLE
+from drd.flows.component_names import require_components
 from drd.flows.restore.difference import LiveDifference, compare
+from drd.flows.restore.difference_defaults import component_or_only, point_or_newest
 from drd.model.difference import (
     HIDDEN_FIELD,
     HIDDEN_FIELDS,
@@ -38,7 +40,11 @@ SHOWN = 40
 def run(args: argparse.Namespace) -> int:
     with session(args, acts=False) as app:
         plan = app.plans.load(args.plan)
-        compared = compare(app.services(plan), plan, args.component, args.point, args.other)
+        services = app.services(plan)
+        component = component_or_only(plan, args.component)
+        require_components(plan.name, plan.components, (component,))
+        point = point_or_newest(services, plan, component, args.point)
+        compared = compare(services, plan, component, point, args.other)
     if args.json:
         output.print_json(document(compared))
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.copies import copied_site
 from tests.e2e.site import Site, small_site
 
 
@@ -126,6 +127,25 @@ def test_mount_shows_one_point_until_ctrl_c(in_use: bool, short_tmp: Path) -> No
     assert list(into.iterdir()) == []
     if held is not None:
         os.close(held)
+    site.assert_clean()
+
+
+@needs_fuse
+def test_mount_reads_from_the_repository_that_a_recovery_would_choose(short_tmp: Path) -> None:
+    """Another repository is where the first one was, so only the copy is what it should be."""
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    site.without_repository()
+    site.restic("init")
+    into = site.base / "look"
+    into.mkdir()
+    child = _mounted(site, into)
+    (conf,) = into.glob(f"*{site.base}/etc/app.conf")
+    assert conf.read_bytes() == (site.base / "etc" / "app.conf").read_bytes()
+    os.kill(child.pid, signal.SIGINT)  # type: ignore[attr-defined]
+    out, _ = child.communicate(timeout=60)  # type: ignore[attr-defined]
+    assert b", from repository offsite\n" in out
     site.assert_clean()
 
 

@@ -37,6 +37,9 @@ def test_diff_works_without_the_repository(short_tmp: Path) -> None:
         "orders": ("rows", before, before - 1),
     }
     assert site.drd(*words, "db", "--json", "--with", second).json["tables"] == found["tables"]
+    newest = site.drd("diff", "shop", "-c", "db", "--json").json
+    assert (newest["a"]["name"], newest["tables"]) == (second, [])
+    assert "choose one with --component: db, conf" in site.drd("diff", "shop", code=2).err
     text = site.drd(*words, "conf", "--with", second).out
     assert "  added  " in text
     assert "/caf\\xe9" in text
@@ -68,6 +71,8 @@ def test_diff_names_lost_views_and_says_that_it_compares_no_foreign_keys(short_t
         point = str(site.drd("backup", "shop", "--json").json["point"])
         words = ("diff", "shop", "--component", "db", "--point", point)
         assert site.drd(*words, "--json").json["relations"] == []
+        alone = site.drd("diff", "shop", "--json").json
+        assert (alone["component"], alone["a"]["name"]) == ("db", point)
 
         server.execute("drop table customers cascade", "shop")
         server.execute("create table customers as select 1 id", "shop")

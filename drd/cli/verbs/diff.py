@@ -7,6 +7,7 @@ from drd.cli.parser import Verbs
 
 EXAMPLES = """\
 examples:
+  drd diff orders-api          its only component, the newest point against the live database
   drd diff orders-api --component orders-db --point 7c1e                  against the live database
   drd diff orders-api --component gateway --point 7c1e --with 5b02        against another point
   drd diff orders-api --component orders-db --point 7c1e --json | jq .tables
@@ -29,10 +30,15 @@ def add_parser(sub: Verbs) -> None:
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
     parser.add_argument(
-        "--component", "-c", required=True, metavar="C", help="the component to compare"
+        "--component",
+        "-c",
+        metavar="C",
+        help="the component to compare (default: the only one of the plan)",
     )
     parser.add_argument(
-        "--point", required=True, metavar="A", help="id of the restore point, or its beginning"
+        "--point",
+        metavar="A",
+        help="id of the restore point, or its beginning (default: the newest one)",
     )
     parser.add_argument(
         "--with",

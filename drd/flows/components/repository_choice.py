@@ -169,6 +169,21 @@ class Holders:
         """Use a repository again after all."""
         self._out.pop(repository, None)
 
+    def choose(self, examine: Callable[[Repository], None]) -> None:
+        """Begin with the first repository that `examine` accepts, and rule out those before it.
+        Raises the error of the first one if it accepts none."""
+        errors: list[DrdError] = []
+        for repository in self.repositories:
+            try:
+                examine(repository)
+            except (RepositoryError, SecretUnavailable, NoRestorePoint) as error:
+                self.rule_out(repository.name, error)
+                errors.append(error)
+            else:
+                self.rule_in(repository.name)
+                return
+        raise errors[0]
+
     def manifest(self) -> Manifest:
         """Read once."""
         with self._reading:

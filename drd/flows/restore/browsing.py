@@ -12,6 +12,7 @@ from drd.errors import DrdError, NoRestorePoint, NotInPoint, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.components.repository_choice import Holders
 from drd.flows.repository.adopted import refuse_counts
+from drd.flows.repository.identity import confirm
 from drd.flows.services import Services
 from drd.model.contents import Contents, Item
 from drd.model.plan import Plan
@@ -123,8 +124,10 @@ def mount(
     into: Path,
     on_ready: Callable[[str, Mapping[str, str]], None],
 ) -> None:
-    """Mount the point, limited to `components`, until a cancel. `on_ready` gets the repository, and
-    by component the id of its snapshot there."""
+    """Mount the point, limited to `components`, until a cancel, from the repository that a recovery
+    would choose. `on_ready` gets the repository, and by component the id of its snapshot there."""
     captured = _captured(plan, point, components)
     snapshots = {n: s.snapshot for n, s in captured.items() if s.snapshot is not None}
-    Holders(services, plan, point).mount(into, snapshots, on_ready)
+    holders = Holders(services, plan, point)
+    holders.choose(lambda repository: confirm(services, repository, writing=False))
+    holders.mount(into, snapshots, on_ready)

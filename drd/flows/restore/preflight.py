@@ -15,7 +15,6 @@ from drd.errors import (
     NoRestorePoint,
     RepositoryDamaged,
     RepositoryError,
-    SecretUnavailable,
     TargetNotEmpty,
 )
 from drd.flows.components.fence import server_fences
@@ -375,17 +374,20 @@ def _lacks(holders: Holders, plan: RecoveryPlan) -> bool:
 def _confirm_one(services: Services, plan: RecoveryPlan, holders: Holders) -> None:
     """Check that one of the repositories that hold the point is the expected one; rule out those
     before it that are not, or do not answer. Raises the error of the first of them."""
-    errors: list[DrdError] = []
-    for repository in holders.repositories:
-        try:
-            confirm(services, repository, writing=False)
-            _require_listed(services, plan, repository)
-        except (RepositoryError, SecretUnavailable, NoRestorePoint) as error:
-            holders.rule_out(repository.name, error)
-            errors.append(error)
-        else:
-            holders.rule_in(repository.name)
-            return
+
+    def examine(repository: Repository) -> None:
+        confirm(services, repository, writing=False)
+        _require_listed(services, plan, repository)
+
+    try:
+        holders.choose(examine)
+    except DrdError as error:
+        _name_older(services, plan, error)
+        raise
+
+
+def _name_older(services: Services, plan: RecoveryPlan, error: DrdError) -> None:
+    """Add to the hint a repository that has older points."""
     others = [
         name
         for name in plan.plan.repositories
@@ -394,5 +396,4 @@ def _confirm_one(services: Services, plan: RecoveryPlan, holders: Holders) -> No
     ]
     if others and plan.request.repository is None:
         older = f"--repository {others[0]} uses the newest point there."
-        errors[0].hint += f" Or restore an older point: {older}"
-    raise errors[0]
+        error.hint += f" Or restore an older point: {older}"
