@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from drd.api.exercise_documents import exercise_document
 from drd.cli import output
 from drd.cli.enduring import quick_settings
-from drd.cli.own_files import copied, how_many, say_checked, tell_copied, warn_of
+from drd.cli.own_files import copied, given, how_many, say_checked, say_named, tell_copied, warn_of
 from drd.config.exercises import (
     SHIPPED,
     Exercises,
@@ -123,9 +122,11 @@ def _within(seconds: float | None) -> str:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Check the files of all exercises, and the named files. Return 2 if a file has an error."""
+    """Check the files of all exercises, and the given ones. Return 2 if a file has an error."""
     settings = quick_settings(args)
-    found = exercises_of(settings, tuple(Path(file) for file in args.files))
+    asked = given(args.files)
+    found = exercises_of(settings, asked.files)
+    say_named(args, found, asked.names)
     count = how_many((one.own for one in found.known.values()), "exercise")
     return say_checked(args, found.problems, list(unknown_names(found, settings)), count)
 

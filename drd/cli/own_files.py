@@ -6,12 +6,15 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from drd.api.findings import finding_document
 from drd.cli import output
 from drd.cli.new_file import write_new
 from drd.cli.plan import print_problem, problem_json
+from drd.config.own_files import Own
 from drd.errors import Problem, UsageError
 from drd.model.finding import Finding
 from drd.model.plan import NAME
@@ -52,6 +55,37 @@ def say_checked(
     if not problems and not args.quiet:
         output.say(f"{count}: ok ({counted(len(warnings), 'warning')})")
     return 2 if problems else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the words of a check name: files, and names of files in force. A word that a name can be
+    is a name if there is no such file here."""
+
+    files: tuple[Path, ...]
+    names: tuple[str, ...]
+
+
+def given(words: Sequence[str]) -> Given:
+    """Sort the words of a check."""
+    names = [w for w in words if re.fullmatch(NAME, w) and not Path(w).exists()]
+    return Given(tuple(Path(w) for w in words if w not in names), tuple(names))
+
+
+def say_named(args: argparse.Namespace, found: Own[Any], names: Iterable[str]) -> None:
+    """Say which file is in force under each name; one that is broken is among the problems. Raises
+    UsageError if nothing has this name."""
+    for name in names:
+        if name in found.broken:
+            continue
+        try:
+            one = found.get(name)
+        except UsageError as error:
+            hint = f"{error.hint} (if it is a file: drd {found.sort.what} check ./{name})"
+            raise UsageError(error.message, hint=hint) from None
+        if not args.json and not args.quiet:
+            whose = "your own" if one.own else f"the {found.sort.what} of drd"
+            output.say(f"{name}: ok, {whose}: {escaped(one.file)}")
 
 
 def how_many(own: Iterable[bool], sort: str) -> str:

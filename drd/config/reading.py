@@ -65,6 +65,8 @@ def _all_of(descriptor: int) -> bytes:
 _IF_MISSING = {
     "plan": "check the name; `drd plan check` lists the plans.",
     "regime": "check the path; `drd obligations list` lists the regimes.",
+    "playbook": "check the path; `drd playbook list` lists the playbooks.",
+    "exercise": "check the path; `drd exercise list` lists the exercises.",
 }
 
 

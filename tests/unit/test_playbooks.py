@@ -235,7 +235,18 @@ def test_the_command_lists_shows_copies_and_checks(
     assert "rollback: run `usermod --unlock --expiredate '' ${account}`" in capsys.readouterr().out
     assert main(["playbook", "check"]) == 0
     assert "needs the role lead, which nobody holds" in capsys.readouterr().out
+    assert main(["playbook", "check", "leaver", "insider"]) == 0
+    [own, shipped, *_] = capsys.readouterr().out.splitlines()
+    assert own == f"leaver: ok, your own: {tmp_path / 'own/leaver.yaml'}"
+    assert shipped.startswith("insider: ok, the playbook of drd: /")
+    assert main(["playbook", "check", "leavr"]) == 2
+    assert capsys.readouterr().err == (
+        "drd: there is no playbook 'leavr'\n"
+        "HINT: did you mean leaver? (if it is a file: drd playbook check ./leavr)\n"
+    )
     (tmp_path / "own/leaver.yaml").write_text("playbook: leaver\n")
+    assert main(["playbook", "check", "leaver"]) == 2
+    assert "leaver: ok" not in capsys.readouterr().out
     assert main(["playbook", "check", "--json"]) == 2
     assert not json.loads(capsys.readouterr().out)["ok"]
     assert main(["playbook", "show", "leavr"]) == 2

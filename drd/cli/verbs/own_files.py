@@ -40,7 +40,12 @@ def own_file_verbs(
     shown.add_argument("name", metavar="NAME", help=f"name of the {sort}")
     checked = leaf(verbs, "check", check.short, f"{sort}:check", description=check.description,
                    epilog=epilog)  # fmt: skip
-    checked.add_argument("files", nargs="*", metavar="FILE", help="also check this file")
+    checked.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE|NAME",
+        help=f"also check this file, or say which {sort} of this name is in force",
+    )
     _new(verbs, sort, one, epilog)
     leaf(
         verbs,

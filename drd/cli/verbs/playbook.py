@@ -16,6 +16,7 @@ examples:
   drd playbook new --from leaked-api-key    copy it into your own directory and adapt it
   drd playbook check                        check all files: schema, values, roles nobody holds
   drd playbook check ./block.yaml           check this file as well
+  drd playbook check leaked-api-key         the same as without a name, and which file is in force
   drd playbook schema > playbook.schema.json
 
 exit codes: 0 done, 2 usage, or a file has an error."""
