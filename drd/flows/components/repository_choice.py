@@ -169,7 +169,7 @@ class Holders:
         """Use a repository again after all."""
         self._out.pop(repository, None)
 
-    def choose(self, examine: Callable[[Repository], None]) -> None:
+    def choose(self, examine: Callable[[Repository], object]) -> None:
         """Begin with the first repository that `examine` accepts, and rule out those before it.
         Raises the error of the first one if it accepts none."""
         errors: list[DrdError] = []
