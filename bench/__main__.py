@@ -55,9 +55,9 @@ def main() -> int:
                 found += _with_postgres(home, parts, args)
             if "status" in parts:
                 _say(f"status, {args.runs:,} and {10 * args.runs:,} runs: filling the catalogues")
-                found += status.rows(home, args.runs, 10 * args.runs)
+                found += _told(status.rows(home, args.runs, 10 * args.runs))
                 _say("status, an incident: making its entries")
-                found += incident_status.rows(home / "incident")
+                found += _told(incident_status.rows(home / "incident"))
             if "daemon" in parts:
                 found += _of_daemon(home, args)
     except BenchFailed as error:
@@ -73,7 +73,7 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
         workshop = Workshop(home, server)
         if "kinds" in parts:
             chosen, size = args.kind or list(kinds.KINDS), (args.size or [_SIZE_OF_KINDS])[0]
-            found += kinds.rows(workshop, chosen, size, args.times or 3, _say)
+            found += _told(kinds.rows(workshop, chosen, size, args.times or 3, _say))
         found += _of_whole_servers(workshop, parts, args)
         if "tables" in parts:
             found += _of_tables(workshop, args)
@@ -84,16 +84,16 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
             workshop.fill(wanted)
             if "backup" in parts:
                 _say(f"{size}: backup, {times} times each")
-                found += backup.rows(workshop, size, times)
+                found += _told(backup.rows(workshop, size, times))
             if "drill" in parts:
                 _say(f"{size}: drill, {times} times each")
-                found += drill.rows(workshop, size, times)
+                found += _told(drill.rows(workshop, size, times))
             if "recover" in parts:
                 _say(f"{size}: recover, {times} times each")
-                found += recover.rows(workshop, size, times, small=wanted <= _LARGE)
+                found += _told(recover.rows(workshop, size, times, small=wanted <= _LARGE))
             if "second" in parts:
                 _say(f"{size}: second backup in every format")
-                found += second.rows(workshop, size)
+                found += _told(second.rows(workshop, size))
     return found
 
 
@@ -103,20 +103,20 @@ def _of_whole_servers(workshop: Workshop, parts: list[str], args: argparse.Names
     for size in (args.size or instant.SIZES) if "instant" in parts else ():
         _say(f"{size}: filling the database, then instant and whole drills")
         workshop.fill(parse_size(size))
-        found += instant.rows(workshop, size, times)
+        found += _told(instant.rows(workshop, size, times))
     for size in (args.size or methods.SIZES) if "methods" in parts else ():
         _say(f"{size}: filling the database, then drills and recoveries by files and by a dump")
         workshop.fill(parse_size(size))
-        found += methods.rows(workshop, size, times)
+        found += _told(methods.rows(workshop, size, times))
     for size in (args.size or [increment.SIZE]) if "increment" in parts else ():
         _say(f"{size}: updates of 1 %, then incremental backups")
-        found += increment.rows(workshop, size, parse_size(size) / 1e6)
+        found += _told(increment.rows(workshop, size, parse_size(size) / 1e6))
     for every in exposure.EVERY if "exposure" in parts else ():
         _say(f"exposure under load, every {every}")
-        found += exposure.rows(workshop.home, server, every)
+        found += _told(exposure.rows(workshop.home, server, every))
     if "day" in parts:
         _say(f"a day of WAL, with hours of {args.hour:.0f} s")
-        found += day.rows(workshop.home, server, args.hour)
+        found += _told(day.rows(workshop.home, server, args.hour))
     return found
 
 
@@ -125,7 +125,7 @@ def _of_tables(workshop: Workshop, args: argparse.Namespace) -> list[Row]:
     size = (args.size or [tables.SIZE])[0]
     _say(f"one table of {size}: filling the database, then backup, drill and recover")
     workshop.fill_one(parse_size(size))
-    found = tables.rows(workshop, f"one table of {size}", times)
+    found = _told(tables.rows(workshop, f"one table of {size}", times))
     _say(f"{args.tables:,} tables: filling the database, then backup, drill and recover")
     workshop.fill_many(args.tables)
     return found + tables.rows(workshop, f"{args.tables:,} tables", times)
@@ -139,6 +139,12 @@ def _of_daemon(home: Path, args: argparse.Namespace) -> list[Row]:
     found += small.rows(home)
     _say("daemon: a year of its catalogue")
     return found + upkeep.rows(home)
+
+
+def _told(found: list[Row]) -> list[Row]:
+    """Print what was measured at once, and return it: the whole takes hours."""
+    print(text(found), file=sys.stderr, flush=True)
+    return found
 
 
 def _say(what: str) -> None:
