@@ -122,7 +122,7 @@ class LogSite:
     def arrivals(self) -> list[Arrival]:
         """Return what is in the repository of the log, the oldest first."""
         place = self.log_repository
-        if not (place / "snapshots").is_dir():
+        if not (place / "config").is_file():  # drd has not finished making it
             return []
         # The time of the file: restic gives it its name when it is complete.
         times = {p.name: p.stat().st_mtime for p in (place / "snapshots").iterdir()}
