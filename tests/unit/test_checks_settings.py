@@ -79,6 +79,7 @@ def test_kinds_of_checks_say_what_they_are_for() -> None:
         False,
         False,
     ]
+    assert [k.name for k in (COMMAND, SQL, ROWS, FILES) if k.runs_programs] == ["command"]
     fits = {
         kind.name: [name for name in ("postgres", "sqlite", "files") if kind.fits(KINDS[name])]
         for kind in (SQL, ROWS, FILES)

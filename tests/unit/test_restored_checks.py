@@ -1,0 +1,69 @@
+"""The checks of a step share what their questions have opened, and programs find it closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from drd.flows.components import restored_checks
+from drd.flows.components.restored_checks import run_checks
+from drd.model.run import CheckResult, CheckVerdict
+
+
+class _Inspector:
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        self.events.append("open")
+        yield
+        self.events.append("closed")
+
+
+class _Check:
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
+
+    def run(self, spec: Any, context: Any) -> list[CheckResult]:
+        self.events.append(spec.name)
+        return [CheckResult(spec.name, spec.component, CheckVerdict.PASSED, "1", "1")]
+
+
+def test_programs_of_the_plan_find_no_server_of_drds_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(restored_checks, "believed_directory", lambda *_: tmp_path)
+    events: list[str] = []
+    kinds = {"a": "sql", "b": "rows", "c": "command", "d": "command", "e": "sql", "f": "sql"}
+    checks = [SimpleNamespace(name=n, kind=k, component="it") for n, k in kinds.items()]
+    inspector = _Inspector(events)
+    work = SimpleNamespace(
+        services=SimpleNamespace(
+            clock=SimpleNamespace(now=lambda: datetime.now(UTC)),
+            is_root=False,
+            run_as=None,
+            checks=lambda _: _Check(events),
+            kinds=lambda _: SimpleNamespace(spec=SimpleNamespace(properties="")),
+            catalogue=SimpleNamespace(evidence=SimpleNamespace(newest=lambda _: [])),
+        ),
+        plan=SimpleNamespace(
+            name="shop", checks=checks, components={"it": SimpleNamespace(kind="postgres")}
+        ),
+        point=SimpleNamespace(id="0" * 8),
+        runner=SimpleNamespace(run=SimpleNamespace(id="0" * 8)),
+        destinations={"it": SimpleNamespace(inspector=lambda: inspector)},
+        restored={"it": SimpleNamespace(overtaken=False, differences=(), reached="")},
+        errors={},
+        fences=None,
+        part=None,
+    )
+    rows = run_checks(cast("Any", work), [c.name for c in checks if c.name != "f"]).checks
+    assert [row.name for row in rows] == ["a", "b", "c", "d", "e"]
+    assert events == ["open", "a", "b", "closed", "c", "d", "open", "e", "closed"]
