@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
@@ -208,8 +208,10 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[execnet.XSpec
     warm_suite.start_from_here(specs)
 
 
-def pytest_collection_finish() -> None:
-    light_tools.collect_late()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with light_tools.uncollected():
+        return (yield)
 
 
 @pytest.hookimpl(trylast=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,9 +27,11 @@ from tests.servers import S3Server
 
 def begin(directory: Path, password: str, polynomial: str = "") -> str:
     """An empty repository at `directory`, where nothing may be yet but a mark; its id."""
-    data = [f"data/{number:02x}" for number in range(256)]
-    for name in ("", "data", *data, "index", "keys", "locks", "snapshots"):
+    for name in ("", "data", "index", "keys", "locks", "snapshots"):
         (directory / name).mkdir(0o700, exist_ok=name in ("", "locks"))
+    data = os.fspath(directory / "data")
+    for number in range(256):
+        os.mkdir(f"{data}/{number:02x}", 0o700)  # noqa: PTH102 - no object for each
     config, made = _made(password, polynomial)
     for name, text in made.items():
         _write(directory / name, text)

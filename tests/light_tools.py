@@ -9,12 +9,14 @@ there before the first test.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,10 @@ def _mark(program: str) -> tuple[int, ...]:
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
 
 
-def collect_late() -> None:
-    gc.collect()
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Nearly all that is made meanwhile stays, so nobody looks for what does not, then or later."""
+    gc.disable()
+    yield
     gc.freeze()
+    gc.enable()
