@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -127,6 +127,21 @@ class SqlPointStore(SqlStore):
     def copy_name(self, point: str) -> str:
         with self._database.read() as connection:
             return copy_names.name_of(connection, point)
+
+    def newest_facts(self, plan: str, component: str, kind: str) -> Mapping[str, Any]:
+        query = (
+            select(component_snapshots.c.facts)
+            .where(
+                component_snapshots.c.plan == plan,
+                component_snapshots.c.component == component,
+                component_snapshots.c.kind == kind,
+                component_snapshots.c.state == "captured",
+            )
+            .order_by(component_snapshots.c.available_at.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() or {}
 
     def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
         query = (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pkgutil import resolve_name
+from typing import Any
 
 from drd.errors import NotSupported
 from drd.extension_faults import FOREIGN, attributed, fault
@@ -12,7 +13,7 @@ from drd.model.plan import Component
 from drd.ports import Kind
 from drd.ports.by_hand import ByHandOf
 from drd.ports.grants import GrantsOf
-from drd.ports.kinds import UNKNOWN_ROOM, Reveal
+from drd.ports.kinds import UNKNOWN_ROOM, Reveal, no_bytes
 from drd.registry import KINDS
 
 
@@ -35,6 +36,23 @@ def room_of(kind: str) -> float:
     longer exists.
     """
     return KINDS[kind].room if kind in KINDS else UNKNOWN_ROOM
+
+
+def needs_of(kind: str) -> Callable[[Mapping[str, Any]], int] | None:
+    """Return what gives the bytes that a sandbox needs in any case, by the facts of a snapshot (0
+    if an extension cannot say it); None for a kind whose size alone says it."""
+    if kind not in KINDS or KINDS[kind].needs is no_bytes:
+        return None
+
+    def needs(facts: Mapping[str, Any]) -> int:
+        try:
+            return KINDS[kind].needs(facts)
+        except FOREIGN as error:
+            if fault(error, "", KINDS.extension(kind)) is None:
+                raise
+            return 0
+
+    return needs
 
 
 def server_users() -> tuple[str, ...]:

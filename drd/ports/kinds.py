@@ -173,7 +173,8 @@ def _never(_: Any) -> bool:
     return False
 
 
-def _no_bytes(_facts: Mapping[str, Any]) -> int:
+def no_bytes(_facts: Mapping[str, Any]) -> int:
+    """The default of functions of facts: nothing that the size does not say."""
     return 0
 
 
@@ -283,9 +284,9 @@ class KindSpec:
     version: Callable[[Mapping[str, Any]], SourceVersion] = _no_version
     brings_back: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     is_source: Callable[[Any, Any], bool] = _elsewhere
-    holes: Callable[[Mapping[str, Any]], int] = _no_bytes
-    needs: Callable[[Mapping[str, Any]], int] = _no_bytes
-    size: Callable[[Mapping[str, Any]], int] = _no_bytes
+    holes: Callable[[Mapping[str, Any]], int] = no_bytes
+    needs: Callable[[Mapping[str, Any]], int] = no_bytes
+    size: Callable[[Mapping[str, Any]], int] = no_bytes
     misfits: Callable[[Any, Any], Iterable[Contradiction]] = _fits
     server_user: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from drd.model.snapshot import RestorePoint
 from drd.ports.runs import RunLease
@@ -58,6 +58,9 @@ class PointStore(Protocol):
 
     def forgotten(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
         """Return the ids among `ids` of points that were forgotten."""
+
+    def newest_facts(self, plan: str, component: str, kind: str) -> Mapping[str, Any]:
+        """Return the facts of the newest captured snapshot of this kind; empty if there is none."""
 
     def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
         """Bytes of the newest captured snapshots, newest first."""

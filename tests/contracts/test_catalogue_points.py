@@ -148,6 +148,15 @@ def test_sizes_are_of_the_newest_captures(catalogue: SqlCatalogue) -> None:
     assert catalogue.points.component_sizes("orders-api", "gateway") == []
 
 
+def test_facts_are_those_of_the_newest_capture(catalogue: SqlCatalogue) -> None:
+    for minutes in range(3):
+        one = replace(captured("orders-db"), facts={"chain": minutes})
+        catalogue.points.record(point(f"p{minutes}", at(minutes), components=[one]))
+    catalogue.points.record(point("p9", at(9), components=[failed("orders-db")], complete=False))
+    assert catalogue.points.newest_facts("orders-api", "orders-db", "files") == {"chain": 2}
+    assert catalogue.points.newest_facts("orders-api", "orders-db", "postgres") == {}
+
+
 def test_durations_are_of_the_newest_backups_that_succeeded(catalogue: SqlCatalogue) -> None:
     def run(kind: RunKind, state: RunState, start: float, minutes: float) -> None:
         owned = catalogue.runs.begin(plan(), kind, trigger="manual", at=at(start))

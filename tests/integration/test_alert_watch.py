@@ -23,6 +23,7 @@ from drd.errors import CatalogueError
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.incidents.writing import Desk
 from drd.flows.status.refused_plans import Refusal
+from drd.kinds.registry import needs_of
 from drd.model.alert_facts import HostFacts
 from drd.model.alerts import Rules
 from drd.model.incidents.entries import Author
@@ -32,6 +33,7 @@ from drd.model.message import ChannelSpec
 from drd.model.pauses import Pause
 from drd.model.plan import (
     Blackout,
+    Component,
     Plan,
     PrunePolicy,
     RepositorySpec,
@@ -66,7 +68,7 @@ class Bench:
         self.schedules: dict[str, Schedule] = {}
         self.watch = self.new_watch()
 
-    def new_watch(self) -> AlertWatch:
+    def new_watch(self, **more: Any) -> AlertWatch:
         """As after a restart of the daemon."""
         return AlertWatch(
             WatchSources(
@@ -76,6 +78,7 @@ class Bench:
                 schedule=self.schedules.get,
                 places={"work_dir": self.directory / "work" / "later"},
                 channels=(HOOK, MAIL),
+                **more,
             )
         )
 
@@ -431,6 +434,19 @@ def test_a_disk_too_small_for_a_drill_raises_an_alert(bench: Bench) -> None:
     huge = captured("orders-db", data_time=at(0), size=10**18)
     other = captured("gateway", data_time=at(0))
     bench.catalogue.points.record(point("p1", at(0), components=[huge, other]))
+    assert "fired disk" in bench.told(1)
+
+
+def test_a_chain_of_copies_needs_the_room_of_the_server_as_well(bench: Bench) -> None:
+    """The size of the snapshot fits; the server that is made of its copies does not."""
+    component = Component("orders-db", "postgres-cluster", object())
+    of_server = replace(plan(), components={**plan().components, "orders-db": component})
+    bench.watch = bench.new_watch(needs=needs_of)
+    bench.load(of_server)
+    facts = {"chain": [{}], "parts_bytes": 100, "cluster_bytes": 10**18}
+    chain = replace(captured("orders-db", data_time=at(0)), kind="postgres-cluster", facts=facts)
+    other = captured("gateway", data_time=at(0))
+    bench.catalogue.points.record(point("p1", at(0), components=[other, chain]))
     assert "fired disk" in bench.told(1)
 
 

@@ -205,12 +205,21 @@ def _existing(place: Path) -> tuple[int, Path]:
             place = place.parent
 
 
-def drill_bytes(facts: PlanFacts, room: Callable[[str], float]) -> int:
+def drill_bytes(
+    facts: PlanFacts,
+    room: Callable[[str], float],
+    needs: Callable[[str, str, str], int] = lambda _plan, _component, _kind: 0,
+) -> int:
     """Return the room that a drill of the plan needs; `room` returns how many times its size a
-    component of a kind needs."""
+    component of a kind needs, `needs` how many bytes it needs in any case."""
     if facts.drill_every_s is None:
         return 0
     # Where nobody knows the size of a part of a copy, it is at most that of the copy.
     at_most = facts.newest.bytes if facts.made_by and facts.newest is not None else 0
-    sizes = ((c.kind, at_most if c.size_bytes is None else c.size_bytes) for c in facts.components)
-    return sum(int(room(kind) * size) for kind, size in sizes)
+    return sum(
+        max(
+            int(room(c.kind) * (at_most if c.size_bytes is None else c.size_bytes)),
+            needs(facts.plan, c.component, c.kind),
+        )
+        for c in facts.components
+    )

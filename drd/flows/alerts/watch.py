@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from drd.errors import CatalogueError
 from drd.flows.alerts.facts import Histories, disks, drill_bytes
@@ -73,7 +73,8 @@ class WatchSources:
     space. `schedule` returns None for a plan that is not in force, `tier_of` the tier of a plan.
     `differing` has by plan a message if its stored text is not the text in force, `exposed` a file
     of the plan that others can read or write. `room` returns how many times its size a component of
-    a kind needs in a drill.
+    a kind needs in a drill, `needs` what gives the bytes that it needs in any case, by the facts of
+    its newest snapshot, or None.
     """
 
     catalogue: Catalogue
@@ -88,6 +89,7 @@ class WatchSources:
     differing: Callable[[], Mapping[str, str]] = dict
     exposed: Callable[[], Mapping[str, ExposedFile]] = dict
     room: Callable[[str], float] = lambda _: UNKNOWN_ROOM
+    needs: Callable[[str], Callable[[Mapping[str, Any]], int] | None] = lambda _: None
 
 
 class WatchResult(NamedTuple):
@@ -275,11 +277,18 @@ class AlertWatch:
         problems, unknown = self._judge(dict(sorted(there.items())), now)
         if "" in self._exposed:
             problems.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
-        needed = max((drill_bytes(f, sources.room) for f in facts), default=0)
+        needed = max((drill_bytes(f, sources.room, self._needs) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(sources.places, needed)), channels=channels)
         problems += host_conditions(host, [(f.plan, strictest_s(f)) for f in facts], now)
         plans = tuple(self._plans.values())
         return _Observation(problems, lambda a: not _is_unknown(a, unknown), plans)
+
+    def _needs(self, plan: str, component: str, kind: str) -> int:
+        needs = self._sources.needs(kind)
+        if needs is None:
+            return 0
+        facts = self._sources.catalogue.points.newest_facts(plan, component, kind)
+        return needs(facts) if facts else 0
 
     def _observe_plans(self, names: Collection[str], now: datetime) -> _Observation:
         facts = [fact for name in names for fact in self._sources.read_facts(name)]

@@ -342,5 +342,8 @@ class NotedPoints:
     def copy_name(self, point: str) -> str:
         return self._of.copy_name(point)
 
+    def newest_facts(self, plan: str, component: str, kind: str) -> Mapping[str, Any]:
+        return self._of.newest_facts(plan, component, kind)
+
     def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
         return self._of.component_sizes(plan, component, limit=limit)
