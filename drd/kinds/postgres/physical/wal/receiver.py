@@ -181,7 +181,10 @@ class WalReceiver:
             raise LogLost(
                 f"the WAL in {self._directory} is of another server ({others[0]}): dsn leads to "
                 f"server {self.source} now",
-                hint="drd begins anew with this server, and makes a base backup at once.",
+                hint="drd begins anew with this server, and makes a base backup at once. drd does "
+                f"not know any more how to reach server {others[0]}. If that one still runs, it "
+                f"keeps WAL for the slot {self._name}. Run there as a superuser: "
+                f"{dropping(self._name)}",
             )
         self._is_same = True
 
