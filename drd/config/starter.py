@@ -192,10 +192,13 @@ class _Writer:
         yield from (f"#    {line}" for line in lines)
 
     def _runbook(self) -> Iterator[str]:
-        """Steps that stop the application for a recovery in place, and start it again. They are
-        comments, unless a service has a database open: what has other files open may be anything.
+        """Steps that stop the application for a recovery in place, and start it again: servers
+        whose data is replaced stop last and start first. They are comments, unless a service has a
+        database open: what has other files open may be anything.
         """
-        certain = _units(wish for _, _, wish in self.named if wish.live)
+        wishes = [wish for _, _, wish in self.named]
+        servers = _units(wish for wish in wishes if wish.serves)
+        certain = [u for u in _units(w for w in wishes if w.live) if u not in servers] + servers
         units = certain or _units(wish for _, _, wish in self.named)
         yield "# A recovery in place stops the programs that use the data, and starts them again."
         yield "# Without a runbook, drd restores everything and runs every check."

@@ -103,7 +103,8 @@ class Wish(NamedTuple):
     `#` is a comment. `secret` describes the credential, if the component needs one. `target` gives
     the keys of an example of a target, from the name of the component; without it, the starter
     makes one for a kind whose targets need only a `path`. `units` are the systemd units of programs
-    that have the data open. `where` is the place of the data, as a person names it.
+    that have the data open; `serves` says that these are the server of the data itself, which must
+    not run while a recovery replaces it. `where` is the place of the data, as a person names it.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Wish(NamedTuple):
     names_plan: bool = True
     target: Callable[[str], Iterable[tuple[str, Any]]] | None = None
     units: tuple[str, ...] = ()
+    serves: bool = False
     where: str = ""
 
 

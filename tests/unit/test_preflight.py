@@ -259,6 +259,39 @@ def test_a_program_that_must_end_first_blocks_unless_a_step_could_end_it(
     )
 
 
+def test_a_program_whose_unit_no_step_stops_blocks(
+    world: World, plan: RecoveryPlan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Systemd says what else a stop ends: worker.service is a part of web.service."""
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        '#!/bin/sh\nfor unit; do :; done\n[ "$unit" != worker.service ] || echo web.service\n'
+        "echo sysinit.target system.slice\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    stop = Step("stop-web", "stop", service=Service("stop", unit="web"))
+
+    def found(unit: str, *steps: Step) -> Finding:
+        used = Usage(what="/srv/x", by=("it",), units=(unit,), effect="it must end", blocks=True)
+        book = (stop, *steps, Step("back", "restore", ("conf", "data")))
+        with_steps = replace(plan, plan=replace(plan.plan, runbook=book))
+        place = cast(NamedDestination, Place(used=[used]))
+        (finding,) = findings(with_steps, "conf", place, plan.point.components[0])
+        return finding
+
+    assert found("web.service").severity == "warning"
+    assert found("worker.service").severity == "warning"
+    missed = found("redis-server.service")
+    assert missed.severity == "error"
+    assert missed.remedy == (
+        "`systemctl stop redis-server.service` before the recovery, and `systemctl start "
+        "redis-server.service` afterwards: step stop-web of the runbook stops only web.service. "
+        "Or add steps `stop` and `start` for redis-server.service to the runbook, which do this"
+    )
+    assert found("redis-server.service", Step("call", "manual")).severity == "warning"
+
+
 def test_all_blockers_are_raised_together(world: World, plan: RecoveryPlan) -> None:
     waiting = prefetch(world, plan)
     with pytest.raises(TargetError) as caught:

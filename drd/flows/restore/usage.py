@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from drd import process
 from drd.extension_faults import attributed
 from drd.flows.restore.kept_copies import copies_by_component
 from drd.flows.restore.recovery_plan import RecoveryPlan
@@ -21,6 +23,8 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import either, some
 from drd.ports import KnowsUsers, NamedDestination
 from drd.registry import KINDS
+
+_STOPS_WITH = ("--property=PartOf", "--property=BindsTo", "--property=Requires")
 
 
 @contextmanager
@@ -65,8 +69,10 @@ def findings(
     for programs that must end first, unless an earlier step of the runbook could end them."""
     earlier = _earlier(plan, name)
     for usage in in_use(name, destination, snapshot):
-        severity: Severity = "error" if usage.blocks and not earlier.can_end else "warning"
-        yield Finding(IN_USE, severity, name, _text(usage), _remedy(usage, earlier))
+        missed = earlier.missed(usage) if usage.blocks else ()
+        ends = earlier.can_end and not missed
+        severity: Severity = "error" if usage.blocks and not ends else "warning"
+        yield Finding(IN_USE, severity, name, _text(usage), _remedy(usage, earlier, missed))
 
 
 def blocking(
@@ -86,12 +92,33 @@ def _text(usage: Usage) -> str:
 @dataclass(frozen=True, slots=True)
 class _Earlier:
     """What the runbook does before it restores a component: its steps `stopping` services, whether
-    any step `can_end` programs, and the stops that are left out, with the reason."""
+    any step `can_end` programs, and the stops that are left out, with the reason. `units` are all
+    that it stops, None if it has a step of which nobody knows what it ends."""
 
     stopping: tuple[str, ...] = ()
     can_end: bool = False
     left_out: tuple[str, ...] = ()
     why: str = ""
+    units: frozenset[str] | None = None
+
+    def missed(self, usage: Usage) -> tuple[str, ...]:
+        """Return the units of these programs that certainly run on after all steps."""
+        if not self.units or shutil.which("systemctl") is None:
+            return ()
+        return tuple(unit for unit in usage.units if not _stops_with(unit, self.units))
+
+
+def _stops_with(unit: str, stopped: frozenset[str]) -> bool:
+    """Return whether systemd stops a unit together with one of those that are stopped."""
+    seen, ahead = set[str](), [unit]
+    while ahead:
+        if (one := ahead.pop()) in stopped:
+            return True
+        if one not in seen:
+            seen.add(one)
+            words = ("systemctl", "show", "--value", *_STOPS_WITH, "--", one)
+            ahead += process.run(process.Command(words, deadline_s=30.0)).stdout.split()
+    return False
 
 
 def _earlier(plan: RecoveryPlan, name: str) -> _Earlier:
@@ -101,7 +128,10 @@ def _earlier(plan: RecoveryPlan, name: str) -> _Earlier:
     others = [s for s in steps if s.name in names and s.kind not in LOOKING]
     absent = {s.name: why for s in others if (why := plan.left_out(s)) is not None}
     stops = [s.name for s in others if s.service is not None and s.service.does == "stop"]
+    present = [s for s in others if s.name not in absent]
+    units = [s.service.unit if s.service and s.service.does == "stop" else None for s in present]
     return _Earlier(
+        units=None if None in units else frozenset(_full(unit) for unit in units if unit),
         stopping=tuple(n for n in stops if n not in absent),
         can_end=len(absent) < len(others),
         left_out=tuple(n for n in stops if n in absent),
@@ -109,7 +139,18 @@ def _earlier(plan: RecoveryPlan, name: str) -> _Earlier:
     )
 
 
-def _remedy(usage: Usage, earlier: _Earlier) -> str:
+def _full(unit: str) -> str:
+    return unit if "." in unit else f"{unit}.service"  # as systemctl reads it
+
+
+def _remedy(usage: Usage, earlier: _Earlier, missed: Sequence[str] = ()) -> str:
+    if missed:
+        stop, start = _by_hand(replace(usage, units=tuple(missed)))
+        return (
+            f"{stop} before the recovery, and {start}: step {either(earlier.stopping)} of the "
+            f"runbook stops only {some(sorted(earlier.units or ()))}. Or add steps `stop` and "
+            f"`start` for {some(missed)} to the runbook, which do this"
+        )
     if earlier.stopping:
         return (
             f"check that step {either(earlier.stopping)} of the runbook, which comes before "

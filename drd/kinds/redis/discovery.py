@@ -85,7 +85,8 @@ def _wish(product: str, url: str, directory: str = "", unit: str = "") -> Wish:
         yield "path", f"{STANDBY}/{name}"
 
     where = f"{url} ({unit})" if unit else url
-    return Wish(product, product, keys, target=target, where=where)
+    units = (unit,) if unit and directory else ()  # without `dir` no recovery is in place
+    return Wish(product, product, keys, target=target, units=units, serves=True, where=where)
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
