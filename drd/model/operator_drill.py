@@ -145,17 +145,26 @@ def judged(
     )
 
 
+def names_another(starter: Starter) -> str:
+    """Return the beginning of a sentence if `by` is the name of somebody else than the user whom
+    the kernel names; empty otherwise."""
+    user = proven_user(starter.actor)
+    if user is None or not starter.by:
+        return ""
+    person = starter.crew.person(user)
+    if any(is_same(starter.by, name) for name in (person, user)):
+        return ""
+    return f"--by names {escaped(starter.by)}, but {escaped(person)} (user {escaped(user)})"
+
+
 def _why_not(
     starter: Starter, user: str, person: str, result: DrillResult, steps: Iterable[PersonStep]
 ) -> str:
     if not user:
         who = starter.actor.anybody() if starter.actor is not None else "an unknown user"
         return f"{who} started the drill, so drd cannot prove which person it was"
-    if starter.by and not any(is_same(starter.by, name) for name in (person, user)):
-        return (
-            f"--by names {escaped(starter.by)}, but {escaped(person)} (user {escaped(user)}) "
-            "started the drill"
-        )
+    if other_name := names_another(starter):
+        return f"{other_name} started the drill"
     if result is not DrillResult.PASSED:
         return f"the result of the drill is {result}, not passed"
     for step in steps:

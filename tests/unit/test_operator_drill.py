@@ -79,17 +79,24 @@ def test_claimed_name_is_not_the_person() -> None:
     assert outcome(DONE, actor=claims).user == ""
 
 
-@pytest.mark.parametrize("actor", [ROOT, ANNA])
+@pytest.mark.parametrize(
+    ("actor", "by", "told"),
+    [
+        (ROOT, "", ["root without a login starts this drill, so drd cannot prove"]),
+        (ANNA, "", []),
+        (ANNA, "Anna", []),
+        (ANNA, "Bob", ["--by names Bob, but Anna (user anna) starts this drill, so it will count"]),
+    ],
+)
 def test_a_drill_that_cannot_count_says_so_at_its_start(
-    monkeypatch: pytest.MonkeyPatch, actor: Actor
+    monkeypatch: pytest.MonkeyPatch, actor: Actor, by: str, told: list[str]
 ) -> None:
     monkeypatch.setattr(process, "actor_here", lambda: actor)
     warned: list[str] = []
-    services = cast("Any", SimpleNamespace(claim=None, warn=warned.append))
-    require_possible(services, plan(), DrillRequest(scenario="operator"))
-    assert [w.partition(",")[0] for w in warned] == (
-        ["root without a login starts this drill"] if actor is ROOT else []
-    )
+    people = {"roles": CREW.roles, "users": CREW.users}
+    services = cast("Any", SimpleNamespace(claim=None, warn=warned.append, **people))
+    require_possible(services, plan(), DrillRequest(scenario="operator", by=by))
+    assert [w[: len(t)] for w, t in zip(warned, told, strict=True)] == told
 
 
 def record(name: str, kind: str, state: StepState, attempt: int = 1, **more: Any) -> StepRecord:

@@ -11,7 +11,13 @@ from drd.flows.drill.request import DrillRequest
 from drd.flows.runbook.permissions import require_approvable
 from drd.flows.services import Services
 from drd.model.actor import Actor
-from drd.model.operator_drill import OperatorDrill, Starter, judged, person_steps
+from drd.model.operator_drill import (
+    OperatorDrill,
+    Starter,
+    judged,
+    names_another,
+    person_steps,
+)
 from drd.model.plan import OPERATOR, Plan
 from drd.model.run import CheckVerdict, Evidence, StepState
 from drd.model.runbook import PEOPLE
@@ -43,6 +49,13 @@ def require_possible(services: Services, plan: Plan, request: DrillRequest) -> N
             f"{starter.anybody()} starts this drill, so drd cannot prove which person it is, and "
             "the drill will count for nobody. To make it count, log in with your own account, and "
             f"start it from there: sudo drd drill {plan.name} --scenario {OPERATOR}"
+        )
+    crew = Crew(services.roles, services.users)
+    other = names_another(Starter(starter, given_name(services, request), crew))
+    if other:
+        services.warn(
+            f"{other} starts this drill, so it will count for nobody. To make it count, cancel it "
+            f"(drd cancel), and start it again without --by, or as the user of that person"
         )
 
 
