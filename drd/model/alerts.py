@@ -22,6 +22,7 @@ AT_ONCE = frozenset(
     {
         "no-point",
         "never-drilled",
+        "time-unmeasured",
         "drill-failed",
         "drill-inconclusive",
         "drill-overdue",
@@ -137,7 +138,15 @@ class Rules:
 
 
 ENDED_BY_DRILL = frozenset(
-    {"never-drilled", "drill-failed", "drill-inconclusive", "drill-overdue", "rto", "plan-changed"}
+    {
+        "never-drilled",
+        "time-unmeasured",
+        "drill-failed",
+        "drill-inconclusive",
+        "drill-overdue",
+        "rto",
+        "plan-changed",
+    }
 )
 """Kinds of alerts that the next passed drill resolves at once."""
 

@@ -157,7 +157,7 @@ def _severity(
         slowest = assessment.rpo.slowest
         holds = slowest is None or slowest.exposure_s <= slowest.rpo_s
         return "info" if holds else "warning"
-    if reason.kind == "never-drilled" and isinstance(facts, PlanFacts):
+    if reason.kind in ("never-drilled", "time-unmeasured") and isinstance(facts, PlanFacts):
         young = now - facts.first_loaded_at <= FIRST_DRILL + timedelta(seconds=facts.rpo_s)
         return "info" if young and facts.drill_every_s is not None else "warning"
     return "warning"

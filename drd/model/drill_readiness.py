@@ -14,7 +14,7 @@ from drd.model.plan import Plan
 from drd.model.readiness_finding import ReadinessFinding, judged_as
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import LOOKING
-from drd.model.scenarios import ScenarioDrill, StandingKey, standing, turn_s, valid_s
+from drd.model.scenarios import OPERATOR, ScenarioDrill, StandingKey, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.source_version import SourceVersion
 from drd.model.units import format_duration, format_time
@@ -53,6 +53,7 @@ def of_drills(
         for key, result in judged.items()
         if key not in named and key[1] in plan.repositories and result.result != "passed"
     ]
+    people = _by_people(plan, drills.values(), now, counting)
     return [
         _drill(
             plan,
@@ -61,9 +62,28 @@ def of_drills(
             now,
             packages,
             proofs=counting,
+            people=people,
         )
         for key in named
     ]
+
+
+def _by_people(
+    plan: Plan, drills: Iterable[Evidence], now: datetime, proofs: Collection[str]
+) -> Evidence | None:
+    """Return the newest operator drill, if it passed and still counts for the data."""
+    newest = max(
+        (one for one in drills if one.scenario == OPERATOR),
+        key=lambda one: one.finished_at,
+        default=None,
+    )
+    if newest is None or newest.result is not DrillResult.PASSED:
+        return None
+    since_s = (now - newest.finished_at).total_seconds()
+    if since_s > valid_s(plan.drill.interval_s, len(plan.drill.scenarios)):
+        return None
+    gaps = of_components(newest.unproven, plan.components)
+    return None if gaps or newest.plan_digest not in proofs else newest
 
 
 def subject_of(key: StandingKey) -> str:
@@ -79,6 +99,17 @@ def _changed(packages: Sequence[PackageFacts]) -> str:
     return f" with {words}" if words else ", but the plan has changed since then"
 
 
+def _never(people: Evidence | None) -> str:
+    """Say what is unknown without a drill; `people` is an operator drill, which restores what a
+    drill of database-loss restores."""
+    if people is None:
+        return "never drilled, so nobody knows whether a recovery works"
+    return (
+        "no drill has measured the time of a recovery yet; an operator drill passed "
+        f"{format_time(people.finished_at)}, so the data can be restored"
+    )
+
+
 def _drill(
     plan: Plan,
     key: StandingKey,
@@ -87,6 +118,7 @@ def _drill(
     packages: Callable[[Evidence], Sequence[PackageFacts]],
     *,
     proofs: Collection[str],
+    people: Evidence | None,
 ) -> ReadinessFinding:
     scenario, repository = key
     subject = subject_of(key)
@@ -99,7 +131,7 @@ def _drill(
         return judged_as(DRILL, "error", subject, text, remedy or again, allows=allows, proof=True)
 
     if last is None:
-        return unproven("never drilled, so nobody knows whether a recovery works")
+        return unproven(_never(people if key == ("database-loss", "") else None))
     gaps = of_components(last.unproven, plan.components)
     since_s = (now - last.finished_at).total_seconds()
     when = format_time(last.finished_at)  # the finding is shown for days

@@ -207,8 +207,9 @@ def _of_result(
         by_people = _proven_by_people(facts, scenario, now)
         text = by_people or _never(facts)
         text = f"{_name(scenario)}: {text}" if named else text
-        verdict = Verdict.AT_RISK if by_people else Verdict.UNKNOWN
-        return [reason(verdict, text, "never-drilled")]
+        if by_people:
+            return [reason(Verdict.AT_RISK, text, "time-unmeasured")]
+        return [reason(Verdict.UNKNOWN, text, "never-drilled")]
     why = f": {without_output(last.reason)}" if last.reason else ""
     since_s = age(last.at, now)
     when = at_time(last.at, now)

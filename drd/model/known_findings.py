@@ -31,6 +31,7 @@ _BY_REASONS = frozenset(
         "component-missing",
         "rto",
         "never-drilled",
+        "time-unmeasured",
         "drill-failed",
         "drill-inconclusive",
         NOT_LOADED,

@@ -52,6 +52,7 @@ TITLES = {
     "listing-overdue": "listing of another tool's copies is overdue",
     "message-undelivered": "a message did not reach everybody: {}",
     "never-drilled": "never drilled",
+    "time-unmeasured": "no drill has measured the time of a recovery",
     "no-plan": "no plan is loaded",
     "no-point": "no restore point",
     "not-ready": 'not ready: "{}" failed',

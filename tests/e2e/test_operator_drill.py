@@ -106,6 +106,8 @@ def test_operator_drill_counts_for_whom_the_kernel_names(short_tmp: Path) -> Non
         assert ("# Recovery of shop" in err, "go-ahead: waiting" in err) == (
             (True, False) if words else (False, True)
         )
+        warned = "--by names Bert, but Anna (user daemon) starts this drill, so it will count for"
+        assert (warned in err) is bool(words)
         assert operator["counts"] is bool(person), operator
         assert operator["why"] == (
             "" if person else "--by names Bert, but Anna (user daemon) started the drill"
@@ -115,6 +117,8 @@ def test_operator_drill_counts_for_whom_the_kernel_names(short_tmp: Path) -> Non
     told = site.drd("status", "--json", code=None).out
     assert "no drill has measured the time yet; an operator drill passed" in told
     found = site.drd("readiness", "shop", "--json", code=None).json["plans"][0]["findings"]
+    [unmeasured] = [f for f in found if f["code"] == "drill"]
+    assert unmeasured["text"].startswith("no drill has measured the time of a recovery yet; an ")
     [finding] = [f for f in found if f["code"] == "operator-drills"]
     assert finding["severity"] == "ok"
     kinds = [r["kind"] for r in site.drd("records", "list", "shop", "--json").json["records"]]

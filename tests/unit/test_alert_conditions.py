@@ -32,6 +32,7 @@ from drd.model.conditions import (
 )
 from drd.model.copy_exposure import judge_copy
 from drd.model.drd_facts import records_damage, records_faults
+from drd.model.drill_facts import ScenarioFacts
 from drd.model.facts import (
     ComponentFacts,
     CopyFacts,
@@ -283,8 +284,14 @@ def test_every_kind_that_ends_at_once_exists() -> None:
     late = healthy(last_drill=drill(since_s=8 * DAY))
     unclear = healthy(last_drill=drill("inconclusive"))
     never = healthy(last_drill=None)
+    passed = drill(scenario="operator")
+    people = healthy(
+        last_drill=passed, last_passed_drill=passed, scenarios=(ScenarioFacts("database-loss"),)
+    )
     damaged = healthy(repositories=(repository(damage="bit rot", damaged_since=ago(DAY)),))
-    found = {kind for f in (everything, late, unclear, never, damaged) for kind, _ in of_plan(f)}
+    found = {
+        kind for f in (everything, late, unclear, never, people, damaged) for kind, _ in of_plan(f)
+    }
     found |= {kind for kind, _ in of_plan(healthy(digest="d2"))}
     found |= {kind for kind, _ in of_plan(healthy(load_error="its file is gone"))}
     refused = HostFacts(

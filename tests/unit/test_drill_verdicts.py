@@ -377,15 +377,19 @@ def test_a_drill_that_could_not_read_a_repository_is_repeated_once_that_is_sound
 
 
 def test_a_passed_operator_drill_proves_the_data_but_measures_no_time() -> None:
+    kinds = []
+
     def judged(name: str = "database-loss", **changes: object) -> tuple[PlanState, str]:
         passed = drill(scenario="operator", **changes)
         facts = healthy(
             last_drill=passed, last_passed_drill=passed, scenarios=(ScenarioFacts(name),)
         )
         [found] = judge_drill(facts, NOW)[1]
+        kinds.append(found.kind)
         return found.state, found.text
 
     state, text = judged()
+    assert kinds.pop() == "time-unmeasured"
     assert state is PlanState.NEEDS_DRILL
     assert text.startswith("no drill has measured the time yet; an operator drill passed ")
     assert text.endswith(" with restore point 7c1e, so the data can be restored")
@@ -395,3 +399,4 @@ def test_a_passed_operator_drill_proves_the_data_but_measures_no_time() -> None:
     assert judged(since_s=40 * DAY) == never
     assert judged(plan_digest="another") == never
     assert judged(unproven=(gap,)) == never
+    assert set(kinds) == {"never-drilled"}

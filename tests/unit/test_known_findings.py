@@ -61,7 +61,7 @@ def reason(kind: str, subject: str = "", says_why: str = "") -> Reason:
     "kind",
     [
         *("rpo", "no-point", "component-missing", "rto", "never-drilled", "drill-failed"),
-        *("drill-inconclusive", GONE, DAMAGED, VANISHED),
+        *("time-unmeasured", "drill-inconclusive", GONE, DAMAGED, VANISHED),
     ],
 )
 def test_an_alert_of_a_reason_stands_as_long_as_the_reason(kind: str) -> None:

@@ -158,6 +158,27 @@ def test_a_drill_proves_its_scenario(
     assert words in finding.finding.text
 
 
+def test_a_passed_operator_drill_counts_for_the_data_but_not_for_the_time() -> None:
+    def text(**changes: object) -> str:
+        passed = evidence(scenario="operator", **changes)  # type: ignore[arg-type]
+        [finding] = of_drills(plan(), [passed], T0 + timedelta(days=1))
+        assert (finding.finding.name, finding.allows) == ("drill database-loss", NEEDS_DRILL)
+        return finding.finding.text
+
+    assert text() == (
+        "no drill has measured the time of a recovery yet; an operator drill passed "
+        f"{DRILLED}, so the data can be restored"
+    )
+    gap = Unproven("orders-db", "was not restored")
+    for without in (
+        {"plan_digest": "old"},
+        {"result": DrillResult.FAILED},
+        {"finished_at": T0 - timedelta(days=60)},
+        {"unproven": (gap,)},
+    ):
+        assert text(**without) == "never drilled, so nobody knows whether a recovery works"
+
+
 def test_each_scenario_is_judged_by_its_own_drill_and_comes_in_turn() -> None:
     both = replace(
         plan(), drill=DrillPolicy(every_s=7 * 86400.0, scenarios=("database-loss", "region-loss"))
