@@ -27,6 +27,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import pytest
+
 from mutants import ROOT
 from mutants.changes import Mutant, changes, functions, mutants_of
 from mutants.reach import Noted, recorded
@@ -123,7 +125,7 @@ class Judge:
                     ran = self.against(mutant, warm, tests)
                 if ran.code == 0:
                     return "survived", tests
-                if ran.code == BROKEN or "ERROR: not found:" in ran.output:
+                if ran.code in (BROKEN, pytest.ExitCode.USAGE_ERROR):
                     raise RuntimeError(f"the tests of {mutant} did not run:\n{ran.output[-3000:]}")
                 failed = FAILED.search(ran.output)
                 alone = [self.known(failed[1])] if failed else tests

@@ -66,6 +66,7 @@ def _carry_out(order: dict[str, Any]) -> None:
         else:
             code = int(pytest.main(order["arguments"]))
         sys.stdout.flush()
+        sys.stderr.flush()  # pytest writes there which tests it does not find
     except BaseException:  # noqa: BLE001 - told, or the mutant would pass for killed
         os.write(2, traceback.format_exc().encode())
         code = BROKEN
