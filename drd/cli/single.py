@@ -27,9 +27,16 @@ def part_of(args: argparse.Namespace) -> Part | None:
             "--table and --path cannot be combined",
             hint="recover the tables first and then the paths, in two commands.",
         )
+    if args.database is not None and not args.database.strip():
+        raise UsageError("--database is empty", hint="write the name of a database after it.")
     if args.into is not None and not args.into.strip():
         raise UsageError("--into is empty", hint="write the name of the copy after --into.")
-    if not (args.table or args.path or args.into):
+    if args.database is not None and args.path:
+        raise UsageError(
+            "--database and --path cannot be combined",
+            hint="recover the database first and then the paths, in two commands.",
+        )
+    if not (args.table or args.path or args.into or args.database):
         return None
     if args.overwrite and args.into is not None and not args.path:
         raise UsageError(
@@ -38,10 +45,10 @@ def part_of(args: argparse.Namespace) -> Part | None:
         )
     if len(set(args.component)) > 1:
         raise UsageError(
-            "--table, --path and --into need exactly one --component",
+            "--database, --table, --path and --into need exactly one --component",
             hint="recover one component after the other.",
         )
-    return Part(tuple(args.table), tuple(args.path), args.into)
+    return Part(tuple(args.table), tuple(args.path), args.into, args.database)
 
 
 def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
@@ -57,7 +64,7 @@ def heading(planned: RecoveryPlan) -> Iterator[str]:
     """Return what is restored, and under which name."""
     assert planned.single is not None
     part, name = planned.single.part, planned.components[0]
-    what = "table" if part.tables else "path"
+    what = "table" if part.tables else "path" if part.paths else "database"
     for thing in part.names:
         yield f"{what:<10} {escaped(thing)}, of {name}"
     if part.into is not None:
@@ -113,6 +120,7 @@ def document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
         "tables": list(part.tables),
         "paths": [output.unmarked(p) for p in part.paths],
         "into": part.into,
+        "database": part.database,
     }
     what_is_counted = "entries" if part.paths else "rows"
     if changed is not None:

@@ -31,6 +31,7 @@ def recovery_command(plan: str, said: RecoveryDetail) -> str:
         "--repository": [said.repository],
         "--scenario": [said.scenario],
         "--component": said.components,
+        "--database": [part.database],
         "--table": part.tables,
         "--path": part.paths,
         "--into": [part.into],

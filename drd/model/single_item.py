@@ -1,9 +1,10 @@
-"""What a recovery can restore alone: tables or paths of a component, or a whole component under
-another name. Without I/O."""
+"""What a recovery can restore alone: a database of a server, tables or paths of a component, or a
+whole component under another name. Without I/O."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,21 +18,33 @@ _MANY = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`tables` or `paths` of one component; if both are empty, the whole component. `into` is the
-    name of the copy, beside the existing data: a database, a file, a directory, a table, a schema.
+    """`tables` or `paths` of one component, or a `database` of a server (with `tables`, tables in
+    it); if all are empty, the whole component. `into` is the name of the copy, beside the existing
+    data: a database, a file, a directory, a table, a schema.
     """
 
     tables: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     into: str | None = None
+    database: str | None = None
 
     @property
     def is_whole(self) -> bool:
-        return not self.tables and not self.paths
+        return not self.has_items and self.database is None
+
+    @property
+    def has_items(self) -> bool:
+        """Whether it consists of tables or paths, and not of a whole database or component."""
+        return bool(self.tables or self.paths)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.tables, *self.paths)
+        """The names of what is restored, as a person writes them."""
+        if self.database is None:
+            return (*self.tables, *self.paths)
+        if not self.tables:
+            return (self.database,)
+        return tuple(in_database(self.database, table) for table in self.tables)
 
     @property
     def takes_own_name(self) -> bool:
@@ -43,11 +56,21 @@ class Part:
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain JSON; `from_json` is the inverse."""
-        return {"tables": list(self.tables), "paths": list(self.paths), "into": self.into}
+        known = {"tables": list(self.tables), "paths": list(self.paths), "into": self.into}
+        return known if self.database is None else {**known, "database": self.database}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Part:
-        return cls(tuple(data["tables"]), tuple(data["paths"]), data["into"])
+        paths, database = tuple(data["paths"]), data.get("database")
+        return cls(tuple(data["tables"]), paths, data["into"], database)
+
+
+def in_database(name: str, table: str) -> str:
+    """Return the name of a table with its database, as in `shop.public.orders`: the database in
+    quotes only where it needs them."""
+    plain = re.fullmatch(r"[a-z_][a-z0-9_$]*", name)
+    quoted = name if plain else '"' + name.replace('"', '""') + '"'
+    return f"{quoted}.{table}"
 
 
 def as_named(asked: str, known: Collection[str]) -> str:

@@ -52,7 +52,8 @@ class Ability(StrEnum):
     """An ability that not every kind has. The value completes the sentence `kind NAME cannot …`."""
 
     PARTS = "restore single parts"
-    """`Kind.narrow`, and a target for a part of tables or paths."""
+    """`Kind.narrow`, and a target for a part of tables or paths. Together with `DATABASES` also for
+    a part that is one database, with its own name or another."""
     BESIDE = "be restored under another name"
     """A target for a part that is the whole: `--into`."""
     KEEP = "keep what a recovery replaces"
@@ -360,13 +361,28 @@ class KindSpec:
 
     def has(self, part: Part) -> bool:
         """Return whether components of the kind consist of what such a part is made of."""
+        if part.database is not None and Ability.DATABASES not in self.can:
+            return False
         return part.is_whole or self.holds is (Holds.PATHS if part.paths else Holds.TABLES)
+
+    def inside(self, part: Part | None) -> bool:
+        """Return whether a running server gets such a part, and no place of the component's own:
+        then the component need not have the place (`Ability.IN_PLACE`)."""
+        wanted = {Ability.DATABASES, Ability.PARTS}
+        return part is not None and not part.is_whole and wanted <= self.can
 
     def require_part(self, part: Part, component: str = "") -> None:
         """Raise NotSupported, with the kind's name, when the kind cannot restore such a part
         alone."""
         if part.is_whole:
             self.require(Ability.BESIDE, "leave out --into.", component=component)
+        elif part.database is not None and not self.inside(part):
+            hint = "leave out --database: the component is a single database."
+            if Ability.DATABASES in self.can or self.holds is not Holds.TABLES:
+                hint = "recover the whole component: leave out --database."
+            raise self.lacks(
+                Ability.PARTS, hint, what="restore single databases", component=component
+            )
         elif not self.has(part) or Ability.PARTS not in self.can:
             what = f"restore single {Holds.PATHS if part.paths else Holds.TABLES}"
             hint = _PARTS[self.holds] if Ability.PARTS in self.can else WHOLE

@@ -19,6 +19,7 @@ examples:
   drd recover orders-api --target standby --component orders-db
   drd recover orders-api --in-place --overwrite --dry-run  replace the present production data
   drd recover orders-api --in-place --table orders --into orders_yesterday --before 1d
+  drd recover orders-api --in-place --database shop --table orders --into orders_then
   drd recover orders-api --in-place --path /etc/nginx/nginx.conf --into /root/nginx
   drd recover orders-api --target standby --component orders-db --into orders_yesterday
   drd recover orders-api --target standby --repository offsite    from this copy alone
@@ -155,15 +156,23 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
 def _part_options(parser: argparse.ArgumentParser) -> None:
     single = parser.add_argument_group(
         "restore a single item, beside the existing data",
-        "Restore a component under another name, or only some of its tables or paths.",
+        "Restore a component under another name, or only a database of it, or some of its tables "
+        "or paths.",
+    )
+    single.add_argument(
+        "--database",
+        metavar="D",
+        help="components that are a whole server: restore only this database, or the tables in it "
+        "that --table names",
     )
     single.add_argument(
         "--table",
         action="append",
         default=[],
         metavar="T",
-        help="restore only this table (SCHEMA.NAME or NAME), under a new name into the existing "
-        "database; may be given several times",
+        help="restore only this table (SCHEMA.NAME or NAME; of a server also "
+        "DATABASE.SCHEMA.NAME), under a new name into the existing database; may be given several "
+        "times",
     )
     single.add_argument(
         "--path",

@@ -130,7 +130,7 @@ def _property_rows(work: Restoration) -> list[CheckResult]:
     """One row for each restored database that has properties to compare: equal, or the
     differences."""
     rows = [_reached(name, one) for name, one in work.restored.items() if one.reached]
-    if (work.part is not None and not work.part.is_whole) or made_by(work.point.id):
+    if (work.part is not None and work.part.has_items) or made_by(work.point.id):
         return rows
     for name, restored in work.restored.items():
         spec = work.services.kinds(work.plan.components[name].kind).spec

@@ -291,11 +291,14 @@ def _preflight_target(
         raise TargetNotEmpty(
             f"this recovery would overwrite the production data of {name}: {error.message}",
             hint="if this data may be replaced, add --overwrite; to keep it, "
-            f"{_elsewhere(name, snapshot)}",
+            f"{_elsewhere(plan, name, snapshot)}",
         ) from error
 
 
-def _elsewhere(name: str, snapshot: ComponentSnapshot) -> str:
+def _elsewhere(plan: RecoveryPlan, name: str, snapshot: ComponentSnapshot) -> str:
+    part = part_of(plan)
+    if part is not None and part.database is not None:
+        return "restore to another name: --into NEW."
     if Ability.BESIDE in KINDS[snapshot.kind].can:
         return f"restore to another name or path: --component {name} --into NEW."
     return "recover to a target: --target NAME."

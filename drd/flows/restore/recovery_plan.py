@@ -155,10 +155,12 @@ def plan_recovery(
     held, away = _reachable_repositories(
         services, plan, [spec.name for spec in holders(plan, point, only)]
     )
-    chosen = None
+    chosen = replayed = None
     if request.part is not None:
         names = (component_of(services, plan, point, names, request.part),)
-        chosen = single(services, plan, point, names[0], request.part)
+        replayed = _logs(services, plan, request, point, names)
+        replays = bool(replayed[0])
+        chosen = single(services, plan, point, names[0], request.part, replays=replays)
         plan, point = chosen.plan, chosen.point
     forgotten = _forgotten(plan, request, names)
     names = tuple(n for n in names if n not in forgotten)
@@ -166,7 +168,7 @@ def plan_recovery(
     plan = with_approval(services, plan, request, names, point=point, around=around, run=run)
     whole = chosen is None or chosen.part.is_whole
     measured = _measured(services, plan) if whole else None
-    logs, without = _logs(services, plan, request, point, names)
+    logs, without = replayed or _logs(services, plan, request, point, names)
     data_of_recoveries = restored_points(services.catalogue, plan.name, [point]).values()
     return RecoveryPlan(
         plan=plan,
@@ -202,8 +204,10 @@ def _logs(
     point: RestorePoint,
     names: Sequence[str],
 ) -> tuple[dict[str, LogOrder], list[str]]:
-    """Return what is replayed of logs, and notes about it."""
-    if request.part is not None or request.clean_for is not None:
+    """Return what is replayed of logs, and notes about it. A part is that of the restore point,
+    unless a place in the log was asked for: it is usually wanted as it was before the newest."""
+    asked = request.log is not None or _before(request) is not None
+    if (request.part is not None and not asked) or request.clean_for is not None:
         return {}, []
     named = request.point is not None
     before = request.before if named else _before(request)
@@ -334,7 +338,7 @@ def _require_able(
     for name in names:
         component = plan.components[name]
         spec = services.kinds(component.kind).spec.of(component.settings)
-        if request.target == IN_PLACE:
+        if request.target == IN_PLACE and not spec.inside(request.part):
             where = f"restore to a target: --target {next(iter(plan.targets), 'NAME')}"
             spec.require(Ability.IN_PLACE, where, component=name)
         if request.as_owner:

@@ -1,4 +1,4 @@
-"""Restore a single thing: one component under another name, tables, files.
+"""Restore a single thing: one component under another name, a database of a server, tables, files.
 
 This uses the same code as every recovery. The difference is decided here, before it begins: the
 point is limited to the thing, and the runbook to restoring and comparing it."""
@@ -60,6 +60,7 @@ def component_of(
     if len(able) == 1 or len(names) == 1:
         return (able or list(names))[0]
     what = "--table" if part.tables else "--path" if part.paths else "--into"
+    what = what if part.database is None else "--database"
     raise UsageError(
         f"{what} restores from a single component, but --component is missing",
         hint=f"add --component NAME; possible names: {', '.join(able or names)}.",
@@ -79,10 +80,19 @@ def _has(services: Services, plan: Plan, point: RestorePoint, name: str, part: P
     return True
 
 
-def single(services: Services, plan: Plan, point: RestorePoint, name: str, part: Part) -> Single:
-    """Limit the plan and the point to the item. Raises UsageError if the point does not contain it
-    or the kind cannot restore it alone, NoRestorePoint if the point does not contain the component.
-    """
+def single(
+    services: Services,
+    plan: Plan,
+    point: RestorePoint,
+    name: str,
+    part: Part,
+    *,
+    replays: bool = False,
+) -> Single:
+    """Limit the plan and the point to the item. If the recovery `replays` a log, the item may be
+    younger than the point: then the restore looks for it. Raises UsageError if the point does not
+    contain it or the kind cannot restore it alone, NoRestorePoint if the point does not contain the
+    component."""
     snapshot = point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
@@ -95,6 +105,9 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
     try:
         part, snapshot = kind.narrow(snapshot, part)
     except NotInPoint as error:
+        if replays:
+            snapshot = replace(snapshot, fingerprint=None)
+            return _limited(services, plan, point, part, snapshot)
         older = _older_with_it(services, plan, point, name, part)
         if older is not None:
             at = format_time(older.data_time, seconds=True)
@@ -105,10 +118,17 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
         raise
     if part.is_whole:
         return Single(part, _with_comparison(services, plan, component), point)
+    return _limited(services, plan, point, part, snapshot)
+
+
+def _limited(
+    services: Services, plan: Plan, point: RestorePoint, part: Part, snapshot: ComponentSnapshot
+) -> Single:
+    name = snapshot.component
     others = tuple(snapshot if c.component == name else c for c in point.components)
     return Single(
         part,
-        _only(services, plan, component, part),
+        _only(services, plan, plan.components[name], part),
         replace(point, components=others),
         tuple(_left_out(plan, name, part)),
     )
@@ -164,13 +184,14 @@ def _titled(part: Part) -> str:
 
 
 def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:
-    what = "tables" if part.tables else "files"
+    what = "single tables were" if part.tables else "single files were"
+    what = what if part.has_items else f"database {part.database} was"
     return [
         CheckResult(
             check.name,
             name,
             CheckVerdict.NOT_RUN,
-            f"the check needs all data of {name}, but only single {what} were restored",
+            f"the check needs all data of {name}, but only {what} restored",
             "",
             part=True,
             looked_at_data=False,
@@ -230,7 +251,11 @@ def changes(
 
 
 def _things(was: Fingerprint, now: Fingerprint, part: Part) -> list[ItemChange]:
-    return [ItemChange(name, _held(was, name), _held(now, name)) for name in part.names]
+    if not part.has_items:
+        return []
+    keys = (*part.tables, *part.paths)
+    named = zip(part.names, keys, strict=True)
+    return [ItemChange(name, _held(was, key), _held(now, key)) for name, key in named]
 
 
 def _held(fingerprint: Fingerprint, name: str) -> Held | None:

@@ -134,7 +134,9 @@ class PostgresKind(Kind):
     def live(
         self, component: Component, part: Part, like: Fingerprint, budget_s: float
     ) -> Fingerprint:
-        return parts.live(_settings(component), part, like, budget_s)
+        settings = _settings(component)
+        address = address_of(settings.dsn, container_of(settings))
+        return parts.live(address, part, like, budget_s)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         assert isinstance(settings, PostgresTarget)

@@ -25,11 +25,16 @@ def database_name(text: str) -> str:
     own databases.
     """
     _require_fitting(text)
-    if text in _SYSTEM:
+    if is_of_server(text):
         raise UsageError(
             f"--into {text} is a database of the server itself", hint="give another name."
         )
     return text
+
+
+def is_of_server(name: str) -> bool:
+    """Return whether the database is one that every server has of its own."""
+    return name in _SYSTEM
 
 
 def _require_fitting(name: str) -> None:

@@ -8,16 +8,14 @@ from dataclasses import replace
 from typing import Literal
 
 from drd.kinds.postgres import database
-from drd.kinds.postgres.address import Address, address_of
+from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import Connection, connect, interruptible
 from drd.kinds.postgres.copies import PlacedTables
 from drd.kinds.postgres.fingerprint import describe, others_of, split_name
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.naming import resolve
-from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
-from drd.process import container_of
 
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
@@ -31,10 +29,9 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
     return resolved, replace(snapshot, fingerprint=known.only(resolved.tables))
 
 
-def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
-    """Implements `Kind.live`."""
+def live(address: Address, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
+    """Implements `Kind.live` for the database with this address."""
     assert isinstance(like, DatabaseFingerprint)
-    address = address_of(settings.dsn, container_of(settings))
     with closing(connect(address)) as connection:
         properties = {} if part.tables else database.read(connection)
         connection.execute("SET default_transaction_isolation = 'repeatable read'")
@@ -46,7 +43,7 @@ def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: fl
             fingerprint = describe(
                 connection, mode=_mode(like), budget_s=budget_s, properties=properties, only=only
             )
-    return fingerprint if part.is_whole else fingerprint.only(part.tables)
+    return fingerprint.only(part.tables) if part.tables else fingerprint
 
 
 def _leaves(connection: Connection, tables: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.roles import Globals
 from drd.kinds.postgres.server_text import shown
 from drd.model.text import some
@@ -24,10 +25,20 @@ _RIGHTS = {
     "bypassrls": "BYPASSRLS",
 }
 
+_EXISTING = "SELECT rolname::text FROM pg_catalog.pg_roles"
+
 POWERFUL = """
 SELECT rolname::text FROM pg_catalog.pg_roles
  WHERE rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls OR rolname ~ '^pg_'"""
 """A server's own roles whose members have more rights than others."""
+
+
+def found(cluster: Cluster, component: str, saved: Globals) -> Finding | None:
+    """Compare the saved roles with those of a server. Raises TargetError."""
+    with as_target_error("cannot read the server's roles"):
+        existing = cluster.admin().execute(_EXISTING.encode()).fetchall()
+        powerful = cluster.admin().execute(POWERFUL.encode()).fetchall()
+    return finding(component, saved, [row[0] for row in existing], [row[0] for row in powerful])
 
 
 def finding(

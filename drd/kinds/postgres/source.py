@@ -15,14 +15,13 @@ import psycopg
 
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError, SourceUnreachable
 from drd.kinds.inside import facts_of, one_container, pinned, runs
-from drd.kinds.postgres import database, foreign_code, rights, roles
+from drd.kinds.postgres import database, described, rights, roles
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
 from drd.kinds.postgres.dump import DumpOrder, dump_command, explained
 from drd.kinds.postgres.exported_snapshot import Moment, export_snapshot
 from drd.kinds.postgres.fingerprint import describe
 from drd.kinds.postgres.inspect import ask, jsonable
-from drd.kinds.postgres.manifest import OTHERS_CODE, SESSION_SETTINGS
 from drd.kinds.postgres.manifest import filename as filename_of
 from drd.kinds.postgres.pooler import require_own_session
 from drd.kinds.postgres.settings import PostgresSettings
@@ -63,8 +62,9 @@ class PostgresSource:
                 if finding.failed:
                     raise SourceError(finding.text, hint=finding.remedy)
             warnings = tuple(f for f in findings if f.severity == "warning")
-            facts = {"server_version": version_text(connection), "pg_dump": programs.version}
-            return Probe(_size(connection), facts, (note,) if note else (), warnings)
+            version = described.version_text(connection)
+            facts = {"server_version": version, "pg_dump": programs.version}
+            return Probe(described.size(connection), facts, (note,) if note else (), warnings)
 
     def doctor(self) -> list[Finding]:
         findings: list[Finding] = []
@@ -81,8 +81,9 @@ class PostgresSource:
 
             def reach() -> str:
                 held.append(stack.enter_context(connect(self._address())))
-                size = format_size(_size(held[0]))
-                return f"PostgreSQL {version_text(held[0])}, database {held[0].info.dbname}, {size}"
+                size = format_size(described.size(held[0]))
+                version = described.version_text(held[0])
+                return f"PostgreSQL {version}, database {held[0].info.dbname}, {size}"
 
             inside = self._container
             if inside is not None and not examined("container", lambda: runs(inside)):
@@ -133,17 +134,6 @@ class PostgresSource:
         )
 
 
-def version_text(connection: Connection) -> str:
-    """Return `17.12`, without the packager's addition."""
-    return (connection.info.parameter_status("server_version") or "").split(" ", 1)[0]
-
-
-def _size(connection: Connection) -> int:
-    query = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _exported(holder: Connection) -> Moment:
     try:
         return export_snapshot(holder)
@@ -181,9 +171,7 @@ class PostgresCapture:
         try:
             self._properties = database.read(holder)
             cluster = roles.read(holder)
-            size = _size(holder)
-            code = foreign_code.read(holder)
-            facts = {**self._moment.facts, **_cluster_facts(holder)}
+            facts = described.facts(holder, self._properties, cluster)
         except psycopg.Error as error:
             raise SourceError(
                 f"cannot read the properties of database {self._address.dbname}: {words(error)}",
@@ -198,22 +186,13 @@ class PostgresCapture:
         }
         filename = filename_of(self._name)
         self._facts = {
+            **self._moment.facts,
             **facts,
             **facts_of(programs.inside),
             "filename": filename,
-            "server_version": version_text(holder),
-            "server_major": version // 10000,
             "pg_dump_version": programs.version,
             "pg_dump_major": programs.major,
             "compression": self._settings.compression,
-            "database": self._properties["name"],
-            "database_bytes": size,
-            "locale": {key: self._properties[key] for key in database.LOCALE},
-            "tablespace": self._properties["tablespace"],
-            "extensions": self._properties["extensions"],
-            "bootstrap_role": cluster["bootstrap"],
-            "roles": [r["name"] for r in cluster["roles"]],
-            OTHERS_CODE: code,
         }
         order = DumpOrder(
             self._address,
@@ -222,6 +201,7 @@ class PostgresCapture:
             self._moment.standby,
             environment,
         )
+        size = facts["database_bytes"]
         self._payload = Stream(dump_command(programs, order), filename, size)
 
     @property
@@ -295,16 +275,3 @@ class PostgresCapture:
         """End the transaction that holds the snapshot."""
         with suppress(psycopg.Error):
             self._holder.execute("ROLLBACK")
-
-
-def _cluster_facts(connection: Connection) -> dict[str, Any]:
-    """Read which other tablespaces the tables use, and how the server prints values."""
-    spaces = connection.execute(
-        "SELECT DISTINCT t.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t"
-        " ON t.oid = c.reltablespace WHERE t.spcname <> 'pg_global' ORDER BY 1"
-    ).fetchall()
-    settings = connection.execute(
-        "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name = ANY(%s)",
-        [list(SESSION_SETTINGS)],
-    ).fetchall()
-    return {"tablespaces": [row[0] for row in spaces], "settings": dict(settings)}

@@ -73,9 +73,12 @@ class PostgresTables(PostgresTargetDatabase):
         part: Part,
         *,
         no_owner: bool,
+        database: str | None = None,
         until: datetime | None = None,
     ) -> None:
-        super().__init__(component, settings, place, no_owner=no_owner, until=until)
+        super().__init__(
+            component, settings, place, no_owner=no_owner, database=database, until=until
+        )
         self._part = part
 
     # before

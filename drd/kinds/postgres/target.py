@@ -103,11 +103,7 @@ class PostgresTargetDatabase(NamedDestination):
             self._is_of_whoever_runs = not given.params.get("user")
             cluster = Cluster(given, self._place.mark)
             own = given.dbname or cluster.admin().info.user
-            if self._database == own:
-                raise TargetError(
-                    f"--into {own} is the database of the target itself",
-                    hint="give another name.",
-                )
+            self._require_other(own)
             name = self._database or own
             # One of several hosts, and from now on always that one.
             cluster.address = given.pinned(cluster.admin()).to_database(name)
@@ -115,6 +111,14 @@ class PostgresTargetDatabase(NamedDestination):
                 cluster.close()  # works from another database than the one to come back
             self._cluster = cluster
         return self._cluster
+
+    def _require_other(self, own: str) -> None:
+        """Require that the copy does not get the name of the `own` database of the target. Raises
+        TargetError."""
+        if self._database == own:
+            raise TargetError(
+                f"--into {own} is the database of the target itself", hint="give another name."
+            )
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         findings = self.check_access(snapshot)
@@ -194,12 +198,7 @@ class PostgresTargetDatabase(NamedDestination):
         saved = private.get("globals")
         if self._no_owner or saved is None:
             return []
-        with as_target_error("cannot read the server's roles"):
-            rows = self._reach().admin().execute(b"SELECT rolname::text FROM pg_catalog.pg_roles")
-            existing = [row[0] for row in rows.fetchall()]
-            powerful = self._reach().admin().execute(risky_roles.POWERFUL.encode()).fetchall()
-        names = [row[0] for row in powerful]
-        finding = risky_roles.finding(self._component, saved, existing, names)
+        finding = risky_roles.found(self._reach(), self._component, saved)
         return [finding] if finding is not None else []
 
     def _found(self, code: str, ask: Callable[[], str]) -> Finding:

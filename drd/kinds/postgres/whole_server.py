@@ -259,11 +259,16 @@ class Dumped:
     reached: str
     notes: tuple[str, ...]
     data_time: datetime | None = None
+    overtaken: bool = False
 
     @property
     def replayed(self) -> Mapping[str, Any]:
         """How far the log went, for `Restored`."""
-        return {"reached": self.reached, "data_time": self.data_time}
+        return {
+            "reached": self.reached,
+            "data_time": self.data_time,
+            "overtaken": self.overtaken,
+        }
 
 
 def dumped(
@@ -284,7 +289,13 @@ def dumped(
             properties = database.read(connection)
         properties["acl"] = []
         dump = fresh(place.directory / "landing", parents=True) / filename(component)
-        _dump(found, dump, component)
+        pg_dump(
+            found.server.programs,
+            found.address,
+            dump,
+            component,
+            by_hand="restore the whole server by hand: pgbackrest restore.",
+        )
     finally:
         found.server.stop()
     facts = {
@@ -298,10 +309,13 @@ def dumped(
     )
 
 
-def _dump(found: Recovered, dump: Path, component: str) -> None:
+def pg_dump(
+    programs: PostgresPrograms, address: Address, dump: Path, component: str, *, by_hand: str
+) -> None:
+    """Dump a database of a server of drd's own into a new file. Raises TargetError."""
     words_ = [
-        found.server.programs.path("pg_dump"), "--format=custom", "--compress=0",
-        f"--dbname={found.address.conninfo}",
+        programs.path("pg_dump"), "--format=custom", "--compress=0",
+        f"--dbname={address.conninfo}",
     ]  # fmt: skip
     with dump.open("xb") as file:
         command = Command(words_, drop_capabilities=True, name="pg_dump")
@@ -312,6 +326,5 @@ def _dump(found: Recovered, dump: Path, component: str) -> None:
             dump.unlink()
         raise TargetError(
             f"pg_dump of {component} from the restored server {done.failure}",
-            hint="choose another restore point; or restore the whole server by hand: pgbackrest "
-            "restore.",
+            hint=f"choose another restore point; or {by_hand}",
         )

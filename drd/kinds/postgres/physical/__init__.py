@@ -13,7 +13,7 @@ from drd.kinds.postgres.physical.chain import made, room, size
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.model.log import LogPolicy
 from drd.model.source_version import SourceVersion
-from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
+from drd.ports.kinds import Ability, Compared, Holds, KeyUse, KindSpec, Starting
 
 
 def _fingerprints(settings: ClusterSettings) -> bool:
@@ -76,13 +76,21 @@ SPEC = KindSpec(
         {
             Ability.QUERY,
             Ability.DATABASES,
+            Ability.PARTS,
+            Ability.LIST,
+            Ability.LIVE,
             Ability.KEEP,
             Ability.IN_PLACE,
             Ability.LOG,
             Ability.INSTANT,
         }
     ),
+    holds=Holds.TABLES,
     without=_without,
+    remedies={
+        Ability.BESIDE: "to restore one database under another name, add --database NAME; leave "
+        "out --into to recover the whole server.",
+    },
     freezes=True,
     dated_at_end=lambda _: True,
     comparison="rows",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -17,8 +16,8 @@ from drd.kinds.postgres import database
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import Connection, connect, interruptible, words
 from drd.kinds.postgres.fingerprint import describe
-from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.server_text import as_stored
+from drd.model.single_item import in_database
 from drd.model.snapshot import DatabaseFingerprint
 
 Reach = Callable[[str], Address]
@@ -61,14 +60,9 @@ def names(connection: Connection) -> list[str]:
         return [row[0] for row in connection.execute(_NAMES.encode()).fetchall()]
 
 
-def in_database(name: str, table: str) -> str:
-    """Return the name of a table with its database: `DATABASE.SCHEMA.TABLE`."""
-    return f"{_plain(name)}.{table}"
-
-
-def _plain(name: str) -> str:
-    """Return the name of a database as a person writes it: in quotes only where it needs them."""
-    return name if re.fullmatch(r"[a-z_][a-z0-9_$]*", name) else ident(name)
+def unread(name: str) -> str:
+    """Return the name under which a fingerprint has a database that could not be read."""
+    return in_database(name, "").removesuffix(".")
 
 
 def counters(reach: Reach, databases: list[str]) -> Counters:
@@ -108,7 +102,7 @@ def fingerprint(
                 raise
             said = error.message if isinstance(error, DrdError) else words(error)
             # Without a count, the database is one thing that was not reached.
-            whole = replace(whole, not_reached={**whole.not_reached, _plain(name): said})
+            whole = replace(whole, not_reached={**whole.not_reached, unread(name): said})
             continue
         whole = _joined(whole, name, one)
     return whole

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from drd.errors import DrdError, NotSupported
+from drd.errors import DrdError, NotSupported, UsageError
 from drd.kinds.file_system import remove
-from drd.kinds.kept_files import KeptPlaces
 from drd.kinds.postgres import abandoned, dsn
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect, words
+from drd.kinds.postgres.kept_copy import KeptDatabase
 from drd.kinds.postgres.kind import tried
-from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical import SPEC, narrow
 from drd.kinds.postgres.physical.chain import chain_of
 from drd.kinds.postgres.physical.increments import COPY
 from drd.kinds.postgres.physical.instant import InstantSandbox
 from drd.kinds.postgres.physical.instant import swept as unmounted
 from drd.kinds.postgres.physical.landed import programs_of
 from drd.kinds.postgres.physical.manifest import require_written
+from drd.kinds.postgres.physical.one_database import Copied, DatabaseOfServer, TablesOfServer
 from drd.kinds.postgres.physical.sandbox import ClusterSandbox
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.physical.source import ClusterSource
@@ -32,15 +34,18 @@ from drd.kinds.postgres.physical.wal import segments
 from drd.kinds.postgres.physical.wal.receiver import WalSource, dropping
 from drd.kinds.postgres.same_place import data_directory
 from drd.kinds.postgres.server import sandbox_programs
+from drd.kinds.postgres.settings import PostgresTarget
 from drd.kinds.postgres.tools import newest_major
 from drd.kinds.untrusted_dirs import resolved
+from drd.model.contents import Contents
 from drd.model.plan import Component
 from drd.model.single_item import Part
-from drd.model.snapshot import ComponentSnapshot
+from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import (
     AS_IT_IS,
     Destination,
     Finding,
+    KeptCopies,
     Kind,
     NamedDestination,
     ReadsInPlace,
@@ -86,6 +91,8 @@ class ClusterKind(Kind):
         options: RestoreOptions = AS_IT_IS,
     ) -> NamedDestination:
         assert isinstance(settings, ClusterTarget | ClusterSettings)
+        if options.part is not None and not options.part.is_whole:
+            return _inside(component, settings, place, options, narrow.named(options.part))
         return ClusterDirectory(
             component.name,
             settings,
@@ -122,11 +129,25 @@ class ClusterKind(Kind):
         snapshot: ComponentSnapshot | None,  # noqa: ARG002 - one directory, whatever was in it
         run: str,
         *,
-        part: Part | None = None,  # noqa: ARG002 - always the whole
-    ) -> KeptPlaces:
+        part: Part | None = None,
+    ) -> KeptCopies:
         assert isinstance(settings, ClusterTarget | ClusterSettings)
+        if part is not None and part.database is not None:
+            dsn_ = _server_of(component.name, settings).dsn
+            return KeptDatabase(component.name, dsn_, run, database=part.into or part.database)
         assert settings.data_dir is not None
         return FILES.kept(component.name, settings.data_dir, run)
+
+    def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+        return narrow.narrow(snapshot, part)
+
+    def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
+        return narrow.listed(snapshot, within)
+
+    def live(
+        self, component: Component, part: Part, like: Fingerprint, budget_s: float
+    ) -> Fingerprint:
+        return narrow.live(_settings(component), part, like, budget_s)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         assert isinstance(settings, ClusterTarget)
@@ -179,6 +200,41 @@ class ClusterKind(Kind):
     ) -> list[Finding]:
         programs = partial(programs_of, snapshot, _settings(component).bin_dir)
         return tried(component.name, programs, place)
+
+
+def _inside(
+    component: Component,
+    settings: ClusterTarget | ClusterSettings,
+    place: Workplace,
+    options: RestoreOptions,
+    part: Part,
+) -> NamedDestination:
+    """Return the place of one database, or of tables in it, in a running server. Raises
+    UsageError."""
+    server = _server_of(component.name, settings)
+    copied = Copied(str(part.database), _settings(component).bin_dir)
+    if not part.tables:
+        options = replace(options, part=part)
+        return DatabaseOfServer(component.name, server, place, copied, options)
+    if options.as_owner:
+        raise UsageError(
+            "--as-owner does not work with single tables: drd loads the tables with the login of "
+            "the target into a database in use",
+            hint="restore the whole database beside this one: --into NAME --as-owner.",
+        )
+    return TablesOfServer(component.name, server, place, copied, part, no_owner=options.no_owner)
+
+
+def _server_of(name: str, settings: ClusterTarget | ClusterSettings) -> PostgresTarget:
+    """Return the running server that gets a single database. Raises UsageError."""
+    if settings.dsn is None:
+        raise UsageError(
+            f"the target of {name} does not say how to reach a running server, which single "
+            "databases and tables need",
+            hint="write the connection string of the server into `dsn` of the target; or restore "
+            "into the live server: --in-place.",
+        )
+    return PostgresTarget.model_construct(dsn=settings.dsn, bin_dir=settings.bin_dir, inside=None)
 
 
 def _settings(component: Component) -> ClusterSettings:

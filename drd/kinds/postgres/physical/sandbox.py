@@ -57,7 +57,7 @@ def restored(
             "server_settings": server.settings,
             **base(facts),
         },
-        reached=rolled.words if rolled is not None else _reached(snapshot, server),
+        reached=rolled.words if rolled is not None else reached_words(snapshot, server),
         data_time=rolled.data_time if rolled is not None else None,
         overtaken=rolled is not None,
     )
@@ -78,7 +78,8 @@ def roll_of(
     return roll, {"timeline": roll.end.line, "stop_at": roll.stop_at}
 
 
-def _reached(snapshot: ComponentSnapshot, server: RestoredServer) -> str:
+def reached_words(snapshot: ComponentSnapshot, server: RestoredServer) -> str:
+    """Say where the replay of the backup alone ended."""
     facts = snapshot.facts
     text = (
         f"the end of the base backup, {facts['end_lsn']} on timeline {facts['timeline']} "

@@ -1,0 +1,187 @@
+"""A single database of a copied server, and tables in it: what a person names, what the restore
+point has of it, and what the live server has now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from drd.errors import NotInPoint, UsageError
+from drd.kinds.postgres import part as parts
+from drd.kinds.postgres.address import address_of
+from drd.kinds.postgres.connection import connect
+from drd.kinds.postgres.naming import database_name, is_of_server, qualified, resolve
+from drd.kinds.postgres.naming import parts as parts_of
+from drd.kinds.postgres.physical import contents
+from drd.kinds.postgres.physical.settings import ClusterSettings
+from drd.kinds.postgres.quoting import ident
+from drd.model.contents import Contents, tables
+from drd.model.single_item import Part, hint_of_names, in_database, near
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.model.text import either, escaped, some
+
+Value = TypeVar("Value")
+
+
+def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+    """Implements `Kind.narrow`. The names in the fingerprint are then those within the database, as
+    in a dump of it."""
+    if part.is_whole:
+        return part, snapshot
+    known = snapshot.fingerprint
+    asked = _named(part, partial(_candidates, snapshot, part))
+    name = str(asked.database)
+    _require_database(name, snapshot)
+    inside = DatabaseFingerprint("off")
+    if isinstance(known, DatabaseFingerprint):
+        inside = within(known, name)
+    if not asked.tables:
+        return asked, replace(snapshot, fingerprint=inside)
+    where = f"{snapshot.component}, database {escaped(name)},"
+    of_point = None if inside.mode == "off" else inside
+    resolved = replace(resolve(asked, of_point, where), database=name)
+    return resolved, replace(snapshot, fingerprint=inside.only(resolved.tables))
+
+
+def named(part: Part) -> Part:
+    """Return the part with its database by itself, and with the names that its tables have in this
+    database, as far as the words of a person say it: a table without a schema is in `public`.
+    Raises UsageError."""
+    asked = _named(part, list)
+    given = ([_folded(*one) for one in parts_of(table)] for table in asked.tables)
+    tables = tuple(qualified(*(["public", *names][-2:])) for names in given if names)
+    return replace(asked, tables=tables)
+
+
+def _folded(name: str, quoted: bool) -> str:
+    return name if quoted else name.lower()
+
+
+def _named(part: Part, candidates: Callable[[], list[str]]) -> Part:
+    database, inside = part.database, []
+    for asked in part.tables:
+        given = parts_of(asked)
+        if len(given) == 3:
+            own = given[0][0]
+            if database not in (None, own):
+                raise UsageError(
+                    f"--table {asked} is in database {own}, and not in {database}",
+                    hint="restore the tables of one database after those of the other.",
+                )
+            database, asked = own, ".".join(_again(*one) for one in given[1:])  # noqa: PLW2901
+        inside.append(asked)
+    if database is None:
+        found = sorted(candidates())
+        hint = f"give one of: --database {either(found)}." if found else "add --database NAME."
+        raise UsageError(
+            f"--table {part.tables[0]} does not name its database, and a server has several",
+            hint=hint,
+        )
+    if not inside:
+        _require_place(database, part.into)
+    return Part(tuple(inside), (), part.into, database)
+
+
+def _again(name: str, quoted: bool) -> str:
+    """Return a name as it was typed."""
+    return ident(name) if quoted else name
+
+
+def _require_place(database: str, into: str | None) -> None:
+    """Require a name that the restored database can have. Raises UsageError."""
+    if into is not None:
+        if database_name(into) == database:
+            raise UsageError(
+                f"--into {into} is the name of the database itself",
+                hint="give another name; or leave out --into: with --overwrite, drd replaces the "
+                "database, and keeps a copy of what it replaces.",
+            )
+    elif is_of_server(database):
+        raise UsageError(
+            f"database {database} belongs to the server itself: drd does not replace it",
+            hint="restore it under another name: --into NAME.",
+        )
+
+
+def _candidates(snapshot: ComponentSnapshot, part: Part) -> list[str]:
+    """Return the databases that have all of the tables, if that is known."""
+    known = snapshot.fingerprint
+    if not isinstance(known, DatabaseFingerprint) or part.database is not None:
+        return []
+    found = []
+    for name in snapshot.facts["databases"]:
+        inside = within(known, name)
+        try:
+            resolve(replace(part, into=part.into or "x"), inside, snapshot.component)
+        except UsageError:
+            continue
+        found.append(name)
+    return found
+
+
+def _require_database(name: str, snapshot: ComponentSnapshot) -> None:
+    names = snapshot.facts["databases"]
+    if name in names:
+        return
+    close = near(name, names, separator=".")
+    raise NotInPoint(
+        f"this restore point of component {snapshot.component} does not contain database {name}",
+        hint=hint_of_names(close)
+        or f"check the name: the restore point contains {some(sorted(names), 10)}.",
+    )
+
+
+def within(known: DatabaseFingerprint, name: str) -> DatabaseFingerprint:
+    """Return what the fingerprint of a server says of one of its databases."""
+    if known.mode == "off" or contents.unread(name) in known.not_reached:
+        return DatabaseFingerprint("off")
+    prefix = in_database(name, "")
+
+    def inside(of: Mapping[str, Value]) -> dict[str, Value]:
+        return {n.removeprefix(prefix): v for n, v in of.items() if n.startswith(prefix)}
+
+    leaves = inside(known.partitioned)
+    saved: Mapping[str, Any] = known.properties.get("databases", {})
+    return DatabaseFingerprint(
+        known.mode,
+        inside(known.tables),
+        inside(known.not_reached),
+        saved.get(name, {}),
+        partitioned={n: tuple(p.removeprefix(prefix) for p in ps) for n, ps in leaves.items()},
+        others=inside(known.others),
+    )
+
+
+def listed(snapshot: ComponentSnapshot, asked: str | None) -> Contents:
+    """Implements `Kind.contents`."""
+
+    def selects(name: str, wanted: str) -> bool:
+        names = [one for one, _ in parts_of(name)]
+        return wanted in (name, *names) or name.startswith(f"{wanted}.")
+
+    look = "pg_restore --list FILE"
+    return tables(snapshot, asked, selects=selects, separator=".", look=look)
+
+
+def live(
+    settings: ClusterSettings, part: Part, like: Fingerprint, budget_s: float
+) -> DatabaseFingerprint:
+    """Implements `Kind.live`."""
+    assert isinstance(like, DatabaseFingerprint)
+    address = address_of(settings.dsn)
+    if part.database is not None:
+        found = parts.live(address.to_database(part.database), part, like, budget_s)
+        assert isinstance(found, DatabaseFingerprint)
+        return found
+    with closing(connect(address)) as connection:
+        pinned = address.pinned(connection)
+        return contents.fingerprint(
+            pinned.to_database,
+            contents.names(connection),
+            mode="digest" if like.mode == "digest" else "counts",
+            budget_s=budget_s,
+            properties=contents.properties(pinned.to_database, connection),
+        )

@@ -1,0 +1,252 @@
+"""The named place of a recovery for one database of a copied server, or for tables in it.
+
+A server of drd's own replays the whole copy in the workplace, behind the fence, and pg_dump dumps
+the one database there. From then on it is a dump like any other, which is loaded into a running
+server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from drd.errors import DrdError, TargetError
+from drd.kinds.file_system import fresh
+from drd.kinds.postgres import database, described, risky_roles, roles
+from drd.kinds.postgres.cluster import Cluster
+from drd.kinds.postgres.connection import connect, words
+from drd.kinds.postgres.manifest import filename
+from drd.kinds.postgres.physical import chain, contents
+from drd.kinds.postgres.physical.landed import programs_of, proven
+from drd.kinds.postgres.physical.sandbox import (
+    BY_HAND,
+    VERIFY,
+    reached_words,
+    roll_of,
+    ticking,
+)
+from drd.kinds.postgres.restored_server import RestoredServer
+from drd.kinds.postgres.settings import PostgresTarget
+from drd.kinds.postgres.tables import PostgresTables
+from drd.kinds.postgres.target import PostgresTargetDatabase
+from drd.kinds.postgres.whole_server import Dumped, notes_about, pg_dump
+from drd.kinds.servers import room
+from drd.log import masked
+from drd.model.single_item import Part, hint_of_names, near
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
+from drd.model.text import escaped, some
+from drd.ports import Finding, OnProgress, RestoreOptions, Workplace
+from drd.ports.logs import LogReplay
+
+_SIZE = "SELECT pg_catalog.pg_database_size(%s)"
+_WHOLE = "recover the whole server to a target, start it, and copy the database from there."
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Which database of a copied server is wanted, and where programs are that can run the
+    copy."""
+
+    database: str
+    bin_dir: str | None
+
+
+class _OfServer(PostgresTargetDatabase):
+    """What has to happen to a database of a copied server before it is a dump."""
+
+    copied: Copied
+    _log: LogReplay | None = None
+
+    def replay(self, log: LogReplay) -> None:
+        self._log = log
+
+    def _require_other(self, own: str) -> None:
+        """The database of the connection is one of the server's databases, like the others."""
+
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        here = self._found("sandbox", lambda: self._can_run(snapshot))
+        return [here, *super().check_access(snapshot)]
+
+    def _can_run(self, snapshot: ComponentSnapshot) -> str:
+        version = programs_of(snapshot, self.copied.bin_dir).version
+        return f"PostgreSQL {version} can run the files of {snapshot.facts['server_version']}"
+
+    def room(self, snapshot: ComponentSnapshot) -> Finding:
+        return room(self._component, self._place.for_server, chain.room(snapshot.facts))
+
+    def _versions(self, cluster: Cluster, snapshot: ComponentSnapshot) -> str:
+        facts = {**snapshot.facts, "pg_dump_major": snapshot.facts["server_major"]}
+        return super()._versions(cluster, replace(snapshot, facts=facts))
+
+    def prepare(self) -> None:
+        """Only the restored server can say how its database was made."""
+
+    def _at_hand(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - the server itself has everything
+        on_progress: OnProgress,
+    ) -> Dumped:
+        made = self._dumped(snapshot, on_progress)
+        if not self._no_owner:
+            self._require_harmless(made.private["globals"])
+        return made
+
+    def _dumped(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Dumped:
+        """Start a server on the copy that has landed, and dump the database. Raises TargetError if
+        the copy does not have it."""
+        place, name = self._place.for_server, self.copied.database
+        programs = programs_of(snapshot, self.copied.bin_dir)
+        landed = proven(self._landing, snapshot, programs, place)
+        roll, where = roll_of(self._log, landed, snapshot, programs, place)
+        server = RestoredServer(
+            place,
+            programs,
+            **where,
+            superuser=snapshot.facts["bootstrap_role"],
+            on_tick=ticking(self._component, snapshot, on_progress),
+            by_hand=BY_HAND,
+            verify=VERIFY,
+        )
+        try:
+            server.take_over(landed.data, landed.spaces)
+            rolled = roll.proven(server) if roll is not None else None
+            _require_there(server, name)
+            address = server.address(name)
+            facts, private = _described(server, name)
+            notes = tuple(notes_about(address, programs.major))
+            dump = fresh(self._landing, parents=True) / filename(self._component)
+            pg_dump(programs, address, dump, self._component, by_hand=_WHOLE)
+        finally:
+            server.stop()
+        merged = {**snapshot.facts, **facts, "pg_dump_major": facts["server_major"]}
+        return Dumped(
+            replace(snapshot, facts=merged),
+            private,
+            rolled.words if rolled is not None else reached_words(snapshot, server),
+            notes,
+            rolled.data_time if rolled is not None else None,
+            overtaken=rolled is not None,
+        )
+
+    def _require_harmless(self, saved: roles.Globals) -> None:
+        """Require that no role has to be made that has rights beyond its database. Before a server
+        runs on the copy, nobody knows the roles, so nobody could be asked. Raises TargetError."""
+        found = risky_roles.found(self._reach(), self._component, saved)
+        if found is not None:
+            raise TargetError(found.text, hint=found.remedy)
+
+
+class DatabaseOfServer(_OfServer):
+    """One database: under its own name, or under another."""
+
+    def __init__(
+        self,
+        component: str,
+        settings: PostgresTarget,
+        place: Workplace,
+        copied: Copied,
+        options: RestoreOptions,
+    ) -> None:
+        into = options.part.into if options.part is not None else None
+        super().__init__(
+            component,
+            settings,
+            place,
+            no_owner=options.no_owner,
+            database=into or copied.database,
+            keep=options.keep,
+            as_owner=options.as_owner,
+        )
+        self.copied = copied
+
+    def _inspect_target(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
+        known = snapshot.fingerprint
+        saved = known.properties if isinstance(known, DatabaseFingerprint) else {}
+        if not saved:
+            text = (
+                "drd does not know yet what database "
+                f"{escaped(self.copied.database)} needs (locale, extensions, owner): the restore "
+                "point does not say it"
+            )
+            remedy = "if the server lacks something, the restore fails, and changes nothing."
+            return [
+                self.room(snapshot),
+                Finding("needs", "warning", self._component, text, remedy),
+            ]
+        return super()._inspect_target(cluster, _as_dump(cluster, snapshot, saved))
+
+
+class TablesOfServer(_OfServer, PostgresTables):
+    """Tables of one database, beside what is in the live one."""
+
+    def __init__(
+        self,
+        component: str,
+        settings: PostgresTarget,
+        place: Workplace,
+        copied: Copied,
+        part: Part,
+        *,
+        no_owner: bool,
+    ) -> None:
+        PostgresTables.__init__(
+            self,
+            component,
+            settings,
+            place,
+            part,
+            no_owner=no_owner,
+            database=copied.database,
+        )
+        self.copied = copied
+
+
+def _as_dump(
+    cluster: Cluster, snapshot: ComponentSnapshot, saved: database.Properties
+) -> ComponentSnapshot:
+    """Return the snapshot with what a restore point says of a database, as far as it is known
+    before a server runs. The present size of the live database stands for the size then."""
+    grantees = (to for to, *_ in saved["acl"] if to)
+    facts = {
+        **snapshot.facts,
+        "locale": {key: saved[key] for key in database.LOCALE},
+        "extensions": saved["extensions"],
+        "tablespace": saved["tablespace"],
+        "tablespaces": [],
+        "roles": list(dict.fromkeys([saved["owner"], *grantees])),
+        "database_bytes": 0,
+    }
+    with suppress(psycopg.Error, DrdError):
+        if cluster.has(saved["name"]) and (row := cluster.one(_SIZE, [saved["name"]])):
+            facts["database_bytes"] = int(row[0])
+    return replace(snapshot, facts=facts, bytes=facts["database_bytes"])
+
+
+def _require_there(server: RestoredServer, name: str) -> None:
+    with closing(connect(server.address("template1"))) as connection:
+        names = contents.names(connection)
+    if name not in names:
+        close = near(name, names, separator=".")
+        raise TargetError(
+            f"the server did not have a database {escaped(name)} at that time",
+            hint=hint_of_names(close) or f"it had {some(list(map(escaped, names)), 10)}.",
+        )
+
+
+def _described(server: RestoredServer, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the facts and the private part that the manifest of a dump would have."""
+    try:
+        with closing(connect(server.address(name))) as connection:
+            properties = database.read(connection)
+            needed = described.needed_roles(connection, roles.read(connection))
+            facts = described.facts(connection, properties, needed)
+    except psycopg.Error as error:
+        raise TargetError(
+            f"cannot read database {escaped(name)} of the backup: {masked(words(error))}",
+            hint="choose another restore point: drd points PLAN",
+        ) from error
+    return facts, {"database": properties, "globals": needed}

@@ -1,0 +1,200 @@
+"""One database of a copied PostgreSQL server, or a table in it, comes back into the live server;
+the other databases stay as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Result, Site
+from tests.servers import PostgresServer, postgres_server, short_directory
+from tests.servers.postgres import left_as_found
+
+PLAN = """
+components:
+  server: {{kind: postgres-cluster, dsn: "{dsn}"}}
+targets:
+  elsewhere: {{server: {{data_dir: {back}, dsn: "{dsn}"}}}}
+  stopped: {{server: {{data_dir: {back}}}}}
+checks:
+  - {{name: items, kind: sql, component: server, database: stock,
+     query: select count(*) from items, expect: 50}}
+"""
+
+SHOP = """
+create table customers (id int primary key, name text not null);
+insert into customers select g, 'customer ' || g from generate_series(1, 40) g;
+create table orders (id serial primary key, customer int references customers, amount numeric);
+insert into orders (customer, amount) select 1 + g % 40, g / 7.0 from generate_series(1, 300) g;
+create index by_amount on orders (amount);
+create view large as select * from orders where amount > 20;
+grant select on orders to clerk;
+create schema archive;
+create table archive.orders as select 1 as n;
+"""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[PostgresServer]:
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        postgres_server(base / "pg") as server,
+    ):
+        yield server
+
+
+@pytest.fixture
+def server(running: PostgresServer) -> Iterator[PostgresServer]:
+    with left_as_found(running):
+        running.execute("create role clerk login password 'secret'")
+        running.execute("create database shop owner clerk")
+        running.execute("alter database shop set timezone = 'Asia/Tokyo'")
+        running.execute("create database stock")
+        running.execute(SHOP, "shop")
+        running.execute("create table items as select generate_series(1, 50) as n", "stock")
+        running.execute("create table orders (n int)", "stock")
+        yield running
+
+
+@pytest.fixture
+def site(server: PostgresServer, short_tmp: Path) -> Site:
+    site = Site(short_tmp / "s")
+    site.plan(PLAN.format(dsn=server.dsn("stock"), back=short_tmp / "back"))
+    site.drd("backup", "shop")
+    return site
+
+
+def _ask(server: PostgresServer, sql: str, database: str = "shop") -> list[object]:
+    return [value for (value,) in server.execute(sql, database)]
+
+
+def _databases(server: PostgresServer) -> list[object]:
+    return _ask(server, "select datname from pg_database order by 1", "postgres")
+
+
+HERE = ("recover", "shop", "--in-place", "--yes")
+
+
+def test_a_lost_table_comes_back_and_nothing_else_changes(
+    server: PostgresServer, site: Site
+) -> None:
+    before = _databases(server)
+    server.execute("drop table orders cascade; delete from customers where id > 30", "shop")
+    server.execute("delete from items where n > 40", "stock")
+    unclear = site.drd(*HERE, "--table", "orders", "--into", "orders", code=2)
+    assert "does not name its database" in unclear.err
+    assert "--database shop or stock" in unclear.err
+    wanted = ("--database", "shop", "--table", "orders", "--into", "orders")
+    shown = site.drd("recover", "shop", "--in-place", *wanted, "--dry-run").out
+    assert "shop.public.orders, of server" in shown
+    assert "300 rows in the restore point, nothing in the live data" in shown
+    assert "table public.orders in database" in " ".join(shown.split()).replace('"', "")
+    done = site.drd(*HERE, *wanted, "--json").json
+    assert done["result"] == "passed"
+    assert _ask(server, "select sum(amount)::int from orders") == [6450]
+    assert _ask(server, "insert into orders (amount) values (1) returning id") == [301]
+    grant = "select has_table_privilege('clerk', 'orders', 'select')"
+    assert _ask(server, grant) == [True]
+    assert "to add this part yourself: ALTER TABLE" in str(done["components"][0]["notes"])
+    assert _ask(server, "select count(*) from customers") == [30]
+    assert _ask(server, "select count(*) from items", "stock") == [40]
+    assert _databases(server) == before
+    again = site.drd(*HERE, *wanted, code=1)
+    assert 'schema public already has an object "orders"' in again.err
+    site.assert_clean()
+
+
+def test_tables_are_named_with_their_database(server: PostgresServer, site: Site) -> None:
+    two = ("--table", "shop.public.orders", "--table", "shop.public.customers")
+    site.drd(*HERE, *two, "--into", "then")
+    assert _ask(server, 'select count(*) from "then".orders') == [300]
+    assert _ask(server, 'select count(*) from "then".customers') == [40]
+    mixed = ("--table", "shop.public.orders", "--table", "stock.public.items", "--into", "x")
+    assert "is in database stock, and not in shop" in site.drd(*HERE, *mixed, code=2).err
+    lost = ("--table", "shop.public.order", "--into", "x")
+    assert "did you mean" in site.drd(*HERE, *lost, code=2).err
+    nowhere = site.drd(*HERE, "--database", "shopp", code=2)
+    assert "does not contain database shopp" in nowhere.err
+    assert "did you mean shop?" in nowhere.err
+    items = site.drd("ls", "shop").out
+    assert "shop.public.orders" in items
+    assert "stock.public.items" in items
+    assert "stock" not in site.drd("ls", "shop", "latest", "shop").out.partition("\n")[2]
+
+
+def test_a_database_is_replaced_undone_and_done(server: PostgresServer, site: Site) -> None:
+    server.execute("delete from orders where id > 100; drop view large", "shop")
+    server.execute("delete from items where n > 40", "stock")
+    refused = site.drd(*HERE, "--database", "shop", code=1)
+    assert "would overwrite the production data" in refused.err
+    assert "--into NEW" in refused.err
+    replaced = (*HERE, "--database", "shop", "--overwrite")
+    done = site.drd(*replaced, "--json").json
+    assert done["result"] == "passed"
+    _assert_as_it_was(server, "shop")
+    assert _ask(server, "select count(*) from items", "stock") == [40]
+    site.drd("undo", done["run"], "--yes")
+    assert _ask(server, "select count(*) from orders") == [100]
+    site.drd("undo", done["run"], "--redo", "--yes")
+    assert _ask(server, "select count(*) from orders") == [300]
+    site.drd("done", done["run"], "--yes")
+    assert not [name for name in _databases(server) if "drd" in str(name)]
+    site.assert_clean()
+
+
+def _assert_as_it_was(server: PostgresServer, name: str) -> None:
+    assert _ask(server, "select count(*) from orders", name) == [300]
+    assert _ask(server, "select count(*) from large", name) == [160]
+    assert _ask(server, "show timezone", name) == ["Asia/Tokyo"]
+    owner = f"select datdba::regrole::text from pg_database where datname = '{name}'"
+    assert _ask(server, owner, name) == ["clerk"]
+
+
+def test_a_dropped_database_comes_back_with_its_owner(server: PostgresServer, site: Site) -> None:
+    server.execute("create role other")
+    site.drd("backup", "shop")
+    server.execute("drop database shop with (force)")
+    server.execute("drop role clerk")
+    server.execute("drop role other")
+    site.drd(*HERE, "--database", "shop")
+    _assert_as_it_was(server, "shop")
+    assert _ask(server, "select rolcanlogin from pg_roles where rolname = 'clerk'") == [True]
+    # A role that this database does not need may be gone on purpose.
+    assert _ask(server, "select count(*) from pg_roles where rolname = 'other'") == [0]
+    site.drd(*HERE, "--database", "stock", "--into", "stock_then")
+    assert _ask(server, "select count(*) from items", "stock_then") == [50]
+    taken = site.drd(*HERE, "--database", "stock", "--into", "shop", code=1)
+    assert "is not empty" in taken.err
+    own = site.drd(*HERE, "--database", "stock", "--into", "stock", code=2)
+    assert "is the name of the database itself" in own.err
+
+
+def test_a_role_with_more_rights_is_not_made_silently(server: PostgresServer, site: Site) -> None:
+    server.execute("create role mighty superuser")
+    server.execute("alter table items owner to mighty", "stock")
+    site.drd("backup", "shop")
+    server.execute("alter table items owner to postgres", "stock")
+    server.execute("drop role mighty")
+    beside = (*HERE, "--database", "stock", "--into", "stock_then")
+    refused = site.drd(*beside, code=1)
+    assert "mighty (SUPERUSER" in refused.err
+    assert _ask(server, "select count(*) from pg_roles where rolname = 'mighty'") == [0]
+    assert not [name for name in _databases(server) if "drd" in str(name)]
+    site.drd(*beside, "--no-owner")
+    assert _ask(server, "select count(*) from items", "stock_then") == [50]
+
+
+def test_targets_of_single_databases(server: PostgresServer, site: Site) -> None:
+    nowhere = ("recover", "shop", "--target", "stopped", "--yes", "--database", "shop")
+    assert "does not say how to reach a running server" in site.drd(*nowhere, code=2).err
+    there = ("recover", "shop", "--target", "elsewhere", "--yes", "--database", "shop")
+    over: Result = site.drd(*there, "--overwrite", code=1)
+    assert "production" in over.err
+    assert _ask(server, "select count(*) from orders") == [300]
+    site.drd(*there, "--into", "shop_then")
+    _assert_as_it_was(server, "shop_then")
+    whole = site.drd(*HERE, "--into", "x", code=2)
+    assert "add --database NAME" in whole.err
