@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from textwrap import fill
 from typing import Any
 
@@ -44,7 +44,14 @@ def run(args: argparse.Namespace) -> int:
         component = component_or_only(plan, args.component)
         require_components(plan.name, plan.components, (component,))
         point = point_or_newest(services, plan, component, args.point)
-        compared = compare(services, plan, component, point, args.other)
+        compared = compare(
+            services,
+            plan,
+            component,
+            point,
+            args.other,
+            database=args.database,
+        )
     if args.json:
         output.print_json(document(compared))
     else:
@@ -209,6 +216,10 @@ def _not_compared(compared: LiveDifference) -> Iterator[str]:
 
 
 def _before_and_now(a: Any, b: Any) -> str:
+    if isinstance(a, Mapping | list) and b is None:
+        return "is gone"
+    if isinstance(b, Mapping | list) and a is None:
+        return "is new"
     shown = f"{_shown(a)} -> {_shown(b)}"
     return shown if len(shown) <= 100 else ""
 

@@ -160,11 +160,19 @@ def _relations(of: DatabaseFingerprint) -> set[tuple[str, str]]:
 
 
 def _properties(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[PropertyChange, ...]:
-    return tuple(
-        PropertyChange(name, a.get(name), b.get(name))
-        for name in sorted(a.keys() | b.keys())
-        if a.get(name) != b.get(name)
-    )
+    return tuple(_changed("", a, b))
+
+
+def _changed(above: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[PropertyChange]:
+    """Yield the properties that differ; of a property with names in it, the names that differ."""
+    for name in sorted(a.keys() | b.keys()):
+        was, now = a.get(name), b.get(name)
+        if was == now:
+            continue
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            yield from _changed(f"{above}{name} ", was, now)
+        else:
+            yield PropertyChange(f"{above}{name}", was, now)
 
 
 def _trees(a: TreeFingerprint, b: TreeFingerprint, *, owners: bool) -> Difference:

@@ -43,6 +43,7 @@ from drd.ports.destinations import (
     ReadsInPlace,
     Restored,
     RestoreOptions,
+    RestoresInside,
 )
 from drd.ports.keeping import Keeping
 from drd.ports.kinds import Ability, Holds, KindSpec
@@ -69,6 +70,7 @@ from drd.ports.sources import (
     Payload,
     PlainCapture,
     Probe,
+    ReadsNow,
     Source,
     Stream,
     TakenOver,
@@ -117,11 +119,13 @@ __all__ = [
     "Pruned",
     "Queue",
     "ReadsInPlace",
+    "ReadsNow",
     "Repository",
     "RepositoryKey",
     "RestoreOptions",
     "Restored",
     "RestoredPlace",
+    "RestoresInside",
     "RunLease",
     "Serving",
     "SnapshotInfo",

@@ -419,4 +419,17 @@ class Kind(Protocol):
         still there. Raises SourceError."""
 
 
+@runtime_checkable
+class RestoresInside(Protocol):
+    """A kind whose components are servers, and that restores a single database of one into a
+    running server (`KindSpec.inside`)."""
+
+    def same_server(self, component: Component, settings: Any, place: Workplace) -> str | None:
+        """Return the running server to which a target with these settings leads, if it is the
+        server of the component. None when it is not, or when drd cannot find out."""
+
+    def of_database(self, known: Fingerprint, name: str) -> Fingerprint | None:
+        """Return what a fingerprint says of one database; None if it does not have it."""
+
+
 KindFactory = Callable[[str], Kind]

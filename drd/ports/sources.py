@@ -270,6 +270,14 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class ReadsNow(Protocol):
+    """A source that can describe the present state without what `open` first does for a backup."""
+
+    def now(self) -> tuple[datetime, Fingerprint | None]:
+        """Return the time, and the fingerprint; None if the settings want none."""
+
+
+@runtime_checkable
 class BuildsOnEarlier(Protocol):
     """A source whose backups can store only what has changed since the last one."""
 

@@ -4,12 +4,15 @@ the other databases stay as they are."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.e2e.site import Result, Site
+from tests.e2e.test_docs import bash, commands
 from tests.servers import PostgresServer, postgres_server, short_directory
 from tests.servers.postgres import left_as_found
 
@@ -192,9 +195,56 @@ def test_targets_of_single_databases(server: PostgresServer, site: Site) -> None
     assert "does not say how to reach a running server" in site.drd(*nowhere, code=2).err
     there = ("recover", "shop", "--target", "elsewhere", "--yes", "--database", "shop")
     over: Result = site.drd(*there, "--overwrite", code=1)
-    assert "production" in over.err
+    assert "target elsewhere is production itself" in " ".join(over.err.split())
     assert _ask(server, "select count(*) from orders") == [300]
     site.drd(*there, "--into", "shop_then")
     _assert_as_it_was(server, "shop_then")
-    whole = site.drd(*HERE, "--into", "x", code=2)
+    whole = site.drd("recover", "shop", "--target", "elsewhere", "--into", "x", code=2)
     assert "add --database NAME" in whole.err
+
+
+def test_the_difference_is_shown_by_database(server: PostgresServer, site: Site) -> None:
+    point = site.drd("points", "shop", "--json").json["points"][0]["point"]
+    server.execute("drop table orders cascade", "shop")
+    server.execute("delete from items where n > 40", "stock")
+    server.execute("create database younger")
+    server.execute("create table t as select 1", "younger")
+    server.execute("alter database shop owner to postgres")
+    words = ("diff", "shop", "--component", "server", "--point", point)
+    found = site.drd(*words, "--json").json
+    changes = {t["table"]: (t["change"], t["a_rows"], t["b_rows"]) for t in found["tables"]}
+    assert changes == {
+        "shop.public.orders": ("removed", 300, None),
+        "stock.public.items": ("rows", 50, 40),
+        "younger.public.t": ("added", None, 1),
+    }
+    shown = site.drd(*words).out
+    assert "databases shop owner" in shown
+    assert '"clerk" -> "postgres"' in shown.replace("clerk -> postgres", '"clerk" -> "postgres"')
+    assert "databases younger" in shown
+    assert "is new" in shown
+    one = site.drd(*words, "--database", "stock", "--json").json
+    assert [t["table"] for t in one["tables"]] == ["stock.public.items"]
+    assert one["properties"] == []
+    second = site.drd("backup", "shop", "--json").json["point"]
+    both = site.drd(*words, "--with", second, "--database", "shop", "--json").json
+    assert [t["table"] for t in both["tables"]] == ["shop.public.orders"]
+    nowhere = site.drd(*words, "--database", "shopp", code=2)
+    assert "neither side of the comparison has a database shopp" in nowhere.err
+    assert not list((site.base / "work").iterdir())
+
+
+def test_the_commands_of_the_page_work(server: PostgresServer, site: Site, short_tmp: Path) -> None:
+    plan = (site.base / "plans/shop.yaml").read_text().replace("plan: shop", "plan: orders-api")
+    (site.base / "plans/shop.yaml").unlink()
+    (site.base / "plans/orders-api.yaml").write_text(plan)
+    point = site.drd("backup", "orders-api", "--json").json["point"]
+    server.execute("create table notes (t text)", "shop")
+    script = commands("docs/postgres-cluster.md", "A single database or table")
+    script = re.sub(r"(drd recover .*?)(#|$)", r"\1 --yes \2", script, flags=re.MULTILINE)
+    there = {**site.env(), "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}"}
+    said = bash(script.replace("7c1e", point), short_tmp, there)
+    assert "kept copy" in said
+    assert "added shop.public.notes" in " ".join(said.split())
+    _assert_as_it_was(server, "shop_yesterday")
+    assert _ask(server, "select count(*) from orders_yesterday") == [300]

@@ -96,3 +96,54 @@ def test_a_drill_that_dies_leaves_no_server(site: Site) -> None:
     )
     assert "passed" in site.drd("drill", "shop").out
     site.assert_clean()
+
+
+def test_a_killed_recovery_of_one_database_is_continued(server: PostgresServer, site: Site) -> None:
+    site.drd("backup", "shop")
+    server.execute("delete from orders where n > 100", "shop")
+    here = ("recover", "shop", "--in-place", "--database", "shop", "--overwrite", "--yes")
+    for seen in (
+        lambda: _server_runs(site),
+        lambda: [n for n in _databases(server) if n.startswith("drd_")],
+    ):
+        _killed_when(site, seen, *here)
+        assert server.execute("select count(*) from orders", "shop") == [(100,)]
+    done = site.drd(*here, "--json").json
+    assert done["result"] == "passed"
+    assert server.execute("select count(*) from orders", "shop") == [(300,)]
+    site.drd("undo", done["run"], "--yes")
+    assert server.execute("select count(*) from orders", "shop") == [(100,)]
+    site.drd("done", done["run"], "--yes")
+    server.execute("insert into orders select generate_series(101, 300)", "shop")
+    _assert_nothing_left(server, site)
+
+
+def test_a_killed_recovery_of_a_table_that_is_not_continued_leaves_nothing(
+    server: PostgresServer, site: Site
+) -> None:
+    site.drd("backup", "shop")
+    here = ("recover", "shop", "--in-place", "--table", "shop.public.orders", "--yes")
+    made = lambda: [n for n in _databases(server) if n.startswith("drd_")]  # noqa: E731
+    _killed_when(site, made, *here, "--into", "orders_then")
+    site.drd(*here, "--into", "orders_now")
+    states = [run["state"] for run in site.runs() if run["kind"] == "recovery"]
+    assert sorted(states) == ["interrupted", "succeeded"]
+    tables = "select count(*) from pg_class where relname like 'orders_%' and relkind = 'r'"
+    assert server.execute(tables, "shop") == [(1,)]
+    server.execute("drop table orders_now", "shop")
+    _assert_nothing_left(server, site)
+
+
+def _server_runs(site: Site) -> list[Path]:
+    return list((site.base / "work").rglob("postmaster.pid"))
+
+
+def _databases(server: PostgresServer) -> list[str]:
+    return [str(name) for (name,) in server.execute("select datname from pg_database")]
+
+
+def _assert_nothing_left(server: PostgresServer, site: Site) -> None:
+    assert not [name for name in _databases(server) if "drd" in name]
+    schemas = "select count(*) from pg_namespace where nspname like 'drd%'"
+    assert server.execute(schemas, "shop") == [(0,)]
+    site.assert_clean()

@@ -109,6 +109,9 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
             **LONG,
         )
         _orders(server, 4)
+        server.execute("create table late as select 7 as n")  # younger than the base backup
+        dropping = _now(server)
+        server.execute("drop table late")
         done = _now(server)
         until(
             lambda: (_log(site).get("complete_at") or "") > done[:19], "the push", running, **LONG
@@ -127,6 +130,7 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
     assert count == "2"
     assert f"transaction {third}, the next one, is not" in reached
     assert _recovered(site, "--to-last")[0] == "4"
+    _assert_a_table_comes_from_before_it_was_dropped(server, site, dropping)
     early = site.drd("recover", "shop", "--target", "standby", "--before", "0/1", code=13)
     assert "has no restore point of server that ends before 0/1" in early.err
     _assert_drills_take_turns(site, reachable[0]["to"])
@@ -134,6 +138,24 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
     (site.base / "plans/shop.yaml").unlink()
     told = " ".join(site.drd("plan", "forget", "shop", "--yes").err.split())
     assert f"psql -d postgres -c \"SELECT pg_drop_replication_slot('{slot}')\"" in told
+
+
+def _assert_a_table_comes_from_before_it_was_dropped(
+    server: PostgresServer, site: Site, dropping: str
+) -> None:
+    late = ("--database", "postgres", "--table", "public.late", "--into", "late")
+    here = ("recover", "shop", "--in-place", *late, "--yes")
+    assert "does not contain table public.late" in site.drd(*here, code=2).err
+    gone = site.drd(*here, "--to-last", code=1)
+    assert "does not contain table public.late" in gone.err
+    back = site.drd(*here, "--before", dropping, "--json").json
+    assert back["result"] == "passed"
+    assert _value(server, "select n from late") == "7"
+    server.execute("drop table late")
+    orders = ("--table", "postgres.public.orders", "--into", "orders_then", "--yes")
+    site.drd("recover", "shop", "--in-place", *orders, "--before", dropping)
+    assert _value(server, "select count(*) from orders_then") == "4"
+    server.execute("drop table orders_then")
 
 
 def _assert_drills_take_turns(site: Site, end: str) -> None:

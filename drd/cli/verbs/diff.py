@@ -10,6 +10,7 @@ examples:
   drd diff orders-api          its only component, the newest point against the live database
   drd diff orders-api --component orders-db --point 7c1e                  against the live database
   drd diff orders-api --component gateway --point 7c1e --with 5b02        against another point
+  drd diff orders-api --component server --point 7c1e --database shop      one database
   drd diff orders-api --component orders-db --point 7c1e --json | jq .tables
 
 drd compares fingerprints: it does not restore data, and does not need the repository. For databases
@@ -46,6 +47,11 @@ def add_parser(sub: Verbs) -> None:
         default="live",
         metavar="B",
         help="id of another restore point, or `live` for the live component (default: live)",
+    )
+    parser.add_argument(
+        "--database",
+        metavar="D",
+        help="components that are a whole server: compare only this database",
     )
     parser.add_argument(
         "--all", action="store_true", help="print all differences, not only the first ones"

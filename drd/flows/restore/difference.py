@@ -13,7 +13,10 @@ from drd.flows.state.run_dirs import component_place
 from drd.flows.state.run_removal import remove_run
 from drd.model.difference import Difference, Side, difference
 from drd.model.plan import Component, Plan
+from drd.model.single_item import Part
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint
+from drd.model.text import escaped
+from drd.ports import Ability, ReadsNow, RestoresInside
 from drd.ports.kinds import Compared
 from drd.process.accounts import as_here
 
@@ -33,11 +36,18 @@ class LiveDifference:
 
 
 def compare(
-    services: Services, plan: Plan, component: str, point: str, other: str
+    services: Services,
+    plan: Plan,
+    component: str,
+    point: str,
+    other: str,
+    *,
+    database: str | None = None,
 ) -> LiveDifference:
-    """Compare the point with `other`: the id of a point, or `live`. With `live`, the source is read
-    as in a backup, and nothing is stored. Neither needs the repository. Raises UsageError for a
-    missing component or fingerprint, NoRestorePoint, SourceError."""
+    """Compare the point with `other`: the id of a point, or `live`; of a server only one `database`
+    if it is given. With `live`, the source is read as in a backup, and nothing is stored. Neither
+    needs the repository. Raises UsageError for a missing component or fingerprint, NoRestorePoint,
+    SourceError."""
     require_components(plan.name, plan.components, (component,))
     chosen = plan.components[component]
     spec = services.kinds(chosen.kind).spec
@@ -59,9 +69,32 @@ def compare(
             f"{a.name} was made",
             hint=f"choose two points that are newer than this change: drd points {plan.name}",
         )
+    if database is not None:
+        before, now = _of_database(services, chosen, database, (before, now))
     owners = other != LIVE or services.is_root
     found = difference(before, now, owners=owners)
     return LiveDifference(plan.name, chosen, a, b, found, spec.compared)
+
+
+def _of_database(
+    services: Services,
+    component: Component,
+    database: str,
+    both: tuple[Fingerprint, Fingerprint],
+) -> tuple[Fingerprint, Fingerprint]:
+    """Limit both fingerprints to one database. Raises UsageError if neither has it."""
+    kind = services.kinds(component.kind)
+    if not isinstance(kind, RestoresInside):
+        kind.spec.require_part(Part(database=database), component.name)
+        raise kind.spec.lacks(Ability.PARTS, what="compare single databases")
+    one, other = (kind.of_database(known, database) for known in both)
+    if one is None and other is None:
+        raise UsageError(
+            f"neither side of the comparison has a database {escaped(database)}",
+            hint=f"leave out --database to compare all databases of {component.name}.",
+        )
+    empty = DatabaseFingerprint("counts")
+    return one or empty, other or empty
 
 
 def _of_point(
@@ -94,9 +127,12 @@ def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
         source = services.kinds(component.kind).source(component, place)
         for warning in source.probe().warnings():
             services.warn(f"{component.name}: {warning}")
-        with source.open() as taken:
-            fingerprint = taken.fingerprint()
-            data_time = taken.data_time
+        if isinstance(source, ReadsNow):
+            data_time, fingerprint = source.now()
+        else:
+            with source.open() as taken:
+                fingerprint = taken.fingerprint()
+                data_time = taken.data_time
     finally:
         remove_run(services, probe)
     if not _tells(fingerprint):

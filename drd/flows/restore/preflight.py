@@ -213,7 +213,11 @@ def _preflight_all(
     """Check the targets and the steps, and that no target is production by mistake."""
     if not plan.request.over_production and not plan.beside:
         target = target_of(plan.plan, plan.request.target)
-        found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
+        part = part_of(plan)
+        inside = part is not None and part.database is not None
+        found.kept(
+            lambda: require_elsewhere(services, plan.plan, target, destinations, run, inside=inside)
+        )
     found.kept(lambda: require_within(plan))
     found.kept(lambda: require_whole(services, plan))
     if plan.continues is None:

@@ -9,6 +9,7 @@ from drd.errors import TargetIsProduction
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
 from drd.model.plan import IN_PLACE, Plan, Target
+from drd.ports import RestoresInside
 
 
 class OverProduction(NamedTuple):
@@ -20,11 +21,17 @@ class OverProduction(NamedTuple):
 
 
 def require_elsewhere(
-    services: Services, plan: Plan, target: Target, names: Iterable[str], run: str
+    services: Services,
+    plan: Plan,
+    target: Target,
+    names: Iterable[str],
+    run: str,
+    *,
+    inside: bool = False,
 ) -> None:
     """Raise TargetIsProduction if one of the named components would overwrite a source
-    of the plan."""
-    for over in production(services, plan, target, names, run):
+    of the plan. With `inside`, a part of it is restored into a running server."""
+    for over in production(services, plan, target, names, run, inside=inside):
         whose = "" if over.source == over.component else f", the source of {over.source}"
         raise TargetIsProduction(
             f"target {target.name} is production itself: {over.component} would be restored over "
@@ -35,9 +42,15 @@ def require_elsewhere(
 
 
 def production(
-    services: Services, plan: Plan, target: Target, names: Iterable[str], run: str
+    services: Services,
+    plan: Plan,
+    target: Target,
+    names: Iterable[str],
+    run: str,
+    *,
+    inside: bool = False,
 ) -> Iterator[OverProduction]:
-    """Return the named components that would overwrite a source."""
+    """Return the named components that would overwrite a source, or with `inside` a part of it."""
     if target.name == IN_PLACE:
         return
     for name in (n for n in names if n in target.components and n in plan.components):
@@ -46,7 +59,11 @@ def production(
         sources = sorted(plan.components.values(), key=lambda c: c.name != name)
         for source in (s for s in sources if s.kind == wanted):
             place = component_place(services, run, source)
-            where = services.kinds(wanted).same_place(source, target.components[name], place)
+            kind, settings = services.kinds(wanted), target.components[name]
+            if inside and isinstance(kind, RestoresInside):
+                where = kind.same_server(source, settings, place)
+            else:
+                where = kind.same_place(source, settings, place)
             if where is not None:
                 yield OverProduction(name, source.name, where)
                 break

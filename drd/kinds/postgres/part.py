@@ -29,7 +29,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
     return resolved, replace(snapshot, fingerprint=known.only(resolved.tables))
 
 
-def live(address: Address, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
+def live(address: Address, part: Part, like: Fingerprint, budget_s: float) -> DatabaseFingerprint:
     """Implements `Kind.live` for the database with this address."""
     assert isinstance(like, DatabaseFingerprint)
     with closing(connect(address)) as connection:

@@ -25,6 +25,7 @@ _SERVER = "SELECT pg_catalog.pg_postmaster_start_time()::text"
 _IDENTIFIER = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 _DEFAULT_PORT = "5432"
 _HERE = "this host"
+_ANY = "postgres"
 
 
 def same_place(
@@ -39,14 +40,28 @@ def same_place(
         first, second = address_of(source, inside[0]), address_of(target, inside[1])
     except DrdError:
         return None
+    same = _are_same(first, second, mark)
+    return f"database {second.dbname} of {second.uri}" if same else None
+
+
+def same_server(source: SecretRef, target: SecretRef, mark: str) -> str | None:
+    """Return the server in words if source and target are databases of the same one; None if they
+    are not, or if drd cannot find out."""
+    try:
+        first, second = address_of(source), address_of(target)
+    except DrdError:
+        return None
+    same = _are_same(first.to_database(_ANY), second.to_database(_ANY), mark)
+    return f"the server of {second.uri}" if same else None
+
+
+def _are_same(first: Address, second: Address, mark: str) -> bool:
     seen = _identify(second, mark)
     asked = _identify(first, mark) if seen is not None else None
     if seen is not None and asked is not None:
         known = seen[1] is not None and asked[1] is not None
-        same = (seen[0], seen[2]) == (asked[0], asked[2]) and (not known or seen[1] == asked[1])
-    else:
-        same = second.dbname == first.dbname and bool(_hosts(first) & _hosts(second))
-    return f"database {second.dbname} of {second.uri}" if same else None
+        return (seen[0], seen[2]) == (asked[0], asked[2]) and (not known or seen[1] == asked[1])
+    return second.dbname == first.dbname and bool(_hosts(first) & _hosts(second))
 
 
 def _identify(address: Address, mark: str) -> tuple[str, str | None, str] | None:

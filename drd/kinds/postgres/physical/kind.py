@@ -32,7 +32,7 @@ from drd.kinds.postgres.physical.source import ClusterSource
 from drd.kinds.postgres.physical.target import FILES, ClusterDirectory
 from drd.kinds.postgres.physical.wal import segments
 from drd.kinds.postgres.physical.wal.receiver import WalSource, dropping
-from drd.kinds.postgres.same_place import data_directory
+from drd.kinds.postgres.same_place import data_directory, same_server
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.kinds.postgres.tools import newest_major
@@ -158,6 +158,15 @@ class ClusterKind(Kind):
         if own is not None and own == Path(resolved(settings.data_dir)):
             return f"the data directory {own} of the server that the plan names as the source"
         return None
+
+    def same_server(self, component: Component, settings: object, place: Workplace) -> str | None:
+        assert isinstance(settings, ClusterTarget)
+        if settings.dsn is None:
+            return None
+        return same_server(_settings(component).dsn, settings.dsn, place.mark)
+
+    def of_database(self, known: Fingerprint, name: str) -> Fingerprint | None:
+        return narrow.alone(known, name)
 
     def sweep(self, directory: Path) -> list[str]:
         notes = abandoned.sweep(directory) + unmounted(directory)

@@ -144,15 +144,48 @@ def within(known: DatabaseFingerprint, name: str) -> DatabaseFingerprint:
         return {n.removeprefix(prefix): v for n, v in of.items() if n.startswith(prefix)}
 
     leaves = inside(known.partitioned)
-    saved: Mapping[str, Any] = known.properties.get("databases", {})
     return DatabaseFingerprint(
         known.mode,
         inside(known.tables),
         inside(known.not_reached),
-        saved.get(name, {}),
+        _of_database(name, properties_of(known, name)),
         partitioned={n: tuple(p.removeprefix(prefix) for p in ps) for n, ps in leaves.items()},
         others=inside(known.others),
     )
+
+
+def alone(known: Fingerprint, name: str) -> DatabaseFingerprint | None:
+    """Return what a fingerprint of a server says of one database, with the names that it has there;
+    None if the server did not have this database."""
+    assert isinstance(known, DatabaseFingerprint)
+    prefix, whole = in_database(name, ""), contents.unread(name)
+
+    def of_it(of: Mapping[str, Value]) -> dict[str, Value]:
+        return {n: v for n, v in of.items() if n.startswith(prefix) or n == whole}
+
+    saved = properties_of(known, name)
+    found = DatabaseFingerprint(
+        known.mode,
+        of_it(known.tables),
+        of_it(known.not_reached),
+        _of_database(name, saved),
+        partitioned=of_it(known.partitioned),
+        others=of_it(known.others),
+    )
+    return found if saved or found.tables or found.not_reached else None
+
+
+def properties_of(known: Fingerprint | None, name: str) -> Mapping[str, Any]:
+    """Return what a fingerprint says of a database itself; empty if it says nothing."""
+    if not isinstance(known, DatabaseFingerprint):
+        return {}
+    databases: Mapping[str, Mapping[str, Any]] = known.properties.get("databases", {})
+    return databases.get(name, {})
+
+
+def _of_database(name: str, saved: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the properties of one database in the form of those of a server."""
+    return {"databases": {name: saved}, "roles": {}} if saved else {}
 
 
 def listed(snapshot: ComponentSnapshot, asked: str | None) -> Contents:
@@ -174,8 +207,7 @@ def live(
     address = address_of(settings.dsn)
     if part.database is not None:
         found = parts.live(address.to_database(part.database), part, like, budget_s)
-        assert isinstance(found, DatabaseFingerprint)
-        return found
+        return replace(found, properties=_of_database(part.database, found.properties))
     with closing(connect(address)) as connection:
         pinned = address.pinned(connection)
         return contents.fingerprint(

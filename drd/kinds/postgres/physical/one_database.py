@@ -19,7 +19,7 @@ from drd.kinds.postgres import database, described, risky_roles, roles
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import connect, words
 from drd.kinds.postgres.manifest import filename
-from drd.kinds.postgres.physical import chain, contents
+from drd.kinds.postgres.physical import chain, contents, narrow
 from drd.kinds.postgres.physical.landed import programs_of, proven
 from drd.kinds.postgres.physical.sandbox import (
     BY_HAND,
@@ -36,7 +36,7 @@ from drd.kinds.postgres.whole_server import Dumped, notes_about, pg_dump
 from drd.kinds.servers import room
 from drd.log import masked
 from drd.model.single_item import Part, hint_of_names, near
-from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
+from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped, some
 from drd.ports import Finding, OnProgress, RestoreOptions, Workplace
 from drd.ports.logs import LogReplay
@@ -164,8 +164,7 @@ class DatabaseOfServer(_OfServer):
         self.copied = copied
 
     def _inspect_target(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
-        known = snapshot.fingerprint
-        saved = known.properties if isinstance(known, DatabaseFingerprint) else {}
+        saved = narrow.properties_of(snapshot.fingerprint, self.copied.database)
         if not saved:
             text = (
                 "drd does not know yet what database "

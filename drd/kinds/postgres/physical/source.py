@@ -192,6 +192,27 @@ class ClusterSource:
     def build_on(self, earlier: Earlier | NoEarlier) -> None:
         self._earlier = earlier
 
+    def now(self) -> tuple[datetime, Fingerprint | None]:
+        wanted = self._settings.fingerprint
+        try:
+            with closing(connect(self._address())) as connection:
+                reach = self._address().pinned(connection).to_database
+                row = connection.execute("SELECT pg_catalog.clock_timestamp()").fetchone()
+                assert row is not None
+                if wanted.mode == "off":
+                    return row[0], None
+                return row[0], contents.fingerprint(
+                    reach,
+                    contents.names(connection),
+                    mode=wanted.mode,
+                    budget_s=wanted.budget,
+                    properties=contents.properties(reach, connection),
+                )
+        except psycopg.Error as error:
+            raise SourceError(
+                f"cannot read the server: {words(error)}", hint="check the server's log."
+            ) from error
+
     @contextmanager
     def open(self) -> Iterator[ClusterCapture]:
         into = self._place.directory / COPY
