@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -94,7 +94,15 @@ class ErasuresSettings(StepSettings):
     result. This is a step of the runbook, which drills rehearse. If the runbook has no step
     `erasures`, it runs after the restore of the component and the checks that follow it."""
 
+    unsaid: ClassVar = {"database": (None,)}
+
     component: str = Field(description="The component that people are erased from.")
+    database: str | None = Field(
+        None,
+        min_length=1,
+        description="The database that people are erased from, for a component that has several "
+        "(`postgres-cluster`). Default: the one in its `dsn`.",
+    )
     register_: Register = Field(
         alias="register",
         description="Where drd finds the ids of the erased people: a file or a command.",
@@ -193,6 +201,8 @@ class _RunningReplay:
         self._settings = settings
         self._context = context
         self._inspector = context.inspectors(settings.component)
+        if settings.database is not None:
+            self._inspector = self._inspector.database(settings.database)
         self._lines = "".join(f"{one}\n" for one in ids).encode()
         self._timeout_s = context.step.timeout_s or TIMEOUT_S
 
@@ -329,6 +339,9 @@ def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:
     if known is None:
         return
     register, replay, check = erasures.register_, erasures.replay, erasures.check
+    there, env = "", None
+    if erasures.database is not None:
+        there, env = f"PGDATABASE={quote(erasures.database)} ", {"PGDATABASE": erasures.database}
     yield 'SINCE=$(date -d "$(jq -er .data_time manifest.json)" +%s)'
     # A copy of another tool may be older than its time.
     yield "SINCE=$((SINCE - $(jq .older manifest.json | sed s/null/0/)))"
@@ -347,15 +360,15 @@ def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:
         values = "insert into drd_erased values ('&');"
         yield f"""  sed "s/'/''/g; s/.*/{values}/" {ids}"""
         statements = (replay.sql or "").strip().rstrip(";") + "; commit;"
-        yield f"  echo {quote(statements)}; }} | {known.feed}"
+        yield f"  echo {quote(statements)}; }} | {there}{known.feed}"
     if replay.command is not None:
-        yield f"{hand.command(replay.command, None, component)} <{ids}"
+        yield f"{hand.command(replay.command, env, component)} <{ids}"
     if check.sql is not None:
-        yield f"[[ $({known.ask} {quote(check.sql)}) == 0 ]]"
+        yield f"[[ $({there}{known.ask} {quote(check.sql)}) == 0 ]]"
     elif check.command is not None:
-        yield f"{hand.command(check.command, None, component)} <{ids}"
+        yield f"{hand.command(check.command, env, component)} <{ids}"
     if in_table:
-        yield f"{known.change} 'drop table drd_erased'"
+        yield f"{there}{known.change} 'drop table drd_erased'"
     yield f'echo "{component}: $(wc -l <{ids}) erasures carried out again, no erased person exists"'
 
 

@@ -80,6 +80,10 @@ def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> No
     if parsed.kinds and name not in parsed.kinds:
         hint = nearest(name, list(parsed.kinds))
         report.error(("erasures", "component"), f'there is no component "{name}"', hint)
+    lacks = kind in KINDS and Ability.DATABASES not in KINDS[kind].can
+    if erasures.database is not None and lacks:
+        message = f"component {name} is of kind {kind}, which does not have several databases"
+        report.error(("erasures", "database"), message, "leave out `database`.")
     for key, part in (("replay", erasures.replay), ("check", erasures.check)):
         if part.sql is not None and kind in KINDS and Ability.SQL not in KINDS[kind].can:
             message = f"component {name} is of kind {kind}, which cannot execute SQL"

@@ -248,3 +248,42 @@ def test_the_commands_of_the_page_work(server: PostgresServer, site: Site, short
     assert "added shop.public.notes" in " ".join(said.split())
     _assert_as_it_was(server, "shop_yesterday")
     assert _ask(server, "select count(*) from orders_yesterday") == [300]
+
+
+ERASURES = """
+erasures:
+  component: server
+  database: shop
+  register: {{file: {register}}}
+  replay: {{sql: "delete from customers where id::text in (select id from drd_erased)"}}
+  check: {{sql: "select count(*) from customers where id::text in (select id from drd_erased)"}}
+"""
+
+
+def test_people_stay_erased_in_a_replaced_database(
+    server: PostgresServer, site: Site, short_tmp: Path
+) -> None:
+    server.execute("truncate orders", "shop")
+    register = short_tmp / "register"
+    register.touch()
+    body = PLAN.format(dsn=server.dsn("stock"), back=short_tmp / "back")
+    site.plan(body + ERASURES.format(register=register))
+    site.drd("backup", "shop")
+    register.write_text("2099-01-01T00:00:00Z 7\n")
+    drilled = site.drd("drill", "shop", "--json").json
+    verdicts = {c["name"]: c["verdict"] for c in drilled["checks"]}
+    assert verdicts["erased people stay erased"] == "passed"
+    server.execute("delete from customers where id < 9", "shop")
+    here = (*HERE, "--database", "shop", "--overwrite", "--json")
+    checks = {c["name"]: c["verdict"] for c in site.drd(*here).json["checks"]}
+    assert checks["erased people stay erased"] == "passed"
+    assert _ask(server, "select count(*) from customers") == [39]
+    assert _ask(server, "select to_regclass('drd_erased') is null") == [True]
+    # The other database has no such people: nothing is repeated there.
+    site.drd(*HERE, "--database", "stock", "--into", "stock_then")
+    unnamed = ERASURES.replace("  database: shop\n", "")
+    site.plan(body + unnamed.format(register=register))
+    shown = site.drd(
+        "recover", "shop", "--in-place", "--database", "shop", "--overwrite", "--dry-run"
+    )
+    assert "step erasures is left out" in " ".join(shown.out.split())

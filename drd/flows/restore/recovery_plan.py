@@ -189,7 +189,7 @@ def plan_recovery(
             *without,
             *failed_drill(services, plan, point),
             *(restored.sentence() for restored in data_of_recoveries),
-            *(_notes(plan, request, names, forgotten) if chosen is None else ()),
+            *(_notes(plan, request, names, forgotten) if chosen is None else chosen.notes),
         ),
         single=chosen,
         outside=_outside(services, plan, point, names),

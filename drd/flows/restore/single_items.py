@@ -5,8 +5,9 @@ point is limited to the thing, and the runbook to restoring and comparing it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from drd.errors import DrdError, NoRestorePoint, NotInPoint, UsageError
 from drd.flows.services import Services
@@ -41,12 +42,14 @@ _SOME_NAME = "drd_copy"
 @dataclass(frozen=True, slots=True)
 class Single:
     """The `part` with its names in the point; the point and the plan, limited to this part.
-    `left_out` are the plan's checks that need more than the part."""
+    `left_out` are the plan's checks that need more than the part, `notes` say which of its steps
+    are left out that would change the restored data."""
 
     part: Part
     plan: Plan
     point: RestorePoint
     left_out: tuple[CheckResult, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def component_of(
@@ -131,6 +134,7 @@ def _limited(
         _only(services, plan, plan.components[name], part),
         replace(point, components=others),
         tuple(_left_out(plan, name, part)),
+        tuple(_steps_left_out(plan, name, part)),
     )
 
 
@@ -157,7 +161,37 @@ def _only(services: Services, plan: Plan, component: Component, part: Part) -> P
     steps.append(Step("bring-back", "restore", (component.name,)))
     if checks:
         steps.append(Step(_COMPARE, "check", tuple(c.name for c in checks)))
+    steps += [_inside(s) for s in plan.runbook if _is_about(s, component.name, part)]
     return replace(plan, runbook=tuple(steps), checks=checks)
+
+
+def _is_about(step: Step, name: str, part: Part) -> bool:
+    """Return whether the step changes the one database that is restored, as the step of erasures
+    does."""
+    if part.has_items or part.database is None or step.component != name:
+        return False
+    return getattr(step.settings, "database", None) == part.database
+
+
+def _inside(step: Step) -> Step:
+    """Return the step for a component that is now only the database that the step names."""
+    settings: Any = step.settings
+    alone = settings.model_copy(update={"database": None})
+    return replace(_without_references(step), settings=alone)
+
+
+def _steps_left_out(plan: Plan, name: str, part: Part) -> Iterator[str]:
+    """Say which steps would change a database in the restored component, if it is not known whether
+    it is this one."""
+    if part.has_items:
+        return
+    for step in plan.runbook:
+        known = getattr(step.settings, "database", None)
+        if step.component == name and known is None:
+            yield (
+                f"step {step.name} is left out: it does not name the database of {name} that it "
+                "changes. Carry it out yourself if the restored database needs it"
+            )
 
 
 def _without_references(step: Step) -> Step:

@@ -75,6 +75,7 @@ SPEC = KindSpec(
     can=frozenset(
         {
             Ability.QUERY,
+            Ability.SQL,
             Ability.DATABASES,
             Ability.PARTS,
             Ability.LIST,

@@ -29,6 +29,8 @@ def by_hand(
     return ByHand(
         (_fetched(name), _placed(directory), *wal, _started(name), _compared(name)),
         ask="psql -XAtq -c",
+        change="psql -Xq -v ON_ERROR_STOP=1 -c",
+        feed="psql -Xq -v ON_ERROR_STOP=1 -f -",
         values={"path": '"$DATA"'},
         environment='DRD_PATH="$DATA"',
     )

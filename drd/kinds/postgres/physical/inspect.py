@@ -61,6 +61,10 @@ class ClusterInspector(Inspector):
         with self._opened() as reach, _asking(reach(self._default)) as one:
             return one.scalar(query, timeout_s=timeout_s)
 
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        with self._opened() as reach, _asking(reach(self._default)) as one:
+            return one.execute(statements, timeout_s=timeout_s)
+
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         if not isinstance(like, DatabaseFingerprint):
             raise NotSupported("a server cannot be compared with a tree of files")
