@@ -38,7 +38,7 @@ SHOWN = 40
 
 
 def run(args: argparse.Namespace) -> int:
-    with session(args, acts=False) as app:
+    with session(args, acts=args.restored) as app:
         plan = app.plans.load(args.plan)
         services = app.services(plan)
         component = component_or_only(plan, args.component)
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
             point,
             args.other,
             database=args.database,
+            restored=args.restored,
         )
     if args.json:
         output.print_json(document(compared))

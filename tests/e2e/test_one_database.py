@@ -287,3 +287,29 @@ def test_people_stay_erased_in_a_replaced_database(
         "recover", "shop", "--in-place", "--database", "shop", "--overwrite", "--dry-run"
     )
     assert "step erasures is left out" in " ".join(shown.out.split())
+
+
+def test_the_difference_of_every_row_comes_from_a_sandbox(
+    server: PostgresServer, site: Site, short_tmp: Path
+) -> None:
+    body = PLAN.format(dsn=server.dsn("stock"), back=short_tmp / "back")
+    site.plan(body.replace("kind: postgres-cluster,", "kind: postgres-cluster, fingerprint: off,"))
+    point = site.drd("backup", "shop", "--json").json["point"]
+    server.execute("update orders set amount = amount + 1 where id = 7", "shop")
+    server.execute("delete from items where n > 40", "stock")
+    words = ("diff", "shop", "--component", "server", "--point", point)
+    assert "add --restored" in site.drd(*words, code=2).err
+    found = site.drd(*words, "--restored", "--json").json
+    changes = {t["table"]: (t["change"], t["a_rows"], t["b_rows"]) for t in found["tables"]}
+    assert changes == {
+        "shop.public.orders": ("contents", 300, 300),
+        "stock.public.items": ("rows", 50, 40),
+    }
+    assert (found["only_counted"], found["properties"]) == (0, [])
+    same = site.drd(*words, "--restored", "--with", point, "--database", "shop")
+    assert "no difference in 3 tables" in same.out
+    # A table is found in the copy without a list of its tables.
+    late = ("--database", "shop", "--table", "public.orders", "--into", "orders_then")
+    site.drd(*HERE, *late)
+    assert _ask(server, "select count(*) from orders_then") == [300]
+    site.assert_clean()

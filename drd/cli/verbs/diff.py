@@ -11,11 +11,12 @@ examples:
   drd diff orders-api --component orders-db --point 7c1e                  against the live database
   drd diff orders-api --component gateway --point 7c1e --with 5b02        against another point
   drd diff orders-api --component server --point 7c1e --database shop      one database
+  drd diff orders-api --component server --point 7c1e --restored          every row, from a sandbox
   drd diff orders-api --component orders-db --point 7c1e --json | jq .tables
 
-drd compares fingerprints: it does not restore data, and does not need the repository. For databases
-it also prints what it does not compare, such as constraints and functions (`not_compared` in the
-JSON).
+drd compares fingerprints: it does not restore data, and does not need the repository, except with
+--restored. For databases it also prints what it does not compare, such as constraints and functions
+(`not_compared` in the JSON).
 exit codes: 0 compared (`equal` in the JSON has the result), 1 the source could not be read,
 2 usage, 13 no such point."""
 
@@ -52,6 +53,13 @@ def add_parser(sub: Verbs) -> None:
         "--database",
         metavar="D",
         help="components that are a whole server: compare only this database",
+    )
+    parser.add_argument(
+        "--restored",
+        action="store_true",
+        help="databases: restore the points into a sandbox, as a drill does, and compare the "
+        "contents of all rows. This also compares tables that changed during the backup, and "
+        "restore points without a fingerprint",
     )
     parser.add_argument(
         "--all", action="store_true", help="print all differences, not only the first ones"

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from drd.errors import NotSupported, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.repository.adopted import refuse_counts
+from drd.flows.restore.restored_fingerprint import (
+    BUDGET_S,
+    EVERY_ROW,
+    require_tables,
+    restored_fingerprint,
+)
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
 from drd.flows.state.run_removal import remove_run
 from drd.model.difference import Difference, Side, difference
 from drd.model.plan import Component, Plan
 from drd.model.single_item import Part
-from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, RestorePoint
 from drd.model.text import escaped
-from drd.ports import Ability, ReadsNow, RestoresInside
+from drd.ports import Ability, Holds, ReadsNow, RestoresInside
 from drd.ports.kinds import Compared
 from drd.process.accounts import as_here
+from drd.registry import KINDS
 
 LIVE = "live"
+_RESTORED = " For this one, add --restored: drd restores it into a sandbox, and reads it there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,12 @@ def compare(
     other: str,
     *,
     database: str | None = None,
+    restored: bool = False,
 ) -> LiveDifference:
     """Compare the point with `other`: the id of a point, or `live`; of a server only one `database`
     if it is given. With `live`, the source is read as in a backup, and nothing is stored. Neither
-    needs the repository. Raises UsageError for a missing component or fingerprint, NoRestorePoint,
-    SourceError."""
+    needs the repository, unless the points are `restored` to read what they contain. Raises
+    UsageError for a missing component or fingerprint, NoRestorePoint, SourceError."""
     require_components(plan.name, plan.components, (component,))
     chosen = plan.components[component]
     spec = services.kinds(chosen.kind).spec
@@ -56,13 +65,17 @@ def compare(
             f"kind {spec.name} cannot compare: its restore points have no fingerprint",
             hint="restore the point to a target (drd recover), and compare the data there.",
         )
-    chosen_point = services.catalogue.points.get(plan.name, point)
-    a, before = _of_point(plan, component, chosen_point, here=other == LIVE)
-    if other == LIVE:
-        b, now = _live(services, chosen)
+    if restored:
+        require_tables(services, chosen)
+        (a, before), (b, now) = _as_restored(services, plan, chosen, point, other)
     else:
-        wanted = services.catalogue.points.get(plan.name, other)
-        b, now = _of_point(plan, component, wanted)
+        chosen_point = services.catalogue.points.get(plan.name, point)
+        a, before = _of_point(plan, component, chosen_point, here=other == LIVE)
+        if other == LIVE:
+            b, now = _live(services, chosen)
+        else:
+            wanted = services.catalogue.points.get(plan.name, other)
+            b, now = _of_point(plan, component, wanted)
     if type(before) is not type(now):
         raise UsageError(
             f"drd cannot compare component {component}: it had another kind when restore point "
@@ -74,6 +87,40 @@ def compare(
     owners = other != LIVE or services.is_root
     found = difference(before, now, owners=owners)
     return LiveDifference(plan.name, chosen, a, b, found, spec.compared)
+
+
+def _as_restored(
+    services: Services, plan: Plan, component: Component, point: str, other: str
+) -> tuple[tuple[Side, Fingerprint], tuple[Side, Fingerprint]]:
+    """Describe both sides row by row: points in a sandbox, `live` on its server."""
+    a = _restored_side(services, plan, component, point)
+    if other != LIVE:
+        return _with_known(a, _restored_side(services, plan, component, other))
+    kind = services.kinds(component.kind)
+    kind.spec.of(component.settings).require(Ability.LIVE, component=component.name)
+    now = kind.live(component, Part(), EVERY_ROW, BUDGET_S)
+    assert isinstance(now, DatabaseFingerprint)
+    return _with_known(a, (Side(LIVE, services.clock.now()), now))
+
+
+def _restored_side(
+    services: Services, plan: Plan, component: Component, point: str
+) -> tuple[Side, DatabaseFingerprint]:
+    chosen = services.catalogue.points.get(plan.name, point)
+    snapshot = _snapshot_in(plan, component.name, chosen)
+    assert snapshot.data_time is not None
+    side = Side(chosen.id, snapshot.data_time)
+    return side, restored_fingerprint(services, plan, chosen, snapshot)
+
+
+def _with_known(
+    a: tuple[Side, DatabaseFingerprint], b: tuple[Side, DatabaseFingerprint]
+) -> tuple[tuple[Side, Fingerprint], tuple[Side, Fingerprint]]:
+    """Compare properties only if both sides know theirs: a restore point without a fingerprint does
+    not."""
+    if a[1].properties and b[1].properties:
+        return a, b
+    return (a[0], replace(a[1], properties={})), (b[0], replace(b[1], properties={}))
 
 
 def _of_database(
@@ -101,23 +148,30 @@ def _of_point(
     plan: Plan, component: str, point: RestorePoint, *, here: bool = False
 ) -> tuple[Side, Fingerprint]:
     """`here`: with the numbers that the owners of files have on this host."""
-    snapshot = point.component(component)
-    if snapshot is None or snapshot.data_time is None:
-        raise UsageError(
-            f"restore point {point.id} does not contain component {component}",
-            hint=f"choose another restore point: drd points {plan.name}",
-        )
+    snapshot = _snapshot_in(plan, component, point)
+    assert snapshot.data_time is not None
     if not _tells(snapshot.fingerprint):
         refuse_counts(plan, point)
         raise UsageError(
             f"drd cannot compare component {component}: restore point {point.id} does not "
             "contain a fingerprint of this component",
             hint="set `fingerprint: counts` or `fingerprint: digest` for this component in the "
-            "plan; drd can then compare restore points that are made later.",
+            "plan; drd can then compare restore points that are made later."
+            + (_RESTORED if KINDS[snapshot.kind].holds is Holds.TABLES else ""),
         )
     assert snapshot.fingerprint is not None
     shown = (as_here(snapshot) if here else None) or snapshot.fingerprint
     return Side(point.id, snapshot.data_time), shown
+
+
+def _snapshot_in(plan: Plan, component: str, point: RestorePoint) -> ComponentSnapshot:
+    snapshot = point.component(component)
+    if snapshot is None or snapshot.snapshot is None or snapshot.data_time is None:
+        raise UsageError(
+            f"restore point {point.id} does not contain component {component}",
+            hint=f"choose another restore point: drd points {plan.name}",
+        )
+    return snapshot
 
 
 def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
