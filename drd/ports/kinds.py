@@ -367,7 +367,8 @@ class KindSpec:
 
     def inside(self, part: Part | None) -> bool:
         """Return whether a running server gets such a part, and no place of the component's own:
-        then the component need not have the place (`Ability.IN_PLACE`)."""
+        then the component need not have the place (`Ability.IN_PLACE`), and the part is restored
+        like a database (`Ability.AS_OWNER`)."""
         wanted = {Ability.DATABASES, Ability.PARTS}
         return part is not None and not part.is_whole and wanted <= self.can
 

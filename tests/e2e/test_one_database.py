@@ -199,6 +199,12 @@ def test_targets_of_single_databases(server: PostgresServer, site: Site) -> None
     assert _ask(server, "select count(*) from orders") == [300]
     site.drd(*there, "--into", "shop_then")
     _assert_as_it_was(server, "shop_then")
+    site.drd(*HERE, "--database", "shop", "--into", "of_clerk", "--as-owner")
+    owners = "select distinct tableowner from pg_tables where schemaname = 'public'"
+    assert _ask(server, owners, "of_clerk") == ["clerk"]
+    assert _ask(server, "select count(*) from orders", "of_clerk") == [300]
+    table = ("--table", "shop.public.orders", "--into", "x", "--as-owner")
+    assert "does not work with single tables" in site.drd(*HERE, *table, code=2).err
     whole = site.drd("recover", "shop", "--target", "elsewhere", "--into", "x", code=2)
     assert "add --database NAME" in whole.err
 

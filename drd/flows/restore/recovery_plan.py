@@ -341,7 +341,7 @@ def _require_able(
         if request.target == IN_PLACE and not spec.inside(request.part):
             where = f"restore to a target: --target {next(iter(plan.targets), 'NAME')}"
             spec.require(Ability.IN_PLACE, where, component=name)
-        if request.as_owner:
+        if request.as_owner and not spec.inside(request.part):
             spec.require(Ability.AS_OWNER, "leave out --as-owner.", component=name)
         if request.overwrite and not request.no_undo:
             at_once = "add --no-undo: drd then removes the present data at once, for good."

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from shlex import quote
 from typing import Any, TypeVar
 
 from drd.errors import NotInPoint, UsageError
@@ -74,7 +75,7 @@ def _named(part: Part, candidates: Callable[[], list[str]]) -> Part:
             database, asked = own, ".".join(_again(*one) for one in given[1:])  # noqa: PLW2901
         inside.append(asked)
     if database is None:
-        found = sorted(candidates())
+        found = [quote(name) for name in sorted(candidates())]
         hint = f"give one of: --database {either(found)}." if found else "add --database NAME."
         raise UsageError(
             f"--table {part.tables[0]} does not name its database, and a server has several",

@@ -1,0 +1,129 @@
+"""One database of a copied PostgreSQL server, without a server: how people name it, and what a
+restore point says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from drd.errors import NotInPoint, NotSupported, UsageError
+from drd.kinds.mariadb.physical import SPEC as MARIADB_SERVER
+from drd.kinds.postgres import SPEC as POSTGRES
+from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical.narrow import alone, listed, named, narrow, within
+from drd.model.plan import IN_PLACE
+from drd.model.recovery_command import recovery_command
+from drd.model.run_details import RecoveryDetail
+from drd.model.single_item import Part
+from drd.model.snapshot import DatabaseFingerprint, TableState
+from tests.unit.test_postgres_cluster import SNAPSHOT
+
+KNOWN = DatabaseFingerprint(
+    "counts",
+    tables={
+        "shop.public.orders": TableState(300),
+        "shop.archive.orders": TableState(1),
+        'shop.public."odd.name"': TableState(2),
+        '"the shop".public.orders': TableState(7),
+        "stock.public.items": TableState(50),
+    },
+    not_reached={"shop.public.carts": "an unlogged table", "closed": "permission denied"},
+    partitioned={"shop.public.all": ("shop.public.orders",)},
+    properties={"databases": {"shop": {"owner": "clerk"}}, "roles": {"clerk": []}},
+)
+POINT = replace(
+    SNAPSHOT,
+    fingerprint=KNOWN,
+    facts={**SNAPSHOT.facts, "databases": ["shop", "the shop", "stock", "closed", "postgres"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "database", "found"),
+    [
+        ("shop.public.orders", None, ("shop", "public.orders")),
+        ("orders", "shop", ("shop", "public.orders")),
+        ("archive.orders", "shop", ("shop", "archive.orders")),
+        ("PUBLIC.Orders", "shop", ("shop", "public.orders")),
+        ('shop.public."odd.name"', None, ("shop", 'public."odd.name"')),
+        ('"the shop".public.orders', None, ("the shop", "public.orders")),
+        ("orders", "the shop", ("the shop", "public.orders")),
+        ("shop.public.orders", "shop", ("shop", "public.orders")),
+    ],
+)
+def test_a_table_is_found_in_its_database(
+    table: str, database: str | None, found: tuple[str, str]
+) -> None:
+    part, snapshot = narrow(POINT, Part((table,), into="copy", database=database))
+    assert (part.database, *part.tables) == found
+    assert isinstance(snapshot.fingerprint, DatabaseFingerprint)
+    assert set(snapshot.fingerprint.tables) == {found[1]}
+    # A part that was found is not found otherwise when its run goes on.
+    assert named(part) == part
+    assert Part.from_json(part.to_json()) == part
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "words"),
+    [
+        (Part(("orders",), into="x"), UsageError, "--database shop or 'the shop'"),
+        (Part(("items",), into="x"), UsageError, "--database stock"),
+        (Part(("nowhere",), into="x"), UsageError, "add --database NAME"),
+        (Part(("shop.public.orders", "stock.public.items"), into="x"), UsageError, "of the other"),
+        (Part(("shop.public.orders",), into="x", database="stock"), UsageError, "of the other"),
+        (Part(("shop.public.orders",)), UsageError, "give --into NAME"),
+        (Part(database="shopp"), NotInPoint, "did you mean shop"),
+        (Part(("public.items",), into="x", database="shop"), NotInPoint, ""),
+        (Part(database="postgres"), UsageError, "--into NAME"),
+        (Part(into="shop", database="shop"), UsageError, "leave out --into"),
+        (Part(into="postgres", database="shop"), UsageError, "another name"),
+    ],
+)
+def test_what_is_not_clear_is_refused_with_a_remedy(
+    part: Part, error: type[UsageError], words: str
+) -> None:
+    with pytest.raises(error) as caught:
+        narrow(POINT, part)
+    assert words in caught.value.hint
+    assert caught.value.hint
+
+
+def test_a_restore_point_says_of_a_database_what_a_dump_would_say() -> None:
+    shop = within(KNOWN, "shop")
+    assert set(shop.tables) == {"public.orders", "archive.orders", 'public."odd.name"'}
+    assert set(shop.not_reached) == {"public.carts"}
+    assert shop.partitioned == {"public.all": ("public.orders",)}
+    assert shop.properties["databases"] == {"shop": {"owner": "clerk"}}
+    assert within(KNOWN, "closed").mode == "off"
+    known = alone(KNOWN, "shop")
+    assert known is not None
+    assert "shop.public.orders" in known.tables
+    assert alone(KNOWN, "nowhere") is None
+    items = [item.name for item in listed(POINT, "stock").items]
+    assert items == ["stock.public.items"]
+
+
+def test_tables_that_are_younger_than_the_point_are_taken_by_their_words() -> None:
+    assert named(Part(("Late",), into="x", database="shop")).tables == ("public.late",)
+    assert named(Part(('shop.S."T"',), into="x")) == Part(('s."T"',), (), "x", "shop")
+
+
+def test_kinds_without_single_databases_say_so() -> None:
+    part = Part(database="shop")
+    for spec, remedy in ((POSTGRES, "is a single database"), (MARIADB_SERVER, "whole component")):
+        with pytest.raises(NotSupported, match="cannot restore single databases") as caught:
+            spec.require_part(part, "db")
+        assert remedy in caught.value.hint
+        assert not spec.inside(part)
+    SPEC.require_part(part, "server")
+    with pytest.raises(NotSupported) as caught:
+        SPEC.require_part(Part(into="x"), "server")
+    assert "--database NAME" in caught.value.hint
+
+
+def test_the_command_of_a_recovery_names_the_database() -> None:
+    part = Part(("public.orders",), into="then", database="shop")
+    said = RecoveryDetail(target=IN_PLACE, components=("server",), part=part)
+    words = "--in-place --component server --database shop --table public.orders --into then"
+    assert recovery_command("orders-api", said) == f"drd recover orders-api {words}"
