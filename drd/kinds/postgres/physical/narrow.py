@@ -76,7 +76,7 @@ def _named(part: Part, candidates: Callable[[], list[str]]) -> Part:
         inside.append(asked)
     if database is None:
         found = [quote(name) for name in sorted(candidates())]
-        hint = f"give one of: --database {either(found)}." if found else "add --database NAME."
+        hint = f"give --database {either(found)}." if found else "add --database NAME."
         raise UsageError(
             f"--table {part.tables[0]} does not name its database, and a server has several",
             hint=hint,
