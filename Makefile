@@ -1,7 +1,7 @@
 # Commands for contributors. `make test` and `make demo` install everything they need.
 
 PYTHON  ?= python3
-WORKERS ?= $(shell echo $$((3 * $$(nproc))))
+WORKERS ?= $(shell echo $$((4 * $$(nproc))))
 BIN     := .venv/bin
 PYTEST  := $(BIN)/python -m pytest
 export PYTHON
@@ -16,7 +16,7 @@ help: ## Show this list
 setup: ## Install what is missing: Debian packages (as root) and .venv
 	@scripts/setup test
 
-test: setup ## Run the tests (WORKERS at a time, by default three for each core; ARGS="-k name" to choose)
+test: setup ## Run the tests (WORKERS at a time, by default four for each core; ARGS="-k name" to choose)
 	$(PYTEST) -n $(WORKERS) $(ARGS)
 
 lint: setup ## Format, style, types and layers, without the tests
