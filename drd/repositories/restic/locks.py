@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from drd.model.units import from_rfc3339
 from drd.ports import LockInfo
 from drd.repositories import init_lock
 from drd.repositories.place import lock_names
+from drd.repositories.restic.foreign_objects import STALE_S
 from drd.repositories.restic.payload import ids
 
 if TYPE_CHECKING:
@@ -50,7 +53,9 @@ def other_host(runner: ResticRunner) -> str | None:
 def remove_stale(runner: ResticRunner) -> int:
     """Remove locks that restic judges stale: locks of dead processes of this host, and other locks
     after 30 minutes. restic takes a dead process for alive until its parent has reaped it, which
-    never happens to an orphan in a container without an init; drd removes those locks itself.
+    never happens to an orphan in a container without an init; drd removes those locks itself. It
+    takes a living process to which it may not send a signal for dead: while such a process holds a
+    lock, as root's restic does for the service, no lock is removed.
 
     Other code counts the lock files without restic: most often there is none, and a restic call
     costs more than half a second.
@@ -59,7 +64,7 @@ def remove_stale(runner: ResticRunner) -> int:
     files = place.lock_files()
     init_lock.remove_dead_marks(place, files)
     before = lock_names(files)
-    if not before:
+    if not before or _held_by_another_user(runner):
         return 0
     runner.ask(lambda library: library.unlock())
     # Where drd cannot remove single files, such a lock lasts until restic finds it stale.
@@ -67,6 +72,27 @@ def remove_stale(runner: ResticRunner) -> int:
     if dead:
         place.remove("locks", [n for n in before & place.locks() if _holder(runner, n) in dead])
     return len(before - place.locks())
+
+
+def _held_by_another_user(runner: ResticRunner) -> bool:
+    """Return whether a process of this host that we may not signal renews a lock."""
+    if os.geteuid() == 0:
+        return False
+    here, now = socket.gethostname(), datetime.now(UTC)
+    return any(
+        held.host == here and (now - held.at).total_seconds() < STALE_S and _is_closed(held.pid)
+        for held in lock_holders(runner)
+    )
+
+
+def _is_closed(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _holder(runner: ResticRunner, lock: str) -> int | None:
