@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import socket
 import sys
 import time
@@ -171,8 +172,11 @@ def _refusal(said: str) -> SandboxUnavailable:
 
 def make_room(room: Path, own: Callable[[Path], None]) -> Path:
     """Make the directories for the mounts, each given to the server's user by `own`; return where
-    the files will be shown."""
+    the files will be shown. What is left of an earlier attempt, with another repository, is
+    removed."""
     clear_room(room)
+    if room.is_dir() and not room.is_symlink() and not is_mounted(room):
+        shutil.rmtree(room)
     room.mkdir(mode=0o711)
     room.chmod(0o711)
     for name in (SHOWN, CHANGES, WORK):

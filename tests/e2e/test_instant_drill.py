@@ -4,6 +4,7 @@ what the checks ask for."""
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from drd.process.mounts import mounted
+from tests import light_repository
+from tests.e2e.copies import OFFSITE_PASSWORD, offsite_of, write_plan
 from tests.e2e.site import Site
 from tests.servers import PostgresServer, postgres_server, short_directory
 from tests.user_support import as_root
@@ -147,6 +150,46 @@ def test_a_killed_drill_leaves_no_mount_no_program_and_no_overlay(proven: Site) 
     assert "instant drill, checks answered" in done
     assert _ours(proven) == []
     proven.assert_clean()
+
+
+def test_an_instant_drill_reads_from_the_copy_what_is_damaged_in_the_first_repository(
+    server: PostgresServer, short_tmp: Path
+) -> None:
+    """The damage shows only when the files are read: the mount itself is sound."""
+    site = Site(short_tmp)
+    offsite_of(site).parent.mkdir()
+    light_repository.begin(offsite_of(site), OFFSITE_PASSWORD)
+    body = PLAN.format(dsn=server.dsn("shop"), query=QUERY)
+    write_plan(site, body.replace("{", "{{").replace("}", "}}"))
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    assert site.drd("drill", "shop", "--json").json["rta_s"] is not None
+    for pack in _data_packs(site):
+        pack.chmod(0o600)
+        pack.write_bytes(pack.read_bytes().translate(_OTHER))
+    done = site.drd("drill", "shop", "--json").json
+    assert (done["result"], bool(done["instant"])) == ("passed", True)
+    assert _row(done, "server can be fetched from repository primary")
+    assert _ours(site) == []
+    told = " ".join(site.drd("status", "shop", code=None).out.split())
+    assert "primary" in told
+    assert "damaged" in told
+    site.assert_clean(settled=False)
+
+
+_OTHER = bytes(255 - byte for byte in range(256))
+
+
+def _data_packs(site: Site) -> list[Path]:
+    """The files of the repository that have data of files, and no directories."""
+    indexes = [
+        json.loads(site.restic("cat", "index", i)) for i in site.restic("list", "index").split()
+    ]
+    packs = [pack for index in indexes for pack in index["packs"]]
+    plain = [p["id"] for p in packs if {blob["type"] for blob in p["blobs"]} == {"data"}]
+    found = [Path(site.repository, "data", one[:2], one) for one in plain]
+    assert found
+    return found
 
 
 def test_a_drill_whose_repository_is_not_served_any_more_is_inconclusive(proven: Site) -> None:

@@ -4,20 +4,24 @@ is asked for, and nothing else."""
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Callable, Container
 from contextlib import ExitStack
+from typing import TypeVar
 
 from drd import process
-from drd.errors import DrdError, SandboxUnavailable
+from drd.errors import DrdError, RepositoryDamaged, SandboxUnavailable
 from drd.flows.components.fetch import Fetch
 from drd.flows.components.repository_choice import Holders
 from drd.model.instant import Reading
 from drd.model.recovery_phases import Span
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import ReadsInPlace, Repository, Serving
+from drd.ports.adopted import CopyDamaged
 from drd.process import rights
 from drd.process.mounter import Mounter, clear_room, make_room
 from drd.process.rights import Purpose
+
+T = TypeVar("T")
 
 
 class Mounts:
@@ -29,21 +33,40 @@ class Mounts:
         self._serving: dict[str, Serving] = {}
         self._ends = ExitStack()
 
-    def show(self, holders: Holders, snapshot: ComponentSnapshot) -> Fetch:
-        """Mount the component for the server of its sandbox."""
-        clock = holders.services.clock
+    def show(
+        self, holders: Holders, snapshot: ComponentSnapshot, restore: Callable[[Fetch], T]
+    ) -> T:
+        """Mount the component for the server of its sandbox, and restore it from there. Files that
+        turn out to be damaged are mounted from the next repository."""
+        clock, name = holders.services.clock, snapshot.component
         begun = clock.monotonic()
-        place = self.places[snapshot.component]
+        place = self.places[name]
+        damaged: dict[str, RepositoryDamaged] = {}
 
-        def attempt(repository: Repository, snapshot_there: str) -> None:
+        def attempt(repository: Repository, snapshot_there: str) -> T:
             # As for a restore: what drd's own user could do is not enough.
             with rights.root(Purpose.OWNERS), ExitStack() as undo:
                 serving = _shown(holders, repository, snapshot, snapshot_there, place, undo=undo)
-                self._serving[snapshot.component] = serving
-                self._ends.callback(_ended, undo.pop_all())
+                shown = undo.pop_all()
+            self._serving[name] = serving
+            try:
+                restored = restore(Fetch(Span("fetch", begun, clock.monotonic())))
+            except RepositoryDamaged as error:
+                del self._serving[name]
+                _ended(shown)
+                damaged[repository.name] = error
+                # Perhaps it was stored so: then the repository itself is as it should be.
+                raise CopyDamaged(error.message, hint=error.hint) from error
+            except BaseException:
+                self._ends.callback(_ended, shown)
+                raise
+            self._ends.callback(_ended, shown)
+            return restored
 
-        holders.show(snapshot.component, str(snapshot.snapshot), attempt)
-        return Fetch(Span("fetch", begun, clock.monotonic()))
+        restored = holders.show(name, str(snapshot.snapshot), attempt)
+        # The same files could be read elsewhere.
+        holders.damaged.update(damaged)
+        return restored
 
     def require_served(self) -> None:
         """Raise SandboxUnavailable if the files could not be read any more at some time: what the

@@ -25,7 +25,7 @@ from drd.errors import (
 )
 from drd.extension_faults import attributed, noted
 from drd.flows.components.fence import for_command
-from drd.flows.components.fetch import fetched
+from drd.flows.components.fetch import Fetch, fetched
 from drd.flows.components.in_place import Mounts
 from drd.flows.components.prefetch import Prefetch
 from drd.flows.components.repository_choice import Holders
@@ -214,13 +214,31 @@ def _effect(
     begun = clock.monotonic()
     with ThreadPoolExecutor(1, thread_name_prefix="drd-prepare") as pool:
         preparing = pool.submit(destination.prepare)
-        fetch = work.prefetch.take(name) if work.prefetch is not None else None
+
+        def restore(fetch: Fetch) -> RestoreStepResult:
+            preparing.result()
+            return _restored_from(work, snapshot, destination, manifest, fetch=fetch, begun=begun)
+
         if work.mounts is not None and name in work.mounts.places:
-            fetch = work.mounts.show(work.holders, snapshot)
-        elif fetch is None:
+            return work.mounts.show(work.holders, snapshot, restore)
+        fetch = work.prefetch.take(name) if work.prefetch is not None else None
+        if fetch is None:
             fetch = fetched(work.holders, snapshot, destination.landing(), work.part)
-        work.spans.append(fetch.span)
-        preparing.result()
+        return restore(fetch)
+
+
+def _restored_from(
+    work: Restoration,
+    snapshot: ComponentSnapshot,
+    destination: Destination,
+    manifest: Callable[[], Manifest],
+    *,
+    fetch: Fetch,
+    begun: float,
+) -> RestoreStepResult:
+    """Restore what the repository has delivered. The work on the component has `begun` then."""
+    clock, name = work.services.clock, snapshot.component
+    work.spans.append(fetch.span)
     landed = max(begun, fetch.span.end)
     try:
         private = manifest().private.get(name, {})
