@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         if args.component not in logged(services, plan):
             raise UsageError(
                 f"plan {plan.name} does not receive the log of a component {args.component!r}",
-                hint="write `wal: {every: 30s}` into the component.",
+                hint="write the key for its log into the component, such as `wal: {every: 30s}`.",
             )
         if why := contested(services):
             raise NotSupported(f"{why}: drd does not receive logs", hint=f"{HINT}.")

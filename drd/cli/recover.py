@@ -160,7 +160,11 @@ def execute(app: App, services: Services, planned: RecoveryPlan, args: argparse.
 
 def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
     now = app.clock.now()
-    place = args.before if args.before and is_place(args.before) else None
+    place = (
+        args.before
+        if args.before and is_place(app.services(plan).kinds, plan, args.before)
+        else None
+    )
     before = (args.before if place is None else None) or args.clean_before
     _require_one_place(args)
     lost_at = parse_time(args.lost_at, now) if args.lost_at else None

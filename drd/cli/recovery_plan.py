@@ -49,7 +49,7 @@ def print_plan(
     say(f"  from       {', else '.join(planned.repositories)}")
     for name, order in planned.logs.items():
         size = format_size(order.bytes)
-        say_below("  wal        ", f"{name}: {replay_words(order)} ({size})")
+        say_below("  log        ", f"{name}: {replay_words(order)} ({size})")
     for line in _steps(planned):
         say(f"  {line}")
     for line in _what_of_it(planned, changed):
@@ -161,9 +161,7 @@ def replay_words(order: LogOrder) -> str:
         at = format_time(target.before, seconds=True)
         return f"replayed, without the transactions that were committed at {at} or later"
     if target.position is not None:
-        return (
-            f"replayed to the position {target.position >> 32:X}/{target.position & 0xFFFFFFFF:X}"
-        )
+        return f"replayed to the position {order.place}"
     if target.transaction is not None:
         return f"replayed to the commit of transaction {target.transaction}, which is left out"
     return f"replayed to the end of what is there: all that was committed at {end}"

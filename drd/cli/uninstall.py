@@ -31,7 +31,7 @@ def _left(args: argparse.Namespace) -> list[str]:
         why = f"drd cannot read which servers keep a replication slot for it: {error.message}"
         return [f"{why}. If a plan has `wal`, look on its server: TABLE pg_replication_slots;"]
     return [
-        f"the server of component {escaped(one.component)} of plan {escaped(one.plan)} keeps WAL "
-        f"for drd's replication slot {one.name}. Run there as a superuser: {one.command}"
+        f"the server of component {escaped(one.component)} of plan {escaped(one.plan)} keeps its "
+        f"log for drd's replication slot {one.name}. Run there as a superuser: {one.command}"
         for one in found
     ]

@@ -1,4 +1,4 @@
-"""What a plan says about logs that are received all the time (`wal`)."""
+"""What a plan says about logs that are received all the time (`wal`, `binlog`)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_logs(parsed: Parsed, report: Report) -> None:
         except ValueError:
             continue  # this is reported of the repository
         if place is None:
-            message = f"is a whole bucket or server: drd stores the WAL of {some(names)} beside it"
+            message = f"is a whole bucket or server: drd stores the log of {some(names)} beside it"
             hint = f"write a path behind it: {repository.url.rstrip('/')}/{parsed.file.plan}"
             report.error(path, message, hint)
 
@@ -55,11 +55,11 @@ def advise_on_logs(plan: PlanFile, report: Report) -> None:
         rpo = plan.objectives.rpo if own is None else own
         if every_s >= rpo:
             message = (
-                f"storing the WAL of {name} every {format_duration(every_s)} cannot keep "
+                f"storing the log of {name} every {format_duration(every_s)} cannot keep "
                 f"{'an RPO' if own is None else 'its RPO'} of {format_duration(rpo)}"
             )
             hint = "so much can be lost, and a few seconds more: write a shorter `every`."
-            report.warn(("components", name, "wal", "every"), message, hint)
+            report.warn(("components", name, KINDS[plan.components[name].kind].log_key, "every"), message, hint)
 
 
 def _advise_on_copies(plan: PlanFile, report: Report) -> None:
@@ -68,7 +68,7 @@ def _advise_on_copies(plan: PlanFile, report: Report) -> None:
         if repository.copy_of is None:
             continue
         message = (
-            f"this copy gets the restore points, and not the WAL of {some(names)}: a recovery from "
+            f"this copy gets the restore points, and not the log of {some(names)}: a recovery from "
             "it alone loses what was written after the restore point"
         )
         hint = (

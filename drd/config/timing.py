@@ -86,7 +86,8 @@ class Backup(Timed):
         None,
         description="Time between two starts. `auto`: as rarely as the RPO allows. drd "
         "knows how long backups usually take, and starts the next backup so "
-        "that a quarter of the RPO is left when this backup ends. If all components have `wal`: "
+        "that a quarter of the RPO is left when this backup ends. If all components have a log "
+        "(`wal`, `binlog`): "
         "once a day.",
     )
     retries: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(

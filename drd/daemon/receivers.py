@@ -19,7 +19,7 @@ from drd.config.run_settings import VARIABLE
 from drd.daemon.workers import Workers, environment
 from drd.errors import CatalogueError, DrdError
 from drd.flows.log.left import Left, kept
-from drd.flows.log.repository import logged
+from drd.flows.log.repository import log_keys, logged
 from drd.model.alerts import Condition
 from drd.model.log import LogState, noted_as
 from drd.model.log_conditions import left_condition, log_condition
@@ -172,7 +172,7 @@ class Receivers:
 
     def _read(self, plan: str) -> tuple[str, ...] | None:
         handed = self._workers.texts(plan)
-        if handed is None or "wal" not in handed.text:
+        if handed is None or not any(key in handed.text for key in log_keys()):
             return ()
         try:
             loaded = self._app.plans.in_force(plan)

@@ -1,5 +1,5 @@
-"""The log of a server (PostgreSQL's WAL): its batches in a repository, and to which positions a
-replay of them leads.
+"""The log of a server (such as PostgreSQL's WAL): its batches in a repository, and to which
+positions a replay of them leads.
 
 A position in the log is a number that only grows. The component's kind knows how people write a
 position. Pure."""
@@ -52,7 +52,7 @@ class LogTarget:
 
     before: datetime | None = None
     position: int | None = None
-    transaction: int | None = None
+    transaction: int | str | None = None
     rehearses: bool = False
 
     @property
@@ -66,6 +66,8 @@ class LogBatch:
     without a gap. A later snapshot with the same `number` contains all of this, and more. `lines`
     are the timelines before the timeline of `end`, each with the position at which the log left it.
     If it is `anew`, it does not continue the batches before it, whatever its positions are.
+    If it is `dated`, a timeline is named by the second in which it began, and a copy by the second
+    of its data: then a copy is on the last timeline that began before it.
     `stored_at` is the time of the snapshot by drd's clock."""
 
     snapshot: str
@@ -76,11 +78,14 @@ class LogBatch:
     end: LogMark
     lines: tuple[tuple[int, int], ...] = ()
     anew: bool = False
+    dated: bool = False
     stored_at: datetime | None = None
 
     def leaves(self, line: int) -> int | None:
         """Return the position at which the log left the timeline `line` before it came to this
         batch; None if the log was never on this timeline."""
+        if self.dated:
+            return _MOST if self.end.line <= line <= self.end.at.timestamp() else None
         return _MOST if line == self.end.line else dict(self.lines).get(line)
 
     def tags(self, plan: str) -> list[str]:
@@ -99,6 +104,7 @@ class LogBatch:
             f"log-at:{to_rfc3339(self.end.at)}",
             *(f"log-left:{line:x}-{position:x}" for line, position in self.lines),
             *(["log-anew:1"] if self.anew else []),
+            *(["log-dated:1"] if self.dated else []),
         ]
 
 
@@ -138,6 +144,7 @@ def batch_of(snapshot: str, tags: Iterable[str]) -> LogBatch:
         mark,
         lines=lines,
         anew="log-anew" in found,
+        dated="log-dated" in found,
     )
 
 
@@ -180,7 +187,10 @@ class LogRange:
         """Return whether a replay that begins at this position of a timeline reaches the end of
         this part.
         """
-        leaves = self.batches[-1].leaves(line)
+        last = self.batches[-1]
+        if last.dated and position == last.end.position:
+            line = min(line, int(last.end.at.timestamp()))  # nothing was written since
+        leaves = last.leaves(line)
         return (
             self.source == source
             and leaves is not None
@@ -195,7 +205,7 @@ class LogRange:
         """Return the batches that a replay from a position of a timeline to a target needs."""
         needed = []
         for batch in self.batches:
-            if batch.end.position < position or batch.end.line < line:
+            if batch.end.position < position or (batch.end.line < line and not batch.dated):
                 continue
             needed.append(batch)
             if target.before is not None and batch.end.at > target.before:

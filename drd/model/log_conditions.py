@@ -10,7 +10,7 @@ from drd.model.log import LogState
 from drd.model.message import Urgency
 from drd.model.units import format_duration, format_time
 
-KIND = "wal"
+KIND = "log"
 """The kind of the alert about a log that does not arrive at drd, or that a recovery cannot use."""
 
 AT_ONCE = frozenset({"log-gap", "log-no-base"})
@@ -31,7 +31,7 @@ def log_condition(
     silent_s = (now - noted_at).total_seconds()
     if silent_s > SILENT_S + 3 * state.every_s:
         text = (
-            f"the receiver of the WAL of {component} has not reported since "
+            f"the receiver of the log of {component} has not reported since "
             f"{format_time(noted_at, seconds=True)}{behind}"
         )
         return _condition(plan, component, "critical", text, "journalctl -u drd")
@@ -40,7 +40,7 @@ def log_condition(
         return _condition(plan, component, "critical", text, f"drd runs {plan}")
     if not state.code or now - state.since < PATIENCE:
         return _event(plan, component, state, now)
-    text = f"drd does not receive or store the WAL of {component}: {state.trouble}{behind}"
+    text = f"drd does not receive or store the log of {component}: {state.trouble}{behind}"
     return _condition(plan, component, "warning", text, f"drd doctor {plan}")
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from drd.model.location import is_s3, normal_url, parse_s3
 
-SUFFIX = "-wal"
+SUFFIX = "-log"
 
 
 def place_of_logs(url: str) -> str | None:

@@ -89,7 +89,7 @@ TITLES = {
     "state-contested": "drd's state may be a copy",
     "state-shared": "others can open drd's state",
     "update-due": "an update is due: {}",
-    "wal": "the WAL of {} needs attention",
+    "log": "the log of {} needs attention",
     "verification-failing": "verification of {} failed",
     "verification-overdue": "verification of {} is overdue",
 }

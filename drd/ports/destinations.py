@@ -19,6 +19,7 @@ from drd.model import strict
 from drd.model.contents import Contents
 from drd.model.finding import Finding
 from drd.model.instant import Reading
+from drd.model.log import LogTarget
 from drd.model.plan import Component
 from drd.model.restored import RestoredPlace, Task, Usage
 from drd.model.single_item import Part
@@ -401,9 +402,15 @@ class Kind(Protocol):
         """`Ability.LOG`: from where the log leads on from a copy."""
         raise self.spec.lacks(Ability.LOG, component=snapshot.component)
 
-    def log_position(self, text: str) -> int:
-        """`Ability.LOG`: read a position in the log as a person writes it. Raises ValueError."""
+    def log_target(self, text: str) -> LogTarget | None:
+        """`Ability.LOG`: read a position in the log or a transaction, as a person writes it; None
+        if the text is neither."""
         raise self.spec.lacks(Ability.LOG)
+
+    def log_leads(self, snapshot: ComponentSnapshot, target: LogTarget) -> bool | None:
+        """`Ability.LOG`: return whether a position or transaction comes after a copy; None if only
+        the log itself says it."""
+        raise self.spec.lacks(Ability.LOG, component=snapshot.component)
 
     def log_place(self, position: int) -> str:
         """`Ability.LOG`: write a position for a person."""

@@ -258,8 +258,9 @@ class KindSpec:
     `begins` is what such a dump begins with, if it always does.
     `keeps` and `unpacks` are for dumps and archives in larger copies (`KeepsOf`, `UnpacksOf`).
     `log` says, from the settings alone, how the log of a component is kept (`Ability.LOG`); None:
-    not at all. `against_instant` gives warnings for a plan with instant drills: what in the
-    settings makes drills restore the component as a whole all the same.
+    not at all. `log_key` is the key of the settings that says it. `against_instant` gives warnings
+    for a plan with instant drills: what in the settings makes drills restore the component as a
+    whole all the same.
     """
 
     name: str
@@ -312,6 +313,7 @@ class KindSpec:
     keeps: str = ""
     unpacks: str = ""
     log: Callable[[Any], LogPolicy | None] = _no_log
+    log_key: str = ""
     against_instant: Callable[[Any], Iterable[Contradiction]] = _nothing_against
 
     def open(self) -> Any:

@@ -43,6 +43,15 @@ class LogReceiver(Protocol):
     source: str
     """The server, as a later one of the same name would not be called."""
 
+    program: str
+    """The name of the program that receives."""
+
+    connected: str
+    """How a person sees on the server which receivers are connected."""
+
+    dated: bool
+    """Whether a timeline is named by the second in which it began (`LogBatch.dated`)."""
+
     def start(self, said: int) -> Child:
         """Start the program that receives, which ends with this process, and writes what it says to
         the open file `said`."""

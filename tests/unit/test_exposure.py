@@ -363,7 +363,7 @@ def test_the_exposure_counts_from_what_is_stored_of_the_log() -> None:
     assert (met.attainment, said) == (None, [])
     late, [why] = judge_rpo(_with_log(20 * MINUTE), NOW)
     assert (late.exposure_s, late.verdict) == (20 * MINUTE, BREACHED)
-    assert "RPO exceeded: the WAL that drd has stored has data of 2026-11-25 00:11:00" in why.text
+    assert "RPO exceeded: the log that drd has stored has data of 2026-11-25 00:11:00" in why.text
     none, _ = judge_rpo(_with_log(None), NOW)
     assert (none.exposure_s, none.verdict) == (2 * HOUR, BREACHED)
 

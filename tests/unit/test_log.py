@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from drd.flows.log.asked import is_place
 from drd.flows.log.bases import reaches
 from drd.flows.log.keeper import slot_name
 from drd.flows.log.upkeep import superfluous
+from drd.kinds.postgres.physical.kind import ClusterKind
 from drd.kinds.postgres.physical.wal import segments
 from drd.kinds.postgres.physical.wal.receiver import WalReceiver
 from drd.kinds.postgres.physical.wal.replay import Commits
@@ -104,6 +104,23 @@ def test_a_later_timeline_goes_on_and_an_earlier_one_does_not() -> None:
     assert len(back) == 2
 
 
+def test_a_dated_timeline_has_the_copies_of_its_time_alone() -> None:
+    """The numbers of a binary log begin again after RESET MASTER: position 30 exists twice."""
+    t0 = int(T0.timestamp())
+    first = [replace(_batch(n, 10 * n, 10 * n + 10, line=t0 - 9), dated=True) for n in (1, 2, 3)]
+    after = replace(_batch(9, 0, 60, line=t0 + 45, anew=True), dated=True)
+    assert batch_of(after.snapshot, after.tags("shop")) == after
+    old, new = ranges([*first, after])
+    assert [old.begin, old.end.position, new.begin] == [10, 40, 0]
+    assert reaching([old, new], "77", 30, t0 + 25) is old
+    assert reaching([old, new], "77", 30, t0 + 50) is new
+    assert reaching([old, new], "77", 30, t0 - 10) is None  # of a server before both
+    assert reaching([old], "77", 30, t0 + 50) is None
+    assert reaching([old], "77", 40, t0 + 50) is old  # nothing was written since its end
+    assert new.is_behind("77", 61, t0 + 61)
+    assert [b.number for b in old.up_to(25, LogTarget(), t0 + 25)] == [2, 3]
+
+
 def test_a_copy_from_after_the_place_at_which_the_server_went_on_does_not_lead_there() -> None:
     """The server was recovered to 25, or a standby took over without the last of the old one."""
     batches = [
@@ -165,12 +182,9 @@ def test_positions_are_written_as_postgresql_does() -> None:
     assert segments.show(segments.position("1/3000028")) == "1/3000028"
     with pytest.raises(ValueError, match="not a position"):
         segments.position("12h")
-    assert [is_place(t) for t in ("0/3000028", "744", "2h", "2026-11-29T12:00:00Z")] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+    asked = [ClusterKind().log_target(t) for t in ("1/3000028", "744", "2h", "0-1-2")]
+    position = (1 << 32) + 0x3000028
+    assert asked == [LogTarget(position=position), LogTarget(transaction=744), None, None]
 
 
 def test_names_of_segments_depend_on_their_size() -> None:

@@ -47,7 +47,7 @@ def test_backups_are_not_compared_with_the_rpo_where_logs_decide(tmp_path: Path)
     said = _warnings(tmp_path, _plan(more=MORE))
     assert "a backup every 1d cannot keep an RPO of 1m" in said
     [said] = _warnings(tmp_path, _plan(every="60s"))
-    assert said == "storing the WAL of server every 1m cannot keep an RPO of 1m"
+    assert said == "storing the log of server every 1m cannot keep an RPO of 1m"
 
 
 def test_auto_makes_a_backup_a_day_where_logs_decide(tmp_path: Path) -> None:
@@ -60,26 +60,26 @@ def test_auto_makes_a_backup_a_day_where_logs_decide(tmp_path: Path) -> None:
 def test_a_bucket_without_a_prefix_has_no_place_for_logs(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, _plan(url="s3:https://s3.example.com/bucket/"))
     assert (problem.path, problem.line) == ("repositories.primary.url", 10)
-    assert "drd stores the WAL of server beside it" in problem.message
+    assert "drd stores the log of server beside it" in problem.message
     assert problem.hint == "write a path behind it: s3:https://s3.example.com/bucket/shop"
 
 
 @pytest.mark.parametrize(
     ("url", "place"),
     [
-        ("/srv/backup/", "/srv/backup-wal"),
+        ("/srv/backup/", "/srv/backup-log"),
         ("/", None),
-        ("s3:s3.example.com/bucket/shop/", "s3:https://s3.example.com/bucket/shop-wal"),
+        ("s3:s3.example.com/bucket/shop/", "s3:https://s3.example.com/bucket/shop-log"),
         ("s3:s3.example.com/bucket", None),
-        ("sftp:me@nas:/srv/b", "sftp:me@nas:/srv/b-wal"),
+        ("sftp:me@nas:/srv/b", "sftp:me@nas:/srv/b-log"),
         ("rest:https://nas:8000/", None),
-        ("rest:https://nas:8000/shop/", "rest:https://nas:8000/shop-wal"),
+        ("rest:https://nas:8000/shop/", "rest:https://nas:8000/shop-log"),
         ("b2:bucket", None),
-        ("b2:bucket:shop", "b2:bucket:shop-wal"),
+        ("b2:bucket:shop", "b2:bucket:shop-log"),
         ("gs:bucket:/", None),
-        ("azure:container:/shop", "azure:container:/shop-wal"),
+        ("azure:container:/shop", "azure:container:/shop-log"),
         ("rclone:remote:", None),
-        ("rclone:remote:shop", "rclone:remote:shop-wal"),
+        ("rclone:remote:shop", "rclone:remote:shop-log"),
     ],
 )
 def test_the_place_is_beside_the_repository(url: str, place: str | None) -> None:

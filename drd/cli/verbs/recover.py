@@ -13,8 +13,8 @@ examples:
   drd recover orders-api --target standby --dry-run        what would happen
   drd recover orders-api --target standby                  newest point, asks before it begins
   drd recover orders-api --target standby --before 2h      the newest with data from before that
-  drd recover orders-api --target standby --before 0/3000028  a position in the WAL
-  drd recover orders-api --target standby --to-last           to the end of the WAL
+  drd recover orders-api --target standby --before 0/3000028  a position in the log
+  drd recover orders-api --target standby --to-last           to the end of the log
   drd recover orders-api --target standby --lost-at 2026-11-25T00:31:00Z --yes
   drd recover orders-api --target standby --component orders-db
   drd recover orders-api --in-place --overwrite --dry-run  replace the present production data
@@ -75,16 +75,17 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--before",
         metavar="PLACE",
-        help="restore the newest point with data from before PLACE: a time. A component whose WAL "
+        help="restore the newest point with data from before PLACE: a time. A component whose log "
         "drd receives is rolled forward from there, and stops before the first transaction that "
         "was committed at that time or later. For such a component, PLACE can also be a position "
-        "in the WAL (0/3000028) or the number of a transaction, and --point names the restore "
+        "in the log (0/3000028, mariadb-bin.000004:1234) or a transaction (its number, or its GTID "
+        "0-1-42), and --point names the restore "
         "point to begin with",
     )
     which.add_argument(
         "--to-last",
         action="store_true",
-        help="roll components whose WAL drd receives forward to the end of what is there; this is "
+        help="roll components whose log drd receives forward to the end of what is there; this is "
         "the default, unless --point is given",
     )
     which.add_argument(

@@ -4,7 +4,6 @@ transaction, or the end of the log.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,18 +15,17 @@ from drd.flows.services import Services
 from drd.model.log import LogTarget
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
-from drd.ports import Ability
+from drd.ports import Ability, KindFactory
 
 LAST = "last"
-_POSITION = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
-_TRANSACTION = re.compile(r"[1-9][0-9]{0,9}")
 
 
-def is_place(text: str) -> bool:
-    """Return whether the text is a position in a log or the number of a transaction; False for a
-    time.
+def is_place(kinds: KindFactory, plan: Plan, text: str) -> bool:
+    """Return whether the text is a position or a transaction in the log of a component; False for
+    a time.
     """
-    return bool(_POSITION.fullmatch(text) or _TRANSACTION.fullmatch(text))
+    able_kinds = (kinds(c.kind) for c in plan.components.values())
+    return any(k.log_target(text) is not None for k in able_kinds if Ability.LOG in k.spec.can)
 
 
 def target_of(
@@ -38,33 +36,34 @@ def target_of(
     """
     if said is None or said == LAST:
         return LogTarget(before=before if said is None else None)
-    if _TRANSACTION.fullmatch(said):
-        return LogTarget(transaction=int(said))
-    try:
-        return LogTarget(
-            position=services.kinds(plan.components[component].kind).log_position(said)
+    kind = plan.components[component].kind
+    target = services.kinds(kind).log_target(said)
+    if target is None:
+        raise UsageError(
+            f"{said} is neither a position nor a transaction in the log of {component}, which is "
+            f"of kind {kind}",
+            hint=f"give a time; or choose the component to which {said} belongs: --component NAME",
         )
-    except ValueError as error:
-        raise UsageError(str(error), hint="write a position like 0/3000028.") from error
+    return target
 
 
 def point_before(services: Services, plan: Plan, said: str) -> str | None:
-    """Return the id of the newest point that ends before the position in `said`; None if `said` is
-    not a position. Raises NoRestorePoint."""
-    if not _POSITION.fullmatch(said):
-        return None
-    for name in able(services, plan, tuple(plan.components)):
-        target = target_of(services, plan, name, said, None)
-        points = bases(services, plan, name)
-        for point, start in points:
-            if target.position is not None and start.position <= target.position:
-                return point.id
+    """Return the id of the newest point that ends before the position or transaction in `said`;
+    None if only the log itself says which points do. Raises NoRestorePoint."""
+    for name in able(services, plan, tuple(plan.components)) if said != LAST else ():
         kind = services.kinds(plan.components[name].kind)
-        ends = (
-            (f"  The oldest restore point ends at {kind.log_place(points[-1][1].position)}")
-            if points
-            else ""
-        )
+        target = kind.log_target(said)
+        points = bases(services, plan, name)
+        if target is None or not points:
+            continue
+        for point, _ in points:
+            row = point.component(name)
+            leads = kind.log_leads(row, target) if row is not None else None
+            if leads is None:
+                return None
+            if leads:
+                return point.id
+        ends = f"  The oldest restore point ends at {kind.log_place(points[-1][1].position)}"
         raise NoRestorePoint(
             f"plan {plan.name} has no restore point of {name} that ends before {said}.{ends}",
             hint=f"choose a restore point: drd points {plan.name}",
@@ -99,7 +98,7 @@ def orders(
     wanted = said is not None or before is not None
     if only is not None and plan.primary.name not in only:
         text = (
-            "this recovery replays no WAL, because the WAL is stored only beside repository "
+            "this recovery replays no log, because the log is stored only beside repository "
             f"{plan.primary.name}"
         )
         if said is not None:
@@ -117,10 +116,12 @@ def orders(
         except NoRestorePoint as error:
             if wanted:
                 raise
-            notes.append(f"{name} gets the data of the restore point, without WAL: {error.message}")
+            notes.append(
+                f"{name} gets the data of the restore point, without the log: {error.message}"
+            )
         except DrdError as error:
             error.hint = (
-                f"{error.hint or ''} To recover without the WAL, add: --point {point.id}".strip()
+                f"{error.hint or ''} To recover without the log, add: --point {point.id}".strip()
             )
             raise
     return found, notes
@@ -138,7 +139,7 @@ def rehearsing(
             order = order_for(services, plan, point, name, LogTarget())
         except NoRestorePoint as error:
             services.warn(
-                f"this drill does not replay the WAL of {name}, and proves only the restore "
+                f"this drill does not replay the log of {name}, and proves only the restore "
                 f"point: {error.message}"
             )
             continue

@@ -22,8 +22,8 @@ def findings(services: Services, plan: Plan) -> list[Finding]:
         spec = log_spec(plan)
         services.open_repository(spec).preflight()
     except DrdError as error:
-        return [Finding("wal-repository", "error", subject, error.message, error.hint)]
-    text = f"the WAL of {some(names)} goes to {spec.url}"
+        return [Finding("log-repository", "error", subject, error.message, error.hint)]
+    text = f"the log of {some(names)} goes to {spec.url}"
     if plan.copies:
         text += f", and not to the copies in {some([c.name for c in plan.copies])}"
-    return [Finding("wal-repository", "ok", subject, text)]
+    return [Finding("log-repository", "ok", subject, text)]

@@ -1,7 +1,7 @@
 """Receive the log of one component for as long as the daemon runs, and store it as it arrives.
 
-A program (`pg_receivewal`) writes the log to a directory. After each interval, drd marks the end of
-the log, and stores a snapshot of what has arrived up to this mark. Each snapshot of a batch
+A program of the server's kind writes the log to a directory. After each interval, drd marks the
+end of the log, and stores a snapshot of what has arrived up to this mark. Each snapshot of a batch
 contains the whole batch up to its mark. A batch that is large or old ends, and a new one begins.
 Only the last snapshot of a batch is needed: `upkeep` removes the others."""
 
@@ -158,10 +158,10 @@ class Keeper:
             _log.warning("log.snapshots_gone", plan=self._plan.name, snapshots=sorted(gone)[:20])
             self._number = 1 + max((b.number for b in self._batches), default=self._number)
             raise RepositoryError(
-                f"{counted(len(gone), 'snapshot')} with WAL of {self._component.name}, which drd "
-                f"had stored in {self._repository.url}, are not there any more",
-                hint="find out who removed the snapshots. drd stores the WAL again that it still "
-                "has, and makes a new base backup if one is needed.",
+                f"{counted(len(gone), 'snapshot')} with the log of {self._component.name}, which "
+                f"drd had stored in {self._repository.url}, are not there any more",
+                hint="find out who removed the snapshots. drd stores what it still has of the "
+                "log again, and makes a new base backup if one is needed.",
             )
 
     def push(
@@ -196,6 +196,7 @@ class Keeper:
             mark,
             lines=lines,
             anew=self._anew == self._number,
+            dated=receiver.dated,
         )
         stored = self._repository.store(
             Tree((str(stage),)),
@@ -247,7 +248,7 @@ class Keeper:
 
     def _note_unusable(self) -> None:
         """Note that a recovery cannot use the log yet; after a gap, also why there is one."""
-        text = "a recovery cannot use the WAL that drd receives now, because no base backup leads"
+        text = "a recovery cannot use the log that drd receives now, because no base backup leads"
         text += " to it"
         error = DrdError(
             f"{self._gap.message}; {text}" if self._gap is not None else text,
@@ -264,7 +265,7 @@ class Keeper:
             return  # it may have begun before the log did: then the next turn asks
         self._asked_base_at = time.monotonic()
         detail = BackupDetail(
-            why=f"the WAL of {self._component.name} needs a new base backup",
+            why=f"the log of {self._component.name} needs a new base backup",
             timeout_s=plan.backup.timeout_s,
         )
         queue.enqueue(
@@ -321,7 +322,7 @@ class Keeper:
 
 
 class _Stalled(DrdError):
-    """The server has written WAL that does not arrive at drd."""
+    """The server has written a part of its log that does not arrive at drd."""
 
     permanent = False
 
@@ -349,8 +350,8 @@ class _Session:
                     # Without room: the server keeps the rest until what is here was stored.
                     child.stop()
                     raise RepositoryError(
-                        f"{self._directory} has no room for more WAL, and drd could not store the "
-                        "received WAL in the repository",
+                        f"{self._directory} has no room for more of the log, and drd could not "
+                        "store what has arrived in the repository",
                         hint="free space in this directory, or find out why drd cannot use the "
                         "repository: drd doctor PLAN",
                     )
@@ -364,13 +365,14 @@ class _Session:
         text = " ".join(said.split())[-600:]
         if why := self._receiver.lost(text):
             raise LogLost(
-                f"the server has removed WAL that drd had not received yet: {why}",
-                hint="drd now receives the WAL from its present end, and makes a base backup at "
-                "once.",
+                f"the server has removed a part of its log that drd had not received yet: {why}",
+                hint="drd now receives the log from its present end, and makes a base backup "
+                "at once.",
             )
         raise SourceUnreachable(
-            f"pg_receivewal ended: {text or 'it gave no reason'}",
-            hint="drd starts pg_receivewal again; if it still ends, check the log of the server.",
+            f"{self._receiver.program} ended: {text or 'it gave no reason'}",
+            hint=f"drd starts {self._receiver.program} again; if it still ends, check the error "
+            "log of the server.",
         )
 
     def _turn(self, child: process.Child) -> bool:
@@ -405,11 +407,10 @@ class _Session:
             self._require_running(child)
             if time.monotonic() > end:
                 raise _Stalled(
-                    f"WAL that the server wrote {ARRIVES_WITHIN_S:.0f} s ago has not arrived at "
-                    "drd",
-                    hint="check the network, the disk of drd's work_dir and the log of the "
-                    "server. To see which receivers are connected, run on the server: SELECT "
-                    "* FROM pg_stat_replication;",
+                    f"what the server wrote to its log {ARRIVES_WITHIN_S:.0f} s ago has not "
+                    "arrived at drd",
+                    hint="check the network, the disk of drd's work_dir and the error log of the "
+                    f"server. To see which receivers are connected: {self._receiver.connected}",
                 )
             _wait(0.1)
 

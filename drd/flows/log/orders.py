@@ -33,6 +33,8 @@ class LogOrder:
     start: LogStart
     target: LogTarget
     batches: tuple[LogBatch, ...]
+    place: str = ""
+    """The position of the target, as people write it; empty without one."""
 
     @property
     def end(self) -> LogMark:
@@ -71,13 +73,16 @@ def order_for(
     if before is not None and part.end is not known[-1].end and before > part.end.at:
         # A time within a gap can be reached by nothing, and one behind it by a later point.
         raise NoRestorePoint(
-            f"the WAL of {component} has a gap after {format_time(part.end.at, seconds=True)}, "
+            f"the log of {component} has a gap after {format_time(part.end.at, seconds=True)}, "
             f"and {format_time(before, seconds=True)} is later than the beginning of this gap"
             + _times(services, plan, component, known),
             hint="choose another time; or recover to the last time before the gap: --point "
             f"{point.id} --to-last",
         )
-    return LogOrder(component, start, target, part.up_to(start.position, target, start.line))
+    needed = part.up_to(start.position, target, start.line)
+    position, kind = target.position, services.kinds(plan.components[component].kind)
+    place = kind.log_place(position) if position is not None else ""
+    return LogOrder(component, start, target, needed, place)
 
 
 def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRange]:
@@ -88,7 +93,7 @@ def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRang
     try:
         if not seen and repository.identity() is None:
             raise NoRestorePoint(
-                f"drd has not stored any WAL of {component} yet: there is no repository at "
+                f"drd has stored nothing of the log of {component} yet: there is no repository at "
                 f"{repository.url}",
                 hint=f"see whether the receiver works: drd status {plan.name}",
             )
@@ -97,7 +102,7 @@ def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRang
         if seen:
             raise
         raise NoRestorePoint(
-            f"drd has not stored any WAL of {component} yet",
+            f"drd has stored nothing of the log of {component} yet",
             hint=f"see whether the receiver works: drd status {plan.name}",
         ) from None
     return ranges(batches_in(repository, plan.name, component))
@@ -111,10 +116,10 @@ def _unreachable(
     known: Sequence[LogRange],
 ) -> NoRestorePoint:
     return NoRestorePoint(
-        f"the repository has no WAL of {component} that continues restore point {point.id} (data "
+        f"the repository has no log of {component} that continues restore point {point.id} (data "
         f"of {format_time(point.data_time, seconds=True)})"
         + _times(services, plan, component, known),
-        hint=f"recover this restore point without WAL: --point {point.id}",
+        hint=f"recover this restore point without the log: --point {point.id}",
     )
 
 

@@ -13,6 +13,7 @@ from drd.model.log import LOG_TAG, LogBatch, batch_of
 from drd.model.log_place import SUFFIX, place_of_logs
 from drd.model.plan import Plan, RepositorySpec
 from drd.ports import Repository
+from drd.registry import KINDS
 
 
 def log_spec(plan: Plan) -> RepositorySpec:
@@ -24,7 +25,7 @@ def log_spec(plan: Plan) -> RepositorySpec:
         url = primary.url.rstrip("/")
         raise NotSupported(
             f"repository {primary.name} is a whole bucket or server ({url}), so there is no place "
-            "for the WAL beside it",
+            "for the log beside it",
             hint=f"write a path into `url` of repository {primary.name}: {url}/{plan.name}",
         )
     return replace(primary, name=f"{primary.name}{SUFFIX}", url=place)
@@ -41,6 +42,11 @@ def batches_in(repository: Repository, plan: str, component: str) -> list[LogBat
         except ValueError as error:
             get().warning("log.batch_ignored", snapshot=info.id, error=str(error))
     return found
+
+
+def log_keys() -> tuple[str, ...]:
+    """Return the keys of components by which a plan asks for a log."""
+    return tuple(spec.log_key for spec in KINDS if spec.log_key)
 
 
 def logged(services: Services, plan: Plan) -> list[str]:

@@ -135,6 +135,7 @@ SPEC = KindSpec(
         "(docs/postgres-cluster.md)",
     ),
     log=_log,
+    log_key="wal",
     against_instant=_against_instant,
     adopts_not="for a copy of a whole server by pgBackRest, write `kind: postgres`",
 )

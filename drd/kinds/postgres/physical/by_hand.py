@@ -7,6 +7,7 @@ from shlex import quote
 
 from drd.kinds.postgres.physical.directory_server import LOADS_NOTHING, OFF, SPACES_DIRECTORY
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 
@@ -124,7 +125,7 @@ def _rolled(name: str) -> Passage:
         'recovery_target_action=promote". Afterwards the numbers of rows differ from those at the '
         "backup:",
         f"""\
-WAL="${{RESTIC_REPOSITORY%/}}-wal"
+WAL="${{RESTIC_REPOSITORY%/}}{SUFFIX}"
 restic -r "$WAL" snapshots --json --tag drd-log,component:{name} |
     jq -r 'sort_by(.time)[].id' | while read -r one; do
     restic -r "$WAL" restore "$one" --target {name}.wal </dev/null

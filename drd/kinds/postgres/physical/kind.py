@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -38,6 +39,7 @@ from drd.kinds.postgres.settings import PostgresTarget
 from drd.kinds.postgres.tools import newest_major
 from drd.kinds.untrusted_dirs import resolved
 from drd.model.contents import Contents
+from drd.model.log import LogTarget
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
@@ -54,6 +56,9 @@ from drd.ports import (
     Workplace,
 )
 from drd.ports.logs import LogSource, LogStart
+
+_POSITION = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+_TRANSACTION = re.compile(r"[1-9][0-9]{0,9}")
 
 
 class ClusterKind(Kind):
@@ -110,8 +115,17 @@ class ClusterKind(Kind):
         at = segments.position(facts["end_lsn"])
         return LogStart(str(facts["system_identifier"]), at, int(facts["timeline"]))
 
-    def log_position(self, text: str) -> int:
-        return segments.position(text)
+    def log_target(self, text: str) -> LogTarget | None:
+        if _TRANSACTION.fullmatch(text):
+            return LogTarget(transaction=int(text))
+        if _POSITION.fullmatch(text):
+            return LogTarget(position=segments.position(text))
+        return None
+
+    def log_leads(self, snapshot: ComponentSnapshot, target: LogTarget) -> bool | None:
+        if target.position is None:
+            return None
+        return self.log_start(snapshot).position <= target.position
 
     def log_place(self, position: int) -> str:
         return segments.show(position)

@@ -115,6 +115,10 @@ def dropping(name: str) -> str:
 class WalReceiver:
     """Implements `LogReceiver`. `name` is that of the slot, and of drd's connection."""
 
+    program = "pg_receivewal"
+    connected = "SELECT * FROM pg_stat_replication;"
+    dated = False
+
     def __init__(
         self,
         connection: Connection,
