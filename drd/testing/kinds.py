@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import DrdError, NotSupported, SourceError, TargetNotEmpty, UsageError
+from drd.model.log import LogTarget
 from drd.model.manifest import component
 from drd.model.single_item import Part
 from drd.model.snapshot import (
@@ -32,6 +33,7 @@ from drd.ports import (
     Workplace,
     no_progress,
 )
+from drd.ports.logs import ReplaysLog
 from drd.testing.adopted import AdoptedContract
 from drd.testing.rigs import (
     KindRig,
@@ -341,3 +343,24 @@ class KindContract(AdoptedContract):
             else:
                 with refused(rig, Ability.PARTS):
                     spec_of(rig).require_part(part)
+
+    def test_the_log_of_a_server_leads_on_from_its_copies(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        kind, spec = rig.kind, rig.kind.spec
+        if Ability.LOG not in spec.can:
+            assert not spec.log_key
+            with refused(rig, Ability.LOG):
+                kind.log(rig.component)
+            return
+        assert spec.log(rig.component.settings) is None
+        assert Ability.LOG in spec_of(rig).remedies
+        assert spec.log_key in spec.settings.model_fields
+        assert spec.log_key in spec.keys
+        with sandbox_of(rig, back_up(rig, restic, work), work) as destination:
+            assert isinstance(destination, ReplaysLog)
+        assert isinstance(target_of(rig, work), ReplaysLog)
+        for position in (7 << 40 | 1234, 3 << 32 | 77):
+            assert kind.log_target(kind.log_place(position)) == LogTarget(position=position)
+        for time in ("2026-11-25", "12:00:05", "2h", "2026-11-25T12:00:05Z"):
+            assert kind.log_target(time) is None

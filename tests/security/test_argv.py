@@ -9,13 +9,17 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from drd import process
 from drd.actions import start, stop, units
 from drd.errors import RepositoryError
+from drd.kinds.mariadb.connection import Connection
+from drd.kinds.mariadb.physical.binlog.receiver import BinlogReceiver
+from drd.kinds.mariadb.tools import Program
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.dump import DumpOrder, dump_command
 from drd.kinds.postgres.load import Load
@@ -213,6 +217,23 @@ def test_programs_of_postgresql_get_no_stray_words(seen: list[Command], tmp_path
         assert EVIL not in argv[: argv.index("--")] if "--" in argv else EVIL not in argv
 
 
+def test_the_receiver_of_a_binary_log_gets_the_name_of_a_file_behind_dashes(
+    seen: list[Command], tmp_path: Path
+) -> None:
+    answers = {"SELECT @@GLOBAL.server_id": [(7,)], "SHOW BINARY LOGS": [(f"{EVIL}.000001", 4)]}
+    connection = SimpleNamespace(rows=answers.__getitem__)
+    tool = Program("/usr/bin/mariadb-binlog", "11.8.3")
+    receiver = BinlogReceiver(
+        cast(Connection, connection), tmp_path, "drd_wal_x", tool=tool, options=tmp_path / "o"
+    )
+    with pytest.raises(Ran):
+        receiver.start(1)
+    argv = [str(w) for w in seen[0].argv]
+    assert argv[1] == f"--defaults-file={tmp_path / 'o'}"  # which has the password
+    assert argv[-2:] == ["--", f"{EVIL}.000001"]
+    assert list(strays(argv)) == []
+
+
 def test_systemd_gets_units_behind_dashes(
     seen: list[Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +281,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/mariadb/discovery.py",  # mariadb with options in one word alone
         "drd/kinds/mariadb/held_dump.py",  # sh with a script of drd's, an absolute path
         "drd/kinds/mariadb/load.py",  # mariadb with options in one word alone
+        "drd/kinds/mariadb/physical/binlog/receiver.py",  # mariadb-binlog, a file behind --
         "drd/kinds/mariadb/physical/copy.py",  # mariadb-backup, options in one word alone
         "drd/kinds/mariadb/physical/examine.py",  # Python with a program and a path of drd's
         "drd/kinds/mariadb/physical/landed.py",  # sh with a script of drd's, names by its input

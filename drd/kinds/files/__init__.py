@@ -30,7 +30,8 @@ SPEC = KindSpec(
     target=FilesTarget,
     adapter="drd.kinds.files.kind:FilesKind",
     holds=Holds.PATHS,
-    can=frozenset(Ability) - {Ability.QUERY, Ability.SQL, Ability.DATABASES, Ability.INSTANT},
+    can=frozenset(Ability)
+    - {Ability.QUERY, Ability.SQL, Ability.DATABASES, Ability.LOG, Ability.INSTANT},
     comparison="files",
     room=1.0,
     paths=_paths,

@@ -28,7 +28,8 @@ SPEC = KindSpec(
     target=MariadbTarget,
     adapter="drd.kinds.mariadb.kind:MariadbKind",
     holds=Holds.TABLES,
-    can=frozenset(Ability) - {Ability.PARTS, Ability.AS_OWNER, Ability.DATABASES, Ability.INSTANT},
+    can=frozenset(Ability)
+    - {Ability.PARTS, Ability.AS_OWNER, Ability.DATABASES, Ability.LOG, Ability.INSTANT},
     remedies={
         Ability.PARTS: f"{WHOLE} With --into NAME, drd restores a copy beside the database.",
         Ability.AS_OWNER: "leave out --as-owner: a database of MariaDB has no owner. drd loads "

@@ -123,8 +123,9 @@ class Address:
         )
         return {**where, "MYSQL_DATABASE": parts.database, "MYSQL_USER": parts.user}
 
-    def options(self) -> str:
-        """The content of an option file for MariaDB's programs."""
+    def options(self, *, charset: bool = True) -> str:
+        """The content of an option file for MariaDB's programs; `charset` for those that convert
+        text."""
         parts = self.parts
         lines = ["[client]", f"user={_option(parts.user)}", f"password={_option(parts.password)}"]
         if parts.host:
@@ -139,7 +140,7 @@ class Address:
             lines.append("skip-ssl-verify-server-cert")
         if not proven(parts):
             lines.append(NO_PLUGINS)
-        return "\n".join([*lines, "default-character-set=utf8mb4", ""])
+        return "\n".join([*lines, *(["default-character-set=utf8mb4"] if charset else []), ""])
 
 
 def _option(text: str) -> str:
@@ -381,14 +382,19 @@ def interruptible(connection: Connection) -> AbstractContextManager[None]:
 
 
 def write_options(
-    address: Address, file: Path, more: Sequence[str] = (), *, user: str | None = None
+    address: Address,
+    file: Path,
+    more: Sequence[str] = (),
+    *,
+    user: str | None = None,
+    charset: bool = True,
 ) -> Path:
     """Write an option file of mode 0600 that belongs to `user` (default: the user that drd runs
     as). The caller removes the file."""
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write("\n".join([address.options(), *more, ""]))
+        out.write("\n".join([address.options(charset=charset), *more, ""]))
         if user is not None:
             account = pwd.getpwnam(user)
             os.fchown(out.fileno(), account.pw_uid, account.pw_gid)

@@ -15,6 +15,7 @@ PACKAGES = {
     "mariadbd": "mariadb-server-core",
     "mariadb-install-db": "mariadb-server-core",
     "mariadb-backup": "mariadb-backup",
+    "mariadb-binlog": "mariadb-client",
     "innochecksum": "mariadb-server-core",
 }
 """The packages of Debian that have the programs."""

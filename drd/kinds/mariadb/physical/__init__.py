@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
+from drd.model.log import LogPolicy
 from drd.model.source_version import SourceVersion
 from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
 
@@ -33,13 +34,22 @@ def _is_source(component: ServerSettings, target: ServerTarget) -> bool:
 
 
 def _without(settings: ServerSettings) -> Mapping[Ability, str]:
-    if settings.data_dir is not None:
-        return {}
-    remedy = (
-        "write the data directory of the server into `data_dir` of the component; "
-        "or recover to a target: --target NAME."
-    )
-    return {Ability.IN_PLACE: remedy}
+    lacking = {}
+    if settings.data_dir is None:
+        lacking[Ability.IN_PLACE] = (
+            "write the data directory of the server into `data_dir` of the component; "
+            "or recover to a target: --target NAME."
+        )
+    if settings.binlog is None:
+        lacking[Ability.LOG] = (
+            "write `binlog: {every: 30s}` into the component, for the time from then on; or choose "
+            "a restore point: drd points PLAN."
+        )
+    return lacking
+
+
+def _log(settings: ServerSettings) -> LogPolicy | None:
+    return LogPolicy(settings.binlog.every) if settings.binlog is not None else None
 
 
 SPEC = KindSpec(
@@ -47,7 +57,7 @@ SPEC = KindSpec(
     settings=ServerSettings,
     target=ServerTarget,
     adapter="drd.kinds.mariadb.physical.kind:ServerKind",
-    can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE}),
+    can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE, Ability.LOG}),
     without=_without,
     freezes=True,
     dated_at_end=lambda _: True,
@@ -73,6 +83,7 @@ SPEC = KindSpec(
         "dsn": KeyUse.CONNECTS,
         "data_dir": KeyUse.WRITES,
         "fingerprint": KeyUse.HARMLESS,
+        "binlog": KeyUse.HARMLESS,
     },
     target_keys={"data_dir": KeyUse.WRITES, "dsn": KeyUse.CONNECTS},
     connection_stays_here="drd.kinds.mariadb.dsn:stays_here",
@@ -89,6 +100,8 @@ SPEC = KindSpec(
         "mariadb-backup. For single databases of up to about 20 GB, --mariadb is simpler "
         "(docs/mariadb.md)",
     ),
+    log=_log,
+    log_key="binlog",
     adopts_not="drd does not restore copies of MariaDB servers that another tool has made: add the "
     "server as a component that drd copies itself",
 )

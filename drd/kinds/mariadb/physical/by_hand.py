@@ -6,6 +6,7 @@ from collections.abc import Callable
 from shlex import quote
 
 from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
+from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 
@@ -19,8 +20,11 @@ def by_hand(
 ) -> ByHand:
     """Implements `ByHandOf`."""
     name, directory = component.name, _directory(component, target)
+    settings = component.settings
+    assert isinstance(settings, ServerSettings)
+    rolled = (_rolled(name),) if settings.binlog is not None else ()
     return ByHand(
-        (_fetched(name), _prepared(name, directory), _started(name), _compared(name)),
+        (_fetched(name), _prepared(name, directory), *rolled, _started(name), _compared(name)),
         ask='mariadb "$LOGIN" --batch --skip-column-names --database="$DATABASE" -e',
         values={"path": '"$DATA"'},
         environment='DRD_PATH="$DATA" MYSQL_UNIX_PORT="$RUN/s"',
@@ -83,26 +87,65 @@ chmod 0700 "$DATA"
     )
 
 
-def _started(name: str) -> Passage:
+def _rolled(name: str) -> Passage:
     return Passage(
-        "Start a server that only you can reach, on a socket in a new directory. It asks for no "
-        "password, runs no events and loads no plugins. Before you start the server with the "
-        "configuration of this host, stop this one with `stop_server`:",
+        "To get more than the backup: fetch the binary log that drd has stored since, from the "
+        "repository beside this one, and make its files of their pieces. Then start a server that "
+        "only you can reach, and let it carry out the log from the place of the backup on. "
+        "mariadb-binlog names damaged parts of the log. To stop before a time (in UTC, whole "
+        'seconds), set STOP before you go on: STOP=(--stop-datetime="2026-11-25 00:31:00"). If the '
+        "server began its log again since the backup (RESET MASTER), this log does not continue "
+        "the backup: leave this step out. Afterwards the numbers of rows differ from those at the "
+        "backup:",
         f"""\
+LOG="${{RESTIC_REPOSITORY%/}}{SUFFIX}"
+restic -r "$LOG" snapshots --json --tag drd-log,component:{name} |
+    jq -r 'sort_by(.time) | (last.tags[] | select(startswith("log-line:"))) as $line
+        | .[] | select(.tags | index($line)) | .id' | while read -r one; do
+    restic -r "$LOG" restore "$one" --target {name}.pieces </dev/null
+done
+FIRST=$(fact {name} binlog_file)
+FIRST=${{FIRST##*.}}
+[[ $FIRST =~ ^[0-9]{{6,10}}$ ]] # else the shell would evaluate it
+mkdir {name}.binlog
+for ((N = 10#$FIRST; ; N++)); do
+    FILE=binlog.$(printf %06d "$N")
+    PIECES=$(find {name}.pieces -type f -name "$FILE.*" | LC_ALL=C sort)
+    [[ -n $PIECES ]] || break
+    xargs -d '\\n' cat <<<"$PIECES" >"{name}.binlog/$FILE"
+done
 RUN=$(mktemp -d /tmp/drd-XXXXXX)
+PASSWORD=$(od -An -N 16 -t x1 /dev/urandom | tr -d ' \\n')
+cat >"$RUN/first.sql" <<END
+CREATE USER drd_by_hand@localhost IDENTIFIED BY '$PASSWORD';
+GRANT ALL PRIVILEGES ON *.* TO drd_by_hand@localhost WITH GRANT OPTION;
+END
+printf '[client]\\nuser=drd_by_hand\\npassword=%s\\nsocket=%s/s\\n' "$PASSWORD" "$RUN" >"$RUN/login"
+LOGIN="--defaults-file=$RUN/login"
+{_start(name, '--init-file="$RUN/first.sql"')}
+TZ=UTC mariadb-binlog --no-defaults --verify-binlog-checksum --skip-gtid-strict-mode \\
+    --start-position="$(fact {name} binlog_position)" "${{STOP[@]}}" {name}.binlog/binlog.* |
+    mariadb "$LOGIN" --sandbox --binary-mode --batch --max-allowed-packet=1G
+mariadb "$LOGIN" -e 'DROP USER drd_by_hand@localhost'
+stop_server
+""",
+    )
+
+
+def _start(name: str, rights: str) -> str:
+    """Return the commands that start a server in the directory RUN, to which LOGIN leads."""
+    return f"""\
 mkdir "$RUN/plugins"
 AS=()
 if ((EUID == 0)); then
     AS=(runuser -u mysql --)
     chown -R mysql: "$DATA" "$RUN"
 fi
-LOGIN="--socket=$RUN/s"
-DATABASE=$(fact {name} database)
 stop_server() {{ kill "$SERVER" && wait "$SERVER"; }}
 "${{AS[@]}}" "$(command -v mariadbd)" --no-defaults --datadir="$DATA" --socket="$RUN/s" \\
-    --pid-file="$RUN/pid" --tmpdir="$RUN" --plugin-dir="$RUN/plugins" --skip-grant-tables \\
+    --pid-file="$RUN/pid" --tmpdir="$RUN" --plugin-dir="$RUN/plugins" {rights} \\
     --skip-networking --skip-log-bin --skip-slave-start --event-scheduler=OFF \\
-    --innodb-data-file-path="$(fact {name} data_file_path)" \\
+    --max-allowed-packet=1G --innodb-data-file-path="$(fact {name} data_file_path)" \\
     --innodb-page-size="$(fact {name} page_size)" \\
     --innodb-undo-tablespaces="$(fact {name} undo_tablespaces)" \\
     --lower-case-table-names="$(fact {name} lower_case_table_names)" > "$RUN/log" 2>&1 &
@@ -110,7 +153,19 @@ SERVER=$!
 until mariadb "$LOGIN" -e 'select 1' >/dev/null 2>&1; do
     kill -0 "$SERVER" || {{ tail "$RUN/log"; false; }}
     sleep 0.2
-done
+done"""
+
+
+def _started(name: str) -> Passage:
+    return Passage(
+        "Start a server that only you can reach, on a socket in a new directory. It asks for no "
+        "password, runs no events and loads no plugins. Before you start the server with the "
+        "configuration of this host, stop this one with `stop_server`:",
+        f"""\
+RUN=$(mktemp -d /tmp/drd-XXXXXX)
+LOGIN="--socket=$RUN/s"
+DATABASE=$(fact {name} database)
+{_start(name, "--skip-grant-tables")}
 """,
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from drd.kinds.mariadb.grants import Servers, User, address_parts, created, script, user_at
+from drd.kinds.mariadb.physical.binlog.needs import NEEDED as OF_BINLOG
 from drd.kinds.mariadb.physical.examine import NEEDED
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.mariadb.quoting import account
@@ -20,19 +22,28 @@ def grants(
     """Implements `GrantsOf`."""
     servers: Servers = {}
     for component in components:
-        assert isinstance(component.settings, ServerSettings)
-        parts = address_parts(component.settings.dsn)
+        parts = address_parts(_settings(component).dsn)
         user = user_at(servers, parts, parts.user or logins.service)
         user.reads[parts.database] = component.name
-    return script(servers, _of_user)
+    logged = {c.name for c in components if _settings(c).binlog is not None}
+    return script(servers, partial(_of_user, logged))
 
 
-def _of_user(user: User) -> Iterator[str]:
+def _settings(component: Component) -> ServerSettings:
+    assert isinstance(component.settings, ServerSettings)
+    return component.settings
+
+
+def _of_user(logged: Collection[str], user: User) -> Iterator[str]:
     yield from created(user)
     for component in user.reads.values():
         yield f"-- Component {component}: copy the files of the server, and count all rows. With"
         yield "-- these rights, the user can read everything in the server: protect its password."
-    yield f"GRANT {', '.join(NEEDED)} ON *.* TO {account(user.name, user.host)};"
+    rights = dict.fromkeys(NEEDED)
+    if named := [c for c in user.reads.values() if c in logged]:
+        yield f"-- Component {', '.join(named)}: receive the binary log."
+        rights |= dict.fromkeys(OF_BINLOG)
+    yield f"GRANT {', '.join(rights)} ON *.* TO {account(user.name, user.host)};"
     yield "-- mariadb-backup reads the files of the server. If drd does not run as root, its user"
     yield "-- has to be in the group of the server: usermod --append --groups mysql drd"
     yield "-- Then: systemctl restart drd"

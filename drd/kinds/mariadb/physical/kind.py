@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from drd.kinds.mariadb import dsn, server
 from drd.kinds.mariadb.connection import ServerError, address_of, connect, version_text
 from drd.kinds.mariadb.kind import tried
 from drd.kinds.mariadb.physical import SPEC
+from drd.kinds.mariadb.physical.binlog.files import number_of, place, read_place, show
+from drd.kinds.mariadb.physical.binlog.receiver import BinlogSource
 from drd.kinds.mariadb.physical.examine import data_dir_of
 from drd.kinds.mariadb.physical.manifest import require_written
 from drd.kinds.mariadb.physical.programs import programs_for
@@ -23,6 +26,7 @@ from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.kinds.mariadb.physical.source import COPY, ServerSource
 from drd.kinds.mariadb.physical.target import FILES, ServerDirectory
 from drd.kinds.untrusted_dirs import resolved
+from drd.model.log import LogTarget
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
@@ -36,6 +40,10 @@ from drd.ports import (
     Source,
     Workplace,
 )
+from drd.ports.logs import LogSource, LogStart
+
+_GTID = re.compile(r"\d{1,10}-\d{1,10}-\d{1,20}", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class ServerKind(Kind):
@@ -69,6 +77,34 @@ class ServerKind(Kind):
             keep=options.keep,
             database=dsn.database(_settings(component).dsn) or "mysql",
         )
+
+    def log(self, component: Component) -> LogSource:
+        return BinlogSource(component.name, _settings(component))
+
+    def log_start(self, snapshot: ComponentSnapshot) -> LogStart:
+        facts = snapshot.facts
+        number = number_of(str(facts["binlog_file"]))
+        if number is None or snapshot.data_time is None:
+            return LogStart("", 0)  # the server had no binary log: nothing leads on from here
+        at = place(number, int(facts["binlog_position"]))
+        return LogStart(str(facts["server_id"]), at, int(snapshot.data_time.timestamp()))
+
+    def log_target(self, text: str) -> LogTarget | None:
+        if _GTID.fullmatch(text) and not _DATE.fullmatch(text):
+            return LogTarget(transaction=text)
+        position = read_place(text)
+        return LogTarget(position=position) if position is not None else None
+
+    def log_leads(self, snapshot: ComponentSnapshot, target: LogTarget) -> bool | None:
+        if target.position is not None:
+            return self.log_start(snapshot).position <= target.position
+        known = str(snapshot.facts["gtid_binlog_pos"]).split(",")
+        numbers = {g.split("-")[0]: int(g.split("-")[2]) for g in known if g}
+        domain, _, number = str(target.transaction).split("-")
+        return numbers.get(domain, 0) < int(number)
+
+    def log_place(self, position: int) -> str:
+        return show(position)
 
     def kept(
         self,

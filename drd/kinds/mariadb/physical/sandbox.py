@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.errors import SandboxUnavailable
 from drd.kinds.file_system import fresh, remove
+from drd.kinds.mariadb.physical.binlog.replay import replay
 from drd.kinds.mariadb.physical.inspect import ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
@@ -17,6 +18,7 @@ from drd.kinds.servers import room
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped, some
 from drd.ports import Destination, Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports.logs import LogReplay, RolledTo
 
 _LOG = 128 << 20
 """Bytes that a server makes beside the restored files."""
@@ -36,8 +38,10 @@ def reached(snapshot: ComponentSnapshot) -> str:
     return text
 
 
-def restored(snapshot: ComponentSnapshot, programs: Programs) -> Restored:
-    """Say what a restore did."""
+def restored(
+    snapshot: ComponentSnapshot, programs: Programs, rolled: RolledTo | None = None
+) -> Restored:
+    """Say what a restore did, and how far it `rolled` the server forward by its log."""
     notes = []
     if plugins := snapshot.facts["plugins"]:
         named = some([escaped(name) for name in plugins])
@@ -45,7 +49,13 @@ def restored(snapshot: ComponentSnapshot, programs: Programs) -> Restored:
     here, there = programs.version, snapshot.facts["server_version"]
     if here != there:
         notes.append(f"MariaDB {here} prepared and runs the files; the source had MariaDB {there}")
-    return Restored(tuple(notes), facts={"server_version": here}, reached=reached(snapshot))
+    return Restored(
+        tuple(notes),
+        facts={"server_version": here},
+        reached=rolled.words if rolled is not None else reached(snapshot),
+        data_time=rolled.data_time if rolled is not None else None,
+        overtaken=rolled is not None,
+    )
 
 
 class ServerSandbox(Destination):
@@ -59,6 +69,10 @@ class ServerSandbox(Destination):
         self._snapshot = snapshot
         self._place = place
         self._server: RestoredServer | None = None
+        self._log: LogReplay | None = None
+
+    def replay(self, log: LogReplay) -> None:
+        self._log = log
 
     def preflight(
         self,
@@ -97,17 +111,21 @@ class ServerSandbox(Destination):
     ) -> Restored:
         self.close(landing=False)
         programs = programs_of(snapshot, self._bin_dir)
+        rolled = None
         try:
             data = proven(self._landing, snapshot, programs, self._place)
             server = self._server = RestoredServer(self._place, programs, snapshot.facts)
-            server.prepare(data, ticking(self._component, snapshot, on_progress))
+            on_tick = ticking(self._component, snapshot, on_progress)
+            server.prepare(data, on_tick)
+            if self._log is not None:
+                rolled = replay(server, self._log, snapshot, self._bin_dir, on_tick)
             server.run()
         except BaseException:
             self.close()
             raise
         finally:
             remove(self._landing)
-        return restored(snapshot, programs)
+        return restored(snapshot, programs, rolled)
 
     def inspector(self) -> ServerInspector:
         server = self._server

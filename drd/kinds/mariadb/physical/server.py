@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,14 @@ from drd import process
 from drd.errors import SandboxUnavailable, TargetError
 from drd.kinds.data_directory import open_room
 from drd.kinds.file_system import ANOTHER_POINT, remove
+from drd.kinds.mariadb.connection import Address, connect
 from drd.kinds.mariadb.physical.programs import Programs
+from drd.kinds.mariadb.quoting import account, literal
 from drd.kinds.mariadb.server import SETTINGS, ThrowAwayServer, end_server, says_no_space
 from drd.kinds.servers import fence_failure, give, no_space
 from drd.log import masked
 from drd.ports import Workplace
+from drd.process import Command
 
 OPTIONS = "backup-my.cnf"
 """The options in a copy with which mariadb-backup prepares it; drd writes them anew."""
@@ -52,6 +57,7 @@ class RestoredServer(ThrowAwayServer):
         super().__init__(place, programs.server, None)
         self._programs = programs
         self._source = of_source(facts)
+        self._login: tuple[str, str] | None = None
         self.settings = {**SETTINGS, **self._source, **_CLOSED}
 
     @property
@@ -84,9 +90,75 @@ class RestoredServer(ThrowAwayServer):
             raise self._failure(masked(done.complaint).replace(f"{there}/", ""))
         self._take_away(*_OF_THE_COPY)
 
+    @property
+    def base(self) -> Path:
+        """The directory that has everything of the server."""
+        return self._base
+
+    @property
+    def user(self) -> str | None:
+        """The user under whom the server and its programs run; None for drd's own."""
+        return self._place.run_as
+
+    def command(self, argv: list[str]) -> Command:
+        """Return a program that works for the server, behind the same fence."""
+        command = self._command(argv)
+        return replace(command, env={**(command.env or {}), "TMPDIR": str(self._base / "tmp")})
+
+    def address(self, database: str) -> Address:
+        address = super().address(database)
+        return address.as_user(*self._login) if self._login is not None else address
+
+    @contextmanager
+    def writable(self, user: str, password: str) -> Iterator[None]:
+        """Run the server in the body, with its tables of rights, so that `user` can do everything
+        there, and with a binary log, from which one sees what was done. It is shut down afterwards.
+        """
+        usual, first, written = self.settings, self._base / "first.sql", self._base / "written"
+        who = account(user, "localhost")
+        with first.open("x", encoding="utf-8") as file:
+            first.chmod(0o600)
+            file.write(
+                "SET SESSION sql_log_bin = 0;\n"
+                f"CREATE USER {who} IDENTIFIED BY {literal(password)};\n"
+                f"GRANT ALL PRIVILEGES ON *.* TO {who} WITH GRANT OPTION;\n"
+            )
+        written.mkdir(mode=0o700)
+        for path in (first, written):
+            give(path, self._place.run_as)
+        logged = {
+            "log-bin": str(written / "log"), "binlog-format": "ROW", "binlog-row-image": "MINIMAL",
+            "init-file": str(first),
+        }  # fmt: skip
+        without = ("skip-log-bin", *_CLOSED)
+        self.settings = {k: v for k, v in usual.items() if k not in without} | logged
+        self._login = (user, password)
+        try:
+            self.run()
+            first.unlink()
+            yield
+            with connect(self.address("mysql")) as connection:
+                connection.execute("SET SESSION sql_log_bin = 0")
+                connection.execute(f"DROP USER {who}")
+            self._shut()
+        finally:
+            self._login, self.settings = None, usual
+            remove(written)
+
+    def _shut(self) -> None:
+        """Shut the server down: its files then need no recovery. Raises TargetError."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop(signal.SIGTERM, grace_s=_STOP_S)
+        if child is not None and child.exit_code != 0:
+            raise TargetError(
+                f"the restored server did not shut down: {self.last_words()}", hint=ANOTHER_POINT
+            )
+        (self._base / "log").unlink()
+
     def run(self) -> None:
         """Start the server, and return when it answers. Raises SandboxUnavailable."""
-        (self._base / "plugins").mkdir()
+        (self._base / "plugins").mkdir(exist_ok=True)
         give(self._base / "plugins", self._place.run_as)
         self.settings = {**self.settings, "plugin-dir": str(self._base / "plugins")}
         self._child = self._start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,13 +15,21 @@ from drd.fields import (
     DatabaseFingerprintSettings,
     Settings,
 )
+from drd.kinds.log_settings import LogSettings, within
 from drd.kinds.mariadb import dsn
 from drd.model.malformed import Malformed
+
+
+class BinlogSettings(LogSettings):
+    """drd receives the binary log of the server all the time, and stores it between the backups:
+    the server can then be recovered to any time."""
 
 
 class ServerSettings(Settings):
     """A whole MariaDB server: all of its databases and users, copied file by file with
     mariadb-backup."""
+
+    unsaid: ClassVar = {"binlog": (None,)}
 
     kind: Literal["mariadb-server"]
     dsn: Connection = Field(
@@ -37,10 +45,16 @@ class ServerSettings(Settings):
     )
     bin_dir: AbsolutePath | None = Field(
         None,
-        description="Directory of mariadb-backup, mariadbd and innochecksum. Default: the "
-        "installed ones.",
+        description="Directory of MariaDB's programs (mariadb-backup, mariadbd, innochecksum; "
+        "with `binlog` also mariadb-binlog and mariadb). Default: the installed ones.",
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
+    binlog: BinlogSettings | None = Field(
+        None,
+        description="drd receives the binary log of the server, so that you can recover to any "
+        "time (`drd recover --before`): `{every: 30s}`. The server needs log_bin and "
+        "`binlog_format = ROW`. Default: only the states of the backups can be restored.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -54,7 +68,8 @@ class ServerSettings(Settings):
         return data
 
     def contradictions(self) -> Iterator[Contradiction]:
-        return dsn.contradictions(self.dsn)
+        yield from dsn.contradictions(self.dsn)
+        yield from within("binlog", self.binlog)
 
 
 class ServerTarget(Settings):

@@ -16,14 +16,17 @@ from drd.kinds.mariadb.connection import (
     OPTIONS,
     Address,
     Connection,
+    ServerError,
     address_of,
     connect,
     interruptible,
     version_text,
+    words,
     write_options,
 )
 from drd.kinds.mariadb.inspect import ask, jsonable
 from drd.kinds.mariadb.physical import files_list
+from drd.kinds.mariadb.physical.binlog.needs import needs
 from drd.kinds.mariadb.physical.confined import confined, require_own
 from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
 from drd.kinds.mariadb.physical.examine import data_dir_of, examine, setting
@@ -97,6 +100,21 @@ class ServerSource:
         yield from found
         if size:
             yield self._room(size)
+        if self._settings.binlog is not None:
+            yield from self._of_binlog(connection)
+
+    def _of_binlog(self, connection: Connection) -> Iterator[Finding]:
+        try:
+            yield from needs(connection, self._name)
+        except ServerError as error:
+            text = f"drd cannot examine the binary log: {words(error)}"
+            hint = "run the script that `drd doctor PLAN --grants` prints."
+            yield Finding("rights", "error", self._name, text, hint)
+        try:
+            tool = program("mariadb-binlog", self._settings.bin_dir)
+            yield Finding("mariadb-binlog", "ok", self._name, f"version {tool.version}")
+        except DrdError as error:
+            yield Finding("mariadb-binlog", "error", self._name, error.message, error.hint)
 
     def _room(self, size: int) -> Finding:
         free, need = shutil.disk_usage(self._place.directory).free, size + _LOG

@@ -14,6 +14,7 @@ from drd.kinds.data_directory import SERVER, DataDirectory, ServerFiles
 from drd.kinds.held import Held
 from drd.kinds.mariadb.connection import ServerError, address_of, connect
 from drd.kinds.mariadb.physical import SPEC
+from drd.kinds.mariadb.physical.binlog.replay import replay
 from drd.kinds.mariadb.physical.examine import data_dir_of
 from drd.kinds.mariadb.physical.inspect import Reach, ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
@@ -29,6 +30,7 @@ from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
 from drd.ports import Finding, OnProgress, Restored, Workplace
+from drd.ports.logs import LogReplay
 
 _USUAL = {
     "innodb-data-file-path": "ibdata1:12M:autoextend",
@@ -57,6 +59,10 @@ class ServerDirectory(DataDirectory):
         self._database = database
         self._server = Held(self._asked)
         self._settings = settings
+        self._log: LogReplay | None = None
+
+    def replay(self, log: LogReplay) -> None:
+        self._log = log
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         return int(snapshot.facts["server_bytes"]), f"free space in {self._target.parent}."
@@ -81,13 +87,16 @@ class ServerDirectory(DataDirectory):
         programs = programs_of(snapshot, self._settings.bin_dir)
         place = replace(self._place, directory=room, run_as=self._owner(), shelf=None)
         data = proven(room, snapshot, programs, place)
-        server = RestoredServer(place, programs, snapshot.facts)
+        server, rolled = RestoredServer(place, programs, snapshot.facts), None
         try:
-            server.prepare(data, ticking(self._component, snapshot, on_progress))
+            on_tick = ticking(self._component, snapshot, on_progress)
+            server.prepare(data, on_tick)
+            if self._log is not None:
+                rolled = replay(server, self._log, snapshot, self._settings.bin_dir, on_tick)
             self._publish(server.ready)
         finally:
             server.stop()
-        return restored(snapshot, programs)
+        return restored(snapshot, programs, rolled)
 
     def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
         tasks = []

@@ -18,25 +18,13 @@ from drd.fields import (
     Settings,
     mode_alone,
 )
+from drd.kinds.log_settings import LogSettings, within
 from drd.kinds.postgres import dsn
 
-_SHORTEST_S = 5.0
 
-
-class WalSettings(Settings):
+class WalSettings(LogSettings):
     """drd receives the WAL of the server all the time, and stores it between the backups: the
     server can then be recovered to any time."""
-
-    every: Duration = Field(
-        30.0,
-        description="How often drd stores the WAL that has arrived. At least 5s. "
-        "So much is lost at most if the server is lost, and the time of storing.",
-    )
-
-    def contradictions(self) -> Iterator[Contradiction]:
-        if self.every < _SHORTEST_S:
-            text = f"is {self.every:g}s: storing the WAL itself takes a few seconds"
-            yield Contradiction(("every",), text, "write at least 5s.")
 
 
 class IncrementalSettings(Settings):
@@ -106,8 +94,7 @@ class ClusterSettings(Settings):
 
     def contradictions(self) -> Iterator[Contradiction]:
         yield from dsn.contradictions(self.dsn)
-        for found in self.wal.contradictions() if self.wal is not None else ():
-            yield found._replace(path=("wal", *found.path))
+        yield from within("wal", self.wal)
 
 
 class ClusterTarget(Settings):

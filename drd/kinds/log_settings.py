@@ -1,0 +1,32 @@
+"""The key of a plan about the log of a server that drd receives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from drd.fields import Contradiction, Duration, Settings
+
+_SHORTEST_S = 5.0
+
+
+class LogSettings(Settings):
+    """drd receives the log of the server all the time, and stores it between the backups."""
+
+    every: Duration = Field(
+        30.0,
+        description="How often drd stores what has arrived of the log. At least 5s. "
+        "So much is lost at most if the server is lost, and the time of storing.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.every < _SHORTEST_S:
+            text = f"is {self.every:g}s: storing the log itself takes a few seconds"
+            yield Contradiction(("every",), text, "write at least 5s.")
+
+
+def within(key: str, settings: LogSettings | None) -> Iterator[Contradiction]:
+    """Yield what is wrong with the settings of a log, which are below this key of a component."""
+    for found in settings.contradictions() if settings is not None else ():
+        yield found._replace(path=(key, *found.path))

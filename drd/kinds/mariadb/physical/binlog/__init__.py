@@ -1,0 +1,1 @@
+"""The binary log of a MariaDB server: received, stored and replayed."""

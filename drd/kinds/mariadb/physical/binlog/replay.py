@@ -1,0 +1,322 @@
+"""Replay the binary log that was received for a restored server, and prove how far it was replayed.
+
+Before the server replays it, drd reads all of it: each event has to have its checksum, each file
+has to continue the one before it, and the log has to continue the copy."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from drd import log, process
+from drd.errors import RepositoryDamaged, TargetError
+from drd.kinds.mariadb.connection import OPTIONS, connect, write_options
+from drd.kinds.mariadb.physical.binlog.files import (
+    EARLIER,
+    Gtid,
+    LogReader,
+    Transaction,
+    number_of,
+    piece_of,
+    place,
+    show,
+    split,
+)
+from drd.kinds.mariadb.physical.server import RestoredServer
+from drd.kinds.mariadb.tools import client, program
+from drd.kinds.servers import give
+from drd.log import masked
+from drd.model.log import LogMark, LogTarget
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import counted
+from drd.model.units import format_time
+from drd.ports.logs import LogReplay, RolledTo
+from drd.process import Completed
+
+DIRECTORY = "binlog"
+"""The directory of a server that has the log that it replays."""
+
+_SHOWN = 700
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """A log that is ready to be replayed: the `files` from `begin` on up to `stop`. `before` is the
+    last transaction that is replayed, `sure` the last one of these that a storage engine commits;
+    `after` is the first transaction that is left out, as far as the log has one."""
+
+    files: tuple[Path, ...]
+    begin: int
+    stop: int
+    end: LogMark
+    target: LogTarget
+    count: int = 0
+    before: Gtid | None = None
+    sure: Gtid | None = None
+    after: Gtid | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return self.after is not None
+
+    @property
+    def data_time(self) -> datetime:
+        if self.stopped and self.target.before is not None:
+            return min(self.target.before, self.end.at)
+        return self.end.at
+
+    def words(self) -> str:
+        text = (
+            f"the binary log from {show(self.begin)} to {show(self.stop)} "
+            f"({counted(self.count, 'transaction')})"
+        )
+        if not self.stopped:
+            at = format_time(self.end.at, seconds=True)
+            text += f", which is the end of what is there (everything that was committed at {at})"
+        if self.before is not None:
+            text += f"; transaction {self.before} is there"
+        if self.after is not None:
+            text += f", transaction {self.after}, the next one, is not"
+        return text
+
+
+def arranged(log_: LogReplay, snapshot: ComponentSnapshot, into: Path) -> Roll:
+    """Make the files of the log of their pieces in the directory `into`, and read all of them.
+    Raises RepositoryDamaged, TargetError for a target that the log does not have."""
+    facts = snapshot.facts
+    first = number_of(str(facts["binlog_file"]))
+    assert first is not None  # else nothing is replayed
+    begin = place(first, int(facts["binlog_position"]))
+    files = _assembled(log_.directory, into, first, split(log_.end.position)[0])
+    scan = _Scan(begin, log_.end, log_.target, str(facts["gtid_binlog_pos"]))
+    for number, file in files.items():
+        scan.read(file, number)
+    return scan.roll(files)
+
+
+def _assembled(pieces: Path, into: Path, first: int, last: int) -> dict[int, Path]:
+    into.mkdir(mode=0o700)
+    found: dict[int, dict[int, Path]] = {}
+    for one in pieces.iterdir():
+        if (named := piece_of(one.name)) is not None:
+            found.setdefault(named[0], {})[named[1]] = one
+    files = {}
+    for number in range(first, last + 1):
+        parts = found.get(number, {})
+        if sorted(parts) != list(range(max(len(parts), 1))):
+            raise RepositoryDamaged(
+                f"file {number:06d} of the binary log is not complete in the repository",
+                hint=EARLIER,
+            )
+        file = into / f"binlog.{number:06d}"
+        with file.open("xb") as whole:
+            for index in sorted(parts):
+                with parts[index].open("rb") as part:
+                    shutil.copyfileobj(part, whole, 1 << 20)
+                parts[index].unlink()
+        files[number] = file
+    return files
+
+
+class _Scan:
+    """Reads a log from the copy on, and finds where the replay stops."""
+
+    def __init__(self, begin: int, end: LogMark, target: LogTarget, gtids: str) -> None:
+        self._begin = begin
+        self._end = end
+        self._target = target
+        self._gtids = [g for g in gtids.split(",") if g]
+        self._reader = LogReader()
+        self._continues = False
+        self._count = 0
+        self._last: Transaction | None = None
+        self._before: Transaction | None = None
+        self._sure: Gtid | None = None
+        self._former_sure: Gtid | None = None
+        self._after: Transaction | None = None
+
+    def read(self, file: Path, number: int) -> None:
+        last, end = split(self._end.position)
+        first, offset = split(self._begin)
+        if number == first and file.stat().st_size < offset:
+            raise self._other()
+        for one in self._reader.transactions(file, number, end if number == last else None):
+            if one.position < self._begin:
+                continue
+            self._require_continues()
+            if self._after is None and self._is_beyond(one):
+                self._after = one
+            if self._after is None:
+                self._count += 1
+                self._before, self._last = self._last, one
+                if one.commits:
+                    self._former_sure, self._sure = self._sure, one.gtid
+
+    def _require_continues(self) -> None:
+        """Require, at the place at which the copy ends, that the log has the transactions of the
+        copy before it."""
+        if self._continues:
+            return
+        self._continues = True
+        known = {str(Gtid(*key, number)) for key, number in self._reader.last.items()}
+        if not set(self._gtids) <= known:
+            raise self._other()
+
+    def _other(self) -> RepositoryDamaged:
+        return RepositoryDamaged(
+            f"the binary log in the repository is not the one of the restore point: before "
+            f"{show(self._begin)} it does not have {', '.join(self._gtids) or 'the same content'}",
+            hint="recover the restore point alone: --point ID.",
+        )
+
+    def _is_beyond(self, one: Transaction) -> bool:
+        target = self._target
+        if target.before is not None:
+            return one.at >= int(target.before.timestamp())
+        if target.position is not None:
+            return one.position >= target.position
+        return target.transaction is not None and str(one.gtid) == target.transaction
+
+    def roll(self, files: dict[int, Path]) -> Roll:
+        self._require_continues()
+        target = self._target
+        if target.transaction is not None and self._after is None:
+            raise TargetError(
+                f"transaction {target.transaction} is not in the binary log between "
+                f"{show(self._begin)}, the end of the copy, and {show(self._end.position)}",
+                hint="check the GTID; if the transaction is older, choose an older restore point: "
+                "--point ID --before GTID",
+            )
+        if target.position is not None and not self._begin <= target.position <= self._end.position:
+            raise TargetError(
+                f"{show(target.position)} is not between {show(self._begin)}, the end of the copy, "
+                f"and {show(self._end.position)}, the end of the binary log",
+                hint="give a position between these, or --to-last.",
+            )
+        count, before, sure, after = self._count, self._last, self._sure, self._after
+        if target.rehearses and before is not None:
+            if before.commits:
+                sure = self._former_sure
+            count, before, after = count - 1, self._before, before
+        stop = after.position if after is not None else self._end.position
+        return Roll(
+            tuple(file for number, file in files.items() if number <= split(stop)[0]),
+            self._begin,
+            stop,
+            self._end,
+            target,
+            count,
+            before.gtid if before is not None else None,
+            sure,
+            after.gtid if after is not None else None,
+        )
+
+
+def replay(
+    server: RestoredServer,
+    log_: LogReplay,
+    snapshot: ComponentSnapshot,
+    bin_dir: str | None,
+    on_tick: Callable[[], None],
+) -> RolledTo:
+    """Replay a log in a server whose files are prepared, and that is shut down afterwards. Raises
+    RepositoryDamaged, TargetError, SandboxUnavailable."""
+    here = server.base / DIRECTORY
+    roll = arranged(log_, snapshot, here)
+    if roll.count:
+        for file in (here, *roll.files):
+            give(file, server.user)
+        password = secrets.token_urlsafe(24)
+        log.mask(password)
+        with server.writable(f"drd_{secrets.token_hex(4)}", password):
+            _pipe(server, roll, bin_dir, on_tick)
+            _require_reached(server, roll)
+    shutil.rmtree(here)
+    return RolledTo(roll.words(), roll.data_time)
+
+
+def _pipe(
+    server: RestoredServer, roll: Roll, bin_dir: str | None, on_tick: Callable[[], None]
+) -> None:
+    """Let mariadb-binlog write the log as statements, and the program mariadb carry them out."""
+    reader, writer = program("mariadb-binlog", bin_dir), client(bin_dir)
+    address = server.address("mysql")
+    options = write_options(address, server.base / OPTIONS, user=server.user)
+    _, offset = split(roll.begin)
+    read_words = [
+        reader.path, "--no-defaults", "--verify-binlog-checksum", "--skip-gtid-strict-mode",
+        f"--start-position={offset}", f"--stop-position={split(roll.stop)[1]}",
+        "--", *map(str, roll.files),
+    ]  # fmt: skip
+    write_words = [
+        writer.path, f"--defaults-file={options}", "--sandbox", "--binary-mode", "--batch",
+        "--local-infile=0", "--skip-named-commands", "--max-allowed-packet=1G",
+    ]  # fmt: skip
+    out, into = os.pipe2(os.O_CLOEXEC)
+    try:
+        carries_out = process.start(server.command(write_words), stdin=out)
+    except BaseException:
+        os.close(into)
+        raise
+    finally:
+        os.close(out)
+    try:
+        try:
+            reads = process.start(server.command(read_words), stdout=into)
+        finally:
+            os.close(into)
+        try:
+            done = carries_out.pump(on_tick=on_tick)
+        except BaseException:
+            reads.stop()
+            raise
+        read = reads.pump()
+    finally:
+        carries_out.stop()
+        options.unlink(missing_ok=True)
+    if done.exit_code != 0:
+        raise _failed(server, f"the server does not carry it out: {_refusal(done)}")
+    if read.exit_code != 0:
+        raise _failed(server, f"mariadb-binlog cannot read it: {masked(read.complaint)}")
+
+
+def _refusal(done: Completed) -> str:
+    """Return what the server says, without the statement, which has data of people."""
+    said = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
+    return masked(said[-1]) if said else done.failure
+
+
+def _failed(server: RestoredServer, why: str) -> TargetError:
+    there = f" (the last transaction that is there: {_reached(server)})" if server.running else ""
+    return TargetError(
+        f"the binary log could not be replayed{there}: {why.strip()[-_SHOWN:]}", hint=EARLIER
+    )
+
+
+def _reached(server: RestoredServer) -> str:
+    with connect(server.address("mysql")) as connection:
+        return str(connection.value("SELECT @@GLOBAL.gtid_binlog_pos") or "none")
+
+
+def _require_reached(server: RestoredServer, roll: Roll) -> None:
+    """Ask the server's own log which transactions it has carried out. Raises TargetError if the
+    last one of the replay is not there, or a later one is."""
+    said = _reached(server)
+    reached = [Gtid(*map(int, g.split("-"))) for g in said.split(",") if g != "none"]
+    by_domain = {one.domain: one for one in reached}
+    sure, last = roll.sure, roll.before
+    there = by_domain.get(sure.domain) if sure is not None else None
+    is_missing = sure is not None and (there is None or there.number < sure.number)
+    newest = by_domain.get(last.domain) if last is not None else None
+    is_beyond = newest is not None and last is not None and newest.number > last.number
+    if is_missing or is_beyond:
+        raise TargetError(
+            f"the server should have replayed the binary log to transaction {roll.before}, but "
+            f"it says that its last transactions are {said}",
+            hint=EARLIER,
+        )
