@@ -198,8 +198,22 @@ class LogRange:
         )
 
     def is_behind(self, source: str, position: int, line: int = 1) -> bool:
-        """Return whether this part ends before this position of the same server."""
-        return self.source == source and self.end.line <= line and self.end.position < position
+        """Return whether this part ends before this position of the same server; if it is dated,
+        also whether nothing was written since, and its mark is older than the position."""
+        if self.source != source or self.end.line > line:
+            return False
+        return self.end.position < position or (
+            self.batches[-1].dated
+            and self.end.position == position
+            and self.end.at.timestamp() <= line + 1
+        )
+
+    def leads_on(self, position: int) -> bool:
+        """Return whether this part has something after a position: at least, if it is dated, that
+        nothing was written."""
+        return self.end.position > position or (
+            self.batches[-1].dated and self.end.position == position
+        )
 
     def up_to(self, position: int, target: LogTarget, line: int = 1) -> tuple[LogBatch, ...]:
         """Return the batches that a replay from a position of a timeline to a target needs."""

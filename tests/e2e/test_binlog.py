@@ -13,8 +13,13 @@ from typing import Any
 
 import pytest
 
+from drd.config.plan_file import plan_of_text
+from drd.kinds.mariadb.physical.settings import ServerTarget
+from drd.kinds.registry import by_hand_of
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site
+from tests.e2e.test_docs import commands, section
+from tests.e2e.test_mariadb_kind import bash
 from tests.servers import MariadbServer, short_directory
 
 LONG = {"within_s": 250.0}
@@ -129,6 +134,29 @@ def test_a_server_is_recovered_to_the_transaction(server: MariadbServer, site: S
     early = site.drd("recover", "shop", "--target", "standby", "--before", "000001:4", code=13)
     assert "has no restore point of server that ends before 000001:4" in early.err
     _assert_drills_take_turns(site)
+    _assert_back_by_hand(site, server, between)
+
+
+def _assert_back_by_hand(site: Site, server: MariadbServer, before: str) -> None:
+    """The printed commands replay the log as well, up to a time."""
+    file = site.base / "plans/shop.yaml"
+    component = plan_of_text(file.read_text(), file).components["server"]
+    there = site.base.parent / "back/by-hand"
+    target = ServerTarget.model_validate({"data_dir": str(there)})
+    printed = by_hand_of("mariadb-server")(component, target, place="", resolve=str)
+    script = "\n".join(p.commands for p in printed.passages if not p.compares)
+    if server.user is not None:
+        script = script.replace("-u mysql", "-u nobody").replace(
+            "chown -R mysql:", "chown -R nobody:"
+        )
+    page = "docs/recovery-without-drd.md"
+    opened = "\n".join(commands(page, section(page, n)) for n in "12")
+    stop = f"STOP=(--stop-datetime='{before[:10]} {before[11:19]}')"
+    seen = f"echo by hand: $({printed.ask} 'select group_concat(n order by n) from orders')"
+    said = bash(
+        f"{opened}\n{stop}\n{script}\n{seen}\nstop_server || true", site, COMPONENT="server"
+    )
+    assert "by hand: 1,2,3" in said.splitlines()
 
 
 def _assert_drills_take_turns(site: Site) -> None:

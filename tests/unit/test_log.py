@@ -118,6 +118,9 @@ def test_a_dated_timeline_has_the_copies_of_its_time_alone() -> None:
     assert reaching([old], "77", 30, t0 + 50) is None
     assert reaching([old], "77", 40, t0 + 50) is old  # nothing was written since its end
     assert new.is_behind("77", 61, t0 + 61)
+    assert new.is_behind("77", 60, t0 + 70)  # its mark is older than a copy of the same state
+    assert not new.is_behind("77", 60, t0 + 50)
+    assert new.leads_on(60)
     assert [b.number for b in old.up_to(25, LogTarget(), t0 + 25)] == [2, 3]
 
 

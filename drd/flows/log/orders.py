@@ -67,7 +67,7 @@ def order_for(
         )
     known = known_ranges(services, plan, component)
     part = reaching(known, *start)
-    if part is None or part.end.position <= start.position:
+    if part is None or not part.leads_on(start.position):
         raise _unreachable(services, plan, point, component, known)
     before = target.before
     if before is not None and part.end is not known[-1].end and before > part.end.at:
