@@ -59,7 +59,11 @@ def advise_on_logs(plan: PlanFile, report: Report) -> None:
                 f"{'an RPO' if own is None else 'its RPO'} of {format_duration(rpo)}"
             )
             hint = "so much can be lost, and a few seconds more: write a shorter `every`."
-            report.warn(("components", name, KINDS[plan.components[name].kind].log_key, "every"), message, hint)
+            report.warn(
+                ("components", name, KINDS[plan.components[name].kind].log_key, "every"),
+                message,
+                hint,
+            )
 
 
 def _advise_on_copies(plan: PlanFile, report: Report) -> None:

@@ -16,7 +16,7 @@ def copies_without_log(facts: PlanFacts) -> list[Reason]:
     gets = noun(len(copies), "copy", "copies")
     get, it = noun(len(copies), "does", "do"), noun(len(copies), "it", "one of them")
     text = (
-        f"{gets} {some(copies)} {get} not get the WAL of {some(logged)}: a recovery from {it} "
+        f"{gets} {some(copies)} {get} not get the log of {some(logged)}: a recovery from {it} "
         "alone loses what was written after the restore point"
     )
     return [Reason(Verdict.MET, text, f"drd points {facts.plan}")]

@@ -241,7 +241,7 @@ def _exceeded(
     rpo = f"RPO of {worst.component}" if worst.component else "RPO"
     found = put_back or f"the newest complete backup has {_data_of(worst)}"
     if worst.by_log and not put_back:
-        found = f"the WAL that drd has stored has {_data_of(worst)}"
+        found = f"the log that drd has stored has {_data_of(worst)}"
     others = [
         f"{part.component} (RPO {format_duration(part.rpo_s)})"
         for part in parts
@@ -421,7 +421,7 @@ def _schedule_too_slow(facts: PlanFacts, slowest: Achievable) -> Reason:
     of = f"the RPO of {slowest.component}" if slowest.component else "the RPO"
     allowed = f"{reaches}, but {of} is {format_duration(slowest.rpo_s)}"
     if slowest.log_every_s is not None:
-        stored = f"the WAL is stored every {format_duration(slowest.log_every_s)}"
+        stored = f"the log is stored every {format_duration(slowest.log_every_s)}"
         return Reason(Verdict.AT_RISK, f"{stored}: {allowed}", kind="schedule-too-slow")
     every = f"every {format_duration(facts.interval_s)}"
     if facts.cron == AUTO:

@@ -79,7 +79,14 @@ class LogBatch:
     lines: tuple[tuple[int, int], ...] = ()
     anew: bool = False
     dated: bool = False
+    bytes: int | None = None
     stored_at: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of its files; if its tags do not say it, the distance of its positions,
+        which is about the same for a log whose positions are bytes."""
+        return self.bytes if self.bytes is not None else self.end.position - self.begin
 
     def leaves(self, line: int) -> int | None:
         """Return the position at which the log left the timeline `line` before it came to this
@@ -105,6 +112,7 @@ class LogBatch:
             *(f"log-left:{line:x}-{position:x}" for line, position in self.lines),
             *(["log-anew:1"] if self.anew else []),
             *(["log-dated:1"] if self.dated else []),
+            *([f"log-bytes:{self.bytes:x}"] if self.bytes is not None else []),
         ]
 
 
@@ -145,6 +153,7 @@ def batch_of(snapshot: str, tags: Iterable[str]) -> LogBatch:
         lines=lines,
         anew="log-anew" in found,
         dated="log-dated" in found,
+        bytes=number("log-bytes") if "log-bytes" in found else None,
     )
 
 

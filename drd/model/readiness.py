@@ -186,7 +186,7 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     if slowest.exposure_s > slowest.rpo_s:
         remedy = "back up more often: set a shorter `every` under `backup:` in the plan."
         if slowest.log_every_s is not None:
-            remedy = "store the WAL more often: set a shorter `every` under `wal:` in the plan."
+            remedy = "store the log more often: set a shorter `every` for the log in the plan."
         return judged_as("schedule", "warning", "", text, remedy)
     return judged_as("schedule", "ok", "", text)
 

@@ -167,7 +167,7 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
     assert _backups(site) == 2
     shown = " ".join(site.drd("points", "shop").out.split())
     assert "server can be recovered to any time from" in shown
-    assert "the WAL of server has a gap" in shown
+    assert "the log of server has a gap" in shown
     assert _recovered(site, "--to-last")[0] == "4"
     assert _recovered(site, "--before", before)[0] == "2"
     refused = site.drd("recover", "shop", "--target", "standby", "--before", within, code=None)

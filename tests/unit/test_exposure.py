@@ -390,11 +390,11 @@ def test_the_status_says_that_copies_do_not_get_the_log() -> None:
     rpo, [note] = judge_rpo(facts, NOW)
     assert (rpo.verdict, note.verdict, note.kind) == (MET, MET, "")
     assert note.text == (
-        "copies second, third do not get the WAL of server: a recovery from one of them alone "
+        "copies second, third do not get the log of server: a recovery from one of them alone "
         "loses what was written after the restore point"
     )
     assert judge_rpo(facts._replace(copies=()), NOW)[1] == []
-    assert "the WAL" not in str(reasons(healthy(copies=copies)))
+    assert "the log" not in str(reasons(healthy(copies=copies)))
 
 
 def test_a_copy_of_a_plan_with_logs_may_be_as_old_as_two_backups_are_apart() -> None:

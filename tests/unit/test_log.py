@@ -108,7 +108,7 @@ def test_a_dated_timeline_has_the_copies_of_its_time_alone() -> None:
     """The numbers of a binary log begin again after RESET MASTER: position 30 exists twice."""
     t0 = int(T0.timestamp())
     first = [replace(_batch(n, 10 * n, 10 * n + 10, line=t0 - 9), dated=True) for n in (1, 2, 3)]
-    after = replace(_batch(9, 0, 60, line=t0 + 45, anew=True), dated=True)
+    after = replace(_batch(9, 0, 60, line=t0 + 45, anew=True), dated=True, bytes=7)
     assert batch_of(after.snapshot, after.tags("shop")) == after
     old, new = ranges([*first, after])
     assert [old.begin, old.end.position, new.begin] == [10, 40, 0]
@@ -121,6 +121,7 @@ def test_a_dated_timeline_has_the_copies_of_its_time_alone() -> None:
     assert new.is_behind("77", 60, t0 + 70)  # its mark is older than a copy of the same state
     assert not new.is_behind("77", 60, t0 + 50)
     assert new.leads_on(60)
+    assert (after.size, old.batches[0].size) == (7, 10)
     assert [b.number for b in old.up_to(25, LogTarget(), t0 + 25)] == [2, 3]
 
 

@@ -101,7 +101,7 @@ def test_plan_check_says_that_a_copy_gets_no_log(tmp_path: Path) -> None:
     [warning] = load(tmp_path, text).warnings
     assert warning.path == "repositories.second.copy_of"
     assert warning.message == (
-        "this copy gets the restore points, and not the WAL of server: a recovery from it alone "
+        "this copy gets the restore points, and not the log of server: a recovery from it alone "
         "loses what was written after the restore point"
     )
     without = text.replace("    wal: {every: 30s}\n", "")

@@ -50,7 +50,7 @@ def test_a_log_that_fits_is_no_obstacle(tmp_path: Path) -> None:
     assert _order(100, 50).bytes == 150
     [found] = _found(tmp_path, {"server": _order(100, 50)})
     assert (found.code, found.severity, found.subject) == ("disk-space", "ok", "server")
-    assert found.text.startswith("the WAL of server needs 150 B; ")
+    assert found.text.startswith("the log of server needs 150 B; ")
     assert _found(tmp_path, {}) == []
 
 
@@ -60,10 +60,10 @@ def test_logs_that_do_not_fit_together_are_refused_before_anything_is_fetched(
     found = _found(tmp_path, {"server": _order(5), "other": _order(PIB)})
     assert [f.severity for f in found] == ["error", "error"]
     assert found[0].text.startswith(
-        "the WAL of server needs 5 B, and all WAL of this recovery 1024.0 TiB; "
+        "the log of server needs 5 B, and all logs of this recovery 1024.0 TiB; "
     )
     assert str(tmp_path) in found[0].text
-    assert "recover without the WAL: --point ID" in found[0].remedy
+    assert "recover without the log: --point ID" in found[0].remedy
     blockers = Blockers()
     blockers.collect(lambda: found)
     with pytest.raises(TargetError) as raised:

@@ -81,7 +81,7 @@ def test_plan_check_warns_of_an_rpo_that_the_log_cannot_keep(tmp_path: Path) -> 
     text = logged(more=MORE).replace("rpo: 60s", "rpo: 2d").replace(checks, etc + checks)
     assert not load(tmp_path, text.replace(wal, f"{wal}    rpo: 40s\n")).warnings
     [warning] = load(tmp_path, text.replace(wal, f"{wal}    rpo: 20s\n")).warnings
-    assert warning.message == "storing the WAL of server every 30s cannot keep its RPO of 20s"
+    assert warning.message == "storing the log of server every 30s cannot keep its RPO of 20s"
 
 
 def test_an_rpo_beyond_the_window_is_refused(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_worst_is_the_one_furthest_beyond_its_own_rpo_and_the_others_are_nam
     # A log that is 40 s old is worse against 30 s than a backup of 17 minutes against 15.
     rpo, [why, *_] = judge_rpo(_shop(17 * MINUTE, own_s=30.0, log_s=40), NOW)
     assert (rpo.component, rpo.exposure_s, rpo.objective_s) == ("orders-db", 40.0, 30.0)
-    assert why.text.startswith("RPO of orders-db exceeded: the WAL that drd has stored has data of")
+    assert why.text.startswith("RPO of orders-db exceeded: the log that drd has stored has data of")
     rpo, _ = judge_rpo(_shop(17 * MINUTE, own_s=60.0, log_s=40), NOW)
     assert (rpo.component, rpo.exposure_s, rpo.objective_s) == ("uploads", 17 * MINUTE, 900.0)
 
@@ -178,7 +178,7 @@ def test_a_schedule_is_too_slow_for_the_component_that_it_serves_worst() -> None
     rpo, said = judge_rpo(_shop(20, own_s=30.0, log_s=10), NOW)
     assert [r.text for r in said if r.kind == "schedule-too-slow"] == [
         (
-            "the WAL is stored every 30s: up to 35s of data can be lost, but the RPO of orders-db "
+            "the log is stored every 30s: up to 35s of data can be lost, but the RPO of orders-db "
             "is 30s"
         )
     ]

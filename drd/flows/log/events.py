@@ -36,7 +36,7 @@ class Events:
 
     def gap(self, lost: LogLost) -> None:
         """Note that the server lacks a part of the log that drd has not received."""
-        self._note(f"the WAL of {self._component.name} has a gap: {lost.message}")
+        self._note(f"the log of {self._component.name} has a gap: {lost.message}")
 
     def switched(
         self, before: LogBatch, mark: LogMark, lines: tuple[tuple[int, int], ...], *, anew: bool

@@ -179,7 +179,7 @@ class Keeper:
         begin = receiver.stage(mark, stage)
         before = self._batches[-1] if self._batches else None
         lines = receiver.lines(mark.line)
-        if before is not None and before.end.line < mark.line:
+        if before is not None and before.end.line < mark.line and not receiver.dated:
             anew = self._begins_anew.exists()
             self._events.switched(before, mark, lines, anew=anew)
         if before is not None and (before.end.line != mark.line or begin > before.begin):
@@ -197,6 +197,7 @@ class Keeper:
             lines=lines,
             anew=self._anew == self._number,
             dated=receiver.dated,
+            bytes=_bytes_below(stage),
         )
         stored = self._repository.store(
             Tree((str(stage),)),
@@ -428,6 +429,10 @@ def slot_name(plan: str, component: str, repository: str) -> str:
     """
     plain = f"{plan[:20]}_{component[:20]}".replace("-", "_").lower()
     return f"drd_wal_{plain}_{repository[:8]}"
+
+
+def _bytes_below(stage: Path) -> int:
+    return sum(file.stat().st_size for file in stage.rglob("*") if file.is_file())
 
 
 def _wait(seconds: float) -> None:

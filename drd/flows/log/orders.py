@@ -43,7 +43,7 @@ class LogOrder:
     @property
     def bytes(self) -> int:
         """Return the size of the log that is fetched."""
-        return sum(batch.end.position - batch.begin for batch in self.batches)
+        return sum(batch.size for batch in self.batches)
 
     @property
     def data_time(self) -> datetime:
@@ -153,9 +153,7 @@ def fetch(
 def _fetch_batch(repository: Repository, batch: LogBatch, landing: Path, files: Path) -> None:
     """Fetch one batch. If several batches contain the same file, the longest copy counts."""
     landing.mkdir(mode=0o700)
-    repository.restore(
-        batch.snapshot, landing, brief=batch.end.position - batch.begin < BRIEF_BYTES
-    )
+    repository.restore(batch.snapshot, landing, brief=batch.size < BRIEF_BYTES)
     for directory, _, names in os.walk(landing):
         for name in names:
             found = Path(directory, name)

@@ -24,11 +24,11 @@ def log_room(services: Services, plan: RecoveryPlan) -> list[Finding]:
 
 
 def _finding(name: str, order: LogOrder, needed: int, free: int, place: str) -> Finding:
-    text = f"the WAL of {name} needs {format_size(order.bytes)}"
+    text = f"the log of {name} needs {format_size(order.bytes)}"
     if needed > order.bytes:
-        text += f", and all WAL of this recovery {format_size(needed)}"
+        text += f", and all logs of this recovery {format_size(needed)}"
     text += f"; {format_size(free)} are free in {place}"
     if free > needed:
         return Finding("disk-space", "ok", name, text)
-    hint = "free space in work_dir, or set work_dir to another disk; or recover without the WAL: "
+    hint = "free space in work_dir, or set work_dir to another disk; or recover without the log: "
     return Finding("disk-space", "error", name, text, f"{hint}--point ID.")

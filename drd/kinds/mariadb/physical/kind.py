@@ -76,6 +76,7 @@ class ServerKind(Kind):
             place,
             keep=options.keep,
             database=dsn.database(_settings(component).dsn) or "mysql",
+            log_bytes=options.log_bytes,
         )
 
     def log(self, component: Component) -> LogSource:

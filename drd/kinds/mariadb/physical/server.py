@@ -114,10 +114,14 @@ class RestoredServer(ThrowAwayServer):
         """Run the server in the body, with its tables of rights, so that `user` can do everything
         there, and with a binary log, from which one sees what was done. It is shut down afterwards.
         """
+        before = self.settings, self._base, self._data
+        # The path may lead through a descriptor of this process, by which no other one gets there.
+        self._base = Path(os.path.realpath(self._base))
+        self._data = Path(os.path.realpath(self._data))
         usual, first, written = self.settings, self._base / "first.sql", self._base / "written"
         who = account(user, "localhost")
-        with first.open("x", encoding="utf-8") as file:
-            first.chmod(0o600)
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(first, how, 0o600), "w", encoding="utf-8") as file:
             file.write(
                 "SET SESSION sql_log_bin = 0;\n"
                 f"CREATE USER {who} IDENTIFIED BY {literal(password)};\n"
@@ -142,8 +146,9 @@ class RestoredServer(ThrowAwayServer):
                 connection.execute(f"DROP USER {who}")
             self._shut()
         finally:
-            self._login, self.settings = None, usual
             remove(written)
+            self._login = None
+            self.settings, self._base, self._data = before
 
     def _shut(self) -> None:
         """Shut the server down: its files then need no recovery. Raises TargetError."""

@@ -29,6 +29,7 @@ from drd.kinds.untrusted_dirs import content
 from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
+from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Restored, Workplace
 from drd.ports.logs import LogReplay
 
@@ -38,6 +39,10 @@ _USUAL = {
     "lower-case-table-names": "0",
 }
 """The defaults of settings that the server needs as its source had them."""
+
+_PER_LOG = 3
+"""How much room a replay needs for each byte of the log: for its files, for what the server writes
+to a log of its own meanwhile, and for what the data grows."""
 
 
 class ServerDirectory(DataDirectory):
@@ -52,20 +57,28 @@ class ServerDirectory(DataDirectory):
         *,
         keep: bool,
         database: str,
+        log_bytes: int = 0,
     ) -> None:
-        """`database` answers questions that name none, if the restore point does not say which."""
+        """`database` answers questions that name none, if the restore point does not say which.
+        `log_bytes` is how much of the binary log will be replayed."""
         assert settings.data_dir is not None
         super().__init__(component, settings.data_dir, place, FILES, keep=keep)
         self._database = database
         self._server = Held(self._asked)
         self._settings = settings
         self._log: LogReplay | None = None
+        self._log_bytes = log_bytes
 
     def replay(self, log: LogReplay) -> None:
         self._log = log
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
-        return int(snapshot.facts["server_bytes"]), f"free space in {self._target.parent}."
+        hint, size = f"free space in {self._target.parent}.", int(snapshot.facts["server_bytes"])
+        if self._log_bytes:
+            hint += (
+                f" The replay of the binary log ({format_size(self._log_bytes)}) needs room, too."
+            )
+        return size + _PER_LOG * self._log_bytes, hint
 
     def _fits(self, snapshot: ComponentSnapshot) -> str:
         programs = programs_of(snapshot, self._settings.bin_dir)

@@ -251,7 +251,7 @@ def _pipe(
     read_words = [
         reader.path, "--no-defaults", "--verify-binlog-checksum", "--skip-gtid-strict-mode",
         f"--start-position={offset}", f"--stop-position={split(roll.stop)[1]}",
-        "--", *map(str, roll.files),
+        "--", *(str(server.base / DIRECTORY / file.name) for file in roll.files),
     ]  # fmt: skip
     write_words = [
         writer.path, f"--defaults-file={options}", "--sandbox", "--binary-mode", "--batch",
