@@ -34,8 +34,8 @@ checks:
   - name: orders
     kind: sql
     component: server
-    query: select group_concat(n order by n) from orders
-    expect: not empty
+    query: select count(*) from orders
+    expect: "> 0"
 backup: {{every: 24h}}
 drill: {{every: 30d}}
 """
@@ -126,11 +126,11 @@ def test_a_server_is_recovered_to_the_transaction(server: MariadbServer, site: S
     assert "Point in time server can be recovered to any time from 20" in screen
     shown = site.drd("points", "shop").out
     assert "server can be recovered to any time from" in shown
-    assert _recovered(site, "--before", between)[0] == "1,2,3"
+    assert _recovered(site, "--before", between)[0] == "3"
     orders, reached = _recovered(site, "--before", third)
-    assert orders == "1,2"
+    assert orders == "2"
     assert f"transaction {third}, the next one, is not" in reached
-    assert _recovered(site, "--to-last")[0] == "1,2,3,4"
+    assert _recovered(site, "--to-last")[0] == "4"
     early = site.drd("recover", "shop", "--target", "standby", "--before", "000001:4", code=13)
     assert "has no restore point of server that ends before 000001:4" in early.err
     _assert_drills_take_turns(site)

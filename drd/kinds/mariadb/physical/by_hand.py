@@ -126,8 +126,8 @@ LOGIN="--defaults-file=$RUN/login"
 TZ=UTC mariadb-binlog --no-defaults --verify-binlog-checksum --skip-gtid-strict-mode \\
     --start-position="$(fact {name} binlog_position)" "${{STOP[@]}}" {name}.binlog/binlog.* |
     mariadb "$LOGIN" --sandbox --binary-mode --batch --max-allowed-packet=1G
-mariadb "$LOGIN" -e 'DROP USER drd_by_hand@localhost'
-stop_server
+mariadb "$LOGIN" -e 'DROP USER drd_by_hand@localhost; SHUTDOWN'
+wait "$SERVER"
 """,
     )
 
