@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from drd.repositories.restic import locks
 from drd.repositories.restic.runner import ResticRunner
 
 NAME = "ab" * 32
-MINE, ROOTS, DEAD = 101, 1, 999
+MINE, ROOTS, DEAD = 1 << 30, (1 << 30) + 1, (1 << 30) + 2  # no process has such a number
 
 
 def _runner(unlocked: list[str]) -> ResticRunner:
@@ -29,6 +30,13 @@ def _runner(unlocked: list[str]) -> ResticRunner:
     )
     session = SimpleNamespace(place=place, program="/usr/bin/restic")
     return cast("ResticRunner", SimpleNamespace(session=session, ask=ask))
+
+
+def test_a_process_belongs_to_the_user_who_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where we may signal it, as root that acts for another user may."""
+    assert not locks._is_closed(os.getpid())
+    monkeypatch.setattr(os, "geteuid", lambda: Path("/proc/self").stat().st_uid + 1)
+    assert locks._is_closed(os.getpid())
 
 
 def _kill(pid: int, _: int) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,10 @@ def _held_by_another_user(runner: ResticRunner) -> bool:
 
 
 def _is_closed(pid: int) -> bool:
+    """Root's process that acts as the state's owner may signal all of root's, but its restic may
+    not: so the owner of the process counts, where it can be seen."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}").stat().st_uid != os.geteuid()
     try:
         os.kill(pid, 0)
     except PermissionError:
