@@ -270,6 +270,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/flows/playbooks/own_commands.py",  # drd itself, a plan, values in options' words
         "drd/flows/incidents/rendering.py",  # Python with a module of drd's
         "drd/flows/host/install.py",  # words of drd's, absolute paths
+        "drd/flows/restore/usage.py",  # systemctl, a unit behind --
         "drd/flows/upkeep/volatile.py",  # who, last, systemctl, journalctl with options alone
         "drd/flows/backup/own_files.py",  # tar with options and `.`
         "drd/kinds/command/dump_file.py",  # sh with a script of drd's, an absolute path
