@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from drd.model.location import is_s3, normal_url, parse_s3
 
-SUFFIX = "-log"
+SUFFIX = "-wal"
+"""The end of the name of this repository, for binary logs as well."""
 
 
 def place_of_logs(url: str) -> str | None:

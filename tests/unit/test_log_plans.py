@@ -67,19 +67,19 @@ def test_a_bucket_without_a_prefix_has_no_place_for_logs(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("url", "place"),
     [
-        ("/srv/backup/", "/srv/backup-log"),
+        ("/srv/backup/", "/srv/backup-wal"),
         ("/", None),
-        ("s3:s3.example.com/bucket/shop/", "s3:https://s3.example.com/bucket/shop-log"),
+        ("s3:s3.example.com/bucket/shop/", "s3:https://s3.example.com/bucket/shop-wal"),
         ("s3:s3.example.com/bucket", None),
-        ("sftp:me@nas:/srv/b", "sftp:me@nas:/srv/b-log"),
+        ("sftp:me@nas:/srv/b", "sftp:me@nas:/srv/b-wal"),
         ("rest:https://nas:8000/", None),
-        ("rest:https://nas:8000/shop/", "rest:https://nas:8000/shop-log"),
+        ("rest:https://nas:8000/shop/", "rest:https://nas:8000/shop-wal"),
         ("b2:bucket", None),
-        ("b2:bucket:shop", "b2:bucket:shop-log"),
+        ("b2:bucket:shop", "b2:bucket:shop-wal"),
         ("gs:bucket:/", None),
-        ("azure:container:/shop", "azure:container:/shop-log"),
+        ("azure:container:/shop", "azure:container:/shop-wal"),
         ("rclone:remote:", None),
-        ("rclone:remote:shop", "rclone:remote:shop-log"),
+        ("rclone:remote:shop", "rclone:remote:shop-wal"),
     ],
 )
 def test_the_place_is_beside_the_repository(url: str, place: str | None) -> None:
