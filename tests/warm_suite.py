@@ -20,7 +20,6 @@ import execnet
 import pytest
 from _pytest.config import _prepareconfig
 from _pytest.pathlib import import_path
-from hypothesis.internal.conjecture.providers import _get_local_constants
 
 from tests import light_catalogue, warm, warm_process
 
@@ -37,7 +36,6 @@ def start_from_here(specs: Sequence[execnet.XSpec]) -> None:
 def serve(module: str, address: str) -> None:
     warm.show_server(module, address)
     import_tests()
-    _get_local_constants()  # hypothesis parses all of drd and of the tests for them
     light_catalogue.statements()
     warm.listen(address, _become)
 

@@ -31,6 +31,7 @@ from drd.flows.restore.preflight import (
 )
 from drd.flows.restore.production_guard import production, require_elsewhere
 from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.restore.single_items import Single
 from drd.flows.restore.usage import findings
 from drd.model.plan import IN_PLACE, Target
 from drd.model.runbook import Service, Step, When
@@ -353,8 +354,14 @@ def test_a_place_over_production_is_named_as_such(world: World, point: RestorePo
         ("http", "recover to a target: --target NAME."),
     ],
 )
-def test_a_place_that_keeps_its_data_has_a_way_that_its_kind_can_go(kind: str, way: str) -> None:
-    assert _elsewhere("shop", ComponentSnapshot("shop", kind, "captured")) == way
+def test_a_place_that_keeps_its_data_has_a_way_that_its_kind_can_go(
+    plan: RecoveryPlan, kind: str, way: str
+) -> None:
+    snapshot = ComponentSnapshot("shop", kind, "captured")
+    assert _elsewhere(plan, "shop", snapshot) == way
+    part = Single(Part(database="orders"), plan.plan, plan.point)
+    one = replace(plan, single=part)
+    assert _elsewhere(one, "shop", snapshot) == "restore to another name: --into NEW."
 
 
 def test_a_target_over_production_needs_a_word(world: World, plan: RecoveryPlan) -> None:
