@@ -148,7 +148,7 @@ def noted(what: str) -> Iterator[None]:
 
 @contextmanager
 def attributed(subject: str, extension: Extension | None = None) -> Iterator[None]:
-    """Raise ExtensionFailed in place of errors that the code of an extension must not raise."""
+    """Convert errors that the code of an extension must not raise to ExtensionFailed."""
     try:
         yield
     except BaseException as error:

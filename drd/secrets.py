@@ -69,7 +69,7 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
         )
     if value == MASK:
         raise SecretUnavailable(
-            f"secret {ref.describe()} contains {MASK}, the text that drd writes in place of a "
+            f"secret {ref.describe()} contains {MASK}, the text that drd writes instead of a "
             "secret",
             hint="write the real secret there. If the real secret contains this text, "
             "replace the secret by another one: for a repository with `drd repository "

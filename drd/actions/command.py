@@ -75,7 +75,7 @@ class CommandAction:
 
 
 class SimulationCommand:
-    """What a drill runs in place of a step."""
+    """What a drill runs instead of a step."""
 
     def preflight(self, step: Step) -> list[Finding]:
         return missing(step.stand_in)

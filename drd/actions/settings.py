@@ -60,7 +60,7 @@ def named_texts(key: str, texts: Mapping[str, str]) -> Iterator[Text]:
 
 
 def short(key: str) -> BeforeValidator:
-    """Accept a text in place of the settings with only this key."""
+    """Accept a text instead of the settings with only this key."""
 
     def read(value: Any) -> Any:
         return {key: value} if isinstance(value, str) else value

@@ -89,7 +89,7 @@ def _statements(query: str, context: ActionContext) -> str:
             raise StepFailed(
                 f"drd did not execute the SQL of this step: the value of ${{{name}}} contains a "
                 "backslash or a zero byte",
-                hint="use a step `command` in place of `sql`, and pass the value to the "
+                hint="use a step `command` instead of `sql`, and pass the value to the "
                 "command as an argument.",
             )
         return text.replace("'", "''")

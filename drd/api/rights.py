@@ -280,7 +280,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("exercise-begin", "POST", "/v1/exercises/begin", Right.OPERATE,
              "begin an exercise", "drd exercise run", BeginBody),
     Endpoint("exercise-tell", "POST", "/v1/exercises/{exercise}/tell", Right.OPERATE,
-             "record that people got the news of an inject", "drd exercise run", TellBody),
+             "record that an inject was delivered", "drd exercise run", TellBody),
     Endpoint("exercise-answer", "POST", "/v1/exercises/{exercise}/answer", Right.OPERATE,
              "record an answer or a decision in an exercise", "drd exercise run", QuestionBody,
              LARGEST_MESSAGE),

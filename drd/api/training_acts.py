@@ -44,8 +44,8 @@ class AttestBody(Request):
     text: str = Field(pattern=TEXT, description="Name of the text that you have read.")
     digest: str = Field(
         pattern=DIGEST,
-        description="The digest of the text that you have read. drd refuses the request if the "
-        "text has another digest now.",
+        description="The digest of the text that you have read, as GET /v1/training/texts returns "
+        "it. If the text has changed since, drd refuses the request.",
     )
     by: PersonName | None = Field(
         None, description="Your own name. drd refuses the name of another person."

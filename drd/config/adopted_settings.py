@@ -63,5 +63,5 @@ class CommandToolSettings(Settings):
             yield Contradiction(
                 ("restore",),
                 "does not contain ${copy}, so the command does not know which copy to restore",
-                "write ${copy} in place of the name of the copy.",
+                "write ${copy} instead of the name of the copy.",
             )

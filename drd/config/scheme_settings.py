@@ -55,7 +55,7 @@ class Azure(Settings):
     )
     account_key: Secret | None = Field(None, description="Key of the storage account.")
     account_sas: Secret | None = Field(
-        None, description="Shared access signature (SAS), in place of the key."
+        None, description="Shared access signature (SAS), instead of the key."
     )
     endpoint_suffix: Annotated[str, AfterValidator(azure_suffix)] | None = Field(
         None, description="Suffix of the endpoint, a host name: `core.windows.net` if not given."
@@ -74,7 +74,7 @@ class Gs(Settings):
         None, description="Key of a service account: the content of its JSON file."
     )
     access_token: Secret | None = Field(
-        None, description="Access token, in place of `credentials`. It is valid for an hour."
+        None, description="Access token, instead of `credentials`. It is valid for an hour."
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

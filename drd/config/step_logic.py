@@ -49,7 +49,7 @@ class _StepReview:
                 at, "a step with `rehearse: skip` needs a reason", "add `reason: TEXT`."
             )
         elif how.rehearse == "simulate" and how.stand_in is None:
-            hint = "add `with: [COMMAND, …]`. A drill runs this command in place of the step."
+            hint = "add `with: [COMMAND, …]`. A drill runs this command instead of the step."
             self.report.error(at, "needs the key `with`: the command that simulates the step", hint)
         elif how.rehearse == "simulate" and kind in ("restore", "check"):
             hint = "remove `rehearse`, or write `rehearse: skip` and `reason: TEXT`."

@@ -129,7 +129,8 @@ class Program:
         self._labels[label] = len(self._lines)
 
     def jump(self, test: int, value: int, yes: str, no: str) -> None:
-        """Jump to a label further down; an empty label means the next line."""
+        """Add a jump to the label `yes` if the test passes, else to `no`. Both labels are of later
+        lines; an empty label means the next line."""
         self._lines.append((test, value, yes, no))
 
     def add(self, code: int, value: int) -> None:

@@ -28,7 +28,7 @@ from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored,
 from drd.users import user_name
 
 SERVER = "server"
-"""The directory beside the landed files in which a server of drd's own works."""
+"""The name of the directory beside the restored files in which drd runs a server."""
 
 _NO_SERVER = (
     "stop the server first (in a runbook: by a step `stop` before the restore), then try again."

@@ -108,7 +108,7 @@ def resolved(path: str, *, last: bool = True) -> Path:
     except OSError as error:
         raise TargetError(
             f"{path} is a link that drd cannot follow: {error.strerror}",
-            hint="write the real path in place of the link.",
+            hint="write the real path instead of the link.",
         ) from error
     try:
         place, parent = (way.place, way.above) if last else (way.place / name, way.steps[-1])

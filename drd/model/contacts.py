@@ -21,7 +21,7 @@ _MINUTES_OF_DAY = 24 * 60
 
 
 class ContactKind(StrEnum):
-    """The relation of a contact to the organisation."""
+    """The role of a contact, such as an authority, a customer or an insurer."""
 
     AUTHORITY = "authority"
     CUSTOMER = "customer"

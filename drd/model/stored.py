@@ -102,7 +102,7 @@ def text(*, sparse: bool = False) -> Any:
 
 
 def flag(*, sparse: bool = False) -> Any:
-    """A field that is False if nothing was written."""
+    """Return the field for a flag. Its default is False."""
     return _field(_flag, sparse=sparse, default=False)
 
 
@@ -123,7 +123,7 @@ def texts(*, sparse: bool = False, default: Any = ()) -> Any:
 
 
 def mapping() -> Any:
-    """A field that is empty if nothing was written."""
+    """Return the field for a mapping. Its default is an empty mapping."""
     return _field(_mapping, dict, sparse=False, default={})
 
 

@@ -36,7 +36,7 @@ WORDS = (
 
 _NEEDS = "an instant drill mounts the restore point, and only root and drd's service may mount"
 _WHOLE = "To drill without mounts, leave `restore: instant` out of the section `drill:`."
-_SERVICE = "install the units of this version of drd, as root: drd install; systemctl restart drd"
+_SERVICE = "run as root, to install the units of this version: drd install; systemctl restart drd"
 _MOST = 1 << 16
 _ANSWER_S = 60.0
 _END_S = 10.0

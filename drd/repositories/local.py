@@ -271,9 +271,9 @@ def _require_writable(place: Path, *, exists: bool) -> None:
             hint="remount the file system with rw, or use another place.",
         )
     user = user_name(os.geteuid())
-    hint = f"make the directory for this user, as root: install -d -o {user} -m 700 {place}"
+    hint = f"run as root, to make the directory: install -d -o {user} -m 700 {place}"
     if exists:
-        hint = f"make this user the owner of the whole repository, as root: chown -R {user} {place}"
+        hint = f"run as root, to give the repository to this user: chown -R {user} {place}"
     raise RepositoryReadOnly(f"user {user} cannot write in {closed}", hint=hint)
 
 

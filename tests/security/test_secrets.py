@@ -82,7 +82,7 @@ def test_secret_that_reads_as_the_mask_is_refused(tmp_path: Path, written: str) 
     ):
         with pytest.raises(
             SecretUnavailable,
-            match=r"contains \*\*\*, the text that drd writes in place of a secret",
+            match=r"contains \*\*\*, the text that drd writes instead of a secret",
         ) as caught:
             resolve(ref)
         assert "write the real secret there" in caught.value.hint
@@ -222,7 +222,7 @@ def test_two_components_of_one_login_both_log_in(short_tmp: Path, short: SecretR
 def test_dsn_with_the_mask_for_a_password_is_refused(tmp_path: Path) -> None:
     dsn = _by_command(tmp_path / "dsn", "postgresql://drd:***@db1/orders")
     with pytest.raises(
-        SecretUnavailable, match=r"is \*\*\*, the text that drd writes in place of a secret"
+        SecretUnavailable, match=r"is \*\*\*, the text that drd writes instead of a secret"
     ):
         address_of(dsn)
 

@@ -156,7 +156,7 @@ CASES = [
         "restore: [/bin/cat, /mnt/x]",
         (13, "repositories.theirs.command.restore"),
         "does not contain ${copy}, so the command does not know which copy to restore",
-        "write ${copy} in place of the name of the copy.",
+        "write ${copy} instead of the name of the copy.",
     ),
     (
         COMMAND,

@@ -54,7 +54,7 @@ MISTAKES = [
     (SERVE, "{command: [x], unit: y, port: 1, as: service}", "start", "needs exactly one of the keys command and unit", "give one of `command` and `unit`."),
     (SERVE, '{command: [x, "${port}"], url: "http://h", as: service}', "start", "uses ${port}, but `port` is missing", "add `port`: the port that the program listens on in a recovery."),
     (MOVE, "rehearse: skip", "rehearse", "a step with `rehearse: skip` needs a reason", "add `reason: TEXT`."),
-    (MOVE, "rehearse: simulate", "rehearse", "needs the key `with`: the command that simulates the step", "add `with: [COMMAND, …]`. A drill runs this command in place of the step."),
+    (MOVE, "rehearse: simulate", "rehearse", "needs the key `with`: the command that simulates the step", "add `with: [COMMAND, …]`. A drill runs this command instead of the step."),
     (MOVE, "reason: moves traffic", "reason", "`reason` is allowed only in a step with `rehearse: skip`",
                 "add `rehearse: skip` to this step, or remove `reason`.",),
     (MOVE, "with: [true]", "with[0]", "is true or false, not text", "put the value in quotes."),

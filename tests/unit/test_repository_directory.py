@@ -27,7 +27,9 @@ def test_repository_of_another_user_needs_a_new_owner_in_all_its_directories(
     with acting_as(NOBODY), pytest.raises(RepositoryReadOnly) as refused:
         LocalPlace(place).preflight()
     assert refused.value.message == f"user nobody cannot write in {(place / inner)}"
-    assert refused.value.hint.endswith(f"as root: chown -R nobody {place}")
+    assert refused.value.hint.endswith(
+        f"run as root, to give the repository to this user: chown -R nobody {place}"
+    )
     (place / inner).chmod(0o777)
     with acting_as(NOBODY):
         LocalPlace(place).preflight()

@@ -73,8 +73,8 @@ def add_parser(sub: Verbs) -> None:
     attest.add_argument(
         "--digest",
         metavar="HEX",
-        help="digest of the text that you have read; with --digest, drd does not ask you to "
-        "confirm (for scripts)",
+        help="digest of the text, as `drd training texts` shows it: drd then records that you "
+        "have read the text, without showing it and without asking (for scripts)",
     )
     attest.add_argument(
         "--by", metavar="NAME", help="your own name; drd refuses the name of another person"

@@ -174,7 +174,7 @@ def _is_mode(place: Path, mode: int) -> bool:
 def _tool(found: Installation, words: Sequence[str], by_hand: str) -> Iterator[InstallStep]:
     if shutil.which(words[0]) is None:
         found.notes.append(
-            f"{words[0]} is not installed. Run by hand, in place of this program: {by_hand}"
+            f"{words[0]} is not installed. Run by hand, instead of this program: {by_hand}"
         )
     else:
         yield InstallStep("run", " ".join(words), words=tuple(words))

@@ -107,7 +107,7 @@ class HttpSource(Source):
                 "masked-values",
                 "warning",
                 self._component,
-                f"the server shows asterisks in place of values: {some(hidden)}",
+                f"the server shows asterisks instead of values: {some(hidden)}",
                 "drd cannot save these values, and a recovery would put the asterisks back: name "
                 "the fields in `leave_out`, and keep the secrets elsewhere",
             )

@@ -59,9 +59,9 @@ _MADE_WITH = ("innodb-log-file-size", "innodb-undo-tablespaces")
 
 
 def sandbox_programs(version: str, bin_dir: str | None) -> Program:
-    """Return the server for a sandbox, with the programs that it needs: of the source's series, or
-    newer. Raises SandboxUnavailable; if the installed server is older, the error names both
-    versions."""
+    """Return the installed server, which a sandbox can use if its series is that of the source or
+    newer. Raises SandboxUnavailable if a program is missing or the server is older; the error then
+    names both versions."""
     try:
         server = program("mariadbd", bin_dir)
         program("mariadb-install-db", bin_dir)

@@ -193,7 +193,7 @@ def address_of(ref: SecretRef, inside: Container | None = None) -> Address:
     if password == MASK:
         raise SecretUnavailable(
             f"the password of the dsn ({ref.describe()}) is {MASK}, the text that drd "
-            "writes in place of a secret",
+            "writes instead of a secret",
             hint="write the real password into the secret.",
         )
     if password:

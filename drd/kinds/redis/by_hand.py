@@ -32,8 +32,8 @@ def by_hand(
     passages = [
         Passage("Fetch the data:", _fetch(name)),
         Passage(
-            "Stop the server first: when it stops, it replaces its file by its own data. Then put "
-            "the restored file in place of this file. "
+            "Stop the server first: when it stops, it replaces its file by its own data. Then "
+            "replace this file by the restored file. "
             + _APPEND_ONLY.format(dump="dump.rdb")
             + ("" if directory is not None else " Set DIR to the data directory of the server."),
             _publish(name, where or "/var/lib/redis", known),

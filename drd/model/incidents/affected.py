@@ -96,7 +96,8 @@ def _count(value: Any) -> int | None:
 
 
 def declared(plan: str, data: DataSet, why: str = "") -> Affected:
-    """Return what the plan says about a data set. `why` says why drd did not count."""
+    """Return the number of people that the plan declares for a data set. `why` is the reason why
+    drd did not count them."""
     known = Known.UNKNOWN if data.people is None else Known.ESTIMATED
     return Affected(
         plan,

@@ -59,7 +59,7 @@ def restored(
 
 
 class ServerSandbox(Destination):
-    """A sandbox for one server, of the source's series."""
+    """A sandbox that restores a whole server, and runs it with programs of the source's series."""
 
     def __init__(
         self, component: str, bin_dir: str | None, snapshot: ComponentSnapshot, place: Workplace

@@ -64,9 +64,9 @@ class ClusterSettings(Settings):
     kind: Literal["postgres-cluster"]
     dsn: Connection = Field(
         description="The connection string of the server (libpq). Checks ask the database in it, "
-        "unless they name another. Write a secret reference such as `{credential: NAME}`, or, if "
-        "the string does not contain a password, the string itself: `postgresql://drd@db1/orders`. "
-        "Its user needs the right REPLICATION.",
+        "unless they name another. Write a secret reference such as `{credential: NAME}`. If the "
+        "connection string contains no password, you can write it here directly: "
+        "`postgresql://drd@db1/orders`. The user in it needs the right REPLICATION.",
     )
     data_dir: AbsolutePath | None = Field(
         None,

@@ -87,8 +87,8 @@ class WalSource:
                 connection.execute(_LEFT.encode(), [name])
             except psycopg.Error as error:
                 raise SourceError(
-                    f"the server does not drop the replication slot {name}: {words(error)}",
-                    hint=f"drop it there as a superuser: {dropping(name)}",
+                    f"drd cannot drop the replication slot {name}: {words(error)}",
+                    hint=f"on this server, run as a superuser: {dropping(name)}",
                 ) from error
 
     @contextmanager
