@@ -68,7 +68,7 @@ def _shown(asked: AdmittedRequest) -> Document:
 def _reached(asked: AdmittedRequest) -> Document:
     app, incident = asked.app, readable(asked, number_of(asked))
     entries = readable_entries(app.catalogue, asked.caller, incident, app.settings)
-    return scope_document(incident, plans_in_force(asked), entries)
+    return scope_document(app.catalogue, incident, plans_in_force(asked), entries)
 
 
 def _clean_points(asked: AdmittedRequest) -> Document:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from drd.api.values import Document
+from drd.api.values import Document, time_of
+from drd.flows.state.returned_credentials import Returned, returned
 from drd.model.incidents.affected import Affected, declared
 from drd.model.incidents.first_sign import FirstSign, first_sign
 from drd.model.incidents.incident import Incident
@@ -13,6 +14,7 @@ from drd.model.incidents.rotations import Rotation, rotations, since
 from drd.model.inventory import dependents
 from drd.model.plan import Plan
 from drd.model.records import Entry
+from drd.ports import Catalogue
 
 
 def affected_of(incident: Incident, plans: Mapping[str, Plan]) -> list[Affected]:
@@ -27,19 +29,26 @@ def affected_of(incident: Incident, plans: Mapping[str, Plan]) -> list[Affected]
 
 
 def scope_document(
-    incident: Incident, plans: Mapping[str, Plan], entries: Iterable[Entry] = ()
+    catalogue: Catalogue,
+    incident: Incident,
+    plans: Mapping[str, Plan],
+    entries: Iterable[Entry] = (),
 ) -> Document:
     """Return which plans, systems and people the incident affects. `plans` are the plans that drd
     can read. In the document, `counted` of a plan is false if drd can count its people but has not
     done so, and null if drd cannot count them; `rotated` are the credentials that were replaced
-    since the first sign, as the `entries` say."""
+    since the first sign, as the `entries` say; `returned` are those of which a recovery has brought
+    back the former value since, so they are not in `rotated`."""
     read = list(entries)
     sign, done = first_sign(incident, investigation(read)), rotations(read)
     return {
         "incident": incident.number,
         "title": incident.title,
         "plans": [
-            {**_plan(incident, name, plans.get(name)), "rotated": _rotated(name, sign, done)}
+            {
+                **_plan(incident, name, plans.get(name)),
+                **_rotated(catalogue, name, plans.get(name), sign, done),
+            }
             for name in incident.plans
         ],
         "dependents": [{"plan": d.plan, "why": d.why} for d in dependents(plans, incident.plans)],
@@ -60,8 +69,32 @@ def _plan(incident: Incident, name: str, plan: Plan | None) -> Document:
     }
 
 
-def _rotated(plan: str, sign: FirstSign | None, done: Sequence[Rotation]) -> list[str]:
+def _rotated(
+    catalogue: Catalogue,
+    name: str,
+    plan: Plan | None,
+    sign: FirstSign | None,
+    done: Sequence[Rotation],
+) -> Document:
     if sign is None:
-        return []
-    names = dict.fromkeys(one.credential for one in done if plan in one.plans)
-    return [name for name in names if since(done, plan, name, sign.at) is not None]
+        return {"rotated": [], "returned": []}
+    names = dict.fromkeys(one.credential for one in done if name in one.plans)
+    back = returned(catalogue, plan, done, sign.at) if plan is not None else ()
+    known = {one.credential for one in back}
+    return {
+        "rotated": [
+            one for one in names if one not in known and since(done, name, one, sign.at) is not None
+        ],
+        "returned": [_returned(one) for one in back],
+    }
+
+
+def _returned(one: Returned) -> Document:
+    return {
+        "credential": one.credential,
+        "rotated_at": time_of(one.rotation.at),
+        "component": one.component,
+        "run": one.run,
+        "point": one.point,
+        "restored_at": time_of(one.at),
+    }

@@ -21,7 +21,7 @@ from drd.model.incidents.affected import Affected, details, resident_words
 from drd.model.incidents.incident import Incident
 from drd.model.plan import Plan
 from drd.model.text import escaped
-from drd.model.units import format_time
+from drd.model.units import format_time, from_rfc3339
 
 _BEFORE = "drd uses the text of this plan that it loaded before"
 
@@ -42,7 +42,7 @@ def show(args: argparse.Namespace, given: int | None) -> int:
     if args.json:
         output.print_json(told)
     else:
-        for line in _lines(told):
+        for line in scope_lines(told):
             output.say(line)
     return 0
 
@@ -57,7 +57,8 @@ def _told(app: App, args: argparse.Namespace, given: int | None) -> dict[str, An
         found = list(_counted(app, incident, plans))
         said = author(app, args, left_out=given is None)
         incident = Desk(app.catalogue, number, said, zone_of(app)).record_affected(found)
-    return scope_document(incident, plans, app.catalogue.incidents.entries(incident))
+    entries = app.catalogue.incidents.entries(incident)
+    return scope_document(app.catalogue, incident, plans, entries)
 
 
 def readable_plans(app: App, wanted: str | None = None) -> Iterator[tuple[str, Plan]]:
@@ -107,7 +108,8 @@ def _counted(app: App, incident: Incident, plans: dict[str, Plan]) -> Iterator[A
             yield from count_people(app.services(plans[name]), plans[name], incident.first_sign)
 
 
-def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+def scope_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Return the scope for a screen."""
     number, plans = document["incident"], document["plans"]
     yield f"incident {number}: {escaped(document['title'])}"
     if not plans:
@@ -115,7 +117,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"> drd incident scope {number} --add PLAN"
     affected = [Affected.from_json(one) for one in document["data"]]
     for plan in plans:
-        yield from _plan_lines(plan, [a for a in affected if a.plan == plan["plan"]])
+        yield from _plan_lines(number, plan, [a for a in affected if a.plan == plan["plan"]])
     if document["dependents"]:
         yield "not in the scope, but affected:"
     for one in document["dependents"]:
@@ -125,7 +127,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"to count the people: drd incident scope {number} --count"
 
 
-def _plan_lines(plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[str]:
+def _plan_lines(number: int, plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[str]:
     name = escaped(plan["plan"])
     if not plan["known"]:
         yield f"{name}: drd cannot read this plan now: drd plan check {name}"
@@ -148,8 +150,20 @@ def _plan_lines(plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[s
             yield f"    counted in restore point {escaped(one.point)}{of}"
         if one.why:
             yield f"    {escaped(one.why)}"
+    yield from _credential_lines(number, plan, name)
+
+
+def _credential_lines(number: int, plan: Mapping[str, Any], name: str) -> Iterator[str]:
     rotated = plan.get("rotated", ())  # an older service does not say it
     if left := [name for name in plan["credentials"] if name not in rotated]:
         yield f"  credentials to replace after a leak: {', '.join(left)}"
     if rotated:
         yield f"  rotated since the first sign: {', '.join(map(escaped, rotated))}"
+    for one in plan.get("returned", ()):
+        credential, at = escaped(one["credential"]), from_rfc3339(one["rotated_at"])
+        yield (
+            f"    {credential}: rotated {format_time(at)}, but recovery {one['run']} restored the "
+            f"file of before later (component {escaped(one['component'])}, restore point "
+            f"{escaped(one['point'])}). Rotate it again, then:"
+        )
+        yield f"    > drd incident rotated {number} {credential} --plan {name}"

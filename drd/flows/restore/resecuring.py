@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import PurePath
 
 from drd.errors import DrdError
 from drd.flows.components.repository_choice import Holders
@@ -17,6 +16,7 @@ from drd.flows.restore.clean_points import CleanPoints, clean_points, require_cl
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.trusted_points import needs_reading
 from drd.flows.services import Services
+from drd.flows.state.returned_credentials import component_with
 from drd.model.incidents.first_sign import FirstSign, first_sign
 from drd.model.incidents.investigation import investigation
 from drd.model.incidents.rotations import Rotation, known_to_attacker, rotations, since
@@ -33,7 +33,7 @@ from drd.model.runbook import (
     plain_runbook,
     unmet,
 )
-from drd.model.snapshot import RestorePoint, TreeFingerprint
+from drd.model.snapshot import RestorePoint
 from drd.model.step_record import StepRecord
 from drd.model.text import counted
 from drd.model.units import format_time
@@ -137,7 +137,7 @@ def with_approval(
         _Returning(one, last, component)
         for one in plan.inventory.credentials
         if (last := since(told, plan.name, one.name, sign.at)) is not None
-        and (component := _component_of(services, one, point, names)) is not None
+        and (component := component_with(one, point, names)) is not None
         and (at is None or last.at < at)
     ]
     asked = any(r.name.startswith(STEP) for r in records)
@@ -158,35 +158,6 @@ def _restored_at(records: Iterable[StepRecord]) -> datetime | None:
     if not all(r.state is StepState.SUCCEEDED for r in restores):
         return None
     return max((r.finished_at for r in restores if r.finished_at is not None), default=None)
-
-
-def _component_of(
-    services: Services, credential: Credential, point: RestorePoint, names: Sequence[str]
-) -> str | None:
-    """Return the component that the recovery restores and that contains the file of a credential;
-    None if there is none."""
-    source, _, path = credential.reference.partition(" ")
-    if source != "file":
-        return None
-    for row in point.components:
-        brings_back = services.kinds(row.kind).spec.brings_back
-        if row.component not in names or brings_back is None or row.snapshot is None:
-            continue
-        tree = row.fingerprint
-        if isinstance(tree, TreeFingerprint) and not _is_there(path, tree):
-            continue
-        if _within(path, brings_back(row.facts)):
-            return row.component
-    return None
-
-
-def _is_there(path: str, tree: TreeFingerprint) -> bool:
-    above = (path, *map(str, PurePath(path).parents))
-    return path in tree.entries or any(one in tree.not_reached for one in above)
-
-
-def _within(path: str, paths: Iterable[str]) -> bool:
-    return any(PurePath(path).is_relative_to(one) for one in paths)
 
 
 def _text(
