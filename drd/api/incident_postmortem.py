@@ -14,6 +14,7 @@ from drd.bootstrap.duties import duty_table
 from drd.config.regimes import regimes_of
 from drd.config.zones import local_zone
 from drd.errors import DrdError
+from drd.flows.restore.losses import loss_of
 from drd.model.incidents.doubts import altered, doubts, unread
 from drd.model.incidents.durations import durations
 from drd.model.incidents.incident import Incident
@@ -32,6 +33,7 @@ from drd.model.incidents.review import (
     unfinished,
 )
 from drd.model.incidents.timeline import timeline
+from drd.model.losses import Loss
 from drd.model.marked_parts import texts
 from drd.model.plan import Plan
 from drd.model.records import Entry
@@ -62,6 +64,7 @@ def reviewed(
             for name, plan in plans.items()
         },
         predictions={one.run: _prediction(app.catalogue, one) for one in found},
+        losses=_losses(app.catalogue, found, plans),
         promises=promises(incident, entries, now),
         warnings=tuple(doubts(incident, altered(entries))),
     )
@@ -72,6 +75,20 @@ def reviewed(
         return replace(review, clocks=table.states(now))
     except DrdError as error:
         return replace(review, clocks_unknown=error.line)
+
+
+def _losses(
+    catalogue: Catalogue, found: Sequence[Recovery], plans: Mapping[str, Plan]
+) -> dict[str, Loss]:
+    """Return by run what was lost of the component that is worst against its own RPO."""
+    losses: dict[str, Loss] = {}
+    for one in found:
+        plan = plans.get(one.plan)
+        if plan is not None and plan.own_objectives:
+            loss = loss_of(catalogue, plan, one.run, one.loss_s, one.data_time)
+            if loss is not None:
+                losses[one.run] = loss
+    return losses
 
 
 def _prediction(catalogue: Catalogue, one: Recovery) -> Prediction:
@@ -119,6 +136,7 @@ def postmortem_document(review: Review) -> Document:
 def _recovery(review: Review, one: Recovery) -> Document:
     goals, prediction = review.goals.get(one.plan), review.predictions.get(one.run)
     drill = prediction.drill if prediction is not None else None
+    loss = review.loss_of(one)
     return {
         "run": one.run,
         "plan": one.plan,
@@ -130,6 +148,7 @@ def _recovery(review: Review, one: Recovery) -> Document:
         "rpa_s": one.loss_s,
         "judged": not one.on_purpose,
         "rpo_s": goals.rpo_s if goals is not None else None,
+        "loss": loss._asdict() if loss is not None else None,
         "rta_s": one.took_s,
         "rto_s": goals.rto_s if goals is not None else None,
         "drill": {

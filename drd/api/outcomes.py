@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drd.api.documents import require_plan
 from drd.api.evidence_document import evidence_document
+from drd.api.recoveries import loss_document
 from drd.api.values import Document, consistency_document, error_document, time_of
 from drd.bootstrap import App
 from drd.flows.backup.run import BackupOutcome
@@ -56,7 +57,8 @@ def outcome(app: App, prefix: str) -> Document:
     """Return the result of a finished backup or drill: the document of its verb, or why there is
     none."""
     run = app.catalogue.runs.get(prefix)
-    document: Document | None = None
+    document, loss = None, None
+    plan = app.plans.in_force(run.plan)
     if run.kind is RunKind.BACKUP:
         known = app.catalogue.points.of_plan(run.plan, kept_only=False)
         point = next((p for p in known if p.id == run.id), None)
@@ -65,16 +67,18 @@ def outcome(app: App, prefix: str) -> Document:
             document = backup_document(done)
     else:
         measured = app.catalogue.evidence.newest(run.plan)
-        document = next((evidence_document(e) for e in measured if e.run == run.id), None)
+        evidence = next((e for e in measured if e.run == run.id), None)
+        document = evidence_document(evidence) if evidence is not None else None
+        loss = loss_document(app, plan, evidence)
         operator = run.detail.operator if isinstance(run.detail, DrillDetail) else None
         if document is not None and operator is not None:
             document["operator"] = dict(operator)
-    goals = app.plans.in_force(run.plan).objectives
     return {
         "kind": str(run.kind),
         "state": str(run.state),
         **error_document(run.error, run.detail.remedy),
-        "rpo_s": goals.rpo_s,
-        "rto_s": goals.rto_s,
+        "rpo_s": plan.objectives.rpo_s,
+        "rto_s": plan.objectives.rto_s,
+        "loss": loss,
         "document": document,
     }

@@ -157,7 +157,11 @@ def _impact(review: Review, quote: Quote) -> Iterator[Block]:
 
 def _recovery(review: Review, one: Recovery, quote: Quote) -> tuple[str, ...]:
     goals = review.goals.get(one.plan)
-    rpo = format_duration(goals.rpo_s) if goals is not None else "unknown"
+    loss = review.loss_of(one)
+    lost_s, whose = (one.loss_s, "") if loss is None else (loss.lost_s, loss.component)
+    rpo_s = loss.rpo_s if loss is not None else goals.rpo_s if goals is not None else None
+    rpo = format_duration(rpo_s) if rpo_s is not None else "unknown"
+    of = f" of {quote(whose)}" if whose else ""
     rto = format_duration(goals.rto_s) if goals is not None else "unknown"
     word = one.back or one.state or one.result
     if one.partial:
@@ -167,7 +171,7 @@ def _recovery(review: Review, one: Recovery, quote: Quote) -> tuple[str, ...]:
         quote(one.run),
         quote(one.plan),
         quote(word),
-        _measured(one.loss_s) + ", a person chose the restore point" * one.on_purpose,
+        _measured(lost_s) + of + ", a person chose the restore point" * one.on_purpose,
         rpo,
         _measured(one.took_s),
         rto,

@@ -10,6 +10,7 @@ from typing import Any
 from drd.api.values import Document, text_of
 from drd.bootstrap import App
 from drd.errors import ConfigError, NoRestorePoint, UnknownPlan, UsageError
+from drd.flows.restore.losses import loss_of
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.unfinished import stopped_services, unfinished
 from drd.flows.state.kept_notes import noted
@@ -42,7 +43,7 @@ def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
     other runs, before the end, and for a recovery that was undone. For root on another user's state
     they come from root's record; without one, `doubt` says why places and tasks are left out."""
     plan = _plan(app, run) if evidence is not None else None
-    measured = _measured(evidence, plan)
+    measured = _measured(app, evidence, plan)
     catalogue, row_trust = app.row_trust()
     taken = taken_back(about_all(catalogue.decisions.of_run(run.id))) is not None
     so_far = None if taken else _unfinished(app, run)
@@ -90,9 +91,10 @@ def _plan(app: App, run: Run) -> Plan | None:
     return None
 
 
-def _measured(evidence: Evidence | None, plan: Plan | None) -> Document:
+def _measured(app: App, evidence: Evidence | None, plan: Plan | None) -> Document:
     """Return the measured times, and whether they keep the objectives of the plan in force; the
-    times of a part prove nothing about these."""
+    times of a part prove nothing about these. `loss` is that of the component which is worst
+    against its own RPO."""
     rta, rpa = (evidence.rta_s, evidence.rpa_s) if evidence is not None else (None, None)
     goals = plan.objectives if plan is not None else None
     whole = evidence is not None and evidence.scenario not in (PARTIAL, PARTIAL_DRILL)
@@ -100,10 +102,20 @@ def _measured(evidence: Evidence | None, plan: Plan | None) -> Document:
     return {
         "rta_s": rta,
         "rpa_s": rpa,
+        "loss": loss_document(app, plan, evidence),
         "rto_s": goals.rto_s if goals is not None else None,
         "rpo_s": goals.rpo_s if goals is not None else None,
         "within_rto": kept,
     }
+
+
+def loss_document(app: App, plan: Plan | None, evidence: Evidence | None) -> Document | None:
+    """Return the key `loss`: what was lost against the RPO; null if this was not measured."""
+    if plan is None or evidence is None:
+        return None
+    rpa_s, data_time = evidence.rpa_s, evidence.data_time
+    loss = loss_of(app.catalogue, plan, evidence.run, rpa_s, data_time)
+    return loss._asdict() if loss is not None else None
 
 
 def _ended(

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from drd.cli import output, render
-from drd.cli.checks_table import against_rto, of_the_whole
+from drd.cli.checks_table import against_rpo, against_rto, loss_in, of_component, of_the_whole
 from drd.model.down import start_commands
+from drd.model.losses import Loss
 from drd.model.text import escaped, noun, some
 from drd.model.unfinished import Unfinished
 from drd.model.units import format_duration, format_time
@@ -81,14 +82,15 @@ def _lines(task: Mapping[str, Any], room: int) -> Iterator[str]:
 
 def measured(document: Mapping[str, Any], data_time: datetime) -> str:
     """Return the measured times against the objectives: `recovered in 41s (RTO 1h), lost 2m of data
-    (RPO 5m)`. If only a part was recovered, its times prove nothing about the objectives: the text
-    then says from when the data is."""
+    (RPO 5m)`; if components have an RPO of their own, the loss of the one that is worst against it.
+    If only a part was recovered, its times prove nothing about the objectives: the text then says
+    from when the data is."""
     took = f"recovered in {format_duration(document['rta_s'])}"
-    rto_s, rpo_s = document["rto_s"], document["rpo_s"]
+    rto_s = document["rto_s"]
     if document["within_rto"] is None:
         took += of_the_whole(rto_s) if rto_s is not None else ""
         return f"{took}, with data of {format_time(data_time, seconds=True)}"
     took += against_rto(document["rta_s"], rto_s)
-    return (
-        f"{took}, lost {format_duration(document['rpa_s'])} of data (RPO {format_duration(rpo_s)})"
-    )
+    loss = loss_in(document) or Loss("", document["rpa_s"], document["rpo_s"])
+    lost = f"{format_duration(loss.lost_s)} of data{of_component(loss)}"
+    return f"{took}, lost {lost}{against_rpo(loss)}"

@@ -13,6 +13,7 @@ from drd.model.coverage import Coverage
 from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.instant import InstantDrill
+from drd.model.losses import Loss
 from drd.model.manifest_signature import Trust
 from drd.model.plan import Objectives
 from drd.model.run import (
@@ -152,15 +153,34 @@ def against_rto(rta_s: float, rto_s: float) -> str:
     return f" (RTO {format_duration(rto_s)}{': missed' if rta_s > rto_s else ''})"
 
 
+def against_rpo(loss: Loss) -> str:
+    """Return the objective, in brackets: ` (RPO 5m)`, ` (RPO 5m: missed)`."""
+    return f" (RPO {format_duration(loss.rpo_s)}{': missed' if loss.missed else ''})"
+
+
+def of_component(loss: Loss) -> str:
+    """Return whose data it is: ` of server`; empty if the plan is judged as a whole."""
+    return f" of {loss.component}" if loss.component else ""
+
+
+def loss_in(document: Mapping[str, Any]) -> Loss | None:
+    """Return what was lost against the RPO; None if the document does not say it, as that of a
+    daemon of a former version."""
+    told = document.get("loss")
+    return Loss(told["component"], told["lost_s"], told["rpo_s"]) if told is not None else None
+
+
 def of_the_whole(rto_s: float) -> str:
     """Return the objective, to be shown beside the time of a part; such a time can neither keep nor
     miss it."""
     return f" (the RTO of {format_duration(rto_s)} is for the whole service)"
 
 
-def conclusion(evidence: Evidence, goals: Objectives | None = None) -> str:
+def conclusion(
+    evidence: Evidence, goals: Objectives | None = None, loss: Loss | None = None
+) -> str:
     """Return what a drill or a recovery has shown: its times with the objectives, which check
-    failed, or why it has no result.
+    failed, or why it has no result. `loss` is that of the component which is worst against its RPO.
     """
     if evidence.reason is not None:
         return with_remedy(evidence.reason, evidence.remedy)
@@ -175,14 +195,21 @@ def conclusion(evidence: Evidence, goals: Objectives | None = None) -> str:
         told += of_the_whole(goals.rto_s)
     elif goals:
         told += against_rto(evidence.rta_s, goals.rto_s)
-    age = format_duration(evidence.rpa_s)
+    if not evidence.judged or evidence.scenario == PARTIAL or not goals or evidence.rpa_s is None:
+        loss = None
+    else:
+        loss = loss or Loss("", evidence.rpa_s, goals.rpo_s)
+    age = format_duration(evidence.rpa_s if loss is None else loss.lost_s)
+    of = of_component(loss) if loss is not None else ""
     told += (
-        f", lost {age} of data" if evidence.scenario == RECOVERY else f", the data was {age} old"
+        f", lost {age} of data{of}"
+        if evidence.scenario == RECOVERY
+        else f", the data{of} was {age} old"
     )
     if not evidence.judged and evidence.scenario != PARTIAL:
         told += " (an older point, chosen on purpose)"
-    elif goals and evidence.scenario != PARTIAL:
-        told += f" (RPO {format_duration(goals.rpo_s)})"
+    elif loss is not None:
+        told += against_rpo(loss)
     if evidence.result == "inconclusive":
         told += "; no check could confirm the data"
     return f"{told}   evidence {evidence.id}"
@@ -217,6 +244,7 @@ def print_evidence(
     *,
     colour: bool,
     goals: Objectives | None = None,
+    loss: Loss | None = None,
     notes: Iterable[str] = (),
     steps: bool = True,
 ) -> None:
@@ -235,7 +263,7 @@ def print_evidence(
     print_coverage(evidence)
     print_fence(evidence.fence, colour=colour)
     result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
-    first, *rest = conclusion(evidence, goals).splitlines()
+    first, *rest = conclusion(evidence, goals, loss).splitlines()
     output.say(f"{result}: {first}")
     for line in rest:
         output.say(f"    {line}")

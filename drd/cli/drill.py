@@ -13,7 +13,7 @@ from drd import process
 from drd.api.evidence_document import evidence_document
 from drd.bootstrap import App
 from drd.cli import output
-from drd.cli.checks_table import conclusion, evidence_of, print_evidence
+from drd.cli.checks_table import conclusion, evidence_of, loss_in, print_evidence
 from drd.cli.follow import asked
 from drd.cli.kit import key_of
 from drd.cli.operator_drill import followed, print_page
@@ -25,16 +25,21 @@ from drd.errors import NotOwner, UsageError
 from drd.flows.drill.host_loss import KitAt
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
+from drd.flows.restore.losses import loss_of
 from drd.model.adopted import with_copy
-from drd.model.plan import OPERATOR, Objectives
+from drd.model.losses import Loss
+from drd.model.plan import OPERATOR, Objectives, Plan
 from drd.model.units import format_duration, format_time
 from drd.ports import Destination
 
 
 def run(args: argparse.Namespace) -> int:
     def keep(outcome: DrillOutcome, destinations: dict[str, Destination]) -> None:
-        _show(outcome, plan.name, plan.objectives, args)
+        show(outcome)
         _wait(destinations)
+
+    def show(outcome: DrillOutcome) -> None:
+        _show(outcome, plan.name, plan.objectives, args, loss=_loss(app, plan, outcome))
 
     with session(args) as app:
         if not app.state.is_ours:
@@ -55,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         with shown, cancelled_as(lambda: f"the drill of {name} was cancelled: it proved nothing"):
             outcome = drill(app.services(plan), plan, request)
         if not args.keep or outcome.error is not None:
-            _show(outcome, plan.name, plan.objectives, args)
+            show(outcome)
         return exit_code(outcome)
 
 
@@ -98,8 +103,14 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
         raise failure_of(done)
     outcome = DrillOutcome(evidence_of(done["document"]), None, None)
     goals, operator = Objectives(done["rpo_s"], done["rto_s"]), done["document"].get("operator")
-    _show(outcome, args.plan, goals, args, operator)
+    _show(outcome, args.plan, goals, args, operator, loss=loss_in(done))
     return exit_code(outcome)
+
+
+def _loss(app: App, plan: Plan, outcome: DrillOutcome) -> Loss | None:
+    evidence, choice = outcome.evidence, outcome.choice
+    of = choice.point.data_time if choice is not None else None
+    return loss_of(app.catalogue, plan, evidence.run, evidence.rpa_s, evidence.data_time or of)
 
 
 def exit_code(outcome: DrillOutcome) -> int:
@@ -120,6 +131,8 @@ def _show(
     goals: Objectives,
     args: argparse.Namespace,
     operator: Mapping[str, Any] | None = None,
+    *,
+    loss: Loss | None,
 ) -> None:
     """`operator` is the people's part of a drill that the daemon executed."""
     if outcome.operator is not None:
@@ -127,18 +140,21 @@ def _show(
     if args.json:
         whole_s = _whole_s(outcome)
         more: dict[str, Any] = {"whole_s": whole_s} if whole_s is not None else {}
+        more |= {"loss": loss._asdict() if loss is not None else None}
         more |= {"operator": dict(operator)} if operator is not None else {}
         output.print_json({**evidence_document(outcome.evidence), **more})
     elif args.quiet:
         if outcome.evidence.result != "passed":
-            output.complain(f"drill of {plan}: {conclusion(outcome.evidence, goals)}")
+            output.complain(f"drill of {plan}: {conclusion(outcome.evidence, goals, loss)}")
     else:
-        _print(outcome, plan, goals, colour=output.colours(args.no_color))
+        _print(outcome, plan, goals, loss, colour=output.colours(args.no_color))
         if operator is not None:
             print_operator(plan, operator)
 
 
-def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool) -> None:
+def _print(
+    outcome: DrillOutcome, plan: str, goals: Objectives, loss: Loss | None, *, colour: bool
+) -> None:
     evidence, choice = outcome.evidence, outcome.choice
     if choice is not None:
         age = (evidence.started_at - choice.point.data_time).total_seconds()
@@ -153,7 +169,7 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
         output.say(f"{plan}: drill of {evidence.scenario}: drd restored nothing")
     restored = outcome.restoration.restored if outcome.restoration is not None else {}
     notes = [f"{name}: {note}" for name, one in restored.items() for note in one.notes]
-    print_evidence(evidence, colour=colour, goals=goals, notes=notes)
+    print_evidence(evidence, colour=colour, goals=goals, loss=loss, notes=notes)
     whole_s = _whole_s(outcome)
     if whole_s is not None:
         output.say(f"all components one after the other: about {format_duration(whole_s)}")

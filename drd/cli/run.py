@@ -8,7 +8,7 @@ from typing import Any
 from drd.cli import output
 from drd.cli.aftermath import print_next, print_places, print_unfinished
 from drd.cli.aside import say_asides
-from drd.cli.checks_table import evidence_of, print_evidence, print_fence, print_phases
+from drd.cli.checks_table import evidence_of, loss_in, print_evidence, print_fence, print_phases
 from drd.cli.follow import RunSource, follow
 from drd.cli.operator_lines import print_operator
 from drd.cli.recorded import in_one_line, recorded_error
@@ -65,7 +65,7 @@ def _print_evidence(run: dict[str, Any], *, colour: bool) -> None:
         if run.get("rto_s") is not None:
             goals = Objectives(run["rpo_s"], run["rto_s"])
         found = evidence_of(run["evidence"])  # the table above has the steps
-        print_evidence(found, colour=colour, goals=goals, steps=False)
+        print_evidence(found, colour=colour, goals=goals, loss=loss_in(run), steps=False)
         return
     print_phases(run.get("phases", {}))  # from a daemon of a former version
     detail = _detail(run)

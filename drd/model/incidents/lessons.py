@@ -10,6 +10,7 @@ from datetime import datetime
 
 from drd.model.incidents.messages import MAY_REPEAT, Fate
 from drd.model.incidents.review import Promise, Recovery, Review, is_much_longer
+from drd.model.losses import Loss
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
 from drd.model.obligations.unplaced import split
 from drd.model.run import DrillResult, Evidence
@@ -132,9 +133,9 @@ def _met(review: Review, one: Recovery) -> Iterator[str]:
     if one.took_s is not None and one.took_s <= goals.rto_s:
         took, rto = format_duration(one.took_s), format_duration(goals.rto_s)
         yield f"the recovery of {one.plan} took {took}, within the RTO of {rto}"
-    if one.loss_s is not None and not one.on_purpose and one.loss_s <= goals.rpo_s:
-        loss, rpo = format_duration(one.loss_s), format_duration(goals.rpo_s)
-        yield f"the recovery of {one.plan} lost {loss} of data, within the RPO of {rpo}"
+    loss = review.loss_of(one)
+    if loss is not None and not one.on_purpose and not loss.missed:
+        yield f"the recovery of {one.plan} lost {_lost(loss)}, within {_rpo(loss)}"
 
 
 def _missed(review: Review, one: Recovery) -> Iterator[str]:
@@ -151,9 +152,18 @@ def _missed(review: Review, one: Recovery) -> Iterator[str]:
     if one.took_s is not None and one.took_s > goals.rto_s:
         took, rto = format_duration(one.took_s), format_duration(goals.rto_s)
         yield f"the recovery of {one.plan} took {took}, longer than the RTO of {rto}"
-    if one.loss_s is not None and not one.on_purpose and one.loss_s > goals.rpo_s:
-        loss, rpo = format_duration(one.loss_s), format_duration(goals.rpo_s)
-        yield f"the recovery of {one.plan} lost {loss} of data, more than the RPO of {rpo}"
+    loss = review.loss_of(one)
+    if loss is not None and not one.on_purpose and loss.missed:
+        yield f"the recovery of {one.plan} lost {_lost(loss)}, more than {_rpo(loss)}"
+
+
+def _lost(loss: Loss) -> str:
+    of = f" of {loss.component}" if loss.component else ""
+    return f"{format_duration(loss.lost_s)} of data{of}"
+
+
+def _rpo(loss: Loss) -> str:
+    return f"{'its' if loss.component else 'the'} RPO of {format_duration(loss.rpo_s)}"
 
 
 def _drill(review: Review, one: Recovery) -> Evidence | None:

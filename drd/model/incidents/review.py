@@ -18,6 +18,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.investigation import Investigation
 from drd.model.incidents.messages import IncidentMessage
 from drd.model.incidents.timeline import Line
+from drd.model.losses import Loss
 from drd.model.obligations.clocks import ClockState
 from drd.model.records import Entry, body_of
 from drd.model.run import PARTIAL, Evidence, RunKind, StepState, taken_back
@@ -33,7 +34,8 @@ class Recovery:
     """A recovery in the record. `state` is its final state, empty while it has not ended. `loss_s`
     is the age of the restored data, `took_s` the time to the end of the checks, in seconds; None:
     not measured. `on_purpose`: a person chose the restore point, so its age does not count for the
-    RPO. `partial`: it restored a part of the service. `back`: `undone`, `rolled back` or empty."""
+    RPO. `partial`: it restored a part of the service. `back`: `undone`, `rolled back` or empty.
+    `data_time` is of when the oldest restored data is."""
 
     run: str
     plan: str
@@ -47,6 +49,7 @@ class Recovery:
     on_purpose: bool = False
     partial: bool = False
     back: str = ""
+    data_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ class Promise:
 @dataclass(frozen=True, slots=True)
 class Review:
     """All that is known of an incident at `now`. `goals` are by plan, `predictions` by run of the
-    recovery. `clocks_unknown` says why there are no clocks."""
+    recovery, and `losses` of plans in which a component has an RPO of its own. `clocks_unknown`
+    says why there are no clocks."""
 
     incident: Incident
     now: datetime
@@ -97,8 +101,16 @@ class Review:
     unfinished: Sequence[str] = ()
     goals: Mapping[str, Goals] = field(default_factory=dict)
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
+    losses: Mapping[str, Loss] = field(default_factory=dict)
     promises: Sequence[Promise] = ()
     warnings: Sequence[str] = ()
+
+    def loss_of(self, one: Recovery) -> Loss | None:
+        """Return what a recovery has lost, against the RPO; None if this is not known."""
+        goals = self.goals.get(one.plan)
+        if goals is None or one.loss_s is None:
+            return None
+        return self.losses.get(one.run) or Loss("", one.loss_s, goals.rpo_s)
 
 
 def recoveries(entries: Iterable[Entry]) -> tuple[Recovery, ...]:
@@ -143,6 +155,7 @@ def _measured(before: Recovery, measured: Mapping[str, Any]) -> Recovery:
         took_s=float(took) if took is not None else None,
         on_purpose=measured.get("judged") is False,
         partial=measured.get("scenario") == PARTIAL,
+        data_time=time_in(measured, "data_time"),
     )
 
 

@@ -1,0 +1,47 @@
+"""What a recovery has lost, or a drill would have lost, against the RPO of each component. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from drd.model.plan import Plan
+from drd.named import NamedTuple
+
+
+class Loss(NamedTuple):
+    """What was lost, in seconds, against the RPO. `component` is the one that is worst against its
+    own RPO; empty if no component of the plan has an RPO of its own."""
+
+    component: str
+    lost_s: float
+    rpo_s: float
+
+    @property
+    def missed(self) -> bool:
+        return self.lost_s > self.rpo_s
+
+
+def worst_loss(
+    plan: Plan, lost_s: float, oldest: datetime | None, restored: Mapping[str, datetime | None]
+) -> Loss:
+    """Return the loss that counts. `lost_s` is the loss of the oldest data, which is of the time
+    `oldest`; `restored` has by component of when its data is, None for that of the restore point.
+    A component of which nothing is known counts as the oldest."""
+    if not plan.own_objectives:
+        return Loss("", lost_s, plan.objectives.rpo_s)
+    times = {name: at for name, at in restored.items() if at is not None}
+    if times and len(times) == len(restored):
+        oldest = min(times.values())
+    losses = []
+    for name in restored or plan.components:
+        newer_s = 0.0
+        if oldest is not None and name in times:
+            newer_s = max(0.0, (times[name] - oldest).total_seconds())
+        losses.append(Loss(name, lost_s - newer_s, plan.rpo_of(name)))
+    worst = losses[0]
+    for one in losses[1:]:
+        # The larger quotient, without a division by an RPO of a damaged row.
+        if one.lost_s * worst.rpo_s > worst.lost_s * one.rpo_s:
+            worst = one
+    return worst
