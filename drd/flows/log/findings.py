@@ -1,29 +1,84 @@
-"""Check the repository of a plan's logs for `drd doctor`."""
+"""Check the repository of a plan's logs, and what drd knows of the logs, for `drd doctor`."""
 
 from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from itertools import pairwise
 
 from drd.errors import DrdError
 from drd.flows.log.repository import log_spec, logged
 from drd.flows.services import Services
 from drd.model.finding import Finding
+from drd.model.log import LogState, noted_as
+from drd.model.log_conditions import log_condition
 from drd.model.plan import Plan
 from drd.model.text import some
+from drd.model.units import format_time
+
+_GAP = "log-gap"
 
 
 def findings(services: Services, plan: Plan) -> list[Finding]:
-    """Return the finding whether drd can reach the repository of the logs; empty if no component of
-    the plan has a log.
+    """Return the findings whether drd can reach the repository of the logs, whether they arrive
+    there, and whether they have gaps; empty if no component of the plan has a log.
     """
     names = logged(services, plan)
     if not names:
         return []
     subject = plan.primary.name
+    of_logs = [finding for name in names for finding in _of_log(services, plan, name)]
     try:
         spec = log_spec(plan)
         services.open_repository(spec).preflight()
     except DrdError as error:
-        return [Finding("log-repository", "error", subject, error.message, error.hint)]
+        return [Finding("log-repository", "error", subject, error.message, error.hint), *of_logs]
     text = f"the log of {some(names)} goes to {spec.url}"
     if plan.copies:
         text += f", and not to the copies in {some([c.name for c in plan.copies])}"
-    return [Finding("log-repository", "ok", subject, text)]
+    return [Finding("log-repository", "ok", subject, text), *of_logs]
+
+
+def _of_log(services: Services, plan: Plan, name: str) -> list[Finding]:
+    """Return what the receiver of a log has noted; empty if none has begun yet."""
+    noted = services.catalogue.queue.noted(noted_as(plan.name, name))
+    with suppress(KeyError, TypeError, ValueError):  # as for a receiver that has just begun
+        if noted is not None:
+            state, now = LogState.from_json(noted[1]), services.clock.now()
+            return [_arrival(plan, name, state, noted[0], now), *_gaps(plan, name, state)]
+    return []
+
+
+def _arrival(plan: Plan, name: str, state: LogState, noted_at: datetime, now: datetime) -> Finding:
+    """Return what the alert says, if there is one."""
+    wrong = log_condition(plan.name, name, state, noted_at, now)
+    if wrong is not None:
+        code = _GAP if state.code == _GAP else "log-arrival"
+        # The command of an alert that is less urgent leads here.
+        remedy = state.remedy if wrong.severity == "warning" else ""
+        return Finding(
+            code, "warning", name, wrong.text, remedy or f"to see more: `{wrong.remedy}`"
+        )
+    text = f"the log of {name} arrives"
+    if state.complete_at is not None:
+        at = format_time(state.complete_at, seconds=True)
+        text += f"; the repository has everything up to {at}"
+    return Finding("log-arrival", "ok", name, text)
+
+
+def _gaps(plan: Plan, name: str, state: LogState) -> list[Finding]:
+    """Return the gaps between the times to which the component can be recovered."""
+    found = []
+    for (_, left), (begins, _) in pairwise(sorted(state.spans)):
+        if begins > left:
+            since, until = (format_time(at, seconds=True) for at in (left, begins))
+            text = (
+                f"the log of {name} has a gap: {name} can be recovered to no time between {since} "
+                f"and {until}"
+            )
+            remedy = (
+                "nobody can close the gap; it is gone when retention has removed the restore "
+                f"points from before it. What can be recovered: `drd points {plan.name}`"
+            )
+            found.append(Finding(_GAP, "warning", name, text, remedy))
+    return found
