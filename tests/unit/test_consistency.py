@@ -19,8 +19,10 @@ from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
 from drd.flows.backup.together import Together
 from drd.flows.drill.request import DrillRequest
 from drd.flows.drill.run import drill
+from drd.flows.restore.preflight import preflight_only
 from drd.flows.restore.recovery import recover
 from drd.kinds.files.source import FilesCapture
+from drd.model.cause import with_remedy
 from drd.model.consistency import Group, Spread, measured, together
 from drd.model.run import CheckResult, CheckVerdict, RunState
 from drd.model.snapshot import MANIFEST_FILE
@@ -221,7 +223,21 @@ def test_a_point_with_a_wider_spread_is_incomplete(
     assert rows_of(shop)[0][0] is CheckVerdict.FAILED
     [warning] = [w for w in shop.warnings if "may not fit together" in w]
     assert point.id in warning
-    recovered = recover(shop.services, shop.recovery(point=point.id)).evidence
+    planned = shop.recovery(point=point.id)
+    shop.warnings.clear()
+    [finding] = [
+        f for f in preflight_only(shop.services, planned).findings if f.code == "consistency"
+    ]
+    assert (finding.severity, finding.subject) == ("warning", "conf, data")
+    assert "data times 7.250s apart, at most 5s allowed" in finding.text
+    assert "then ends as failed" in finding.text
+    assert "the restored data stays" in finding.remedy
+    assert [w for w in shop.warnings if "may not fit together" in w] == [
+        with_remedy(f"{finding.name}: {finding.text}", finding.remedy)
+    ]
+    part = shop.recovery(point=point.id, components=("conf",))
+    assert not [f for f in preflight_only(shop.services, part).findings if f.code == "consistency"]
+    recovered = recover(shop.services, planned).evidence
     assert recovered.result == "failed"
     assert [c for c in recovered.checks if c.verdict is CheckVerdict.FAILED] == [
         CheckResult(

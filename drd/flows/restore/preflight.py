@@ -41,6 +41,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import target_place
 from drd.flows.state.run_removal import swept_afterwards
 from drd.model.cause import with_remedy
+from drd.model.consistency import too_wide
 from drd.model.runbook import Step
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
@@ -225,9 +226,27 @@ def _preflight_all(
     findings = found.collect(lambda: _preflight_steps(services, plan))
     if plan.continues is None:  # else some of it may be there already
         findings += found.collect(lambda: log_room(services, plan))
+    findings += _groups(plan)
     signed = finding_about_signature(services, plan.plan, plan.point)
     findings += [signed] if signed is not None else []
     return findings + preflight_targets(plan, destinations, found)
+
+
+def _groups(plan: RecoveryPlan) -> list[Finding]:
+    """Return a finding for each group of components whose data times are too far apart."""
+    return [
+        Finding(
+            "consistency",
+            "warning",
+            spread.names,
+            f"{spread.words}, so this data may not fit together. The recovery restores all of it, "
+            "and then ends as failed",
+            f"choose another restore point: `drd points {plan.plan.name}`, then add `--point ID`. "
+            "If you need this one, go on: the restored data stays. Afterwards, "
+            f"check yourself whether {some(spread.components)} fit together",
+        )
+        for spread in too_wide(plan.spreads(plan.components))
+    ]
 
 
 def require_answerable(services: Services, plan: RecoveryPlan) -> None:

@@ -45,7 +45,6 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory
 from drd.flows.state.run_removal import swept_afterwards
 from drd.model.cause import Cause, joined
-from drd.model.consistency import measured
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import (
@@ -127,15 +126,8 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
 
 def _rows_of_groups(plan: RecoveryPlan, work: Restoration) -> list[CheckResult]:
     """Return a row for each group of components that the recovery has restored together from the
-    point: whether their data fits together. A log that is replayed moves the data of a component
-    to another moment."""
-    times = {
-        one.component: one.data_time
-        for one in plan.point.components
-        if one.component in work.restored and one.component not in work.logs
-    }
-    spreads = measured(plan.plan.consistency, times)
-    return [row_of_spread(spread) for spread in spreads if spread.spread_s is not None]
+    point: whether their data fits together."""
+    return [row_of_spread(spread) for spread in plan.spreads(work.restored)]
 
 
 def _preflight_again(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +22,7 @@ from drd.flows.restore.single_items import Single, component_of, single
 from drd.flows.services import Services
 from drd.flows.state.restored_points import restored_points
 from drd.model.adopted import rolled_forward
+from drd.model.consistency import Spread, measured
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.row_loss import RowLoss, rows_lost
 from drd.model.run import (
@@ -106,6 +107,18 @@ class RecoveryPlan:
         """The time at which a restore stops that replays a log. The data time of such a point is
         not exact."""
         return _before(self.request)
+
+    def spreads(self, restored: Collection[str]) -> list[Spread]:
+        """Return how far apart the data times are in each group of components of which all are
+        restored from the point. A log that is replayed moves the data of a component to another
+        moment."""
+        times = {
+            one.component: one.data_time
+            for one in self.point.components
+            if one.component in restored and one.component not in self.logs
+        }
+        spreads = measured(self.plan.consistency, times)
+        return [spread for spread in spreads if spread.spread_s is not None]
 
     def former_names(self, name: str) -> str:
         """Return a sentence about components of the same kind that the point contains but the plan
