@@ -382,7 +382,10 @@ def plan(app: App, name: str, *, without: Collection[str] = ()) -> Document:
         if (where := _restricted(value)) is not None:
             raise Refused(
                 f"plan {name} contains {where} under `{section}`, which only root may see",
-                hint=f"show the plan as root: sudo drd plan show {name}",
+                hint=f"show the plan as root: sudo drd plan show {name}. For a blind drill: "
+                f"sudo drd drill {name} --scenario operator --blind. drd also refuses a reference "
+                "{env: NAME}, because some people write the secret itself there. It shows {file: "
+                "PATH} and {credential: NAME}",
             )
     document = {"plan": plan.name, "file": plan.file, "digest": plan.digest, "proof": plan.proof}
     return {**document, "resolved": shown}

@@ -67,7 +67,7 @@ def _plan(number: int, plan: Mapping[str, Any], at: datetime, zone: tzinfo) -> I
         yield f"{name}: clean restore point {plan['choice']}{of}"
         yield f"  why: {escaped(plan['why'])}"
         if choice is not None:
-            yield f"  a recovery of this point loses {_loss(choice)}"
+            yield f"  a recovery of this point loses {loss_words(choice)}"
             if choice["unusual"]:
                 yield f"  check these changes first: {escaped(some(choice['unusual'], 3))}"
         yield f"  > drd recover {name} --incident {number} --clean --target TARGET --dry-run"
@@ -101,7 +101,7 @@ def _row(point: Mapping[str, Any], sign: datetime, zone: tzinfo) -> list[str]:
         _time(point["data_time"], zone),
         _side(point, sign),
         _drill(point["drill"], zone),
-        _loss(point),
+        loss_words(point),
         "sound" if not point["doubts"] else "not sound, below",
         changes,
     ]
@@ -121,11 +121,15 @@ def _drill(drill: Mapping[str, Any] | None, zone: tzinfo) -> str:
     return f"{result} {_time(drill['at'], zone)}"
 
 
-def _loss(point: Mapping[str, Any]) -> str:
+def loss_words(point: Mapping[str, Any]) -> str:
+    """Return what a recovery of a point loses, in time and rows."""
     told = [f"{format_duration(max(0.0, point['loss_s']))}"]
-    for loss in (one for one in point["loss_rows"] if one["rows"]):
+    for loss in point["loss_rows"]:
         about = "at least" if loss["counted"] else "about"
-        told.append(f"{about} {counted(loss['rows'], 'row')} of {escaped(loss['component'])}")
+        if loss["rows"]:
+            told.append(f"{about} {counted(loss['rows'], 'row')} of {escaped(loss['component'])}")
+        elif loss["counted"]:  # a changed row is still one row
+            told.append(f"unknown number of changed rows of {escaped(loss['component'])}")
     unknown = [escaped(name) for name in point["rows_unknown"]]
     return ", ".join(told) + (f", unknown number of rows of {some(unknown)}" if unknown else "")
 

@@ -66,6 +66,7 @@ def test_operator_drill_is_asked_for_by_whom_the_kernel_names(short_tmp: Path) -
         assert asked(BERT)[1]["joined"] is False, "a drill of the schedule is another one"
         status, told = ask(house.path, STRANGER, [READERS], "/v1/plans/shop/runbook")
         assert (status, "only root may see" in str(told)) == (403, True), "as `drd plan show`"
+        assert "sudo drd drill shop --scenario operator --blind" in str(told)
 
 
 FRIDAY = """\

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from drd.api.incident_scope import scope_document
+from drd.cli.incident_clean_points import loss_words
 from drd.cli.incident_scope import scope_lines
 from drd.cli.recovery_plan import approval_text
 from drd.errors import NoRestorePoint
@@ -216,6 +217,16 @@ def test_loss_and_changes_are_told_for_the_points_nearest_to_the_sign(world: Wor
         "conf: drd does not have two fingerprints to compare",
         "data: drd does not have two fingerprints to compare",
     )
+
+
+def test_the_loss_says_in_words_what_drd_cannot_count() -> None:
+    def words(rows: int, *, is_counted: bool) -> str:
+        loss = {"component": "db", "rows": rows, "counted": is_counted}
+        return loss_words({"loss_s": 60.0, "loss_rows": [loss], "rows_unknown": []})
+
+    assert words(3, is_counted=True) == "1m, at least 3 rows of db"
+    assert words(0, is_counted=True) == "1m, unknown number of changed rows of db"
+    assert words(0, is_counted=False) == "1m", "the estimate expects no new rows"
 
 
 # --- what changed unusually ---

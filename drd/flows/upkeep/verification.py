@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 from drd.errors import (
     DeadlineExceeded,
     DrdError,
+    ManifestRefused,
+    NoRestorePoint,
     NotSupported,
+    PointGone,
     RepositoryDamaged,
     RepositoryError,
     SnapshotsUnreadable,
 )
-from drd.flows.components.repository_choice import repository_spec
+from drd.flows.components.repository_choice import Holders, repository_spec
 from drd.flows.durable_steps import Runner, describe, new_run
 from drd.flows.repository import listings
 from drd.flows.repository.adopted import look
@@ -37,6 +40,7 @@ from drd.model.run_details import VerificationDetail
 from drd.model.schedule import can_verify
 from drd.model.step_results import CheckStepResult, PreflightStepResult
 from drd.model.text import called, noun, some
+from drd.ports.health import KnownRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,41 @@ class _VerificationRun:
                 self._read_share()
         except RepositoryDamaged as error:
             return self._damaged(error)
+        if (refused := self._refused()) is not None:
+            return self._finish(RunState.FAILED, *refused)
         self.services.catalogue.health.record_sound(self.plan.name, self.spec.name, self.begun_at)
         missing = self._missing()
         if missing:
             return self._finish(RunState.FAILED, self._not_all_there(missing), missing)
         return self._finish(RunState.SUCCEEDED, None)
+
+    def _refused(self) -> tuple[ManifestRefused, tuple[str, ...]] | None:
+        """Read again the manifests that another run refused, and return the error of the first that
+        is still refused, with all these points: what restic can read may be no manifest of drd's.
+        """
+        hurt = [k for k in self._known() if k.damage is not None]
+        known = [k for k in hurt if k.repair == "none" or k.affected]
+        if not known or self.plan.made_by:
+            return None
+        affected, name, errors = known[0].affected, self.plan.name, {}
+        for listed in self.services.catalogue.points.of_plan(name):
+            doubtful = affected is None or listed.id in affected
+            if not doubtful or self.spec.name not in listed.repositories:
+                continue
+            try:
+                point = self.services.catalogue.points.get(name, listed.id)
+                Holders(self.services, self.plan, point, only=[self.spec.name]).manifest()
+            except ManifestRefused as error:
+                errors[listed.id] = error
+            except (NoRestorePoint, PointGone):
+                continue  # what is missing is another problem
+        if not errors:
+            return None
+        first = next(iter(errors.values()))
+        self.services.catalogue.health.record_damage(
+            name, self.spec.name, first.damage, tuple(errors), self.begun_at, repair=first.repair
+        )
+        return first, tuple(errors)
 
     def _missing(self) -> tuple[str, ...]:
         """Return points of which others removed snapshots: the rest can be read, but is
@@ -179,8 +213,11 @@ class _VerificationRun:
 
     def _is_hurt(self) -> bool:
         """Return whether another run has met damage there."""
+        return any(k.damage is not None for k in self._known())
+
+    def _known(self) -> list[KnownRepository]:
         known = self.services.catalogue.health.of_plan(self.plan.name)
-        return any(k.damage is not None for k in known if k.repository == self.spec.name)
+        return [k for k in known if k.repository == self.spec.name]
 
     def _read_everything(self) -> None:
         self._step("let it be verified" if self.verifier else "read everything", "100%")
