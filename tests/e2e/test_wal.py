@@ -4,6 +4,7 @@ restore points."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,13 @@ from typing import Any
 
 import pytest
 
+from drd.config.plan_file import plan_of_text
+from drd.kinds.postgres.physical.settings import ClusterTarget
+from drd.kinds.registry import by_hand_of
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site
+from tests.e2e.test_docs import commands, section
+from tests.e2e.test_mariadb_kind import bash
 from tests.servers import PostgresServer, postgres_server, short_directory
 
 LONG = {"within_s": 250.0}
@@ -134,6 +140,7 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
     early = site.drd("recover", "shop", "--target", "standby", "--before", "0/1", code=13)
     assert "has no restore point of server that ends before 0/1" in early.err
     _assert_drills_take_turns(site, reachable[0]["to"])
+    _assert_back_by_hand(site, between)
     [slot] = [name for (name,) in server.execute("select slot_name from pg_replication_slots")]
     (site.base / "plans/shop.yaml").unlink()
     told = " ".join(site.drd("plan", "forget", "shop", "--yes").err.split())
@@ -156,6 +163,30 @@ def _assert_a_table_comes_from_before_it_was_dropped(
     site.drd("recover", "shop", "--in-place", *orders, "--before", dropping)
     assert _value(server, "select count(*) from orders_then") == "4"
     server.execute("drop table orders_then")
+
+
+def _assert_back_by_hand(site: Site, before: str) -> None:
+    """The printed commands replay the WAL as well, up to a time."""
+    file = site.base / "plans/shop.yaml"
+    component = plan_of_text(file.read_text(), file).components["server"]
+    there = site.base.parent / "back/by-hand"
+    target = ClusterTarget.model_validate({"data_dir": str(there)})
+    printed = by_hand_of("postgres-cluster")(component, target, place="", resolve=str)
+    [told] = [p.text for p in printed.passages if "STOP" in p.text]
+    script = "\n".join(p.commands for p in printed.passages if not p.compares)
+    owner = there.parent.owner()
+    script = script.replace("-u postgres", f"-u {owner}").replace("postgres: ", f"{owner}: ")
+    page = "docs/recovery-without-drd.md"
+    opened = "\n".join(commands(page, section(page, n)) for n in "12")
+    stop = re.search(r'STOP="[^"]*"', told)
+    assert stop is not None
+    stopped = re.sub(r"2026-11-25T00:31:00Z", before, stop[0])
+    assert before in stopped
+    seen = (
+        f"echo by hand: $({printed.ask} \"select string_agg(n::text, ',' order by n) from orders\")"
+    )
+    said = bash(f"{opened}\n{stopped}\n{script}\n{seen}\nstop_server", site, COMPONENT="server")
+    assert "by hand: 1,2,3" in said.splitlines()
 
 
 def _assert_drills_take_turns(site: Site, end: str) -> None:
