@@ -42,8 +42,8 @@ def _without(settings: ServerSettings) -> Mapping[Ability, str]:
         )
     if settings.binlog is None:
         lacking[Ability.LOG] = (
-            "write `binlog: {every: 30s}` into the component, for the time from then on; or choose "
-            "a restore point: drd points PLAN."
+            "choose a restore point: drd points PLAN. To recover to any later time, write "
+            "`binlog: {every: 30s}` into the component."
         )
     return lacking
 

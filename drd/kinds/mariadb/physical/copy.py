@@ -124,7 +124,7 @@ def _ended(child: process.Child, deadline: float | None) -> int:
 def _require_time(deadline: float | None) -> None:
     if deadline is not None and time.monotonic() > deadline:
         raise DeadlineExceeded(
-            "mariadb-backup was still copying when the time of the backup was over",
+            "mariadb-backup did not finish within the time limit of the backup",
             hint="check with SHOW FULL PROCESSLIST whether the server is locked or hangs. If the "
             "copy needs the time, raise `backup.timeout` in the plan.",
         )

@@ -21,11 +21,11 @@ _LATE = (
     "all commits of the server wait meanwhile"
 )
 DDL_S = 20.0
-"""So many seconds at most drd reads which tables there are."""
+"""The longest time, in seconds, for which drd reads the lists of tables."""
 
 _UNLISTED = (
-    f"drd reads for at most {DDL_S:.0f} s which tables there are, because nobody can make or "
-    "change one meanwhile, and it did not reach this database"
+    f"drd reads the lists of tables for at most {DDL_S:.0f} s, because nobody can make or change a "
+    "table meanwhile; this time was over before drd read the list of this database"
 )
 _POSITION = (
     "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, "

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 from drd.errors import RepositoryDamaged
 
 SHIFT = 40
-"""So many bits of a position are for the place in a file."""
+"""The number of bits of a position that are for the place in a file."""
 
 MAGIC = b"\xfebin"
 PIECE_BYTES = 16 << 20
@@ -101,7 +101,8 @@ def piece_of(name: str) -> tuple[int, int] | None:
 
 
 def head_of(file: Path) -> Head | None:
-    """Return the beginning of a file; None if it has not arrived yet, or is none of a log."""
+    """Return the beginning of a file; None if it has not arrived yet, or if this is
+    no binary log."""
     with file.open("rb") as opened:
         start = opened.read(len(MAGIC) + _HEADER.size)
         if len(start) < len(MAGIC) + _HEADER.size or not start.startswith(MAGIC):
@@ -147,8 +148,8 @@ class LogReader:
                     self.last[domain, event.server] = sequence
 
     def _continue(self, body: bytes, number: int) -> None:
-        """Compare what the server says of the transactions before a file with those that were
-        there."""
+        """Compare the list of transactions at the beginning of a file with the transactions in the
+        files before it."""
         (count,) = struct.unpack_from("<I", body)
         listed = {}
         for index in range(count & 0xFFFFFFF):
@@ -159,8 +160,8 @@ class LogReader:
         if lost:
             raise RepositoryDamaged(
                 f"file {number:06d} of the binary log does not continue the file before it: "
-                f"transactions up to {Gtid(*lost[0], listed[lost[0]])} are before it, and those "
-                f"that were stored end with {Gtid(*lost[0], known[lost[0]])}",
+                f"the server wrote it after transaction {Gtid(*lost[0], listed[lost[0]])}, and the "
+                f"files before it end with transaction {Gtid(*lost[0], known[lost[0]])}",
                 hint=EARLIER,
             )
         self.last = {**listed, **known}
@@ -179,22 +180,22 @@ def _events(opened: BinaryIO, number: int, end: int | None) -> Iterator[_Event]:
     limit = size if end is None else end
     opened.seek(0)
     if size < limit or opened.read(len(MAGIC)) != MAGIC:
-        raise damaged(0, "it is shorter than it was" if size < limit else "it is none of a server")
+        raise damaged(0, "the file is too short" if size < limit else "this is no binary log")
     offset, checked = len(MAGIC), None
     while offset < limit:
         header = opened.read(_HEADER.size)
         if len(header) < _HEADER.size:
-            raise damaged(offset, "it ends within an event")
+            raise damaged(offset, "the file ends in the middle of an event")
         at, kind, server, length, _, _ = _HEADER.unpack(header)
         if length < _HEADER.size or offset + length > limit:
-            raise damaged(offset, "an event has no possible length")
+            raise damaged(offset, "the length of an event is impossible")
         if checked is None and kind != _FORMAT:
-            raise damaged(offset, "it does not begin with its format")
+            raise damaged(offset, "the first event does not describe the format")
         body, crc, stored = _body(opened, header, length)
         if kind == _FORMAT:
             checked = len(body) > _CRC_BYTES and body[-1 - _CRC_BYTES] == 1
         if checked and crc != stored:
-            raise damaged(offset, "an event does not have its checksum")
+            raise damaged(offset, "the checksum of an event is wrong")
         yield _Event(offset, at, kind, server, body)
         offset += length
 

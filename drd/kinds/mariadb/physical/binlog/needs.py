@@ -71,7 +71,7 @@ def _of_log(
             "the server is a replica, and does not log what it replicates (log_slave_updates is "
             "OFF)",
             "write `log_slave_updates` into the configuration of the server, then restart it; or "
-            "let `dsn` lead to the primary.",
+            "set `dsn` to the primary.",
         )  # fmt: skip
     kept = connection.one(_KEPT)
     kept_s = float(kept[1]) if kept is not None else 0.0

@@ -48,7 +48,7 @@ OPTIONS = "receiver.cnf"
 STATE = "state.json"
 _HEAD_S = 20.0
 _FIRST_ID, _IDS = 1 << 31, 1 << 30
-"""The numbers by which the receivers of drd call themselves at servers."""
+"""The first server id of a receiver of drd, and how many ids there are."""
 
 _GONE = (
     "could not find next log",
@@ -56,7 +56,7 @@ _GONE = (
     "client requested master to start replication from impossible position",
     "log event entry exceeded",
 )
-"""What the server says if it does not have the next part of its log any more."""
+"""The errors of a server that no longer has the next part of its log."""
 
 _NOW = "SELECT UTC_TIMESTAMP(6)"
 
@@ -160,7 +160,7 @@ class BinlogReceiver:
     def require(self) -> None:
         if self._state and self._state["source"] != self.source:
             raise LogLost(
-                f"what has arrived of the binary log is of the server with server_id "
+                f"the received binary log is of the server with server_id "
                 f"{self._state['source']}, and dsn leads to a server with server_id {self.source}",
                 hint="drd begins anew with this server, and makes a base backup at once.",
             )
@@ -201,8 +201,8 @@ class BinlogReceiver:
 
     def _began_again(self, number: int) -> LogLost:
         return LogLost(
-            f"file {number:06d} of the binary log is another one than the one that has arrived: "
-            "the server began its log again (RESET MASTER), was set back, or is another one",
+            f"file {number:06d} of the binary log is not the file that drd has received: the "
+            "server began its log again (RESET MASTER), was set back, or is another server",
             hint="drd begins anew with what the server has, and makes a base backup at once.",
         )
 
@@ -239,7 +239,7 @@ class BinlogReceiver:
         number = number_of(str(status[0]))
         if number is None:
             raise SourceError(
-                f"the server calls its binary log {str(status[0])[:80]!r}, which has no number",
+                f"the name of the server's binary log has no number: {str(status[0])[:80]!r}",
                 hint="check `log_bin` of the server.",
             )
         position = place(number, int(status[1]))
@@ -264,7 +264,7 @@ class BinlogReceiver:
                 break
             if time.monotonic() > end:
                 raise SourceUnreachable(
-                    "mariadb-binlog runs, and nothing of the binary log has arrived",
+                    "mariadb-binlog runs, but drd has not received any of the binary log",
                     hint="check the network, and the log of the server.",
                 )
             process.check_cancelled()

@@ -39,7 +39,7 @@ from drd.ports.logs import LogReplay, RolledTo
 from drd.process import Completed
 
 DIRECTORY = "binlog"
-"""The directory of a server that has the log that it replays."""
+"""The directory, in the directory of a server, with the log that the server replays."""
 
 _SHOWN = 700
 
@@ -86,8 +86,8 @@ class Roll:
 
 
 def arranged(log_: LogReplay, snapshot: ComponentSnapshot, into: Path) -> Roll:
-    """Make the files of the log of their pieces in the directory `into`, and read all of them.
-    Raises RepositoryDamaged, TargetError for a target that the log does not have."""
+    """Join the pieces of each file of the log in the directory `into`, and read all files. Raises
+    RepositoryDamaged, TargetError for a target that the log does not have."""
     facts = snapshot.facts
     first = number_of(str(facts["binlog_file"]))
     assert first is not None  # else nothing is replayed
@@ -169,8 +169,8 @@ class _Scan:
 
     def _other(self) -> RepositoryDamaged:
         return RepositoryDamaged(
-            f"the binary log in the repository is not the one of the restore point: before "
-            f"{show(self._begin)} it does not have {', '.join(self._gtids) or 'the same content'}",
+            f"the binary log in the repository does not belong to the restore point: before "
+            f"{show(self._begin)} it lacks {', '.join(self._gtids) or 'the same content'}",
             hint="recover the restore point alone: --point ID.",
         )
 
@@ -280,9 +280,9 @@ def _pipe(
         carries_out.stop()
         options.unlink(missing_ok=True)
     if done.exit_code != 0:
-        raise _failed(server, f"the server does not carry it out: {_refusal(done)}")
+        raise _failed(server, f"the server refused a statement: {_refusal(done)}")
     if read.exit_code != 0:
-        raise _failed(server, f"mariadb-binlog cannot read it: {masked(read.complaint)}")
+        raise _failed(server, f"mariadb-binlog cannot read the log: {masked(read.complaint)}")
 
 
 def _refusal(done: Completed) -> str:
@@ -292,7 +292,7 @@ def _refusal(done: Completed) -> str:
 
 
 def _failed(server: RestoredServer, why: str) -> TargetError:
-    there = f" (the last transaction that is there: {_reached(server)})" if server.running else ""
+    there = f" (last replayed transaction: {_reached(server)})" if server.running else ""
     return TargetError(
         f"the binary log could not be replayed{there}: {why.strip()[-_SHOWN:]}", hint=EARLIER
     )
