@@ -170,7 +170,8 @@ def _print_logs(logs: Sequence[dict[str, Any]]) -> None:
             )
             output.say(f"  {name} can be recovered to any time from {begin} to {end}")
         if not one["reachable"]:
-            output.say(f"  {name}: no restore point leads on to the log that drd has stored")
+            text = "a recovery cannot use the stored log, which continues no restore point"
+            output.say(f"  {name}: {text}")
         if one["trouble"]:
             output.say(f"  {name}: {escaped(one['trouble'])}; {escaped(one['remedy'] or '')}")
         if one.get("event"):  # a daemon of an older version sends none

@@ -32,6 +32,7 @@ def _left(args: argparse.Namespace) -> list[str]:
         return [f"{why}. If a plan has `wal`, look on its server: TABLE pg_replication_slots;"]
     return [
         f"the server of component {escaped(one.component)} of plan {escaped(one.plan)} keeps its "
-        f"log for drd's replication slot {one.name}. Run there as a superuser: {one.command}"
+        f"log for drd's replication slot {one.name}. On this server, run as a superuser: "
+        f"{one.command}"
         for one in found
     ]

@@ -82,7 +82,7 @@ def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> No
         report.error(("erasures", "component"), f'there is no component "{name}"', hint)
     lacks = kind in KINDS and Ability.DATABASES not in KINDS[kind].can
     if erasures.database is not None and lacks:
-        message = f"component {name} is of kind {kind}, which does not have several databases"
+        message = f"component {name} (kind {kind}) does not have several databases"
         report.error(("erasures", "database"), message, "leave out `database`.")
     for key, part in (("replay", erasures.replay), ("check", erasures.check)):
         if part.sql is not None and kind in KINDS and Ability.SQL not in KINDS[kind].can:

@@ -72,10 +72,11 @@ def _advise_on_copies(plan: PlanFile, report: Report) -> None:
         if repository.copy_of is None:
             continue
         message = (
-            f"this copy gets the restore points, and not the log of {some(names)}: a recovery from "
-            "it alone loses what was written after the restore point"
+            f"this copy gets the restore points, but not the log of {some(names)}: a recovery from "
+            "this copy alone loses what was written after the restore point"
         )
         hint = (
-            "make backups as often as such a loss may be large, for example `backup: {every: 6h}`."
+            "back up more often, so that such a loss is acceptable, for example "
+            "`backup: {every: 6h}`."
         )
         report.warn(("repositories", name, "copy_of"), message, hint)

@@ -220,8 +220,8 @@ def _replaced(container: Container, text: str) -> SourceUnreachable:
     return SourceUnreachable(
         text,
         hint="what drd has read comes from the former container, so drd does not use it. Run the "
-        f"command again; if this happens often, replace {container.name} at another time than that "
-        "of the backups.",
+        f"command again; if this happens often, do not replace {container.name} while a backup "
+        "runs.",
     )
 
 

@@ -172,7 +172,7 @@ def test_a_dropped_database_comes_back_with_its_owner(server: PostgresServer, si
     taken = site.drd(*HERE, "--database", "stock", "--into", "shop", code=1)
     assert "is not empty" in taken.err
     own = site.drd(*HERE, "--database", "stock", "--into", "stock", code=2)
-    assert "is the name of the database itself" in own.err
+    assert "is the name that database stock already has" in own.err
 
 
 def test_a_role_with_more_rights_is_not_made_silently(server: PostgresServer, site: Site) -> None:
@@ -192,7 +192,7 @@ def test_a_role_with_more_rights_is_not_made_silently(server: PostgresServer, si
 
 def test_targets_of_single_databases(server: PostgresServer, site: Site) -> None:
     nowhere = ("recover", "shop", "--target", "stopped", "--yes", "--database", "shop")
-    assert "does not say how to reach a running server" in site.drd(*nowhere, code=2).err
+    assert "has no `dsn`" in site.drd(*nowhere, code=2).err
     there = ("recover", "shop", "--target", "elsewhere", "--yes", "--database", "shop")
     over: Result = site.drd(*there, "--overwrite", code=1)
     assert "target elsewhere is production itself" in " ".join(over.err.split())
@@ -236,7 +236,7 @@ def test_the_difference_is_shown_by_database(server: PostgresServer, site: Site)
     both = site.drd(*words, "--with", second, "--database", "shop", "--json").json
     assert [t["table"] for t in both["tables"]] == ["shop.public.orders"]
     nowhere = site.drd(*words, "--database", "shopp", code=2)
-    assert "neither side of the comparison has a database shopp" in nowhere.err
+    assert "both sides of the comparison lack database shopp" in nowhere.err
     assert not list((site.base / "work").iterdir())
 
 

@@ -101,8 +101,8 @@ def test_plan_check_says_that_a_copy_gets_no_log(tmp_path: Path) -> None:
     [warning] = load(tmp_path, text).warnings
     assert warning.path == "repositories.second.copy_of"
     assert warning.message == (
-        "this copy gets the restore points, and not the log of server: a recovery from it alone "
-        "loses what was written after the restore point"
+        "this copy gets the restore points, but not the log of server: a recovery from this copy "
+        "alone loses what was written after the restore point"
     )
     without = text.replace("    wal: {every: 30s}\n", "")
     assert not [w for w in load(tmp_path, without).warnings if "copy" in w.path]

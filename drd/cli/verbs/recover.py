@@ -75,18 +75,17 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--before",
         metavar="PLACE",
-        help="restore the newest point with data from before PLACE: a time. A component whose log "
-        "drd receives is rolled forward from there, and stops before the first transaction that "
+        help="restore the newest point with data from before PLACE, a time. If drd receives the "
+        "log of a component, drd then replays it, and stops before the first transaction that "
         "was committed at that time or later. For such a component, PLACE can also be a position "
         "in the log (0/3000028, mariadb-bin.000004:1234) or a transaction (its number, or its GTID "
-        "0-1-42), and --point names the restore "
-        "point to begin with",
+        "0-1-42). To begin with another restore point, add --point",
     )
     which.add_argument(
         "--to-last",
         action="store_true",
-        help="roll components whose log drd receives forward to the end of what is there; this is "
-        "the default, unless --point is given",
+        help="replay the logs that drd receives to their end; this is the default, unless "
+        "--point is given",
     )
     which.add_argument(
         "--clean",

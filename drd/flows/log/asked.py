@@ -98,7 +98,7 @@ def orders(
     wanted = said is not None or before is not None
     if only is not None and plan.primary.name not in only:
         text = (
-            "this recovery replays no log, because the log is stored only beside repository "
+            "this recovery does not replay the log, which is stored only beside repository "
             f"{plan.primary.name}"
         )
         if said is not None:
@@ -116,9 +116,7 @@ def orders(
         except NoRestorePoint as error:
             if wanted:
                 raise
-            notes.append(
-                f"{name} gets the data of the restore point, without the log: {error.message}"
-            )
+            notes.append(f"drd restores {name} without its log: {error.message}")
         except DrdError as error:
             error.hint = (
                 f"{error.hint or ''} To recover without the log, add: --point {point.id}".strip()

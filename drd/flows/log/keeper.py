@@ -158,10 +158,10 @@ class Keeper:
             _log.warning("log.snapshots_gone", plan=self._plan.name, snapshots=sorted(gone)[:20])
             self._number = 1 + max((b.number for b in self._batches), default=self._number)
             raise RepositoryError(
-                f"{counted(len(gone), 'snapshot')} with the log of {self._component.name}, which "
-                f"drd had stored in {self._repository.url}, are not there any more",
-                hint="find out who removed the snapshots. drd stores what it still has of the "
-                "log again, and makes a new base backup if one is needed.",
+                f"repository {self._repository.url} has lost {counted(len(gone), 'snapshot')} with "
+                f"the log of {self._component.name}",
+                hint="find out who removed the snapshots. drd stores again what it still has of "
+                "the log, and makes a new base backup if one is needed.",
             )
 
     def push(
@@ -253,7 +253,7 @@ class Keeper:
         text += " to it"
         error = DrdError(
             f"{self._gap.message}; {text}" if self._gap is not None else text,
-            hint=f"drd makes a base backup at once; to see it: drd runs {self._plan.name}",
+            hint=f"drd makes a base backup at once. To see this backup: drd runs {self._plan.name}",
         )
         self._note(RECEIVES, error, NO_BASE if self._gap is None else GAP)
 
@@ -352,7 +352,7 @@ class _Session:
                     child.stop()
                     raise RepositoryError(
                         f"{self._directory} has no room for more of the log, and drd could not "
-                        "store what has arrived in the repository",
+                        "store the received log in the repository",
                         hint="free space in this directory, or find out why drd cannot use the "
                         "repository: drd doctor PLAN",
                     )
@@ -372,7 +372,7 @@ class _Session:
             )
         raise SourceUnreachable(
             f"{self._receiver.program} ended: {text or 'it gave no reason'}",
-            hint=f"drd starts {self._receiver.program} again; if it still ends, check the error "
+            hint=f"drd starts {self._receiver.program} again. If it ends again, check the error "
             "log of the server.",
         )
 
@@ -408,8 +408,8 @@ class _Session:
             self._require_running(child)
             if time.monotonic() > end:
                 raise _Stalled(
-                    f"what the server wrote to its log {ARRIVES_WITHIN_S:.0f} s ago has not "
-                    "arrived at drd",
+                    f"drd has not received what the server wrote to its log "
+                    f"{ARRIVES_WITHIN_S:.0f} s ago",
                     hint="check the network, the disk of drd's work_dir and the error log of the "
                     f"server. To see which receivers are connected: {self._receiver.connected}",
                 )

@@ -1,5 +1,5 @@
 """What servers keep for drd's receivers of logs, such as a replication slot. A server keeps its log
-for a slot even if no receiver comes any more. So drd notes each slot, and removes it when no
+for a slot even if no receiver uses the slot. So drd notes each slot, and removes it when no
 receiver needs it."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Left(NamedTuple):
     def text(self) -> str:
         return (
             f"the server of component {escaped(self.component)} of plan {escaped(self.plan)} keeps "
-            f"its log for drd's replication slot {self.name}, which nobody reads any more"
+            f"its log for drd's replication slot {self.name}, which no receiver uses"
         )
 
 

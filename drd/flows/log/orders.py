@@ -93,7 +93,7 @@ def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRang
     try:
         if not seen and repository.identity() is None:
             raise NoRestorePoint(
-                f"drd has stored nothing of the log of {component} yet: there is no repository at "
+                f"drd has not stored the log of {component} yet: there is no repository at "
                 f"{repository.url}",
                 hint=f"see whether the receiver works: drd status {plan.name}",
             )
@@ -102,7 +102,7 @@ def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRang
         if seen:
             raise
         raise NoRestorePoint(
-            f"drd has stored nothing of the log of {component} yet",
+            f"drd has not stored the log of {component} yet",
             hint=f"see whether the receiver works: drd status {plan.name}",
         ) from None
     return ranges(batches_in(repository, plan.name, component))

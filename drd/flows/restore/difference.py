@@ -28,7 +28,7 @@ from drd.process.accounts import as_here
 from drd.registry import KINDS
 
 LIVE = "live"
-_RESTORED = " For this one, add --restored: drd restores it into a sandbox, and reads it there."
+_RESTORED = " To compare this restore point, add --restored: drd reads it in a sandbox."
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _of_database(
     one, other = (kind.of_database(known, database) for known in both)
     if one is None and other is None:
         raise UsageError(
-            f"neither side of the comparison has a database {escaped(database)}",
+            f"both sides of the comparison lack database {escaped(database)}",
             hint=f"leave out --database to compare all databases of {component.name}.",
         )
     empty = DatabaseFingerprint("counts")

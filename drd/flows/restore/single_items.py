@@ -189,8 +189,8 @@ def _steps_left_out(plan: Plan, name: str, part: Part) -> Iterator[str]:
         known = getattr(step.settings, "database", None)
         if step.component == name and known is None:
             yield (
-                f"step {step.name} is left out: it does not name the database of {name} that it "
-                "changes. Carry it out yourself if the restored database needs it"
+                f"drd leaves out step {step.name}, because it does not name the database of {name} "
+                "that it changes. If the restored database needs this step, carry it out yourself"
             )
 
 

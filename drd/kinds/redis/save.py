@@ -49,8 +49,8 @@ class Into(NamedTuple):
         with suppress(FileNotFoundError):
             if self.copy.stat().st_size > self.most:
                 raise DumpFailed(
-                    f"the server sends more than {format_size(self.most)}, which is more than its "
-                    "data can be by its own INFO memory, or more than fits on the disk",
+                    f"the server sends more than {format_size(self.most)}, the largest size that "
+                    "its INFO memory and the free space on the disk allow",
                     hint="check that `url` leads to the right server, and that work_dir has room "
                     "for the data of the server.",
                 )

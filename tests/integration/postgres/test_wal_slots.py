@@ -1,4 +1,4 @@
-"""Replication slots that nobody reads any more: what drd says of them, and how they go."""
+"""Replication slots that no receiver uses: what drd says of them, and how they go."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_uninstall_names_a_slot_that_is_left_and_its_command_drops_it(
     postgres.execute(f"select pg_create_physical_replication_slot('{SLOT}', true)")
     try:
         [said] = uninstall._left(argparse.Namespace(config=str(tmp_path / "drd.yaml")))
-        text, _, command = said.partition(" Run there as a superuser: ")
+        text, _, command = said.partition(" On this server, run as a superuser: ")
         assert text == (
-            "the server of component server of plan shop keeps WAL for drd's replication slot "
+            "the server of component server of plan shop keeps its log for drd's replication slot "
             f"{SLOT}."
         )
         _run(postgres, command)

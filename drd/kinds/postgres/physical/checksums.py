@@ -110,4 +110,4 @@ def _fault(data: Path, file: Listed) -> str:
         return f"{file.path} cannot be read ({system_reason(error)})"
     if size != file.bytes:
         return f"{file.path} has {size:,} bytes, and should have {file.bytes:,}"
-    return "" if digest.hexdigest() == file.sha256 else f"{file.path} has another checksum"
+    return "" if digest.hexdigest() == file.sha256 else f"{file.path} has a wrong checksum"

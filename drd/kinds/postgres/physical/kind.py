@@ -252,8 +252,8 @@ def _server_of(name: str, settings: ClusterTarget | ClusterSettings) -> Postgres
     """Return the running server that gets a single database. Raises UsageError."""
     if settings.dsn is None:
         raise UsageError(
-            f"the target of {name} does not say how to reach a running server, which single "
-            "databases and tables need",
+            f"the target of {name} has no `dsn`: single databases and tables are restored into a "
+            "running server",
             hint="write the connection string of the server into `dsn` of the target; or restore "
             "into the live server: --in-place.",
         )

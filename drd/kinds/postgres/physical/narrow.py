@@ -70,7 +70,7 @@ def _named(part: Part, candidates: Callable[[], list[str]]) -> Part:
             if database not in (None, own):
                 raise UsageError(
                     f"--table {asked} is in database {own}, and not in {database}",
-                    hint="restore the tables of one database after those of the other.",
+                    hint="restore the tables of each database by a command of its own.",
                 )
             database, asked = own, ".".join(_again(*one) for one in given[1:])  # noqa: PLW2901
         inside.append(asked)
@@ -96,7 +96,7 @@ def _require_place(database: str, into: str | None) -> None:
     if into is not None:
         if database_name(into) == database:
             raise UsageError(
-                f"--into {into} is the name of the database itself",
+                f"--into {into} is the name that database {database} already has",
                 hint="give another name; or leave out --into: with --overwrite, drd replaces the "
                 "database, and keeps a copy of what it replaces.",
             )

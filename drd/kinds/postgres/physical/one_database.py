@@ -167,9 +167,8 @@ class DatabaseOfServer(_OfServer):
         saved = narrow.properties_of(snapshot.fingerprint, self.copied.database)
         if not saved:
             text = (
-                "drd does not know yet what database "
-                f"{escaped(self.copied.database)} needs (locale, extensions, owner): the restore "
-                "point does not say it"
+                "the restore point does not say what database "
+                f"{escaped(self.copied.database)} needs on the server (locale, extensions, owner)"
             )
             remedy = "if the server lacks something, the restore fails, and changes nothing."
             return [
@@ -232,7 +231,8 @@ def _require_there(server: RestoredServer, name: str) -> None:
         close = near(name, names, separator=".")
         raise TargetError(
             f"the server did not have a database {escaped(name)} at that time",
-            hint=hint_of_names(close) or f"it had {some(list(map(escaped, names)), 10)}.",
+            hint=hint_of_names(close)
+            or f"its databases were {some(list(map(escaped, names)), 10)}.",
         )
 
 

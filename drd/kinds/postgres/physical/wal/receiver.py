@@ -186,8 +186,8 @@ class WalReceiver:
                 f"the WAL in {self._directory} is of another server ({others[0]}): dsn leads to "
                 f"server {self.source} now",
                 hint="drd begins anew with this server, and makes a base backup at once. drd does "
-                f"not know any more how to reach server {others[0]}. If that one still runs, it "
-                f"keeps WAL for the slot {self._name}. Run there as a superuser: "
+                f"not know any more how to reach server {others[0]}. If server {others[0]} still "
+                f"runs, it keeps WAL for the slot {self._name}: run there, as a superuser: "
                 f"{dropping(self._name)}",
             )
         self._is_same = True
