@@ -35,7 +35,7 @@ def findings(services: Services, plan: Plan) -> list[Finding]:
         return [Finding("log-repository", "error", subject, error.message, error.hint), *of_logs]
     text = f"drd stores the log of {some(names)} in {spec.url}"
     if plan.copies:
-        text += f", and not to the copies in {some([c.name for c in plan.copies])}"
+        text += f", and not in the copies {some([c.name for c in plan.copies])}"
     return [Finding("log-repository", "ok", subject, text), *of_logs]
 
 
