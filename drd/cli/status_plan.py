@@ -102,7 +102,9 @@ def _any_time(component: str, log: LogFacts) -> Fact:
     ]
     text = f"{component} can be recovered to any time {some(spans[::-1], between=', and ')}"
     if not spans:
-        text = f"no restore point of {component} leads on to the log that drd has stored"
+        text = (
+            f"a recovery of {component} cannot use the stored log, which continues no restore point"
+        )
     if not log.trouble:
         return "Point in time", text, "" if spans else STYLE[Verdict.AT_RISK]
     return (

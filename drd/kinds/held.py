@@ -1,5 +1,5 @@
-"""Something that takes long to open, like a server on a restored directory, and that several
-questions use one after the other."""
+"""Keep a resource that takes long to open, such as a server on a restored directory, open for
+several questions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _T = TypeVar("_T")
 
 
 class Held(Generic[_T]):
-    """Opens for the first question. Inside `kept` it stays open for the next ones, and is closed at
-    the end; otherwise it is closed after the question. After an error it is closed as soon as
-    nobody uses it, so that the next question opens it anew. Safe in several threads."""
+    """A resource that the first question opens. Inside `kept`, the resource stays open for the next
+    questions, and is closed at the end; otherwise it is closed after the question. After an error
+    it is closed as soon as no question uses it, and the next question opens it again. Safe in
+    several threads."""
 
     def __init__(self, opened: Callable[[], AbstractContextManager[_T]]) -> None:
         self._opened = opened
@@ -25,7 +26,7 @@ class Held(Generic[_T]):
 
     @contextmanager
     def __call__(self) -> Iterator[_T]:
-        """Use it for one question."""
+        """Use the resource for one question, and open it if it is closed."""
         with self._lock:
             if self._open is None:
                 stack = ExitStack()
@@ -43,7 +44,7 @@ class Held(Generic[_T]):
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep it open until the end of the block, once a question has opened it."""
+        """Keep the resource open until the end of the block, once a question has opened it."""
         with self._lock:
             self._keepers += 1
         try:

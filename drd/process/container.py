@@ -40,7 +40,7 @@ _STORAGE = ("/var/lib/containers/storage", ".local/share/containers/storage")
 """For root, and below the home of others."""
 _SAID = 300
 _BRIEF = 12
-"""So many characters of an id, as engines show it."""
+"""The number of characters of an id that engines show."""
 _DESCRIPTION = 16 << 20
 """The bytes of the description of a container: an image can have long labels and variables."""
 
@@ -56,7 +56,7 @@ class Container:
 
     @property
     def known_as(self) -> str:
-        """How the engine is asked for it."""
+        """The id or the name by which drd asks the engine for the container."""
         return self.id or self.name
 
     def __str__(self) -> str:

@@ -323,7 +323,7 @@ class Keeper:
 
 
 class _Stalled(DrdError):
-    """The server has written a part of its log that does not arrive at drd."""
+    """drd does not receive a part of the log that the server has written."""
 
     permanent = False
 

@@ -1,4 +1,4 @@
-"""The list of a copy's files: what has to come back, and how each file is proven.
+"""The list of a copy's files: which files a restore must contain, and how each file is proven.
 
 Each page of an InnoDB file has a checksum of its own, which innochecksum checks. All other files
 have a sha256 in the list, and so have the files of the system tablespace after the first one, which

@@ -20,13 +20,13 @@ from drd.kinds.file_system import ANOTHER_POINT
 from drd.kinds.postgres.physical.base_backup import MANIFEST
 
 _WORTH_BYTES = 64 << 20
-"""Below so many bytes of all files, pg_verifybackup alone is as fast."""
+"""If all files together have fewer bytes, pg_verifybackup alone is as fast."""
 _LEAST_BYTES = 1 << 20
 _MOST_FILES = 500
 """Each is a word of the command line of pg_verifybackup."""
 _CHUNK = 1 << 20
 _TABLES = "base/"
-"""Only files of tables and indexes are taken: PostgreSQL's own program compares all others."""
+"""drd compares only files of tables and indexes; pg_verifybackup compares all others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,8 @@ _WHOLE = "recover the whole server to a target, start it, and copy the database 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Which database of a copied server is wanted, and where programs are that can run the
-    copy."""
+    """The database of a copied server to restore, and the directory of the programs that can run
+    the copy."""
 
     database: str
     bin_dir: str | None
