@@ -377,7 +377,11 @@ def _purge(server: MariadbServer) -> None:
     server.execute("flush binary logs")
     server.execute("flush binary logs")
     name = server.execute("show master status")[0][0]
-    server.execute(f"purge binary logs to '{name}'")
+    limit = time.monotonic() + 30
+    while len(server.execute("show binary logs")) > 1:  # it keeps a file that it still sends
+        assert time.monotonic() < limit
+        server.execute(f"purge binary logs to '{name}'")
+        time.sleep(0.1)
 
 
 def _renumber(server: MariadbServer) -> None:
