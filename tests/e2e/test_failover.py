@@ -92,7 +92,7 @@ def _alerts(site: Site) -> list[str]:
     return [
         text
         for (text,) in site.catalogue(
-            "SELECT message FROM alerts WHERE kind = 'wal' ORDER BY since"
+            "SELECT message FROM alerts WHERE kind = 'log' ORDER BY since"
         )
     ]
 

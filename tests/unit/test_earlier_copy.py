@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from drd.errors import ImplausibleDump, RepositoryUnreachable
 from drd.flows.backup import capture
 from drd.flows.backup.earlier_copy import earlier_copy
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
-from drd.ports import EarlierIncomplete, NoEarlier, Probe
+from drd.ports import EarlierIncomplete, NoEarlier, Probe, Workplace
 
 AT = datetime(2026, 11, 29, tzinfo=UTC)
 COPY = ComponentSnapshot("server", "postgres-cluster", "captured", AT, "1" * 64)
@@ -102,6 +103,7 @@ def test_a_full_copy_follows_at_once_if_the_repository_lacks_a_part_of_the_last_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source, warned, stored = _Source(), [], object()
+    places: list[Workplace] = []
 
     def store(*_: Any) -> Any:
         if len(source.told) == 1:
@@ -116,18 +118,20 @@ def test_a_full_copy_follows_at_once_if_the_repository_lacks_a_part_of_the_last_
         plan=None,
         repository=None,
         confirmed=confirmed,
+        deadline=7.0,
         together=SimpleNamespace(begin=lambda _: None),
     )
     services: Any = SimpleNamespace(
         clock=SimpleNamespace(monotonic=lambda: 0.0),
-        kinds=lambda _: SimpleNamespace(source=lambda *_: source),
+        kinds=lambda _: SimpleNamespace(source=lambda _, place: places.append(place) or source),
         warn=warned.append,
     )
-    monkeypatch.setattr(capture, "component_place", lambda *_: None)
+    monkeypatch.setattr(capture, "component_place", lambda *_: Workplace(Path("/work"), "r"))
     monkeypatch.setattr(capture, "earlier_copy", lambda *_: "the last copy")
     monkeypatch.setattr(capture, "_stored", store)
     assert capture._capture(services, order) is stored
     assert source.told[0] == "the last copy"
+    assert [place.deadline for place in places] == [7.0]
     assert "lacks data of the earlier snapshot" in source.told[1].why
     assert "drd now makes a full copy instead" in warned[0]
 

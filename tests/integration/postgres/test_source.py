@@ -195,7 +195,8 @@ def test_the_grants_that_doctor_prints_are_enough(
         "CREATE SEQUENCE s; SELECT lo_from_bytea(77, 'x'); SELECT lo_from_bytea(78, 'y')",
     )
     shop.execute(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
-    shop.execute("DROP ROLE IF EXISTS saver; CREATE ROLE saver LOGIN; CREATE ROLE app PASSWORD 'x'")
+    shop.execute("DROP ROLE IF EXISTS saver; CREATE ROLE saver LOGIN")
+    shop.execute("DROP ROLE IF EXISTS guarded_app; CREATE ROLE guarded_app PASSWORD 'x'")
     dsn = shop.dsn(name, "saver")
     (shut,) = source(dsn, place).doctor()
     assert shut.remedy == f"GRANT CONNECT ON DATABASE {name} TO saver;"
@@ -224,7 +225,7 @@ def test_the_grants_that_doctor_prints_are_enough(
     fingerprint = backup.snapshot.fingerprint
     assert isinstance(fingerprint, DatabaseFingerprint)
     assert fingerprint.tables["public.notes"].rows == 1000
-    (role,) = [r for r in backup.private["globals"]["roles"] if r["name"] == "app"]
+    (role,) = [r for r in backup.private["globals"]["roles"] if r["name"] == "guarded_app"]
     assert role["password"].startswith("SCRAM-SHA-256$")
 
 
