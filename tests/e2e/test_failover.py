@@ -161,7 +161,7 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
         _stored(site, running, _now(standby))
         told = until(lambda: _alerts(site), "the alert", running, **LONG)
         assert not _log(site)["trouble"]
-    assert "has removed WAL that drd had not received yet" in told[0]
+    assert "has removed a part of its log that drd had not received yet" in told[0]
     assert "has already been removed" in told[0]
     assert "has changed from timeline 1 to 2" in told[0]
     assert _backups(site) == 2
