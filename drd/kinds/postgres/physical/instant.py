@@ -31,10 +31,9 @@ from drd.kinds.postgres.physical.combine import LINKS, Landed, verify
 from drd.kinds.postgres.physical.landed import programs_of, require_known, require_plain
 from drd.kinds.postgres.physical.manifest import DATA, SPACES
 from drd.kinds.postgres.physical.sandbox import (
-    BY_HAND,
-    VERIFY,
     ClusterSandbox,
     restored,
+    server_of,
     ticking,
 )
 from drd.kinds.postgres.restored_server import RestoredServer
@@ -135,15 +134,8 @@ class InstantSandbox(ClusterSandbox):
         files = Path(os.path.realpath(self.room() / SHOWN))
         with _readable():
             self._prove(files, snapshot, programs)
-        server = InstantServer(
-            self._place,
-            programs,
-            timeline=int(snapshot.facts["timeline"]),
-            superuser=snapshot.facts["bootstrap_role"],
-            on_tick=ticking(self._component, snapshot, on_progress),
-            by_hand=BY_HAND,
-            verify=VERIFY,
-        )
+        on_tick = ticking(self._component, snapshot, on_progress)
+        server = server_of(InstantServer, snapshot, programs, self._place, on_tick)
         self._server = server
         try:
             with _readable():

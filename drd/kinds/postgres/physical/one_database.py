@@ -20,14 +20,8 @@ from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import connect, words
 from drd.kinds.postgres.manifest import filename
 from drd.kinds.postgres.physical import chain, contents, narrow
-from drd.kinds.postgres.physical.landed import programs_of, proven
-from drd.kinds.postgres.physical.sandbox import (
-    BY_HAND,
-    VERIFY,
-    reached_words,
-    roll_of,
-    ticking,
-)
+from drd.kinds.postgres.physical.landed import programs_of
+from drd.kinds.postgres.physical.sandbox import proven_for, reached_words, ticking
 from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.kinds.postgres.tables import PostgresTables
@@ -100,16 +94,9 @@ class _OfServer(PostgresTargetDatabase):
         the copy does not have it."""
         place, name = self._place.for_server, self.copied.database
         programs = programs_of(snapshot, self.copied.bin_dir)
-        landed = proven(self._landing, snapshot, programs, place)
-        roll, where = roll_of(self._log, landed, snapshot, programs, place)
-        server = RestoredServer(
-            place,
-            programs,
-            **where,
-            superuser=snapshot.facts["bootstrap_role"],
-            on_tick=ticking(self._component, snapshot, on_progress),
-            by_hand=BY_HAND,
-            verify=VERIFY,
+        on_tick = ticking(self._component, snapshot, on_progress)
+        server, landed, roll = proven_for(
+            RestoredServer, snapshot, programs, place, on_tick, room=self._landing, log=self._log
         )
         try:
             server.take_over(landed.data, landed.spaces)

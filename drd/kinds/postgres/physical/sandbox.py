@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from drd.kinds.file_system import fresh, remove
 from drd.kinds.postgres.connection import connect
@@ -24,8 +24,10 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.ports.logs import LogReplay
 
-BY_HAND = "follow the printed runbook of the kit (docs/recovery-without-drd.md)"
-VERIFY = "drd verify PLAN"
+_Server = TypeVar("_Server", bound=RestoredServer)
+
+_BY_HAND = "follow the printed runbook of the kit (docs/recovery-without-drd.md)"
+_VERIFY = "drd verify PLAN"
 _SHOWN = 20
 
 
@@ -63,19 +65,44 @@ def restored(
     )
 
 
-def roll_of(
-    log: LogReplay | None,
-    landed: Landed,
+def proven_for(
+    made: type[_Server],
     snapshot: ComponentSnapshot,
     programs: PostgresPrograms,
     place: Workplace,
-) -> tuple[Roll | None, dict[str, Any]]:
-    """Prepare the log that a restore replays, if there is one; and return what a server on the
-    files has to know of it."""
-    if log is None:
-        return None, {"timeline": int(snapshot.facts["timeline"])}
-    roll = arranged(landed, snapshot, log, programs, place)
-    return roll, {"timeline": roll.end.line, "stop_at": roll.stop_at}
+    on_tick: Callable[[], None],
+    *,
+    room: Path,
+    log: LogReplay | None,
+) -> tuple[_Server, Landed, Roll | None]:
+    """Prove the files that have landed in `room`, and the log that is replayed on them, if there is
+    one. Return the server that is to take over the files, and both. Raises RepositoryDamaged, and
+    TargetError for a target that the log does not have."""
+    landed = proven(room, snapshot, programs, place)
+    roll = arranged(landed, snapshot, log, programs, place) if log is not None else None
+    return server_of(made, snapshot, programs, place, on_tick, roll=roll), landed, roll
+
+
+def server_of(
+    made: type[_Server],
+    snapshot: ComponentSnapshot,
+    programs: PostgresPrograms,
+    place: Workplace,
+    on_tick: Callable[[], None],
+    *,
+    roll: Roll | None = None,
+) -> _Server:
+    """Return the server for the files of a restore point. It does not run yet."""
+    return made(
+        place,
+        programs,
+        timeline=roll.end.line if roll is not None else int(snapshot.facts["timeline"]),
+        stop_at=roll.stop_at if roll is not None else None,
+        superuser=snapshot.facts["bootstrap_role"],
+        on_tick=on_tick,
+        by_hand=_BY_HAND,
+        verify=_VERIFY,
+    )
 
 
 def reached_words(snapshot: ComponentSnapshot, server: RestoredServer) -> str:
@@ -140,16 +167,14 @@ class ClusterSandbox:
         self.close(landing=False)
         programs = programs_of(snapshot, self._bin_dir)
         try:
-            landed = proven(self._landing, snapshot, programs, self._place)
-            roll, where = roll_of(self._log, landed, snapshot, programs, self._place)
-            server = RestoredServer(
-                self._place,
+            server, landed, roll = proven_for(
+                RestoredServer,
+                snapshot,
                 programs,
-                **where,
-                superuser=snapshot.facts["bootstrap_role"],
-                on_tick=ticking(self._component, snapshot, on_progress),
-                by_hand=BY_HAND,
-                verify=VERIFY,
+                self._place,
+                ticking(self._component, snapshot, on_progress),
+                room=self._landing,
+                log=self._log,
             )
             self._server = server
             server.take_over(landed.data, landed.spaces)

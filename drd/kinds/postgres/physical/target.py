@@ -30,14 +30,8 @@ from drd.kinds.postgres.physical.directory_server import (
     DirectoryServer,
 )
 from drd.kinds.postgres.physical.inspect import ClusterInspector
-from drd.kinds.postgres.physical.landed import programs_of, proven
-from drd.kinds.postgres.physical.sandbox import (
-    BY_HAND,
-    VERIFY,
-    restored,
-    roll_of,
-    ticking,
-)
+from drd.kinds.postgres.physical.landed import programs_of
+from drd.kinds.postgres.physical.sandbox import proven_for, restored, ticking
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.server_text import shown
@@ -115,16 +109,9 @@ class ClusterDirectory(DataDirectory):
         room = content(self._publication.landing)
         programs = programs_of(snapshot, self._settings.bin_dir)
         place = replace(self._place, directory=room, run_as=self._owner(), shelf=None)
-        landed = proven(room, snapshot, programs, place)
-        roll, where = roll_of(self._log, landed, snapshot, programs, place)
-        server = DirectoryServer(
-            place,
-            programs,
-            **where,
-            superuser=snapshot.facts["bootstrap_role"],
-            on_tick=ticking(self._component, snapshot, on_progress),
-            by_hand=BY_HAND,
-            verify=VERIFY,
+        on_tick = ticking(self._component, snapshot, on_progress)
+        server, landed, roll = proven_for(
+            DirectoryServer, snapshot, programs, place, on_tick, room=room, log=self._log
         )
         try:
             server.take_over(landed.data, landed.spaces)
