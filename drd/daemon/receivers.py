@@ -19,9 +19,10 @@ from drd.config.run_settings import VARIABLE
 from drd.daemon.workers import Workers, environment
 from drd.errors import CatalogueError, DrdError
 from drd.flows.log.left import Left, kept
+from drd.flows.log.noted import noted_state
 from drd.flows.log.repository import log_keys, logged
 from drd.model.alerts import Condition
-from drd.model.log import LogState, noted_as
+from drd.model.log import noted_as
 from drd.model.log_conditions import left_condition, log_condition
 from drd.model.schedule import Schedule
 from drd.process import Child, Command
@@ -98,10 +99,8 @@ class Receivers:
         """Return what is wrong with the logs that plans want."""
         found = []
         for plan, component in list(self._receivers):
-            noted = None
-            with suppress(CatalogueError, KeyError, ValueError):
-                noted = self._app.catalogue.queue.noted(noted_as(plan, component))
-                at, state = (noted[0], LogState.from_json(noted[1])) if noted else (None, None)
+            with suppress(CatalogueError):
+                at, state = noted_state(self._app.catalogue.queue, plan, component) or (None, None)
                 found.append(log_condition(plan, component, state, at, now))
         found += [left_condition(o.plan, o.component, o.text, o.command) for o in self._left]
         return tuple(c for c in found if c is not None)

@@ -3,12 +3,12 @@ a server that goes on with another timeline."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from drd import log
+from drd.flows.log.noted import noted_state
 from drd.flows.services import Services
-from drd.model.log import LogBatch, LogMark, LogState, noted_as
+from drd.model.log import LogBatch, LogMark
 from drd.model.plan import Component, Plan
 from drd.ports.logs import LogLost
 
@@ -28,11 +28,9 @@ class Events:
         self._component = component
         self.text = ""
         self.at: datetime | None = None
-        noted = services.catalogue.queue.noted(noted_as(plan.name, component.name))
-        with suppress(KeyError, TypeError, ValueError):
-            if noted is not None:
-                state = LogState.from_json(noted[1])
-                self.text, self.at = state.event, state.event_at
+        noted = noted_state(services.catalogue.queue, plan.name, component.name)
+        if noted is not None:
+            self.text, self.at = noted[1].event, noted[1].event_at
 
     def gap(self, lost: LogLost) -> None:
         """Note that the server lacks a part of the log that drd has not received."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 
 from drd.errors import DrdError
+from drd.flows.log.noted import noted_state
 from drd.flows.log.repository import log_spec, logged
 from drd.flows.services import Services
 from drd.model.finding import Finding
-from drd.model.log import LogState, noted_as
+from drd.model.log import LogState
 from drd.model.log_conditions import log_condition
 from drd.model.plan import Plan
 from drd.model.text import some
@@ -41,12 +41,11 @@ def findings(services: Services, plan: Plan) -> list[Finding]:
 
 def _of_log(services: Services, plan: Plan, name: str) -> list[Finding]:
     """Return what the receiver of a log has noted; empty if none has begun yet."""
-    noted = services.catalogue.queue.noted(noted_as(plan.name, name))
-    with suppress(KeyError, TypeError, ValueError):  # as for a receiver that has just begun
-        if noted is not None:
-            state, now = LogState.from_json(noted[1]), services.clock.now()
-            return [_arrival(plan, name, state, noted[0], now), *_gaps(plan, name, state)]
-    return []
+    noted = noted_state(services.catalogue.queue, plan.name, name)
+    if noted is None:
+        return []
+    at, state = noted
+    return [_arrival(plan, name, state, at, services.clock.now()), *_gaps(plan, name, state)]
 
 
 def _arrival(plan: Plan, name: str, state: LogState, noted_at: datetime, now: datetime) -> Finding:
