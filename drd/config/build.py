@@ -241,11 +241,10 @@ def _gap(section: timing.Timed) -> float | None:
 
 
 def _backup(plan: schema.PlanFile) -> BackupPolicy:
-    backup, auto = plan.backup, {}
+    backup, auto, within_s = plan.backup, {}, points_within_s(plan)
     if backup.every == "auto" and not logs_decide(plan):
-        auto = {"auto": True, "longest_gap_s": auto_exposure_s(points_within_s(plan))}
+        auto = {"auto": True, "longest_gap_s": auto_exposure_s(within_s)}
     jitter_s = 0.0 if backup.jitter == "none" else backup.jitter
-    within_s = points_within_s(plan)
     own_s = within_s if within_s != plan.objectives.rpo else None
     policy = _times(
         BackupPolicy, backup, retries=backup.retries, jitter_s=jitter_s, rpo_s=own_s, **auto

@@ -199,7 +199,7 @@ class _Writer:
         wishes = [wish for _, _, wish in self.named]
         servers = _units(wish for wish in wishes if wish.serves)
         certain = [u for u in _units(w for w in wishes if w.live) if u not in servers] + servers
-        units = certain or _units(wish for _, _, wish in self.named)
+        units = certain or _units(wishes)
         yield "# A recovery in place stops the programs that use the data, and starts them again."
         yield "# Without a runbook, drd restores everything and runs every check."
         if units:

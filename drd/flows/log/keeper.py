@@ -179,12 +179,12 @@ class Keeper:
         begin = receiver.stage(mark, stage)
         before = self._batches[-1] if self._batches else None
         lines = receiver.lines(mark.line)
+        anew = self._begins_anew.exists()
         if before is not None and before.end.line < mark.line and not receiver.dated:
-            anew = self._begins_anew.exists()
             self._events.switched(before, mark, lines, anew=anew)
         if before is not None and (before.end.line != mark.line or begin > before.begin):
             self._number += 1  # the snapshot before has something that this one lacks
-        if self._begins_anew.exists():
+        if anew:
             self._number += before is not None and before.number == self._number
             self._anew = self._number
         batch = LogBatch(
@@ -249,8 +249,10 @@ class Keeper:
 
     def _note_unusable(self) -> None:
         """Note that a recovery cannot use the log yet; after a gap, also why there is one."""
-        text = "a recovery cannot use the log that drd receives now, because no base backup leads"
-        text += " to it"
+        text = (
+            "a recovery cannot use the log that drd receives now, because no base backup leads to "
+            "it"
+        )
         error = DrdError(
             f"{self._gap.message}; {text}" if self._gap is not None else text,
             hint=f"drd makes a base backup at once. To see this backup: drd runs {self._plan.name}",

@@ -75,10 +75,10 @@ def target_place(services: Services, run: str, component: Component) -> Workplac
     """Return a place like `component_place`, for code that writes to a target: root trusts its
     notes there, so nobody else can write there.
     """
-    place = _place(_believed(services), services, run, component)
+    place = _place(believed_root(services), services, run, component)
     servers = None
     has_server = component.adopted or KINDS[component.kind].recovers_in_server
-    if has_server and _servers_root(services) != _believed(services):
+    if has_server and _servers_root(services) != believed_root(services):
         servers = _place(_servers_root(services), services, run, component).directory
     return replace(place, keep=_keep(services), servers=servers)
 
@@ -86,7 +86,9 @@ def target_place(services: Services, run: str, component: Component) -> Workplac
 def keeping_place(services: Services, run: str, component: Component) -> Workplace:
     """Return the place for kept copies of a run that may be over for a long time: no directory is
     made."""
-    directory = _believed(services) / f"{RUN}{sound_id(run)}" / f"{component.name}.{component.kind}"
+    directory = (
+        believed_root(services) / f"{RUN}{sound_id(run)}" / f"{component.name}.{component.kind}"
+    )
     return Workplace(directory, run, services.run_as, services.jobs, keep=_keep(services))
 
 
@@ -96,14 +98,10 @@ def _keep(services: Services) -> Path:
     return (_durable(services) if acts else services.work_dir) / _KEEP
 
 
-def _believed(services: Services) -> Path:
-    """Return the directory for this process's notes to itself."""
-    return services.work_dir if rights.acts_for() is None else outside(services)
-
-
 def believed_root(services: Services) -> Path:
-    """Return the directory in which `believed_directory` is for each run."""
-    return _believed(services)
+    """Return the directory for this process's notes to itself, in which `believed_directory` is
+    for each run."""
+    return services.work_dir if rights.acts_for() is None else outside(services)
 
 
 def outside(services: Services) -> Path:
@@ -141,7 +139,7 @@ def believed_directory(services: Services, run: str) -> Path:
     """Return the run's directory for this process's own notes, and for data that it restored with
     root's rights.
     """
-    return _directory_in(_believed(services), services, run)
+    return _directory_in(believed_root(services), services, run)
 
 
 def _directory_in(root: Path, services: Services, run: str) -> Path:
@@ -199,7 +197,7 @@ def started_directory(services: Services, run: str) -> Path:
     """Return the directory where a recovery records programs that it has started and leaves
     running; it need not exist yet. Raises SandboxUnavailable if something else has its name.
     """
-    root, row = _believed(services), row_of(services, run)
+    root, row = believed_root(services), row_of(services, run)
     name = f"{STARTED}{sound_id(run)}"
     with rights_in(root):
         if rights.acts_for() is not None and os.path.lexists(_durable(services) / name):
