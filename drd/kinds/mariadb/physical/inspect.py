@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from drd.errors import NotSupported, SourceError
@@ -17,8 +17,8 @@ from drd.ports import Inspector
 Reach = Callable[[str], Address]
 """Gives the address of a database by its name."""
 
-Opened = Callable[[], AbstractContextManager[Reach]]
-"""Opens the server for questions; the addresses of its databases are valid until it is closed."""
+Opened = Held[Reach]
+"""The server, open for questions; the addresses of its databases are valid until it is closed."""
 
 
 class ServerInspector(Inspector):
@@ -51,7 +51,7 @@ class ServerInspector(Inspector):
         return (socket.rpartition("/")[0],) if socket else ()
 
     def kept(self) -> AbstractContextManager[None]:
-        return self._opened.kept() if isinstance(self._opened, Held) else nullcontext()
+        return self._opened.kept()
 
     def database(self, name: str) -> ServerInspector:
         return ServerInspector(

@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.errors import SandboxUnavailable
 from drd.kinds.file_system import fresh, remove
+from drd.kinds.held import Held
 from drd.kinds.mariadb.physical.binlog.replay import replay
 from drd.kinds.mariadb.physical.inspect import ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
@@ -132,7 +133,7 @@ class ServerSandbox(Destination):
         assert server is not None
         address = server.address(str(self._snapshot.facts["database"]))
         return ServerInspector(
-            lambda: nullcontext(server.address),
+            Held(lambda: nullcontext(server.address)),
             address.uri,
             address.database,
             address.environment(),

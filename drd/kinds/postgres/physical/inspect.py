@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 from drd.errors import NotSupported
@@ -15,8 +15,8 @@ from drd.kinds.postgres.physical import contents
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.ports import Inspector
 
-Opened = Callable[[], AbstractContextManager[contents.Reach]]
-"""Opens the server for questions; the addresses of its databases are valid until it is closed."""
+Opened = Held[contents.Reach]
+"""The server, open for questions; the addresses of its databases are valid until it is closed."""
 
 
 class ClusterInspector(Inspector):
@@ -50,7 +50,7 @@ class ClusterInspector(Inspector):
         return (host,) if host.startswith("/") else ()
 
     def kept(self) -> AbstractContextManager[None]:
-        return self._opened.kept() if isinstance(self._opened, Held) else nullcontext()
+        return self._opened.kept()
 
     def database(self, name: str) -> ClusterInspector:
         return ClusterInspector(

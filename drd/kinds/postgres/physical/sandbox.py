@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drd.kinds.file_system import fresh, remove
+from drd.kinds.held import Held
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.physical import contents
 from drd.kinds.postgres.physical.chain import base, copy_words, room
@@ -191,7 +192,7 @@ class ClusterSandbox:
         default = self._snapshot.facts["database"]
         address = server.address(default)
         return ClusterInspector(
-            lambda: nullcontext(server.address), address.uri, default, address.environment()
+            Held(lambda: nullcontext(server.address)), address.uri, default, address.environment()
         )
 
     def close(self, *, landing: bool = True) -> None:
