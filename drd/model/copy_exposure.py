@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from drd.model.clock import age
-from drd.model.exposure import against
+from drd.model.exposure_reasons import against
 from drd.model.facts import CopyFacts, PlanFacts, RepositoryFacts
 from drd.model.own_objectives import points_may_be_s
 from drd.model.repositories import of_what_counts

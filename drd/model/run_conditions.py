@@ -12,7 +12,7 @@ from drd.model.cause import STOPPED
 from drd.model.clock import tried
 from drd.model.compliance import over_limit, standing_pauses
 from drd.model.drill_verdicts import is_overdue
-from drd.model.exposure import incomplete_point
+from drd.model.exposure_reasons import incomplete_point
 from drd.model.facts import PlanFacts
 from drd.model.finding_codes import COPIED_STATE
 from drd.model.job_history import JobHistory

@@ -10,12 +10,8 @@ import pytest
 from drd.model.clock import age, at_time, tried
 from drd.model.compliance import assess
 from drd.model.copy_exposure import copy_bound_s, judge_copy
-from drd.model.exposure import (
-    against,
-    incomplete_point,
-    judge_component,
-    judge_rpo,
-)
+from drd.model.exposure import judge_component, judge_rpo
+from drd.model.exposure_reasons import against, incomplete_point
 from drd.model.facts import (
     ComponentFacts,
     CopyFacts,
