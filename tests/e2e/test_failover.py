@@ -4,7 +4,6 @@ and makes a base backup at once."""
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from tests.e2e.daemons import Daemon, daemon, until
 from tests.e2e.site import Site
 from tests.e2e.test_wal import LONG, PLAN, _log, _now, _orders, _recovered, _value
 from tests.servers import PostgresServer, postgres_server, short_directory
-from tests.servers.child import tied_to_us
 
 pytestmark = pytest.mark.timeout(900)  # it waits for what a daemon does on a busy machine
 
@@ -24,10 +22,7 @@ pytestmark = pytest.mark.timeout(900)  # it waits for what a daemon does on a bu
 def _pair(directory: Path) -> Iterator[tuple[PostgresServer, PostgresServer]]:
     """A server with segments of 1 MB, and a standby that streams from it."""
     with postgres_server(directory / "pg") as primary:
-        primary.stop()
-        resized = [str(primary.bin_dir / "pg_resetwal"), "--wal-segsize=1", "-f", "-D"]
-        primary._as_user([*resized, str(primary.data_dir)])
-        primary.start()
+        primary.use_small_segments()
         primary.execute("alter system set min_wal_size = '2MB'")
         primary.execute("alter system set max_slot_wal_keep_size = '64MB'")
         primary.execute("select pg_reload_conf()")
@@ -39,9 +34,7 @@ def _pair(directory: Path) -> Iterator[tuple[PostgresServer, PostgresServer]]:
             os.chown(standby.directory, primary._user.uid, primary._user.gid)
         copy = [str(primary.bin_dir / "pg_basebackup"), "-D", str(standby.data_dir), "-R"]
         copy += ["-c", "fast", "-d", primary.dsn()]
-        subprocess.run(
-            tied_to_us(copy, user=primary._user), check=True, cwd=standby.directory, timeout=120
-        )
+        standby.as_user(copy)
         standby.start()
         try:
             yield primary, standby

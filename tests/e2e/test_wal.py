@@ -46,10 +46,7 @@ def server() -> Iterator[PostgresServer]:
         short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
         postgres_server(base / "pg") as server,
     ):
-        server.stop()
-        resized = [str(server.bin_dir / "pg_resetwal"), "--wal-segsize=1", "-f", "-D"]
-        server._as_user([*resized, str(server.data_dir)])
-        server.start()
+        server.use_small_segments()
         server.execute("alter system set min_wal_size = '2MB'")
         server.execute("create table orders (n int)")
         server.execute("insert into orders values (1)")

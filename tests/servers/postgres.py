@@ -138,6 +138,13 @@ class PostgresServer:
         gone."""
         self._end(signal.SIGKILL, 10)
 
+    def use_small_segments(self) -> None:
+        """Begin its WAL again with segments of 1 MB, and start it again."""
+        self.stop()
+        program = str(self.bin_dir / "pg_resetwal")
+        self.as_user([program, "--wal-segsize=1", "-f", "-D", str(self.data_dir)])
+        self.start()
+
     def _end(self, signal_number: int, grace_s: float) -> None:
         child, self._child = self._child, None
         if child is not None:
@@ -168,10 +175,10 @@ class PostgresServer:
 
     def _copy(self, template: Path) -> None:
         """A cluster of its own, as initdb makes it: with another identifier."""
-        self._as_user(["cp", "-a", "--reflink=auto", str(template), str(self.data_dir)])
+        self.as_user(["cp", "-a", "--reflink=auto", str(template), str(self.data_dir)])
         with (self.data_dir / "global/pg_control").open("r+b") as file:
             file.write(os.urandom(7))  # the identifier, without the byte that has its sign
-        self._as_user([str(self.bin_dir / "pg_resetwal"), "-f", "-D", str(self.data_dir)])
+        self.as_user([str(self.bin_dir / "pg_resetwal"), "-f", "-D", str(self.data_dir)])
 
     def _initialise(self, data: Path, password_file: str | None) -> None:
         argv = [
@@ -182,9 +189,10 @@ class PostgresServer:
             argv.append("--auth=trust")
         else:
             argv += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
-        self._as_user(argv)
+        self.as_user(argv)
 
-    def _as_user(self, argv: Sequence[str]) -> None:
+    def as_user(self, argv: Sequence[str]) -> None:
+        """Run a command to its end, as the user who runs the server."""
         done = subprocess.run(
             tied_to_us(argv, user=self._user),
             check=False,

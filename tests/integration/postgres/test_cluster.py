@@ -54,7 +54,7 @@ def copied() -> Iterator[Copied]:
         postgres_server(base / "pg", major=17) as server,
     ):
         server.stop()
-        server._as_user([str(server.bin_dir / "pg_checksums"), "--enable", str(server.data_dir)])
+        server.as_user([str(server.bin_dir / "pg_checksums"), "--enable", str(server.data_dir)])
         server.start()
         (server.directory / "fast").mkdir()
         owner = server.data_dir.stat()

@@ -49,10 +49,7 @@ def received() -> Iterator[Received]:
         short_directory(_run_directory()) as base,
         postgres_server(base / "pg", major=17) as server,
     ):
-        server.stop()
-        resized = [str(server.bin_dir / "pg_resetwal"), "--wal-segsize=1", "-f", "-D"]
-        server._as_user([*resized, str(server.data_dir)])
-        server.start()
+        server.use_small_segments()
         server.execute("alter system set max_slot_wal_keep_size = '64MB'")
         server.execute("select pg_reload_conf()")
         settings = {"kind": "postgres-cluster", "dsn": server.dsn(), "wal": {"every": "5s"}}
