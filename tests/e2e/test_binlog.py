@@ -20,7 +20,7 @@ from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site
 from tests.e2e.test_docs import commands, section
 from tests.e2e.test_mariadb_kind import bash
-from tests.servers import MariadbServer, short_directory
+from tests.servers import MariadbServer, mariadb_server, short_directory
 
 LONG = {"within_s": 250.0}
 
@@ -43,18 +43,15 @@ drill: {{every: 30d}}
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariadbServer]:
-    with short_directory(Path(os.environ["DRD_TEST_RUN"])) as base:
-        here = MariadbServer(base / "m", options=("--log-bin=bin", "--server-id=7"))
-        here.directory.mkdir()
-        here.start()
-        try:
-            here.execute("create database shop")
-            here.execute(
-                "create table orders (n int)", "insert into orders values (1)", database="shop"
-            )
-            yield here
-        finally:
-            here.stop()
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        mariadb_server(base / "m", options=("--log-bin=bin", "--server-id=7")) as server,
+    ):
+        server.execute("create database shop")
+        server.execute(
+            "create table orders (n int)", "insert into orders values (1)", database="shop"
+        )
+        yield server
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from drd.kinds.registry import by_hand_of
 from tests.e2e.site import Site
 from tests.e2e.test_docs import commands, section
 from tests.e2e.test_mariadb_kind import bash
-from tests.servers import MariadbServer, short_directory
+from tests.servers import MariadbServer, mariadb_server, short_directory
 
 PLAN = """
 components:
@@ -56,16 +55,13 @@ insert into mysql.plugin values ('elsewhere', 'elsewhere.so')
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariadbServer]:
-    with short_directory(Path(os.environ["DRD_TEST_RUN"])) as base:
-        here = MariadbServer(base / "m", options=("--log-bin=log", "--server-id=7"))
-        here.directory.mkdir()
-        here.start()
-        try:
-            here.execute("create database shop")
-            here.execute(*SHOP.strip().splitlines(), database="shop")
-            yield here
-        finally:
-            here.stop()
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        mariadb_server(base / "m", options=("--log-bin=log", "--server-id=7")) as server,
+    ):
+        server.execute("create database shop")
+        server.execute(*SHOP.strip().splitlines(), database="shop")
+        yield server
 
 
 @pytest.fixture
@@ -78,17 +74,6 @@ def site(server: MariadbServer, short_tmp: Path) -> Site:
     data = server.directory / "data"
     site.plan(PLAN.format(dsn=server.dsn("shop"), data=data, back=back / "data"))
     return site
-
-
-@contextmanager
-def _started(directory: Path) -> Iterator[MariadbServer]:
-    """A server that a person starts on a restored data directory."""
-    server = MariadbServer(directory)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def _ask(server: MariadbServer, sql: str) -> list[object]:
@@ -112,7 +97,7 @@ def test_everything_of_a_server_comes_back_in_an_empty_directory(
     server.execute("insert into `the people`.people values (9)")
     told = " ".join(site.drd("recover", "shop", "--target", "standby", "--yes").out.split())
     assert "1 enabled event will run" in told
-    with _started(short_tmp / "back") as restored:
+    with mariadb_server(short_tmp / "back") as restored:
         _assert_as_it_was(restored)
     assert (short_tmp / "back/data/ibdata1").exists()
     site.assert_clean()

@@ -67,6 +67,7 @@ class MariadbServer:
         if self._child is not None:
             return
         data = self.directory / "data"
+        self.directory.mkdir(parents=True, exist_ok=True)
         if self.user is not None:
             os.chown(self.directory, self.user.uid, self.user.gid)
         if not data.exists():
@@ -136,9 +137,11 @@ def _unprivileged_user() -> User | None:
 
 
 @contextlib.contextmanager
-def mariadb_server(directory: Path, *, tcp: bool = False) -> Iterator[MariadbServer]:
+def mariadb_server(
+    directory: Path, *, tcp: bool = False, options: Sequence[str] = ()
+) -> Iterator[MariadbServer]:
     """A started MariaDB server with all its files in `directory`."""
-    server = MariadbServer(directory, tcp=tcp)
+    server = MariadbServer(directory, tcp=tcp, options=options)
     server.start()
     try:
         yield server

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,21 +32,14 @@ from drd.ports.logs import LogLost, LogReplay
 from drd.process import Child, Command
 from tests.conftest import _run_directory
 from tests.restic_support import place
-from tests.servers import MariadbServer, short_directory
+from tests.servers import MariadbServer, mariadb_server, short_directory
 
 THE_END = LogTarget()
 LOGS = ("--log-bin=bin", "--binlog-format=ROW", "--server-id=7")
 
 
-@contextmanager
-def _server(base: Path, *options: str) -> Iterator[MariadbServer]:
-    server = MariadbServer(base, options=(*LOGS, *options))
-    server.directory.mkdir()
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+def _server(base: Path, *options: str) -> AbstractContextManager[MariadbServer]:
+    return mariadb_server(base, options=(*LOGS, *options))
 
 
 def _component(server: MariadbServer) -> Component:
