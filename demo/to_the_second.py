@@ -114,7 +114,7 @@ class ToTheSecond:
         at, newest_s = row[0].astimezone(UTC), float(row[1])
         say(
             "",
-            "Orders keep arriving. Then somebody takes this server for the one of the tests:",
+            "Orders keep arriving. Then somebody mistakes this server for the test server:",
             "",
             f"{at:%H:%M:%S.%f}  {_BAD};",
             "",
