@@ -37,12 +37,10 @@ from drd.kinds.mariadb.physical.binlog.files import (
 from drd.kinds.mariadb.physical.binlog.needs import needs
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.mariadb.tools import Program, program
+from drd.kinds.server_logs import begun_anew, refused, require_ready
 from drd.model.log import LogMark
 from drd.ports.logs import LogLost
 from drd.process import Child, Command
-
-ASIDE = "received-before"
-"""The directory that keeps what had arrived before the receiver last had to begin anew."""
 
 OPTIONS = "receiver.cnf"
 STATE = "state.json"
@@ -74,9 +72,7 @@ class BinlogSource:
         options = directory.parent / OPTIONS
         with connect(address, database=False) as connection:
             try:
-                for finding in needs(connection, self._component):
-                    if finding.failed:
-                        raise SourceError(finding.text, hint=finding.remedy, permanent=True)
+                require_ready(needs(connection, self._component))
             except ServerError as error:
                 raise _refused(error) from error
             tool = program("mariadb-binlog", self._settings.bin_dir)
@@ -88,15 +84,7 @@ class BinlogSource:
 
 
 def _refused(error: ServerError) -> SourceError:
-    if is_lost(error):
-        return SourceUnreachable(
-            f"the connection to the server broke: {words(error)}",
-            hint="drd tries again by itself; if this goes on, check the log of the server.",
-        )
-    return SourceError(
-        f"the server refuses what drd needs to receive its binary log: {words(error)}",
-        hint="see what is missing: drd doctor PLAN",
-    )
+    return refused("binary log", words(error), lost=is_lost(error))
 
 
 class BinlogReceiver:
@@ -331,14 +319,7 @@ class BinlogReceiver:
                     directory.rmdir()
 
     def begin_anew(self) -> None:
-        # It may have a part of the log that was not stored yet, of a server that is gone.
-        aside = self._directory.with_name(ASIDE)
-        if self._copies():
-            shutil.rmtree(aside, ignore_errors=True)
-            self._directory.rename(aside)
-        else:
-            shutil.rmtree(self._directory)
-        self._directory.mkdir(mode=0o700)
+        begun_anew(self._directory, keep=bool(self._copies()))
         self._marked, self._state = 0, {}
 
 

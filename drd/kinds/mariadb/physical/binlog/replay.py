@@ -10,7 +10,6 @@ import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from drd import log, process
@@ -29,12 +28,12 @@ from drd.kinds.mariadb.physical.binlog.files import (
 )
 from drd.kinds.mariadb.physical.server import RestoredServer
 from drd.kinds.mariadb.tools import client, program
+from drd.kinds.server_logs import rolled_to
 from drd.kinds.servers import give
 from drd.log import masked
 from drd.model.log import LogMark, LogTarget
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted
-from drd.model.units import format_time
 from drd.ports.logs import LogReplay, RolledTo
 from drd.process import Completed
 
@@ -61,28 +60,14 @@ class Roll:
     after: Gtid | None = None
 
     @property
-    def stopped(self) -> bool:
-        return self.after is not None
-
-    @property
-    def data_time(self) -> datetime:
-        if self.stopped and self.target.before is not None:
-            return min(self.target.before, self.end.at)
-        return self.end.at
-
-    def words(self) -> str:
-        text = (
+    def rolled_to(self) -> RolledTo:
+        """How far the server is, once the log is replayed."""
+        part = (
             f"the binary log from {show(self.begin)} to {show(self.stop)} "
             f"({counted(self.count, 'transaction')})"
         )
-        if not self.stopped:
-            at = format_time(self.end.at, seconds=True)
-            text += f", which is the end of what is there (everything that was committed at {at})"
-        if self.before is not None:
-            text += f"; transaction {self.before} is there"
-        if self.after is not None:
-            text += f", transaction {self.after}, the next one, is not"
-        return text
+        around, stopped = (self.before, self.after), self.after is not None
+        return rolled_to(part, self.target, self.end, around, stopped=stopped)
 
 
 def arranged(log_: LogReplay, snapshot: ComponentSnapshot, into: Path) -> Roll:
@@ -237,7 +222,7 @@ def replay(
             _pipe(server, roll, bin_dir, on_tick)
             _require_reached(server, roll)
     shutil.rmtree(here)
-    return RolledTo(roll.words(), roll.data_time)
+    return roll.rolled_to
 
 
 def _pipe(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from drd import process
-from drd.errors import SourceError, SourceUnreachable
+from drd.errors import SourceError
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, password_file, words
 from drd.kinds.postgres.physical.settings import ClusterSettings
@@ -30,15 +29,13 @@ from drd.kinds.postgres.physical.wal.segments import (
     switches,
 )
 from drd.kinds.postgres.tools import PostgresPrograms
+from drd.kinds.server_logs import begun_anew, refused, require_ready
 from drd.model.log import LogMark
 from drd.ports.logs import LogLost
 from drd.process import Child, Command
 
 PREFIX = "drd"
 """The prefix of drd's messages in the WAL."""
-
-ASIDE = "received-before"
-"""The directory that keeps what had arrived before the receiver last had to begin anew."""
 
 _GONE = (
     "has already been removed",
@@ -94,9 +91,7 @@ class WalSource:
     @contextmanager
     def open(self, directory: Path, name: str) -> Iterator[WalReceiver]:
         with closing(connect(address_of(self._settings.dsn))) as connection:
-            for finding in needs(connection, self._component):
-                if finding.failed:
-                    raise SourceError(finding.text, hint=finding.remedy, permanent=True)
+            require_ready(needs(connection, self._component))
             address = address_of(self._settings.dsn).pinned(connection)
             programs = self._programs(connection)
             with password_file(address, directory.parent) as environment:
@@ -142,16 +137,9 @@ class WalReceiver:
     def _ask(self, query: str, *values: object) -> tuple[object, ...]:
         try:
             row = self._connection.execute(query.encode(), list(values)).fetchone()
-        except psycopg.OperationalError as error:
-            raise SourceUnreachable(
-                f"the connection to the server broke: {words(error)}",
-                hint="drd tries again by itself; if this goes on, check the log of the server.",
-            ) from error
         except psycopg.Error as error:
-            raise SourceError(
-                f"the server refuses what drd needs to receive its WAL: {words(error)}",
-                hint="see what is missing: drd doctor PLAN",
-            ) from error
+            lost = isinstance(error, psycopg.OperationalError)
+            raise refused("WAL", words(error), lost=lost) from error
         return row or ()
 
     def require(self) -> None:
@@ -310,14 +298,7 @@ class WalReceiver:
                 file.unlink(missing_ok=True)
 
     def begin_anew(self) -> None:
-        # It may have WAL that was not stored yet, of a server that is gone.
-        aside = self._directory.with_name(ASIDE)
-        if any(self._files()):
-            shutil.rmtree(aside, ignore_errors=True)
-            self._directory.rename(aside)
-        else:
-            shutil.rmtree(self._directory)
-        self._directory.mkdir(mode=0o700)
+        begun_anew(self._directory, keep=bool(self._files()))
         self._snapshot = ""
         if self._ask(_SLOT, self._name):
             self._ask(_DROPPED, self._name)

@@ -13,7 +13,6 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from drd import process
@@ -32,10 +31,10 @@ from drd.kinds.postgres.physical.wal.segments import (
 )
 from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.tools import PostgresPrograms
+from drd.kinds.server_logs import rolled_to
 from drd.log import masked
 from drd.model.log import LogMark, LogTarget
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.units import format_time
 from drd.ports import Workplace
 from drd.ports.logs import LogReplay, RolledTo
 from drd.process import Command
@@ -108,25 +107,8 @@ class Roll:
                 f"the server says that it replayed the WAL to {show(reached)}, but {which}",
                 hint=EARLIER,
             )
-        return RolledTo(
-            self._words(reached, before, after, stopped=stopped), self._time(stopped=stopped)
-        )
-
-    def _words(self, reached: int, before: int | None, after: int | None, *, stopped: bool) -> str:
-        text = f"the WAL from {show(self.begin)} to {show(reached)} on timeline {self.end.line}"
-        if not stopped:
-            at = format_time(self.end.at, seconds=True)
-            text += f", which is the end of what is there (everything that was committed at {at})"
-        if before is not None:
-            text += f"; transaction {before} is there"
-        if after is not None:
-            text += f", transaction {after}, the next one, is not"
-        return text
-
-    def _time(self, *, stopped: bool) -> datetime:
-        if stopped and self.target.before is not None:
-            return min(self.target.before, self.end.at)
-        return self.end.at
+        part = f"the WAL from {show(self.begin)} to {show(reached)} on timeline {self.end.line}"
+        return rolled_to(part, self.target, self.end, (before, after), stopped=stopped)
 
 
 def arranged(
