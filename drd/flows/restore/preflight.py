@@ -10,25 +10,16 @@ from typing import Any
 from uuid import uuid4
 
 from drd import process
-from drd.errors import (
-    DrdError,
-    NoRestorePoint,
-    RepositoryDamaged,
-    RepositoryError,
-    TargetNotEmpty,
-)
+from drd.errors import NoRestorePoint, TargetNotEmpty
 from drd.flows.components.fence import server_fences
 from drd.flows.components.prefetch import Prefetch, at_once
 from drd.flows.components.repository_choice import Holders
 from drd.flows.components.restoration import close
-from drd.flows.repository import listings
-from drd.flows.repository.identity import confirm
-from drd.flows.repository.missing import note_listing
 from drd.flows.repository.signatures import finding as finding_about_signature
-from drd.flows.repository.substituted import genuine
 from drd.flows.restore import usage
 from drd.flows.restore.blockers import Blockers
 from drd.flows.restore.changed_paths import paths_may_change
+from drd.flows.restore.confirmed_holder import confirm_one, lacks
 from drd.flows.restore.kit_origin import require_accepted
 from drd.flows.restore.known_problems import require_whole
 from drd.flows.restore.log_room import log_room
@@ -52,7 +43,6 @@ from drd.ports import (
     ChecksPrivate,
     Finding,
     NamedDestination,
-    Repository,
     RestoreOptions,
 )
 from drd.registry import KINDS
@@ -117,8 +107,8 @@ def preflight(
     if blockers.none:
         for name, snapshot in wanted.items():
             prefetch.begin(snapshot, destinations[name])
-    if not prefetch.answered() or _lacks(holders, plan):
-        blockers.kept(lambda: _confirm_one(services, plan, holders))
+    if not prefetch.answered() or lacks(holders, plan):
+        blockers.kept(lambda: confirm_one(services, plan, holders))
     accepted = plan.request.after_kit
     blockers.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
     blockers.kept(lambda: _require_vouched(services, plan, holders))
@@ -150,7 +140,7 @@ def preflight_only(
         findings = _preflight_all(services, plan, destinations, probe, blockers)
         writes = _asked(plan, destinations, blockers, lambda d, s: d.writes(s))
         does = _asked(plan, destinations, blockers, lambda d, s: d.would_do(s))
-        blockers.kept(lambda: _confirm_one(services, plan, holders))
+        blockers.kept(lambda: confirm_one(services, plan, holders))
         blockers.kept(lambda: _require_vouched(services, plan, holders))
         findings += _check_private(destinations, holders, blockers)
     things = len(findings) + len(holders.repositories[:1])
@@ -345,81 +335,3 @@ def warn(services: Services, findings: Iterable[Finding]) -> None:
         if finding.severity == "warning" and text not in services.said:
             services.said.add(text)
             services.warn(text)
-
-
-def _require_listed(services: Services, plan: RecoveryPlan, repository: Repository) -> None:
-    """Check that the repository lists the whole wanted point: the catalogue may be out of date."""
-    point, listed_at = plan.point, services.clock.now()
-    tags = ["drd", f"run:{point.id}"]
-    listing = repository.snapshots(host=plan.plan.name, tags=tags, fresh=True)
-    listed = genuine(services, plan.plan.name, repository, listing)
-    listed_ids = listings.ids_here(listed)
-    if point.repositories.get(repository.name) in listing.unreadable:
-        raise RepositoryDamaged(
-            f"cannot read the manifest of restore point {point.id} in {repository.name}",
-            hint=f"use another point (drd points {plan.plan.name} lists them), or another "
-            "repository: --repository NAME",
-        )
-    note_listing(
-        services,
-        plan.plan.name,
-        repository,
-        listing,
-        known=[point],
-        listed_at=listed_at,
-        only=point.id,
-    )
-    if listings.manifest(listed) is None:
-        lacking = "its manifest"
-    else:
-        wanted = (c for c in point.components if c.component in plan.components)
-        lost = [c.component for c in wanted if c.snapshot and c.snapshot not in listed_ids]
-        if not lost:
-            return
-        lacking = f"the snapshot of {', '.join(lost)}"
-    raise NoRestorePoint(
-        f"repository {repository.name} does not contain restore point {point.id} completely: "
-        f"{lacking} is missing",
-        hint=f"choose another restore point: drd points {plan.plan.name}.",
-    )
-
-
-def _lacks(holders: Holders, plan: RecoveryPlan) -> bool:
-    """Return whether the repository that has delivered something lacks a wanted snapshot, or cannot
-    say. A copy is checked when it must deliver, since it has its own ids."""
-    repository, point = holders.repositories[0], plan.point
-    if repository.name in point.copied:
-        return False
-    wanted = (c for c in point.components if c.component in plan.components)
-    try:
-        return bool(repository.missing([c.snapshot for c in wanted if c.snapshot is not None]))
-    except RepositoryError:
-        return True
-
-
-def _confirm_one(services: Services, plan: RecoveryPlan, holders: Holders) -> None:
-    """Check that one of the repositories that hold the point is the expected one; rule out those
-    before it that are not, or do not answer. Raises the error of the first of them."""
-
-    def examine(repository: Repository) -> None:
-        confirm(services, repository, writing=False)
-        _require_listed(services, plan, repository)
-
-    try:
-        holders.choose(examine)
-    except DrdError as error:
-        _name_older(services, plan, error)
-        raise
-
-
-def _name_older(services: Services, plan: RecoveryPlan, error: DrdError) -> None:
-    """Add to the hint a repository that has older points."""
-    others = [
-        name
-        for name in plan.plan.repositories
-        if name not in plan.point.repositories
-        and any(name in p.repositories for p in services.catalogue.points.of_plan(plan.plan.name))
-    ]
-    if others and plan.request.repository is None:
-        older = f"--repository {others[0]} uses the newest point there."
-        error.hint += f" Or restore an older point: {older}"
