@@ -164,7 +164,7 @@ def replay_words(order: LogOrder) -> str:
         return f"replayed to the position {order.place}"
     if target.transaction is not None:
         return f"replayed to the commit of transaction {target.transaction}, which is left out"
-    return f"replayed to the end of what is there: all that was committed at {end}"
+    return f"replayed to the end of the stored log: all that was committed at {end}"
 
 
 def _log_document(order: LogOrder) -> dict[str, Any]:

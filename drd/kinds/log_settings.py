@@ -16,8 +16,8 @@ class LogSettings(Settings):
 
     every: Duration = Field(
         30.0,
-        description="How often drd stores what has arrived of the log. At least 5s. "
-        "So much is lost at most if the server is lost, and the time of storing.",
+        description="How often drd stores the received log in the repository. At least 5s. "
+        "If the server is lost, you lose at most the data of one interval and of one storing.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

@@ -119,7 +119,8 @@ def test_drd_goes_on_with_a_standby_that_still_has_the_wal(
         told = until(lambda: _alerts(site), "the alert", running, **LONG)
     assert len(told) == 1
     assert "the server of server has changed from timeline 1 to 2 at 0/" in told[0]
-    assert "is not in the server any more; drd has it" in told[0]
+    assert "The server no longer has the transactions of timeline 1 from 0/" in told[0]
+    assert "; drd has them" in told[0]
     assert _backups(site) == 1
     slots = standby.execute("select slot_name from pg_replication_slots where active_pid is null")
     assert [name.startswith("drd_wal_shop_server_") for (name,) in slots] == [True]

@@ -88,7 +88,7 @@ def test_a_lost_table_comes_back_and_nothing_else_changes(
     server.execute("drop table orders cascade; delete from customers where id > 30", "shop")
     server.execute("delete from items where n > 40", "stock")
     unclear = site.drd(*HERE, "--table", "orders", "--into", "orders", code=2)
-    assert "does not name its database" in unclear.err
+    assert "does not name a database" in unclear.err
     assert "--database shop or stock" in unclear.err
     wanted = ("--database", "shop", "--table", "orders", "--into", "orders")
     shown = site.drd("recover", "shop", "--in-place", *wanted, "--dry-run").out
@@ -116,7 +116,7 @@ def test_tables_are_named_with_their_database(server: PostgresServer, site: Site
     assert _ask(server, 'select count(*) from "then".orders') == [300]
     assert _ask(server, 'select count(*) from "then".customers') == [40]
     mixed = ("--table", "shop.public.orders", "--table", "stock.public.items", "--into", "x")
-    assert "is in database stock, and not in shop" in site.drd(*HERE, *mixed, code=2).err
+    assert "names a table of database stock, not of shop" in site.drd(*HERE, *mixed, code=2).err
     lost = ("--table", "shop.public.order", "--into", "x")
     assert "did you mean" in site.drd(*HERE, *lost, code=2).err
     nowhere = site.drd(*HERE, "--database", "shopp", code=2)
@@ -172,7 +172,7 @@ def test_a_dropped_database_comes_back_with_its_owner(server: PostgresServer, si
     taken = site.drd(*HERE, "--database", "stock", "--into", "shop", code=1)
     assert "is not empty" in taken.err
     own = site.drd(*HERE, "--database", "stock", "--into", "stock", code=2)
-    assert "is the name that database stock already has" in own.err
+    assert "is the name of the database itself" in own.err
 
 
 def test_a_role_with_more_rights_is_not_made_silently(server: PostgresServer, site: Site) -> None:

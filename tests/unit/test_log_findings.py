@@ -59,7 +59,8 @@ def test_a_gap_is_found_as_long_as_recoveries_meet_it(tmp_path: Path) -> None:
     arrival, gap = found(tmp_path, said(replace(STATE, spans=spans)))
     assert arrival.severity == "ok"
     assert (gap.code, gap.severity, gap.name) == ("log-gap", "warning", "server: log gap")
-    assert "no time between 2026-11-29 09:00:00 UTC and 2026-11-29 11:00:00 UTC" in gap.text
+    span = "2026-11-29 09:00:00 UTC and 2026-11-29 11:00:00 UTC"
+    assert f"cannot recover server to a time between {span}" in gap.text
     assert "`drd points shop`" in gap.remedy
 
 

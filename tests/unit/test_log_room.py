@@ -60,7 +60,7 @@ def test_logs_that_do_not_fit_together_are_refused_before_anything_is_fetched(
     found = _found(tmp_path, {"server": _order(5), "other": _order(PIB)})
     assert [f.severity for f in found] == ["error", "error"]
     assert found[0].text.startswith(
-        "the log of server needs 5 B, and all logs of this recovery 1024.0 TiB; "
+        "the log of server needs 5 B, and all logs of this recovery need 1024.0 TiB; "
     )
     assert str(tmp_path) in found[0].text
     assert "recover without the log: --point ID" in found[0].remedy

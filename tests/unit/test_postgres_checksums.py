@@ -81,7 +81,7 @@ def test_files_as_listed_are_accepted(data: Path) -> None:
     ("damage", "said"),
     [
         (lambda f: f.write_bytes(b"x" + f.read_bytes()[1:]), "base/5/2 has a wrong checksum"),
-        (lambda f: f.write_bytes(f.read_bytes()[:-1]), "3,999 bytes, and should have 4,000"),
+        (lambda f: f.write_bytes(f.read_bytes()[:-1]), "3,999 bytes instead of 4,000"),
         (lambda f: f.unlink(), "base/5/2 is missing"),
         (lambda f: (f.unlink(), f.symlink_to(f.with_name("1"))), "base/5/2 cannot be read"),
         (lambda f: (f.unlink(), f.mkdir()), "base/5/2 cannot be read"),

@@ -1,5 +1,5 @@
-"""Note the changes of a log that a person has to know of, although drd copes with them: a gap, and
-a server that goes on with another timeline."""
+"""Note changes of a log that drd handles by itself, but that a person must know: a gap, and a
+change of the server to another timeline."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SAME_WITHIN = timedelta(minutes=10)
 
 
 class Events:
-    """The last change of the log of a component: `text`, noticed at the time `at`. It also knows
-    what an earlier receiver has noted."""
+    """The last change of the log of a component: `text`, noticed at the time `at`. After a restart
+    of drd, it is the change that was noted before the restart."""
 
     def __init__(self, services: Services, plan: Plan, component: Component) -> None:
         self._services = services
@@ -39,9 +39,10 @@ class Events:
     def switched(
         self, before: LogBatch, mark: LogMark, lines: tuple[tuple[int, int], ...], *, anew: bool
     ) -> None:
-        """Note that the server has changed to another timeline after the batch `before`, and what
-        of the former one is no part of it. `lines` are the timelines before that of the mark, each
-        with the position at which it was left. `anew`: there is a gap between."""
+        """Note that the server has changed to another timeline after the batch `before`, and which
+        part of the former timeline the new one lacks. `lines` are the timelines before that of the
+        mark, each with the position at which the server left it. `anew`: there is a gap between
+        the batch and the mark."""
         place = self._services.kinds(self._component.kind).log_place
         left = dict(lines).get(before.end.line, before.end.position)
         text = (
@@ -50,8 +51,8 @@ class Events:
         )
         if left < before.end.position:
             text += (
-                f". What was committed on the former timeline from there to "
-                f"{place(before.end.position)} is not in the server any more; drd has it"
+                f". The server no longer has the transactions of timeline {before.end.line} from "
+                f"{place(left)} to {place(before.end.position)}; drd has them"
             )
         self._note(f"{self.text}; {text}" if anew and self.text else text)
 

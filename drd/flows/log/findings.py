@@ -49,11 +49,11 @@ def _of_log(services: Services, plan: Plan, name: str) -> list[Finding]:
 
 
 def _arrival(plan: Plan, name: str, state: LogState, noted_at: datetime, now: datetime) -> Finding:
-    """Return what the alert says, if there is one."""
+    """Return the finding whether the log arrives: with the text of the alert, if there is one."""
     wrong = log_condition(plan.name, name, state, noted_at, now)
     if wrong is not None:
         code = _GAP if state.code == _GAP else "log-arrival"
-        # The command of an alert that is less urgent leads here.
+        # The remedy of an alert of severity warning is `drd doctor`: the person runs this already.
         remedy = state.remedy if wrong.severity == "warning" else ""
         return Finding(
             code, "warning", name, wrong.text, remedy or f"to see more: `{wrong.remedy}`"
@@ -72,12 +72,13 @@ def _gaps(plan: Plan, name: str, state: LogState) -> list[Finding]:
         if begins > left:
             since, until = (format_time(at, seconds=True) for at in (left, begins))
             text = (
-                f"the log of {name} has a gap: {name} can be recovered to no time between {since} "
+                f"the log of {name} has a gap: drd cannot recover {name} to a time between {since} "
                 f"and {until}"
             )
             remedy = (
-                "nobody can close the gap; it is gone when retention has removed the restore "
-                f"points from before it. What can be recovered: `drd points {plan.name}`"
+                "the gap cannot be closed. drd reports it until retention has removed the restore "
+                f"points from before the gap. To see the times that drd can recover: "
+                f"`drd points {plan.name}`"
             )
             found.append(Finding(_GAP, "warning", name, text, remedy))
     return found

@@ -370,7 +370,7 @@ class _Session:
             raise LogLost(
                 f"the server has removed a part of its log that drd had not received yet: {why}",
                 hint="drd now receives the log from its present end, and makes a base backup "
-                "at once.",
+                "at once. To see the times that drd can recover: drd points PLAN",
             )
         raise SourceUnreachable(
             f"{self._receiver.program} ended: {text or 'it gave no reason'}",

@@ -28,7 +28,9 @@ from drd.process.accounts import as_here
 from drd.registry import KINDS
 
 LIVE = "live"
-_RESTORED = " To compare this restore point, add --restored: drd reads it in a sandbox."
+_RESTORED = (
+    " To compare this restore point now, add --restored: drd then restores it into a sandbox."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,11 @@ def compare(
     database: str | None = None,
     restored: bool = False,
 ) -> LiveDifference:
-    """Compare the point with `other`: the id of a point, or `live`; of a server only one `database`
-    if it is given. With `live`, the source is read as in a backup, and nothing is stored. Neither
-    needs the repository, unless the points are `restored` to read what they contain. Raises
-    UsageError for a missing component or fingerprint, NoRestorePoint, SourceError."""
+    """Compare the point with `other`: the id of a point, or `live`. If `database` is given, compare
+    only this database of a server. With `live`, drd reads the source as in a backup, and stores
+    nothing. drd needs the repository only if `restored`: it then restores the points into a sandbox
+    and reads them there. Raises UsageError for a missing component or fingerprint, NoRestorePoint,
+    SourceError."""
     require_components(plan.name, plan.components, (component,))
     chosen = plan.components[component]
     spec = services.kinds(chosen.kind).spec
@@ -92,7 +95,7 @@ def compare(
 def _as_restored(
     services: Services, plan: Plan, component: Component, point: str, other: str
 ) -> tuple[tuple[Side, Fingerprint], tuple[Side, Fingerprint]]:
-    """Describe both sides row by row: points in a sandbox, `live` on its server."""
+    """Describe all rows of both sides: points are read in a sandbox, `live` on its server."""
     a = _restored_side(services, plan, component, point)
     if other != LIVE:
         return _with_known(a, _restored_side(services, plan, component, other))
@@ -116,8 +119,8 @@ def _restored_side(
 def _with_known(
     a: tuple[Side, DatabaseFingerprint], b: tuple[Side, DatabaseFingerprint]
 ) -> tuple[tuple[Side, Fingerprint], tuple[Side, Fingerprint]]:
-    """Compare properties only if both sides know theirs: a restore point without a fingerprint does
-    not."""
+    """Remove the properties of both sides if one side has none, such as a restore point without a
+    fingerprint."""
     if a[1].properties and b[1].properties:
         return a, b
     return (a[0], replace(a[1], properties={})), (b[0], replace(b[1], properties={}))
@@ -129,7 +132,7 @@ def _of_database(
     database: str,
     both: tuple[Fingerprint, Fingerprint],
 ) -> tuple[Fingerprint, Fingerprint]:
-    """Limit both fingerprints to one database. Raises UsageError if neither has it."""
+    """Limit both fingerprints to one database. Raises UsageError if both lack this database."""
     kind = services.kinds(component.kind)
     if not isinstance(kind, RestoresInside):
         kind.spec.require_part(Part(database=database), component.name)

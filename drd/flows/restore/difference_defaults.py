@@ -1,4 +1,4 @@
-"""What `drd diff` compares if nobody names it."""
+"""Choose the component and the restore point for `drd diff` if the person names none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def component_or_only(plan: Plan, component: str | None) -> str:
         return next(iter(plan.components))
     names = ", ".join(plan.components)
     raise UsageError(
-        f"plan {plan.name} has {len(plan.components)} components, and drd diff compares one",
+        f"plan {plan.name} has {len(plan.components)} components, and drd diff compares only one",
         hint=f"choose one with --component: {names}.",
     )
 
@@ -31,5 +31,5 @@ def point_or_newest(services: Services, plan: Plan, component: str, point: str |
             return each.id
     raise NoRestorePoint(
         f"plan {plan.name} has no restore point with component {component}",
-        hint=f"make one: drd backup {plan.name}",
+        hint=f"make a restore point: drd backup {plan.name}",
     )

@@ -1,5 +1,5 @@
-"""Check whether the logs that a recovery replays fit into the directory of its run, where they land
-before the restored servers get them."""
+"""Check whether the logs that a recovery replays fit into the directory of its run. drd fetches the
+logs to this directory before it gives them to the restored servers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from drd.ports import Finding
 
 
 def log_room(services: Services, plan: RecoveryPlan) -> list[Finding]:
-    """Return the finding for each component whose log is fetched. All logs together have to fit,
-    because components are restored side by side. That the restored server needs room for the log as
-    well is checked at its target."""
+    """Return a finding for each component whose log is fetched. All logs together must fit, because
+    drd restores components at the same time. The target checks its own room for the log."""
     root = believed_root(services)
     place = next(p for p in (root, *root.parents) if p.exists())
     free, needed = shutil.disk_usage(place).free, sum(o.bytes for o in plan.logs.values())
@@ -26,7 +25,7 @@ def log_room(services: Services, plan: RecoveryPlan) -> list[Finding]:
 def _finding(name: str, order: LogOrder, needed: int, free: int, place: str) -> Finding:
     text = f"the log of {name} needs {format_size(order.bytes)}"
     if needed > order.bytes:
-        text += f", and all logs of this recovery {format_size(needed)}"
+        text += f", and all logs of this recovery need {format_size(needed)}"
     text += f"; {format_size(free)} are free in {place}"
     if free > needed:
         return Finding("disk-space", "ok", name, text)

@@ -1,4 +1,4 @@
-"""Describe what a restore point really contains: it is restored into a sandbox, and read there."""
+"""Restore a restore point into a sandbox, and read there what it contains, for `drd diff`."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ BUDGET_S = 3600.0
 """The time limit for reading the tables of one side."""
 
 EVERY_ROW = DatabaseFingerprint("digest")
-"""Asks for a fingerprint that compares the contents of rows."""
+"""A request for a fingerprint with the contents of all rows."""
 
 
 def require_tables(services: Services, component: Component) -> None:
-    """Raise NotSupported for a kind that has no tables: its fingerprints contain everything that a
-    restore would show."""
+    """Raise NotSupported for a kind without tables: the fingerprint in its restore point already
+    contains everything that drd compares."""
     spec = services.kinds(component.kind).spec
     if spec.holds is not Holds.TABLES:
         raise NotSupported(
-            f"component {component.name}: --restored compares tables, and kind {spec.name} has "
-            "none",
-            hint="leave out --restored.",
+            f"--restored compares tables, but component {component.name} of kind {spec.name} has "
+            "no tables",
+            hint="leave out --restored: drd then compares the fingerprints.",
         )
 
 
 def restored_fingerprint(
     services: Services, plan: Plan, point: RestorePoint, snapshot: ComponentSnapshot
 ) -> DatabaseFingerprint:
-    """Restore the snapshot as a drill does, behind the fence, and describe every table. Nothing is
-    left of it. Raises the errors of repositories, and SandboxUnavailable."""
+    """Restore the snapshot into a sandbox as a drill does, behind the fence, and describe every
+    table. The sandbox is removed afterwards. Raises the errors of repositories, and
+    SandboxUnavailable."""
     component = plan.components[snapshot.component]
     kind, probe = services.kinds(component.kind), f"diff-{uuid4().hex[:8]}"
     with ExitStack() as stack:
@@ -76,7 +77,8 @@ def restored_fingerprint(
 def _with_properties(
     found: DatabaseFingerprint, snapshot: ComponentSnapshot
 ) -> DatabaseFingerprint:
-    """Take the properties from the restore point: those in a sandbox are partly its own."""
+    """Take the properties from the restore point: some properties in the sandbox are those of the
+    sandbox itself."""
     known = snapshot.fingerprint
     saved = known.properties if isinstance(known, DatabaseFingerprint) else {}
     return replace(found, properties=saved)

@@ -384,9 +384,9 @@ def _renumber(server: MariadbServer) -> None:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (_purge, "does not have file 000001 of its binary log any more: it was purged"),
+        (_purge, "does not have file 000001 of its binary log any more: the file was purged"),
         (_reset, "file 000001 of the binary log is not the file that drd has received"),
-        (_renumber, "server_id 7, and dsn leads to a server with server_id 8"),
+        (_renumber, "server_id 7, but `dsn` now names a server with server_id 8"),
     ],
 )
 def test_a_log_that_does_not_go_on_is_a_gap_and_begins_anew(

@@ -69,7 +69,8 @@ def test_a_server_that_dsn_left_is_named_with_the_slot_that_it_keeps(tmp_path: P
     receiver = WalReceiver(
         connection, Address({}), tmp_path, SLOT, programs=cast(Any, None), environment={}
     )
-    with pytest.raises(LogLost, match=r"another server \(222\): dsn leads to server 111") as caught:
+    says = r"another server \(222\): `dsn` now names server 111"
+    with pytest.raises(LogLost, match=says) as caught:
         receiver.require()
     assert "reach server 222" in caught.value.hint
     assert caught.value.hint.endswith(

@@ -20,10 +20,11 @@ from drd.kinds.file_system import ANOTHER_POINT
 from drd.kinds.postgres.physical.base_backup import MANIFEST
 
 _WORTH_BYTES = 64 << 20
-"""If all files together have fewer bytes, pg_verifybackup alone is as fast."""
+"""If the copy has fewer bytes, pg_verifybackup alone is as fast."""
 _LEAST_BYTES = 1 << 20
 _MOST_FILES = 500
-"""Each is a word of the command line of pg_verifybackup."""
+"""The most files that drd compares itself: each of them needs an argument of pg_verifybackup, which
+leaves the file out."""
 _CHUNK = 1 << 20
 _TABLES = "base/"
 """drd compares only files of tables and indexes; pg_verifybackup compares all others."""
@@ -39,9 +40,10 @@ class Listed:
 
 
 def share(data: Path, jobs: int) -> list[Listed]:
-    """Return the files that drd compares itself: as many of the largest as make its share of the
-    work of `jobs` processors. The digest of the manifest is known to be right; if drd cannot read
-    it, pg_verifybackup says what is wrong."""
+    """Return the files that drd compares itself: the largest files, with at most (jobs - 1) / jobs
+    of all bytes, because pg_verifybackup uses one processor for the others. The digest of the
+    manifest was compared before. If drd cannot read the manifest, the list is empty, and
+    pg_verifybackup reports the error."""
     if jobs < 2:
         return []
     try:
@@ -74,8 +76,8 @@ def _listed(file: dict[str, Any]) -> Listed:
 
 @contextmanager
 def compared(data: Path, files: list[Listed], jobs: int) -> Iterator[None]:
-    """Compare the files while the body runs. Raises RepositoryDamaged at the end of the body for
-    the first one that differs."""
+    """Compare the files while the body runs. At the end of the body, raises RepositoryDamaged for
+    the first file that differs."""
     if not files:
         yield
         return
@@ -89,13 +91,14 @@ def compared(data: Path, files: list[Listed], jobs: int) -> Iterator[None]:
                 one.cancel()
     if faults:
         raise RepositoryDamaged(
-            f"the backup is damaged or incomplete: {faults[0]}, by the list of pg_basebackup",
+            f"the backup is damaged or incomplete: {faults[0]} (compared with the manifest of "
+            "pg_basebackup)",
             hint=ANOTHER_POINT,
         )
 
 
 def _fault(data: Path, file: Listed) -> str:
-    """Return what is wrong with a file; empty if it is as listed."""
+    """Return how a file differs from the manifest; empty if it does not differ."""
     digest, size = hashlib.sha256(), 0
     try:
         descriptor = modes.open_regular(data / file.path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -109,5 +112,5 @@ def _fault(data: Path, file: Listed) -> str:
     except OSError as error:
         return f"{file.path} cannot be read ({system_reason(error)})"
     if size != file.bytes:
-        return f"{file.path} has {size:,} bytes, and should have {file.bytes:,}"
+        return f"{file.path} has {size:,} bytes instead of {file.bytes:,}"
     return "" if digest.hexdigest() == file.sha256 else f"{file.path} has a wrong checksum"

@@ -1,5 +1,5 @@
-"""A single database of a copied server, and tables in it: what a person names, what the restore
-point has of it, and what the live server has now."""
+"""A single database of a copied server, and tables in this database: find by the names that a
+person gives what the restore point and the live server contain."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Value = TypeVar("Value")
 
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
-    """Implements `Kind.narrow`. The names in the fingerprint are then those within the database, as
-    in a dump of it."""
+    """Implements `Kind.narrow`. The returned fingerprint names tables without the database, as the
+    fingerprint of a dump does."""
     if part.is_whole:
         return part, snapshot
     known = snapshot.fingerprint
@@ -48,9 +48,8 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
 
 
 def named(part: Part) -> Part:
-    """Return the part with its database by itself, and with the names that its tables have in this
-    database, as far as the words of a person say it: a table without a schema is in `public`.
-    Raises UsageError."""
+    """Return the part with the database as `database`, and with the tables as SCHEMA.NAME: a table
+    that was named without a schema is in `public`. Raises UsageError."""
     asked = _named(part, list)
     given = ([_folded(*one) for one in parts_of(table)] for table in asked.tables)
     tables = tuple(qualified(*(["public", *names][-2:])) for names in given if names)
@@ -69,8 +68,8 @@ def _named(part: Part, candidates: Callable[[], list[str]]) -> Part:
             own = given[0][0]
             if database not in (None, own):
                 raise UsageError(
-                    f"--table {asked} is in database {own}, and not in {database}",
-                    hint="restore the tables of each database by a command of its own.",
+                    f"--table {asked} names a table of database {own}, not of {database}",
+                    hint="run one command for each database.",
                 )
             database, asked = own, ".".join(_again(*one) for one in given[1:])  # noqa: PLW2901
         inside.append(asked)
@@ -78,7 +77,7 @@ def _named(part: Part, candidates: Callable[[], list[str]]) -> Part:
         found = [quote(name) for name in sorted(candidates())]
         hint = f"give --database {either(found)}." if found else "add --database NAME."
         raise UsageError(
-            f"--table {part.tables[0]} does not name its database, and a server has several",
+            f"--table {part.tables[0]} does not name a database, and the server has several",
             hint=hint,
         )
     if not inside:
@@ -87,28 +86,28 @@ def _named(part: Part, candidates: Callable[[], list[str]]) -> Part:
 
 
 def _again(name: str, quoted: bool) -> str:
-    """Return a name as it was typed."""
+    """Return a name in quotes if the person wrote it in quotes."""
     return ident(name) if quoted else name
 
 
 def _require_place(database: str, into: str | None) -> None:
-    """Require a name that the restored database can have. Raises UsageError."""
+    """Raise UsageError if the restored database cannot have its new name."""
     if into is not None:
         if database_name(into) == database:
             raise UsageError(
-                f"--into {into} is the name that database {database} already has",
+                f"--into {into} is the name of the database itself",
                 hint="give another name; or leave out --into: with --overwrite, drd replaces the "
                 "database, and keeps a copy of what it replaces.",
             )
     elif is_of_server(database):
         raise UsageError(
-            f"database {database} belongs to the server itself: drd does not replace it",
+            f"drd does not replace database {database}: every server has this database",
             hint="restore it under another name: --into NAME.",
         )
 
 
 def _candidates(snapshot: ComponentSnapshot, part: Part) -> list[str]:
-    """Return the databases that have all of the tables, if that is known."""
+    """Return the databases that have all tables of the part; none if drd does not know it."""
     known = snapshot.fingerprint
     if not isinstance(known, DatabaseFingerprint) or part.database is not None:
         return []
@@ -136,7 +135,7 @@ def _require_database(name: str, snapshot: ComponentSnapshot) -> None:
 
 
 def within(known: DatabaseFingerprint, name: str) -> DatabaseFingerprint:
-    """Return what the fingerprint of a server says of one of its databases."""
+    """Return the part of a server's fingerprint for one database, without the database in names."""
     if known.mode == "off" or contents.unread(name) in known.not_reached:
         return DatabaseFingerprint("off")
     prefix = in_database(name, "")
@@ -156,8 +155,8 @@ def within(known: DatabaseFingerprint, name: str) -> DatabaseFingerprint:
 
 
 def alone(known: Fingerprint, name: str) -> DatabaseFingerprint | None:
-    """Return what a fingerprint of a server says of one database, with the names that it has there;
-    None if the server did not have this database."""
+    """Return the part of a server's fingerprint for one database; names keep the database. None if
+    the server did not have this database."""
     assert isinstance(known, DatabaseFingerprint)
     prefix, whole = in_database(name, ""), contents.unread(name)
 
@@ -177,7 +176,7 @@ def alone(known: Fingerprint, name: str) -> DatabaseFingerprint | None:
 
 
 def properties_of(known: Fingerprint | None, name: str) -> Mapping[str, Any]:
-    """Return what a fingerprint says of a database itself; empty if it says nothing."""
+    """Return the properties of a database in a fingerprint; empty if it has none."""
     if not isinstance(known, DatabaseFingerprint):
         return {}
     databases: Mapping[str, Mapping[str, Any]] = known.properties.get("databases", {})
@@ -185,7 +184,7 @@ def properties_of(known: Fingerprint | None, name: str) -> Mapping[str, Any]:
 
 
 def _of_database(name: str, saved: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the properties of one database in the form of those of a server."""
+    """Return the properties of one database in the form that a server's properties have."""
     return {"databases": {name: saved}, "roles": {}} if saved else {}
 
 

@@ -1,8 +1,8 @@
-"""The named place of a recovery for one database of a copied server, or for tables in it.
+"""The target of a recovery of one database of a copied server, or of tables in this database.
 
-A server of drd's own replays the whole copy in the workplace, behind the fence, and pg_dump dumps
-the one database there. From then on it is a dump like any other, which is loaded into a running
-server."""
+drd starts a server of its own in the workplace, behind the fence. This server replays the whole
+copy, and pg_dump dumps the one database. Then drd loads the dump into a running server, like any
+other dump."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Copied:
 
 
 class _OfServer(PostgresTargetDatabase):
-    """What has to happen to a database of a copied server before it is a dump."""
+    """Makes a dump of one database of a copied server, before the dump is loaded as any other."""
 
     copied: Copied
     _log: LogReplay | None = None
@@ -58,7 +58,7 @@ class _OfServer(PostgresTargetDatabase):
         self._log = log
 
     def _require_other(self, own: str) -> None:
-        """The database of the connection is one of the server's databases, like the others."""
+        """Accept every name: drd may also restore the database of the target's `dsn`."""
 
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         here = self._found("sandbox", lambda: self._can_run(snapshot))
@@ -76,7 +76,7 @@ class _OfServer(PostgresTargetDatabase):
         return super()._versions(cluster, replace(snapshot, facts=facts))
 
     def prepare(self) -> None:
-        """Only the restored server can say how its database was made."""
+        """Do nothing: the properties of the database are known only when the server runs."""
 
     def _at_hand(
         self,
@@ -90,8 +90,8 @@ class _OfServer(PostgresTargetDatabase):
         return made
 
     def _dumped(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Dumped:
-        """Start a server on the copy that has landed, and dump the database. Raises TargetError if
-        the copy does not have it."""
+        """Start a server on the fetched copy, and dump the database. Raises TargetError if the copy
+        does not contain the database."""
         place, name = self._place.for_server, self.copied.database
         programs = programs_of(snapshot, self.copied.bin_dir)
         on_tick = ticking(self._component, snapshot, on_progress)
@@ -120,15 +120,15 @@ class _OfServer(PostgresTargetDatabase):
         )
 
     def _require_harmless(self, saved: roles.Globals) -> None:
-        """Require that no role has to be made that has rights beyond its database. Before a server
-        runs on the copy, nobody knows the roles, so nobody could be asked. Raises TargetError."""
+        """Raise TargetError if drd would have to make a role with rights beyond the database. The
+        preflight cannot check this: drd knows the roles only when a server runs on the copy."""
         found = risky_roles.found(self._reach(), self._component, saved)
         if found is not None:
             raise TargetError(found.text, hint=found.remedy)
 
 
 class DatabaseOfServer(_OfServer):
-    """One database: under its own name, or under another."""
+    """One database, under its own name or under another name."""
 
     def __init__(
         self,
@@ -157,7 +157,10 @@ class DatabaseOfServer(_OfServer):
                 "the restore point does not say what database "
                 f"{escaped(self.copied.database)} needs on the server (locale, extensions, owner)"
             )
-            remedy = "if the server lacks something, the restore fails, and changes nothing."
+            remedy = (
+                "if the server lacks something, the recovery fails and changes nothing: then add "
+                "what its message names."
+            )
             return [
                 self.room(snapshot),
                 Finding("needs", "warning", self._component, text, remedy),
@@ -166,7 +169,7 @@ class DatabaseOfServer(_OfServer):
 
 
 class TablesOfServer(_OfServer, PostgresTables):
-    """Tables of one database, beside what is in the live one."""
+    """Tables of one database, restored beside the tables of the live database."""
 
     def __init__(
         self,
@@ -193,8 +196,8 @@ class TablesOfServer(_OfServer, PostgresTables):
 def _as_dump(
     cluster: Cluster, snapshot: ComponentSnapshot, saved: database.Properties
 ) -> ComponentSnapshot:
-    """Return the snapshot with what a restore point says of a database, as far as it is known
-    before a server runs. The present size of the live database stands for the size then."""
+    """Return the snapshot with the facts of one database that drd knows before a server runs on the
+    copy. The size is that of the live database now: that of the copied database is unknown."""
     grantees = (to for to, *_ in saved["acl"] if to)
     facts = {
         **snapshot.facts,
@@ -217,14 +220,14 @@ def _require_there(server: RestoredServer, name: str) -> None:
     if name not in names:
         close = near(name, names, separator=".")
         raise TargetError(
-            f"the server did not have a database {escaped(name)} at that time",
+            f"the server had no database {escaped(name)} at the time to which drd restored it",
             hint=hint_of_names(close)
-            or f"its databases were {some(list(map(escaped, names)), 10)}.",
+            or f"name a database that the server had: {some(list(map(escaped, names)), 10)}.",
         )
 
 
 def _described(server: RestoredServer, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the facts and the private part that the manifest of a dump would have."""
+    """Return the facts and the private part that drd writes into the manifest of a dump."""
     try:
         with closing(connect(server.address(name))) as connection:
             properties = database.read(connection)

@@ -20,7 +20,10 @@ MAGIC = b"\xfebin"
 PIECE_BYTES = 16 << 20
 """A file is stored in pieces of this size, so that restic reads again only the last one."""
 
-EARLIER = "recover to an earlier time: --before TIME, or to the restore point alone: --point ID."
+EARLIER = (
+    "recover to an earlier time: --before TIME; or recover the restore point without the log: "
+    "--point ID."
+)
 
 _NUMBERED = re.compile(r".*\.([0-9]{6,10})", re.DOTALL)
 _PIECE = re.compile(r"binlog\.([0-9]{6,10})\.([0-9]{4,6})")

@@ -1,4 +1,4 @@
-"""What receiving the binary log needs of a server, as findings."""
+"""Check whether drd can receive the binary log of a server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _LEAST_S = 3600.0
 
 
 def needs(connection: Connection, component: str) -> Iterator[Finding]:
-    """Yield a finding for each thing that receiving the binary log needs. Raises ServerError."""
+    """Yield findings about rights and settings without which drd cannot receive the binary log.
+    Raises ServerError."""
     held = users.held(connection, contents.SYSTEM)
     lacking = [] if "ALL PRIVILEGES" in held else [r for r in NEEDED if r not in held]
     if lacking:
@@ -52,26 +53,27 @@ def _of_log(
     if form.upper() != "ROW":
         yield Finding(
             "binlog-format", "error", component,
-            f"binlog_format of the server is {escaped(form)}: such a log has statements, which can "
-            "have other results when they are replayed",
+            f"binlog_format of the server is {escaped(form)}: such a log contains statements, and "
+            "a statement can have another result when it is replayed",
             "run as an administrator: SET GLOBAL binlog_format = 'ROW'; and write the same into "
-            "the configuration of the server. Sessions that are open keep the old format.",
+            "the configuration of the server. Open sessions keep the old format: end them.",
         )  # fmt: skip
     status = connection.one("SHOW MASTER STATUS")
     if status is not None and (left_out := [str(v) for v in status[2:4] if v]):
         yield Finding(
             "binlog-filter", "error", component,
             f"the server does not log all databases (binlog_do_db, binlog_ignore_db: "
-            f"{escaped(', '.join(left_out))}): a replay would lack the others",
+            f"{escaped(', '.join(left_out))}): drd cannot recover the changes of the other "
+            "databases",
             "remove these settings from the configuration of the server, then restart it.",
         )  # fmt: skip
     if replicates and int(connection.value(_REPLICATES) or 0):
         yield Finding(
             "binlog-replica", "error", component,
-            "the server is a replica, and does not log what it replicates (log_slave_updates is "
-            "OFF)",
-            "write `log_slave_updates` into the configuration of the server, then restart it; or "
-            "set `dsn` to the primary.",
+            "the server is a replica, and does not write replicated changes to its binary log "
+            "(log_slave_updates is OFF)",
+            "write `log_slave_updates` below [mariadbd] into the configuration of the server, then "
+            "restart it; or write the address of the primary into `dsn`.",
         )  # fmt: skip
     kept = connection.one(_KEPT)
     kept_s = float(kept[1]) if kept is not None else 0.0
@@ -79,7 +81,7 @@ def _of_log(
         yield Finding(
             "binlog-expires", "warning", component,
             f"the server removes its binary logs after {format_duration(kept_s)} "
-            "(binlog_expire_logs_seconds): if drd is down for longer, there is a gap",
+            "(binlog_expire_logs_seconds): if drd is down for longer, the stored log gets a gap",
             "run as an administrator: SET GLOBAL binlog_expire_logs_seconds = 259200; and write "
             "the same into the configuration of the server.",
         )  # fmt: skip

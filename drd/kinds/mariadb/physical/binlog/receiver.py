@@ -56,6 +56,11 @@ _GONE = (
 )
 """The errors of a server that no longer has the next part of its log."""
 
+_FROM_NOW = (
+    "drd now receives the log from its newest file, and makes a base backup at once. To see the "
+    "times that drd can recover: drd points PLAN"
+)
+
 _NOW = "SELECT UTC_TIMESTAMP(6)"
 
 
@@ -88,9 +93,9 @@ def _refused(error: ServerError) -> SourceError:
 
 
 class BinlogReceiver:
-    """Implements `LogReceiver`. Each start of the program receives into a directory of its own,
-    because mariadb-binlog begins a file anew: what had arrived of it before stays until all of it
-    is there again."""
+    """Implements `LogReceiver`. Each start of mariadb-binlog receives into a directory of its own,
+    because mariadb-binlog receives a file from the beginning again: the shorter copy of the file
+    stays until the new copy is as long."""
 
     program = "mariadb-binlog"
     connected = "SHOW PROCESSLIST;"
@@ -118,8 +123,9 @@ class BinlogReceiver:
         found = self._rows(query)
         if not found:
             raise SourceError(
-                "the server has no binary log any more (log_bin is OFF)",
-                hint="switch log_bin on again; or remove `binlog` from the component.",
+                "the server does not write a binary log any more (log_bin is OFF)",
+                hint="write `log_bin` into the configuration of the server again, and restart the "
+                "server; or remove `binlog` from the component in the plan.",
             )
         return found[0]
 
@@ -131,7 +137,7 @@ class BinlogReceiver:
         return {}
 
     def _copies(self) -> dict[int, list[Path]]:
-        """Return the copies of each file of the log by its number, the longest one last."""
+        """Return the received copies of each file of the log by its number, the longest last."""
         found: dict[int, list[Path]] = {}
         for one in sorted(self._directory.glob("came-*/*")):
             number = number_of(one.name)
@@ -140,7 +146,7 @@ class BinlogReceiver:
         return {n: sorted(files, key=lambda f: f.stat().st_size) for n, files in found.items()}
 
     def _on_server(self) -> dict[int, tuple[str, int]]:
-        """Return the name and the size of each file that the server has."""
+        """Return the name and the size of each file of the server's binary log, by its number."""
         rows = self._rows("SHOW BINARY LOGS")
         numbered = ((number_of(str(row[0])), row) for row in rows)
         return {n: (str(row[0]), int(row[1])) for n, row in numbered if n is not None}
@@ -148,9 +154,11 @@ class BinlogReceiver:
     def require(self) -> None:
         if self._state and self._state["source"] != self.source:
             raise LogLost(
-                f"the received binary log is of the server with server_id "
-                f"{self._state['source']}, and dsn leads to a server with server_id {self.source}",
-                hint="drd begins anew with this server, and makes a base backup at once.",
+                f"drd has received the binary log of the server with server_id "
+                f"{self._state['source']}, but `dsn` now names a server with server_id "
+                f"{self.source}",
+                hint="drd now receives the log of the server that `dsn` names, and makes a base "
+                "backup of it at once. If this is the wrong server, correct `dsn` in the plan.",
             )
         arrived = self._copies()
         if not arrived:
@@ -160,18 +168,18 @@ class BinlogReceiver:
         there = self._on_server()
         if last not in there:
             raise LogLost(
-                f"the server does not have file {last:06d} of its binary log any more: it was "
-                "purged (binlog_expire_logs_seconds, PURGE BINARY LOGS), or the log began again "
-                "(RESET MASTER, another server)",
-                hint="drd begins anew with what the server has, and makes a base backup at once.",
+                f"the server does not have file {last:06d} of its binary log any more: the file "
+                "was purged (binlog_expire_logs_seconds, PURGE BINARY LOGS), or the server started "
+                "a new log (RESET MASTER, another server)",
+                hint=_FROM_NOW,
             )
         if there[last][1] < size:
             raise self._began_again(last)
         self._require_same(arrived)
 
     def _require_same(self, arrived: dict[int, list[Path]]) -> bool:
-        """Return whether the copies of the same file are of the same server's file; False if this
-        is not known yet. Raises LogLost."""
+        """Return whether all copies of each file are from the same file of the same server; False
+        if a copy is too short to show this yet. Raises LogLost if they are not."""
         for number, files in arrived.items():
             heads = [head_of(file) for file in files]
             if any(head is None for head in heads):
@@ -190,15 +198,16 @@ class BinlogReceiver:
     def _began_again(self, number: int) -> LogLost:
         return LogLost(
             f"file {number:06d} of the binary log is not the file that drd has received: the "
-            "server began its log again (RESET MASTER), was set back, or is another server",
-            hint="drd begins anew with what the server has, and makes a base backup at once.",
+            "server started a new log (RESET MASTER), was restored to an older state, or is "
+            "another server",
+            hint=_FROM_NOW,
         )
 
     def start(self, said: int) -> Child:
         arrived, there = self._copies(), self._on_server()
         number = max(arrived) if arrived else max(there)
         if number not in there:
-            self.require()  # which says why
+            self.require()  # raises LogLost with the reason
         runs = [int(p.name.removeprefix("came-")) for p in self._directory.glob("came-*")]
         into = self._directory / f"came-{max(runs, default=0) + 1:08d}"
         into.mkdir(mode=0o700)
@@ -227,8 +236,9 @@ class BinlogReceiver:
         number = number_of(str(status[0]))
         if number is None:
             raise SourceError(
-                f"the name of the server's binary log has no number: {str(status[0])[:80]!r}",
-                hint="check `log_bin` of the server.",
+                f"the file name of the binary log does not end with a number: "
+                f"{str(status[0])[:80]!r}",
+                hint="check `log_bin` in the configuration of the server.",
             )
         position = place(number, int(status[1]))
         if position == self._marked:
@@ -240,8 +250,8 @@ class BinlogReceiver:
         return LogMark(position, since, at.replace(tzinfo=UTC))
 
     def _since(self) -> int:
-        """Return the second in which the server made the first file that has arrived: by it the log
-        differs from another one with the same numbers."""
+        """Return the second in which the server made the first received file: it distinguishes the
+        log from another one with the same file numbers."""
         if self._state:
             return int(self._state["since"])
         end = time.monotonic() + _HEAD_S
@@ -253,7 +263,7 @@ class BinlogReceiver:
             if time.monotonic() > end:
                 raise SourceUnreachable(
                     "mariadb-binlog runs, but drd has not received any of the binary log",
-                    hint="check the network, and the log of the server.",
+                    hint="check the network, and the error log of the server.",
                 )
             process.check_cancelled()
             time.sleep(0.05)
@@ -325,8 +335,10 @@ class BinlogReceiver:
 
 def _missing(position: int, directory: Path) -> SourceError:
     return SourceError(
-        f"the binary log up to {show(position)} is not in {directory}",
-        hint="another program removed it. drd makes a base backup, and goes on.",
+        f"files of the binary log before {show(position)} are missing in {directory}: another "
+        "program removed them",
+        hint="drd makes a base backup at once, and continues to receive the log. Make sure that "
+        "no other program removes files in this directory.",
     )
 
 

@@ -1,7 +1,7 @@
-"""Replay the binary log that was received for a restored server, and prove how far it was replayed.
+"""Replay the received binary log in a restored server, and prove how far it was replayed.
 
-Before the server replays it, drd reads all of it: each event has to have its checksum, each file
-has to continue the one before it, and the log has to continue the copy."""
+Before the server replays the log, drd reads all of it: each event must have the right checksum,
+each file must continue the file before it, and the log must continue the copy."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _SHOWN = 700
 
 @dataclass(frozen=True, slots=True)
 class Roll:
-    """A log that is ready to be replayed: the `files` from `begin` on up to `stop`. `before` is the
-    last transaction that is replayed, `sure` the last one of these that a storage engine commits;
-    `after` is the first transaction that is left out, as far as the log has one."""
+    """A log that is ready to be replayed: the `files`, from `begin` to `stop`. `before` is the last
+    transaction that is replayed, `sure` the last replayed transaction that a storage engine
+    commits; `after` is the first transaction that is left out, None if no transaction is."""
 
     files: tuple[Path, ...]
     begin: int
@@ -143,8 +143,8 @@ class _Scan:
                     self._former_sure, self._sure = self._sure, one.gtid
 
     def _require_continues(self) -> None:
-        """Require, at the place at which the copy ends, that the log has the transactions of the
-        copy before it."""
+        """Require that the log has the copy's last transactions before the place at which the copy
+        ends. Raises RepositoryDamaged."""
         if self._continues:
             return
         self._continues = True
@@ -154,9 +154,9 @@ class _Scan:
 
     def _other(self) -> RepositoryDamaged:
         return RepositoryDamaged(
-            f"the binary log in the repository does not belong to the restore point: before "
-            f"{show(self._begin)} it lacks {', '.join(self._gtids) or 'the same content'}",
-            hint="recover the restore point alone: --point ID.",
+            f"the binary log in the repository does not belong to the restore point: the log "
+            f"before {show(self._begin)} lacks {', '.join(self._gtids) or 'the same content'}",
+            hint="recover the restore point without the log: --point ID.",
         )
 
     def _is_beyond(self, one: Transaction) -> bool:
@@ -181,7 +181,7 @@ class _Scan:
             raise TargetError(
                 f"{show(target.position)} is not between {show(self._begin)}, the end of the copy, "
                 f"and {show(self._end.position)}, the end of the binary log",
-                hint="give a position between these, or --to-last.",
+                hint="give a position between these two; or use --to-last.",
             )
         count, before, sure, after = self._count, self._last, self._sure, self._after
         if target.rehearses and before is not None:
@@ -209,8 +209,8 @@ def replay(
     bin_dir: str | None,
     on_tick: Callable[[], None],
 ) -> RolledTo:
-    """Replay a log in a server whose files are prepared, and that is shut down afterwards. Raises
-    RepositoryDamaged, TargetError, SandboxUnavailable."""
+    """Replay a log in a server whose files are prepared, and shut the server down afterwards.
+    Raises RepositoryDamaged, TargetError, SandboxUnavailable."""
     here = server.base / DIRECTORY
     roll = arranged(log_, snapshot, here)
     if roll.count:
@@ -271,7 +271,8 @@ def _pipe(
 
 
 def _refusal(done: Completed) -> str:
-    """Return what the server says, without the statement, which has data of people."""
+    """Return the error message of the server without the statement, which contains data of
+    people."""
     said = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
     return masked(said[-1]) if said else done.failure
 
@@ -289,8 +290,8 @@ def _reached(server: RestoredServer) -> str:
 
 
 def _require_reached(server: RestoredServer, roll: Roll) -> None:
-    """Ask the server's own log which transactions it has carried out. Raises TargetError if the
-    last one of the replay is not there, or a later one is."""
+    """Read in the server's own log which transactions it has carried out. Raises TargetError if
+    the last transaction of the replay is missing there, or if the log has a later one."""
     said = _reached(server)
     reached = [Gtid(*map(int, g.split("-"))) for g in said.split(",") if g != "none"]
     by_domain = {one.domain: one for one in reached}
@@ -302,6 +303,6 @@ def _require_reached(server: RestoredServer, roll: Roll) -> None:
     if is_missing or is_beyond:
         raise TargetError(
             f"the server should have replayed the binary log to transaction {roll.before}, but "
-            f"it says that its last transactions are {said}",
+            f"the last transactions in the server's own log are {said}",
             hint=EARLIER,
         )

@@ -159,8 +159,8 @@ class WalReceiver:
             raise LogLost(
                 f"the server has removed WAL that had not arrived yet: the slot {self._name} is "
                 "lost, because max_slot_wal_keep_size was reached",
-                hint="drd begins anew by itself. If drd was down for long, raise "
-                "max_slot_wal_keep_size of the server.",
+                hint="drd makes a new slot and a base backup at once. If drd was down for long, "
+                "raise max_slot_wal_keep_size of the server.",
             )
 
     def _require_same(self) -> None:
@@ -171,12 +171,12 @@ class WalReceiver:
         others = [page.source for page in pages if page is not None and page.source != self.source]
         if others:
             raise LogLost(
-                f"the WAL in {self._directory} is of another server ({others[0]}): dsn leads to "
-                f"server {self.source} now",
-                hint="drd begins anew with this server, and makes a base backup at once. drd does "
-                f"not know any more how to reach server {others[0]}. If server {others[0]} still "
-                f"runs, it keeps WAL for the slot {self._name}: run there, as a superuser: "
-                f"{dropping(self._name)}",
+                f"the WAL in {self._directory} is of another server ({others[0]}): `dsn` now names "
+                f"server {self.source}",
+                hint=f"drd now receives the WAL of server {self.source}, and makes a base backup "
+                f"at once. drd does not know any more how to reach server {others[0]}. If server "
+                f"{others[0]} still runs, it keeps WAL for the slot {self._name}: run there, as a "
+                f"superuser: {dropping(self._name)}",
             )
         self._is_same = True
 
