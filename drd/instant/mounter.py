@@ -1,14 +1,14 @@
 """Mount the files of a restore point for one server; the server's changes are stored elsewhere.
 
-This program works for one drill. Root starts it, or systemd starts it when drd's service asks for
-it. It mounts the files that restic, started by drd, serves. Above these files it mounts an overlay
-of the kernel, which takes all changes. All mounts are in a user namespace that contains only the
-server's user. So all files belong to this user, whoever owned them in the backup, and no file in
-the mounts gives more rights than this user has.
+The mounter works for one drill. Root starts it, or systemd starts it when drd's service asks for
+it. drd starts restic, which serves the files, and the mounter mounts these files. Above them, the
+mounter mounts an overlay of the kernel, which takes all changes. All mounts are in a user namespace
+that contains only the server's user. So all files belong to this user, whoever owned them in the
+backup, and no file in the mounts gives more rights than this user has.
 
 The socket to drd is descriptor 0. drd sends a request, and gets the descriptor through which restic
 serves the files. Then drd names the directory among these files that it needs, and gets the mount.
-The mount ends when drd's end of the socket is closed. The kernel closes it also when drd is killed.
+The mount ends when drd closes its end of the socket; if drd is killed, the kernel closes this end.
 """
 
 from __future__ import annotations
@@ -164,8 +164,8 @@ def _plain(field: str) -> str:
 
 
 def _overlay(client: socket.socket, room: str, fds: tuple[int, int], uid: int, gid: int) -> int:
-    """Start a child, which becomes the server's user in a new namespace and makes the mounts there;
-    return the descriptor of the overlay."""
+    """Start a child process, which becomes the server's user in a new namespace and makes the
+    mounts in it; return the descriptor of the overlay."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:

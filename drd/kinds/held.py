@@ -1,5 +1,5 @@
-"""Keep a resource that takes long to open, such as a server on a restored directory, open for
-several questions."""
+"""Open a resource once for several questions, if it takes long to open: for example, a server on a
+restored directory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _T = TypeVar("_T")
 
 
 class Held(Generic[_T]):
-    """A resource that the first question opens. Inside `kept`, the resource stays open for the next
-    questions, and is closed at the end; otherwise it is closed after the question. After an error
-    it is closed as soon as no question uses it, and the next question opens it again. Safe in
-    several threads."""
+    """A resource that the first question opens. Inside a block of `kept`, the resource stays open
+    for the next questions, and is closed at the end of the block; without such a block, it is
+    closed after each question. After an error, the resource is closed as soon as no question uses
+    it, and the next question opens it again. Several threads can use it."""
 
     def __init__(self, opened: Callable[[], AbstractContextManager[_T]]) -> None:
         self._opened = opened
@@ -44,7 +44,7 @@ class Held(Generic[_T]):
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep the resource open until the end of the block, once a question has opened it."""
+        """Let the resource stay open until the end of the block after a question has opened it."""
         with self._lock:
             self._keepers += 1
         try:

@@ -1,4 +1,4 @@
-"""Copies contain restore points, and not the logs that lead on from these."""
+"""Report that copies contain only restore points, and not the logs that continue them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from drd.model.verdicts import Reason, Verdict
 
 
 def copies_without_log(facts: PlanFacts) -> list[Reason]:
-    """Return the note that the copies of the plan do not get its logs; none without both."""
+    """Return a note that the copies of the plan do not get its logs; none if the plan has no copies
+    or no logs."""
     logged = [c.component for c in facts.components if c.log_every_s is not None]
     copies = [copy.repository for copy in facts.copies]
     if not logged or not copies:

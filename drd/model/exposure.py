@@ -59,7 +59,7 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
     verdict = worst_verdict((Verdict.MET, *(r.verdict for r in reasons)))
     share, kept, window_s = None, None, min(facts.window_s, _known_s(facts, now))
     if points_tell(facts):
-        # Else the intervals between restore points say nothing: logs have to keep a stricter RPO.
+        # If a log must keep a shorter RPO, the intervals between restore points do not show it.
         reasons += _crossed_lately(facts, now) if verdict is not Verdict.BREACHED else []
         share = _attained(facts, now)
         kept = share if _known_s(facts, now) >= MEANINGFUL_S else None
@@ -99,8 +99,8 @@ def _attained(facts: PlanFacts, now: datetime) -> float | None:
 def _achievable_s(
     facts: PlanFacts, slowest: Achievable | None, worst: Exposed | None
 ) -> float | None:
-    """Return what the schedule can hold of the component that the exposure is of, so that both
-    compare with the same objective."""
+    """Return the exposure that the schedule allows, for the `worst` component if components have an
+    RPO of their own: so both exposures are compared with the same RPO."""
     if worst is not None and worst.component:
         one = next(c for c in facts.components if c.component == worst.component)
         slowest = achievable_of(facts, one)

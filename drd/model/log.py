@@ -1,5 +1,5 @@
-"""The log of a server (such as PostgreSQL's WAL): its batches in a repository, and to which
-positions a replay of them leads.
+"""The log of a server (such as PostgreSQL's WAL): its batches in a repository, and the positions
+that a replay of these batches can reach.
 
 A position in the log is a number that only grows. The component's kind knows how people write a
 position. Pure."""
@@ -26,9 +26,7 @@ _HEX = re.compile(r"[0-9a-f]{1,16}")
 
 @dataclass(frozen=True, slots=True)
 class LogPolicy:
-    """How a log is stored: every `every_s` seconds, drd stores what has arrived in the
-    repository.
-    """
+    """How often drd stores the received log in the repository: every `every_s` seconds."""
 
     every_s: float
 
@@ -48,7 +46,7 @@ class LogTarget:
     """Where a replay stops: before the first transaction that was committed at the time `before` or
     later, before `position`, or before the commit of `transaction`. If all three are None, the
     replay stops at the end of the stored log. If it `rehearses`, it stops before the last
-    transaction, so that a drill can prove what is before this place and what is after it."""
+    transaction, so that a drill can prove that it stops exactly there."""
 
     before: datetime | None = None
     position: int | None = None
@@ -65,9 +63,9 @@ class LogBatch:
     """A snapshot that contains the log of the server `source` from `begin` to the mark `end`,
     without a gap. A later snapshot with the same `number` contains all of this, and more. `lines`
     are the timelines before the timeline of `end`, each with the position at which the log left it.
-    If it is `anew`, it does not continue the batches before it, whatever its positions are.
-    If it is `dated`, a timeline is named by the second in which it began, and a copy by the second
-    of its data: then a copy is on the last timeline that began before it.
+    A batch that is `anew` does not continue the batches before it, whatever its positions are.
+    In a log that is `dated`, a timeline is named by the second in which it began, and a copy by the
+    second of its data: such a copy is on the last timeline that began before the copy.
     `stored_at` is the time of the snapshot by drd's clock."""
 
     snapshot: str
@@ -84,8 +82,8 @@ class LogBatch:
 
     @property
     def size(self) -> int:
-        """Return the bytes of its files; if its tags do not say it, the distance of its positions,
-        which is about the same for a log whose positions are bytes."""
+        """Return the bytes of the batch's files. If the tags of the snapshot do not have this
+        number, return `end` minus `begin`: about the same if positions count bytes."""
         return self.bytes if self.bytes is not None else self.end.position - self.begin
 
     def leaves(self, line: int) -> int | None:
@@ -207,8 +205,8 @@ class LogRange:
         )
 
     def is_behind(self, source: str, position: int, line: int = 1) -> bool:
-        """Return whether this part ends before this position of the same server; if it is dated,
-        also whether nothing was written since, and its mark is older than the position."""
+        """Return whether this part ends before this position of the same server. A dated part that
+        ends at the position is also behind if its mark is older than the copy at this position."""
         if self.source != source or self.end.line > line:
             return False
         return self.end.position < position or (
@@ -218,8 +216,8 @@ class LogRange:
         )
 
     def leads_on(self, position: int) -> bool:
-        """Return whether this part has something after a position: at least, if it is dated, that
-        nothing was written."""
+        """Return whether this part continues after a position. A dated part that ends at the
+        position counts, too: it shows that the server wrote nothing more."""
         return self.end.position > position or (
             self.batches[-1].dated and self.end.position == position
         )
@@ -270,7 +268,7 @@ def reaching(
     known: Sequence[LogRange], source: str, position: int, line: int = 1
 ) -> LogRange | None:
     """Return the part of the log that a replay from this position of a server's timeline can use;
-    None if there is none, because the log has a gap there."""
+    None if there is no such part, because the log has a gap at this position."""
     return next((r for r in reversed(known) if r.holds(source, position, line)), None)
 
 
@@ -279,9 +277,9 @@ class LogState:
     """What drd last knew about the log of a component; the catalogue keeps it. `doing` is what the
     receiver does. `spans` are the intervals of time to which the component can be recovered,
     `reaches` is the newest such time. Everything that was committed before `complete_at` is in the
-    repository. `trouble` says what is wrong, `remedy` what to do about it, and `code` is its
-    code. `event` is the last change of the log that a person has to know of, at `event_at`: a gap,
-    or that the server has changed to another timeline."""
+    repository. `trouble` is the text of the present problem, `remedy` its remedy, `code` its code.
+    `event` is the last change of the log that a person must know, at `event_at`: a gap, or a change
+    of the server to another timeline."""
 
     doing: str
     since: datetime

@@ -45,7 +45,7 @@ def log_condition(
 
 
 def _event(plan: str, component: str, state: LogState, now: datetime) -> Condition | None:
-    """Return the last change of the log as a condition for as long as people are told of it."""
+    """Return the last change of the log as a condition, for the time TOLD_FOR after the change."""
     if state.event_at is None or not timedelta() <= now - state.event_at <= TOLD_FOR:
         return None
     text = f"{state.event} (noticed at {format_time(state.event_at, seconds=True)})"
@@ -53,7 +53,7 @@ def _event(plan: str, component: str, state: LogState, now: datetime) -> Conditi
 
 
 def left_condition(plan: str, component: str, text: str, command: str) -> Condition:
-    """Return the condition that a server keeps its log for a slot of drd's that nobody reads."""
+    """Return the condition that a server keeps its log for a slot that no receiver of drd uses."""
     told = f"{text}, and drd could not drop it. Run on that server as a superuser: {command}"
     return _condition(plan, component, "warning", told, f"drd doctor {plan}")
 

@@ -10,8 +10,8 @@ from drd.named import NamedTuple
 
 
 class Loss(NamedTuple):
-    """What was lost, in seconds, against the RPO. `component` is the one that is worst against its
-    own RPO; empty if no component of the plan has an RPO of its own."""
+    """The lost time, in seconds, and the RPO. `component` is the component that is worst against
+    its own RPO; empty if no component of the plan has an RPO of its own."""
 
     component: str
     lost_s: float
@@ -25,9 +25,10 @@ class Loss(NamedTuple):
 def worst_loss(
     plan: Plan, lost_s: float, oldest: datetime | None, restored: Mapping[str, datetime | None]
 ) -> Loss:
-    """Return the loss that counts. `lost_s` is the loss of the oldest data, which is of the time
-    `oldest`; `restored` has by component of when its data is, None for that of the restore point.
-    A component of which nothing is known counts as the oldest."""
+    """Return the loss of the component that is worst against its RPO. `lost_s` is the loss of the
+    component with the oldest data, which is of the time `oldest`. `restored` has the data time of
+    each restored component; None if it is that of the restore point. A component whose data time is
+    unknown counts as the oldest."""
     if not plan.own_objectives:
         return Loss("", lost_s, plan.objectives.rpo_s)
     times = {name: at for name, at in restored.items() if at is not None}
@@ -41,7 +42,7 @@ def worst_loss(
         losses.append(Loss(name, lost_s - newer_s, plan.rpo_of(name)))
     worst = losses[0]
     for one in losses[1:]:
-        # The larger quotient, without a division by an RPO of a damaged row.
+        # Compare the quotients without a division: the RPO of a damaged row can be 0.
         if one.lost_s * worst.rpo_s > worst.lost_s * one.rpo_s:
             worst = one
     return worst

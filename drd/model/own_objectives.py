@@ -1,6 +1,6 @@
-"""The RPO of each component: its own, or the RPO of its plan. What would be lost counts against it.
+"""The RPO of each component, which is its own RPO or the RPO of its plan, and the exposure of each.
 
-A plan in which no component has an RPO of its own is judged as a whole."""
+If no component of a plan has an RPO of its own, the plan is judged as a whole."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from drd.model.facts import AUTO, ComponentFacts, PlanFacts, PointFacts
 from drd.named import NamedTuple
 
 STORED_WITHIN_S = 5.0
-"""How long storing what has arrived of a log usually takes, at most."""
+"""The longest time, in seconds, that drd usually needs to store the newest part of a log."""
 
 
 class Exposed(NamedTuple):
-    """What a recovery would bring back now: the data of `data_time`, against the RPO. `component`
-    is empty for a plan that is judged as a whole. `by_log`: its log decides, and not a backup."""
+    """The data that a recovery would restore now, which is of `data_time`, and the RPO. `component`
+    is empty for a plan that is judged as a whole. `by_log`: the newest data is in the log, not in a
+    backup."""
 
     component: str
     data_time: datetime
@@ -26,8 +27,8 @@ class Exposed(NamedTuple):
 
 
 class Achievable(NamedTuple):
-    """The exposure that the schedule can hold, against the RPO. `component` is empty for a plan
-    that is judged as a whole. `log_every_s` is how often its log is stored, if this decides."""
+    """The largest exposure that the schedule allows, and the RPO. `component` is empty for a plan
+    that is judged as a whole. `log_every_s` is the interval of the log, None if backups decide."""
 
     component: str
     exposure_s: float
@@ -50,13 +51,13 @@ def has_own(plan: PlanFacts) -> bool:
 
 
 def has_logs(plan: PlanFacts) -> bool:
-    """Return whether every component has a log, which decides the exposure."""
+    """Return whether every component has a log: then the logs decide the exposure."""
     return bool(plan.components) and all(c.log_at is not None for c in plan.components)
 
 
 def points_tell(plan: PlanFacts) -> bool:
-    """Return whether the times of the restore points show when every RPO was kept: no log has to
-    keep a stricter RPO than the points.
+    """Return whether the times of the restore points show when every RPO was kept: so no log may
+    have a shorter RPO than the restore points.
     """
     kept_s = plan.points_within_s
     logged = (c for c in plan.components if c.log_at is not None)
@@ -64,21 +65,22 @@ def points_tell(plan: PlanFacts) -> bool:
 
 
 def oldest_s(rpo_s: float, interval_s: float | None) -> float:
-    """Return how old the newest point may be: the RPO. Where logs decide what is lost, it may have
-    the age that the `interval_s` of backups allows, and one backup may be late."""
+    """Return how old the newest point may be: as old as the RPO. If logs decide what is lost,
+    `interval_s` is the interval of the backups, and the point may be twice as old as this interval,
+    because one backup may be late."""
     return rpo_s if interval_s is None else max(rpo_s, 2 * interval_s)
 
 
 def points_may_be_s(plan: PlanFacts) -> float:
-    """Return how old the newest restore point may be: the RPO that points have to keep; where logs
-    keep all of it, also the interval of backups."""
+    """Return how old the newest restore point may be: as old as the RPO that points must keep. If
+    all components have a log, it may also be as old as the interval of the backups."""
     by_logs = bool(plan.components) and all(c.log_every_s is not None for c in plan.components)
     return max(plan.points_within_s, (plan.interval_s or 0.0) if by_logs else 0.0)
 
 
 def exposed(plan: PlanFacts, point: PointFacts, *, leads_on: bool) -> tuple[Exposed, ...]:
-    """Return what a recovery from this point would bring back, by component if one has an RPO of
-    its own. `leads_on`: the logs lead on from the point."""
+    """Return the data that a recovery from this point would restore: of each component if one has
+    an RPO of its own, else of the plan as a whole. `leads_on`: the logs continue the point."""
     if not plan.components:
         return (Exposed("", point.data_time, plan.rpo_s, by_log=False),)
     parts = tuple(
@@ -97,22 +99,22 @@ def exposed(plan: PlanFacts, point: PointFacts, *, leads_on: bool) -> tuple[Expo
 
 
 def worst_of(parts: tuple[Exposed, ...], now: datetime) -> Exposed:
-    """Return the part with the largest exposure in relation to its RPO; a part with data of the
-    future comes first, because its exposure is unknown."""
+    """Return the part with the largest exposure in relation to its RPO. If a part has a data time
+    in the future, return this part, because its exposure is unknown."""
     worst, most_s = parts[0], age(parts[0].data_time, now)
     for part in parts[1:]:
         exposure_s = age(part.data_time, now)
         if most_s is None:
             break
-        # The larger quotient, without a division by an RPO of a damaged row.
+        # Compare the quotients without a division: the RPO of a damaged row can be 0.
         if exposure_s is None or exposure_s * worst.rpo_s > most_s * part.rpo_s:
             worst, most_s = part, exposure_s
     return worst
 
 
 def achievable(plan: PlanFacts) -> Achievable | None:
-    """Return the exposure that the schedule can hold: of the component that comes nearest to its
-    own RPO or exceeds it most; None if it is known of none."""
+    """Return the exposure that the schedule allows, for the component whose exposure is largest in
+    relation to its RPO. None if drd knows it for no component."""
     if has_own(plan):
         known = [a for c in plan.components if (a := achievable_of(plan, c)) is not None]
         return reduce(_slower, known) if known else None
@@ -128,7 +130,7 @@ def _slower(one: Achievable, other: Achievable) -> Achievable:
 
 
 def achievable_of(plan: PlanFacts, component: ComponentFacts) -> Achievable | None:
-    """Return the exposure of one component that the schedule can hold; None if it is unknown."""
+    """Return the exposure of one component that the schedule allows; None if it is unknown."""
     rpo_s = rpo_of(plan, component)
     if component.log_every_s is not None:
         return _of_log(component.component, component.log_every_s, rpo_s)
@@ -141,9 +143,9 @@ def _of_log(component: str, every_s: float, rpo_s: float) -> Achievable:
 
 
 def _by_points_s(plan: PlanFacts) -> float | None:
-    """Return the exposure that backups alone can hold: the interval plus the usual (95th
-    percentile) duration; the interval alone until a backup was measured. None without a schedule
-    whose interval is known. `auto` makes the interval as long as fits.
+    """Return the exposure that backups alone allow: their interval plus their usual (95th
+    percentile) duration; only the interval until a backup was measured. None if drd does not know
+    the interval. With `auto`, drd makes the interval as long as the RPO allows.
     """
     if plan.interval_s is None:
         return None

@@ -21,9 +21,9 @@ from drd.model.whole_drills import (
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much a drill restores. An `instant` drill restores only what the checks read. If a drill
-    of a plan with instant drills restores everything, `why` says why. `last` is the last whole
-    drill."""
+    """How much a drill restores. An `instant` drill restores only what the checks read. `why` is
+    the reason if a plan has instant drills, but this drill restores everything. `last` is the last
+    whole drill."""
 
     instant: bool = False
     why: str = ""
@@ -82,9 +82,9 @@ def rows(found: tuple[Reading, ...]) -> tuple[CheckResult, ...]:
 
 
 def said(evidence: Evidence, found: tuple[Reading, ...], last: Evidence | None) -> Evidence:
-    """Return the evidence of a drill that has passed all its phases. For an instant drill, which
-    has read `found`, the evidence says how soon the checks were answered; it has no RTA, because no
-    recovery was measured."""
+    """Return the evidence of a drill that has passed all its phases. `found` is what an instant
+    drill has read, empty for a whole drill. The evidence of an instant drill has the time until the
+    checks were answered, and no RTA, because the drill measured no recovery."""
     if not found or evidence.rta_s is None:
         return evidence
     checks_s = evidence.phases.get("validate_s", 0.0)

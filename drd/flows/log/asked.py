@@ -1,5 +1,5 @@
-"""Read where a recovery should stop, as a person says it: a time, a position in the log, a
-transaction, or the end of the log.
+"""Read the place at which a recovery should stop: a time, a position in the log, a transaction, or
+the end of the log, as a person writes it.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def target_of(
         raise UsageError(
             f"{said} is neither a position nor a transaction in the log of {component}, which is "
             f"of kind {kind}",
-            hint=f"give a time; or choose the component to which {said} belongs: --component NAME",
+            hint=f"give a time; or name the component whose log contains {said}: --component NAME",
         )
     return target
 
 
 def point_before(services: Services, plan: Plan, said: str) -> str | None:
     """Return the id of the newest point that ends before the position or transaction in `said`;
-    None if only the log itself says which points do. Raises NoRestorePoint."""
+    None if drd would have to read the log to know it. Raises NoRestorePoint."""
     for name in able(services, plan, tuple(plan.components)) if said != LAST else ():
         kind = services.kinds(plan.components[name].kind)
         target = kind.log_target(said)
@@ -98,7 +98,7 @@ def orders(
     wanted = said is not None or before is not None
     if only is not None and plan.primary.name not in only:
         text = (
-            "this recovery does not replay the log, which is stored only beside repository "
+            "this recovery does not replay the log: drd stores the log only beside repository "
             f"{plan.primary.name}"
         )
         if said is not None:
@@ -128,8 +128,8 @@ def orders(
 def rehearsing(
     services: Services, plan: Plan, point: RestorePoint, names: Sequence[str]
 ) -> dict[str, LogOrder]:
-    """Return, by component, the log that a drill replays. If the log of a component cannot be
-    replayed, warn and say why.
+    """Return, by component, the log that a drill replays. Warn if drd cannot replay the log of a
+    component, with the reason.
     """
     found = {}
     for name in able(services, plan, names):

@@ -53,7 +53,7 @@ def leading(
     known: Sequence[LogRange], points: Sequence[tuple[RestorePoint, LogStart]]
 ) -> LogStart | None:
     """Return where the newest base backup ends; a recovery begins with this backup. A base backup
-    that is newer than the stored log does not count yet: the log gets there with its next mark."""
+    that is newer than the stored log does not count yet: the next mark of the log reaches it."""
     ends = (start for _, start in points)
     return next((s for s in ends if not (known and known[-1].is_behind(*s))), None)
 
@@ -64,15 +64,16 @@ def reaches(
     complete_at: datetime | None,
     now: datetime,
 ) -> datetime | None:
-    """Return the newest time to which a recovery can bring the component with its log; None if no
-    base backup leads to the log. `complete_at` is the last time at which the repository had the
-    whole log. It counts only if the newest base backup leads to the newest part of the log."""
+    """Return the newest time to which drd can recover the component with its log; None if there is
+    no base backup from which the log continues. `complete_at` is the last time at which the
+    repository had the whole log. It counts only if the newest part of the log continues the newest
+    base backup."""
     start = leading(known, points)
     part = reaching(known, *start) if start is not None else None
     if part is None:
         return None
     if complete_at is not None and part is known[-1]:
         return min(complete_at, now)
-    # The clock of the server may be ahead: what is in a snapshot is not newer than the snapshot.
+    # The clock of the server may be ahead, but data in a snapshot is not newer than the snapshot.
     stored = part.batches[-1].stored_at
     return min(part.end.at, now, *([stored] if stored is not None else []))

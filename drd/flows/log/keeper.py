@@ -1,8 +1,8 @@
-"""Receive the log of one component for as long as the daemon runs, and store it as it arrives.
+"""Receive the log of one component for as long as the daemon runs, and store it regularly.
 
-A program of the server's kind writes the log to a directory. After each interval, drd marks the
-end of the log, and stores a snapshot of what has arrived up to this mark. Each snapshot of a batch
-contains the whole batch up to its mark. A batch that is large or old ends, and a new one begins.
+A program for the component's kind writes the log to a directory. After each interval, drd marks the
+end of the log, and stores a snapshot of the received log up to this mark. Each snapshot of a batch
+contains the whole batch up to its mark. If a batch is large or old, drd begins a new batch.
 Only the last snapshot of a batch is needed: `upkeep` removes the others."""
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ _log = log.get()
 
 BATCH_BYTES = 512 << 20
 BATCH_S = 3600.0
-"""A batch ends when it has so many bytes, or is so many seconds old, because each snapshot of a
-batch names all files of the batch."""
+"""The size and the age, in seconds, at which drd begins a new batch: each snapshot of a batch lists
+all files of the batch, so large batches make large snapshots."""
 ARRIVES_WITHIN_S = 20.0
 """How long a mark may take to arrive before the receiver counts as stalled."""
 AGAIN_S = 2.0
 LONGEST_PAUSE_S = 60.0
 LEAST_PAUSE_S = 1.0
 LIST_S = 600.0
-"""How often, in seconds, drd lists the repository again: others can change it."""
+"""How often, in seconds, drd lists the repository again: other programs can change it."""
 BASE_AGAIN_S = 600.0
 """How long, in seconds, drd waits after a request for a base backup before it requests another
 one."""
 LEAST_FREE = 1 << 30
 LEAST_SHARE = 0.05
-"""If the disk has less free room than this, drd receives nothing more until it has stored what has
-arrived."""
+"""If less than this is free on the disk, drd stops receiving until it has stored the received
+log."""
 
 RECEIVES = "receives"
 WAITS = "waits"
@@ -83,22 +83,23 @@ class Keeper:
         self._state: LogState | None = None
         self._lost = False
         self._gap: LogLost | None = None
-        """Why the newest part of the log begins with a gap, until a base backup leads to it."""
+        """Why the newest part of the log begins with a gap; None if there is a base backup from
+        which this part continues."""
         self._events = Events(services, plan, component)
         self._listed_at = 0.0
         self._anew = 0
         """The number of the batch that begins after a gap: it does not continue the batches before
         it."""
         self._begins_anew = self._place / "anew"
-        """A file that exists until the first snapshot after a gap is stored, also if drd ends in
-        between."""
+        """A file that exists from a gap until the first snapshot after it is stored. So drd also
+        knows of the gap after a restart."""
         self._unstored: tuple[LogMark, datetime] | None = None
 
     def now(self) -> datetime:
         return self._services.clock.now()
 
     def run(self) -> None:
-        """Receive and store the log; after an error, begin again. Ends with Cancelled."""
+        """Receive and store the log; connect again after an error. Ends only with Cancelled."""
         pause_s = AGAIN_S
         while True:
             began = time.monotonic()
@@ -135,7 +136,7 @@ class Keeper:
                 self._lost, self._unstored = False, None
             receiver.require()
             if self._unstored is not None and not self.has_room():
-                # Nothing more is received before what is here was stored.
+                # Store the received log before more of the log arrives.
                 self.push(receiver, *self._unstored)
             _Session(self, receiver, received).run()
 
@@ -160,8 +161,8 @@ class Keeper:
             raise RepositoryError(
                 f"repository {self._repository.url} has lost {counted(len(gone), 'snapshot')} with "
                 f"the log of {self._component.name}",
-                hint="find out who removed the snapshots. drd stores again what it still has of "
-                "the log, and makes a new base backup if one is needed.",
+                hint="find out who removed the snapshots. drd stores the part of the log again "
+                "that it still has, and makes a new base backup if the log needs one.",
             )
 
     def push(
@@ -173,7 +174,7 @@ class Keeper:
     ) -> None:
         """Store the log up to `mark`: it contains everything that was committed before `now`."""
         self._unstored = mark, now
-        # The same files each time, so that restic reads only what is new.
+        # The directory keeps its files between pushes, so that restic reads only new ones.
         stage = self._place / "push"
         stage.mkdir(mode=0o700, exist_ok=True)
         begin = receiver.stage(mark, stage)
@@ -221,16 +222,16 @@ class Keeper:
         self._batches = self._upkeep.turn(self._batches, self._number)
 
     def idle(self, now: datetime) -> None:
-        """Note that the server has written nothing new: everything up to `now` is in the
-        repository.
+        """Note that the server has written nothing since the last mark: so the repository has the
+        whole log up to `now`.
         """
         if self._complete_at is not None:
             self._complete_at = now
 
     def tell(self, receiver: LogReceiver) -> None:
-        """Note the state of the log, and request a base backup if none leads to the newest part of
-        the log. If the stored log ends before the newest base backup, mark the log again, so that
-        the next snapshot gets as far as this backup."""
+        """Note the state of the log. Request a base backup if there is none from which the newest
+        part of the log continues. If the stored log ends before the newest base backup, let the
+        receiver mark the log again, so that the next snapshot reaches this backup."""
         known = ranges(self._batches)
         points = bases(self._services, self._plan, self._component.name)
         start = leading(known, points)
@@ -240,7 +241,7 @@ class Keeper:
         elif known and not leads:
             self._ask_base()
         else:
-            self._asked_base_at = -BASE_AGAIN_S  # what was asked for has come
+            self._asked_base_at = -BASE_AGAIN_S  # the requested base backup was made
         if known and not leads:
             self._note_unusable()
             return
@@ -260,12 +261,12 @@ class Keeper:
         self._note(RECEIVES, error, NO_BASE if self._gap is None else GAP)
 
     def _ask_base(self) -> None:
-        """Ask the daemon for a base backup at once, unless a backup is running."""
+        """Request a base backup from the daemon, unless a backup of the plan is open."""
         if time.monotonic() - self._asked_base_at < BASE_AGAIN_S:
             return
         queue, plan = self._services.catalogue.queue, self._plan
         if any(r.plan == plan.name and r.kind is RunKind.BACKUP for r in queue.open_runs()):
-            return  # it may have begun before the log did: then the next turn asks
+            return  # if it began before the log did, the next turn requests another one
         self._asked_base_at = time.monotonic()
         detail = BackupDetail(
             why=f"the log of {self._component.name} needs a new base backup",
@@ -287,7 +288,7 @@ class Keeper:
         )
 
     def failed(self, error: DrdError, code: str) -> None:
-        """Note an error of something else than the receiver, which still works."""
+        """Note an error while the receiver itself still works."""
         self._note(RECEIVES, error, code)
 
     def _note(self, doing: str, error: DrdError | None = None, code: str = "") -> None:
@@ -325,14 +326,14 @@ class Keeper:
 
 
 class _Stalled(DrdError):
-    """drd does not receive a part of the log that the server has written."""
+    """The server has written a part of the log, but drd has not received it in time."""
 
     permanent = False
 
 
 class _Session:
-    """One connection to the server: the program receives the log, and after each interval drd
-    stores what has arrived."""
+    """One connection to the server: a program receives the log, and after each interval drd stores
+    the received log."""
 
     def __init__(self, keeper: Keeper, receiver: LogReceiver, directory: Path) -> None:
         self._keeper = keeper
@@ -350,7 +351,7 @@ class _Session:
                 began = time.monotonic()
                 self._require_running(child)
                 if not self._turn(child):
-                    # Without room: the server keeps the rest until what is here was stored.
+                    # No room: the server keeps the rest until drd has stored the received log.
                     child.stop()
                     raise RepositoryError(
                         f"{self._directory} has no room for more of the log, and drd could not "
@@ -379,7 +380,7 @@ class _Session:
         )
 
     def _turn(self, child: process.Child) -> bool:
-        """Store what has arrived. Return False if this failed and there is no room for more."""
+        """Store the received log. Return False if this failed and there is no room for more."""
         keeper, receiver = self._keeper, self._receiver
         now = keeper.now()
         receiver.require()
@@ -418,8 +419,8 @@ class _Session:
             _wait(0.1)
 
     def _await(self, child: process.Child, end: float) -> None:
-        """Wait until `end`: the interval is from turn to turn, so that storing does not prolong it.
-        Between two turns there is at least a short pause, however long a turn takes."""
+        """Wait until `end`: the interval counts from the beginning of a turn to the beginning of
+        the next, so storing does not prolong it. Wait at least for a short pause."""
         end = max(end, time.monotonic() + LEAST_PAUSE_S)
         while child.exit_code is None and time.monotonic() < end:
             _wait(min(0.2, max(0.0, end - time.monotonic())))

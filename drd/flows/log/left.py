@@ -1,5 +1,5 @@
-"""What servers keep for drd's receivers of logs, such as a replication slot. A server keeps its log
-for a slot even if no receiver uses the slot. So drd notes each slot, and removes it when no
+"""Note and remove replication slots that servers keep for drd's receivers of logs. A server keeps
+its log for a slot even if no receiver uses the slot. So drd notes each slot, and removes it when no
 receiver needs it."""
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Left(NamedTuple):
 
 
 def note(services: Services, plan: Plan, component: Component, name: str) -> None:
-    """Note what the server of a component keeps for drd from now on, and remove what it kept under
-    another name."""
+    """Note that the server of a component now keeps a slot of this name for drd, and remove the
+    slot that it kept under another name."""
     kind = services.kinds(component.kind)
     if not kind.log_left(name):
         return
@@ -55,7 +55,8 @@ def note(services: Services, plan: Plan, component: Component, name: str) -> Non
 
 
 def kept(queue: Queue, kinds: KindFactory, plan: str = "") -> list[Left]:
-    """Return what servers keep for drd: for one plan, or, if `plan` is empty, for all plans."""
+    """Return the slots that servers keep for drd: for one plan, or for all plans if `plan` is
+    empty."""
     found = []
     for key, value in queue.notes(f"{_BEGINNING}{plan}:" if plan else _BEGINNING).items():
         name, _, component = key.removeprefix(_BEGINNING).partition(":")
@@ -69,14 +70,14 @@ def kept(queue: Queue, kinds: KindFactory, plan: str = "") -> list[Left]:
 
 
 def leave(services: Services, plan: Plan, left: Left) -> None:
-    """Remove what the server of a component keeps for drd. Raises SourceError."""
+    """Remove the slot that the server of a component keeps for drd. Raises SourceError."""
     services.kinds(left.kind).leave_log(plan.components[left.component], left.name)
     forget(services.catalogue.queue, left, services.clock.now())
     log.get().info("receiver.left", plan=plan.name, component=left.component, slot=left.name)
 
 
 def forget(queue: Queue, left: Left, at: datetime) -> None:
-    """Note that the server keeps nothing for drd any more, or that drd has shown a person the
-    command to remove it.
+    """Note that the server does not keep the slot any more, or that drd has shown a person the
+    command to remove the slot.
     """
     queue.note(f"{_BEGINNING}{left.plan}:{left.component}", {}, at)

@@ -56,8 +56,8 @@ class LogOrder:
 def order_for(
     services: Services, plan: Plan, point: RestorePoint, component: str, target: LogTarget
 ) -> LogOrder:
-    """Return the part of the log that leads from a point to the target. If no log leads there,
-    raises NoRestorePoint, which names the times that can be reached. Raises the errors of the
+    """Return the part of the log between a point and the target. If this part is not stored, raises
+    NoRestorePoint, which names the times to which drd can recover. Raises the errors of the
     repository."""
     start = start_of(services, plan, point, component)
     if start is None:
@@ -71,7 +71,7 @@ def order_for(
         raise _unreachable(services, plan, point, component, known)
     before = target.before
     if before is not None and part.end is not known[-1].end and before > part.end.at:
-        # A time within a gap can be reached by nothing, and one behind it by a later point.
+        # drd cannot recover to a time in a gap; a time after the gap needs a later point.
         raise NoRestorePoint(
             f"the log of {component} has a gap after {format_time(part.end.at, seconds=True)}, "
             f"and {format_time(before, seconds=True)} is later than the beginning of this gap"
@@ -124,14 +124,16 @@ def _unreachable(
 
 
 def _times(services: Services, plan: Plan, component: str, known: Sequence[LogRange]) -> str:
-    """Return the end of a message, which says to which times drd can recover the component; empty
-    if there are none.
+    """Return the end of a message, with the times to which drd can recover the component; empty if
+    there are none.
     """
     found = [
         f"{format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
         for begin, end in spans(known, bases(services, plan, component))
     ]
-    return f"; drd can recover it to any time from {', and from '.join(found)}" if found else ""
+    if not found:
+        return ""
+    return f"; drd can recover {component} to any time from {', and from '.join(found)}"
 
 
 def fetch(

@@ -55,7 +55,7 @@ class Upkeep:
         return batches
 
     def _oldest(self) -> dict[str, int]:
-        """Return, by server, the position from which on the oldest restore point needs the log."""
+        """Return, by server, the first position in the log that the oldest restore point needs."""
         found: dict[str, int] = {}
         for _, start in bases(self._services, self._plan, self._component):
             found[start.source] = min(start.position, found.get(start.source, start.position))
@@ -65,9 +65,9 @@ class Upkeep:
 def superfluous(
     batches: list[LogBatch], oldest: dict[str, int], open_number: int
 ) -> list[LogBatch]:
-    """Return the snapshots that can be removed: snapshots whose content a later snapshot also has,
+    """Return the snapshots that drd can remove: snapshots whose content a later snapshot also has,
     and snapshots that end before the oldest restore point of their server. If a server has no
-    restore point, none of its snapshots is too old."""
+    restore point, drd keeps its snapshots, however old they are."""
     newest = newest_of_each(batches)
     kept = {b.snapshot for b in newest}
     old = {

@@ -1,4 +1,4 @@
-"""Find what a recovery or a drill has lost of each component, from the steps of its run."""
+"""Calculate from the steps of a run what a recovery has lost, or a drill would have lost."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from drd.ports import Catalogue
 def loss_of(
     catalogue: Catalogue, plan: Plan, run: str, lost_s: float | None, oldest: datetime | None
 ) -> Loss | None:
-    """Return the loss of a run against the RPOs of the plan; None if nothing was measured. `lost_s`
-    is what its evidence says, and `oldest` of when the oldest restored data is."""
+    """Return the loss of a run and the RPO that it counts against; None if no loss was measured.
+    `lost_s` is the loss in the evidence of the run, `oldest` the time of the oldest restored
+    data."""
     if lost_s is None:
         return None
     restored: dict[str, datetime | None] = {}

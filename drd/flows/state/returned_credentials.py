@@ -1,5 +1,5 @@
-"""Which rotated credentials have the value of before again, because a recovery restored their
-file."""
+"""Find rotated credentials that have their old value again, because a recovery restored the file
+with this value."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _LOOKED_AT = 200
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A recovery `run` restored the file of a credential, in `component`, after the `rotation`, and
-    from a `point` of before."""
+    """A rotated credential that has its old value again: the recovery `run` restored its file, in
+    `component`, after the `rotation`, from a `point` that was made before the rotation."""
 
     credential: str
     rotation: Rotation
@@ -39,8 +39,9 @@ class Returned:
 def returned(
     catalogue: Catalogue, plan: Plan, done: Collection[Rotation], sign: datetime
 ) -> tuple[Returned, ...]:
-    """Return the credentials of a plan that were rotated since the first sign, and whose file a
-    later recovery restored as it was before. A recovery that was undone does not count."""
+    """Return the credentials of a plan that were rotated since the first `sign`, if a later
+    recovery restored the file from before the rotation. A recovery that was undone does not
+    count."""
     rotated = [
         (one, last)
         for one in plan.inventory.credentials
@@ -67,8 +68,9 @@ def returned(
 
 
 def _restored(catalogue: Catalogue, run: Run, after: datetime) -> dict[str, datetime]:
-    """Return when a recovery had restored each component, if that was later than a time and is
-    still so: empty for a recovery of a copy beside the data, and for an undone one."""
+    """Return the time at which a recovery restored each component, without components that it
+    restored before `after`. Empty if the recovery was undone, or restored a copy beside the
+    data."""
     asked = run.detail
     if not isinstance(asked, RecoveryDetail) or (asked.part is not None and asked.part.into):
         return {}
@@ -87,7 +89,8 @@ def _restored(catalogue: Catalogue, run: Run, after: datetime) -> dict[str, date
 
 
 def _is_asked(run: Run, credential: Credential) -> bool:
-    """Return whether a recovery of single paths was asked for the file of a credential."""
+    """Return whether a recovery restored the file of a credential: a recovery of single paths
+    restores only files in these paths."""
     part, path = getattr(run.detail, "part", None), _file_of(credential)
     return path is not None and (part is None or not part.paths or _within(path, part.paths))
 
@@ -99,8 +102,8 @@ def _is_undone(catalogue: Catalogue, run: Run) -> bool:
 
 
 def _point(catalogue: Catalogue, run: Run) -> RestorePoint | None:
-    """Return the point that a recovery restored, with its fingerprints; None if a retention forgot
-    it."""
+    """Return the point that a recovery restored, with its fingerprints; None if retention has
+    removed this point."""
     if (point := run.detail.point) is None:
         return None
     try:
@@ -125,8 +128,8 @@ def _file_of(credential: Credential) -> str | None:
 def component_with(
     credential: Credential, point: RestorePoint, names: Collection[str]
 ) -> str | None:
-    """Return the component, one of `names`, with which the point brings back the file of a
-    credential; None if there is none."""
+    """Return the component, one of `names`, whose snapshot in the point contains the file of a
+    credential; None if no component contains it."""
     path = _file_of(credential)
     if path is None:
         return None

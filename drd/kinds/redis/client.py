@@ -246,7 +246,8 @@ class Client:
 
 @contextmanager
 def connected(settings: ServerSettings, inside: Container | None = None) -> Iterator[Client]:
-    """Connect to the server of a component (`login_of`), and log in."""
+    """Connect to the server that the settings of a component name, and log in. Raises
+    SourceUnreachable, SecretUnavailable."""
     with Client(login_of(settings, inside)) as client:
         yield client
 

@@ -89,13 +89,13 @@ chmod 0700 "$DATA"
 
 def _rolled(name: str) -> Passage:
     return Passage(
-        "To get more than the backup: fetch the binary log that drd has stored since, from the "
-        "repository beside this one, and make its files of their pieces. Then start a server that "
-        "only you can reach, and let it carry out the log from the place of the backup on. "
-        "mariadb-binlog names damaged parts of the log. To stop before a time (in UTC, whole "
-        'seconds), set STOP before you go on: STOP=(--stop-datetime="2026-11-25 00:31:00"). If the '
-        "server began its log again since the backup (RESET MASTER), this log does not continue "
-        "the backup: leave this step out. Afterwards the numbers of rows differ from those at the "
+        "This step also recovers changes from after the backup. It fetches the binary log from the "
+        "repository beside this one, and joins the pieces of each file. Then it starts a server "
+        "that only you can reach, and replays the log from the end of the backup. If a part of the "
+        "log is damaged, mariadb-binlog names this part. To stop before a time (in UTC, whole "
+        'seconds), set STOP first: STOP=(--stop-datetime="2026-11-25 00:31:00"). Leave this step '
+        "out if the server started a new log after the backup (RESET MASTER): that log does not "
+        "continue the backup. After this step, the numbers of rows differ from those at the "
         "backup:",
         f"""\
 LOG="${{RESTIC_REPOSITORY%/}}{SUFFIX}"
@@ -133,7 +133,8 @@ wait "$SERVER"
 
 
 def _start(name: str, rights: str) -> str:
-    """Return the commands that start a server in the directory RUN, to which LOGIN leads."""
+    """Return the commands that start a server with its socket in the directory RUN. LOGIN has the
+    option with which clients connect to this server."""
     return f"""\
 mkdir "$RUN/plugins"
 AS=()
@@ -158,9 +159,9 @@ done"""
 
 def _started(name: str) -> Passage:
     return Passage(
-        "Start a server that only you can reach, on a socket in a new directory. It asks for no "
-        "password, runs no events and loads no plugins. Before you start the server with the "
-        "configuration of this host, stop this one with `stop_server`:",
+        "Start a server that only you can reach, on a socket in a new directory. This server asks "
+        "for no password, runs no events and loads no plugins. Before you start a server with the "
+        "configuration of this host, stop this server with `stop_server`:",
         f"""\
 RUN=$(mktemp -d /tmp/drd-XXXXXX)
 LOGIN="--socket=$RUN/s"
