@@ -1,4 +1,4 @@
-"""What receiving and replaying the log of a server has in common, whatever the server is."""
+"""Functions for receiving and replaying the log of a server, for all kinds of servers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from drd.model.units import format_time
 from drd.ports.logs import RolledTo
 
 _ASIDE = "received-before"
-"""The directory that keeps what had arrived before the receiver last had to begin anew."""
+"""The directory that keeps the log that was received before the last gap."""
 
 
 def require_ready(findings: Iterable[Finding]) -> None:
-    """Raise SourceError for the first thing that receiving the log needs and the server lacks."""
+    """Raise SourceError for the first right or setting that drd needs and the server lacks."""
     for finding in findings:
         if finding.failed:
             raise SourceError(finding.text, hint=finding.remedy, permanent=True)
@@ -29,17 +29,17 @@ def refused(log: str, said: str, *, lost: bool) -> SourceError:
     if lost:
         return SourceUnreachable(
             f"the connection to the server broke: {said}",
-            hint="drd tries again by itself; if this goes on, check the log of the server.",
+            hint="drd connects again. If the error repeats, check the error log of the server.",
         )
     return SourceError(
         f"the server refuses what drd needs to receive its {log}: {said}",
-        hint="see what is missing: drd doctor PLAN",
+        hint="to see what the server lacks: drd doctor PLAN",
     )
 
 
 def begun_anew(directory: Path, *, keep: bool) -> None:
-    """Empty the directory of a receiver. If it has a part of the log, `keep` that beside it: it may
-    not be stored yet, and its server may be gone."""
+    """Empty the directory of a receiver. `keep` its former content beside it: the repository may
+    not have this part of the log yet, and the server may be gone."""
     if keep:
         aside = directory.with_name(_ASIDE)
         shutil.rmtree(aside, ignore_errors=True)
@@ -57,13 +57,13 @@ def rolled_to(
     *,
     stopped: bool,
 ) -> RolledTo:
-    """Return how far a log that leads to `end` was replayed. `replayed` names the part that was
-    replayed, `around` are the last transaction in it and the first one after it, as far as there
-    are any. It is `stopped` if the replay stopped before the end."""
+    """Return the text and the data time of a replay. The text `replayed` names the replayed part,
+    `end` is the end of the log, `around` are the last replayed transaction and the first one after
+    it, None if there is none. `stopped`: the replay stopped before the end of the log."""
     text, at = replayed, end.at
     if not stopped:
         until = format_time(end.at, seconds=True)
-        text += f", which is the end of what is there (everything that was committed at {until})"
+        text += f", the end of the stored log (everything that was committed at {until})"
     elif target.before is not None:
         at = min(target.before, end.at)
     before, after = around

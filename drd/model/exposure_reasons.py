@@ -1,4 +1,4 @@
-"""Say what would be lost now, and why: the exposure of a plan, with the reasons for its verdict."""
+"""The exposure of a plan, which is what would be lost now, and the reasons for its verdict."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ reacts.
 
 
 class AtStake(NamedTuple):
-    """What a recovery from `point` would bring back now: its `parts`, of which `worst` is the worst
-    against its own objective. `exposure_s` is the age of its data; None if the point is dated in
-    the future: a clock was set back, so its age is unknown."""
+    """The data that a recovery from `point` would restore now, as its `parts`. `worst` is the part
+    that is worst against its own objective, `exposure_s` the age of this part's data; None if the
+    point is dated in the future: a clock was set back, so the age is unknown."""
 
     point: PointFacts
     parts: tuple[Exposed, ...]
@@ -31,7 +31,7 @@ class AtStake(NamedTuple):
 
 
 def at_stake(facts: PlanFacts, now: datetime) -> AtStake | None:
-    """Return what a recovery would bring back now; None without a complete point."""
+    """Return the data that a recovery would restore now; None without a complete point."""
     point = standing(facts)
     if point is None:
         return None
@@ -42,7 +42,8 @@ def at_stake(facts: PlanFacts, now: datetime) -> AtStake | None:
 
 
 def leads_on(facts: PlanFacts) -> bool:
-    """Return whether the newest point, from which logs lead on, is the one that counts."""
+    """Return whether the logs count: they continue the newest point, so drd must be able to read
+    this point, and no undo may have put back older data."""
     return unreadable_since(facts) is None and undoing(facts) is None
 
 
@@ -58,7 +59,8 @@ def against(exposure_s: float | None, rpo_s: float) -> Verdict:
 def judge_exposure(
     facts: PlanFacts, stake: AtStake | None, wrong: list[Reason], now: datetime
 ) -> list[Reason]:
-    """Judge the exposure of each part; `wrong` are the reasons that the repositories give."""
+    """Return the reasons for the verdict on the exposure. `wrong` has the problems of the
+    repositories: they can be the cause if drd can read no point."""
     if stake is None:
         return _nothing_readable(facts, wrong, now)
     worst = stake.worst
@@ -96,8 +98,8 @@ def judge_exposure(
 
 
 def _exceeded(stake: AtStake, verdict: Verdict, put_back: str, now: datetime) -> str:
-    """Say which objective is exceeded, or nearly: that of the worst component, and of which others
-    as well."""
+    """Return the text which RPO is exceeded or nearly exceeded: the RPO of the worst component,
+    with the other components that have the same verdict."""
     worst = stake.worst
     is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
     rpo = f"RPO of {worst.component}" if worst.component else "RPO"

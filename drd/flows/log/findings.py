@@ -40,7 +40,8 @@ def findings(services: Services, plan: Plan) -> list[Finding]:
 
 
 def _of_log(services: Services, plan: Plan, name: str) -> list[Finding]:
-    """Return what the receiver of a log has noted; empty if none has begun yet."""
+    """Return findings from what the receiver of a log has noted; empty if no receiver has started
+    yet."""
     noted = noted_state(services.catalogue.queue, plan.name, name)
     if noted is None:
         return []

@@ -184,7 +184,7 @@ class Keeper:
         if before is not None and before.end.line < mark.line and not receiver.dated:
             self._events.switched(before, mark, lines, anew=anew)
         if before is not None and (before.end.line != mark.line or begin > before.begin):
-            self._number += 1  # the snapshot before has something that this one lacks
+            self._number += 1  # this snapshot does not contain all of the snapshot before it
         if anew:
             self._number += before is not None and before.number == self._number
             self._anew = self._number
@@ -251,8 +251,8 @@ class Keeper:
     def _note_unusable(self) -> None:
         """Note that a recovery cannot use the log yet; after a gap, also why there is one."""
         text = (
-            "a recovery cannot use the log that drd receives now, because no base backup leads to "
-            "it"
+            "a recovery cannot use the log that drd receives now, because there is no base backup "
+            "from which the log continues"
         )
         error = DrdError(
             f"{self._gap.message}; {text}" if self._gap is not None else text,

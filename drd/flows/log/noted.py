@@ -10,8 +10,8 @@ from drd.ports import Queue
 
 
 def noted_state(queue: Queue, plan: str, component: str) -> tuple[datetime, LogState] | None:
-    """Return the state of the log of a component, and when it was noted; None if no receiver has
-    noted one yet, or if nobody can read what is there."""
+    """Return the time at which a receiver noted the state of a component's log, and this state;
+    None if no receiver has noted it yet, or if drd cannot read the note."""
     noted = queue.noted(noted_as(plan, component))
     with suppress(KeyError, TypeError, ValueError):
         return (noted[0], LogState.from_json(noted[1])) if noted is not None else None
