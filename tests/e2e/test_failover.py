@@ -10,24 +10,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemons import Daemon, daemon, until
+from tests.e2e.daemons import daemon, until
+from tests.e2e.logs import (
+    LONG,
+    await_reachable,
+    await_stored,
+    keep_wal,
+    log_of,
+    logged_site,
+    now_of,
+    order,
+    postgres_with_orders,
+    recovered,
+    value_of,
+)
 from tests.e2e.site import Site
-from tests.e2e.test_wal import LONG, PLAN, _log, _now, _orders, _recovered, _value
-from tests.servers import PostgresServer, postgres_server, short_directory
+from tests.servers import PostgresServer, short_directory
 
 pytestmark = pytest.mark.timeout(900)  # it waits for what a daemon does on a busy machine
 
 
 @contextmanager
 def _pair(directory: Path) -> Iterator[tuple[PostgresServer, PostgresServer]]:
-    """A server with segments of 1 MB, and a standby that streams from it."""
-    with postgres_server(directory / "pg") as primary:
-        primary.use_small_segments()
-        primary.execute("alter system set min_wal_size = '2MB'")
-        primary.execute("alter system set max_slot_wal_keep_size = '64MB'")
-        primary.execute("select pg_reload_conf()")
-        primary.execute("create table orders (n int)")
-        primary.execute("insert into orders values (1)")
+    """A server whose WAL is kept, and a standby that streams from it."""
+    with postgres_with_orders(directory / "pg") as primary:
+        keep_wal(primary)
         standby = PostgresServer(directory / "standby")
         standby.directory.mkdir()
         if primary._user is not None:
@@ -52,26 +59,18 @@ def pair() -> Iterator[tuple[PostgresServer, PostgresServer]]:
 def site(pair: tuple[PostgresServer, PostgresServer], short_tmp: Path) -> Site:
     """A plan whose `dsn` leads to whichever of the two accepts writes."""
     primary, standby = pair
-    site = Site(short_tmp / "s")
-    back = short_tmp / "back"
-    back.mkdir()
-    owner = primary.data_dir.stat()
-    os.chown(back, owner.st_uid, owner.st_gid)
     dsn = primary.dsn(host=f"{primary.socket_dir},{standby.socket_dir}")
     dsn = dsn.replace(f"port={primary.port}", f"port={primary.port},{standby.port}")
-    site.plan(PLAN.format(dsn=f"{dsn}&target_session_attrs=read-write", back=back / "main"))
-    return site
-
-
-def _stored(site: Site, running: Daemon, since: str) -> None:
-    """Wait until everything that was committed before `since` is stored."""
-    until(lambda: (_log(site).get("complete_at") or "") > since[:19], "the push", running, **LONG)
+    settings = (
+        f'kind: postgres-cluster, dsn: "{dsn}&target_session_attrs=read-write", wal: {{every: 5s}}'
+    )
+    return logged_site(short_tmp, settings, primary.data_dir)
 
 
 def _replayed(primary: PostgresServer, standby: PostgresServer) -> None:
-    end = _value(primary, "select pg_current_wal_insert_lsn()")
+    end = value_of(primary, "select pg_current_wal_insert_lsn()")
     until(
-        lambda: _value(standby, f"select pg_last_wal_replay_lsn() >= '{end}'") == "True",
+        lambda: value_of(standby, f"select pg_last_wal_replay_lsn() >= '{end}'") == "True",
         "the standby",
     )
 
@@ -102,20 +101,20 @@ def test_drd_goes_on_with_a_standby_that_still_has_the_wal(
 ) -> None:
     primary, standby = pair
     with daemon(site) as running:
-        until(lambda: _log(site).get("reachable"), "a reachable range", running, **LONG)
-        _orders(primary, 2)
+        await_reachable(site, running)
+        order(primary, 2)
         _replayed(primary, standby)
         standby.execute("alter system set primary_conninfo = ''")
         standby.execute("select pg_reload_conf()")
         until(lambda: not standby.execute("select 1 from pg_stat_wal_receiver"), "the receiver")
         # This one is stored, but the standby that takes over never gets it.
-        _orders(primary, 3)
-        lost = _now(primary)
-        _stored(site, running, lost)
+        order(primary, 3)
+        lost = now_of(primary)
+        await_stored(site, running, lost[:19])
         _promote(primary, standby)
-        _orders(standby, 4)
-        _orders(standby, 5)
-        _stored(site, running, _now(standby))
+        order(standby, 4)
+        order(standby, 5)
+        await_stored(site, running, now_of(standby)[:19])
         told = until(lambda: _alerts(site), "the alert", running, **LONG)
     assert len(told) == 1
     assert "the server of server has changed from timeline 1 to 2 at 0/" in told[0]
@@ -124,9 +123,9 @@ def test_drd_goes_on_with_a_standby_that_still_has_the_wal(
     assert _backups(site) == 1
     slots = standby.execute("select slot_name from pg_replication_slots where active_pid is null")
     assert [name.startswith("drd_wal_shop_server_") for (name,) in slots] == [True]
-    assert _recovered(site, "--to-last")[0] == "4"  # 1, 2, 4 and 5
+    assert recovered(site, "--to-last")[0] == "4"  # 1, 2, 4 and 5
     # At that time the old server served, and had the order that its standby never got.
-    assert _recovered(site, "--before", lost)[0] == "3"
+    assert recovered(site, "--before", lost)[0] == "3"
 
 
 def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backup_at_once(
@@ -134,14 +133,14 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
 ) -> None:
     primary, standby = pair
     with daemon(site) as running:
-        until(lambda: _log(site).get("reachable"), "a reachable range", running, **LONG)
-        _orders(primary, 2)
-        before = _now(primary)
-        _stored(site, running, before)
+        await_reachable(site, running)
+        order(primary, 2)
+        before = now_of(primary)
+        await_stored(site, running, before[:19])
     # While drd is down, the servers go on, and the standby removes what it has replayed.
     primary.execute("create table noise as select repeat('x', 900) from generate_series(1, 9000)")
-    _orders(primary, 3)
-    within = _now(primary)
+    order(primary, 3)
+    within = now_of(primary)
     for _ in range(3):
         primary.execute("select pg_switch_wal()")
         primary.execute("checkpoint")
@@ -150,11 +149,11 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
     _promote(primary, standby)
     standby.execute("checkpoint")
     with daemon(site) as running:
-        until(lambda: len(_log(site)["reachable"]) == 2, "the new base backup", running, **LONG)
-        _orders(standby, 4)
-        _stored(site, running, _now(standby))
+        until(lambda: len(log_of(site)["reachable"]) == 2, "the new base backup", running, **LONG)
+        order(standby, 4)
+        await_stored(site, running, now_of(standby)[:19])
         told = until(lambda: _alerts(site), "the alert", running, **LONG)
-        assert not _log(site)["trouble"]
+        assert not log_of(site)["trouble"]
     assert "has removed a part of its log that drd had not received yet" in told[0]
     assert "has already been removed" in told[0]
     assert "has changed from timeline 1 to 2" in told[0]
@@ -162,8 +161,8 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
     shown = " ".join(site.drd("points", "shop").out.split())
     assert "server can be recovered to any time from" in shown
     assert "the log of server has a gap" in shown
-    assert _recovered(site, "--to-last")[0] == "4"
-    assert _recovered(site, "--before", before)[0] == "2"
+    assert recovered(site, "--to-last")[0] == "4"
+    assert recovered(site, "--before", before)[0] == "2"
     refused = site.drd("recover", "shop", "--target", "standby", "--before", within, code=None)
     assert refused.code != 0
     assert "has a gap after" in " ".join(refused.err.split())
