@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
 
 from drd.errors import TargetError, UsageError
 from drd.flows.component_names import require_components
@@ -14,6 +13,13 @@ from drd.flows.components.repository_choice import holders
 from drd.flows.log.asked import orders, point_before
 from drd.flows.log.orders import LogOrder
 from drd.flows.repository.manifests import require_sound
+from drd.flows.restore.expectations import (
+    UNKNOWN,
+    MeasuredBy,
+    data_time_of,
+    expected_time,
+    lost_rows,
+)
 from drd.flows.restore.failed_drills import failed_drill
 from drd.flows.restore.point_choice import choose
 from drd.flows.restore.recovery_request import RecoveryRequest, target_of
@@ -24,18 +30,8 @@ from drd.flows.state.restored_points import restored_points
 from drd.model.adopted import rolled_forward
 from drd.model.consistency import Spread, measured
 from drd.model.plan import IN_PLACE, Plan
-from drd.model.row_loss import RowLoss, rows_lost
-from drd.model.run import (
-    PARTIAL,
-    PARTIAL_DRILL,
-    RECOVERY,
-    Evidence,
-    Run,
-    RunKind,
-    StepState,
-    about_all,
-    taken_back,
-)
+from drd.model.row_loss import RowLoss
+from drd.model.run import Run, RunKind, about_all, taken_back
 from drd.model.runbook import Circumstances, Step, unmet
 from drd.model.snapshot import RestorePoint
 from drd.model.text import escaped, some
@@ -69,7 +65,7 @@ class RecoveryPlan:
     loss_rows: tuple[RowLoss, ...]
     repositories: tuple[str, ...]
     expected_s: float | None
-    measured_by: Literal["drill", "recovery"]
+    measured_by: MeasuredBy
     expected_steps: Mapping[str, float]
     continues: str | None
     notes: tuple[str, ...]
@@ -180,7 +176,7 @@ def plan_recovery(
     run, around = continued.id if continued is not None else None, _circumstances(plan, request)
     plan = with_approval(services, plan, request, names, point=point, around=around, run=run)
     whole = chosen is None or chosen.part.is_whole
-    measured = _measured(services, plan) if whole else None
+    takes = expected_time(services, plan) if whole else UNKNOWN
     logs, without = replayed or _logs(services, plan, request, point, names)
     data_of_recoveries = restored_points(services.catalogue, plan.name, [point]).values()
     return RecoveryPlan(
@@ -190,12 +186,12 @@ def plan_recovery(
         components=names,
         asked_at=now,
         lost_at=lost_at,
-        loss_s=(lost_at - _data_time(point, names, logs)).total_seconds(),
-        loss_rows=_loss_in_rows(services, point, names, lost_at) if chosen is None else (),
+        loss_s=(lost_at - data_time_of(point, names, logs)).total_seconds(),
+        loss_rows=lost_rows(services, point, names, lost_at) if chosen is None else (),
         repositories=held,
-        expected_s=measured.rta_s if measured else None,
-        measured_by="recovery" if measured and measured.scenario == RECOVERY else "drill",
-        expected_steps=_durations(services, measured.run) if measured else {},
+        expected_s=takes.whole_s,
+        measured_by=takes.measured_by,
+        expected_steps=takes.steps,
         continues=continued.id if continued else None,
         notes=(
             *away,
@@ -230,27 +226,6 @@ def _logs(
     )
 
 
-def _data_time(point: RestorePoint, names: Sequence[str], logs: Mapping[str, LogOrder]) -> datetime:
-    """Return of when the oldest of the restored data will be."""
-    return min((logs[n].data_time if n in logs else point.data_time for n in names),
-               default=point.data_time)  # fmt: skip
-
-
-_DRILLS = 200
-"""Among so many, at least one was a whole one, unless there was none."""
-
-
-def _measured(services: Services, plan: Plan) -> Evidence | None:
-    """Return the newest evidence of how long a whole recovery takes; that of a recovery only if
-    there is none of a drill, since a recovery also waited for people."""
-    known = services.catalogue.evidence.newest(plan.name, limit=_DRILLS)
-    measured = [
-        e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
-    ]
-    drills = [e for e in measured if e.scenario != RECOVERY]
-    return next(iter(drills or measured), None)
-
-
 def _outside(
     services: Services, plan: Plan, point: RestorePoint, names: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
@@ -274,30 +249,6 @@ def require_within(plan: RecoveryPlan) -> None:
         hint="if an earlier version of the plan had these paths, add --accept-paths; if not, find "
         "out who made this restore point before you restore it.",
     )
-
-
-def _loss_in_rows(
-    services: Services, point: RestorePoint, names: Sequence[str], lost_at: datetime
-) -> tuple[RowLoss, ...]:
-    """Estimate the lost rows from the neighbouring points."""
-    known = services.catalogue.points.of_plan(point.plan)
-    newer = (p for p in known if point.data_time < p.data_time <= lost_at)
-    older = (p for p in known if p.data_time < point.data_time)
-    here, after, before = (
-        services.catalogue.points.get(point.plan, nearby.id) if nearby is not None else None
-        for nearby in (point, next(newer, None), next(older, None))
-    )
-    assert here is not None
-    return tuple(r for r in rows_lost(here, after, before, lost_at) if r.component in names)
-
-
-def _durations(services: Services, run: str) -> dict[str, float]:
-    """Seconds of each executed step of a run."""
-    return {
-        r.name: (r.finished_at - r.started_at).total_seconds()
-        for r in services.catalogue.steps.of_run(run)
-        if r.finished_at is not None and r.state is StepState.SUCCEEDED
-    }
 
 
 def _before(request: RecoveryRequest) -> datetime | None:

@@ -1,0 +1,85 @@
+"""Compute what a recovery is expected to lose, and how long it is expected to take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from drd.flows.log.orders import LogOrder
+from drd.flows.services import Services
+from drd.model.plan import Plan
+from drd.model.row_loss import RowLoss, rows_lost
+from drd.model.run import PARTIAL, PARTIAL_DRILL, RECOVERY, Evidence, StepState
+from drd.model.snapshot import RestorePoint
+
+MeasuredBy = Literal["drill", "recovery"]
+
+_DRILLS = 200
+"""Among so many, at least one was a whole one, unless there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedTime:
+    """How long a whole recovery takes, as the newest drill or recovery has measured it: `whole_s`,
+    None if none did, and by step the seconds of each executed step."""
+
+    whole_s: float | None = None
+    measured_by: MeasuredBy = "drill"
+    steps: Mapping[str, float] = field(default_factory=dict)
+
+
+UNKNOWN = ExpectedTime()
+
+
+def expected_time(services: Services, plan: Plan) -> ExpectedTime:
+    """Return how long a whole recovery of the plan takes."""
+    measured = _measured(services, plan)
+    if measured is None:
+        return UNKNOWN
+    by: MeasuredBy = "recovery" if measured.scenario == RECOVERY else "drill"
+    return ExpectedTime(measured.rta_s, by, _durations(services, measured.run))
+
+
+def _measured(services: Services, plan: Plan) -> Evidence | None:
+    """Return the newest evidence of how long a whole recovery takes; that of a recovery only if
+    there is none of a drill, since a recovery also waited for people."""
+    known = services.catalogue.evidence.newest(plan.name, limit=_DRILLS)
+    measured = [
+        e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
+    ]
+    drills = [e for e in measured if e.scenario != RECOVERY]
+    return next(iter(drills or measured), None)
+
+
+def _durations(services: Services, run: str) -> dict[str, float]:
+    """Seconds of each executed step of a run."""
+    return {
+        r.name: (r.finished_at - r.started_at).total_seconds()
+        for r in services.catalogue.steps.of_run(run)
+        if r.finished_at is not None and r.state is StepState.SUCCEEDED
+    }
+
+
+def data_time_of(
+    point: RestorePoint, names: Sequence[str], logs: Mapping[str, LogOrder]
+) -> datetime:
+    """Return of when the oldest of the restored data will be."""
+    return min((logs[n].data_time if n in logs else point.data_time for n in names),
+               default=point.data_time)  # fmt: skip
+
+
+def lost_rows(
+    services: Services, point: RestorePoint, names: Sequence[str], lost_at: datetime
+) -> tuple[RowLoss, ...]:
+    """Estimate the lost rows from the neighbouring points."""
+    known = services.catalogue.points.of_plan(point.plan)
+    newer = (p for p in known if point.data_time < p.data_time <= lost_at)
+    older = (p for p in known if p.data_time < point.data_time)
+    here, after, before = (
+        services.catalogue.points.get(point.plan, nearby.id) if nearby is not None else None
+        for nearby in (point, next(newer, None), next(older, None))
+    )
+    assert here is not None
+    return tuple(r for r in rows_lost(here, after, before, lost_at) if r.component in names)
