@@ -118,29 +118,17 @@ class Restorer:
                 return self._restored(private, notes, self._compare(names.final, saved, notes))
             if not order.no_owner:
                 notes += self._cluster.make_roles(private["globals"], own=order.own)
-            wanted = wanted_tablespaces(snapshot, self._reading(dump))
-            missing = self._cluster.missing_tablespaces(wanted)
-            whole = self._cluster.missing_tablespaces([snapshot.facts["tablespace"]])
-        if missing:
-            spaces = ", ".join(missing)
-            notes.append(
-                f"tablespace {spaces} does not exist on this server: its tables are in the default "
-                "tablespace"
-            )
-        for space in whole:
-            notes.append(
-                f"tablespace {space} does not exist on this server: the database is in the default "
-                "tablespace"
-            )
+            missing, about = self._missing_tablespaces(snapshot, dump)
+            notes += about
         tick = self._ticker(snapshot, on_progress)
-        done = self._begin(snapshot, saved, dump, bool(missing), tick)
+        done = self._begin(snapshot, saved, dump, missing, tick)
         if done.exit_code != 0 and "deadlock detected" in done.stderr and self._jobs > 1:
             self._jobs = 1
             notes.append(
                 "the parallel jobs of pg_restore blocked each other, so drd restored "
                 "again with one job"
             )
-            done = self._begin(snapshot, saved, dump, bool(missing), tick)
+            done = self._begin(snapshot, saved, dump, missing, tick)
         self._require_success(done)
         with as_target_error(f"cannot finish the restore of {order.component}"):
             notes += self._cluster.finish(names.working, saved, with_owner=not order.no_owner)
@@ -154,6 +142,22 @@ class Restorer:
                 comment = ""
             notes += names.publish(comment, overwrite=order.overwrite, keep=order.keep)
         return self._restored(private, notes, differences)
+
+    def _missing_tablespaces(
+        self, snapshot: ComponentSnapshot, dump: Path
+    ) -> tuple[bool, list[str]]:
+        """Return whether the server lacks a tablespace that tables want, and notes about these
+        tablespaces and that of the database. Raises psycopg.Error."""
+        wanted = wanted_tablespaces(snapshot, self._reading(dump))
+        missing = self._cluster.missing_tablespaces(wanted)
+        whole = self._cluster.missing_tablespaces([snapshot.facts["tablespace"]])
+        places = [(", ".join(missing), "its tables are")] if missing else []
+        places += [(space, "the database is") for space in whole]
+        notes = [
+            f"tablespace {space} does not exist on this server: {what} in the default tablespace"
+            for space, what in places
+        ]
+        return bool(missing), notes
 
     def _begin(
         self,
