@@ -28,7 +28,7 @@ def info(client: Client, *sections: str) -> dict[str, str]:
     return found
 
 
-def number(found: dict[str, str], key: str) -> int:
+def number(found: Mapping[str, str], key: str) -> int:
     """Return a number of INFO; 0 if it is not there."""
     with suppress(ValueError):
         return int(found.get(key, "0"))

@@ -190,7 +190,7 @@ class RedisSource(Source):
         """Return the place of the copy. A file is smaller than the memory of its data, also if
         there is some more until the server freezes it; and a disk is never filled."""
         free = shutil.disk_usage(self._place.directory).free
-        return Into(copy, min(_MOST_TIMES * _size(dict(found)) + _MORE, int(free * _OF_THE_ROOM)))
+        return Into(copy, min(_MOST_TIMES * _size(found) + _MORE, int(free * _OF_THE_ROOM)))
 
     def _saved(self, client: Client, into: Into, dump: str, ahead_s: float) -> SavedFile:
         settings = self._settings
@@ -300,7 +300,7 @@ class RedisSource(Source):
 
     def _require_room(self, found: Mapping[str, str]) -> None:
         what = "the temporary copy of the server's data"
-        room = work_finding(self._place.directory, _size(dict(found)), what=what)
+        room = work_finding(self._place.directory, _size(found), what=what)
         if room.failed:
             raise SourceError(room.text, hint=room.remedy)
 
@@ -312,6 +312,6 @@ def _ahead_s(found: dict[str, str]) -> float:
     return said / 1e6 - time.time() if said else 0.0
 
 
-def _size(found: dict[str, str]) -> int:
+def _size(found: Mapping[str, str]) -> int:
     """Return an estimate of the size of the file: it is smaller than the memory that is used."""
     return min(number(found, "used_memory_dataset") or number(found, "used_memory"), 1 << 50)
