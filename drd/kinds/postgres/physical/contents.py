@@ -108,6 +108,24 @@ def fingerprint(
     return whole
 
 
+def of_server(
+    address: Address,
+    connection: Connection,
+    *,
+    mode: Literal["counts", "digest"],
+    budget_s: float,
+) -> DatabaseFingerprint:
+    """Describe all databases of the server of a connection, and its roles, as they are now."""
+    reach = address.pinned(connection).to_database
+    return fingerprint(
+        reach,
+        names(connection),
+        mode=mode,
+        budget_s=budget_s,
+        properties=properties(reach, connection),
+    )
+
+
 def _described(
     connection: Connection, mode: Literal["counts", "digest"], budget_s: float
 ) -> DatabaseFingerprint:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from shlex import quote
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from drd.errors import NotInPoint, UsageError
 from drd.kinds.postgres import part as parts
@@ -209,11 +209,5 @@ def live(
         found = parts.live(address.to_database(part.database), part, like, budget_s)
         return replace(found, properties=_of_database(part.database, found.properties))
     with closing(connect(address)) as connection:
-        pinned = address.pinned(connection)
-        return contents.fingerprint(
-            pinned.to_database,
-            contents.names(connection),
-            mode="digest" if like.mode == "digest" else "counts",
-            budget_s=budget_s,
-            properties=contents.properties(pinned.to_database, connection),
-        )
+        mode: Literal["counts", "digest"] = "digest" if like.mode == "digest" else "counts"
+        return contents.of_server(address, connection, mode=mode, budget_s=budget_s)

@@ -18,6 +18,7 @@ from drd.errors import DrdError, ImplausibleDump, SourceError
 from drd.kinds.file_system import fresh, remove
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
+from drd.kinds.postgres.described import version_text
 from drd.kinds.postgres.inspect import ask, jsonable
 from drd.kinds.postgres.physical import contents, increments
 from drd.kinds.postgres.physical.base_backup import Order
@@ -98,7 +99,7 @@ class ClusterSource:
                 if finding.failed:
                     raise SourceError(finding.text, hint=finding.remedy)
             warnings = tuple(f for f in findings if f.severity == "warning")
-            facts = {"server_version": _version(connection)}
+            facts = {"server_version": version_text(connection)}
             return Probe(_size(connection), facts, findings=warnings)
 
     def doctor(self) -> list[Finding]:
@@ -112,7 +113,7 @@ class ClusterSource:
     def _examined(self, connection: Connection) -> Iterator[Finding]:
         """Yield a finding for each thing that a backup needs."""
         size = _size(connection)
-        said = f"PostgreSQL {_version(connection)}"
+        said = f"PostgreSQL {version_text(connection)}"
         databases = counted(len(contents.names(connection)), "database")
         of_size = f", {format_size(size)}" if size is not None else ""
         yield Finding("reachable", "ok", self._name, f"{said}, {databases}{of_size}")
@@ -196,17 +197,12 @@ class ClusterSource:
         wanted = self._settings.fingerprint
         try:
             with closing(connect(self._address())) as connection:
-                reach = self._address().pinned(connection).to_database
                 row = connection.execute("SELECT pg_catalog.clock_timestamp()").fetchone()
                 assert row is not None
                 if wanted.mode == "off":
                     return row[0], None
-                return row[0], contents.fingerprint(
-                    reach,
-                    contents.names(connection),
-                    mode=wanted.mode,
-                    budget_s=wanted.budget,
-                    properties=contents.properties(reach, connection),
+                return row[0], contents.of_server(
+                    self._address(), connection, mode=wanted.mode, budget_s=wanted.budget
                 )
         except psycopg.Error as error:
             raise SourceError(
@@ -287,10 +283,6 @@ def _replication(address: Address) -> str:
     )
 
 
-def _version(connection: Connection) -> str:
-    return (connection.info.parameter_status("server_version") or "").split(" ", 1)[0]
-
-
 def _size(connection: Connection) -> int | None:
     row = connection.execute(_SIZE.encode()).fetchone()
     return int(row[0]) if row and row[0] is not None else None
@@ -320,7 +312,7 @@ class _Before:
         self.standby, self.replayed, self.current = standby
         self.libraries = [row[0] for row in libraries]
         self.settings = {str(name): str(value) for name, value in configured}
-        self.version = _version(holder)
+        self.version = version_text(holder)
         self.major = holder.info.server_version // 10000
         self.database = holder.info.dbname
 
