@@ -300,8 +300,7 @@ def test_points_damage_and_drills_of_before_an_upgrade_count_after_it(
     url: str, tmp_path: Path
 ) -> None:
     """Points, damage and drills, before any plan is loaded again."""
-    schema = Schema(OURS.scripts, "0004")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0004")).close()
     words = _OF_0004.replace("@true", "TRUE")
     for minute in range(7):
         words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
@@ -364,8 +363,7 @@ _FOUND = {"remedy": "look", "allows": "not ready", "proof": False, "exception": 
 
 
 def test_an_upgrade_converts_sentences_to_codes(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0005")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0005")).close()
     named = {
         "repository primary: key": "wrong password (hint: look)",
         "drill region-loss": "never rehearsed",
@@ -455,8 +453,7 @@ def executed(url: str, statements: str) -> None:
 
 
 def test_an_upgrade_gives_each_step_the_subject_that_its_name_had(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0006")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0006")).close()
     executed(url, _OF_0006)
 
     catalogue = opened(url, tmp_path)
@@ -483,8 +480,7 @@ def test_an_upgrade_gives_each_step_the_subject_that_its_name_had(url: str, tmp_
 def test_steps_are_read_that_an_earlier_drd_writes_after_the_upgrade(
     url: str, tmp_path: Path
 ) -> None:
-    schema = Schema(OURS.scripts, "0006")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0006")).close()
     runs, steps = _OF_0006.split(";\n")
     executed(url, runs)
     catalogue = opened(url, tmp_path)
@@ -541,8 +537,7 @@ VALUES ('refused', '@01', '{"web": {"mtime_ns": 1, "size": 1, "error": "w:1: a\\
 
 
 def test_an_upgrade_takes_remedies_out_of_errors(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0007")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0007")).close()
     executed(url, _OF_0007.replace("@false", "FALSE"))
 
     catalogue = opened(url, tmp_path)
@@ -592,8 +587,7 @@ INSERT INTO daemon_state (key, at, value) VALUES ('refused', '@01', '{"web": [1]
 
 
 def test_malformed_rows_stop_no_upgrade_and_are_named_after_it(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0007")
-    before = open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema)
+    before = opened(url, tmp_path, Schema(OURS.scripts, "0007"))
     executed(url, _MALFORMED_0007)
     assert malformed.find(before.database, anew=True) is None, "its tables are of before"
     before.close()
@@ -635,8 +629,7 @@ VALUES ('e1', 0, 'orders', 'passed', '312,044', '> 0', @false, TRUE),
 
 
 def test_an_upgrade_gives_checks_the_figures_that_were_in_texts(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0009")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0009")).close()
     executed(url, _OF_0009.replace("@false", "FALSE"))
 
     catalogue = opened(url, tmp_path)
@@ -705,8 +698,7 @@ INSERT INTO record_bodies (seq, salt, body) VALUES (1, 's', '{}')
 
 
 def test_an_upgrade_adds_incidents_to_a_chain_that_stays(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0012")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0012")).close()
     executed(url, _OF_0012)
 
     catalogue = opened(url, tmp_path)
@@ -729,8 +721,7 @@ INSERT INTO trusted_keys (key, public, after) VALUES ('0123456789abcdef', 'cHVib
 
 
 def test_an_upgrade_keeps_the_keys_of_a_kit(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0014")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0014")).close()
     executed(url, _OF_0014)
 
     catalogue = opened(url, tmp_path)
@@ -740,8 +731,7 @@ def test_an_upgrade_keeps_the_keys_of_a_kit(url: str, tmp_path: Path) -> None:
 
 
 def test_an_upgrade_lets_encrypted_bodies_be_opened(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0016")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0016")).close()
     executed(url, _OF_0012.replace("1, 's'", "1, 'sealed'"))
     database = Database(url)
     change = text("UPDATE record_bodies SET salt = '00' WHERE salt = 'sealed'")
@@ -757,17 +747,18 @@ def test_an_upgrade_lets_encrypted_bodies_be_opened(url: str, tmp_path: Path) ->
     database.close()
 
 
+_OF_0018 = """
+INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file,
+  file_mtime_ns, file_size, file_digest, first_loaded_at, loaded_at)
+VALUES ('orders-api', 'anna', 'd1', 900, 1, 8640000, 1, '', 0, 0, '', '@01', '@01')
+"""
+
+
 def test_an_upgrade_has_no_description_until_a_plan_is_loaded_again(
     url: str, tmp_path: Path
 ) -> None:
-    schema = Schema(OURS.scripts, "0018")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
-    names = "name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file, file_mtime_ns"
-    executed(
-        url,
-        f"INSERT INTO plans ({names}, file_size, file_digest, first_loaded_at, loaded_at) VALUES "
-        "('orders-api', 'anna', 'd1', 1, 1, 1, 1, '', 0, 0, '', '@01', '@01')",
-    )
+    opened(url, tmp_path, Schema(OURS.scripts, "0018")).close()
+    executed(url, _OF_0018)
 
     catalogue = opened(url, tmp_path)
 
@@ -789,8 +780,7 @@ def test_an_upgrade_has_no_description_until_a_plan_is_loaded_again(
 def test_an_upgrade_keeps_the_text_of_a_plan_when_it_is_loaded_again(
     url: str, tmp_path: Path
 ) -> None:
-    schema = Schema(OURS.scripts, "0021")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0021")).close()
     executed(url, "INSERT INTO plan_sources (plan, text) VALUES ('orders-api', 'plan: orders-api')")
 
     catalogue = opened(url, tmp_path)
@@ -805,8 +795,7 @@ def test_an_upgrade_keeps_the_text_of_a_plan_when_it_is_loaded_again(
 def test_an_upgrade_gives_copies_of_before_no_time_at_which_they_were_added(
     url: str, tmp_path: Path
 ) -> None:
-    schema = Schema(OURS.scripts, "0019")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0019")).close()
     executed(
         url, "INSERT INTO copies (plan, repository, position, copy_of) VALUES ('p', 'o', 0, 'r')"
     )
@@ -820,8 +809,7 @@ def test_an_upgrade_gives_copies_of_before_no_time_at_which_they_were_added(
 
 
 def test_points_of_before_an_upgrade_have_no_groups(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0020")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0020")).close()
     names = "id, plan, data_time, available_at, complete, plan_digest, bytes"
     executed(
         url,
@@ -842,8 +830,7 @@ def test_points_of_before_an_upgrade_have_no_groups(url: str, tmp_path: Path) ->
 def test_an_upgrade_takes_every_drill_of_before_for_one_that_restored_everything(
     url: str, tmp_path: Path
 ) -> None:
-    schema = Schema(OURS.scripts, "0021")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    opened(url, tmp_path, Schema(OURS.scripts, "0021")).close()
     names = "id, run, plan, scenario, result, plan_digest, started_at, finished_at, rta_s, judged"
     executed(
         url,
@@ -861,14 +848,8 @@ def test_an_upgrade_takes_every_drill_of_before_for_one_that_restored_everything
 def test_an_upgrade_lets_the_rpo_of_the_plan_count_for_all_until_one_has_its_own(
     url: str, tmp_path: Path
 ) -> None:
-    schema = Schema(OURS.scripts, "0023")
-    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
-    names = "name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file, file_mtime_ns"
-    executed(
-        url,
-        f"INSERT INTO plans ({names}, file_size, file_digest, first_loaded_at, loaded_at) VALUES "
-        "('orders-api', 'anna', 'd1', 900, 1, 8640000, 1, '', 0, 0, '', '@01', '@01')",
-    )
+    opened(url, tmp_path, Schema(OURS.scripts, "0023")).close()
+    executed(url, _OF_0018)
     executed(
         url,
         "INSERT INTO component_summary (plan, component, position, kind) VALUES "
