@@ -35,7 +35,7 @@ T0 = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 MB = 1 << 20
 
 
-def _batch(
+def stored(
     number: int,
     begin: int,
     end: int,
@@ -52,7 +52,7 @@ def _batch(
 
 
 def test_the_tags_of_a_snapshot_say_all_of_a_batch() -> None:
-    batch = _batch(3, 16, 40, line=3, lines=((1, 12), (2, 15)), anew=True)
+    batch = stored(3, 16, 40, line=3, lines=((1, 12), (2, 15)), anew=True)
     assert batch_of(batch.snapshot, batch.tags("shop")) == batch
     assert not any("," in tag for tag in batch.tags("shop"))
 
@@ -70,7 +70,7 @@ def test_the_tags_of_a_snapshot_say_all_of_a_batch() -> None:
     ],
 )
 def test_tags_that_drd_does_not_write_are_refused(tag: str, value: str) -> None:
-    tags = [t for t in _batch(3, 16, 40).tags("shop") if not t.startswith(f"{tag}:")]
+    tags = [t for t in stored(3, 16, 40).tags("shop") if not t.startswith(f"{tag}:")]
     with pytest.raises(ValueError, match=r".+"):
         batch_of("ab" * 32, [*tags, f"{tag}:{value}"])
     if tag == "log-left":
@@ -80,12 +80,12 @@ def test_tags_that_drd_does_not_write_are_refused(tag: str, value: str) -> None:
 
 
 def test_the_last_snapshot_of_a_batch_counts() -> None:
-    small, large, next_one = _batch(1, 0, 20), _batch(1, 0, 30), _batch(2, 28, 50)
+    small, large, next_one = stored(1, 0, 20), stored(1, 0, 30), stored(2, 28, 50)
     assert newest_of_each([large, next_one, small]) == [large, next_one]
 
 
 def test_a_gap_divides_the_log() -> None:
-    parts = ranges([_batch(1, 0, 30), _batch(2, 28, 50), _batch(3, 60, 80)])
+    parts = ranges([stored(1, 0, 30), stored(2, 28, 50), stored(3, 60, 80)])
     assert [(p.begin, p.end.position) for p in parts] == [(0, 50), (60, 80)]
     first = reaching(parts, "77", 10)
     assert first is not None
@@ -98,17 +98,17 @@ def test_a_gap_divides_the_log() -> None:
 
 
 def test_a_later_timeline_goes_on_and_an_earlier_one_does_not() -> None:
-    on = ranges([_batch(1, 0, 30), _batch(2, 24, 50, line=2, lines=((1, 30),))])
+    on = ranges([stored(1, 0, 30), stored(2, 24, 50, line=2, lines=((1, 30),))])
     assert [(p.begin, p.end.line) for p in on] == [(0, 2)]
-    back = ranges([_batch(1, 0, 30, line=2), _batch(2, 24, 50, line=1)])
+    back = ranges([stored(1, 0, 30, line=2), stored(2, 24, 50, line=1)])
     assert len(back) == 2
 
 
 def test_a_dated_timeline_has_the_copies_of_its_time_alone() -> None:
     """The numbers of a binary log begin again after RESET MASTER: position 30 exists twice."""
     t0 = int(T0.timestamp())
-    first = [replace(_batch(n, 10 * n, 10 * n + 10, line=t0 - 9), dated=True) for n in (1, 2, 3)]
-    after = replace(_batch(9, 0, 60, line=t0 + 45, anew=True), dated=True, bytes=7)
+    first = [replace(stored(n, 10 * n, 10 * n + 10, line=t0 - 9), dated=True) for n in (1, 2, 3)]
+    after = replace(stored(9, 0, 60, line=t0 + 45, anew=True), dated=True, bytes=7)
     assert batch_of(after.snapshot, after.tags("shop")) == after
     old, new = ranges([*first, after])
     assert [old.begin, old.end.position, new.begin] == [10, 40, 0]
@@ -128,9 +128,9 @@ def test_a_dated_timeline_has_the_copies_of_its_time_alone() -> None:
 def test_a_copy_from_after_the_place_at_which_the_server_went_on_does_not_lead_there() -> None:
     """The server was recovered to 25, or a standby took over without the last of the old one."""
     batches = [
-        _batch(1, 0, 20),
-        _batch(2, 18, 40),
-        _batch(3, 24, 60, line=2, lines=((1, 25),)),
+        stored(1, 0, 20),
+        stored(2, 18, 40),
+        stored(3, 24, 60, line=2, lines=((1, 25),)),
     ]
     old, new = ranges(batches)
     assert [b.number for b in old.batches] == [1, 2]
@@ -149,19 +149,19 @@ def test_a_copy_from_after_the_place_at_which_the_server_went_on_does_not_lead_t
 @pytest.mark.parametrize(
     "batch",
     [
-        _batch(2, 27, 60, line=2, lines=((1, 25),)),  # from 25 to 27 there is nothing
-        _batch(2, 24, 60, line=2),  # it did not come from timeline 1
-        _batch(2, 24, 60, anew=True),  # the server was set back, without another timeline
+        stored(2, 27, 60, line=2, lines=((1, 25),)),  # from 25 to 27 there is nothing
+        stored(2, 24, 60, line=2),  # it did not come from timeline 1
+        stored(2, 24, 60, anew=True),  # the server was set back, without another timeline
     ],
 )
 def test_positions_that_overlap_do_not_make_one_log_of_two(batch: LogBatch) -> None:
-    parts = ranges([_batch(1, 0, 40), batch])
+    parts = ranges([stored(1, 0, 40), batch])
     assert [[b.number for b in p.batches] for p in parts] == [[1], [2]]
     assert not parts[1].holds("77", 10, 1)
 
 
 def test_only_what_leads_to_the_target_is_fetched() -> None:
-    [part] = ranges([_batch(1, 0, 30), _batch(2, 28, 50), _batch(3, 48, 80)])
+    [part] = ranges([stored(1, 0, 30), stored(2, 28, 50), stored(3, 48, 80)])
 
     def numbers(start: int, target: LogTarget) -> list[int]:
         return [b.number for b in part.up_to(start, target)]
@@ -174,7 +174,7 @@ def test_only_what_leads_to_the_target_is_fetched() -> None:
 
 
 def test_what_a_later_snapshot_has_and_what_no_point_needs_can_go() -> None:
-    batches = [_batch(1, 0, 20), _batch(1, 0, 30), _batch(2, 28, 50), _batch(3, 48, 60)]
+    batches = [stored(1, 0, 20), stored(1, 0, 30), stored(2, 28, 50), stored(3, 48, 60)]
     assert superfluous(batches, {}, 4) == [batches[0]]
     assert superfluous(batches, {"77": 40}, 4) == batches[:2]
     assert superfluous(batches, {"77": 90}, 4) == batches[:3]  # the newest always stays
@@ -311,20 +311,20 @@ def _reaches(batches: list[LogBatch], *starts: LogStart, complete: int | None) -
 
 def test_the_wal_counts_as_far_as_the_newest_base_backup_leads() -> None:
     old, newer = LogStart("77", 10, 1), LogStart("77", 35, 1)
-    batches = [_batch(1, 0, 40)]
+    batches = [stored(1, 0, 40)]
     assert _reaches(batches, newer, old, complete=900) == 900
     assert _reaches(batches, LogStart("77", 50, 1), old, complete=900) == 900  # next mark leads
     assert _reaches(batches, LogStart("78", 10, 1), complete=900) is None
     assert _reaches([], old, complete=900) is None
     # The server was recovered to 25: a recovery begins with a backup from after that place.
-    batches.append(_batch(2, 24, 60, line=2, lines=((1, 25),)))
+    batches.append(stored(2, 24, 60, line=2, lines=((1, 25),)))
     assert _reaches(batches, newer, old, complete=900) == 40
     assert _reaches(batches, old, complete=900) == 900
 
 
 def test_a_server_whose_clock_is_ahead_makes_nothing_newer() -> None:
-    stored = replace(_batch(1, 0, 40), stored_at=T0 + timedelta(seconds=9))
-    assert _reaches([stored], LogStart("77", 10, 1), complete=None) == 9
+    batch = replace(stored(1, 0, 40), stored_at=T0 + timedelta(seconds=9))
+    assert _reaches([batch], LogStart("77", 10, 1), complete=None) == 9
 
 
 def test_what_had_arrived_of_a_server_that_is_lost_stays(

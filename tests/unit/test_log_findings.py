@@ -16,14 +16,14 @@ from drd.model.log import LogState, noted_as
 from drd.registry import KINDS
 from tests.config_support import load
 from tests.unit.test_log import STATE, T0
-from tests.unit.test_log_plans import _plan
+from tests.unit.test_log_plans import logged_plan
 
 HOUR = timedelta(hours=1)
 
 
 def found(tmp_path: Path, state: dict[str, Any] | None, at: datetime = T0) -> list[Finding]:
     """The findings about the component `server` of a plan, at a time."""
-    plan = load(tmp_path, _plan()).plan
+    plan = load(tmp_path, logged_plan()).plan
     kept = {noted_as(plan.name, "server"): (T0, state)} if state is not None else {}
     services = SimpleNamespace(
         kinds=lambda kind: SimpleNamespace(spec=KINDS[kind]),

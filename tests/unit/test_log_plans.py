@@ -34,7 +34,7 @@ MORE = "  etc: {kind: files, paths: [/etc]}\n"
 URL = "s3:https://s3.example.com/bucket/shop"
 
 
-def _plan(**said: str) -> str:
+def logged_plan(**said: str) -> str:
     return PLAN.format(**{"every": "30s", "more": "", "url": URL, "backup": "1d"} | said)
 
 
@@ -43,22 +43,22 @@ def _warnings(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_backups_are_not_compared_with_the_rpo_where_logs_decide(tmp_path: Path) -> None:
-    assert _warnings(tmp_path, _plan()) == []
-    said = _warnings(tmp_path, _plan(more=MORE))
+    assert _warnings(tmp_path, logged_plan()) == []
+    said = _warnings(tmp_path, logged_plan(more=MORE))
     assert "a backup every 1d cannot keep an RPO of 1m" in said
-    [said] = _warnings(tmp_path, _plan(every="60s"))
+    [said] = _warnings(tmp_path, logged_plan(every="60s"))
     assert said == "storing the log of server every 1m cannot keep an RPO of 1m"
 
 
 def test_auto_makes_a_backup_a_day_where_logs_decide(tmp_path: Path) -> None:
-    policy = load(tmp_path, _plan(backup="auto")).plan.backup
+    policy = load(tmp_path, logged_plan(backup="auto")).plan.backup
     assert (policy.auto, policy.every_s) == (False, 86400.0)
-    mixed = load(tmp_path, _plan(backup="auto", more=MORE)).plan.backup
+    mixed = load(tmp_path, logged_plan(backup="auto", more=MORE)).plan.backup
     assert (mixed.auto, mixed.every_s) == (True, None)
 
 
 def test_a_bucket_without_a_prefix_has_no_place_for_logs(tmp_path: Path) -> None:
-    [problem] = problems(tmp_path, _plan(url="s3:https://s3.example.com/bucket/"))
+    [problem] = problems(tmp_path, logged_plan(url="s3:https://s3.example.com/bucket/"))
     assert (problem.path, problem.line) == ("repositories.primary.url", 10)
     assert "drd stores the log of server beside it" in problem.message
     assert problem.hint == "write a path behind it: s3:https://s3.example.com/bucket/shop"
@@ -97,7 +97,7 @@ def test_retention_does_not_wait_for_backups_that_are_as_rare_as_planned() -> No
 
 def test_plan_check_says_that_a_copy_gets_no_log(tmp_path: Path) -> None:
     copy = "  second: {url: /srv/copy, password: {env: Y}, copy_of: primary}\nbackup: {every"
-    text = _plan().replace("backup: {every", copy)
+    text = logged_plan().replace("backup: {every", copy)
     [warning] = load(tmp_path, text).warnings
     assert warning.path == "repositories.second.copy_of"
     assert warning.message == (

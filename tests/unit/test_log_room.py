@@ -24,8 +24,8 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.ports import RestoreOptions, Workplace
 from drd.ports.logs import LogStart
 from tests.config_support import load
-from tests.unit.test_log import _batch
-from tests.unit.test_log_plans import _plan as logged
+from tests.unit.test_log import stored
+from tests.unit.test_log_plans import logged_plan
 
 PIB = 1 << 50
 
@@ -34,7 +34,7 @@ def _order(*sizes: int) -> LogOrder:
     """The log of a server in batches of these sizes."""
     batches, begin = [], 0
     for number, size in enumerate(sizes, 1):
-        batch = _batch(number, 0, 1)
+        batch = stored(number, 0, 1)
         mark = replace(batch.end, position=begin + size)
         batches.append(replace(batch, begin=begin, end=mark))
         begin += size
@@ -72,7 +72,7 @@ def test_logs_that_do_not_fit_together_are_refused_before_anything_is_fetched(
 
 
 def test_the_target_needs_room_for_the_log_beside_the_server(tmp_path: Path) -> None:
-    plan = load(tmp_path, logged()).plan
+    plan = load(tmp_path, logged_plan()).plan
     component: Component = plan.components["server"]
     place = Workplace(tmp_path / "work", "run")
     facts = {"cluster_bytes": 1000}

@@ -19,7 +19,7 @@ from drd.model.run import RECOVERY, StepState
 from drd.model.step_results import RestoreStepResult
 from tests.config_support import GOOD, load
 from tests.unit.test_aftermath import AT, TIMES
-from tests.unit.test_own_objectives import _own
+from tests.unit.test_own_objectives import own_rpo
 from tests.unit.test_postmortem import NOON, evidence, review, step
 
 MINUTE = timedelta(minutes=1)
@@ -28,7 +28,7 @@ WORST = Loss("store", 120.0, 60.0)
 
 def _plan(tmp_path: Path, rpo: str = "20m") -> Plan:
     """A plan with an RPO of 1 h, and another one for its component `store`."""
-    return load(tmp_path, _own(rpo)).plan
+    return load(tmp_path, own_rpo(rpo)).plan
 
 
 def test_a_plan_without_own_objectives_is_judged_as_a_whole(tmp_path: Path) -> None:

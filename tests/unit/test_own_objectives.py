@@ -27,11 +27,10 @@ from tests.config_support import GOOD, load, problems
 from tests.metrics_support import Read, daemon, rendered
 from tests.status_support import DAY, HOUR, MINUTE, NOW, failures, healthy, point
 from tests.status_support import ago as before
-from tests.unit.test_log_plans import MORE
-from tests.unit.test_log_plans import _plan as logged
+from tests.unit.test_log_plans import MORE, logged_plan
 
 
-def _own(rpo: str, text: str = GOOD) -> str:
+def own_rpo(rpo: str, text: str = GOOD) -> str:
     """Return a plan whose component `store` has an RPO of its own."""
     return text.replace(
         "    path: /srv/shop/shop.db\n", f"    path: /srv/shop/shop.db\n    rpo: {rpo}\n"
@@ -42,7 +41,7 @@ def _own(rpo: str, text: str = GOOD) -> str:
 
 
 def test_an_rpo_of_a_component_changes_no_hash_of_what_a_drill_proves(tmp_path: Path) -> None:
-    bare, said = load(tmp_path, GOOD).plan, load(tmp_path, _own("20m")).plan
+    bare, said = load(tmp_path, GOOD).plan, load(tmp_path, own_rpo("20m")).plan
     assert said.proof == bare.proof
     assert said.digest != bare.digest
     assert "rpo_s" not in json.dumps(bare.resolved["components"])
@@ -59,48 +58,48 @@ def test_a_check_that_expects_within_rpo_is_proven_for_the_rpo_of_its_component(
     proofs = {}
     for component in ("store", "db"):
         text = GOOD.replace("drill: {", check.replace("COMPONENT", component) + "drill: {")
-        proofs[component] = [load(tmp_path, _own(s, text)).plan.proof for s in ("20m", "25m")]
+        proofs[component] = [load(tmp_path, own_rpo(s, text)).plan.proof for s in ("20m", "25m")]
     assert proofs["store"][0] != proofs["store"][1]
     assert proofs["db"][0] == proofs["db"][1]
 
 
 def test_plan_check_warns_of_an_rpo_that_the_backups_cannot_keep(tmp_path: Path) -> None:
-    assert not load(tmp_path, _own("20m")).warnings
-    assert not load(tmp_path, _own("2h")).warnings
-    [warning] = load(tmp_path, _own("5m")).warnings
+    assert not load(tmp_path, own_rpo("20m")).warnings
+    assert not load(tmp_path, own_rpo("2h")).warnings
+    [warning] = load(tmp_path, own_rpo("5m")).warnings
     assert warning.message == "a backup every 10m cannot keep the RPO of component store of 5m"
     assert (warning.path, warning.line) == ("components.store.rpo", 10)
     paused = GOOD.replace("{every: 10m}", '{every: 10m, blackout: [{from: "01:00", to: "01:30"}]}')
-    [warning] = load(tmp_path, _own("20m", paused)).warnings
+    [warning] = load(tmp_path, own_rpo("20m", paused)).warnings
     assert warning.message == "a blackout of 30m cannot keep the RPO of component store of 20m"
 
 
 def test_plan_check_warns_of_an_rpo_that_the_log_cannot_keep(tmp_path: Path) -> None:
     wal, checks = "    wal: {every: 30s}\n", "drill: {"
     etc = "  - {name: etc, kind: files, component: etc}\n"
-    text = logged(more=MORE).replace("rpo: 60s", "rpo: 2d").replace(checks, etc + checks)
+    text = logged_plan(more=MORE).replace("rpo: 60s", "rpo: 2d").replace(checks, etc + checks)
     assert not load(tmp_path, text.replace(wal, f"{wal}    rpo: 40s\n")).warnings
     [warning] = load(tmp_path, text.replace(wal, f"{wal}    rpo: 20s\n")).warnings
     assert warning.message == "storing the log of server every 30s cannot keep its RPO of 20s"
 
 
 def test_an_rpo_beyond_the_window_is_refused(tmp_path: Path) -> None:
-    [problem] = problems(tmp_path, _own("100d"))
+    [problem] = problems(tmp_path, own_rpo("100d"))
     assert (problem.path, problem.line) == ("components.store.rpo", 10)
     assert "is longer than `window` under `objectives` (90d)" in problem.message
 
 
 def test_backups_follow_the_shortest_rpo_that_only_they_can_keep(tmp_path: Path) -> None:
     auto = GOOD.replace("backup: {every: 10m}", "backup: {every: auto}")
-    plan = load(tmp_path, _own("20m", auto)).plan
+    plan = load(tmp_path, own_rpo("20m", auto)).plan
     assert (plan.points_within_s, plan.backup.interval_s) == (1200.0, 900.0)
     assert {job.rpo_s for job in schedule_of(plan).jobs} == {1200.0}
-    with_log = logged(more=MORE).replace("    wal:", "    rpo: 40s\n    wal:")
+    with_log = logged_plan(more=MORE).replace("    wal:", "    rpo: 40s\n    wal:")
     assert load(tmp_path, with_log).plan.points_within_s == 60.0
 
 
 def test_plan_check_shows_each_rpo(tmp_path: Path) -> None:
-    said = _ok_line(load(tmp_path, _own("20m")))
+    said = _ok_line(load(tmp_path, own_rpo("20m")))
     assert said == "shop: ok (3 components, RPO 1h, RPO of store 20m, RTO 1h)"
 
 
