@@ -18,6 +18,7 @@ from pathlib import Path
 
 from drd import log, process
 from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
+from drd.flows.log.base_request import BaseRequest
 from drd.flows.log.bases import bases, leading, reaches, spans
 from drd.flows.log.events import Events
 from drd.flows.log.left import note as note_kept
@@ -27,8 +28,6 @@ from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
 from drd.model.log import LogBatch, LogMark, LogState, newest_of_each, noted_as, ranges
 from drd.model.plan import Component, Plan
-from drd.model.run import Run, RunKind, RunState
-from drd.model.run_details import BackupDetail
 from drd.model.text import counted
 from drd.ports import OnProgress, Tree, no_progress
 from drd.ports.logs import LogLost, LogReceiver
@@ -46,9 +45,6 @@ LONGEST_PAUSE_S = 60.0
 LEAST_PAUSE_S = 1.0
 LIST_S = 600.0
 """How often, in seconds, drd lists the repository again: other programs can change it."""
-BASE_AGAIN_S = 600.0
-"""How long, in seconds, drd waits after a request for a base backup before it requests another
-one."""
 LEAST_FREE = 1 << 30
 LEAST_SHARE = 0.05
 """If less than this is free on the disk, drd stops receiving until it has stored the received
@@ -78,7 +74,7 @@ class Keeper:
         self._number = 0
         self._batch_began = time.monotonic()
         self._complete_at: datetime | None = None
-        self._asked_base_at = -BASE_AGAIN_S
+        self._base = BaseRequest(services, plan, component.name)
         self._upkeep = Upkeep(services, plan, component.name, self._repository)
         self._state: LogState | None = None
         self._lost = False
@@ -177,29 +173,7 @@ class Keeper:
         # The directory keeps its files between pushes, so that restic reads only new ones.
         stage = self._place / "push"
         stage.mkdir(mode=0o700, exist_ok=True)
-        begin = receiver.stage(mark, stage)
-        before = self._batches[-1] if self._batches else None
-        lines = receiver.lines(mark.line)
-        anew = self._begins_anew.exists()
-        if before is not None and before.end.line < mark.line and not receiver.dated:
-            self._events.switched(before, mark, lines, anew=anew)
-        if before is not None and (before.end.line != mark.line or begin > before.begin):
-            self._number += 1  # this snapshot does not contain all of the snapshot before it
-        if anew:
-            self._number += before is not None and before.number == self._number
-            self._anew = self._number
-        batch = LogBatch(
-            "",
-            self._component.name,
-            receiver.source,
-            self._number,
-            begin,
-            mark,
-            lines=lines,
-            anew=self._anew == self._number,
-            dated=receiver.dated,
-            bytes=_bytes_below(stage),
-        )
+        batch = self._staged(receiver, mark, stage)
         stored = self._repository.store(
             Tree((str(stage),)),
             host=self._plan.name,
@@ -221,6 +195,33 @@ class Keeper:
             self._batch_began = time.monotonic()
         self._batches = self._upkeep.turn(self._batches, self._number)
 
+    def _staged(self, receiver: LogReceiver, mark: LogMark, stage: Path) -> LogBatch:
+        """Put the log up to `mark` into the directory `stage`, and return the batch that it belongs
+        to: the newest one, or a new one if it does not contain all of that."""
+        begin = receiver.stage(mark, stage)
+        before = self._batches[-1] if self._batches else None
+        lines = receiver.lines(mark.line)
+        anew = self._begins_anew.exists()
+        if before is not None and before.end.line < mark.line and not receiver.dated:
+            self._events.switched(before, mark, lines, anew=anew)
+        if before is not None and (before.end.line != mark.line or begin > before.begin):
+            self._number += 1  # this snapshot does not contain all of the snapshot before it
+        if anew:
+            self._number += before is not None and before.number == self._number
+            self._anew = self._number
+        return LogBatch(
+            "",
+            self._component.name,
+            receiver.source,
+            self._number,
+            begin,
+            mark,
+            lines=lines,
+            anew=self._anew == self._number,
+            dated=receiver.dated,
+            bytes=_bytes_below(stage),
+        )
+
     def idle(self, now: datetime) -> None:
         """Note that the server has written nothing since the last mark: so the repository has the
         whole log up to `now`.
@@ -239,9 +240,9 @@ class Keeper:
         if any(known and known[-1].is_behind(*start) for _, start in points[:1]):
             receiver.forget_mark()
         elif known and not leads:
-            self._ask_base()
+            self._base.ask()
         else:
-            self._asked_base_at = -BASE_AGAIN_S  # the requested base backup was made
+            self._base.was_made()
         if known and not leads:
             self._note_unusable()
             return
@@ -259,33 +260,6 @@ class Keeper:
             hint=f"drd makes a base backup at once. To see this backup: drd runs {self._plan.name}",
         )
         self._note(RECEIVES, error, NO_BASE if self._gap is None else GAP)
-
-    def _ask_base(self) -> None:
-        """Request a base backup from the daemon, unless a backup of the plan is open."""
-        if time.monotonic() - self._asked_base_at < BASE_AGAIN_S:
-            return
-        queue, plan = self._services.catalogue.queue, self._plan
-        if any(r.plan == plan.name and r.kind is RunKind.BACKUP for r in queue.open_runs()):
-            return  # if it began before the log did, the next turn requests another one
-        self._asked_base_at = time.monotonic()
-        detail = BackupDetail(
-            why=f"the log of {self._component.name} needs a new base backup",
-            timeout_s=plan.backup.timeout_s,
-        )
-        queue.enqueue(
-            Run(
-                id="",
-                plan=plan.name,
-                kind=RunKind.BACKUP,
-                trigger="log",
-                state=RunState.PENDING,
-                started_at=None,
-                due_at=self._services.clock.now(),
-                plan_digest=plan.digest,
-                detail=detail,
-                actor=process.actor_of_daemon(),
-            )
-        )
 
     def failed(self, error: DrdError, code: str) -> None:
         """Note an error while the receiver itself still works."""
