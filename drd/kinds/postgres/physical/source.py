@@ -3,15 +3,13 @@ there as a directory."""
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import conninfo, pq
 
 from drd import process
 from drd.errors import DrdError, ImplausibleDump, SourceError
@@ -20,36 +18,21 @@ from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
 from drd.kinds.postgres.described import version_text
 from drd.kinds.postgres.inspect import ask, jsonable
-from drd.kinds.postgres.physical import contents, increments
+from drd.kinds.postgres.physical import contents
 from drd.kinds.postgres.physical.base_backup import Order
+from drd.kinds.postgres.physical.examine import Examination, size_of
 from drd.kinds.postgres.physical.increments import COPY, PLACE, Made, copied
+from drd.kinds.postgres.physical.programs import programs_of_server
 from drd.kinds.postgres.physical.settings import ClusterSettings
-from drd.kinds.postgres.physical.wal.needs import needs
-from drd.kinds.postgres.pooler import require_own_session
 from drd.kinds.postgres.roles import bootstrap_role
-from drd.kinds.postgres.tools import PostgresPrograms, programs_for
-from drd.log import mask
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
-from drd.model.text import counted
-from drd.model.units import format_size
 from drd.ports import Earlier, Finding, NoEarlier, Payload, Probe, Tree, Workplace
 from drd.ports.sources import DatabaseQuery
 
-OLDEST = 17
-"""The oldest major version that drd backs up: from it on, manifests identify the server."""
-
 OBSERVE_S = 60.0
-_SENDERS = 2
-_WAL = 512 << 20
-"""Bytes of WAL that the check of the free space adds to the size of the databases."""
-
 _FLUSHED_S = 11.0
 """Seconds after which the server's statistics contain the changes of a session that is idle."""
 
-_SIZE = """
-SELECT sum(pg_catalog.pg_database_size(oid))::bigint FROM pg_catalog.pg_database
- WHERE pg_catalog.has_database_privilege(oid, 'CONNECT')
-    OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')"""
 _SPACES = """
 SELECT oid::text, spcname::text, pg_catalog.pg_tablespace_location(oid)
   FROM pg_catalog.pg_tablespace WHERE pg_catalog.pg_tablespace_location(oid) LIKE '/%'
@@ -69,12 +52,6 @@ SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_last_xact_replay_timestamp(
 _WRITERS = """
 SELECT pg_catalog.pg_snapshot_xmin(s) = pg_catalog.pg_snapshot_xmax(s),
        pg_catalog.pg_snapshot_xmax(s)::text FROM pg_catalog.pg_current_snapshot() s"""
-_LIMITS = """
-SELECT pg_catalog.current_setting('wal_level'),
-       pg_catalog.current_setting('max_wal_senders')::int,
-       (SELECT count(*) FROM pg_catalog.pg_stat_replication),
-       pg_catalog.current_setting('data_checksums'),
-       (SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)"""
 
 
 class ClusterSource:
@@ -84,6 +61,7 @@ class ClusterSource:
         self._name = name
         self._settings = settings
         self._place = place
+        self._examination = Examination(name, settings, place)
         self._given: Address | None = None
         self._earlier: Earlier | NoEarlier = NoEarlier("it is the first copy in this repository")
 
@@ -94,101 +72,21 @@ class ClusterSource:
 
     def probe(self) -> Probe:
         with connect(self._address()) as connection:
-            findings = list(self._examined(connection))
+            findings = list(self._examination.of_backup(connection, self._address()))
             for finding in findings:
                 if finding.failed:
                     raise SourceError(finding.text, hint=finding.remedy)
             warnings = tuple(f for f in findings if f.severity == "warning")
             facts = {"server_version": version_text(connection)}
-            return Probe(_size(connection), facts, findings=warnings)
+            return Probe(size_of(connection), facts, findings=warnings)
 
     def doctor(self) -> list[Finding]:
         try:
             with connect(self._address()) as connection:
-                found = list(self._examined(connection))
-                return [*found, *self._examined_wal(connection, found)]
+                found = list(self._examination.of_backup(connection, self._address()))
+                return [*found, *self._examination.of_wal(connection, found)]
         except DrdError as error:
             return [Finding("reachable", "error", self._name, error.message, error.hint)]
-
-    def _examined(self, connection: Connection) -> Iterator[Finding]:
-        """Yield a finding for each thing that a backup needs."""
-        size = _size(connection)
-        said = f"PostgreSQL {version_text(connection)}"
-        databases = counted(len(contents.names(connection)), "database")
-        of_size = f", {format_size(size)}" if size is not None else ""
-        yield Finding("reachable", "ok", self._name, f"{said}, {databases}{of_size}")
-        address = self._address().pinned(connection)
-        yield self._found("own-session", lambda: _own_session(address, connection))
-        yield self._found("pg_basebackup", lambda: f"version {self._programs(connection).version}")
-        yield from self._limits(connection)
-        yield increments.finding(connection, self._settings, self._name)
-        yield self._found("replication", lambda: _replication(address))
-        if size is not None:
-            yield self._room(size)
-
-    def _examined_wal(self, connection: Connection, found: list[Finding]) -> Iterator[Finding]:
-        """Yield what only the receiver of the WAL needs."""
-        if self._settings.wal is None:
-            return
-        told = {f.code for f in found if f.failed}
-        yield from (f for f in needs(connection, self._name) if f.code not in told)
-        yield self._found("pg_receivewal", lambda: f"version {self._receiver(connection)}")
-
-    def _receiver(self, connection: Connection) -> str:
-        major = connection.info.server_version // 10000
-        return programs_of_server(major, self._settings.bin_dir, "pg_receivewal").version
-
-    def _found(self, code: str, examine: Callable[[], str]) -> Finding:
-        try:
-            return Finding(code, "ok", self._name, examine())
-        except DrdError as error:
-            return Finding(code, "error", self._name, error.message, error.hint)
-
-    def _limits(self, connection: Connection) -> Iterator[Finding]:
-        row = connection.execute(_LIMITS.encode()).fetchone()
-        assert row is not None
-        level, senders, used, checksums, may = row
-        user = connection.info.user
-        if not may:
-            yield Finding(
-                "rights", "error", self._name, f"role {user} does not have the right REPLICATION",
-                f'run as a superuser: ALTER ROLE "{user}" REPLICATION;',
-            )  # fmt: skip
-        if level == "minimal":
-            yield Finding(
-                "wal-level", "error", self._name, "wal_level of the server is minimal",
-                "run as a superuser: ALTER SYSTEM SET wal_level = replica; then restart the "
-                "server.",
-            )  # fmt: skip
-        if senders - used < _SENDERS:
-            yield Finding(
-                "max-wal-senders", "error", self._name,
-                f"max_wal_senders of the server is {senders}, and {used} are in use: a backup "
-                f"needs {_SENDERS}",
-                f"run as a superuser: ALTER SYSTEM SET max_wal_senders = {used + 2 * _SENDERS}; "
-                "then restart the server.",
-            )  # fmt: skip
-        if checksums == "off":
-            yield Finding(
-                "data-checksums", "warning", self._name,
-                "data checksums are off on the server: if its disk damages a page, nobody notices, "
-                "and backups contain the damaged page",
-                "stop the server, then run: pg_checksums --enable --pgdata=DIRECTORY",
-            )  # fmt: skip
-
-    def _room(self, size: int) -> Finding:
-        free, need = shutil.disk_usage(self._place.directory).free, size + _WAL
-        text = (
-            f"a backup first copies the whole server to {self._place.directory}: this needs "
-            f"{format_size(need)}; {format_size(free)} are free"
-        )
-        if free > need:
-            return Finding("room", "ok", self._name, text)
-        remedy = "free space there, or set work_dir in drd.yaml to a larger disk."
-        return Finding("room", "error", self._name, text, remedy)
-
-    def _programs(self, connection: Connection) -> PostgresPrograms:
-        return programs_of_server(connection.info.server_version // 10000, self._settings.bin_dir)
 
     def build_on(self, earlier: Earlier | NoEarlier) -> None:
         self._earlier = earlier
@@ -215,7 +113,7 @@ class ClusterSource:
         with ExitStack() as stack:
             holder = stack.enter_context(closing(connect(self._address())))
             address = self._address().pinned(holder)
-            programs = self._programs(holder)
+            programs = programs_of_server(holder, self._settings.bin_dir)
             environment = stack.enter_context(password_file(address, self._place.directory))
             stack.callback(remove, into)
             fresh(into)
@@ -233,59 +131,6 @@ class ClusterSource:
             )
             made = copied(holder, self._settings, order, self._earlier)
             yield ClusterCapture(self._settings, order, before, made)
-
-
-def programs_of_server(
-    major: int, bin_dir: str | None, tool: str = "pg_basebackup"
-) -> PostgresPrograms:
-    """Return pg_basebackup, or another tool, for a server of this version. Raises ToolError, and
-    SourceError for a server that is too old."""
-    if major < OLDEST:
-        raise SourceError(
-            f"the server is PostgreSQL {major}, and drd backs up whole servers only from version "
-            f"{OLDEST}",
-            hint="back up its databases with components of kind postgres, or adopt the backups of "
-            "pgBackRest (docs/adopted.md).",
-            permanent=True,
-        )
-    return programs_for(major, tool, bin_dir=bin_dir)
-
-
-def _own_session(address: Address, connection: Connection) -> str:
-    return (
-        require_own_session(address, connection)
-        or "drd is connected to the server itself, without a pooler"
-    )
-
-
-def _replication(address: Address) -> str:
-    """Log in as pg_basebackup does. Raises SourceError."""
-    password = address.password
-    if password:
-        mask(password)
-    params = {**address.params, **({"password": password} if password else {})}
-    params |= {"replication": "true"}
-    params.pop("dbname", None)
-    server = pq.PGconn.connect(conninfo.make_conninfo("", **params).encode())
-    try:
-        if server.status == pq.ConnStatus.OK:
-            return "the server accepts connections for replication"
-        said = server.error_message.decode("utf-8", "replace").strip().splitlines()
-    finally:
-        server.finish()
-    user = address.params.get("user", "USER")
-    raise SourceError(
-        f"the server refuses connections for replication: {' '.join(said)[:400]}",
-        hint=f"add a line to pg_hba.conf of the server: host replication {user} ADDRESS "
-        f"scram-sha-256 (for a socket: local replication {user} peer). Then reload the "
-        "configuration: SELECT pg_reload_conf(); The role also needs this right; run as a "
-        f'superuser: ALTER ROLE "{user}" REPLICATION;',
-    )
-
-
-def _size(connection: Connection) -> int | None:
-    row = connection.execute(_SIZE.encode()).fetchone()
-    return int(row[0]) if row and row[0] is not None else None
 
 
 class _Before:

@@ -15,8 +15,8 @@ from drd import process
 from drd.errors import SourceError
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import Connection, connect, password_file, words
+from drd.kinds.postgres.physical.programs import programs_of_server
 from drd.kinds.postgres.physical.settings import ClusterSettings
-from drd.kinds.postgres.physical.source import programs_of_server
 from drd.kinds.postgres.physical.wal.needs import needs
 from drd.kinds.postgres.physical.wal.segments import (
     HISTORY,
@@ -73,10 +73,6 @@ class WalSource:
         self._component = component
         self._settings = settings
 
-    def _programs(self, connection: Connection) -> PostgresPrograms:
-        major = connection.info.server_version // 10000
-        return programs_of_server(major, self._settings.bin_dir, "pg_receivewal")
-
     def leave(self, name: str) -> None:
         """Drop a slot of drd's, if it is there. Raises SourceError."""
         with closing(connect(address_of(self._settings.dsn))) as connection:
@@ -93,7 +89,7 @@ class WalSource:
         with closing(connect(address_of(self._settings.dsn))) as connection:
             require_ready(needs(connection, self._component))
             address = address_of(self._settings.dsn).pinned(connection)
-            programs = self._programs(connection)
+            programs = programs_of_server(connection, self._settings.bin_dir, "pg_receivewal")
             with password_file(address, directory.parent) as environment:
                 yield WalReceiver(
                     connection, address, directory, name, programs=programs, environment=environment
