@@ -36,7 +36,6 @@ from drd.ports.destinations import (
     AS_IT_IS,
     ChecksPrivate,
     Destination,
-    Inspector,
     Kind,
     KindFactory,
     NamedDestination,
@@ -45,6 +44,7 @@ from drd.ports.destinations import (
     RestoreOptions,
     RestoresInside,
 )
+from drd.ports.inspector import Inspector
 from drd.ports.keeping import Keeping
 from drd.ports.kinds import Ability, Holds, KindSpec
 from drd.ports.queue import PlanRow, Queue

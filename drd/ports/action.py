@@ -12,7 +12,7 @@ from drd.model.down import NO_EFFECT, Effect
 from drd.model.finding import Finding
 from drd.model.runbook import Service, Step
 from drd.ports.by_hand import ByHand
-from drd.ports.destinations import Inspector
+from drd.ports.inspector import Inspector
 from drd.ports.kinds import KindSpec, any_kind
 from drd.process import Fence
 

@@ -12,7 +12,7 @@ from drd.model.plan import CheckSpec, Plan
 from drd.model.run import CheckResult
 from drd.model.snapshot import RestorePoint
 from drd.ports.by_hand import ByHand, Passage
-from drd.ports.destinations import Inspector
+from drd.ports.inspector import Inspector
 from drd.ports.kinds import Ability, KindSpec, any_kind
 from drd.process import Fence
 
