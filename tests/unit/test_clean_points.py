@@ -10,10 +10,7 @@ from typing import Any
 
 import pytest
 
-from drd.api.incident_scope import scope_document
 from drd.cli.incident_clean_points import loss_words
-from drd.cli.incident_scope import scope_lines
-from drd.cli.recovery_plan import approval_text
 from drd.errors import NoRestorePoint
 from drd.flows.incidents.opening import open_incident
 from drd.flows.restore.clean_points import clean_points, described, require_clean
@@ -31,13 +28,8 @@ from drd.model.inventory import Credential
 from drd.model.records import Entry
 from drd.model.run import (
     PARTIAL_DRILL,
-    Decision,
     DrillResult,
-    RunKind,
-    RunState,
-    StepState,
 )
-from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import Circumstances, Step, When
 from drd.model.single_item import Part
 from drd.model.snapshot import (
@@ -49,10 +41,8 @@ from drd.model.snapshot import (
     TableState,
     TreeFingerprint,
 )
-from drd.model.step_record import RESTORE
 from drd.model.units import to_rfc3339
 from drd.model.unusual import changes
-from drd.ports import RunLease
 from tests.flow_support import NOON, World
 from tests.records_support import ANNA, Chain
 
@@ -360,144 +350,5 @@ def test_the_approval_also_stands_in_a_recovery_of_one_component(tmp_path: Path)
             )
             assert ("re-secure" in {step.name for step in found.runbook}) is wanted
         assert "re-secure" not in {step.name for step in world.recovery(**asked).plan.runbook}
-    finally:
-        world.close()
-
-
-def test_a_rotated_credential_whose_file_the_recovery_brings_back_stays_in_the_approval(
-    tmp_path: Path,
-) -> None:
-    keys = f"{{name: pay, reference: {{file: {tmp_path}/conf/pay.key}}, rotate_with: new-pay}}"
-    keys += f", {{name: mail, reference: {{file: {tmp_path}/conf-2/mail.key}}}}"
-    world = World(tmp_path, copies=False, more=f"credentials: [{keys}]\n")
-    try:
-        world.stored("aaaaaaaa", NOON)
-        author = Author("anna", NOON + HOUR, ANNA)
-        opened = open_incident(
-            world.catalogue, author, "x", plans=["shop"], severity="", restricted=False
-        )
-        body = {"plans": ["shop"], "at": NOON + HOUR}
-        world.catalogue.incidents.add(
-            opened.number,
-            lambda _: [
-                draft(kinds.ROTATED, opened.number, author, {**body, "credential": name})
-                for name in ("pay", "mail")
-            ],
-        )
-
-        def asked(**more: Any) -> str:
-            planned = world.recovery(point="aaaaaaaa", clean_for=opened.number, **more)
-            texts = [approval_text(planned, step) for step in planned.plan.runbook]
-            return next((text for text in texts if text), "")
-
-        assert asked().startswith(
-            "The recovery brings back the former value of 1 credential: pay (rotated 2026-11-25 "
-            "13:00 UTC, but component conf restores the file of before; rotate with new-pay). "
-            "Rotate these credentials before the service is used"
-        )
-        assert asked(components=("data",)) == "", "the file is in the component conf"
-        known = world.point("aaaaaaaa")
-        for entries, wanted in (
-            ({}, False),
-            ({f"{tmp_path}/conf/pay.key": FileEntry("file", 0o600, 0, 0, 4, "0" * 64)}, True),
-        ):
-            rows = [replace(c, fingerprint=TreeFingerprint(entries)) for c in known.components]
-            world.catalogue.points.record(replace(known, components=tuple(rows)))
-            assert bool(asked()) is wanted, "the point says whether it contains the file"
-    finally:
-        world.close()
-
-
-@pytest.mark.parametrize(
-    "body", [{"plans": "shop", "credential": "mail"}, {"plans": ["shop"], "credential": 7}]
-)
-def test_a_rotation_that_somebody_changed_has_no_effect(body: dict[str, Any]) -> None:
-    made = Response()
-    made.say(kinds.ROTATED, at=before(1), **body)
-    assert rotations(made.entries) == ()
-
-
-def test_the_scope_says_that_a_recovery_brought_back_a_rotated_credential(tmp_path: Path) -> None:
-    keys = f"{{name: pay, reference: {{file: {tmp_path}/conf/pay.key}}}}, "
-    keys += f"{{name: mail, reference: {{file: {tmp_path}/conf-2/mail.key}}}}"
-    world = World(tmp_path, copies=False, more=f"credentials: [{keys}]\n")
-
-    def recovered(at: datetime, point: str, **asked: Any) -> RunLease:
-        detail = RecoveryDetail(target="in-place", point=point, **asked)
-        owned = world.catalogue.runs.begin(
-            world.plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=at
-        )
-        steps = world.catalogue.steps
-        for name in ("conf", "data"):
-            steps.begin(owned, f"restore {name}", RESTORE, at, subject=name)
-            steps.finish(owned, f"restore {name}", StepState.SUCCEEDED, at=at)
-        world.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at)
-        owned.release()
-        return owned
-
-    def scope() -> dict[str, Any]:
-        incident = world.catalogue.incidents.get(opened.number)
-        entries = world.catalogue.incidents.entries(incident)
-        return scope_document(world.catalogue, incident, {"shop": world.plan}, entries)
-
-    try:
-        world.stored("aaaaaaaa", NOON)
-        world.stored("bbbbbbbb", NOON + 4 * HOUR)
-        author = Author("anna", NOON + HOUR, ANNA)
-        opened = open_incident(
-            world.catalogue, author, "x", plans=["shop"], severity="", restricted=False
-        )
-
-        def rotated(name: str, at: datetime) -> None:
-            body = {"plans": ["shop"], "at": at, "credential": name}
-            world.catalogue.incidents.add(
-                opened.number, lambda _: [draft(kinds.ROTATED, opened.number, author, body)]
-            )
-
-        for name in ("pay", "mail"):
-            rotated(name, NOON + 2 * HOUR)
-        copy, other = Part(into="conf-3"), Part(paths=(f"{tmp_path}/conf/app.conf",))
-        recovered(NOON + HOUR, "aaaaaaaa")
-        for part in (copy, other):
-            recovered(NOON + 3 * HOUR, "aaaaaaaa", part=part)
-        [plan] = scope()["plans"]
-        assert (plan["rotated"], plan["returned"]) == (["pay", "mail"], [])
-
-        run = recovered(NOON + 3 * HOUR, "aaaaaaaa").run
-        [plan] = scope()["plans"]
-        assert plan["rotated"] == ["mail"]
-        assert plan["returned"] == [
-            {
-                "credential": "pay",
-                "rotated_at": to_rfc3339(NOON + 2 * HOUR),
-                "component": "conf",
-                "run": run.id,
-                "point": "aaaaaaaa",
-                "restored_at": to_rfc3339(NOON + 3 * HOUR),
-            }
-        ]
-        shown = list(scope_lines(scope()))
-        assert "  credentials to replace after a leak: pay" in shown
-        assert "  rotated since the first sign: mail" in shown
-        at = shown.index(
-            f"    pay: rotated 2026-11-25 14:00 UTC, but recovery {run.id} restored the file of "
-            "before later (component conf, restore point aaaaaaaa). Rotate it again, then:"
-        )
-        assert shown[at + 1] == f"    > drd incident rotated {opened.number} pay --plan shop"
-
-        undo = Decision("", "undo", "anna", "", 0, NOON + 4 * HOUR)
-        world.catalogue.decisions.add(run.id, undo)
-        assert scope()["plans"][0]["returned"] == [], "the undo put the rotated file back"
-
-        world.clock.at = NOON + 6 * HOUR
-        assert recovered(NOON + 5 * HOUR, "aaaaaaaa").run.id != run.id
-        assert [one["credential"] for one in scope()["plans"][0]["returned"]] == ["pay"]
-        recovered(NOON + 6 * HOUR, "bbbbbbbb")
-        assert scope()["plans"][0]["returned"] == [], "a later point has the rotated file"
-        recovered(NOON + 7 * HOUR, "aaaaaaaa")
-        assert scope()["plans"][0]["rotated"] == ["mail"]
-        rotated("pay", NOON + 8 * HOUR)
-        [plan] = scope()["plans"]
-        assert (plan["rotated"], plan["returned"]) == (["pay", "mail"], [])
     finally:
         world.close()
