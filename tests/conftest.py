@@ -43,6 +43,7 @@ from tests.servers import (
     short_directory,
     ssh_server,
 )
+from tests.servers.postgres import left_as_found
 
 # The directory of this run, handed down to xdist's workers and to every process that a test
 # starts: by it, in a process's environment, command line or working directory, we know our own.
@@ -91,10 +92,17 @@ def mariadb() -> Iterator[MariadbServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for everybody: make a database of your own, and leave it running."""
+def lasting_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for everybody. What a test makes in it stays for the next test."""
     with short_directory(_run_directory()) as path, postgres_server(path) as server:
         yield server
+
+
+@pytest.fixture
+def postgres(lasting_postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """That server for one test, whose databases, tablespaces and roles are removed afterwards."""
+    with left_as_found(lasting_postgres):
+        yield lasting_postgres
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def catalogues(tmp_path_factory: pytest.TempPathFactory) -> Catalogues:
 def catalogue_url(request: pytest.FixtureRequest, catalogues: Catalogues, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return catalogues.in_file(tmp_path / "state" / "drd.db")
-    return catalogues.in_server(request.getfixturevalue("postgres"))
+    return catalogues.in_server(request.getfixturevalue("lasting_postgres"))
 
 
 @pytest.fixture

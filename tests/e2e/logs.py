@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,13 @@ def await_reachable(site: Site, running: Daemon) -> None:
 
 def await_stored(site: Site, running: Daemon, since: str) -> None:
     """Wait until everything that was committed before `since` is stored."""
-    until(lambda: (log_of(site).get("complete_at") or "") > since, "the push", running, **LONG)
+    at = datetime.fromisoformat(since)
+
+    def stored() -> bool:
+        complete_at = log_of(site).get("complete_at")
+        return bool(complete_at) and datetime.fromisoformat(complete_at) > at
+
+    until(stored, "the push", running, **LONG)
 
 
 def kill_receiver(running: Daemon) -> None:

@@ -78,7 +78,9 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(
-    postgres: PostgresServer, mariadb: MariadbServer, tmp_path_factory: pytest.TempPathFactory
+    lasting_postgres: PostgresServer,
+    mariadb: MariadbServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Servers]:
     if os.geteuid() != 0:
         pytest.skip("only root can make a container of this host's own root")
@@ -89,11 +91,11 @@ def servers(
         "/only-inside/usr-bin": "/usr/bin",
         "/run/mysqld/mysqld.sock": str(mariadb.socket),
         "/only-inside/valkey": str(base / "valkey"),
-        "/var/run/postgresql": str(postgres.socket_dir),
+        "/var/run/postgresql": str(lasting_postgres.socket_dir),
     }
     try:
         with podman_container(base / "engine", mounts, _VARIABLES) as container:
-            yield Servers(postgres, mariadb, valkey, container)
+            yield Servers(lasting_postgres, mariadb, valkey, container)
     finally:
         valkey.stop()
 

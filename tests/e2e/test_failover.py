@@ -110,11 +110,11 @@ def test_drd_goes_on_with_a_standby_that_still_has_the_wal(
         # This one is stored, but the standby that takes over never gets it.
         order(primary, 3)
         lost = now_of(primary)
-        await_stored(site, running, lost[:19])
+        await_stored(site, running, lost)
         _promote(primary, standby)
         order(standby, 4)
         order(standby, 5)
-        await_stored(site, running, now_of(standby)[:19])
+        await_stored(site, running, now_of(standby))
         told = until(lambda: _alerts(site), "the alert", running, **LONG)
     assert len(told) == 1
     assert "the server of server has changed from timeline 1 to 2 at 0/" in told[0]
@@ -136,7 +136,7 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
         await_reachable(site, running)
         order(primary, 2)
         before = now_of(primary)
-        await_stored(site, running, before[:19])
+        await_stored(site, running, before)
     # While drd is down, the servers go on, and the standby removes what it has replayed.
     primary.execute("create table noise as select repeat('x', 900) from generate_series(1, 9000)")
     order(primary, 3)
@@ -151,7 +151,7 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
     with daemon(site) as running:
         until(lambda: len(log_of(site)["reachable"]) == 2, "the new base backup", running, **LONG)
         order(standby, 4)
-        await_stored(site, running, now_of(standby)[:19])
+        await_stored(site, running, now_of(standby))
         told = until(lambda: _alerts(site), "the alert", running, **LONG)
         assert not log_of(site)["trouble"]
     assert "has removed a part of its log that drd had not received yet" in told[0]

@@ -16,7 +16,7 @@ import pytest
 from tests.e2e import gateways
 from tests.e2e.runbook_site import until
 from tests.e2e.site import Site
-from tests.servers.postgres import PostgresServer, left_as_found
+from tests.servers.postgres import PostgresServer
 
 EXAMPLES = Path(__file__).parents[2] / "docs/playbooks"
 
@@ -161,24 +161,23 @@ def logs_in(server: PostgresServer, password: str) -> bool:
 def test_a_rotated_password_of_postgresql_works_and_the_old_one_does_not(
     site: Site, postgres: PostgresServer
 ) -> None:
-    with left_as_found(postgres):
-        postgres.execute("create role app login password 'old-password'")
-        postgres.execute("create database rotated owner app")
-        site.plan(f'components:\n  db: {{kind: postgres, dsn: "{postgres.dsn("rotated")}"}}\n')
-        with with_passwords(postgres):
-            assert logs_in(postgres, "old-password")
-            words = ("playbook", "run", "postgres-rotate", "--plan", "shop")
-            assert "alter role app password ***" in site.drd(*words, "--dry-run").out
-            running = site.start(*words, "--yes")
-            waits = "select 1 from steps where name = '{}' and state = 'waiting'"
-            until(lambda: bool(site.catalogue(waits.format("agree"))), "the approval")
-            site.drd("approve", run_id(site), "agree", "--by", "anna")
-            until(lambda: bool(site.catalogue(waits.format("hand-over"))), "the hand-over")
-            new = (site.base / "secrets/new-password").read_text().strip()
-            assert (logs_in(postgres, new), logs_in(postgres, "old-password")) == (True, False)
-            site.drd("done", run_id(site), "hand-over", "--by", "anna")
-            assert running.wait(120) == 0
-            site.drd("rollback", run_id(site), code=2)
-            assert (logs_in(postgres, new), logs_in(postgres, "old-password")) == (True, False)
-        assert new not in str(site.catalogue("select result, error from steps"))
+    postgres.execute("create role app login password 'old-password'")
+    postgres.execute("create database rotated owner app")
+    site.plan(f'components:\n  db: {{kind: postgres, dsn: "{postgres.dsn("rotated")}"}}\n')
+    with with_passwords(postgres):
+        assert logs_in(postgres, "old-password")
+        words = ("playbook", "run", "postgres-rotate", "--plan", "shop")
+        assert "alter role app password ***" in site.drd(*words, "--dry-run").out
+        running = site.start(*words, "--yes")
+        waits = "select 1 from steps where name = '{}' and state = 'waiting'"
+        until(lambda: bool(site.catalogue(waits.format("agree"))), "the approval")
+        site.drd("approve", run_id(site), "agree", "--by", "anna")
+        until(lambda: bool(site.catalogue(waits.format("hand-over"))), "the hand-over")
+        new = (site.base / "secrets/new-password").read_text().strip()
+        assert (logs_in(postgres, new), logs_in(postgres, "old-password")) == (True, False)
+        site.drd("done", run_id(site), "hand-over", "--by", "anna")
+        assert running.wait(120) == 0
+        site.drd("rollback", run_id(site), code=2)
+        assert (logs_in(postgres, new), logs_in(postgres, "old-password")) == (True, False)
+    assert new not in str(site.catalogue("select result, error from steps"))
     site.assert_clean()

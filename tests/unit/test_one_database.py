@@ -73,9 +73,13 @@ def test_a_table_is_found_in_its_database(
         (
             Part(("shop.public.orders", "stock.public.items"), into="x"),
             UsageError,
-            "of each database",
+            "for each database",
         ),
-        (Part(("shop.public.orders",), into="x", database="stock"), UsageError, "of each database"),
+        (
+            Part(("shop.public.orders",), into="x", database="stock"),
+            UsageError,
+            "for each database",
+        ),
         (Part(("shop.public.orders",)), UsageError, "give --into NAME"),
         (Part(database="shopp"), NotInPoint, "did you mean shop"),
         (Part(("public.items",), into="x", database="shop"), NotInPoint, ""),
