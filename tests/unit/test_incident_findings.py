@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def test_a_contact_is_named_until_its_address_is_corrected_or_reached() -> None:
     assert not list(of_contacts([(3, back), (3, later)], known))
     earlier = message(2, ("old@acme.example", Fate.ACCEPTED, 0))
     assert list(of_contacts([(3, back), (3, earlier)], known))
+
+
+def test_a_delivery_whose_time_is_unknown_says_nothing_of_the_address() -> None:
+    back = message(1, ("old@acme.example", Fate.BOUNCED, 1))
+    unknown = replace(back, number=2, deliveries=(Delivery(Fate.ACCEPTED, None),))
+    for told in ([(3, back), (3, unknown)], [(3, unknown), (3, back)]):
+        [judged] = of_contacts(told, {"old@acme.example"})
+        assert judged.finding.text.endswith("see message 1 of incident 3")
 
 
 def test_addresses_are_those_of_people_and_contacts(tmp_path: Path) -> None:

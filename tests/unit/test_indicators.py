@@ -25,7 +25,7 @@ from drd.model.incidents.investigation import (
     indicator_words,
     investigation,
 )
-from drd.model.incidents.investigation_words import indicator_row
+from drd.model.incidents.investigation_words import evidence_row, indicator_row
 from drd.model.incidents.stix import bundle, left_out
 from tests.records_support import ANNA, Chain
 
@@ -305,6 +305,23 @@ def test_the_row_of_an_indicator_shows_until_when_it_is_valid(
 ) -> None:
     row = indicator_row(replace(MADE, **changes), NOON, UTC)
     assert (row[0], row[1], row[4]) == (str(MADE.entry), str(MADE.value.type), until)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "log of the gateway"),
+        ({"where": "/srv/x"}, "log of the gateway; at /srv/x"),
+        ({"where": "/srv/x", "size": 0}, "log of the gateway; at /srv/x (0 B)"),
+        ({"run": "4f2a1c3e"}, "log of the gateway; run 4f2a1c3e"),
+        ({"sha256": "ab"}, "log of the gateway; SHA-256 ab"),
+    ],
+)
+def test_the_row_of_evidence_has_what_is_known_of_it(changes: dict[str, Any], text: str) -> None:
+    item = EvidenceItem(7, NOON, "anna", "log of the gateway", **changes)
+    assert evidence_row(item, UTC) == ("7", "2026-11-28 12:00 UTC", text)
+    taken = replace(item, taken_at=NOON - HOUR)
+    assert evidence_row(taken, UTC)[1] == "2026-11-28 11:00 UTC"
 
 
 # --- words ------------------------------------------------------------------------------------

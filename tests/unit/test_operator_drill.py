@@ -141,6 +141,16 @@ def test_answers_are_those_to_the_last_question() -> None:
     ]
 
 
+@pytest.mark.parametrize(("after_s", "took_s"), [(0.0004, 0.0), (0.25, 0.25), (-0.001, None)])
+def test_time_until_an_answer_is_unknown_if_a_clock_was_set_back(
+    after_s: float, took_s: float | None
+) -> None:
+    at = BEGUN + timedelta(seconds=after_s)
+    answer = Decision("dns", "done", "anna", "", 1, at, ANNA)
+    [found] = person_steps([record("dns", "manual", StepState.SUCCEEDED)], [answer])
+    assert found.took_s == took_s
+
+
 def test_only_drills_that_count_are_read() -> None:
     chain = Chain(signer := key())
 

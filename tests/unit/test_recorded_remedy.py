@@ -88,6 +88,7 @@ def test_a_line_that_could_do_more_than_look_is_not_shown_to_root(line: str) -> 
         "use another point: drd points shop",
         "correct `expect` in /etc/drd/drd.yaml, or leave out --point.",
         "free space on this disk. drd's records are not lost.",
+        "start the server again: drd waits for it",
         "raise `timeout` (drd run show 4f2a1c3e), or run it by hand",
     ],
 )

@@ -137,6 +137,13 @@ def test_facts_that_drd_never_writes_are_refused(bad: Any) -> None:
         decode(bad)
 
 
+def test_a_fact_with_another_number_of_fields_is_refused_by_its_class() -> None:
+    whole = encode(HoldFacts("p1", "a lawsuit", None, "anna"))
+    for wrong, count in ((whole[:-1], 3), ([*whole, 1], 5)):
+        with pytest.raises(ValueError, match=f"^HoldFacts has 4 fields, not {count}$"):
+            decode(wrong)
+
+
 def test_facts_contain_only_known_classes() -> None:
     with pytest.raises(TypeError, match="no fact is made of bytes"):
         encode(quiet(owner=b"x"))
