@@ -25,6 +25,7 @@ from drd.kinds.untrusted_dirs import content_name, make_landing, resolved, worki
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Usage, Workplace
+from drd.ports.logs import LogReplay
 from drd.users import user_name
 
 SERVER = "server"
@@ -73,10 +74,18 @@ class ServerFiles:
 
 class DataDirectory(NamedDestination):
     """A data directory, replaced as a whole. A subclass decides what fits into it, and makes the
-    files ready beside it, so that they need no more work after they get the final name."""
+    files ready beside it, so that they need no more work after they get the final name.
+    `log_bytes` is how much of the server's log will be replayed."""
 
     def __init__(
-        self, component: str, data_dir: str, place: Workplace, files: ServerFiles, *, keep: bool
+        self,
+        component: str,
+        data_dir: str,
+        place: Workplace,
+        files: ServerFiles,
+        *,
+        keep: bool,
+        log_bytes: int,
     ) -> None:
         self._component = component
         self._place = place
@@ -87,6 +96,11 @@ class DataDirectory(NamedDestination):
             target, landing, place.directory / JOURNAL, place.mark, keep=keep
         )
         self._snapshot: ComponentSnapshot | None = None
+        self._log: LogReplay | None = None
+        self._log_bytes = log_bytes
+
+    def replay(self, log: LogReplay) -> None:
+        self._log = log
 
     @abstractmethod
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:

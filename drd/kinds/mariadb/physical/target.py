@@ -31,7 +31,6 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
 from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Restored, Workplace
-from drd.ports.logs import LogReplay
 
 _USUAL = {
     "innodb-data-file-path": "ibdata1:12M:autoextend",
@@ -59,18 +58,12 @@ class ServerDirectory(DataDirectory):
         database: str,
         log_bytes: int = 0,
     ) -> None:
-        """`database` answers questions that name none, if the restore point does not say which.
-        `log_bytes` is how much of the binary log will be replayed."""
+        """`database` answers questions that name none, if the restore point does not say which."""
         assert settings.data_dir is not None
-        super().__init__(component, settings.data_dir, place, FILES, keep=keep)
+        super().__init__(component, settings.data_dir, place, FILES, keep=keep, log_bytes=log_bytes)
         self._database = database
         self._server = Held(self._asked)
         self._settings = settings
-        self._log: LogReplay | None = None
-        self._log_bytes = log_bytes
-
-    def replay(self, log: LogReplay) -> None:
-        self._log = log
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         hint, size = f"free space in {self._target.parent}.", int(snapshot.facts["server_bytes"])

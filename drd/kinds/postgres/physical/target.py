@@ -48,7 +48,6 @@ from drd.ports import (
     Restored,
     Workplace,
 )
-from drd.ports.logs import LogReplay
 
 
 class ClusterDirectory(DataDirectory):
@@ -66,18 +65,12 @@ class ClusterDirectory(DataDirectory):
         database: str,
         log_bytes: int = 0,
     ) -> None:
-        """`database` answers questions that name none, if the restore point does not say which.
-        `log_bytes` is how much WAL will be replayed."""
+        """`database` answers questions that name none, if the restore point does not say which."""
         assert settings.data_dir is not None
-        super().__init__(component, settings.data_dir, place, FILES, keep=keep)
+        super().__init__(component, settings.data_dir, place, FILES, keep=keep, log_bytes=log_bytes)
         self._database = database
         self._server = Held(self._asked)
         self._settings = settings
-        self._log: LogReplay | None = None
-        self._log_bytes = log_bytes
-
-    def replay(self, log: LogReplay) -> None:
-        self._log = log
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         hint = f"free space in {self._target.parent}. The tablespaces need room there, too."
