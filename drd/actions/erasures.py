@@ -96,12 +96,12 @@ class ErasuresSettings(StepSettings):
 
     unsaid: ClassVar = {"database": (None,)}
 
-    component: str = Field(description="The component that people are erased from.")
+    component: str = Field(description="The component from which drd erases people.")
     database: str | None = Field(
         None,
         min_length=1,
-        description="The database that people are erased from, for a component that has several "
-        "(`postgres-cluster`). Default: the one in its `dsn`.",
+        description="The database from which drd erases people, if the component has several "
+        "databases (`postgres-cluster`). Default: the database in its `dsn`.",
     )
     register_: Register = Field(
         alias="register",

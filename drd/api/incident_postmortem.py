@@ -80,7 +80,7 @@ def reviewed(
 def _losses(
     catalogue: Catalogue, found: Sequence[Recovery], plans: Mapping[str, Plan]
 ) -> dict[str, Loss]:
-    """Return by run what was lost of the component that is worst against its own RPO."""
+    """Return, by run, the loss of the component that is worst against its own RPO."""
     losses: dict[str, Loss] = {}
     for one in found:
         plan = plans.get(one.plan)

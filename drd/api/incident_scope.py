@@ -37,8 +37,8 @@ def scope_document(
     """Return which plans, systems and people the incident affects. `plans` are the plans that drd
     can read. In the document, `counted` of a plan is false if drd can count its people but has not
     done so, and null if drd cannot count them; `rotated` are the credentials that were replaced
-    since the first sign, as the `entries` say; `returned` are those of which a recovery has brought
-    back the former value since, so they are not in `rotated`."""
+    since the first sign, as the `entries` say; `returned` are credentials whose former value a
+    later recovery has restored: these are not in `rotated`."""
     read = list(entries)
     sign, done = first_sign(incident, investigation(read)), rotations(read)
     return {

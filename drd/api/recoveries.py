@@ -92,9 +92,9 @@ def _plan(app: App, run: Run) -> Plan | None:
 
 
 def _measured(app: App, evidence: Evidence | None, plan: Plan | None) -> Document:
-    """Return the measured times, and whether they keep the objectives of the plan in force; the
-    times of a part prove nothing about these. `loss` is that of the component which is worst
-    against its own RPO."""
+    """Return the measured times, and whether they keep the objectives of the plan in force. The
+    times of a part of the service do not show whether the objectives are kept. `loss` is the loss
+    of the component that is worst against its own RPO."""
     rta, rpa = (evidence.rta_s, evidence.rpa_s) if evidence is not None else (None, None)
     goals = plan.objectives if plan is not None else None
     whole = evidence is not None and evidence.scenario not in (PARTIAL, PARTIAL_DRILL)
@@ -110,7 +110,8 @@ def _measured(app: App, evidence: Evidence | None, plan: Plan | None) -> Documen
 
 
 def loss_document(app: App, plan: Plan | None, evidence: Evidence | None) -> Document | None:
-    """Return the key `loss`: what was lost against the RPO; null if this was not measured."""
+    """Return the key `loss`: the loss, and the RPO that it counts against; null if no loss was
+    measured."""
     if plan is None or evidence is None:
         return None
     rpa_s, data_time = evidence.rpa_s, evidence.data_time

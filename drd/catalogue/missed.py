@@ -1,6 +1,6 @@
-"""The intervals in which the restore points of a plan missed the RPO, stored for `status`. They end
-when the newest complete point became available; the reader computes the time after it. Points that
-were forgotten later count as well: before that, the service could have been restored to them.
+"""The intervals in which the restore points of a plan missed the RPO, stored for `status`. The last
+interval ends at the latest when the newest complete point became available; the reader computes the
+time after it. Points that were removed later count, too: before, drd could recover to them.
 """
 
 from __future__ import annotations

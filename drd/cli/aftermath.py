@@ -82,9 +82,9 @@ def _lines(task: Mapping[str, Any], room: int) -> Iterator[str]:
 
 def measured(document: Mapping[str, Any], data_time: datetime) -> str:
     """Return the measured times against the objectives: `recovered in 41s (RTO 1h), lost 2m of data
-    (RPO 5m)`; if components have an RPO of their own, the loss of the one that is worst against it.
-    If only a part was recovered, its times prove nothing about the objectives: the text then says
-    from when the data is."""
+    (RPO 5m)`. If components have an RPO of their own, the text has the loss of the component that
+    is worst against its RPO. If only a part was recovered, its times do not show whether the
+    objectives are kept: then the text has the data time."""
     took = f"recovered in {format_duration(document['rta_s'])}"
     rto_s = document["rto_s"]
     if document["within_rto"] is None:

@@ -164,8 +164,8 @@ def of_component(loss: Loss) -> str:
 
 
 def loss_in(document: Mapping[str, Any]) -> Loss | None:
-    """Return what was lost against the RPO; None if the document does not say it, as that of a
-    daemon of a former version."""
+    """Return the loss in a document; None if the document has none, because a daemon of a former
+    version wrote it."""
     told = document.get("loss")
     return Loss(told["component"], told["lost_s"], told["rpo_s"]) if told is not None else None
 
@@ -180,7 +180,8 @@ def conclusion(
     evidence: Evidence, goals: Objectives | None = None, loss: Loss | None = None
 ) -> str:
     """Return what a drill or a recovery has shown: its times with the objectives, which check
-    failed, or why it has no result. `loss` is that of the component which is worst against its RPO.
+    failed, or why it has no result. `loss` is the loss of the component that is worst against its
+    RPO.
     """
     if evidence.reason is not None:
         return with_remedy(evidence.reason, evidence.remedy)

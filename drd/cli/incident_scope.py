@@ -162,8 +162,8 @@ def _credential_lines(number: int, plan: Mapping[str, Any], name: str) -> Iterat
     for one in plan.get("returned", ()):
         credential, at = escaped(one["credential"]), from_rfc3339(one["rotated_at"])
         yield (
-            f"    {credential}: rotated {format_time(at)}, but recovery {one['run']} restored the "
-            f"file of before later (component {escaped(one['component'])}, restore point "
-            f"{escaped(one['point'])}). Rotate it again, then:"
+            f"    {credential}: rotated {format_time(at)}, but later recovery {one['run']} "
+            f"restored the old file (component {escaped(one['component'])}, restore point "
+            f"{escaped(one['point'])}). Rotate {credential} again, then record it:"
         )
         yield f"    > drd incident rotated {number} {credential} --plan {name}"

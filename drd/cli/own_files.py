@@ -59,22 +59,22 @@ def say_checked(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the words of a check name: files, and names of files in force. A word that a name can be
-    is a name if there is no such file here."""
+    """The arguments of a `check` command, as paths of files and as names of files in force. An
+    argument is a name if it has the form of a name, and no file of this path exists."""
 
     files: tuple[Path, ...]
     names: tuple[str, ...]
 
 
 def given(words: Sequence[str]) -> Given:
-    """Sort the words of a check."""
+    """Sort the arguments of a `check` command into paths and names."""
     names = [w for w in words if re.fullmatch(NAME, w) and not Path(w).exists()]
     return Given(tuple(Path(w) for w in words if w not in names), tuple(names))
 
 
 def say_named(args: argparse.Namespace, found: Own[Any], names: Iterable[str]) -> None:
-    """Say which file is in force under each name; one that is broken is among the problems. Raises
-    UsageError if nothing has this name."""
+    """Print which file is in force under each name. A broken file is left out: it is among the
+    problems. Raises UsageError if no file has this name."""
     for name in names:
         if name in found.broken:
             continue

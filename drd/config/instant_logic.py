@@ -1,4 +1,4 @@
-"""Check that what a plan says about instant drills fits together."""
+"""Check the keys of a plan for instant drills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan says about logs that are received all the time (`wal`, `binlog`)."""
+"""Check the keys of a plan for the logs that drd receives (`wal`, `binlog`)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def advise_on_logs(plan: PlanFile, report: Report) -> None:
                 f"storing the log of {name} every {format_duration(every_s)} cannot keep "
                 f"{'an RPO' if own is None else 'its RPO'} of {format_duration(rpo)}"
             )
-            hint = "so much can be lost, and a few seconds more: write a shorter `every`."
+            hint = (
+                "write a shorter `every`: drd can lose the log of one interval and a few seconds."
+            )
             report.warn(
                 ("components", name, KINDS[plan.components[name].kind].log_key, "every"),
                 message,

@@ -52,7 +52,8 @@ def advise_on_schedule(
 
 
 def _objectives(plan: PlanFile, said_at: Path) -> Iterator[tuple[Path, float, str]]:
-    """Return the RPOs that backups have to keep, with the place of each in the plan."""
+    """Yield the RPOs that backups must keep: the place in the plan, the seconds, and words for the
+    RPO."""
     logs = log_every_s(plan)
     by_backup = [name for name in plan.components if name not in logs]
     if any(plan.components[name].rpo is None for name in by_backup):

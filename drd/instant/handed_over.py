@@ -1,6 +1,6 @@
-"""The program that restic starts in place of fusermount. It gives restic the descriptor of
-/dev/fuse of a mount that exists already; this program inherits the descriptor from restic. The
-mounter unmounts, not restic."""
+"""The program that restic starts instead of fusermount. It inherits from restic the descriptor of
+/dev/fuse for a mount that exists already, and sends restic this descriptor as fusermount does. The
+mounter unmounts the files, not restic."""
 
 from __future__ import annotations
 

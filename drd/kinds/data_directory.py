@@ -75,7 +75,7 @@ class ServerFiles:
 class DataDirectory(NamedDestination):
     """A data directory, replaced as a whole. A subclass decides what fits into it, and makes the
     files ready beside it, so that they need no more work after they get the final name.
-    `log_bytes` is how much of the server's log will be replayed."""
+    `log_bytes` is the size of the log that drd will replay."""
 
     def __init__(
         self,

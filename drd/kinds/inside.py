@@ -53,15 +53,15 @@ def facts_of(container: process.Container | None) -> dict[str, Any]:
 
 
 def pinned(container: process.Container | None) -> process.Container | None:
-    """Return the container of a component for one capture: all its programs start in this one.
-    Raises SourceUnreachable."""
+    """Return the container of a component with its id: all programs of one capture start in this
+    container, also if another one gets its name. Raises SourceUnreachable."""
     return container if container is None or container.id else process.pinned(container)
 
 
 @contextmanager
 def one_container(container: process.Container | None) -> Iterator[None]:
-    """Raise SourceUnreachable after the body, also if the body has failed, if the pinned container
-    has lost its name to another one or does not run."""
+    """Check the pinned container after the body, also if the body has failed. Raises
+    SourceUnreachable if the container does not run, or if another container has its name now."""
     try:
         yield
     except DrdError as error:

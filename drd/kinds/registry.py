@@ -39,8 +39,9 @@ def room_of(kind: str) -> float:
 
 
 def needs_of(kind: str) -> Callable[[Mapping[str, Any]], int] | None:
-    """Return what gives the bytes that a sandbox needs in any case, by the facts of a snapshot (0
-    if an extension cannot say it); None for a kind whose size alone says it."""
+    """Return the function that calculates from the facts of a snapshot the bytes that a sandbox
+    needs in any case (0 if the code of an extension fails); None for a kind that has no such
+    function."""
     if kind not in KINDS or KINDS[kind].needs is no_bytes:
         return None
 

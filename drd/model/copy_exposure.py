@@ -18,8 +18,8 @@ durations add up.
 
 
 def copy_bound_s(facts: CopyFacts, rpo_s: float) -> float:
-    """Return the exposure that a copy may have: twice the time that points may be
-    old, plus the pause that its plan allows.
+    """Return the largest allowed exposure of a copy: twice the largest allowed age of restore
+    points, `rpo_s`, plus the pause that the plan allows.
     """
     return COPY_BOUND * rpo_s + facts.pause_s
 

@@ -100,8 +100,8 @@ def _changed(packages: Sequence[PackageFacts]) -> str:
 
 
 def _never(people: Evidence | None) -> str:
-    """Say what is unknown without a drill; `people` is an operator drill, which restores what a
-    drill of database-loss restores."""
+    """Return the text of what is unknown without a drill. `people` is an operator drill: it
+    restores the same data as a drill of database-loss."""
     if people is None:
         return "never drilled, so nobody knows whether a recovery works"
     return (

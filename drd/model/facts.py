@@ -37,7 +37,7 @@ class ComponentFacts(NamedTuple):
     """One component of the plan as loaded, and its newest capture. `data_time` and `size_bytes`
     belong to its newest captured snapshot in any point, even an incomplete one; None if it was
     never captured. `error` is why its newest capture failed, None if it succeeded. `log_at` is the
-    newest time to which its log leads on from a restore point, `log_every_s` how often the log is
+    newest time to which drd can recover it with its log, `log_every_s` how often the log is
     stored; None without a log. `rpo_s` is its own RPO; None if the RPO of the plan counts."""
 
     component: str

@@ -18,9 +18,9 @@ _MANY = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`tables` or `paths` of one component, or a `database` of a server (with `tables`, tables in
-    it); if all are empty, the whole component. `into` is the name of the copy, beside the existing
-    data: a database, a file, a directory, a table, a schema.
+    """A part of one component: `tables`, `paths`, or a `database` of a server. With `tables` and
+    `database`, tables in this database. If all are empty, the whole component. `into` is the name
+    of the copy beside the existing data: a database, a file, a directory, a table, a schema.
     """
 
     tables: tuple[str, ...] = ()
@@ -34,12 +34,12 @@ class Part:
 
     @property
     def has_items(self) -> bool:
-        """Whether it consists of tables or paths, and not of a whole database or component."""
+        """Whether the part consists of tables or paths, not of a whole database or component."""
         return bool(self.tables or self.paths)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of what is restored, as a person writes them."""
+        """The names of the restored things, as a person writes them."""
         if self.database is None:
             return (*self.tables, *self.paths)
         if not self.tables:

@@ -167,8 +167,8 @@ class Smtp:
 
 @cache
 def this_host() -> str:
-    """The full name, looked up once: without DNS that takes a while. Where /etc/hosts calls every
-    address of this host localhost, its own short name says more."""
+    """Return the full name of this host. The name is read once, because this takes long without
+    DNS. If /etc/hosts calls all addresses of this host localhost, return the short name."""
     name = socket.getfqdn()
     return socket.gethostname() if name.partition(".")[0] == "localhost" else name
 

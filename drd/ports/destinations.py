@@ -164,11 +164,11 @@ class RestoreOptions:
     """How a target takes the restored data. A kind is given only options that its `KindSpec.can`
     has.
 
-    With a `part` (as `narrow` returns it), the target is the place of that part, and everything
-    else there stays. With `keep`, the replaced data is set aside and kept. With `as_owner`, no code
+    With a `part` (as `narrow` returns it), the target is the place of that part, and all other data
+    in it stays. With `keep`, the replaced data is set aside and kept. With `as_owner`, no code
     of the data runs with more rights than its owner has. With `no_owner`, the restored data belongs
     to the user who restores it. With `until`, a restore that replays a log stops before that time.
-    `log_bytes` is how much of a log it replays: the place needs room for it beside the data.
+    `log_bytes` is the size of the log that the restore replays: the target needs room for it.
     """
 
     no_owner: bool = False
@@ -326,7 +326,7 @@ class Kind(Protocol):
         raise self.spec.lacks(Ability.LOG, component=component.name)
 
     def log_start(self, snapshot: ComponentSnapshot) -> LogStart:
-        """`Ability.LOG`: from where the log leads on from a copy."""
+        """`Ability.LOG`: return the place at which the log continues a copy."""
         raise self.spec.lacks(Ability.LOG, component=snapshot.component)
 
     def log_target(self, text: str) -> LogTarget | None:
@@ -335,8 +335,8 @@ class Kind(Protocol):
         raise self.spec.lacks(Ability.LOG)
 
     def log_leads(self, snapshot: ComponentSnapshot, target: LogTarget) -> bool | None:
-        """`Ability.LOG`: return whether a position or transaction comes after a copy; None if only
-        the log itself says it."""
+        """`Ability.LOG`: return whether a position or transaction comes after a copy; None if drd
+        would have to read the log to know it."""
         raise self.spec.lacks(Ability.LOG, component=snapshot.component)
 
     def log_place(self, position: int) -> str:
@@ -344,26 +344,26 @@ class Kind(Protocol):
         raise self.spec.lacks(Ability.LOG)
 
     def log_left(self, name: str) -> str:
-        """`Ability.LOG`: return the command with which a person removes, on the server, what it
-        keeps for drd under the `name` of `LogSource.open`; empty if it keeps nothing."""
+        """`Ability.LOG`: return the command with which a person removes, on the server, the slot
+        with the `name` of `LogSource.open`; empty if servers of this kind keep no slot for drd."""
         return ""
 
     def leave_log(self, component: Component, name: str) -> None:
-        """`Ability.LOG`: remove from the server what it keeps for drd under this name, if that is
-        still there. Raises SourceError."""
+        """`Ability.LOG`: remove the slot of this name from the server, if the server still has it.
+        Raises SourceError."""
 
 
 @runtime_checkable
 class RestoresInside(Protocol):
-    """A kind whose components are servers, and that restores a single database of one into a
-    running server (`KindSpec.inside`)."""
+    """A kind whose components are servers. It can restore a single database of such a component
+    into a running server (`KindSpec.inside`)."""
 
     def same_server(self, component: Component, settings: Any, place: Workplace) -> str | None:
-        """Return the running server to which a target with these settings leads, if it is the
-        server of the component. None when it is not, or when drd cannot find out."""
+        """Return the running server that a target with these settings names, if it is the server of
+        the component. None if it is another server, or if drd cannot find out."""
 
     def of_database(self, known: Fingerprint, name: str) -> Fingerprint | None:
-        """Return what a fingerprint says of one database; None if it does not have it."""
+        """Return the part of a fingerprint for one database; None if it lacks this database."""
 
 
 KindFactory = Callable[[str], Kind]

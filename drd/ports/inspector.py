@@ -45,8 +45,8 @@ class Inspector(Protocol):
         return "text"
 
     def kept(self) -> AbstractContextManager[None]:
-        """Keep what a question has opened for it, such as a server on restored files, for the next
-        questions, until the end of the block. By default there is nothing to keep."""
+        """Keep resources that a question has opened, such as a server on restored files, open for
+        the next questions, until the end of the block. By default there are no such resources."""
         return nullcontext()
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:

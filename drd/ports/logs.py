@@ -47,7 +47,7 @@ class LogReceiver(Protocol):
     """The name of the program that receives."""
 
     connected: str
-    """How a person sees on the server which receivers are connected."""
+    """The statement with which a person lists the connected receivers on the server."""
 
     dated: bool
     """Whether a timeline is named by the second in which it began (`LogBatch.dated`)."""

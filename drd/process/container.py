@@ -47,8 +47,8 @@ _DESCRIPTION = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container by its name, and the program of its engine (`podman` or `docker`). With an `id`
-    it is the one that `pinned` has found, whichever has the name later."""
+    """A container by its name, and the program of its engine (`podman` or `docker`). `pinned` sets
+    the `id`: then the object means this container, also if another one gets its name later."""
 
     engine: str
     name: str
@@ -103,13 +103,13 @@ def inside(
     listed: Path | None = None,
     forget: Collection[str] = (),
 ) -> Command:
-    """Return the command that runs `command` in a container; without one, `command` itself.
+    """Return the command that runs `command` in a container; without a container, `command` itself.
 
     `feed` is a file of this host that the program reads from its input. `listed` is a file whose
-    lines, without the empty ones, the program finds at `LIST`. The variables of the command go
-    through a pipe; those of the container whose names begin with a word of `forget` do not reach
-    the program. When drd ends, also by kill -9, the program in the container ends as well. Raises
-    ToolMissing.
+    lines, without empty lines, the program finds at `LIST`. drd passes the variables of the command
+    through a pipe. The program does not get variables of the container whose names begin with a
+    word of `forget`. When drd ends, also by kill -9, the program in the container ends as well.
+    Raises ToolMissing.
     """
     if container is None:
         return command

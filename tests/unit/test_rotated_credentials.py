@@ -144,8 +144,8 @@ def test_the_scope_names_the_recovery_that_brought_it_back(leak: Leak, tmp_path:
     assert "  credentials to replace after a leak: pay" in shown
     assert "  rotated since the first sign: mail" in shown
     at = shown.index(
-        f"    pay: rotated 2026-11-25 14:00 UTC, but recovery {run} restored the file of "
-        "before later (component conf, restore point aaaaaaaa). Rotate it again, then:"
+        f"    pay: rotated 2026-11-25 14:00 UTC, but later recovery {run} restored the old "
+        "file (component conf, restore point aaaaaaaa). Rotate pay again, then record it:"
     )
     assert shown[at + 1] == f"    > drd incident rotated {leak.number} pay --plan shop"
 

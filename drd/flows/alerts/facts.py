@@ -210,8 +210,8 @@ def drill_bytes(
     room: Callable[[str], float],
     needs: Callable[[str, str, str], int] = lambda _plan, _component, _kind: 0,
 ) -> int:
-    """Return the room that a drill of the plan needs; `room` returns how many times its size a
-    component of a kind needs, `needs` how many bytes it needs in any case."""
+    """Return the room that a drill of the plan needs. For a component of a kind, `room` returns
+    the multiple of its size that a sandbox needs, `needs` the bytes that it needs in any case."""
     if facts.drill_every_s is None:
         return 0
     # Where nobody knows the size of a part of a copy, it is at most that of the copy.

@@ -72,9 +72,9 @@ class WatchSources:
     directories that must not fill up, by their key in drd.yaml; `work_dir` is where drills need
     space. `schedule` returns None for a plan that is not in force, `tier_of` the tier of a plan.
     `differing` has by plan a message if its stored text is not the text in force, `exposed` a file
-    of the plan that others can read or write. `room` returns how many times its size a component of
-    a kind needs in a drill, `needs` what gives the bytes that it needs in any case, by the facts of
-    its newest snapshot, or None.
+    of the plan that others can read or write. `room` returns the multiple of its size that a
+    component of a kind needs in a drill. `needs` returns a function that calculates from the facts
+    of a snapshot the bytes that the component needs in any case; None if the kind has none.
     """
 
     catalogue: Catalogue

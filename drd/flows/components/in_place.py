@@ -36,8 +36,8 @@ class Mounts:
     def show(
         self, holders: Holders, snapshot: ComponentSnapshot, restore: Callable[[Fetch], T]
     ) -> T:
-        """Mount the component for the server of its sandbox, and restore it from there. Files that
-        turn out to be damaged are mounted from the next repository."""
+        """Mount the component for the server of its sandbox, and restore it from the mount. If the
+        mounted files are damaged, mount the component from the next repository."""
         clock, name = holders.services.clock, snapshot.component
         begun = clock.monotonic()
         place = self.places[name]
@@ -55,7 +55,7 @@ class Mounts:
                 del self._serving[name]
                 _ended(shown)
                 damaged[repository.name] = error
-                # Perhaps it was stored so: then the repository itself is as it should be.
+                # The backup may have stored damaged files: then the repository is not damaged.
                 raise CopyDamaged(error.message, hint=error.hint) from error
             except BaseException:
                 self._ends.callback(_ended, shown)
@@ -64,7 +64,7 @@ class Mounts:
             return restored
 
         restored = holders.show(name, str(snapshot.snapshot), attempt)
-        # The same files could be read elsewhere.
+        # Another repository has the same files undamaged: so these repositories are damaged.
         holders.damaged.update(damaged)
         return restored
 

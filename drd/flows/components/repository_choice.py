@@ -170,8 +170,8 @@ class Holders:
         self._out.pop(repository, None)
 
     def choose(self, examine: Callable[[Repository], object]) -> None:
-        """Begin with the first repository that `examine` accepts, and rule out those before it.
-        Raises the error of the first one if it accepts none."""
+        """Begin with the first repository that `examine` accepts, and rule out the repositories
+        before it. If `examine` accepts none, raises the error for the first repository."""
         errors: list[DrdError] = []
         for repository in self.repositories:
             try:

@@ -236,7 +236,7 @@ def _restored_from(
     fetch: Fetch,
     begun: float,
 ) -> RestoreStepResult:
-    """Restore what the repository has delivered. The work on the component has `begun` then."""
+    """Restore the component from the fetched files. `begun` is when the work on it began."""
     clock, name = work.services.clock, snapshot.component
     work.spans.append(fetch.span)
     landed = max(begun, fetch.span.end)

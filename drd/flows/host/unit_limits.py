@@ -51,8 +51,8 @@ def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
 
 
 def without_those_of_the_unit(findings: list[Finding], unit: list[Finding]) -> list[Finding]:
-    """Return the findings of repositories without those that only follow from a finding about the
-    unit: their remedies are for a host without it."""
+    """Return the findings without those of repositories that the unit forbids: the finding about
+    the unit has the right remedy."""
     forbidden = {f.subject for f in unit if f.code == OF_REPOSITORY}
     return [
         f for f in findings if not (f.failed and f.code == REPOSITORY and f.subject in forbidden)
@@ -147,8 +147,8 @@ def _unwritable(mounts: list[Mounted], code: str, name: str, place: Path) -> Ite
 
 
 def _own(place: Path) -> str:
-    """Return the command that gives a repository to our user, if another one has it: without a
-    write through the mount, nothing else says so yet."""
+    """Return the command that makes our user the owner of a repository; empty if it is the owner.
+    No other finding names this problem while the unit makes the directory read-only."""
     if place.stat().st_uid == os.geteuid():
         return ""
     return f"chown -R {user_name(os.geteuid())} {shlex.quote(str(place))}\n"

@@ -77,7 +77,7 @@ def choose(
         chosen = services.catalogue.points.get(plan.name, str(point))
         require_sound(services.kinds, chosen, plan)
         holders(plan, chosen, held_by)
-        # The preflight of a recovery (`exactly`) says it itself, of what it restores.
+        # The preflight of a recovery (`exactly`) itself reports this for the restored components.
         for spread in too_wide(chosen.consistency) if not exactly else ():
             services.warn(
                 f"the data of {spread.names} in restore point {chosen.id} may not fit together: "

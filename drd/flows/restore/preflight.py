@@ -229,10 +229,10 @@ def _groups(plan: RecoveryPlan) -> list[Finding]:
             "consistency",
             "warning",
             spread.names,
-            f"{spread.words}, so this data may not fit together. The recovery restores all of it, "
+            f"{spread.words}, so this data may not fit together. The recovery restores all data, "
             "and then ends as failed",
             f"choose another restore point: `drd points {plan.plan.name}`, then add `--point ID`. "
-            "If you need this one, go on: the restored data stays. Afterwards, "
+            "If you need this point, continue: the restored data stays. After the recovery, "
             f"check yourself whether {some(spread.components)} fit together",
         )
         for spread in too_wide(plan.spreads(plan.components))

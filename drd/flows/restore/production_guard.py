@@ -30,7 +30,8 @@ def require_elsewhere(
     inside: bool = False,
 ) -> None:
     """Raise TargetIsProduction if one of the named components would overwrite a source
-    of the plan. With `inside`, a part of it is restored into a running server."""
+    of the plan. With `inside`, the recovery restores a part of the component into a running
+    server."""
     for over in production(services, plan, target, names, run, inside=inside):
         whose = "" if over.source == over.component else f", the source of {over.source}"
         raise TargetIsProduction(

@@ -105,9 +105,9 @@ class RecoveryPlan:
         return _before(self.request)
 
     def spreads(self, restored: Collection[str]) -> list[Spread]:
-        """Return how far apart the data times are in each group of components of which all are
-        restored from the point. A log that is replayed moves the data of a component to another
-        moment."""
+        """Return how far apart the data times are in each group of components. A group counts only
+        if all its components are restored from the point: if drd replays the log of a component,
+        its data time is another."""
         times = {
             one.component: one.data_time
             for one in self.point.components
@@ -213,8 +213,9 @@ def _logs(
     point: RestorePoint,
     names: Sequence[str],
 ) -> tuple[dict[str, LogOrder], list[str]]:
-    """Return what is replayed of logs, and notes about it. A part is that of the restore point,
-    unless a place in the log was asked for: it is usually wanted as it was before the newest."""
+    """Return the parts of logs that the recovery replays, with notes. For a single database, table
+    or file, drd replays a log only if the person names a place in the log: people usually want an
+    older state than the newest."""
     asked = request.log is not None or _before(request) is not None
     if (request.part is not None and not asked) or request.clean_for is not None:
         return {}, []

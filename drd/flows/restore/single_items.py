@@ -1,7 +1,7 @@
-"""Restore a single thing: one component under another name, a database of a server, tables, files.
+"""Restore a single item: one component under another name, a database of a server, tables, files.
 
-This uses the same code as every recovery. The difference is decided here, before it begins: the
-point is limited to the thing, and the runbook to restoring and comparing it."""
+This uses the same code as every recovery. Before the recovery begins, this module limits the point
+to the item, and the runbook to the steps that restore and compare the item."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ _SOME_NAME = "drd_copy"
 @dataclass(frozen=True, slots=True)
 class Single:
     """The `part` with its names in the point; the point and the plan, limited to this part.
-    `left_out` are the plan's checks that need more than the part, `notes` say which of its steps
-    are left out that would change the restored data."""
+    `left_out` are the plan's checks that need more than the part. `notes` name the plan's steps
+    that would change the restored data, and that drd leaves out."""
 
     part: Part
     plan: Plan
@@ -93,9 +93,9 @@ def single(
     replays: bool = False,
 ) -> Single:
     """Limit the plan and the point to the item. If the recovery `replays` a log, the item may be
-    younger than the point: then the restore looks for it. Raises UsageError if the point does not
-    contain it or the kind cannot restore it alone, NoRestorePoint if the point does not contain the
-    component."""
+    newer than the point: then drd checks after the replay whether it exists. Raises UsageError if
+    the point does not contain the item or the kind cannot restore it alone, NoRestorePoint if the
+    point does not contain the component."""
     snapshot = point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
@@ -166,8 +166,8 @@ def _only(services: Services, plan: Plan, component: Component, part: Part) -> P
 
 
 def _is_about(step: Step, name: str, part: Part) -> bool:
-    """Return whether the step changes the one database that is restored, as the step of erasures
-    does."""
+    """Return whether the step names the restored database, such as the step that repeats the
+    erasures."""
     if part.has_items or part.database is None or step.component != name:
         return False
     return getattr(step.settings, "database", None) == part.database
@@ -181,8 +181,8 @@ def _inside(step: Step) -> Step:
 
 
 def _steps_left_out(plan: Plan, name: str, part: Part) -> Iterator[str]:
-    """Say which steps would change a database in the restored component, if it is not known whether
-    it is this one."""
+    """Yield a note for each step that changes a database of the component without naming it: drd
+    does not know whether it is the restored one."""
     if part.has_items:
         return
     for step in plan.runbook:

@@ -92,8 +92,8 @@ def _text(usage: Usage) -> str:
 @dataclass(frozen=True, slots=True)
 class _Earlier:
     """What the runbook does before it restores a component: its steps `stopping` services, whether
-    any step `can_end` programs, and the stops that are left out, with the reason. `units` are all
-    that it stops, None if it has a step of which nobody knows what it ends."""
+    any step `can_end` programs, and the steps that are `left_out`, with the reason `why`. `units`
+    are the units that the steps stop, None if drd does not know what one of the steps stops."""
 
     stopping: tuple[str, ...] = ()
     can_end: bool = False
@@ -102,14 +102,14 @@ class _Earlier:
     units: frozenset[str] | None = None
 
     def missed(self, usage: Usage) -> tuple[str, ...]:
-        """Return the units of these programs that certainly run on after all steps."""
+        """Return the units of these programs that no step stops."""
         if not self.units or shutil.which("systemctl") is None:
             return ()
         return tuple(unit for unit in usage.units if not _stops_with(unit, self.units))
 
 
 def _stops_with(unit: str, stopped: frozenset[str]) -> bool:
-    """Return whether systemd stops a unit together with one of those that are stopped."""
+    """Return whether systemd stops a unit when it stops one of the `stopped` units."""
     seen, ahead = set[str](), [unit]
     while ahead:
         if (one := ahead.pop()) in stopped:

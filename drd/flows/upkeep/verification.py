@@ -133,8 +133,9 @@ class _VerificationRun:
         return self._finish(RunState.SUCCEEDED, None)
 
     def _refused(self) -> tuple[ManifestRefused, tuple[str, ...]] | None:
-        """Read again the manifests that another run refused, and return the error of the first that
-        is still refused, with all these points: what restic can read may be no manifest of drd's.
+        """Read the manifests again that an earlier run refused. Return the first error, and all
+        points whose manifest is still refused. This is needed because restic can read a file that
+        is no valid manifest.
         """
         hurt = [k for k in self._known() if k.damage is not None]
         known = [k for k in hurt if k.repair == "none" or k.affected]
@@ -151,7 +152,7 @@ class _VerificationRun:
             except ManifestRefused as error:
                 errors[listed.id] = error
             except (NoRestorePoint, PointGone):
-                continue  # what is missing is another problem
+                continue  # a missing point or manifest is reported elsewhere
         if not errors:
             return None
         first = next(iter(errors.values()))

@@ -35,7 +35,7 @@ def _failed(component: str, error: ServerError, forbidden: str, impossible: str)
     """Return the finding for a statement that failed: only a missing right needs the script."""
     if code(error) in _LACKS_RIGHT:
         return Finding("rights", "error", component, f"{forbidden}: {words(error)}", _GRANTS)
-    remedy = "correct what the message of the server names; its error log may have details."
+    remedy = "correct the problem in the server's message; the server's error log may have details."
     return Finding("rights", "error", component, f"{impossible}: {words(error)}", remedy)
 
 

@@ -21,8 +21,8 @@ PACKAGES = {
 """The packages of Debian that have the programs."""
 
 VARIABLES = ("MYSQL_", "MARIADB_", "LIBMYSQL_")
-"""How the names of the variables begin that lead MariaDB's programs. Those of a container are for
-its own clients: with MYSQL_HOST, a client reaches another server than the one that dsn names."""
+"""The prefixes of variables that MariaDB's programs read. drd removes a container's own variables
+of these names: with MYSQL_HOST, a program would connect to another server than that of dsn."""
 
 _SYSTEM = (Path("/usr/sbin"), Path("/usr/local/sbin"))
 # Where Debian has the server, and the PATH of an ordinary user does not lead.

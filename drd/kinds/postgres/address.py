@@ -26,8 +26,9 @@ CONNECT_INSIDE_S = 30
 """The engine of a container may need seconds to start a program there."""
 
 VARIABLES = ("PG",)
-"""How the names of the variables begin that lead PostgreSQL's programs. Those of a container are
-for its own clients (PGHOSTADDR, PGSERVICE, PGOPTIONS, PGCLIENTENCODING)."""
+"""The prefix of variables that PostgreSQL's programs read (PGHOSTADDR, PGSERVICE, PGOPTIONS,
+PGCLIENTENCODING). drd removes a container's own variables of these names: they are for other
+clients."""
 
 SOCKETS_INSIDE = "/var/run/postgresql"
 """Where Debian's packages and the official images have the socket."""

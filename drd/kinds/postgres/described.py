@@ -1,5 +1,4 @@
-"""What a manifest says of a database, besides how it was dumped: read from the server that has
-it."""
+"""Read from a server the facts about a database that drd writes into a manifest."""
 
 from __future__ import annotations
 
@@ -67,8 +66,9 @@ def size(connection: Connection) -> int:
 
 
 def needed_roles(connection: Connection, cluster: roles.Globals) -> dict[str, Any]:
-    """Return of the roles of a server only those that its one database names: as owners, in grants,
-    policies or settings. Others may have been removed since, on purpose."""
+    """Return the roles of a server that the connection's database names: as owners, or in grants,
+    policies or settings. drd does not restore the other roles: somebody may have removed them on
+    purpose."""
     with as_stored(connection):
         rows = connection.execute(_NEEDED.encode()).fetchall()
     names = {row[0] for row in rows} | {cluster["bootstrap"]}

@@ -1,4 +1,4 @@
-"""Which tablespaces the objects of a dump want."""
+"""Find the tablespaces that a restore of a dump uses."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _WANTED = re.compile(r'^SET default_tablespace = ("(?:[^"]|"")+"|[^\'";]+);$', r
 
 
 def wanted_tablespaces(snapshot: ComponentSnapshot, load: Load) -> Sequence[str]:
-    """Return the tablespaces that a restore of the dump of `load` uses: the backup has noted them,
-    except for a dump that another tool made. A dump that pg_restore cannot read has none: the
-    restore itself will say what is wrong with it."""
+    """Return the tablespaces that a restore of the dump of `load` uses. A backup of drd has noted
+    them; for a dump that another tool made, drd reads the dump. If pg_restore cannot read the dump,
+    the result is empty: the restore itself will report the error."""
     if not snapshot.facts.get(ADOPTED, False):
         noted: Sequence[str] = snapshot.facts["tablespaces"]
         return noted

@@ -126,8 +126,8 @@ class RedisSandbox(Destination):
     def _load(
         self, server: SandboxServer, snapshot: ComponentSnapshot, private: Mapping[str, Any]
     ) -> None:
-        """Let the server load the file while drd counts its keys. The server may read the file, but
-        not change it: it is drd's while drd reads it."""
+        """Let the server load the file while drd counts the keys in the file. The server may read
+        the file, but not change it: while drd counts, the file belongs to drd's user."""
         landing = self._place.directory / LANDING
         file = landed_file(landing, snapshot, filename(snapshot.component))
         with ThreadPoolExecutor(1, thread_name_prefix="drd-count") as pool:
@@ -176,8 +176,8 @@ class RedisSandbox(Destination):
         databases: int,
         content: Future[RdbContent],
     ) -> None:
-        """Start the server with so many databases; once more if the file turns out to have more of
-        them. Raises LoadFailed."""
+        """Start the server with this number of databases. If the file contains more databases,
+        start the server again with as many. Raises LoadFailed."""
         users = users_in(private, self._component)
         within_s = _LOAD_LEAST_S + snapshot.bytes / _LOAD_BYTES_PER_S
         try:

@@ -34,25 +34,25 @@ _MARK = 40
 """The bytes by which a server ends data whose length it did not say before."""
 _SAID = 300
 VARIABLES = ("REDISCLI_", "VALKEYCLI_")
-"""How the names of the variables begin that redis-cli and valkey-cli read."""
+"""The prefixes of variables that redis-cli and valkey-cli read."""
 _OVER = "wait until the other save or rewrite is over, or raise `timeout` of this component."
 
 
 class Into(NamedTuple):
-    """Where the copy is made, and how many bytes it may have at most."""
+    """The path of the copy, and the most bytes that it may have."""
 
     copy: Path
     most: int
 
     def require_plausible(self) -> None:
-        """Raise DumpFailed if the copy has become larger. It may not exist yet."""
+        """Raise DumpFailed if the copy is larger. The copy need not exist yet."""
         with suppress(FileNotFoundError):
             if self.copy.stat().st_size > self.most:
                 raise DumpFailed(
                     f"the server sends more than {format_size(self.most)}, the largest size that "
                     "its INFO memory and the free space on the disk allow",
-                    hint="check that `url` leads to the right server, and that work_dir has room "
-                    "for the data of the server.",
+                    hint="check that `url` names the right server, and that work_dir has room for "
+                    "the data of the server.",
                 )
 
 

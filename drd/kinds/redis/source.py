@@ -187,8 +187,9 @@ class RedisSource(Source):
             yield RedisCapture(copy, self._settings, saved, facts, users, inside=self._container)
 
     def _into(self, copy: Path, found: Mapping[str, str]) -> Into:
-        """Return the place of the copy. A file is smaller than the memory of its data, also if
-        there is some more until the server freezes it; and a disk is never filled."""
+        """Return the path of the copy, and its largest size: the file is smaller than the memory of
+        the data, with a reserve for data that arrives meanwhile; and the copy must not fill the
+        disk."""
         free = shutil.disk_usage(self._place.directory).free
         return Into(copy, min(_MOST_TIMES * _size(found) + _MORE, int(free * _OF_THE_ROOM)))
 

@@ -35,7 +35,7 @@ class Recovery:
     is the age of the restored data, `took_s` the time to the end of the checks, in seconds; None:
     not measured. `on_purpose`: a person chose the restore point, so its age does not count for the
     RPO. `partial`: it restored a part of the service. `back`: `undone`, `rolled back` or empty.
-    `data_time` is of when the oldest restored data is."""
+    `data_time` is the time of the oldest restored data."""
 
     run: str
     plan: str

@@ -53,10 +53,11 @@ def other_host(runner: ResticRunner) -> str | None:
 
 def remove_stale(runner: ResticRunner) -> int:
     """Remove locks that restic judges stale: locks of dead processes of this host, and other locks
-    after 30 minutes. restic takes a dead process for alive until its parent has reaped it, which
-    never happens to an orphan in a container without an init; drd removes those locks itself. It
-    takes a living process to which it may not send a signal for dead: while such a process holds a
-    lock, as root's restic does for the service, no lock is removed.
+    after 30 minutes. restic makes two errors. It takes a dead process for alive until its parent
+    has reaped it, which never happens to an orphan in a container without an init: drd removes
+    locks of such processes itself. And restic takes a living process for dead if it may not send a
+    signal to this process, such as root's restic: while such a process holds a lock, drd removes no
+    lock.
 
     Other code counts the lock files without restic: most often there is none, and a restic call
     costs more than half a second.
@@ -76,7 +77,7 @@ def remove_stale(runner: ResticRunner) -> int:
 
 
 def _held_by_another_user(runner: ResticRunner) -> bool:
-    """Return whether a process of this host that we may not signal renews a lock."""
+    """Return whether a process of this host holds a fresh lock, and may not get signals from us."""
     if os.geteuid() == 0:
         return False
     here, now = socket.gethostname(), datetime.now(UTC)
@@ -87,8 +88,9 @@ def _held_by_another_user(runner: ResticRunner) -> bool:
 
 
 def _is_closed(pid: int) -> bool:
-    """Root's process that acts as the state's owner may signal all of root's, but its restic may
-    not: so the owner of the process counts, where it can be seen."""
+    """Return whether our restic may not send a signal to a process. drd itself may be able to, if
+    root's process acts as the owner of the state. So the owner of the process counts, if drd can
+    read it."""
     with suppress(OSError):
         return Path(f"/proc/{pid}").stat().st_uid != os.geteuid()
     try:

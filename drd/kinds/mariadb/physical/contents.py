@@ -77,8 +77,8 @@ def find(connection: Connection, database: str) -> Found:
 
 
 def find_all(connection: Connection, databases: Sequence[str], limit_s: float) -> dict[str, Found]:
-    """Find the tables of these databases, as far as it is done in so many seconds. Raises
-    ServerError."""
+    """Find the tables of these databases. The result lacks databases for which `limit_s` seconds
+    were too short. Raises ServerError."""
     found: dict[str, Found] = {}
     end = time.monotonic() + limit_s
     try:

@@ -46,9 +46,9 @@ _TELLS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to copy: the server that the option file leads to, into a directory that does not exist
-    yet or is empty, with so many threads. `data_dir` is its data directory. The program runs behind
-    the `fence`, and has to end by the `deadline` on the monotonic clock."""
+    """What to copy: the server that the file `options` names, with the data directory `data_dir`,
+    to the directory `into`, which is empty or does not exist yet, with so many `threads`. The
+    program runs behind the `fence`, and must end before the `deadline` on the monotonic clock."""
 
     tool: Program
     options: Path

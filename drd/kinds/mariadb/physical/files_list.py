@@ -1,9 +1,9 @@
 """The list of a copy's files: which files a restore must contain, and how each file is proven.
 
 Each page of an InnoDB file has a checksum of its own, which innochecksum checks. All other files
-have a sha256 in the list, and so have the files of the system tablespace after the first one, which
-innochecksum cannot check: only the first says how its pages are made. drd's manifest has the sha256
-of the list.
+have a sha256 in the list. The files of the system tablespace after the first one also have one:
+innochecksum cannot check these, because only the first file contains the format of the pages. drd's
+manifest has the sha256 of the list.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Listing = Mapping[str, Listed]
 
 
 def has_pages(path: str) -> bool:
-    """Return whether innochecksum can check the file: it consists of pages of InnoDB, and says
-    itself how they are made."""
+    """Return whether innochecksum can check the file: it consists of pages of InnoDB, and contains
+    their format."""
     return _PAGED.fullmatch(path.rpartition("/")[2]) is not None
 
 

@@ -86,7 +86,7 @@ class ServerKind(Kind):
         facts = snapshot.facts
         number = number_of(str(facts["binlog_file"]))
         if number is None or snapshot.data_time is None:
-            return LogStart("", 0)  # the server had no binary log: nothing leads on from here
+            return LogStart("", 0)  # the server had no binary log: no log continues this copy
         at = place(number, int(facts["binlog_position"]))
         return LogStart(str(facts["server_id"]), at, int(snapshot.data_time.timestamp()))
 

@@ -25,7 +25,7 @@ DDL_S = 20.0
 
 _UNLISTED = (
     f"drd reads the lists of tables for at most {DDL_S:.0f} s, because nobody can make or change a "
-    "table meanwhile; this time was over before drd read the list of this database"
+    "table meanwhile; these seconds were over before drd read the list of this database"
 )
 _POSITION = (
     "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, "

@@ -42,7 +42,7 @@ def reached(snapshot: ComponentSnapshot) -> str:
 def restored(
     snapshot: ComponentSnapshot, programs: Programs, rolled: RolledTo | None = None
 ) -> Restored:
-    """Say what a restore did, and how far it `rolled` the server forward by its log."""
+    """Return the result of a restore. `rolled` is how far the server replayed its log."""
     notes = []
     if plugins := snapshot.facts["plugins"]:
         named = some([escaped(name) for name in plugins])

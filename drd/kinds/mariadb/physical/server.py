@@ -92,7 +92,7 @@ class RestoredServer(ThrowAwayServer):
 
     @property
     def base(self) -> Path:
-        """The directory that has everything of the server."""
+        """The directory for all files of the server."""
         return self._base
 
     @property
@@ -101,7 +101,7 @@ class RestoredServer(ThrowAwayServer):
         return self._place.run_as
 
     def command(self, argv: list[str]) -> Command:
-        """Return a program that works for the server, behind the same fence."""
+        """Return the command that runs a client of the server, behind the server's fence."""
         command = self._command(argv)
         return replace(command, env={**(command.env or {}), "TMPDIR": str(self._base / "tmp")})
 
@@ -111,11 +111,12 @@ class RestoredServer(ThrowAwayServer):
 
     @contextmanager
     def writable(self, user: str, password: str) -> Iterator[None]:
-        """Run the server in the body, with its tables of rights, so that `user` can do everything
-        there, and with a binary log, from which one sees what was done. It is shut down afterwards.
+        """Run the server in the body, with its tables of rights and a binary log, from which drd
+        can read the replayed transactions. `user` has all rights. The server is shut down at the
+        end of the body.
         """
         before = self.settings, self._base, self._data
-        # The path may lead through a descriptor of this process, by which no other one gets there.
+        # The path may contain a descriptor of this process, which other processes cannot use.
         self._base = Path(os.path.realpath(self._base))
         self._data = Path(os.path.realpath(self._data))
         usual, first, written = self.settings, self._base / "first.sql", self._base / "written"
@@ -151,7 +152,7 @@ class RestoredServer(ThrowAwayServer):
             self.settings, self._base, self._data = before
 
     def _shut(self) -> None:
-        """Shut the server down: its files then need no recovery. Raises TargetError."""
+        """Shut the server down, so that its files need no crash recovery. Raises TargetError."""
         child, self._child = self._child, None
         if child is not None:
             child.stop(signal.SIGTERM, grace_s=_STOP_S)

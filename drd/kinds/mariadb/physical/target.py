@@ -40,8 +40,8 @@ _USUAL = {
 """The defaults of settings that the server needs as its source had them."""
 
 _PER_LOG = 3
-"""How much room a replay needs for each byte of the log: for its files, for what the server writes
-to a log of its own meanwhile, and for what the data grows."""
+"""How many bytes a replay needs for each byte of the log: for the fetched log, for the server's own
+new log, and for the growth of the data."""
 
 
 class ServerDirectory(DataDirectory):
@@ -58,7 +58,8 @@ class ServerDirectory(DataDirectory):
         database: str,
         log_bytes: int = 0,
     ) -> None:
-        """`database` answers questions that name none, if the restore point does not say which."""
+        """`database` is the database for questions without a database, if the restore point names
+        none."""
         assert settings.data_dir is not None
         super().__init__(component, settings.data_dir, place, FILES, keep=keep, log_bytes=log_bytes)
         self._database = database

@@ -57,9 +57,9 @@ class IncrementRefused(SourceError):
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to copy, and how. `locations` has the directory of each tablespace on the server, by its
-    id. `into` is the directory that receives the copy. `called` is the name of drd's session. With
-    `since`, the manifest of an earlier copy, only what has changed since that copy is copied.
-    The copy has to be made in `left_s` seconds."""
+    id. `into` is the directory for the copy. `called` is the name of drd's session. `since` is the
+    manifest of an earlier copy: then the copy has only the changes since that copy. The copy must
+    end within `left_s` seconds."""
 
     address: Address
     environment: Mapping[str, str]

@@ -232,7 +232,7 @@ def _inside(
     options: RestoreOptions,
     part: Part,
 ) -> NamedDestination:
-    """Return the place of one database, or of tables in it, in a running server. Raises
+    """Return the target for one database, or for tables in it: a running server. Raises
     UsageError."""
     server = _server_of(component.name, settings)
     copied = Copied(str(part.database), _settings(component).bin_dir)
@@ -241,19 +241,19 @@ def _inside(
         return DatabaseOfServer(component.name, server, place, copied, options)
     if options.as_owner:
         raise UsageError(
-            "--as-owner does not work with single tables: drd loads the tables with the login of "
-            "the target into a database in use",
-            hint="restore the whole database beside this one: --into NAME --as-owner.",
+            "--as-owner does not work with single tables: drd loads the tables into a database in "
+            "use, with the login of the target",
+            hint="restore the whole database beside the present one: --into NAME --as-owner.",
         )
     return TablesOfServer(component.name, server, place, copied, part, no_owner=options.no_owner)
 
 
 def _server_of(name: str, settings: ClusterTarget | ClusterSettings) -> PostgresTarget:
-    """Return the running server that gets a single database. Raises UsageError."""
+    """Return the running server into which drd restores a single database. Raises UsageError."""
     if settings.dsn is None:
         raise UsageError(
-            f"the target of {name} has no `dsn`: single databases and tables are restored into a "
-            "running server",
+            f"the target of {name} has no `dsn`, but drd restores single databases and tables into "
+            "a running server",
             hint="write the connection string of the server into `dsn` of the target; or restore "
             "into the live server: --in-place.",
         )

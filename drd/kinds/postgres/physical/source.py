@@ -104,7 +104,8 @@ class ClusterSource:
                 )
         except psycopg.Error as error:
             raise SourceError(
-                f"cannot read the server: {words(error)}", hint="check the server's log."
+                f"cannot read the server: {words(error)}",
+                hint="check that the server runs, and check its log.",
             ) from error
 
     @contextmanager
@@ -151,7 +152,8 @@ class _Before:
             self.properties = contents.properties(reach, holder) if fingerprint else {}
         except psycopg.Error as error:
             raise SourceError(
-                f"cannot read the server: {words(error)}", hint="check the server's log."
+                f"cannot read the server: {words(error)}",
+                hint="check that the server runs, and check its log.",
             ) from error
         assert standby is not None
         self.standby, self.replayed, self.current = standby

@@ -65,7 +65,8 @@ class ClusterDirectory(DataDirectory):
         database: str,
         log_bytes: int = 0,
     ) -> None:
-        """`database` answers questions that name none, if the restore point does not say which."""
+        """`database` is the database for questions without a database, if the restore point names
+        none."""
         assert settings.data_dir is not None
         super().__init__(component, settings.data_dir, place, FILES, keep=keep, log_bytes=log_bytes)
         self._database = database
@@ -75,7 +76,7 @@ class ClusterDirectory(DataDirectory):
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         hint = f"free space in {self._target.parent}. The tablespaces need room there, too."
         if self._log_bytes:
-            hint += f" So does the WAL ({format_size(self._log_bytes)})."
+            hint += f" The WAL ({format_size(self._log_bytes)}) also needs room there."
         return room(snapshot.facts) + self._log_bytes, hint
 
     def _fits(self, snapshot: ComponentSnapshot) -> str:
