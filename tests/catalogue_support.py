@@ -19,16 +19,8 @@ from sqlalchemy import text
 from drd.catalogue.engine import Database
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
-from drd.model.plan import (
-    BackupPolicy,
-    Component,
-    DrillPolicy,
-    Objectives,
-    Plan,
-    RepositorySpec,
-    RetentionPolicy,
-    SecretRef,
-)
+from drd.model.plan import Component, DrillPolicy, Objectives, Plan, RepositorySpec, SecretRef
+from drd.model.policies import BackupPolicy, RetentionPolicy
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
 from drd.model.snapshot import (
     ComponentSnapshot,

@@ -9,15 +9,8 @@ from typing import Any
 
 from drd.model.due import Due, Situation, next_due
 from drd.model.job_history import JobHistory
-from drd.model.plan import (
-    BackupPolicy,
-    DrillPolicy,
-    Objectives,
-    Plan,
-    RepositorySpec,
-    RetentionPolicy,
-    SecretRef,
-)
+from drd.model.plan import DrillPolicy, Objectives, Plan, RepositorySpec, SecretRef
+from drd.model.policies import BackupPolicy, RetentionPolicy
 from drd.model.schedule import Job, Timing
 
 NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)

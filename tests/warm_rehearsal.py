@@ -17,16 +17,8 @@ from drd.config.daemon_schema import DaemonFile
 from drd.config.plan_file import plan_of_text
 from drd.errors import ConfigError
 from drd.fields import Settings
-from drd.model.plan import (
-    BackupPolicy,
-    Component,
-    DrillPolicy,
-    Objectives,
-    Plan,
-    RepositorySpec,
-    RetentionPolicy,
-    SecretRef,
-)
+from drd.model.plan import Component, DrillPolicy, Objectives, Plan, RepositorySpec, SecretRef
+from drd.model.policies import BackupPolicy, RetentionPolicy
 from drd.model.repositories import Meeting
 from drd.model.run import (
     CheckResult,

@@ -31,22 +31,24 @@ from drd.model.limits import UNLIMITED, Limits
 from drd.model.location import normal_url
 from drd.model.plan import (
     FULL_EVERY_S,
-    BackupPolicy,
     CheckSpec,
     Component,
-    CopyPolicy,
     DrillPolicy,
     Heartbeat,
     Hook,
     KitPolicy,
     Objectives,
     Plan,
-    PrunePolicy,
     RepositorySpec,
-    RetentionPolicy,
     S3Access,
     SecretRef,
     Target,
+)
+from drd.model.policies import (
+    BackupPolicy,
+    CopyPolicy,
+    PrunePolicy,
+    RetentionPolicy,
     Times,
     VerificationPolicy,
 )

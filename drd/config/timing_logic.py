@@ -12,7 +12,7 @@ from drd.config.timing import BlackoutSettings
 from drd.config.yaml import Path
 from drd.model.cron import longest_gap
 from drd.model.nearest import closest
-from drd.model.plan import Blackout
+from drd.model.policies import Blackout
 from drd.model.units import format_duration
 from drd.model.windows import DAY_MIN, DAYS, longest_blackout_s, minutes_of
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from drd.model.clock import AGE_TOLERANCE_S
-from drd.model.plan import RetentionPolicy
+from drd.model.policies import RetentionPolicy
 from drd.model.snapshot import RestorePoint
 from drd.model.units import format_duration, format_time
 from drd.named import NamedTuple

@@ -12,7 +12,8 @@ from typing import Any
 
 from drd.model.controls import ControlSpec
 from drd.model.kit_findings import VERIFY
-from drd.model.plan import Blackout, Component, KitWatch, Objectives, Plan, RepositorySpec, Times
+from drd.model.plan import Component, KitWatch, Objectives, Plan, RepositorySpec
+from drd.model.policies import Blackout, Times
 from drd.model.run import RunKind
 
 READINESS_EVERY_S = 86400.0

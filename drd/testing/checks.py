@@ -23,14 +23,8 @@ import pytest
 from drd import process
 from drd.checks.settings import CheckSettings
 from drd.errors import Cancelled
-from drd.model.plan import (
-    BackupPolicy,
-    CheckSpec,
-    DrillPolicy,
-    Objectives,
-    Plan,
-    RetentionPolicy,
-)
+from drd.model.plan import CheckSpec, DrillPolicy, Objectives, Plan
+from drd.model.policies import BackupPolicy, RetentionPolicy
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import CheckContext, Inspector

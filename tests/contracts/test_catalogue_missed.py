@@ -12,7 +12,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts
 from drd.model.attainment import missed_intervals
 from drd.model.facts import PlanFacts
-from drd.model.plan import BackupPolicy
+from drd.model.policies import BackupPolicy
 from drd.model.snapshot import RestorePoint
 from tests.catalogue_support import at, plan, point
 

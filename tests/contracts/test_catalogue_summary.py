@@ -37,7 +37,8 @@ from drd.model.facts import (
     UnreadyFacts,
 )
 from drd.model.finding import Finding
-from drd.model.plan import BackupPolicy, DrillPolicy, RepositorySpec, SecretRef
+from drd.model.plan import DrillPolicy, RepositorySpec, SecretRef
+from drd.model.policies import BackupPolicy
 from drd.model.readiness_finding import ReadinessFinding
 from drd.model.run import (
     SET_ASIDE,

@@ -31,16 +31,8 @@ from drd.model.incidents.instants import Instant
 from drd.model.incidents.rules import OpeningRule
 from drd.model.message import ChannelSpec
 from drd.model.pauses import Pause
-from drd.model.plan import (
-    Blackout,
-    Component,
-    Plan,
-    PrunePolicy,
-    RepositorySpec,
-    RetentionPolicy,
-    SecretRef,
-    VerificationPolicy,
-)
+from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
+from drd.model.policies import Blackout, PrunePolicy, RetentionPolicy, VerificationPolicy
 from drd.model.retention_state import RetentionState
 from drd.model.run import Decision, RunKind, RunState
 from drd.model.run_details import ReadinessDetail

@@ -16,16 +16,8 @@ import pytest
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.cli.status import status_command
 from drd.errors import CatalogueError, UnknownPlan
-from drd.model.plan import (
-    BackupPolicy,
-    Component,
-    DrillPolicy,
-    Objectives,
-    Plan,
-    RepositorySpec,
-    RetentionPolicy,
-    SecretRef,
-)
+from drd.model.plan import Component, DrillPolicy, Objectives, Plan, RepositorySpec, SecretRef
+from drd.model.policies import BackupPolicy, RetentionPolicy
 from drd.model.run import DrillResult, Evidence, RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 

@@ -15,19 +15,8 @@ from drd.config.yaml import read
 from drd.errors import ConfigError
 from drd.kinds.files.settings import FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings
-from drd.model.plan import (
-    BackupPolicy,
-    Blackout,
-    CopyPolicy,
-    DrillPolicy,
-    Hook,
-    KitPolicy,
-    Objectives,
-    PrunePolicy,
-    ReadinessPolicy,
-    Step,
-    VerificationPolicy,
-)
+from drd.model.plan import DrillPolicy, Hook, KitPolicy, Objectives, ReadinessPolicy, Step
+from drd.model.policies import BackupPolicy, Blackout, CopyPolicy, PrunePolicy, VerificationPolicy
 from tests.config_support import EXAMPLES, GOOD, changed, load, problems, write_plan
 
 REFERENCE = "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."

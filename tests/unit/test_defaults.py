@@ -25,15 +25,8 @@ from drd.model.job_history import JobHistory
 from drd.model.manifest_signature import NO_SIGNATURE
 from drd.model.obligations.regime import Recipient
 from drd.model.obligations.rules import When
-from drd.model.plan import (
-    CopyPolicy,
-    KitPolicy,
-    Limits,
-    PrunePolicy,
-    ReadinessPolicy,
-    S3Access,
-    VerificationPolicy,
-)
+from drd.model.plan import KitPolicy, Limits, ReadinessPolicy, S3Access
+from drd.model.policies import CopyPolicy, PrunePolicy, VerificationPolicy
 from drd.model.run_details import RunDetail
 from drd.model.step_results import StepResult
 from drd.model.training import TrainingPolicy

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from drd.model.backups_ahead import BackupQueue
 from drd.model.dispatch import RunLimits, Running, StartDecision, choose
 from drd.model.due import Due
-from drd.model.plan import Blackout
+from drd.model.policies import Blackout
 from drd.model.schedule import Job, Timing
 from tests.growth import calls
 from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, ahead

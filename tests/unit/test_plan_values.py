@@ -9,17 +9,15 @@ import pytest
 from drd.model.adopted import Adopted, Stanza
 from drd.model.plan import (
     NAME,
-    CopyPolicy,
     DrillPolicy,
     KitPolicy,
     KitWatch,
     RepositorySpec,
-    RetentionPolicy,
     S3Access,
     SecretRef,
     Sharing,
-    Times,
 )
+from drd.model.policies import CopyPolicy, RetentionPolicy, Times
 from drd.model.proof import plan_hash
 from tests.schedule_support import DAY, HOUR, plan, repository
 

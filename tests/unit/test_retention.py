@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.plan import RetentionPolicy
+from drd.model.policies import RetentionPolicy
 from drd.model.retention import RetentionPlan, plan_retention
 from drd.model.snapshot import ComponentSnapshot, RestorePoint, newest_complete
 

@@ -27,7 +27,8 @@ from drd.flows.upkeep.retention_share import KEEP_OWN
 from drd.model.actor import Actor
 from drd.model.clock import SNAPSHOT_SKEW
 from drd.model.holds import GivenUp, Hold
-from drd.model.plan import Plan, RepositorySpec, RetentionPolicy
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.policies import RetentionPolicy
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.run_details import BackupDetail, RecoveryDetail, RetentionDetail
 from drd.model.snapshot import MadeDuring, RestorePoint

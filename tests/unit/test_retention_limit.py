@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drd.config.plan_file import load_plan
-from drd.model.plan import RetentionPolicy
+from drd.model.policies import RetentionPolicy
 from drd.model.retention import OVER, allowance, limited, plan_retention
 from drd.model.snapshot import RestorePoint
 from tests.unit.test_retention import kept, point, point_lists, policies

@@ -13,16 +13,13 @@ from drd.kinds.postgres.settings import PostgresSettings
 from drd.kinds.registry import host_of
 from drd.model import schedule
 from drd.model.due import next_due
-from drd.model.plan import (
+from drd.model.plan import Component, DrillPolicy, KitWatch, SecretRef
+from drd.model.policies import (
     BackupPolicy,
     Blackout,
-    Component,
     CopyPolicy,
-    DrillPolicy,
-    KitWatch,
     PrunePolicy,
     RetentionPolicy,
-    SecretRef,
     VerificationPolicy,
 )
 from drd.model.schedule import (

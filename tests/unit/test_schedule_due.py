@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drd.model.due import Situation, next_due, share
-from drd.model.plan import Blackout
+from drd.model.policies import Blackout
 from drd.model.schedule import Job, Timing
 from tests.schedule_support import (
     DAY,

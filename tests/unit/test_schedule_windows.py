@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.plan import Blackout
+from drd.model.policies import Blackout
 from drd.model.windows import (
     blackout_at,
     longest_blackout_s,

@@ -23,7 +23,7 @@ from drd.model.check_words import RESTORES
 from drd.model.compliance import assess
 from drd.model.kit import KitPlan
 from drd.model.kit_index import index_from_json
-from drd.model.plan import RetentionPolicy
+from drd.model.policies import RetentionPolicy
 from drd.model.run import CheckResult, CheckVerdict, DrillResult
 from drd.model.verdicts import Assessment
 from tests.catalogue_support import evidence
