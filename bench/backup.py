@@ -43,7 +43,7 @@ def rows(workshop: Workshop, size: str, times: int, *, ratio: float = _ALLOWED_R
             f"<= {allowed:.2f} s ({ratio}x + 2.5 s)",
             drd <= allowed,
         ),
-        *cpu("it", measure.cpu_seconds(left), measure.cpu_seconds(right)),
+        *cpu("it", left, right),
         Row(
             f"  drd's own memory in it, {size}",
             mb(peak),

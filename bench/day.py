@@ -33,7 +33,9 @@ def rows(home: Path, server: PostgresServer, hour_s: float) -> list[Row]:
     pushes: set[str] = set()
     try:
         with (
-            site.started(_receivewal(site, received)),
+            site.started(
+                site.workshop.client("pg_receivewal", "-D", str(received), "-S", _SLOT, "-n")
+            ),
             site.started(receiver, {"BENCH_HOUR_S": str(hour_s)}),
         ):
             begin = site.end()
@@ -62,13 +64,6 @@ def rows(home: Path, server: PostgresServer, hour_s: float) -> list[Row]:
             f"<= {_ALLOWED_RATIO:.2f}x", cost / once <= _ALLOWED_RATIO),
         Row("  before upkeep, at its most", mb(most), mb(once), most / once, "", None),
     ]  # fmt: skip
-
-
-def _receivewal(site: LogSite, into: Path) -> list[str]:
-    server = site.server
-    where = ["-h", str(server.socket_dir), "-p", str(server.port), "-U", server.superuser]
-    words = [str(server.bin_dir / "pg_receivewal"), "-D", str(into), "-S", _SLOT, "-n"]
-    return [*words, *where]
 
 
 def _watch(site: LogSite, seconds: float, pushes: set[str], *, trickle: bool = False) -> int:

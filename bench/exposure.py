@@ -4,7 +4,6 @@ repository of the log, where a recovery reaches it."""
 from __future__ import annotations
 
 import json
-import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -26,7 +25,7 @@ def rows(home: Path, server: PostgresServer, every: str) -> list[Row]:
     again."""
     interval_s = float(every.removesuffix("s"))
     site = LogSite(home / f"every{every}", server, every)
-    with site.started(site.drd_words("daemon")):
+    with site.started(["drd", "daemon"]):
         site.await_reachable()
         with site.load(_PER_S):
             markers = _markers(site, _INTERVALS * max(interval_s, 10.0))
@@ -52,7 +51,7 @@ def _markers(site: LogSite, seconds: float) -> list[tuple[float, int]]:
         site.server.execute(f"insert into markers values ({len(found)})", LOAD)
         at = time.time()
         found.append((at, site.end()))
-        threading.Event().wait(_MARK_EVERY_S)
+        time.sleep(_MARK_EVERY_S)
     return found
 
 

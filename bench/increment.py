@@ -17,15 +17,6 @@ _ALLOWED_PER_GB = 50 * 1000 * 1000
 _ACCOUNTS_PER_MB = 6_650  # of the files of pgbench's tables
 _LOAD = "pgbench"
 
-_PLAN = """\
-plan: {name}
-objectives: {{rpo: 1h, rto: 1h}}
-components:
-  it: {{kind: postgres-cluster, dsn: "{dsn}", checkpoint: fast}}
-repositories:
-  primary: {{url: "{url}", password: {{file: {home}/password}}}}
-"""
-
 _FULL = """
 rm -rf "$1"
 pg_basebackup -D "$1" --checkpoint=fast --no-sync -h "$2" -p "$3" -U "$4"
@@ -58,10 +49,7 @@ def rows(workshop: Workshop, size: str, megabytes: float) -> list[Row]:
 
 def _initialise(workshop: Workshop, accounts: int) -> None:
     scale = str(max(1, accounts // 100_000))
-    server = workshop.postgres
-    where = ["-h", str(server.socket_dir), "-p", str(server.port), "-U", server.superuser]
-    words = [str(server.bin_dir / "pgbench"), "-i", "-q", "-s", scale, *where, _LOAD]
-    measure.run(words, workshop.environment)
+    measure.run(workshop.client("pgbench", "-i", "-q", "-s", scale, _LOAD), workshop.environment)
 
 
 def _update(workshop: Workshop, accounts: int) -> None:
@@ -74,14 +62,13 @@ def _update(workshop: Workshop, accounts: int) -> None:
 
 def _measured(workshop: Workshop, what: str, change: Callable[[], object]) -> list[Row]:
     repository, by_hand = workshop.new_repository(), workshop.new_repository()
-    name, server = repository.name, workshop.postgres
     dsn = workshop.conninfo.replace("dbname=shop", "dbname=postgres")
-    text = _PLAN.format(name=name, dsn=dsn, url=repository, home=workshop.home)
-    (workshop.home / f"plans/{name}.yaml").write_text(text)
+    component = f'it: {{kind: postgres-cluster, dsn: "{dsn}", checkpoint: fast}}'
+    name = workshop.write_plan(repository.name, repository, component)
     workshop.drd("backup", name)
     _full(workshop, by_hand)
     change()
-    server.execute("checkpoint")
+    workshop.postgres.execute("checkpoint")
     size = _bytes(workshop)
     done = workshop.drd("backup", name)
     [component] = json.loads(done.output)["components"]

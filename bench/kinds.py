@@ -21,18 +21,6 @@ from drd.model.units import parse_size
 KINDS = ("mariadb", "mariadb-server", "redis", "valkey", "postgres-cluster")
 _ALLOWED_RATIO = 1.05
 
-_PLAN = """\
-plan: {name}
-objectives: {{rpo: 1h, rto: 1h}}
-components:
-  it: {{kind: {kind}, {component}}}
-repositories:
-  primary: {{url: "{url}", password: {{file: {home}/password}}}}
-checks:
-  - {{name: counts, kind: rows, component: it}}
-{checks}targets: {{standby: {{it: {{{target}}}}}}}
-"""
-
 
 def rows(
     workshop: Workshop, kinds: list[str], size: str, times: int, say: Callable[[str], None]
@@ -97,10 +85,10 @@ class _Bench:
         left, right = measure.in_turn(drill, script("drill"), times)
         found += self._rows("drill", left, right)
         answered = median(float(run.output.split()[-1]) for run in right)
-        found.append(self._line(RTA_OF_DRILL, median(map(_rta, left)), answered))
+        found.append(self._line(RTA_OF_DRILL, median(map(measure.rta, left)), answered))
         left, right = measure.in_turn(recover, script("recover"), times)
         found += self._rows("recover, the whole command", left, right)
-        rta, plain = median(map(_rta, left)), measure.seconds(right)
+        rta, plain = median(map(measure.rta, left)), measure.seconds(right)
         found.append(self._line(RTA_OF_RECOVER, rta, plain))
         self._clear()
         self.workshop.remove(repository)
@@ -108,7 +96,7 @@ class _Bench:
 
     def _rows(self, what: str, left: list[measure.Run], right: list[measure.Run]) -> list[Row]:
         line = self._line(what, measure.seconds(left), measure.seconds(right))
-        return [line, *cpu("it", measure.cpu_seconds(left), measure.cpu_seconds(right))]
+        return [line, *cpu("it", left, right)]
 
     def _line(self, what: str, drd: float, plain: float) -> Row:
         ratio, allowed = drd / plain, self.case.allowed.get(what, _ALLOWED_RATIO)
@@ -140,13 +128,14 @@ class _Bench:
         return measure.run(["bash", str(self._script), *words], environment)
 
     def _plan(self, repository: Path) -> str:
-        name, case, home = repository.name, self.case, self.workshop.home
-        text = _PLAN.format(
-            name=name, kind=case.kind, component=case.component, url=repository, home=home,
-            checks=case.checks, target=case.target,
-        )  # fmt: skip
-        (home / f"plans/{name}.yaml").write_text(text)
-        return name
+        case = self.case
+        return self.workshop.write_plan(
+            repository.name,
+            repository,
+            f"it: {{kind: {case.kind}, {case.component}}}",
+            "checks:\n  - {name: counts, kind: rows, component: it}\n"
+            f"{case.checks}targets: {{standby: {{it: {{{case.target}}}}}}}\n",
+        )
 
     def _clear(self) -> None:
         """Remove what a recovery has made."""
@@ -163,7 +152,3 @@ class _Bench:
         if self.case.drop is not None:
             server, database = self.case.drop
             server.execute(f"drop database if exists {database}")
-
-
-def _rta(run: measure.Run) -> float:
-    return float(json.loads(run.output)["rta_s"])

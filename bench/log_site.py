@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,16 +20,9 @@ from tests.servers.child import tied_to_us
 PLAN = "log"
 LOAD = "load"
 _CLIENTS, _SCALE = 4, 3
-_BEGIN_WITHIN_S = 300.0
+_WITHIN_S = 300.0
 
-_PLAN = """\
-plan: {plan}
-objectives: {{rpo: 1h, rto: 1h}}
-components:
-  server: {{kind: postgres-cluster, dsn: "{dsn}", checkpoint: fast, incremental: off,
-    wal: {{every: {every}}}}}
-repositories:
-  primary: {{url: "{url}", password: {{file: {home}/password}}}}
+_MORE = """\
 backup: {{every: 24h}}
 drill: {{every: 30d}}
 checks:
@@ -59,29 +51,26 @@ class LogSite:
         server.execute("select pg_reload_conf()")
         server.execute(f"drop database if exists {LOAD} with (force)")
         server.execute(f"create database {LOAD}")
-        self._pgbench("-i", "-q", "-s", str(_SCALE))
+        filling = self._pgbench("-i", "-q", "-s", str(_SCALE))
+        measure.run(filling, self.workshop.environment)
         server.execute("create table markers (n int primary key)", LOAD)
         self.repository = self.workshop.new_repository()
-        self.back = home / "back"
         dsn = self.workshop.conninfo.replace("dbname=shop", "dbname=postgres")
-        text = _PLAN.format(
-            plan=PLAN, dsn=dsn, every=every, url=self.repository, home=home, load=LOAD,
-            back=self.back,
-        )  # fmt: skip
-        (home / f"plans/{PLAN}.yaml").write_text(text)
+        self.workshop.write_plan(
+            PLAN,
+            self.repository,
+            f'server: {{kind: postgres-cluster, dsn: "{dsn}", checkpoint: fast, incremental: off, '
+            f"wal: {{every: {every}}}}}",
+            _MORE.format(load=LOAD, back=home / "back"),
+        )
 
-    def _pgbench_words(self, *words: str) -> list[str]:
-        server = self.server
-        where = ["-h", str(server.socket_dir), "-p", str(server.port), "-U", server.superuser]
-        return [str(server.bin_dir / "pgbench"), *words, *where, LOAD]
-
-    def _pgbench(self, *words: str) -> None:
-        measure.run(self._pgbench_words(*words), self.workshop.environment)
+    def _pgbench(self, *words: str) -> list[str]:
+        return self.workshop.client("pgbench", *words, LOAD)
 
     @contextmanager
     def load(self, per_s: int) -> Iterator[None]:
         """Keep so many transactions of pgbench a second going."""
-        words = self._pgbench_words(
+        words = self._pgbench(
             "-n", "-c", str(_CLIENTS), "-T", "36000", "--rate", str(per_s), "-M", "prepared"
         )
         with self.started(words):
@@ -90,7 +79,7 @@ class LogSite:
     @contextmanager
     def started(
         self, words: Sequence[str], more: Mapping[str, str] | None = None
-    ) -> Iterator[subprocess.Popen[bytes]]:
+    ) -> Iterator[None]:
         """Run a program for as long as the body runs."""
         log = self.workshop.home / "programs.log"
         with log.open("ab") as said:
@@ -99,7 +88,7 @@ class LogSite:
                 stderr=said, env={**self.workshop.environment, **(more or {})},
             )  # fmt: skip
         try:
-            yield process
+            yield
             if process.poll() is not None:
                 raise measure.BenchFailed(f"{words[0]} ended:\n{log.read_text()[-3000:]}")
         finally:
@@ -131,9 +120,9 @@ class LogSite:
         found = [(s["id"], batch_of(s["id"], s["tags"])) for s in listed if s["id"] in times]
         return sorted((Arrival(times[i], b.end.position) for i, b in found), key=lambda a: a.at)
 
-    def await_arrival(self, end: int, within_s: float = _BEGIN_WITHIN_S) -> None:
+    def await_arrival(self, end: int) -> None:
         """Wait until the repository has the log up to a position."""
-        self._await(lambda: any(a.end >= end for a in self.arrivals()), "the WAL", within_s)
+        self._await(lambda: any(a.end >= end for a in self.arrivals()), "the WAL")
 
     def await_reachable(self) -> None:
         """Wait until a base backup leads to the log."""
@@ -142,15 +131,12 @@ class LogSite:
             logs = json.loads(self.workshop.drd("points", PLAN).output)["logs"]
             return any(one["reachable"] for one in logs)
 
-        self._await(reachable, "a base backup", _BEGIN_WITHIN_S)
+        self._await(reachable, "a base backup")
 
-    def _await(self, is_done: Callable[[], bool], what: str, within_s: float) -> None:
-        limit = time.monotonic() + within_s
+    def _await(self, is_done: Callable[[], bool], what: str) -> None:
+        limit = time.monotonic() + _WITHIN_S
         while not is_done():
             if time.monotonic() > limit:
                 said = (self.workshop.home / "programs.log").read_text()[-3000:]
                 raise measure.BenchFailed(f"waited in vain for {what}:\n{said}")
             time.sleep(1)
-
-    def drd_words(self, *words: str) -> list[str]:
-        return [str(Path(sys.executable).with_name("drd")), *words]

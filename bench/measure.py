@@ -3,6 +3,7 @@ How long they wait for a processor is not fair: read their processor time beside
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
@@ -166,6 +167,11 @@ def cpu_seconds(runs: Sequence[Run]) -> float | None:
     """Return the median of the processor time in seconds; None if it was not counted."""
     counted = [r.cpu_s for r in runs if r.cpu_s is not None]
     return median(counted) if counted else None
+
+
+def rta(run: Run) -> float:
+    """Return the RTA that a drill or a recovery has printed, in seconds."""
+    return float(json.loads(run.output)["rta_s"])
 
 
 def seconds(runs: Sequence[Run]) -> float:

@@ -3,47 +3,31 @@ dump, with the same checks. Both alternate in the same run."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from statistics import median
 
 from bench import measure
 from bench.table import Row, cpu
-from bench.workshop import CHECKS, Workshop
+from bench.workshop import Workshop
 
 SIZES = ("200M", "800M")
 _ALLOWED_RATIO = 1 / 3
 _BACK = "back"
 
-_PLAN = """\
-plan: {name}
-objectives: {{rpo: 1h, rto: 1h}}
-components:
-  shop: {{kind: postgres-cluster, dsn: "{dsn}", checkpoint: fast, incremental: off}}
-repositories:
-  primary: {{url: "{url}", password: {{file: {home}/password}}}}
-checks:
-{checks}
-  - {{name: row counts, kind: rows, component: shop}}
-targets: {{standby: {{shop: {{data_dir: "{back}"}}}}}}
-"""
-
 
 def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
     """Measure the server that the workshop has filled."""
     repository = workshop.new_repository()
-    dump, files = workshop.new_plan(repository, target=_BACK), f"{repository.name}-files"
     back = workshop.home / "methods.back"
-    checks = "\n".join(
-        f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", expect: "{expect}"}}'
-        for title, (query, expect) in CHECKS.items()
+    dump = workshop.new_plan(repository, target=_BACK)
+    files = workshop.write_plan(
+        f"{repository.name}-files",
+        repository,
+        f'shop: {{kind: postgres-cluster, dsn: "{workshop.conninfo}", checkpoint: fast, '
+        "incremental: off}",
+        f'{workshop.check_lines}targets: {{standby: {{shop: {{data_dir: "{back}"}}}}}}\n',
     )
-    text = _PLAN.format(
-        name=files, dsn=workshop.conninfo, url=repository, home=workshop.home, checks=checks,
-        back=back,
-    )  # fmt: skip
-    (workshop.home / f"plans/{files}.yaml").write_text(text)
     first = {plan: workshop.drd("backup", plan) for plan in (files, dump)}
 
     def recover(plan: str) -> measure.Run:
@@ -61,24 +45,16 @@ def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
         Row(f"whole server against a dump, {size}: first backup", f"{by_files:.2f} s",
             f"{by_dump:.2f} s", by_files / by_dump, "", None),
         _row(f"whole server against a dump, {size}: RTA of a drill", *drills),
-        *_cpu("the whole command", *drills),
+        *cpu("the whole command", *drills),
         _row(f"whole server against a dump, {size}: RTA of recover", *recoveries),
-        *_cpu("the whole command", *recoveries),
+        *cpu("the whole command", *recoveries),
     ]  # fmt: skip
 
 
-def _cpu(what: str, files: list[measure.Run], dump: list[measure.Run]) -> list[Row]:
-    return cpu(what, measure.cpu_seconds(files), measure.cpu_seconds(dump))
-
-
 def _row(what: str, files: list[measure.Run], dump: list[measure.Run]) -> Row:
-    ours, theirs = (median(map(_rta, runs)) for runs in (files, dump))
+    ours, theirs = (median(map(measure.rta, runs)) for runs in (files, dump))
     ratio = ours / theirs
     return Row(what, f"{ours:.2f} s", f"{theirs:.2f} s", ratio, "<= 0.33x", ratio <= _ALLOWED_RATIO)
-
-
-def _rta(run: measure.Run) -> float:
-    return float(json.loads(run.output)["rta_s"])
 
 
 def _clear(workshop: Workshop, back: Path) -> None:

@@ -5,7 +5,7 @@ tools.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -72,14 +72,14 @@ def _measured(
     _drop(workshop)
     workshop.remove(repository)
     whole, plain = measure.seconds(left), measure.seconds(right)
-    rta = _rta(left)
+    rta = median(map(measure.rta, left))
     ratio = rta / plain
     return [
         Row(f"RTA of recover, {size}, against a script", f"{rta:.2f} s", f"{plain:.2f} s", ratio,
             f"<= {allowed:.2f}x", ratio <= allowed),
         Row(f"recover, {size}: the whole command", f"{whole:.2f} s", f"{plain:.2f} s",
             whole / plain, "", None),
-        *cpu("it", measure.cpu_seconds(left), measure.cpu_seconds(right)),
+        *cpu("it", left, right),
         *prefetched,
     ]  # fmt: skip
 
@@ -93,15 +93,11 @@ def _prefetched(
     small: bool,
 ) -> list[Row]:
     with_it, without = measure.in_turn(ours, unfetched, times)
-    fetched, late = _rta(with_it), _rta(without)
+    fetched, late = (median(map(measure.rta, runs)) for runs in (with_it, without))
     worth = late / fetched
     target = (f">= {_WORTH:.2f}x", worth >= _WORTH) if small else ("", None)
     name = f"RTA of recover, {size}, without prefetch"
     return [Row(name, f"{late:.2f} s", f"{fetched:.2f} s", worth, *target)]
-
-
-def _rta(runs: Sequence[measure.Run]) -> float:
-    return median(float(json.loads(run.output)["rta_s"]) for run in runs)
 
 
 def _drop(workshop: Workshop) -> None:

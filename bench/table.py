@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.measure import Run, cpu_seconds
+
 _HEADER = ("WHAT", "DRD", "BASELINE", "RATIO", "TARGET", "")
 
 
@@ -37,8 +39,9 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row.what, row.drd, row.baseline, ratio, row.target, met)
 
 
-def cpu(what: str, ours: float | None, theirs: float | None) -> list[Row]:
+def cpu(what: str, left: Sequence[Run], right: Sequence[Run]) -> list[Row]:
     """Return a row with the processor time of both; none if it was not counted."""
+    ours, theirs = cpu_seconds(left), cpu_seconds(right)
     if ours is None or theirs is None:
         return []
     return [

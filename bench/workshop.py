@@ -42,15 +42,10 @@ _PLAN = """\
 plan: {name}
 objectives: {{rpo: 1h, rto: 1h}}
 components:
-  shop:
-    kind: postgres
-    dsn: "{dsn}"
-    fingerprint: counts
+  {component}
 repositories:
   primary: {{url: "{url}", password: {{file: {home}/password}}}}
-checks:
-{checks}
-"""
+{more}"""
 
 CHECKS = {
     "all rows of the first table": ("select count(*) from part1", "> 0"),
@@ -164,21 +159,36 @@ class Workshop:
         """Write a plan for this repository, without a history; return its name. `target` is a
         database of the same server, which its target `standby` names.
         """
-        name = f"shop{self._count}"
-        checks = "\n".join(
-            f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", '
-            f'expect: "{expect}"}}'
-            for title, (query, expect) in self.checks.items()
-        )
-        checks += "\n  - {name: row counts, kind: rows, component: shop}"
-        text = _PLAN.format(
-            name=name, dsn=self.conninfo, url=repository, home=self.home, checks=checks
-        )
+        more = self.check_lines
         if target is not None:
             dsn = self.conninfo.replace(f"dbname={DATABASE}", f"dbname={target}")
-            text += f'targets: {{standby: {{shop: {{dsn: "{dsn}"}}}}}}\n'
+            more += f'targets: {{standby: {{shop: {{dsn: "{dsn}"}}}}}}\n'
+        component = f'shop: {{kind: postgres, dsn: "{self.conninfo}", fingerprint: counts}}'
+        return self.write_plan(f"shop{self._count}", repository, component, more)
+
+    @property
+    def check_lines(self) -> str:
+        """The checks of a plan whose component is `shop`."""
+        checks = "".join(
+            f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", '
+            f'expect: "{expect}"}}\n'
+            for title, (query, expect) in self.checks.items()
+        )
+        return f"checks:\n{checks}  - {{name: row counts, kind: rows, component: shop}}\n"
+
+    def write_plan(self, name: str, repository: Path, component: str, more: str = "") -> str:
+        """Write a plan of one component, and return its name. `more` are lines of other keys."""
+        text = _PLAN.format(
+            name=name, url=repository, home=self.home, component=component, more=more
+        )
         (self.home / f"plans/{name}.yaml").write_text(text)
         return name
+
+    def client(self, program: str, *words: str) -> list[str]:
+        """The words of a program of PostgreSQL that connects to the server."""
+        server = self.postgres
+        where = ["-h", str(server.socket_dir), "-p", str(server.port), "-U", server.superuser]
+        return [str(server.bin_dir / program), *where, *words]
 
     def drd(self, *words: str, memory: bool = False) -> measure.Run:
         return measure.run(["drd", *words, "--json"], self.environment, memory=memory)

@@ -1,5 +1,5 @@
-"""The binary log of a MariaDB server: what is received, what leads on from a copy, and what is
-wrong with it is found before a server replays it."""
+"""The binary log of a MariaDB server: what leads on from a copy, and what is wrong with it is found
+before a server replays it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,62 +17,22 @@ from pathlib import Path
 import pytest
 
 from drd import process
-from drd.errors import RepositoryDamaged, SourceError, TargetError
+from drd.errors import RepositoryDamaged, TargetError
 from drd.kinds.mariadb.physical.binlog import files
-from drd.kinds.mariadb.physical.binlog.receiver import BinlogReceiver
 from drd.kinds.mariadb.physical.binlog.replay import arranged
 from drd.kinds.mariadb.physical.kind import ServerKind
 from drd.kinds.mariadb.physical.sandbox import ServerSandbox
-from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.model.log import LogMark, LogTarget
-from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Restored, Tree, no_progress
-from drd.ports.logs import LogLost, LogReplay
+from drd.ports.logs import LogReplay
 from drd.process import Child, Command
 from tests.conftest import _run_directory
+from tests.integration.mariadb.binlogs import binlog_server, component_of, marked, receiving
 from tests.restic_support import place
-from tests.servers import MariadbServer, mariadb_server, short_directory
+from tests.servers import MariadbServer, short_directory
 
 THE_END = LogTarget()
-LOGS = ("--log-bin=bin", "--binlog-format=ROW", "--server-id=7")
-
-
-def _server(base: Path, *options: str) -> AbstractContextManager[MariadbServer]:
-    return mariadb_server(base, options=(*LOGS, *options))
-
-
-def _component(server: MariadbServer) -> Component:
-    settings = {"kind": "mariadb-server", "dsn": server.dsn("shop"), "binlog": {"every": "5s"}}
-    return Component("server", "mariadb-server", ServerSettings.model_validate(settings))
-
-
-@contextmanager
-def _receiving(server: MariadbServer, base: Path) -> Iterator[BinlogReceiver]:
-    came = base / "received"
-    came.mkdir(exist_ok=True)
-    with ServerKind().log(_component(server)).open(came, "drd_wal_test") as receiver:
-        assert isinstance(receiver, BinlogReceiver)
-        receiver.require()
-        with (base / "said").open("wb") as said:
-            child = receiver.start(said.fileno())
-        try:
-            yield receiver
-        finally:
-            child.stop()
-
-
-def _marked(receiver: BinlogReceiver, into: Path) -> tuple[LogMark, int]:
-    """Store what is there, as the keeper does."""
-    receiver.require()
-    mark = receiver.mark()
-    assert mark is not None
-    end = time.monotonic() + 60
-    while not receiver.arrived(mark):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    into.mkdir(exist_ok=True)
-    return mark, receiver.stage(mark, into)
 
 
 def _gtid(server: MariadbServer) -> str:
@@ -115,12 +75,12 @@ create sequence numbers
 def stored() -> Iterator[Stored]:
     with (
         short_directory(_run_directory()) as base,
-        _server(base / "m") as server,
+        binlog_server(base / "m") as server,
     ):
         server.execute("create database shop")
         server.execute(*SCHEMA.strip().splitlines(), database="shop")
-        with _receiving(server, base) as receiver:
-            with ServerKind().source(_component(server), place(base / "w")).open() as capture:
+        with receiving(server, base) as receiver:
+            with ServerKind().source(component_of(server), place(base / "w")).open() as capture:
                 facts, tree, at = dict(capture.facts), capture.payload, capture.data_time
                 assert isinstance(tree, Tree)
                 copy = base / "copy" / str(facts["place"]).lstrip("/")
@@ -140,7 +100,7 @@ def stored() -> Iterator[Stored]:
             time.sleep(1)
             server.execute("insert into orders values (4)", database="shop")
             server.execute("insert into orders values (5)", database="shop")
-            mark, _ = _marked(receiver, base / "push")
+            mark, _ = marked(receiver, base / "push")
             pieces = base / "pieces"
             pieces.mkdir()
             for one in (base / "push").glob("*/*"):
@@ -343,137 +303,5 @@ def test_statements_that_the_server_refuses_end_the_replay_with_their_error(
             TargetError, match=r"the server refused a statement: ERROR 1062 .*Duplicate entry"
         ),
         _restored(older, short_tmp, THE_END),
-    ):
-        pass
-
-
-@pytest.fixture
-def fresh(short_tmp: Path) -> Iterator[tuple[MariadbServer, Path]]:
-    with _server(short_tmp / "m") as server:
-        server.execute("create database shop")
-        server.execute("create table orders (n int)", database="shop")
-        yield server, short_tmp
-
-
-def _insert(server: MariadbServer) -> None:
-    server.execute("insert into orders values (1)", database="shop")
-
-
-def _reset(server: MariadbServer) -> None:
-    time.sleep(1.1)  # the time in the head of a file is in seconds
-    server.execute("reset master")
-    for _ in range(20):
-        _insert(server)
-
-
-def _purge(server: MariadbServer) -> None:
-    server.execute("flush binary logs")
-    server.execute("flush binary logs")
-    name = server.execute("show master status")[0][0]
-    limit = time.monotonic() + 30
-    while len(server.execute("show binary logs")) > 1:  # it keeps a file that it still sends
-        assert time.monotonic() < limit
-        server.execute(f"purge binary logs to '{name}'")
-        time.sleep(0.1)
-
-
-def _renumber(server: MariadbServer) -> None:
-    server.execute("set global server_id = 8")
-
-
-@pytest.mark.parametrize(
-    ("fault", "says"),
-    [
-        (_purge, "does not have file 000001 of its binary log any more: the file was purged"),
-        (_reset, "file 000001 of the binary log is not the file that drd has received"),
-        (_renumber, "server_id 7, but `dsn` now names a server with server_id 8"),
-    ],
-)
-def test_a_log_that_does_not_go_on_is_a_gap_and_begins_anew(
-    fresh: tuple[MariadbServer, Path], fault: Callable[[MariadbServer], None], says: str
-) -> None:
-    server, base = fresh
-    with _receiving(server, base) as receiver:
-        _insert(server)
-        before, _ = _marked(receiver, base / "push")
-    fault(server)
-    with pytest.raises(LogLost, match=says), _receiving(server, base) as receiver:
-        _marked(receiver, base / "push")
-    with ServerKind().log(_component(server)).open(base / "received", "drd_wal_test") as receiver:
-        receiver.begin_anew()
-    with _receiving(server, base) as receiver:
-        _insert(server)
-        after, begin = _marked(receiver, base / "push")
-        assert begin <= after.position
-        assert (after.line, receiver.source) != (before.line, "7") or fault is _purge
-        assert len(list((base / "push").iterdir())) == 1  # nothing of the former log
-
-
-def test_the_program_says_when_the_log_began_again_under_it(
-    fresh: tuple[MariadbServer, Path],
-) -> None:
-    server, base = fresh
-    with _receiving(server, base) as receiver:
-        _insert(server)
-        _marked(receiver, base / "push")
-        server.execute("reset master")
-        with pytest.raises(LogLost, match="is not the file that drd has received"):
-            _marked(receiver, base / "push")
-    assert receiver.lost("ERROR: Could not find first log file name in binary log index file")
-    assert not receiver.lost("ERROR: Failed on connect: Can't connect to local server")
-
-
-def test_what_had_arrived_stays_when_the_program_is_killed_and_begins_the_file_again(
-    fresh: tuple[MariadbServer, Path],
-) -> None:
-    server, base = fresh
-    for count in range(3):
-        with _receiving(server, base) as receiver:
-            _insert(server)
-            mark, begin = _marked(receiver, base / "push")
-            assert receiver.mark() is None  # nothing was written since
-            assert begin == files.place(1, 0)
-            if count == 1:
-                server.execute("flush binary logs")
-                _insert(server)
-                mark, _ = _marked(receiver, base / "push")
-                assert receiver.received_bytes() > 0
-    [stage] = (base / "push").iterdir()
-    names = sorted(p.name for p in stage.iterdir())
-    assert names == [files.piece_name(1, 0), files.piece_name(2, 0)]
-    data = server.directory / "data"
-    for number in (1, 2):
-        there = (data / f"bin.{number:06d}").read_bytes()
-        here = (stage / files.piece_name(number, 0)).read_bytes()
-        assert here[30:] == there[30 : len(here)]
-    with _receiving(server, base) as receiver:
-        receiver.drop(mark)
-        assert receiver.received_bytes() == 0
-
-
-def test_what_the_receiver_needs_is_named_with_its_remedy(
-    fresh: tuple[MariadbServer, Path],
-) -> None:
-    server, base = fresh
-    server.execute(
-        "create user poor@localhost identified by 'x'",
-        "grant reload, process, select, binlog monitor, show view, show databases on *.* "
-        "to poor@localhost",
-    )
-    dsn = server.dsn("shop", "poor", "x")
-    settings = {"kind": "mariadb-server", "dsn": dsn, "binlog": {"every": "5s"}}
-    poor = replace(_component(server), settings=ServerSettings.model_validate(settings))
-    found = {f.code: f for f in ServerKind().source(poor, place(base / "w")).doctor() if f.failed}
-    assert "does not have REPLICATION SLAVE on the whole server" in found["rights"].text
-    grant = found["rights"].remedy.partition(": ")[2]
-    assert grant == "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO 'poor'@'localhost';"
-    server.execute(grant)
-    server.execute("set global binlog_format = mixed", "set global binlog_expire_logs_seconds = 60")
-    found = {f.code: f for f in ServerKind().source(poor, place(base / "w")).doctor()}
-    assert found["binlog-format"].severity == "error"
-    assert found["binlog-expires"].severity == "warning"
-    with (
-        pytest.raises(SourceError, match="binlog_format of the server is MIXED"),
-        _receiving(server, base),
     ):
         pass
