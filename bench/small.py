@@ -43,7 +43,7 @@ for db in orders users; do
 done
 echo manifest | restic backup -q --stdin --stdin-filename manifest.json
 """
-"""A script that does the same; with one more snapshot, in place of drd's manifest."""
+"""A script that does the same; with one more snapshot, instead of drd's manifest."""
 
 
 def rows(home: Path) -> list[Row]:

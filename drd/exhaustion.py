@@ -34,7 +34,7 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
 
 
 def by_name(text: object) -> str:
-    """Return a text with the real name of each directory in place of `/proc/PID/fd/N`. drd works in
+    """Return a text with the real name of each directory instead of `/proc/PID/fd/N`. drd works in
     other users' directories through such descriptors, but a person cannot use these paths.
     """
     return re.sub(rf"/proc/(?:self|{os.getpid()})/fd/([0-9]+)", _present_name, str(text))

@@ -148,7 +148,7 @@ def noted(what: str) -> Iterator[None]:
 
 @contextmanager
 def attributed(subject: str, extension: Extension | None = None) -> Iterator[None]:
-    """Convert errors that the code of an extension must not raise to ExtensionFailed."""
+    """Raise ExtensionFailed instead of an error that the code of an extension must not raise."""
     try:
         yield
     except BaseException as error:

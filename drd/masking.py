@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "***"
-"""The text in place of a secret. A secret with this value is refused, because it was masked by
+"""The text instead of a secret. A secret with this value is refused, because it was masked by
 mistake."""
 
 _SHORTEST = 4

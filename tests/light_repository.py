@@ -46,7 +46,7 @@ def begin_in_bucket(server: S3Server, url: str, password: str) -> None:
 
 
 def lighten(directory: Path, password: str) -> None:
-    """Give a repository that restic just made in a directory such a key, in place of its only
+    """Give a repository that restic just made in a directory such a key, instead of its only
     one."""
     (file,) = (directory / "keys").iterdir()
     name, text = _lightened(file.read_bytes(), password)

@@ -65,7 +65,7 @@ def _log(_: App, desk: Desk, body: bodies.LogBody) -> Incident:
     given = [word for word in ("correct", "star", "unstar") if getattr(body, word) is not None]
     if len(given) > 1:
         raise UsageError(
-            f"{' and '.join(given)} were given together", hint="run a separate command for each."
+            f"{' and '.join(given)} cannot be combined", hint="run a separate command for each."
         )
     _require_fitting(body, given)
     if marked:
@@ -82,19 +82,19 @@ def _require_fitting(body: bodies.LogBody, given: Sequence[str]) -> None:
         return
     if body.at is not None:
         raise UsageError(
-            f"a time was given together with {given[0]}, but {given[0]} does not change "
+            f"a time cannot be combined with {given[0]}: {given[0]} does not change "
             "the time of the entry",
             hint="leave out --at. If the time of the entry is wrong, correct its text, or add an "
             "entry with the right time: drd incident log TEXT --at TIME",
         )
     if body.restricted and body.correct is None:
         raise UsageError(
-            f"restricted was given together with {given[0]}, but a mark cannot be restricted",
+            f"restricted cannot be combined with {given[0]}: a mark cannot be restricted",
             hint="leave out --restricted.",
         )
     if body.measure:
         raise UsageError(
-            f"measure was given together with {given[0]}, but only a new entry can be a measure",
+            f"measure cannot be combined with {given[0]}: only a new entry can be a measure",
             hint='write what was done: drd incident log "TEXT" --measure. Give the time with --at.',
         )
 

@@ -48,7 +48,7 @@ def take_in(
             )
         if scope:
             raise UsageError(
-                "the report of a mail server was given together with plans",
+                "the report of a mail server cannot be combined with plans",
                 hint="leave out the plans: the report contains the id of the mail.",
             )
         return returned(app.catalogue, author, bounces, may_add or _anywhere)

@@ -85,7 +85,7 @@ def _hypothesis(_: App, desk: Desk, body: HypothesisBody) -> Incident:
     given = {state: entry for state, entry in judged.items() if entry is not None}
     if len(given) > 1:
         hint = "run a separate command for each: each becomes an entry."
-        raise UsageError(f"{' and '.join(map(str, given))} were given together", hint=hint)
+        raise UsageError(f"{' and '.join(map(str, given))} cannot be combined", hint=hint)
     for state, entry in given.items():
         return flow.judge(desk, entry, state, evidence=body.evidence, reason=body.reason)
     if body.evidence or body.reason:

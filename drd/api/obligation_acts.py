@@ -120,7 +120,7 @@ def record(app: App, found: Regimes, body: ObligationBody, desk: Callable[[], De
     given = _acts(body)
     if len(given) > 1:
         hint = "run a separate command for each: each becomes an entry."
-        raise UsageError(f"{' and '.join(given)} were given together", hint=hint)
+        raise UsageError(f"{' and '.join(given)} cannot be combined", hint=hint)
     if given and not body.regime:
         hint = "give the id of a regime. To see all regimes: drd incident obligation"
         raise UsageError("incident obligation: no regime given", hint=hint)

@@ -27,7 +27,7 @@ _ROWS = 1000
 
 
 def export_to(database: Database, path: Path) -> None:
-    """Write the catalogue to the file, in place of an existing one. Its mode is 0600: it goes into
+    """Write the catalogue to a file, and replace an existing file. Its mode is 0600: it goes into
     a backup, not to colleagues."""
     path.unlink(missing_ok=True)
     if database.path is not None:

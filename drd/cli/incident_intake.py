@@ -55,7 +55,7 @@ def _refuse_others(args: argparse.Namespace) -> None:
     for name, value in given.items():
         if value:
             raise UsageError(
-                f"incident open: {name} and --from were given together",
+                f"incident open: {name} and --from cannot be combined",
                 hint=f"leave out {name}: the alerts have titles and severities of their "
                 "own. Only --plan can be combined with --from.",
             )

@@ -46,7 +46,7 @@ def indicator(args: argparse.Namespace) -> int:
         return _show(args)
     if args.stix is not None:
         hint = "first record the indicator, then write the file with --stix in a second command."
-        raise UsageError("--stix and a new indicator were given together", hint=hint)
+        raise UsageError("--stix and a new indicator cannot be combined", hint=hint)
     said = {"type": args.type, "seen": args.seen, "expires": args.expires, "text": args.text}
     act(args, 1, lambda words: {"value": words[0], **said})
     return 0

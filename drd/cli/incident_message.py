@@ -179,8 +179,8 @@ def _reported(args: argparse.Namespace) -> int:
         if getattr(args, name):
             what = "the numbers" if name == "words" else f"--{name}"
             raise UsageError(
-                f"--from and {what} were given together, but the report itself says which mail "
-                "came back, when and why",
+                f"--from and {what} cannot be combined: the report itself says which mail came "
+                "back, when and why",
                 hint=f"leave out {what}, or --from.",
             )
     raw = read_given(args.from_, LARGEST, "give the report of one mail.")

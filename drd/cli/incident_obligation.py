@@ -94,7 +94,7 @@ def _given(args: argparse.Namespace, name: str) -> dict[str, Any]:
     applies = True if args.applies else False if args.does_not_apply else None
     if args.applies and args.does_not_apply:
         hint = "give each in a command of its own: each becomes an entry."
-        raise UsageError("--applies and --does-not-apply were given together", hint=hint)
+        raise UsageError("--applies and --does-not-apply cannot be combined", hint=hint)
     facts = dict(fact_of(text) for text in args.fact)
     keep = _read(args.keep) if args.keep is not None else None
     acts = (applies, args.submitted, args.late or None, args.hold, keep)

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     acts = [name for name in ("list", "verify", "export", "release") if getattr(args, name)]
     if len(acts) > 1:
         raise UsageError(
-            f"--{acts[0]} and --{acts[1]} were given together",
+            f"--{acts[0]} and --{acts[1]} cannot be combined",
             hint="run a separate command for each.",
         )
     with session(args, reading=acts == ["list"], records=True) as app:
@@ -72,7 +72,7 @@ def _taken(app: App, args: argparse.Namespace, desk: Desk) -> int:
 def _wanted(args: argparse.Namespace) -> Wanted:
     if args.volatile and args.component:
         raise UsageError(
-            "--volatile and --component were given together",
+            "--volatile and --component cannot be combined",
             hint="leave out --volatile, or preserve the component by a second command.",
         )
     return Wanted(args.reason, tuple(args.component), tuple(args.path), args.volatile)

@@ -24,7 +24,7 @@ from drd.model.contacts import ContactBook
 def run(args: argparse.Namespace) -> int:
     if args.blank and args.number is not None:
         hint = "leave out the number, or --blank."
-        raise UsageError(f"--blank and incident {args.number} were given together", hint=hint)
+        raise UsageError(f"--blank and incident {args.number} cannot be combined", hint=hint)
     if args.output is None and not args.json and sys.stdout.isatty():
         raise UsageError(
             "the page is HTML for a browser, and stdout is a terminal",

@@ -102,7 +102,7 @@ def loaded_plans(
     app: App, name: str | None, *, refreshing: bool
 ) -> Iterator[tuple[str, Plan | DrdError]]:
     """Yield the plan of this name, or every plan of the plans directory and every plan whose file
-    is gone; in place of a plan that cannot be read, its error. With `refreshing`, the present text
+    is gone; instead of a plan that cannot be read, its error. With `refreshing`, the present text
     of a plan that is in force is put in force. No other plan is put in force. Raises UsageError if
     there is none, and the error of the requested one."""
     names = [name] if name else app.plans.names() + app.plans.names_without_file()

@@ -53,7 +53,7 @@ def _harmless(line: str) -> str:
 
 
 def not_shown(uid: int) -> str:
-    """Return the line that is shown in place of a remedy that root may not be shown; it says who
+    """Return the line that is shown instead of a remedy that root may not be shown; it says who
     can see the remedy."""
     user = user_name(uid)
     return (

@@ -95,7 +95,7 @@ class _Edit:
 
 
 def rewritten(text: str, references: Mapping[Path, SecretRef], values: Mapping[Path, str]) -> str:
-    """Return the YAML text with these references, and these plain values, in place of the old ones;
+    """Return the YAML text with these references, and these plain values, instead of the old ones;
     a value at a path of one missing key is added at the end.
 
     An anchor is changed once, for all its uses."""

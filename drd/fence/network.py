@@ -331,7 +331,7 @@ class Network:
                 os.umask(mask)
 
     def _near(self, ours: int, domain: int, data: bytes) -> bytes:
-        """Return the loopback address to bind: the given one, or that in place of a wildcard
+        """Return the loopback address to bind: the given one, or that instead of a wildcard
         address. Raises OSError for any other address.
         """
         address, port = inet(data)

@@ -26,7 +26,7 @@ ROLLBACK = "rollback"
 """The kind of a step that rolls another step back, and the first word of its name."""
 
 SANDBOX = "sandbox"
-"""The name in a drill in place of the name of a target."""
+"""The name in a drill instead of the name of a target."""
 
 
 @dataclass(frozen=True, slots=True)

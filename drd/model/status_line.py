@@ -159,7 +159,7 @@ def _notes_in_advance(
 
 
 def _with_places(text: str, places: list[Place]) -> tuple[str, list[Place]]:
-    """Return the texts with a bare mark in place of each figure, and the places in the order of the
+    """Return the texts with a bare mark instead of each figure, and the places in the order of the
     marks.
     """
     from drd.model.validity import PLACE_END

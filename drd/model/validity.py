@@ -41,8 +41,8 @@ Course = tuple[float, float, float, float]
 def holds_with_places(
     judge: Callable[[datetime], _T], now: datetime
 ) -> tuple[_T, float, list[Place]]:
-    """Return the same as `holds`, but put a mark (`PLACE`, its number, `PLACE_END`) into texts in
-    place of each figure that changes with time; `Place` says how to show the figure.
+    """Return the same as `holds`, but replace each figure in texts that changes with time by a
+    mark (`PLACE`, its number, `PLACE_END`); `Place` says how to show the figure.
     """
     marks = _Marks()
     marks.places = []

@@ -1,5 +1,5 @@
 """Reach what a foreign program has written below a directory, without following a link: whoever
-made the data could have put a link in place of a directory, and it could lead to files of this
+made the data could have put a link instead of a directory, and it could lead to files of this
 host.
 """
 
@@ -76,6 +76,6 @@ def _in_the_way(place: bytes, what: str) -> NotADirectoryError:
 
 
 def _as_itself(top: Path) -> int:
-    """Return the flag against a link in place of `top`; none if it is the path of a descriptor."""
+    """Return the flag against a link instead of `top`; none if it is the path of a descriptor."""
     is_descriptor = top.is_relative_to("/proc") and top.parent.name == "fd"
     return 0 if is_descriptor else os.O_NOFOLLOW

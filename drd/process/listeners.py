@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def foreign_listener(port: int, pid: int) -> str | None:
-    """Return the user whose program listens on a port of loopback in place of the program `pid`;
+    """Return the user whose program listens on a port of loopback instead of the program `pid`;
     None if there is no such user. Between the choice of a free port and the start of the program,
     every user of the host can take it.
     """

@@ -249,7 +249,7 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     told = site.drd("incident", "obligation", "eu-gdpr-33", "--applies", code=2).err
     assert "--reason is missing: why eu-gdpr-33 applies" in told
     both = ["eu-gdpr-33", "--applies", "--does-not-apply"]
-    assert "were given together" in site.drd("incident", "obligation", *both, code=2).err
+    assert "cannot be combined" in site.drd("incident", "obligation", *both, code=2).err
     assert "no regime given" in site.drd("incident", "obligation", "--applies", code=2).err
     duty("eu-gdpr-33", "--applies", "--reason", "addresses")
     duty("1", "acme", "--applies", "--reason", "clause 12.3")

@@ -29,7 +29,7 @@ class ServerError(RuntimeError):
 
 @dataclass(frozen=True)
 class User:
-    """Who a child runs as; `None` in place of a user means: as we are."""
+    """Who a child runs as; `None` instead of a user means: as we are."""
 
     uid: int
     gid: int

@@ -20,7 +20,7 @@ _BLOCK = b"A" * (1 << 16)
 
 class Hostile:
     """`manner` may be turned at any time and counts from the next request. `sent` is how many bytes
-    of answers without end the client has taken; `date` stands in place of the time."""
+    of answers without end the client has taken; `date` stands instead of the time."""
 
     def __init__(self) -> None:
         self.manner: Manner = "well"

@@ -314,10 +314,10 @@ def test_a_restricted_correction_is_for_those_with_a_role_alone() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"correct": 3, "at": "-2h"}, "a time was given together with correct"),
-        ({"star": 3, "at": "-2h"}, "a time was given together with star"),
-        ({"unstar": 3, "restricted": True}, "restricted was given together with unstar"),
-        ({"correct": 3, "measure": True}, "measure was given together with correct"),
+        ({"correct": 3, "at": "-2h"}, "a time cannot be combined with correct"),
+        ({"star": 3, "at": "-2h"}, "a time cannot be combined with star"),
+        ({"unstar": 3, "restricted": True}, "restricted cannot be combined with unstar"),
+        ({"correct": 3, "measure": True}, "measure cannot be combined with correct"),
     ],
 )
 def test_a_correction_or_mark_drops_nothing_silently(given: dict[str, Any], why: str) -> None:

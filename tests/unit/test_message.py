@@ -1,4 +1,4 @@
-"""Messages, which channels carry them, and what one digest says in place of many."""
+"""Messages, which channels carry them, and what one digest says instead of many."""
 
 from __future__ import annotations
 

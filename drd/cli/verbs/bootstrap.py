@@ -72,7 +72,7 @@ def add_parser(sub: Verbs) -> None:
         default=[],
         help="secret that the repository needs besides its password, by its name in the "
         "plan: for sftp: key and known_hosts, for rest: password, for rclone: config. "
-        "If a value is not a secret, write the value in place of a file: user=NAME. "
+        "If a value is not a secret, write the value instead of a file: user=NAME. "
         "Repeat --access for each value",
     )
     parser.add_argument(

@@ -48,7 +48,7 @@ class PersonsCheck:
         return cls(plan.name, next(iter(of_root or checks), None))
 
     def instead_of(self, tried: Finding) -> list[ReadinessFinding]:
-        """Return the findings to show in place of what the service's user found at a target."""
+        """Return the findings to show instead of what the service's user found at a target."""
         same = self._of_check(tried)
         if not same:
             return [ReadinessFinding(self._untried(tried) if tried.severity != "ok" else tried)]

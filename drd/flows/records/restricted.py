@@ -118,8 +118,8 @@ class Opened:
 
 
 def put_back(catalogue: Catalogue, identity: bytes, at: datetime, actor: Actor) -> Opened:
-    """Put the bodies that an identity opens in place of the encrypted bodies in the catalogue, and
-    record who did this. `identity` is the text of an identity file. Raises UsageError."""
+    """Replace encrypted bodies in the catalogue by the bodies that an identity decrypts, and record
+    who did this. `identity` is the text of an identity file. Raises UsageError."""
     age.identities(identity)
     opened: list[Entry] = []
     closed: list[int] = []

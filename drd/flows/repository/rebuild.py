@@ -231,7 +231,7 @@ def _is_its(
     unreadable: dict[str, str],
 ) -> bool:
     """Return whether a manifest with the mark of a point is that point's. For a copy, reading it
-    shows that; a manifest that was stored in place of the known one is checked here."""
+    shows that; a manifest that was stored instead of the known one is checked here."""
     if manifest.original is not None:
         return True
     try:

@@ -30,7 +30,7 @@ from drd.model.step_results import ActionStepResult, CheckStepResult, PersonStep
 _POLL_S = 0.25
 _AT_ONCE = 16
 SIMULATE = "simulate"
-"""The kind of the step that a drill runs in place of a manual step, after a person has reported the
+"""The kind of the step that a drill runs instead of a manual step, after a person has reported the
 manual step as done."""
 _PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
 
@@ -292,7 +292,7 @@ class Engine:
         self.checks[step.name] = list(rows)
 
     def _apply_decisions(self, pool: ThreadPoolExecutor) -> None:
-        """Apply the decisions made since. In a drill, what the plan has in place of a manual step
+        """Apply the decisions made since. In a drill, what the plan has instead of a manual step
         runs after the answer."""
         waiting = {n for n, s in self.outcome.states.items() if s is StepState.WAITING}
         for word in self.people.new_decisions(waiting):

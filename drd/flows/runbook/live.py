@@ -57,7 +57,7 @@ class Answer:
         value = self.whole.get(key, self.reported.given(key))
         if value is None:
             raise StepFailed(
-                f"the answer has no {key}",
+                f"the answer of the step has no value {key}",
                 hint="correct the place in the answer (`take`, `keep`) in the playbook.",
             )
         return str(value)

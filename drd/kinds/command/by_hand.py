@@ -154,7 +154,7 @@ def _words(words: Sequence[str], stems: Mapping[str, str]) -> str:
 
 
 def _word(text: str, stems: Mapping[str, str]) -> str:
-    """Quote a word, with variables of the shell in place of `${path}` and `${dump}`."""
+    """Quote a word, with variables of the shell instead of `${path}` and `${dump}`."""
     parts = [
         stems.get(part, quote(f"${{{part}}}")) if is_value else quote(part)
         for is_value, part in pieces(text)

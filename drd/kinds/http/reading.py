@@ -151,7 +151,7 @@ def _document(document: DocumentSettings, name: str, raw: Any, *, checked: bool)
 
 
 def masked_values(state: Mapping[str, Document]) -> list[str]:
-    """Return the documents in which the server shows asterisks in place of a value."""
+    """Return the documents in which the server shows asterisks instead of a value."""
     named = []
     for name, document in state.items():
         with suppress(StopIteration):

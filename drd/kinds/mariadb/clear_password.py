@@ -45,5 +45,5 @@ def proven(parts: Parts) -> bool:
 
 
 def refusing(parts: Parts) -> Mapping[bytes, type]:
-    """Return the plugins that the driver uses in place of its own."""
+    """Return the plugins that the driver uses instead of its own."""
     return {} if proven(parts) else {name.encode(): _Refusing for name in _GIVING}

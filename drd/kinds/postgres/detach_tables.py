@@ -82,7 +82,7 @@ ORDER BY 1, 3, 4"""
 @dataclass(frozen=True, slots=True)
 class TableCopy:
     """A table as it will be: its name in the copy's schema, and the rights on it. `grants` are
-    statements with `{schema}` in place of the schema.
+    statements with `{schema}` instead of the schema.
     """
 
     source: str

@@ -121,8 +121,8 @@ class StanzaProgram:
     ) -> tuple[int, bytes, str]:
         """Run a command; return its exit status, its output and its messages. If the command
         succeeds, `take` gets the output instead. A command with `writes` trusts what the repository
-        says, so it may change only these directories: they belong to the user as whom it runs in
-        place of root, and it is ended before it fills their disk."""
+        says, so it may change only these directories: it runs as their owner instead of root,
+        and drd ends it before it fills their disk."""
         found = process.find_tool(PROGRAM, package=PROGRAM)
         with (
             self._private() as private,
