@@ -14,6 +14,7 @@ from drd import log
 from drd.errors import AlreadyRunning, DrdError, UsageError
 from drd.exhaustion import text_of
 from drd.flows.durable_steps import describe
+from drd.flows.incidents.genuine import require_genuine
 from drd.flows.incidents.messages import message_of
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.bounces import letter_id
@@ -117,6 +118,7 @@ class LetterSender:
             incident, ways = self.catalogue.incidents.get(place.incident), self.ways()
             require_current(message, place.recipient, incident, ways.reach)
             require_sufficient_approval(message, place.incident, ways.reach)
+            require_genuine(self.catalogue, message, place.incident, self.clock.now())
             letter = self._letter(place, message, recipient, row.created_at)
             post = _opened(ways, recipient)
         except DrdError as error:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.errors import UsageError
+from drd.flows.incidents.genuine import require_genuine
 from drd.flows.incidents.rendering import render
 from drd.flows.incidents.writing import Desk, require_opened
 from drd.model.incidents import entries as kinds
@@ -168,6 +169,7 @@ def send(
     content = message.content
     assert content is not None
     _require_approval(desk, message, content, reach)
+    require_genuine(desk.catalogue, message, desk.number, desk.author.at)
     chosen = _chosen(desk, message, again=again, to=to)
     if not chosen:
         return message
@@ -220,6 +222,12 @@ def _require_approval(desk: Desk, message: IncidentMessage, content: Content, re
             f"message {message.number} was changed after its approval: its digest is "
             f"{message.digest[:12]}, but the approved digest is {message.approved[:12]}",
             hint="somebody changed the records. To see which entries: drd records verify",
+        )
+    if not message.intact:
+        raise UsageError(
+            f"somebody changed entries about message {message.number} in the records",
+            hint="to see which entries: drd records verify. Then write the message again: "
+            f"{_drafts(desk, message)}",
         )
     raise UsageError(
         f"nobody has approved message {message.number} to {content.audience}",

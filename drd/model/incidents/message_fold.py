@@ -71,6 +71,7 @@ def _approved(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -
     return replace(
         message,
         approved=str(body["digest"]),
+        approval=entry.seq,
         approved_at=entry.header.at,
         approved_by=str(body.get("by") or entry.header.actor_name),
         approved_as=_actor(body),

@@ -201,7 +201,7 @@ class IncidentMessage:
     if it is encrypted here (`sealed`). `intact` says that the bodies of draft and approval are
     those that the chain holds the digests of. `deliveries` are in the order of the recipients.
     `drafted_as` is what the kernel reported about the person who drafted it, `approved_as` about
-    the person who approved it. `reports` are the digests of the reports of mail servers that were
+    the person who approved it. `approval` is the entry of the approval. `reports` are the digests of the reports of mail servers that were
     recorded, `seal` the salted digest of the draft."""
 
     number: int
@@ -213,6 +213,7 @@ class IncidentMessage:
     approved_at: datetime | None = None
     approved_by: str = ""
     approved: str = ""
+    approval: int = 0
     sent_at: datetime | None = None
     withdrawn: str = ""
     intact: bool = True
