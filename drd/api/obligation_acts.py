@@ -180,7 +180,11 @@ def _hold(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
     assert body.hold is not None
     since = desk.past(body.since) if body.since is not None else now
     until = desk.coming(body.until) if body.until is not None else None
-    hold = Hold(HoldKind(body.hold), since, until, oral=body.oral)
+    kind = HoldKind(body.hold)
+    before = table.said.holds.get(body.regime)
+    if before is not None and before.kind is not kind:
+        before = None
+    hold = Hold(kind, since, until, oral=body.oral, before=before)
     flow.hold(desk, table.state(chosen(table.regimes, body.regime), now), hold, body.reason)
 
 

@@ -20,10 +20,10 @@ from drd.holiday_calendars import HolidayCalendars, code_of
 from drd.model.obligations.conditions import Fact
 from drd.model.obligations.paragraphs import DISCLAIMER
 from drd.model.obligations.places import covering
-from drd.model.obligations.regime import Regime, Status
+from drd.model.obligations.regime import HoldRule, Regime, Status
 from drd.model.obligations.upkeep import findings, unknown_calendars
 from drd.model.obligations.words import time_limit
-from drd.model.text import escaped
+from drd.model.text import counted, escaped
 
 
 def usable(regimes: Regimes) -> dict[str, Regime]:
@@ -162,7 +162,7 @@ def _when_due(regime: Regime) -> Iterator[tuple[str, str]]:
     if regime.zone:
         yield "zone", regime.zone
     for hold in regime.holds:
-        yield "may be held", f"by {hold.kind}, {hold.cite}"
+        yield "may be held", f"by {hold.kind}, {hold.cite}{_limits(hold)}"
     if regime.late_needs_reasons:
         yield "late", "a late report must give the reasons"
 
@@ -209,3 +209,14 @@ def _calendar_problems(regime: Regime) -> Iterator[Problem]:
 def schema(_: argparse.Namespace) -> int:
     output.say(json.dumps(regime_schema(), indent=2))
     return 0
+
+
+def _limits(hold: HoldRule) -> str:
+    """Return how long the delay may last, if the law says so."""
+    found = []
+    if hold.oral_days is not None:
+        found.append(f"{counted(hold.oral_days, 'day')} after a statement that is not in writing")
+    if hold.at_most_days:
+        each = ", then ".join(str(days) for days in hold.at_most_days)
+        found.append(f"{each} days")
+    return f"; at most {'; '.join(found)}" if found else ""

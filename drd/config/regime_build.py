@@ -66,7 +66,7 @@ def build_regime(file: RegimeFile, place: str, *, own: bool) -> Regime:
         phases=file.phases,
         late_needs_reasons=file.late is not None,
         holds=tuple(
-            HoldRule(HoldKind(hold.kind), hold.cite, hold.oral_days, hold.at_most_days)
+            HoldRule(HoldKind(hold.kind), hold.cite, hold.oral_days, _days(hold.at_most_days))
             for hold in file.holds
         ),
         call=file.call,
@@ -124,3 +124,10 @@ def _relief(file: RegimeFile) -> Relief | None:
         return None
     noon = time.fromisoformat(relief.next_business_day_at)
     return Relief(relief.calendar, noon, relief.cite, _when(relief.if_, relief.unless))
+
+
+def _days(limit: int | list[int] | None) -> tuple[int, ...]:
+    """Return the longest delay after each statement; one number limits all of them together."""
+    if limit is None:
+        return ()
+    return (limit,) if isinstance(limit, int) else tuple(limit)

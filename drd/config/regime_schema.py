@@ -247,8 +247,13 @@ class HoldSettings(Settings):
     oral_days: Number | None = Field(
         None, description="Longest delay in days after a statement that is not in writing."
     )
-    at_most_days: Number | None = Field(
-        None, description="Longest delay in days, of all statements together."
+    at_most_days: Number | Annotated[list[Number], Field(min_length=1, max_length=10)] | None = (
+        Field(
+            None,
+            description="Longest delay in days, of all statements together. Or a list, if the law "
+            "limits each: `[30, 30, 60]` are 30 days, at most 30 more by a second statement, and "
+            "at most 60 more by a third.",
+        )
     )
 
 

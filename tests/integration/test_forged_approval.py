@@ -21,6 +21,7 @@ from tests.integration.test_incident_letters import ACME, ANNA, Response
 from tests.notify_support import NOON, Post, mail_server
 from tests.records_support import key
 
+
 class Ring:
     """The key of this host, which a test can take away or replace."""
 
@@ -159,7 +160,9 @@ def test_without_its_key_drd_sends_nothing_outside_and_tries_again(
     response: Response, post: Post, ring: Ring
 ) -> None:
     signer, ring.signer = ring.signer, None
-    with pytest.raises(SecretUnavailable, match="drd cannot read the key [0-9a-f]{16}, which its records name"):
+    with pytest.raises(
+        SecretUnavailable, match=r"drd cannot read the key [0-9a-f]{16}, which its records name"
+    ):
         response.send(1)
     ring.signer = signer
     response.send(1)

@@ -78,6 +78,13 @@ def said(*bodies: dict[str, Any]) -> Duties:
            "until": AT + HOUR, "oral": True}],
          Duties(holds={"s": Hold(HoldKind.LAW_ENFORCEMENT, AT),
                        "r": Hold(HoldKind.LAW_ENFORCEMENT, AT - HOUR, AT + HOUR, oral=True)})),
+        ([{"act": "hold", "regime": "r", "by_authority": "law-enforcement"},
+          {"act": "hold", "regime": "r", "by_authority": "law-enforcement", "since": AT + HOUR}],
+         Duties(holds={"r": Hold(HoldKind.LAW_ENFORCEMENT, AT + HOUR,
+                                 before=Hold(HoldKind.LAW_ENFORCEMENT, AT))})),
+        ([{"act": "hold", "regime": "r", "by_authority": "law-enforcement"},
+          {"act": "hold", "regime": "r", "by_authority": "attorney-general", "since": AT + HOUR}],
+         Duties(holds={"r": Hold(HoldKind.ATTORNEY_GENERAL, AT + HOUR)})),
         ([{"act": "hold", "regime": "r", "by_authority": "my mother"}], Duties()),
     ],
 )  # fmt: skip

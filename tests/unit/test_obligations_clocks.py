@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -187,7 +188,33 @@ def test_a_hold_of_somebody_whom_the_law_does_not_name_moves_nothing() -> None:
     stranger = Hold(HoldKind.ATTORNEY_GENERAL, AT, AT + 90 * DAY)
     assert held(stranger, AT + 70 * DAY).kind is ClockKind.OVERDUE
     long = Hold(HoldKind.ATTORNEY_GENERAL, AT, AT + 500 * DAY)
-    assert held(long, AT, "us-sec-8k-105").hold_until == AT + 120 * DAY
+    assert held(long, AT, "us-sec-8k-105").hold_until == AT + 30 * DAY
+
+
+def test_a_hold_that_is_asked_for_after_the_report_was_due_does_not_make_it_timely() -> None:
+    due = of("us-hipaa-individuals", Case({Instant.DISCOVERED: AT})).due_at
+    assert due is not None
+    after = Hold(HoldKind.LAW_ENFORCEMENT, due + HOUR, due + 40 * DAY)
+    found = held(after, due + 2 * HOUR)
+    assert (found.kind, found.due_at, found.late) == (ClockKind.OVERDUE, due, True)
+    assert found.hold_until == due + 40 * DAY
+    last = replace(after, since=due)
+    assert held(last, due + 2 * HOUR).kind is ClockKind.ON_HOLD
+
+
+def test_a_later_statement_replaces_an_earlier_one_unless_it_comes_too_late() -> None:
+    due = of("us-hipaa-individuals", Case({Instant.DISCOVERED: AT})).due_at
+    assert due is not None
+    first = Hold(HoldKind.LAW_ENFORCEMENT, AT, due + 10 * DAY)
+    longer = Hold(HoldKind.LAW_ENFORCEMENT, due + 10 * DAY, due + 20 * DAY, before=first)
+    assert held(longer, due + 15 * DAY).due_at == due + 20 * DAY
+    shorter = Hold(HoldKind.LAW_ENFORCEMENT, AT + DAY, due + 5 * DAY, before=first)
+    assert held(shorter, due).due_at == due + 5 * DAY
+    lifted = Hold(HoldKind.LAW_ENFORCEMENT, AT + DAY, AT + 2 * DAY, before=first)
+    assert held(lifted, due).due_at == due
+    late = Hold(HoldKind.LAW_ENFORCEMENT, due + 11 * DAY, due + 20 * DAY, before=first)
+    found = held(late, due + 12 * DAY)
+    assert (found.kind, found.due_at) == (ClockKind.OVERDUE, due + 10 * DAY)
 
 
 # --- traps ------------------------------------------------------------------------------------

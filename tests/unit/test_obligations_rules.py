@@ -221,6 +221,11 @@ def test_all_anchors_on_which_a_regime_depends() -> None:
 
 # --- holds ------------------------------------------------------------------------------------
 
+STEPS = HoldRule(POLICE, "c", None, (30, 30, 60))
+ORAL = Hold(POLICE, AT, oral=True)
+AGAIN = Hold(POLICE, AT + 30 * DAY, before=ORAL)
+FINAL = Hold(POLICE, AT + 60 * DAY, before=AGAIN)
+
 
 @pytest.mark.parametrize(
     ("rule", "hold", "end"),
@@ -231,12 +236,24 @@ def test_all_anchors_on_which_a_regime_depends() -> None:
         (HoldRule(POLICE, "c", oral_days=30), Hold(POLICE, AT), None),
         (HoldRule(POLICE, "c", oral_days=30), Hold(POLICE, AT, oral=True), AT + 30 * DAY),
         (HoldRule(POLICE, "c", oral_days=30), Hold(POLICE, AT, AT + DAY, oral=True), AT + DAY),
-        (HoldRule(POLICE, "c", at_most_days=60), Hold(POLICE, AT), AT + 60 * DAY),
-        (HoldRule(POLICE, "c", 30, 60), Hold(POLICE, AT, AT + 90 * DAY), AT + 60 * DAY),
-        (HoldRule(POLICE, "c", 30, 60), Hold(POLICE, AT, oral=True), AT + 30 * DAY),
+        (HoldRule(POLICE, "c", at_most_days=(60,)), Hold(POLICE, AT), AT + 60 * DAY),
+        (HoldRule(POLICE, "c", 30, (60,)), Hold(POLICE, AT, AT + 90 * DAY), AT + 60 * DAY),
+        (HoldRule(POLICE, "c", 30, (60,)), Hold(POLICE, AT, oral=True), AT + 30 * DAY),
         (HoldRule(HoldKind.ATTORNEY_GENERAL, "c"), Hold(POLICE, AT, AT + DAY), None),
+        # the second statement of the same authority, and what only corrects the first one
+        (HoldRule(POLICE, "c", 30), Hold(POLICE, AT + 20 * DAY, oral=True, before=ORAL),
+         AT + 30 * DAY),
+        (HoldRule(POLICE, "c", 30), Hold(POLICE, AT + 20 * DAY, AT + 90 * DAY, before=ORAL),
+         AT + 90 * DAY),
+        (HoldRule(POLICE, "c", None, (60,)), Hold(POLICE, AT + 50 * DAY, before=ORAL),
+         AT + 60 * DAY),
+        (STEPS, Hold(POLICE, AT, AT + 90 * DAY), AT + 30 * DAY),
+        (STEPS, Hold(POLICE, AT + 23 * HOUR, AT + 90 * DAY, before=ORAL), AT + 30 * DAY),
+        (STEPS, Hold(POLICE, AT + DAY, AT + 90 * DAY, before=ORAL), AT + 60 * DAY),
+        (STEPS, Hold(POLICE, AT + 60 * DAY, AT + 900 * DAY, before=AGAIN), AT + 120 * DAY),
+        (STEPS, Hold(POLICE, AT + 90 * DAY, AT + 900 * DAY, before=FINAL), AT + 120 * DAY),
     ],
-)
+)  # fmt: skip
 def test_until_when_a_regime_allows_a_delay(
     rule: HoldRule, hold: Hold, end: datetime | None
 ) -> None:

@@ -13,7 +13,7 @@ from drd.model.incidents import entries as kinds
 from drd.model.incidents.duties import Act, Duties, Submission, Version
 from drd.model.incidents.entries import draft
 from drd.model.incidents.incident import Incident
-from drd.model.obligations.case import Hold, rule_of
+from drd.model.obligations.case import Hold, latest_end, rule_of
 from drd.model.obligations.clocks import ClockState
 from drd.model.obligations.conditions import Fact
 from drd.model.text import some
@@ -22,6 +22,11 @@ from drd.process import rights
 
 LONGEST_REPORT = 200_000
 """Characters of one version of a report."""
+
+_MORE = {
+    True: "A statement in writing can ask for a longer one: then leave out --oral.",
+    False: "Record a further delay when the authority has asked for it.",
+}
 
 
 def state_facts(desk: Desk, facts: Mapping[str, Fact]) -> Incident:
@@ -55,9 +60,9 @@ def decide(
 
 
 def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
-    """Record that a report was submitted. A reason is required if it is late, and if it is not the
-    first report: the first report decides what is late.
-    """
+    """Record that a report was submitted. A reason is required if it is late, or after the target
+    of a law that only says `without undue delay`, and if it is not the first report: the first
+    report decides what is late."""
     due, name = state.due_at, state.regime.id
     if state.started_at is not None and report.at < state.started_at:
         began = format_time(state.started_at, zone=desk.zone)
@@ -79,6 +84,13 @@ def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
         raise UsageError(
             f"the report of {name} was due at {format_time(due, zone=desk.zone)}, and is late",
             hint="add --reason TEXT: why the report is late.",
+        )
+    target = state.target_at if due is None and state.submitted_at is None else None
+    if target is not None and report.at > target and not report.reason.strip():
+        raise UsageError(
+            f"the report of {name} is required without undue delay, and was submitted after its "
+            f"target {format_time(target, zone=desk.zone)}",
+            hint="add --reason TEXT: why the delay was not undue.",
         )
     return _add(
         desk,
@@ -157,11 +169,18 @@ def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:
             if allowed
             else "nobody can delay this report: submit the report when it is due.",
         )
-    limited = (asked.oral and rule.oral_days is not None) or rule.at_most_days is not None
-    if asked.until is None and not limited:
+    latest = latest_end(rule, asked)
+    if asked.until is None and latest is None:
         raise UsageError(
             "--until is missing: the time at which the hold ends",
             hint="add --until TIME: the end of the delay that the authority stated.",
+        )
+    if asked.until is not None and latest is not None and asked.until > latest:
+        last = format_time(latest, zone=desk.zone)
+        raise UsageError(
+            f"{rule.cite} allows {asked.kind} to delay {regime.id} until {last} at the latest, not "
+            f"until {format_time(asked.until, zone=desk.zone)}",
+            hint=f"leave out --until for the longest delay. {_MORE[asked.oral]}",
         )
     if not reason.strip():
         raise UsageError(

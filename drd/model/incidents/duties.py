@@ -150,7 +150,10 @@ def _kept(said: Duties, entry: Entry, body: Mapping[str, Any]) -> Duties:
 def _held(said: Duties, entry: Entry, body: Mapping[str, Any]) -> Duties:
     since = time_in(body, "since") or entry.header.at
     kind = HoldKind(body["by_authority"])
-    hold = Hold(kind, since, time_in(body, "until"), oral=bool(body.get("oral")))
+    before = said.holds.get(str(body["regime"]))
+    if before is not None and before.kind is not kind:
+        before = None
+    hold = Hold(kind, since, time_in(body, "until"), oral=bool(body.get("oral")), before=before)
     return replace(said, holds={**said.holds, str(body["regime"]): hold})
 
 

@@ -201,8 +201,8 @@ class IncidentMessage:
     if it is encrypted here (`sealed`). `intact` says that the bodies of draft and approval are
     those that the chain holds the digests of. `deliveries` are in the order of the recipients.
     `drafted_as` is what the kernel reported about the person who drafted it, `approved_as` about
-    the person who approved it. `approval` is the entry of the approval. `reports` are the digests of the reports of mail servers that were
-    recorded, `seal` the salted digest of the draft."""
+    the person who approved it. `approval` is the entry of the approval. `reports` are the digests
+    of the reports of mail servers that were recorded, `seal` the salted digest of the draft."""
 
     number: int
     entry: int

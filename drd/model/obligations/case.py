@@ -10,6 +10,8 @@ from drd.model.incidents.instants import Instant
 from drd.model.obligations.conditions import Facts
 from drd.model.obligations.regime import HoldKind, HoldRule, Regime
 
+_ANOTHER = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -26,12 +28,19 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Hold:
     """A delay that an authority asked for: since when, until when (None: not stated), and whether
-    the statement was oral."""
+    the statement was oral. `before` is the statement of the same authority before it."""
 
     kind: HoldKind
     since: datetime
     until: datetime | None = None
     oral: bool = False
+    before: Hold | None = None
+
+    @property
+    def statements(self) -> tuple[Hold, ...]:
+        """Return all statements of the authority, the first one first."""
+        earlier = self.before.statements if self.before is not None else ()
+        return tuple(sorted((*earlier, self), key=lambda one: one.since))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +76,40 @@ def end_of_hold(regime: Regime, hold: Hold) -> datetime | None:
     if rule is None:
         return None
     limits = [hold.until] if hold.until is not None else []
-    if hold.oral and rule.oral_days is not None:
-        limits.append(hold.since + timedelta(days=rule.oral_days))
-    if rule.at_most_days is not None:
-        limits.append(hold.since + timedelta(days=rule.at_most_days))
+    if (latest := latest_end(rule, hold)) is not None:
+        limits.append(latest)
     return min(limits, default=None)
+
+
+def latest_end(rule: HoldRule, hold: Hold) -> datetime | None:
+    """Return until when the rule allows this delay, whatever the statement says; None for as long
+    as it says. Limits count from the first statement: repeating one does not prolong the delay."""
+    limits = []
+    if hold.oral and rule.oral_days is not None:
+        first = min(one.since for one in hold.statements if one.oral)
+        limits.append(first + timedelta(days=rule.oral_days))
+    if rule.at_most_days:
+        days = rule.at_most_days[: _place(hold)]
+        limits.append(hold.statements[0].since + timedelta(days=sum(days)))
+    return min(limits, default=None)
+
+
+def _place(hold: Hold) -> int:
+    """Return 1 for the first statement, 2 for the second: one within a day of another corrects
+    it."""
+    place, counted = 1, hold.statements[0].since
+    for one in hold.statements[1:]:
+        if one.since <= hold.since and one.since - counted >= _ANOTHER:
+            place, counted = place + 1, one.since
+    return place
+
+
+def held_until(regime: Regime, hold: Hold, due: datetime | None) -> datetime | None:
+    """Return until when a delay moves what is due at `due`; None if it moves nothing. A later
+    statement replaces an earlier one. One that was made after the report was due comes too late."""
+    end: datetime | None = None
+    for one in hold.statements:
+        current = due if due is None or end is None else max(due, end)
+        if current is None or one.since <= current:
+            end = end_of_hold(regime, one) or end
+    return end

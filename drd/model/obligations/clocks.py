@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from drd.model.incidents.instants import Instant
 from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.calendars import Calendars
-from drd.model.obligations.case import Case, Decision, end_of_hold
+from drd.model.obligations.case import Case, Decision, end_of_hold, held_until
 from drd.model.obligations.conditions import RESIDENTS, UNKNOWN_RESIDENCE, Condition
 from drd.model.obligations.places import EVERYWHERE, is_in, places_of
 from drd.model.obligations.regime import Regime, Status
@@ -203,12 +203,12 @@ class _Clocks:
         if decision is None:
             counts = any(condition.is_count for condition in unknown)
             return ClockKind.SCOPE_NOT_DECLARED if counts else ClockKind.UNDECIDED
+        if state.late:  # also if somebody asked for a delay after the report was due
+            return ClockKind.OVERDUE
         if state.hold_until is not None and self.now < state.hold_until:
             return ClockKind.ON_HOLD
         if state.started_at is None:
             return ClockKind.NOT_STARTED
-        if state.late:
-            return ClockKind.OVERDUE
         soon = state.soon_at is not None and state.soon_at <= self.now
         return ClockKind.DUE_SOON if soon else ClockKind.RUNNING
 
@@ -227,12 +227,12 @@ class _Clocks:
         return self.known[regime.id]
 
     def _held(self, regime: Regime, times: Times) -> Times:
-        """A delay that is allowed moves what would end before it ends."""
+        """A delay that is allowed and was asked for in time moves what would end before it."""
         hold = self.case.holds.get(regime.id)
-        until = end_of_hold(regime, hold) if hold is not None else None
+        target, due = times.target_at, times.due_at
+        until = held_until(regime, hold, due) if hold is not None else None
         if until is None:
             return times
-        target, due = times.target_at, times.due_at
         moved = due is not None and due < until
         return replace(
             times,

@@ -35,12 +35,13 @@ class HoldKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class HoldRule:
     """A delay that the law allows. `oral_days` limit a statement that is not in writing, and
-    `at_most_days` all statements together; None: for the time that is stated."""
+    `at_most_days` the first statement, the second and so on, which together are the longest delay;
+    None, or empty: for the time that is stated."""
 
     kind: HoldKind
     cite: str
     oral_days: int | None = None
-    at_most_days: int | None = None
+    at_most_days: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
