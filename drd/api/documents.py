@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from drd.api.evidence_document import evidence_document
+from drd.api.log_documents import logs
 from drd.api.recoveries import aftermath, as_they_are
 from drd.api.values import Document, consistency_document, error_document, text_of, time_of
 from drd.bootstrap import App
@@ -27,7 +28,6 @@ from drd.flows.status.overview import collect
 from drd.model.adopted import copy_name
 from drd.model.due import Due
 from drd.model.holds import Hold
-from drd.model.log import LogState, noted_as
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
@@ -214,36 +214,8 @@ def points(app: App, plan: str) -> Document:
         "lost": lost,
         "vanished": _vanished(app, name),
         "left": {} if points else left_behind(app.catalogue, name),
-        "logs": _logs(app, name, {c.component for p in points for c in p.components}),
+        "logs": logs(app, name, {c.component for p in points for c in p.components}),
     }
-
-
-def _logs(app: App, plan: str, components: Iterable[str]) -> list[Document]:
-    """Return what drd last knew of the logs that it receives: to which times each component can be
-    recovered exactly (`from` and `to`), and what is wrong."""
-    found = []
-    for component in sorted(components):
-        kept = app.catalogue.queue.noted(noted_as(plan, component))
-        if kept is None:
-            continue
-        at, state = kept[0], LogState.from_json(kept[1])
-        found.append(
-            {
-                "component": component,
-                "at": to_rfc3339(at),
-                "state": state.code or state.doing,
-                "complete_at": to_rfc3339(state.complete_at) if state.complete_at else None,
-                "end": state.end or None,
-                "reachable": [
-                    {"from": to_rfc3339(begin), "to": to_rfc3339(end)} for begin, end in state.spans
-                ],
-                "trouble": state.trouble or None,
-                "remedy": state.remedy or None,
-                "event": state.event or None,
-                "event_at": to_rfc3339(state.event_at) if state.event_at else None,
-            }
-        )
-    return found
 
 
 def _vanished(app: App, plan: str) -> list[Document]:

@@ -121,6 +121,7 @@ def _plans(
     undone = rows.undone(query(queries.UNDONE))
     unrestorable = {r[0]: rows.unrestorable(r) for r in query(queries.UNRESTORABLE)}
     copies = rows.by_plan(query(queries.COPIES), rows.copy)
+    logs = rows.by_plan(query(queries.LOG_COPIES), rows.log_copy)
     repositories = rows.by_plan(query(queries.REPOSITORIES), rows.repository)
     outages = rows.by_plan(query(queries.OUTAGES), rows.span)
     scenarios = rows.by_plan(query(queries.SCENARIOS), rows.scenario)
@@ -141,7 +142,7 @@ def _plans(
                 unfinished=unfinished.get(name),
                 undone=undone.get(name),
                 unrestorable=unrestorable.get(name),
-                copies=tuple(copies[name]),
+                copies=rows.with_logs(copies[name], logs[name]),
                 unready=unready.get(name),
                 repositories=tuple(repositories[name]),
                 outages=tuple(outages[name]),

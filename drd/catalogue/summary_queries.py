@@ -166,6 +166,13 @@ COPIES = """
 SELECT plan, repository, copy_of, data_time, available_at, pause_s, added_at FROM copies
 WHERE OF(plan) ORDER BY plan, position
 """
+LOG_COPIES = """
+SELECT s.plan, c.repository, s.component, d.value
+FROM copies c
+  JOIN component_summary s ON s.plan = c.plan
+  JOIN daemon_state d ON d.key = 'log-copy:' || c.plan || ':' || c.repository || ':' || s.component
+WHERE OF(c.plan) ORDER BY c.plan, s.position
+"""
 REPOSITORIES = """
 SELECT r.plan, r.repository, r.copy_of, n.id, n.data_time, n.available_at, n.bytes,
   g.id, g.data_time, g.available_at, g.bytes, r.lost, r.lost_since, r.lost_says,

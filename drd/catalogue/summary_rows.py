@@ -231,6 +231,25 @@ def copy(row: Sequence[Any]) -> CopyFacts:
     return CopyFacts(repository, copy_of, arrived, since, pause_s or 0.0, added)
 
 
+def log_copy(row: Sequence[Any]) -> tuple[str, str, datetime | None]:
+    """Return the repository and the component of a copied log, and how far this log reaches."""
+    _, repository, component, log = row
+    reaches = (json(log) if log else {}).get("reaches")
+    return repository, component, time(reaches) if reaches else None
+
+
+def with_logs(
+    copies: Sequence[CopyFacts], logs: Sequence[tuple[str, str, datetime | None]]
+) -> tuple[CopyFacts, ...]:
+    """Return the copies with what they have of the logs of the plan."""
+    return tuple(
+        copy._replace(
+            logs=tuple((name, at) for there, name, at in logs if there == copy.repository)
+        )
+        for copy in copies
+    )
+
+
 def alert(row: Sequence[Any]) -> AlertFacts:
     _, alert, kind, state, since, message, severity, command, by, until, subject, code = row
     until = time(until) if until else None

@@ -9,7 +9,7 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.each_repository import each
 from drd.cli.session import cancelled_as, session
-from drd.errors import UsageError
+from drd.errors import DrdError, UsageError
 from drd.flows.repository.adopted import refuse
 from drd.flows.services import Services
 from drd.flows.upkeep.copy import CopyOutcome, copy, copy_spec
@@ -29,7 +29,11 @@ def run(args: argparse.Namespace) -> int:
         for outcome in done.outcomes:
             _print(outcome, quiet=args.quiet)
         done.complain()
-    failed = [error for outcome in done.outcomes for error in outcome.errors.values()]
+    failed = [
+        error
+        for outcome in done.outcomes
+        for error in (*outcome.errors.values(), *outcome.logs.errors.values())
+    ]
     return done.exit_code(*failed)
 
 
@@ -66,6 +70,7 @@ def _chosen(plan: Plan, repository: str | None) -> list[str]:
 
 
 def document(outcome: CopyOutcome) -> dict[str, Any]:
+    logs = outcome.logs
     return {
         "run": outcome.run,
         "repository": outcome.repository,
@@ -74,10 +79,20 @@ def document(outcome: CopyOutcome) -> dict[str, Any]:
         "copied": list(outcome.copied),
         "held": outcome.held,
         "errors": [
-            {"point": point, "message": output.unmarked(output.masked(error.message))}
-            for point, error in outcome.errors.items()
+            {"point": point, "message": _text(error)} for point, error in outcome.errors.items()
+        ],
+        "logs": [
+            *({"component": name, "copied": n, "message": None} for name, n in logs.copied.items()),
+            *(
+                {"component": name, "copied": 0, "message": _text(error)}
+                for name, error in logs.errors.items()
+            ),
         ],
     }
+
+
+def _text(error: DrdError) -> str:
+    return output.unmarked(output.masked(error.message))
 
 
 def _print(outcome: CopyOutcome, *, quiet: bool) -> None:
@@ -88,5 +103,10 @@ def _print(outcome: CopyOutcome, *, quiet: bool) -> None:
             f"{outcome.plan}: repository {outcome.repository}: {what}; this repository contains "
             f"{counted(outcome.held, 'restore point')}"
         )
+        for name, number in outcome.logs.copied.items():
+            what = f"{counted(number, 'snapshot')} copied" if number else "nothing to copy"
+            output.say(f"{outcome.plan}: repository {outcome.repository}: log of {name}: {what}")
     for point, error in outcome.errors.items():
         output.complain(f"restore point {point} was not copied: {error.message}", error.hint)
+    for name, error in outcome.logs.errors.items():
+        output.complain(f"the log of {name} was not copied: {error.message}", error.hint)

@@ -11,6 +11,7 @@ from drd.api import documents
 from drd.cli import output, remote
 from drd.cli.parser import is_time_of_day, unexpected
 from drd.cli.points_forget import forget
+from drd.cli.points_logs import in_repository, print_logs
 from drd.errors import UsageError
 from drd.flows.state.restored_points import Restored
 from drd.model.actor import Actor
@@ -34,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.component is not None:
         document = {**document, "points": _with(document, args.component)}
+    if args.repository is not None:
+        document = in_repository(document, args.repository)
     if args.json:
         output.print_json(document)
     else:
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         listed = [p for p in document["points"] if _may_be_there(p, document["lost"])]
         if listed or not (gone or vanished):
             _print(document["plan"], listed, document["lost"], document.get("left", {}))
-        _print_logs(document.get("logs", ()))
+        print_logs(document.get("logs", ()))
         _print_vanished(vanished)
         if gone:
             where = ", ".join(
@@ -158,25 +161,6 @@ def _print_doubts(plan: str, points: list[dict[str, Any]]) -> None:
         )
     for hold in (hold for p in points for hold in p["holds"]):
         output.say(f"  {escaped(_held(hold))}")
-
-
-def _print_logs(logs: Sequence[dict[str, Any]]) -> None:
-    """Say to which times components can be recovered exactly."""
-    for one in logs:
-        name = one["component"]
-        for span in one["reachable"]:
-            begin, end = (
-                format_time(from_rfc3339(span[key]), seconds=True) for key in ("from", "to")
-            )
-            output.say(f"  {name} can be recovered to any time from {begin} to {end}")
-        if not one["reachable"]:
-            text = "a recovery cannot use the stored log, which continues no restore point"
-            output.say(f"  {name}: {text}")
-        if one["trouble"]:
-            output.say(f"  {name}: {escaped(one['trouble'])}; {escaped(one['remedy'] or '')}")
-        if one.get("event"):  # a daemon of an older version sends none
-            noticed = format_time(from_rfc3339(one["event_at"]), seconds=True)
-            output.say(f"  {escaped(one['event'])} (noticed {noticed})")
 
 
 def _print_vanished(points: Sequence[dict[str, Any]]) -> None:

@@ -48,7 +48,7 @@ def check_logs(parsed: Parsed, report: Report) -> None:
 
 
 def advise_on_logs(plan: PlanFile, report: Report) -> None:
-    """Warn of logs that are stored too rarely for the RPO, and of copies, which get no log."""
+    """Warn of logs that are stored too rarely for the RPO, and of copies that get no log."""
     _advise_on_copies(plan, report)
     for name, every_s in log_every_s(plan).items():
         own = plan.components[name].rpo
@@ -71,14 +71,17 @@ def advise_on_logs(plan: PlanFile, report: Report) -> None:
 def _advise_on_copies(plan: PlanFile, report: Report) -> None:
     names = list(log_every_s(plan))
     for name, repository in plan.repositories.items() if names else ():
-        if repository.copy_of is None:
+        if repository.copy_of is None or report.is_broken(("repositories", name, "url")):
             continue
-        message = (
-            f"this copy gets the restore points, but not the log of {some(names)}: a recovery from "
-            "this copy alone loses what was written after the restore point"
-        )
-        hint = (
-            "back up more often, so that such a loss is acceptable, for example "
-            "`backup: {every: 6h}`."
-        )
-        report.warn(("repositories", name, "copy_of"), message, hint)
+        try:
+            place = place_of_logs(repository.url)
+        except ValueError:
+            continue  # this is reported of the repository
+        if place is None:
+            message = (
+                "is a whole bucket or server, so drd cannot copy the log of "
+                f"{some(names)} beside it: a recovery from this copy alone loses what was written "
+                "after the restore point"
+            )
+            hint = f"write a path behind it: {repository.url.rstrip('/')}/{plan.plan}"
+            report.warn(("repositories", name, "url"), message, hint)

@@ -19,11 +19,11 @@ from drd.config.run_settings import VARIABLE
 from drd.daemon.workers import Workers, environment
 from drd.errors import CatalogueError, DrdError
 from drd.flows.log.left import Left, kept
-from drd.flows.log.noted import noted_state
+from drd.flows.log.noted import noted_copies, noted_state
 from drd.flows.log.repository import log_keys, logged
 from drd.model.alerts import Condition
-from drd.model.log import noted_as
-from drd.model.log_conditions import left_condition, log_condition
+from drd.model.log import copy_noted_as, noted_as
+from drd.model.log_conditions import left_condition, log_condition, log_copy_condition
 from drd.model.schedule import Schedule
 from drd.process import Child, Command
 
@@ -102,8 +102,15 @@ class Receivers:
             with suppress(CatalogueError):
                 at, state = noted_state(self._app.catalogue.queue, plan, component) or (None, None)
                 found.append(log_condition(plan, component, state, at, now))
+                found += self._of_copies(plan, component, now)
         found += [left_condition(o.plan, o.component, o.text, o.command) for o in self._left]
         return tuple(c for c in found if c is not None)
+
+    def _of_copies(self, plan: str, component: str, now: datetime) -> list[Condition | None]:
+        found = []
+        for repository, _, state in noted_copies(self._app.catalogue.queue, plan, component):
+            found.append(log_copy_condition(plan, component, repository, state, now))
+        return found
 
     def _run(self) -> None:
         while not self._ends.is_set():
@@ -167,6 +174,8 @@ class Receivers:
         self._app.catalogue.queue.forget_notes(
             plan, noted_as(plan, ""), [noted_as(plan, name) for name in read]
         )
+        if not read:
+            self._app.catalogue.queue.forget_notes(plan, copy_noted_as(plan), [])
         return digest, read
 
     def _read(self, plan: str) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from drd.model.alert_facts import PlanMore
 from drd.model.alerts import Condition
 from drd.model.clock import age
-from drd.model.copy_exposure import copy_bound_s, first_copy_by
+from drd.model.copy_exposure import copied_up_to, copy_bound_s, first_copy_by
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import (
@@ -27,7 +27,6 @@ from drd.model.host_conditions import missing_secret
 from drd.model.known_findings import disproved
 from drd.model.message import Urgency
 from drd.model.one_cause import SOURCE_FAILS, of_places, one_for_each_cause
-from drd.model.own_objectives import points_may_be_s
 from drd.model.plan_state import LOOKING_AHEAD
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import RunKind
@@ -170,14 +169,14 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     """Return the condition of a copy, by its own exposure. A copy that received nothing yet is
     unknown, which is a condition.
     """
-    bound_s = copy_bound_s(copy, points_may_be_s(facts))
-    exposure_s = age(copy.data_time, now)
+    bound_s, data_time = copy_bound_s(facts, copy), copied_up_to(facts, copy)
+    exposure_s = age(data_time, now)
     command = f"drd runs {facts.plan}"
     if any(r.same for r in facts.repositories if r.repository == copy.repository):
         text, command = same_words(copy.repository, copy.copy_of), f"drd doctor {facts.plan}"
     elif first_copy_by(facts, copy, now) is not None:
         return  # its time has not passed; `drd status PLAN` says that it is to come
-    elif copy.data_time is None:
+    elif data_time is None:
         text = f"copy {copy.repository} does not contain a complete restore point"
     elif exposure_s is None:
         text = (
@@ -185,7 +184,7 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
             "is or was wrong"
         )
     elif exposure_s > bound_s:
-        at = format_time(copy.data_time, seconds=True)
+        at = format_time(data_time, seconds=True)
         text = (
             f"copy {copy.repository} is behind: its newest data is of {at}, which is older than "
             f"the allowed {format_duration(bound_s)}"

@@ -1,4 +1,4 @@
-"""Report that copies contain only restore points, and not the logs that continue them."""
+"""Report copies that contain only restore points, and not the logs that continue them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from drd.model.verdicts import Reason, Verdict
 
 
 def copies_without_log(facts: PlanFacts) -> list[Reason]:
-    """Return a note that the copies of the plan do not get its logs; none if the plan has no copies
-    or no logs."""
+    """Return a note that copies of the plan do not have its logs; none if all have all logs, or if
+    the plan has no log."""
     logged = [c.component for c in facts.components if c.log_every_s is not None]
-    copies = [copy.repository for copy in facts.copies]
+    copies = [c.repository for c in facts.copies if not set(logged) <= {n for n, _ in c.logs}]
     if not logged or not copies:
         return []
-    gets = noun(len(copies), "copy", "copies")
-    get, it = noun(len(copies), "does", "do"), noun(len(copies), "it", "one of them")
+    lacks = noun(len(copies), "copy", "copies")
+    do, it = noun(len(copies), "does", "do"), noun(len(copies), "it", "one of them")
     text = (
-        f"{gets} {some(copies)} {get} not get the log of {some(logged)}: a recovery from {it} "
+        f"{lacks} {some(copies)} {do} not have the log of {some(logged)}: a recovery from {it} "
         "alone loses what was written after the restore point"
     )
-    return [Reason(Verdict.MET, text, f"drd points {facts.plan}")]
+    return [Reason(Verdict.MET, text, f"drd doctor {facts.plan}")]

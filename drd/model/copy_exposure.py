@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from drd.model.clock import age
 from drd.model.exposure_reasons import against
 from drd.model.facts import CopyFacts, PlanFacts, RepositoryFacts
-from drd.model.own_objectives import points_may_be_s
+from drd.model.own_objectives import has_logs, points_may_be_s
 from drd.model.repositories import of_what_counts
 from drd.model.verdicts import CopyAssessment, Verdict
 
@@ -17,23 +17,38 @@ durations add up.
 """
 
 
-def copy_bound_s(facts: CopyFacts, rpo_s: float) -> float:
+def copy_bound_s(plan: PlanFacts, facts: CopyFacts) -> float:
     """Return the largest allowed exposure of a copy: twice the largest allowed age of restore
-    points, `rpo_s`, plus the pause that the plan allows.
+    points, plus the pause that the plan allows. If the copy has the logs of all components, twice the RPO counts
+    instead of this age.
     """
-    return COPY_BOUND * rpo_s + facts.pause_s
+    by_logs = has_logs(plan) and {c.component for c in plan.components} <= {
+        n for n, _ in facts.logs
+    }
+    old_s = plan.points_within_s if by_logs else points_may_be_s(plan)
+    return COPY_BOUND * old_s + facts.pause_s
+
+
+def copied_up_to(plan: PlanFacts, facts: CopyFacts) -> datetime | None:
+    """Return the time of the data that a recovery from a copy alone would restore: that of the
+    component with the oldest data. None if the copy has no restore point."""
+    of_point = facts.data_time
+    if of_point is None or not plan.components:
+        return of_point
+    logs = dict(facts.logs)
+    return min(max(of_point, logs.get(c.component) or of_point) for c in plan.components)
 
 
 def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessment:
     """Judge a copy by its own exposure, from the points that can be read there. A copy that has not
     received a point yet is unknown.
     """
-    data_time = facts.data_time
+    data_time = copied_up_to(plan, facts)
     place = next((r for r in plan.repositories if r.repository == facts.repository), None)
     if place is not None and _is_hurt(place):
         kept = place.sound if place.lost is None and not place.same else None
         data_time = kept.data_time if kept is not None else None
-    verdict = against(age(data_time, now), copy_bound_s(facts, points_may_be_s(plan)))
+    verdict = against(age(data_time, now), copy_bound_s(plan, facts))
     if data_time is None and facts.data_time is not None:
         verdict = Verdict.BREACHED
     # Points with what an undo took back were copied in time: that the plan needs a newer point is
@@ -51,7 +66,7 @@ def first_copy_by(plan: PlanFacts, facts: CopyFacts, now: datetime) -> datetime 
     if facts.data_time is not None:
         return None
     since = facts.added_at or plan.first_loaded_at
-    due = timedelta(seconds=copy_bound_s(facts, points_may_be_s(plan)))
+    due = timedelta(seconds=copy_bound_s(plan, facts))
     return since + due if now - since <= due else None
 
 

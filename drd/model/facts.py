@@ -66,7 +66,8 @@ class CopyFacts(NamedTuple):
     in it; None if it holds none. `available_at` is when this point became available there.
     `pause_s` is the longest time that the plan allows between two copies; 0 if each copy follows a
     backup. The plan has this copy since `added_at`; None if it is from before drd recorded this
-    time."""
+    time. `logs` has the components whose log drd copies there, each with the newest time to which
+    this log leads on from a restore point in the copy."""
 
     repository: str
     copy_of: str
@@ -74,6 +75,7 @@ class CopyFacts(NamedTuple):
     available_at: datetime | None = None
     pause_s: float = 0.0
     added_at: datetime | None = None
+    logs: tuple[tuple[str, datetime | None], ...] = ()
 
 
 class RepositoryFacts(NamedTuple):

@@ -279,7 +279,8 @@ class LogState:
     `reaches` is the newest such time. Everything that was committed before `complete_at` is in the
     repository. `trouble` is the text of the present problem, `remedy` its remedy, `code` its code.
     `event` is the last change of the log that a person must know, at `event_at`: a gap, or a change
-    of the server to another timeline."""
+    of the server to another timeline. `repository` is the repository of the plan beside which this
+    log is; empty if an earlier version of drd noted the state."""
 
     doing: str
     since: datetime
@@ -293,6 +294,7 @@ class LogState:
     reaches: datetime | None = None
     event: str = ""
     event_at: datetime | None = None
+    repository: str = ""
 
     def to_json(self) -> Mapping[str, Any]:
         return {
@@ -308,6 +310,7 @@ class LogState:
             "reaches": to_rfc3339(self.reaches) if self.reaches else None,
             "event": self.event,
             "event_at": to_rfc3339(self.event_at) if self.event_at else None,
+            "repository": self.repository,
         }
 
     @classmethod
@@ -326,9 +329,16 @@ class LogState:
             reaches=from_rfc3339(reaches) if reaches else None,
             event=str(said.get("event", "")),
             event_at=from_rfc3339(event_at) if event_at else None,
+            repository=str(said.get("repository", "")),
         )
 
 
 def noted_as(plan: str, component: str) -> str:
     """Return the key under which the catalogue keeps the state of a component's log."""
     return f"log:{plan}:{component}"
+
+
+def copy_noted_as(plan: str, repository: str = "", component: str = "") -> str:
+    """Return the key under which the catalogue keeps the state of the copy of a component's log in
+    a repository with `copy_of`; without these names, the beginning of all keys of the plan."""
+    return f"log-copy:{plan}:" + (f"{repository}:{component}" if repository else "")

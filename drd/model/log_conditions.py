@@ -52,6 +52,19 @@ def _event(plan: str, component: str, state: LogState, now: datetime) -> Conditi
     return _condition(plan, component, "warning", text, f"drd points {plan}")
 
 
+def log_copy_condition(
+    plan: str, component: str, repository: str, state: LogState, now: datetime
+) -> Condition | None:
+    """Return that the log does not come to a copy as a condition; None if it does."""
+    if not state.code or now - state.since < PATIENCE:
+        return None
+    text = f"drd does not copy the log of {component} to repository {repository}: {state.trouble}"
+    subject = f"{component} in {repository}"
+    return _condition(
+        plan, subject, "warning", f"{text}{_behind(state, now)}", f"drd doctor {plan}"
+    )
+
+
 def left_condition(plan: str, component: str, text: str, command: str) -> Condition:
     """Return the condition that a server keeps its log for a slot that no receiver of drd uses."""
     told = f"{text}, and drd could not drop it. Run on that server as a superuser: {command}"

@@ -9,6 +9,7 @@ EXAMPLES = """\
 examples:
   drd points orders-api
   drd points orders-api --component orders-db    points with this component, and its size
+  drd points orders-api --repository offsite     what could be recovered from this copy alone
   drd points orders-api --json | jq -r '.points[0].point'
   drd points forget 1a2b3c4d --reason "its data is damaged, the bucket has no copy"
 
@@ -42,7 +43,8 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--repository",
         metavar="NAME",
-        help="with forget: forget only the snapshots in this repository",
+        help="list only points in this repository, and the times that the log there reaches; "
+        "with forget: forget only the snapshots in this repository",
     )
     parser.add_argument(
         "--force", action="store_true", help="with forget: also forget points without known damage"

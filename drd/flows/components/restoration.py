@@ -275,7 +275,8 @@ def _fetched_log(work: Restoration, name: str) -> LogReplay:
     begun = clock.monotonic()
     place = believed_directory(work.services, work.runner.run.id) / f"log.{name}"
     try:
-        return fetch_log(work.services, work.plan, work.logs[name], place, work.holders.cache)
+        order, cache = work.logs[name], work.holders.cache
+        return fetch_log(work.services, work.plan, work.point, order, place, cache=cache)
     finally:
         work.spans.append(Span("fetch", begun, clock.monotonic()))
 

@@ -4,17 +4,20 @@ the end of the log, as a person writes it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from drd.errors import DrdError, NoRestorePoint, NotSupported, UsageError
 from drd.flows.log.bases import bases
 from drd.flows.log.orders import LogOrder, able, order_for
+from drd.flows.log.repository import with_logs
 from drd.flows.services import Services
 from drd.model.log import LogTarget
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
+from drd.model.text import some
+from drd.model.units import format_time
 from drd.ports import Ability, KindFactory
 
 LAST = "last"
@@ -47,13 +50,16 @@ def target_of(
     return target
 
 
-def point_before(services: Services, plan: Plan, said: str) -> str | None:
-    """Return the id of the newest point that ends before the position or transaction in `said`;
-    None if drd would have to read the log to know it. Raises NoRestorePoint."""
+def point_before(
+    services: Services, plan: Plan, said: str, held_by: Collection[str] | None
+) -> str | None:
+    """Return the id of the newest point that ends before the position or transaction in `said`, and
+    that one of the repositories `held_by` has; None if drd would have to read the log to know it.
+    Raises NoRestorePoint."""
     for name in able(services, plan, tuple(plan.components)) if said != LAST else ():
         kind = services.kinds(plan.components[name].kind)
         target = kind.log_target(said)
-        points = bases(services, plan, name)
+        points = bases(services, plan, name, held_by)
         if target is None or not points:
             continue
         for point, _ in points:
@@ -96,23 +102,18 @@ def orders(
     if not have or (named and said is None and before is None):
         return {}, []
     wanted = said is not None or before is not None
-    if only is not None and plan.primary.name not in only:
-        text = (
-            "this recovery does not replay the log: drd stores the log only beside repository "
-            f"{plan.primary.name}"
-        )
-        if said is not None:
-            raise NotSupported(
-                text,
-                hint="leave out --to-last or the position; or leave out --repository to use all "
-                "repositories.",
-            )
-        return {}, [text]
-    found, notes = {}, []
+    found, notes = {}, list[str]()
+    if only is not None and not with_logs(plan, only):
+        return _no_place(only, wanted=said is not None)
     for name in have:
         try:
             target = target_of(services, plan, name, said, before)
-            found[name] = order_for(services, plan, point, name, target)
+            found[name] = order = order_for(services, plan, point, name, target, only=only)
+            if order.passed_over:
+                notes.append(
+                    f"drd reads the log of {name} from repository {order.repository}, where it "
+                    f"ends at {format_time(order.end.at, seconds=True)}. {order.passed_over}"
+                )
         except NoRestorePoint as error:
             if wanted:
                 raise
@@ -125,16 +126,38 @@ def orders(
     return found, notes
 
 
+def _no_place(only: Collection[str], *, wanted: bool) -> tuple[dict[str, LogOrder], list[str]]:
+    """Return that the repositories of a recovery have no place for a log beside them; raises
+    NotSupported if the person asked for the log."""
+    text = (
+        "this recovery does not replay the log: drd does not store the log beside "
+        f"{some(list(only))}, because this is a whole bucket or server"
+    )
+    if wanted:
+        raise NotSupported(
+            text,
+            hint="leave out --to-last or the position; or leave out --repository to use all "
+            "repositories.",
+        )
+    return {}, [text]
+
+
 def rehearsing(
-    services: Services, plan: Plan, point: RestorePoint, names: Sequence[str]
+    services: Services,
+    plan: Plan,
+    point: RestorePoint,
+    names: Sequence[str],
+    only: Collection[str] | None,
 ) -> dict[str, LogOrder]:
     """Return, by component, the log that a drill replays. Warn if drd cannot replay the log of a
     component, with the reason.
     """
-    found = {}
+    found = dict[str, LogOrder]()
+    if not with_logs(plan, only):
+        return found
     for name in able(services, plan, names):
         try:
-            order = order_for(services, plan, point, name, LogTarget())
+            order = order_for(services, plan, point, name, LogTarget(), only=only)
         except NoRestorePoint as error:
             services.warn(
                 f"this drill does not replay the log of {name}, and proves only the restore "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from drd.flows.services import Services
@@ -24,12 +24,16 @@ def start_of(
     return services.kinds(row.kind).log_start(row)
 
 
-def bases(services: Services, plan: Plan, component: str) -> list[tuple[RestorePoint, LogStart]]:
+def bases(
+    services: Services, plan: Plan, component: str, held_by: Collection[str] | None = None
+) -> list[tuple[RestorePoint, LogStart]]:
     """Return the complete points that contain the component, newest first, each with the place at
-    which a replay begins.
+    which a replay begins; only points that one of the repositories `held_by` has.
     """
     found = []
     for point in services.catalogue.points.of_plan(plan.name):
+        if held_by is not None and not any(name in point.repositories for name in held_by):
+            continue
         start = start_of(services, plan, point, component) if point.complete else None
         if start is not None:
             found.append((point, start))

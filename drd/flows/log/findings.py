@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from drd.errors import DrdError
-from drd.flows.log.noted import noted_state
+from drd.errors import DrdError, NotSupported
+from drd.flows.log.noted import noted_copy, noted_state
 from drd.flows.log.repository import log_spec, logged
 from drd.flows.services import Services
 from drd.model.finding import Finding
 from drd.model.log import LogState
-from drd.model.log_conditions import log_condition
-from drd.model.plan import Plan
+from drd.model.log_conditions import log_condition, log_copy_condition
+from drd.model.plan import Plan, RepositorySpec
 from drd.model.text import some
 from drd.model.units import format_time
 
@@ -34,9 +35,48 @@ def findings(services: Services, plan: Plan) -> list[Finding]:
     except DrdError as error:
         return [Finding("log-repository", "error", subject, error.message, error.hint), *of_logs]
     text = f"drd stores the log of {some(names)} in {spec.url}"
-    if plan.copies:
-        text += f", and not in the copies {some([c.name for c in plan.copies])}"
-    return [Finding("log-repository", "ok", subject, text), *of_logs]
+    of_copies = [
+        finding for copy in plan.copies for finding in _of_copy(services, plan, copy, names)
+    ]
+    return [Finding("log-repository", "ok", subject, text), *of_logs, *of_copies]
+
+
+def _of_copy(
+    services: Services, plan: Plan, copy: RepositorySpec, names: Sequence[str]
+) -> list[Finding]:
+    """Return the findings whether drd can reach the copy of the logs beside a repository with
+    `copy_of`, and whether they arrive there."""
+    try:
+        spec = log_spec(plan, copy.name)
+        log_spec(plan, str(copy.copy_of))
+    except NotSupported as error:
+        text = f"drd does not copy the log of {some(names)} to {copy.name}: {error.message}"
+        return [Finding("log-repository", "warning", copy.name, text, error.hint)]
+    try:
+        services.open_repository(spec).preflight()
+    except DrdError as error:
+        return [Finding("log-repository", "error", copy.name, error.message, error.hint)]
+    return [_arrival_there(services, plan, copy, name) for name in names]
+
+
+def _arrival_there(services: Services, plan: Plan, copy: RepositorySpec, name: str) -> Finding:
+    noted = noted_copy(services.catalogue.queue, plan.name, copy.name, name)
+    command = f"drd copy {plan.name} --repository {copy.name}"
+    if noted is None:
+        text = f"drd has not copied the log of {name} to repository {copy.name} yet"
+        hint = f"start the daemon, which copies it after each push; or copy it now: {command}"
+        if not plan.copying.follows:
+            hint = f"copy it now: {command}"
+        return Finding("log-arrival", "warning", copy.name, text, hint)
+    state = noted[1]
+    wrong = log_copy_condition(plan.name, name, copy.name, state, services.clock.now())
+    if wrong is not None:
+        return Finding("log-arrival", "warning", copy.name, wrong.text, state.remedy or command)
+    text = f"drd copies the log of {name} to repository {copy.name}"
+    if state.complete_at is not None:
+        at = format_time(state.complete_at, seconds=True)
+        text += f", which has everything up to {at}"
+    return Finding("log-arrival", "ok", copy.name, text)
 
 
 def _of_log(services: Services, plan: Plan, name: str) -> list[Finding]:

@@ -20,6 +20,8 @@ from drd import log, process
 from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
 from drd.flows.log.base_request import BaseRequest
 from drd.flows.log.bases import bases, leading, reaches, spans
+from drd.flows.log.copiers import Copiers
+from drd.flows.log.copying import Stored
 from drd.flows.log.events import Events
 from drd.flows.log.left import note as note_kept
 from drd.flows.log.repository import batches_in, log_spec
@@ -75,7 +77,7 @@ class Keeper:
         self._batch_began = time.monotonic()
         self._complete_at: datetime | None = None
         self._base = BaseRequest(services, plan, component.name)
-        self._upkeep = Upkeep(services, plan, component.name, self._repository)
+        self._upkeep = Upkeep(services, plan, component.name, self._repository, plan.primary)
         self._state: LogState | None = None
         self._lost = False
         self._gap: LogLost | None = None
@@ -83,6 +85,7 @@ class Keeper:
         which this part continues."""
         self._events = Events(services, plan, component)
         self._listed_at = 0.0
+        self._copiers = Copiers(services, plan, component)
         self._anew = 0
         """The number of the batch that begins after a gap: it does not continue the batches before
         it."""
@@ -96,6 +99,10 @@ class Keeper:
 
     def run(self) -> None:
         """Receive and store the log; connect again after an error. Ends only with Cancelled."""
+        with self._copiers:
+            self._receive()
+
+    def _receive(self) -> None:
         pause_s = AGAIN_S
         while True:
             began = time.monotonic()
@@ -119,7 +126,7 @@ class Keeper:
     def _session(self) -> None:
         """Connect to the server; receive and store its log until this connection fails."""
         identity = self._list()
-        self._number = 1 + max((b.number for b in self._batches), default=0)
+        self._number = self._next_number()
         self._batch_began = time.monotonic()
         received = self._place / "received"
         received.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -135,6 +142,12 @@ class Keeper:
                 # Store the received log before more of the log arrives.
                 self.push(receiver, *self._unstored)
             _Session(self, receiver, received).run()
+
+    def _next_number(self) -> int:
+        """Return the number of the next batch. It is at least the time in seconds: so it is larger
+        than the numbers of batches that the repository has lost, and that a copy still has."""
+        known = 1 + max((b.number for b in self._batches), default=0)
+        return max(known, int(self.now().timestamp()))
 
     def _list(self) -> str:
         """List the snapshots of the log in the repository; return the id of the repository."""
@@ -153,7 +166,7 @@ class Keeper:
         if gone := known - {b.snapshot for b in self._batches}:
             self._complete_at = None
             _log.warning("log.snapshots_gone", plan=self._plan.name, snapshots=sorted(gone)[:20])
-            self._number = 1 + max((b.number for b in self._batches), default=self._number)
+            self._number = self._next_number()
             raise RepositoryError(
                 f"repository {self._repository.url} has lost {counted(len(gone), 'snapshot')} with "
                 f"the log of {self._component.name}",
@@ -233,6 +246,7 @@ class Keeper:
         """Note the state of the log. Request a base backup if there is none from which the newest
         part of the log continues. If the stored log ends before the newest base backup, let the
         receiver mark the log again, so that the next snapshot reaches this backup."""
+        self._copiers.has(self._plan.primary.name, Stored(tuple(self._batches), self._complete_at))
         known = ranges(self._batches)
         points = bases(self._services, self._plan, self._component.name)
         start = leading(known, points)
@@ -284,6 +298,7 @@ class Keeper:
             reaches=reaches(known, points, self._complete_at, now),
             event=self._events.text,
             event_at=self._events.at,
+            repository=self._plan.primary.name,
         )
         if before is None or before.code != code:
             level = _log.warning if code else _log.info

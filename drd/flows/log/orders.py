@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from drd.errors import NoRestorePoint, RepositoryDamaged, RepositoryMissing
+from drd.errors import (
+    DrdError,
+    NoRestorePoint,
+    RepositoryDamaged,
+    RepositoryError,
+    RepositoryMissing,
+    SecretUnavailable,
+)
 from drd.flows.log.bases import bases, spans, start_of
-from drd.flows.log.repository import batches_in, log_spec, logged
+from drd.flows.log.repository import batches_in, log_spec, logged, with_logs
 from drd.flows.repository.identity import confirm
 from drd.flows.services import Services
 from drd.model.log import LogBatch, LogMark, LogRange, LogTarget, ranges, reaching
@@ -35,6 +42,12 @@ class LogOrder:
     batches: tuple[LogBatch, ...]
     place: str = ""
     """The position of the target, as people write it; empty without one."""
+    repository: str = ""
+    """The repository of the plan beside which this log is; empty for that of the backups."""
+    others: tuple[str, ...] = ()
+    """The repositories to try next if this one cannot deliver the log."""
+    passed_over: str = ""
+    """Why the log is not read from an earlier repository; empty if it is read from the first."""
 
     @property
     def end(self) -> LogMark:
@@ -54,82 +67,130 @@ class LogOrder:
 
 
 def order_for(
-    services: Services, plan: Plan, point: RestorePoint, component: str, target: LogTarget
+    services: Services,
+    plan: Plan,
+    point: RestorePoint,
+    component: str,
+    target: LogTarget,
+    *,
+    only: Collection[str] | None = None,
 ) -> LogOrder:
-    """Return the part of the log between a point and the target. If this part is not stored, raises
-    NoRestorePoint, which names the times to which drd can recover. Raises the errors of the
-    repository."""
+    """Return the part of the log between a point and the target, from the first repository of the
+    plan, or of those in `only`, that has this part. If none has it, raises NoRestorePoint, which
+    names the times to which drd can recover. Raises the errors of the repository."""
     start = start_of(services, plan, point, component)
     if start is None:
         raise NoRestorePoint(
             f"restore point {point.id} does not contain component {component}",
             hint=f"choose another restore point: drd points {plan.name}",
         )
-    known = known_ranges(services, plan, component)
+    wanted = _Wanted(services, plan, component, point, start, target)
+    return _first(wanted, with_logs(plan, only))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The part of a component's log that leads from `start`, the end of a restore point, to the
+    target."""
+
+    services: Services
+    plan: Plan
+    component: str
+    point: RestorePoint
+    start: LogStart
+    target: LogTarget
+
+
+def _first(wanted: _Wanted, names: Sequence[str]) -> LogOrder:
+    """Return the order in the first of these repositories that has what is wanted. Raises the error
+    of the first if none has it."""
+    errors: dict[str, DrdError] = {}
+    for place, name in enumerate(names):
+        try:
+            order = _order_in(wanted, name)
+        except (RepositoryError, SecretUnavailable, NoRestorePoint) as error:
+            errors[name] = error
+            continue
+        return replace(order, others=tuple(names[place + 1 :]), passed_over=_told(errors))
+    if not errors:
+        log_spec(wanted.plan)  # which raises why there is no place for it
+    first, *others = errors
+    found = errors[first]
+    found.message += "".join(f"; {name}: {errors[name].message}" for name in others)
+    raise found
+
+
+def _told(errors: Mapping[str, DrdError]) -> str:
+    return "; ".join(f"{name}: {error.message}" for name, error in errors.items())
+
+
+def _order_in(wanted: _Wanted, name: str) -> LogOrder:
+    """Return the order in one repository."""
+    services, plan, component = wanted.services, wanted.plan, wanted.component
+    point, start, target = wanted.point, wanted.start, wanted.target
+    known = known_ranges(services, plan, component, name)
     part = reaching(known, *start)
     if part is None or not part.leads_on(start.position):
-        raise _unreachable(services, plan, point, component, known)
+        raise _unreachable(wanted, known, name)
     before = target.before
     if before is not None and part.end is not known[-1].end and before > part.end.at:
         # drd cannot recover to a time in a gap; a time after the gap needs a later point.
         raise NoRestorePoint(
             f"the log of {component} has a gap after {format_time(part.end.at, seconds=True)}, "
             f"and {format_time(before, seconds=True)} is later than the beginning of this gap"
-            + _times(services, plan, component, known),
+            + _times(services, plan, component, known, name),
             hint="choose another time; or recover to the last time before the gap: --point "
             f"{point.id} --to-last",
         )
     needed = part.up_to(start.position, target, start.line)
     position, kind = target.position, services.kinds(plan.components[component].kind)
     place = kind.log_place(position) if position is not None else ""
-    return LogOrder(component, start, target, needed, place)
+    return LogOrder(component, start, target, needed, place, name)
 
 
-def known_ranges(services: Services, plan: Plan, component: str) -> list[LogRange]:
-    """Return the parts of the log of a component that are in the repository. Raises NoRestorePoint
-    if the repository does not exist."""
-    repository = services.open_repository(log_spec(plan))
+def known_ranges(services: Services, plan: Plan, component: str, name: str) -> list[LogRange]:
+    """Return the parts of the log of a component that are beside the repository `name` of the plan.
+    Raises NoRestorePoint if nothing was ever stored there."""
+    if plan.repositories[name].copy_of is not None:
+        missing = f"drd has not copied the log of {component} to repository {name} yet"
+        hint = f"copy it there: drd copy {plan.name} --repository {name}"
+    else:
+        missing = f"drd has not stored the log of {component} yet"
+        hint = f"see whether the receiver works: drd status {plan.name}"
+    repository = services.open_repository(log_spec(plan, name))
     seen = services.catalogue.repositories.id_of(repository.url) is not None
     try:
         if not seen and repository.identity() is None:
-            raise NoRestorePoint(
-                f"drd has not stored the log of {component} yet: there is no repository at "
-                f"{repository.url}",
-                hint=f"see whether the receiver works: drd status {plan.name}",
-            )
+            text = f"{missing}: there is no repository at {repository.url}"
+            raise NoRestorePoint(text, hint=hint)
         confirm(services, repository, writing=False)
     except RepositoryMissing:
         if seen:
             raise
-        raise NoRestorePoint(
-            f"drd has not stored the log of {component} yet",
-            hint=f"see whether the receiver works: drd status {plan.name}",
-        ) from None
+        raise NoRestorePoint(missing, hint=hint) from None
     return ranges(batches_in(repository, plan.name, component))
 
 
-def _unreachable(
-    services: Services,
-    plan: Plan,
-    point: RestorePoint,
-    component: str,
-    known: Sequence[LogRange],
-) -> NoRestorePoint:
+def _unreachable(wanted: _Wanted, known: Sequence[LogRange], name: str) -> NoRestorePoint:
+    point, component = wanted.point, wanted.component
     return NoRestorePoint(
-        f"the repository has no log of {component} that continues restore point {point.id} (data "
-        f"of {format_time(point.data_time, seconds=True)})"
-        + _times(services, plan, component, known),
+        f"repository {name} has no log of {component} that continues restore point {point.id} "
+        f"(data of {format_time(point.data_time, seconds=True)})"
+        + _times(wanted.services, wanted.plan, component, known, name),
         hint=f"recover this restore point without the log: --point {point.id}",
     )
 
 
-def _times(services: Services, plan: Plan, component: str, known: Sequence[LogRange]) -> str:
+def _times(
+    services: Services, plan: Plan, component: str, known: Sequence[LogRange], name: str
+) -> str:
     """Return the end of a message, with the times to which drd can recover the component; empty if
     there are none.
     """
+    held_by = [name] if plan.repositories[name].copy_of is not None else None
     found = [
         f"{format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
-        for begin, end in spans(known, bases(services, plan, component))
+        for begin, end in spans(known, bases(services, plan, component, held_by))
     ]
     if not found:
         return ""
@@ -137,10 +198,39 @@ def _times(services: Services, plan: Plan, component: str, known: Sequence[LogRa
 
 
 def fetch(
-    services: Services, plan: Plan, order: LogOrder, into: Path, cache: Path | None = None
+    services: Services,
+    plan: Plan,
+    point: RestorePoint,
+    order: LogOrder,
+    into: Path,
+    *,
+    cache: Path | None = None,
 ) -> LogReplay:
-    """Fetch the batches of an order into the new directory `into`; return what the replay needs."""
-    repository = services.open_repository(log_spec(plan))
+    """Fetch the batches of an order into the new directory `into`; return what the replay needs. If
+    the repository cannot deliver the log, the next one has to; the person is told."""
+    try:
+        return _fetch(services, plan, order, into, cache)
+    except (RepositoryError, SecretUnavailable) as error:
+        wanted = _Wanted(services, plan, order.component, point, order.start, order.target)
+        try:
+            other = _first(wanted, order.others) if order.others else None
+        except DrdError as also:
+            error.message += f"; {also.message}"
+            raise error from also
+        if other is None:
+            raise
+        services.warn(
+            f"drd reads the log of {order.component} from repository {other.repository}, because "
+            f"drd could not read it from repository {order.repository}: {error.message}. This log "
+            f"ends at {format_time(other.end.at, seconds=True)}"
+        )
+        return fetch(services, plan, point, other, into, cache=cache)
+
+
+def _fetch(
+    services: Services, plan: Plan, order: LogOrder, into: Path, cache: Path | None
+) -> LogReplay:
+    repository = services.open_repository(log_spec(plan, order.repository))
     if cache is not None:
         repository = repository.cold(cache)
     shutil.rmtree(into, ignore_errors=True)

@@ -1,12 +1,14 @@
-"""The repository of a plan's logs. It is beside the repository of the backups, and has the same
-keys.
-"""
+"""The repositories of a plan's logs. Each is beside a repository of the plan, and has the same
+keys: the receivers store the log beside the repository of the backups, and drd copies it to the
+others."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 
-from drd.errors import NotSupported
+from drd.errors import DrdError, NotSupported
 from drd.flows.services import Services
 from drd.log import get
 from drd.model.log import LOG_TAG, LogBatch, batch_of
@@ -16,19 +18,37 @@ from drd.ports import Repository
 from drd.registry import KINDS
 
 
-def log_spec(plan: Plan) -> RepositorySpec:
-    """Return the repository of the logs. Raises NotSupported if the URL of the backups' repository
-    has no place beside it."""
-    primary = plan.primary
-    place = place_of_logs(primary.url)
+def log_spec(plan: Plan, name: str = "") -> RepositorySpec:
+    """Return the repository of the logs that is beside the repository `name` of the plan; without a
+    name, beside that of the backups. Raises NotSupported if its URL has no place beside it."""
+    beside = plan.repositories[name] if name else plan.primary
+    place = place_of_logs(beside.url)
     if place is None:
-        url = primary.url.rstrip("/")
+        url = beside.url.rstrip("/")
         raise NotSupported(
-            f"repository {primary.name} is a whole bucket or server ({url}), so there is no place "
+            f"repository {beside.name} is a whole bucket or server ({url}), so there is no place "
             "for the log beside it",
-            hint=f"write a path into `url` of repository {primary.name}: {url}/{plan.name}",
+            hint=f"write a path into `url` of repository {beside.name}: {url}/{plan.name}",
         )
-    return replace(primary, name=f"{primary.name}{SUFFIX}", url=place)
+    return replace(beside, name=f"{beside.name}{SUFFIX}", url=place)
+
+
+def with_logs(plan: Plan, only: Collection[str] | None = None) -> list[str]:
+    """Return the repositories of the plan beside which a log can be, in the order in which a
+    recovery tries them; limited to `only`."""
+    found = []
+    for name in plan.repositories:
+        if only is None or name in only:
+            with suppress(DrdError):
+                log_spec(plan, name)
+                found.append(name)
+    return found
+
+
+def copied_to(plan: Plan) -> list[RepositorySpec]:
+    """Return the repositories with `copy_of` to which drd copies the logs."""
+    able = with_logs(plan)
+    return [c for c in plan.copies if c.name in able and str(c.copy_of) in able]
 
 
 def batches_in(repository: Repository, plan: str, component: str) -> list[LogBatch]:

@@ -10,7 +10,7 @@ from drd.errors import DrdError
 from drd.flows.log.bases import bases
 from drd.flows.services import Services
 from drd.model.log import LogBatch, newest_of_each
-from drd.model.plan import Plan
+from drd.model.plan import Plan, RepositorySpec
 from drd.ports import Repository
 
 _log = log.get()
@@ -26,12 +26,19 @@ class Upkeep:
     """The upkeep of one log. An error in the upkeep never stops the receiver."""
 
     def __init__(
-        self, services: Services, plan: Plan, component: str, repository: Repository
+        self,
+        services: Services,
+        plan: Plan,
+        component: str,
+        repository: Repository,
+        beside: RepositorySpec,
     ) -> None:
+        """`repository` has the log; it is beside the repository `beside` of the plan."""
         self._services = services
         self._plan = plan
         self._component = component
         self._repository = repository
+        self._beside = beside
         self._forget_at = time.monotonic() + FORGET_S
         self._prune_at = time.monotonic() + PRUNE_S
 
@@ -39,10 +46,10 @@ class Upkeep:
         """Forget snapshots and prune, if this is due. Return the batches that are left;
         `open_number` is the number of the batch that still grows.
         """
-        if time.monotonic() < self._forget_at or self._plan.primary.protection == "append-only":
+        if not self.is_due:
             return batches
         self._forget_at = time.monotonic() + FORGET_S
-        out = superfluous(batches, self._oldest(), open_number)
+        out = superfluous(batches, self.oldest(), open_number)
         try:
             if out:
                 self._repository.forget([b.snapshot for b in out])
@@ -51,13 +58,24 @@ class Upkeep:
                 self._prune_at = time.monotonic() + PRUNE_S
                 self._repository.prune(deadline_s=PRUNE_WITHIN_S)
         except DrdError as error:
-            _log.warning("log.upkeep", plan=self._plan.name, error=error.message)
+            _log.warning("log.upkeep", plan=self._plan.name, repository=self._repository.name,
+                         error=error.message)  # fmt: skip
         return batches
 
-    def _oldest(self) -> dict[str, int]:
-        """Return, by server, the first position in the log that the oldest restore point needs."""
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._forget_at and self._beside.protection != "append-only"
+
+    def hasten(self) -> None:
+        """Make the next turn forget and prune, however short ago the last one was."""
+        self._forget_at = self._prune_at = time.monotonic()
+
+    def oldest(self) -> dict[str, int]:
+        """Return, by server, the first position in the log that the oldest restore point in the
+        repository needs."""
         found: dict[str, int] = {}
-        for _, start in bases(self._services, self._plan, self._component):
+        held_by = [self._beside.name] if self._beside.copy_of is not None else None
+        for _, start in bases(self._services, self._plan, self._component, held_by):
             found[start.source] = min(start.position, found.get(start.source, start.position))
         return found
 

@@ -268,7 +268,7 @@ def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> Restore
     only = request.only(plan)
     asked = request.point
     if asked is None and request.log is not None:
-        asked = point_before(services, plan, request.log)
+        asked = point_before(services, plan, request.log, only)
     chosen = choose(services, plan, point=asked, before=before, held_by=only, exactly=True)
     point = _stopping_at(chosen.point, before)
     if request.lost_at is not None and point.data_time > request.lost_at:

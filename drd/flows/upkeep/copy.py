@@ -8,7 +8,7 @@ manifest does. After a kill, the next run continues.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from drd.errors import (
@@ -27,6 +27,7 @@ from drd.flows.repository.observed_state import note_damage
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
+from drd.flows.upkeep.log_copies import LogsCopied, copy_logs
 from drd.model.cause import joined
 from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan, RepositorySpec
@@ -52,7 +53,8 @@ SnapshotsByRun = Mapping[str, Sequence[SnapshotInfo]]
 @dataclass(frozen=True, slots=True)
 class CopyOutcome:
     """The result of a copy run, newest point first. `held` counts the complete points that are
-    there now. `errors` has the points that could not be copied.
+    there now. `errors` has the points that could not be copied. `logs` says which logs were copied,
+    and which were not.
     """
 
     run: str
@@ -63,6 +65,7 @@ class CopyOutcome:
     copied: tuple[str, ...]
     held: int
     errors: Mapping[str, DrdError]
+    logs: LogsCopied = field(default_factory=LogsCopied)
 
 
 def copy(
@@ -115,6 +118,7 @@ class _CopyRun:
         self.is_damaged = False
         self.arrived: dict[str, RestorePoint] = {}
         self.errors: dict[str, DrdError] = {}
+        self.logs = LogsCopied()
 
     def execute(self) -> CopyOutcome:
         self.runner.step("repository", "preflight", self._confirm)
@@ -139,6 +143,7 @@ class _CopyRun:
             self._copy(batch, source)
         self.errors |= {p.id: self._torn(p) for p in lacking if p.id not in whole}
         self._copy_own(listing, there)
+        self.logs = copy_logs(self.services, self.plan, self.spec, self.runner)
         return self._finish(len(held))
 
     def _by_run(self, repository: Repository, listing: Listing) -> SnapshotsByRun:
@@ -336,8 +341,9 @@ class _CopyRun:
         return left_s
 
     def _finish(self, held: int) -> CopyOutcome:
-        state = RunState.FAILED if self.errors else RunState.SUCCEEDED
-        why = joined({point: describe(error) for point, error in self.errors.items()})
+        errors = self.errors | {f"the log of {n}": e for n, e in self.logs.errors.items()}
+        state = RunState.FAILED if errors else RunState.SUCCEEDED
+        why = joined({what: describe(error) for what, error in errors.items()})
         self.services.catalogue.runs.finish(
             self.runner.owned,
             state,
@@ -347,7 +353,7 @@ class _CopyRun:
                 remedy=(why.remedy or None) if why is not None else None,
                 copied=tuple(self.arrived),
                 bytes=sum(p.size_bytes for p in self.arrived.values()),
-                permanent=all(map(is_permanent, self.errors.values())),
+                permanent=all(map(is_permanent, errors.values())),
             ),
         )
         return CopyOutcome(
@@ -359,6 +365,7 @@ class _CopyRun:
             tuple(self.arrived),
             held + len(self.arrived),
             dict(self.errors),
+            self.logs,
         )
 
 

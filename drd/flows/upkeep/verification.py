@@ -30,6 +30,7 @@ from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.restore.known_problems import others_for
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
+from drd.flows.upkeep.log_copies import damaged_logs
 from drd.model.adopted import copies_of, with_copy
 from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
@@ -106,6 +107,8 @@ class _VerificationRun:
         self.begun_at = services.clock.now()
         self.reading = begun(known, parts, self.begun_at)
         self.read = 0
+        self.subset: str | None = None
+        """What was read last, in restic's words."""
         self.verifier = spec.adopted.verifier if spec.adopted is not None else ""
 
     def execute(self, *, everything: bool) -> VerificationOutcome:
@@ -130,6 +133,9 @@ class _VerificationRun:
         missing = self._missing()
         if missing:
             return self._finish(RunState.FAILED, self._not_all_there(missing), missing)
+        logs = damaged_logs(self.services, self.plan, self.spec, self.runner, self.subset)
+        if logs is not None:
+            return self._finish(RunState.FAILED, logs)
         return self._finish(RunState.SUCCEEDED, None)
 
     def _refused(self) -> tuple[ManifestRefused, tuple[str, ...]] | None:
@@ -239,6 +245,8 @@ class _VerificationRun:
             self._record(self.reading.read(self.services.clock.now()))
 
     def _step(self, name: str, subset: str) -> None:
+        self.subset = subset
+
         def effect() -> CheckStepResult:
             self.repository.check(read_subset=subset, deadline_s=self._time_left_s())
             return CheckStepResult()
