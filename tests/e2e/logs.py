@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from drd.config.plan_file import plan_of_text
 from drd.kinds.registry import by_hand_of
 from drd.ports.by_hand import ByHand
+from tests.e2e.copies import OFFSITE_PASSWORD, offsite_of
 from tests.e2e.daemons import Daemon, until
 from tests.e2e.site import Site
 from tests.e2e.test_docs import commands, section
 from tests.e2e.test_mariadb_kind import bash
-from tests.servers import PostgresServer, postgres_server
+from tests.servers import MariadbServer, PostgresServer, postgres_server
 
 LONG = {"within_s": 250.0}
 
@@ -38,15 +40,19 @@ drill: {{every: 30d}}
 """
 
 
-def logged_site(base: Path, settings: str, data: Path) -> Site:
-    """A site whose plan has these settings of the server. The owner of its directory `data` may
-    write into `back`, to which it is recovered."""
+def logged_site(base: Path, settings: str, data: Path, *, copied: bool = False) -> Site:
+    """A site whose plan has these settings of the server; `copied`: and a copy `offsite`. The owner
+    of its directory `data` may write into `back`, to which it is recovered."""
     site = Site(base / "s")
+    offsite_of(site).parent.mkdir()
+    password = site.secret("offsite", OFFSITE_PASSWORD)
+    offsite = f"  offsite: {{url: {offsite_of(site)}, password: {password}, copy_of: primary}}\n"
     back = base / "back"
     back.mkdir()
     owner = data.stat()
     os.chown(back, owner.st_uid, owner.st_gid)
-    site.plan(_PLAN.format(settings=settings, back=back / "data"))
+    plan = _PLAN.format(settings=settings, back=back / "data")
+    site.plan(plan, s3=offsite if copied else "")
     return site
 
 
@@ -173,3 +179,20 @@ def order(server: PostgresServer, number: int) -> str:
 
 def now_of(server: PostgresServer) -> str:
     return value_of(server, "select to_json(clock_timestamp())").strip('"')
+
+
+# --- MariaDB -------------------------------------------------------------------------------
+
+
+def mariadb_order(server: MariadbServer, number: int) -> str:
+    """Insert an order, and return its transaction."""
+    server.execute(f"insert into orders values ({number})", database="shop")
+    return str(server.execute("select @@gtid_binlog_pos")[0][0])
+
+
+def between_seconds() -> str:
+    """Return a time with one whole second on both sides: times in the log are whole seconds."""
+    time.sleep(1.1)
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    time.sleep(1.1)
+    return now

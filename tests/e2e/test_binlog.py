@@ -4,9 +4,7 @@ beside the restore points."""
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,9 +18,11 @@ from tests.e2e.logs import (
     assert_recovered_before_and_to_last,
     await_reachable,
     await_stored,
+    between_seconds,
     by_hand,
     kill_receiver,
     logged_site,
+    mariadb_order,
     script_of,
 )
 from tests.e2e.site import Site
@@ -48,20 +48,6 @@ def site(server: MariadbServer, short_tmp: Path) -> Site:
     return logged_site(short_tmp, settings, server.directory / "data")
 
 
-def _order(server: MariadbServer, number: int) -> str:
-    """Insert an order, and return its transaction."""
-    server.execute(f"insert into orders values ({number})", database="shop")
-    return str(server.execute("select @@gtid_binlog_pos")[0][0])
-
-
-def _between() -> str:
-    """Return a time with one whole second on both sides: times in the log are whole seconds."""
-    time.sleep(1.1)
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    time.sleep(1.1)
-    return now
-
-
 @pytest.mark.timeout(900)  # it waits for what a daemon does on a busy machine
 def test_a_server_is_recovered_to_the_transaction(server: MariadbServer, site: Site) -> None:
     refused = " ".join(site.drd("doctor", "shop", code=1).out.split())
@@ -69,13 +55,13 @@ def test_a_server_is_recovered_to_the_transaction(server: MariadbServer, site: S
     server.execute("set global binlog_format = 'ROW'")
     with daemon(site) as running:
         await_reachable(site, running)
-        _order(server, 2)
-        third = _order(server, 3)
-        between = _between()
+        mariadb_order(server, 2)
+        third = mariadb_order(server, 3)
+        between = between_seconds()
         kill_receiver(running)
         server.execute("flush binary logs")
-        _order(server, 4)
-        done = _between()
+        mariadb_order(server, 4)
+        done = between_seconds()
         await_stored(site, running, done)
     assert_one_range_is_told(site, done)
     assert_recovered_before_and_to_last(site, between, third)

@@ -234,6 +234,36 @@ def test_rekey_goes_on_after_a_kill_at_any_step(short_tmp: Path) -> None:
     site.assert_clean()
 
 
+def test_the_logs_beside_a_repository_get_its_new_password(short_tmp: Path) -> None:
+    """They have the same keys; else no log could be stored or read after a rekey."""
+    site = masked_site(short_tmp, password=PASSWORD, source="file")
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    logs = short_tmp / "offsite-wal"
+    light_repository.begin(logs, PASSWORD)
+    known = json.loads(_restic(logs, PASSWORD, "cat", "config"))["id"]
+    with contextlib.closing(sqlite3.connect(short_tmp / "state/drd.db")) as state, state:
+        state.execute(
+            "insert into repositories (url, repository_id) values (?, ?)", (str(logs), known)
+        )
+    site.killed_at("after:add key to the logs", *WORDS, *_new(site), "--no-wait")
+    assert opens(logs, PASSWORD)
+    assert opens(logs, NEW)
+    site.drd(*WORDS, *_new(site), "--no-wait")
+    assert opens(logs, PASSWORD)
+    name_the_new_one(site)
+    site.drd(*WORDS)
+    for place in (logs, short_tmp / "offsite"):
+        assert opens(place, NEW)
+        assert not opens(place, PASSWORD)
+
+
+def _restic(place: Path, password: str, *words: str) -> str:
+    env = {**os.environ, "RESTIC_PASSWORD": password}
+    argv = ["restic", "-r", place, "--no-cache", *words]
+    return subprocess.run(argv, env=env, check=True, capture_output=True, text=True).stdout
+
+
 def test_rekey_removes_an_old_key_whose_password_nothing_names_any_more(short_tmp: Path) -> None:
     """The healthy twin of the forged rows: what an earlier try noted with the new password
     counts."""

@@ -129,7 +129,8 @@ def test_a_copy_that_is_hurt_is_as_old_as_its_sound_points(trouble: dict[str, An
 
 
 def test_a_copy_may_be_twice_the_rpo_and_its_pause_behind() -> None:
-    assert copy_bound_s(CopyFacts("offsite", "primary", pause_s=DAY), 900.0) == DAY + 1800
+    daily = CopyFacts("offsite", "primary", pause_s=DAY)
+    assert copy_bound_s(healthy()._replace(rpo_s=900.0), daily) == DAY + 1800
     assert copy(healthy(), 24 * MINUTE)[2] is MET
     assert copy(healthy(), 24 * MINUTE + 1)[2] is AT_RISK
     assert copy(healthy(), 30 * MINUTE)[2] is AT_RISK
@@ -386,9 +387,13 @@ def test_the_status_says_that_copies_do_not_get_the_log() -> None:
     rpo, [note] = judge_rpo(facts, NOW)
     assert (rpo.verdict, note.verdict, note.kind) == (MET, MET, "")
     assert note.text == (
-        "copies second, third do not get the log of server: a recovery from one of them alone "
+        "copies second, third do not have the log of server: a recovery from one of them alone "
         "loses what was written after the restore point"
     )
+    one, other = copies
+    known = (one._replace(logs=(("server", before(60)),)), other)
+    [note] = judge_rpo(facts._replace(copies=known), NOW)[1]
+    assert note.text.startswith("copy third does not have the log of server")
     assert judge_rpo(facts._replace(copies=()), NOW)[1] == []
     assert "the log" not in str(reasons(healthy(copies=copies)))
 
@@ -400,6 +405,11 @@ def test_a_copy_of_a_plan_with_logs_may_be_as_old_as_two_backups_are_apart() -> 
         for days in (1.5, 2.1)
     ]
     assert found == [MET, BREACHED]
+    logs = (("server", before(50)),)
+    by_log = judge_copy(facts, CopyFacts("second", "primary", before(1.5 * DAY), logs=logs), NOW)
+    assert (by_log.exposure_s, by_log.verdict) == (50.0, MET)
+    stale = CopyFacts("second", "primary", before(1.5 * DAY), logs=(("server", before(HOUR)),))
+    assert judge_copy(facts, stale, NOW).verdict is BREACHED
     bare = facts.components[0]._replace(log_every_s=None)
     late = judge_copy(
         facts._replace(components=(bare,)), CopyFacts("second", "primary", before(HOUR)), NOW

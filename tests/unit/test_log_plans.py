@@ -96,13 +96,15 @@ def test_retention_does_not_wait_for_backups_that_are_as_rare_as_planned() -> No
 
 
 def test_plan_check_says_that_a_copy_gets_no_log(tmp_path: Path) -> None:
-    copy = "  second: {url: /srv/copy, password: {env: Y}, copy_of: primary}\nbackup: {every"
-    text = logged_plan().replace("backup: {every", copy)
+    copy = "  second: {{url: {}, password: {{env: Y}}, copy_of: primary}}\nbackup: {{every"
+    text = logged_plan().replace("backup: {every", copy.format("s3:https://s3.example.com/whole"))
     [warning] = load(tmp_path, text).warnings
-    assert warning.path == "repositories.second.copy_of"
+    assert warning.path == "repositories.second.url"
     assert warning.message == (
-        "this copy gets the restore points, but not the log of server: a recovery from this copy "
-        "alone loses what was written after the restore point"
+        "is a whole bucket or server, so drd cannot copy the log of server beside it: a recovery "
+        "from this copy alone loses what was written after the restore point"
     )
+    with_place = logged_plan().replace("backup: {every", copy.format("/srv/copy"))
+    assert not load(tmp_path, with_place).warnings
     without = text.replace("    wal: {every: 30s}\n", "")
     assert not [w for w in load(tmp_path, without).warnings if "copy" in w.path]

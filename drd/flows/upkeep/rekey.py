@@ -15,10 +15,12 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from drd import process
 from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
 from drd.flows.durable_steps import Runner, new_run
+from drd.flows.log.repository import log_spec, with_logs
 from drd.flows.repository import adopted, contested
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.shared import plans_of_others
@@ -87,6 +89,15 @@ class _Rekeying:
         self.new = new
         self._resolve = resolve
         self.old: list[SecretRef] = []
+
+    @property
+    def order(self) -> Rekey:
+        return self._order
+
+    def on(self, repository: RepositorySpec) -> _Rekeying:
+        """Return the same work on another repository."""
+        order = replace(self._order, repository=repository)
+        return _Rekeying(self._services, order, self.new, self._resolve)
 
     def opened(self, ref: SecretRef) -> Repository:
         """Return the repository with this password, which is read anew each time."""
@@ -246,14 +257,26 @@ def rekey(
             hint="give a reference to the new password: --password '{credential: NAME}'.",
         )
     work = _Rekeying(services, order, new, resolve)
-    if order.new == spec.password and earlier.to is None:
+    logs = _beside(services, plan, work)
+    if order.new == spec.password and earlier.to is None and (logs is None or logs.opens(new)):
         work.require_change()
     detail = RekeyDetail(to=digest_of(new), waits_for=())
     with new_run(
         services, plan, RunKind.REKEY, trigger="manual", detail=detail, subject=spec.name
     ) as runner:
         before = earlier.among([s.password for s in plan.repositories.values()])
-        return _carry_out(runner, work, order, (earlier, before), lambda: missing(new))
+        return _carry_out(runner, (work, logs), order, (earlier, before), lambda: missing(new))
+
+
+def _beside(services: Services, plan: Plan, work: _Rekeying) -> _Rekeying | None:
+    """Return the same work on the repository with the logs, which has the keys of the repository
+    that it is beside; None if nothing was ever stored there."""
+    if work.order.repository.name not in with_logs(plan):
+        return None
+    spec = log_spec(plan, work.order.repository.name)
+    if services.catalogue.repositories.id_of(spec.url) is None:
+        return None
+    return work.on(spec)
 
 
 def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
@@ -264,20 +287,22 @@ def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
 
 def _carry_out(
     runner: Runner,
-    work: _Rekeying,
+    works: tuple[_Rekeying, _Rekeying | None],
     order: Rekey,
     known_before: tuple[Earlier, Sequence[SecretRef]],
     missing: MissingCopies,
 ) -> Rekeyed:
     services, spec = runner.services, order.repository
     earlier, before = known_before
+    work, logs = works
     given = (order.old, spec.password, *before, BY_MASK)
     candidates = dict.fromkeys(r for r in given if r is not None and r != work.new)
-    tried = runner.step(TRY_PASSWORDS, "rekey", lambda: work.try_candidates(list(candidates)))
+    tried = runner.step(TRY_PASSWORDS, "rekey", lambda: _tried(works, list(candidates)))
     old = work.old
     expected = confirm(services, work.opened(old[0] if old else work.new))
     runner.step("add key", "rekey", lambda: work.add(old))
     runner.step("prove key", "rekey", lambda: work.prove(expected))
+    expected_of_logs = _added_to_logs(runner, logs) if logs is not None else ""
     keys = list(dict.fromkeys([*tried.keys, *_sealed(services, work, earlier, tried.keys)]))
     known = [r for r in dict.fromkeys([*old, *before]) if r != work.new]
     left = _wait(services, runner, missing, waits=order.waits)
@@ -289,6 +314,9 @@ def _carry_out(
             for name in plans_of_others(services, work.opened(work.new))
         ]
     removed: tuple[str, ...] = ()
+    if not left and logs is not None:
+        remove = partial(logs.remove, [*known, *logs.old], keys, expected_of_logs)
+        runner.step("remove key of the logs", "rekey", remove)
     if not left:
         done = runner.step("remove key", "rekey", lambda: work.remove(known, keys, expected))
         removed = done.removed
@@ -309,6 +337,26 @@ def _carry_out(
         tuple(k for k in others if not left or k.id not in known_keys),
         BY_MASK in known,
     )
+
+
+def _tried(
+    works: tuple[_Rekeying, _Rekeying | None], candidates: Sequence[SecretRef]
+) -> RekeyStepResult:
+    """Find which known passwords open the repository, and that of its logs."""
+    work, logs = works
+    tried = work.try_candidates(candidates)
+    if logs is None:
+        return tried
+    keys = [*tried.keys, *logs.try_candidates(candidates).keys]
+    return replace(tried, keys=keys, seal=work.seal(keys) if keys else "")
+
+
+def _added_to_logs(runner: Runner, logs: _Rekeying) -> str:
+    """Give the repository of the logs the new password; return the id of this repository."""
+    expected = confirm(runner.services, logs.opened(logs.old[0] if logs.old else logs.new))
+    runner.step("add key to the logs", "rekey", lambda: logs.add(logs.old))
+    runner.step("prove key of the logs", "rekey", lambda: logs.prove(expected))
+    return expected
 
 
 def _wait(services: Services, runner: Runner, missing: MissingCopies, *, waits: bool) -> list[str]:

@@ -1,0 +1,102 @@
+"""The copy of a server's log, beside the copy of the restore points: what the tests of all kinds of
+log do and assert."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.copies import offsite_of
+from tests.e2e.daemons import Daemon, until
+from tests.e2e.logs import LONG, log_of, recovered
+from tests.e2e.site import Site
+
+
+def copy_of_log(site: Site) -> dict[str, Any]:
+    copies = log_of(site).get("copies") or [{}]
+    return dict(copies[0])
+
+
+def await_copied(site: Site, running: Daemon, since: str) -> None:
+    """Wait until everything that was committed before `since` is in the copy."""
+    at = datetime.fromisoformat(since)
+
+    def copied() -> bool:
+        copy = copy_of_log(site)
+        complete_at = copy.get("complete_at")
+        reaches = bool(copy.get("reachable"))
+        return reaches and bool(complete_at) and datetime.fromisoformat(complete_at) > at
+
+    until(copied, "the copy of the log", running, **LONG)
+
+
+def kill_while_copying(running: Daemon, began: int) -> None:
+    """Kill the receiver, with SIGKILL, while restic copies for it. `began` receivers were started
+    so far."""
+    receiver = running.events("receiver.started")[-1]["pid"]
+    end = time.monotonic() + LONG["within_s"]
+    while not _copies(receiver):
+        assert time.monotonic() < end, "restic has copied nothing"
+        time.sleep(0.01)
+    os.kill(receiver, signal.SIGKILL)
+    until(
+        lambda: len(running.events("receiver.started")) > began, "another receiver", running, **LONG
+    )
+
+
+def _copies(parent: int) -> bool:
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            ours = f"\nPPid:\t{parent}\n" in (place / "status").read_text()
+            words = (place / "cmdline").read_bytes().split(b"\0")
+            if ours and b"copy" in words and words[0].endswith(b"restic"):
+                return True
+    return False
+
+
+def hide(site: Site) -> None:
+    """Make the copies unreachable."""
+    offsite_of(site).parent.rename(site.base / "away")
+
+
+def show(site: Site) -> None:
+    (site.base / "away").rename(offsite_of(site).parent)
+
+
+def await_trouble(site: Site, running: Daemon) -> None:
+    until(lambda: copy_of_log(site).get("trouble"), "the trouble of the copy", running, **LONG)
+
+
+def destroy_main(site: Site) -> None:
+    for place in (site.repository, f"{site.repository}-wal"):
+        shutil.rmtree(place)
+
+
+def assert_all_is_told_of_the_copy(site: Site) -> None:
+    shown = site.drd("points", "shop", "--repository", "offsite").out
+    assert "server can be recovered to any time from 20" in shown
+    assert "server can be recovered from offsite alone" in site.drd("points", "shop").out
+    unknown = site.drd("points", "shop", "--repository", "other", code=2).err
+    assert "offsite, primary" in unknown
+    said = " ".join(site.drd("doctor", "shop", code=None).out.split())
+    assert "drd copies the log of server to repository offsite" in said
+    plan = site.drd("status", "shop", "--json", code=None).json["plans"][0]
+    [copy] = plan["copies"]
+    component = plan["components"][0]
+    newest = site.drd("points", "shop", "--json").json["points"][0]["data_time"]
+    assert newest < copy["data_time"] <= component["data_time"]
+
+
+def assert_recovered_from_the_copy(site: Site, before: str, *, orders: str, last: str) -> None:
+    """With the main repository gone, the copy alone leads to each transaction: named, or because
+    nothing else is left."""
+    named = ("--repository", "offsite")
+    assert recovered(site, *named, "--before", before)[0] == orders
+    assert recovered(site, *named, "--to-last")[0] == last
+    assert recovered(site, "--to-last")[0] == last
