@@ -19,8 +19,8 @@ durations add up.
 
 def copy_bound_s(plan: PlanFacts, facts: CopyFacts) -> float:
     """Return the largest allowed exposure of a copy: twice the largest allowed age of restore
-    points, plus the pause that the plan allows. If the copy has the logs of all components, twice the RPO counts
-    instead of this age.
+    points, plus the pause that the plan allows. If the copy has the logs of all components, twice
+    the RPO counts instead of this age.
     """
     by_logs = has_logs(plan) and {c.component for c in plan.components} <= {
         n for n, _ in facts.logs
