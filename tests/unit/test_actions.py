@@ -57,6 +57,17 @@ def test_items_follow_from_their_entries() -> None:
     assert "action item 3 done: b; check:orders-api/rows passed (run r1)" in _lines(said)
 
 
+@pytest.mark.parametrize(("by", "shown"), [("Bea", "Bea"), ("", "anna")])
+def test_whoever_adds_or_ends_an_item_is_named_as_the_entry_says(by: str, shown: str) -> None:
+    said = incident_with()
+    author = Author(by, NOON, ANNA)
+    added = {"act": "add", "text": "a", "owner": "bert", "due": ONE}
+    for body in (added, {"act": "done", "action": 2, "reason": "x"}):
+        said.add(draft(kinds.ACTION, 1, author, body))
+    [item] = said.incident.actions
+    assert (item.by, item.done_by) == (shown, shown)
+
+
 def _lines(said: Response) -> list[str]:
     return [line.text for line in timeline(said.incident, said.entries)]
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from drd.cli.plan import _ok_line
 from drd.cli.render import NO_LIMIT
 from drd.cli.status_plan import render_plan
@@ -18,7 +20,7 @@ from drd.model.copy_exposure import judge_copy
 from drd.model.exposure import judge_rpo
 from drd.model.facts import ComponentFacts, CopyFacts, PlanFacts, StatusFacts
 from drd.model.figures import CatalogueFigures
-from drd.model.own_objectives import strictest_s
+from drd.model.own_objectives import points_may_be_s, strictest_s
 from drd.model.rows import row_of
 from drd.model.schedule import schedule_of
 from drd.model.status_line import Brief, in_advance, microseconds
@@ -35,6 +37,21 @@ def own_rpo(rpo: str, text: str = GOOD) -> str:
     return text.replace(
         "    path: /srv/shop/shop.db\n", f"    path: /srv/shop/shop.db\n    rpo: {rpo}\n"
     )
+
+
+LOGGED = ComponentFacts("a", "postgres-cluster", log_every_s=30.0)
+BARE = ComponentFacts("b", "files")
+
+
+@pytest.mark.parametrize(
+    ("components", "may_be_s"),
+    [((LOGGED,), 4 * HOUR), ((LOGGED, BARE), 900.0), ((BARE,), 900.0), ((), 900.0)],
+)
+def test_only_a_plan_of_logs_alone_has_points_as_old_as_the_interval_of_its_backups(
+    components: tuple[ComponentFacts, ...], may_be_s: float
+) -> None:
+    plan = healthy(rpo_s=900.0, interval_s=4.0 * HOUR, components=components)
+    assert points_may_be_s(plan) == may_be_s
 
 
 # --- what a plan says -----------------------------------------------------------------------

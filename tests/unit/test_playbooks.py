@@ -210,7 +210,7 @@ def test_a_task_is_due_after_a_moment_of_the_incident() -> None:
 
 def test_a_secret_is_given_as_a_reference() -> None:
     assert reference("file:/etc/drd/token").describe() == "file /etc/drd/token"
-    for text in ("hunter2", "file:token", "text:x", "credential:../x", "file:"):
+    for text in ("hunter2", "file:token", "text:x", "credential:../x", "credential:..", "file:"):
         with pytest.raises(Malformed):
             reference(text)
 

@@ -61,4 +61,5 @@ def test_work_outside_of_the_time_does_not_count() -> None:
 
 
 def test_seconds_are_rounded_to_thousandths() -> None:
-    assert split([Span("fetch", 0, 1.00049)], 0, 1.00049, idle="serve")["fetch_s"] == 1.0
+    for took_s, shown in ((1.00049, 1.0), (1.2344, 1.234)):
+        assert split([Span("fetch", 0, took_s)], 0, took_s, idle="serve")["fetch_s"] == shown
