@@ -191,6 +191,7 @@ def test_a_point_that_a_drill_could_not_restore_is_the_newest_only_without_anoth
         (lambda d: drill(d).update(result="fine"), "drills.0.result is not one of passed"),
         (lambda d: drill(d).update(proof="x" * 401), "drills.0.proof is longer than 400"),
         (lambda d: drill(d).update(unproven=[["db"]]), "unproven.0 does not have three texts"),
+        (lambda d: drill(d).update(unproven=[["db"] * 4]), "unproven.0 has more than 3 items"),
         (lambda d: drill(d)["failed"][0].update(component="a b"), "component is not a valid name"),
         (
             lambda d: d["plans"][0]["repositories"][0].update(id="x"),
