@@ -11,6 +11,7 @@ from functools import cache
 from itertools import zip_longest
 
 from drd import record_writer
+from drd.cli.command_lines import command_lines
 from drd.model.cells import Cell, Note
 from drd.named import NamedTuple
 
@@ -26,12 +27,14 @@ _LONG = 20
 """Only a name that is longer gets a line of its own, and only if this is enough to shorten the last
 column."""
 _SHORTEST = 12
-"""A text that is cut to less is useless."""
+"""A text in a narrower column is useless."""
 _BELOW = 4
 """How far lines below a row are indented relative to the row."""
 _COMMANDS_AT = 90
 """Commands are aligned behind texts up to this long; a longer one moves its own."""
 
+_COMMAND = "> "
+"""What stands before a command below a text."""
 _COMMANDS = r"(?:^|(?<=\s))\s*\(?`([^`]+)`[).;,]*(?:\s+|$)"
 """A command in a text, with what encloses it."""
 _PAINTED = r"(\x1b\[(?:0|1|2|31|32|33)m)"
@@ -262,12 +265,22 @@ def _pieces(word: str, width: int) -> list[str]:
 
 
 def sentence(note: Note, *, width: int, colour: bool, indent: int = 2) -> list[str]:
-    """The lines of a text, broken at `width`, and below it its commands, which are never broken:
-    one copies them."""
+    """The lines of a text, broken at `width`, and below it its commands, which can be copied."""
     left = " " * indent
     parts = wrap(note.text.text, max(20, width - indent))
     lines = [left + paint(part, note.text.style, colour) for part in parts]
-    return [*lines, *(f"{left}> {command}" for command in _commands(note))]
+    return [*lines, *_below(_commands(note), left, width)]
+
+
+def _below(commands: Sequence[str], left: str, width: int) -> list[str]:
+    """Return the lines of commands below a text; a mark shows where each of them begins."""
+    room = max(20, width - len(left) - len(_COMMAND))
+    marks = (_COMMAND, " " * len(_COMMAND))
+    return [
+        f"{left}{marks[number > 0]}{part}"
+        for command in commands
+        for number, part in enumerate(command_lines(command, room, measure))
+    ]
 
 
 def _commands(note: Note) -> list[str]:
@@ -292,8 +305,9 @@ def fitted(
     header: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, keep: int, colour: bool
 ) -> Fitted:
     """Lay out a table in `width` columns. A header may be broken where it has a newline. What does
-    not fit otherwise: a long text of the first column gets a line of its own, the last column is
-    shortened, then columns are left out from the right, but never the first `keep`."""
+    not fit otherwise: a long text of the first column gets a line of its own, the texts of the last
+    column get several lines, then columns are left out from the right, but never the first
+    `keep`."""
     flat = [name.replace("\n", " ") for name in header]
     plainly = None if colour else _uncoloured(flat, rows, NO_LIMIT, keep)
     if plainly is not None and max(map(len, plainly)) <= width:
@@ -334,12 +348,16 @@ def _fit(widths: list[int], width: int, keep: int) -> int:
 
 
 def _folded(row: Sequence[Cell], widths: Sequence[int], colour: bool) -> list[str]:
-    """Return the lines of a row: two if its first text is too long for its column."""
-    row = [row[0], *(Cell(cut(c.text, w), c.style) for c, w in zip(row[1:], widths[1:]))]  # noqa: B905
+    """Return the lines of a row: several if its first or its last text is too long for its
+    column."""
+    texts = wrap(row[-1].text, widths[len(row) - 1])
+    left = " " * (_total(widths[: len(row) - 1]) + GAP)
+    more = [left + paint(text, row[-1].style, colour) for text in texts[1:]]
+    row = [*row[:-1], row[-1]._replace(text=texts[0])]
     if measure(row[0].text) <= widths[0]:
-        return [_row(row, widths, colour)]
+        return [_row(row, widths, colour), *more]
     below = _row([Cell(""), *row[1:]], widths, colour)
-    return [paint(row[0].text, row[0].style, colour), below]
+    return [paint(row[0].text, row[0].style, colour), below, *more]
 
 
 def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
@@ -370,5 +388,5 @@ def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
                 line += " " * max(0, column - left - measure(part)) + " " * GAP + command
             lines.append(line)
         if not beside:
-            lines += [" " * left + f"> {command}" for command in commands]
+            lines += _below(commands, " " * left, width)
     return lines

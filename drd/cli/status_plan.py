@@ -12,6 +12,7 @@ from drd.flows.status.overview import StatusDocument
 from drd.model.cells import Cell, Note
 from drd.model.clock import age
 from drd.model.facts import HoldFacts, LogFacts
+from drd.model.repositories import ABSENT
 from drd.model.rows import STATE_STYLE, STYLE, note_of, objective, percent
 from drd.model.text import counted, escaped, some, without_output
 from drd.model.units import format_duration, format_size, format_time, from_rfc3339
@@ -262,8 +263,8 @@ def _repositories(plan: Assessment, at: datetime) -> Table:
                 r.repository,
                 _state_of(r),
                 r.copy_of or "-",
-                _when(r.data_time, at) if r.data_time else "nothing can be read",
-                style="bad" if r.state != "ok" else "",
+                _newest_in(r, at),
+                style={"ok": "", ABSENT: "warn"}.get(r.state, "bad"),
                 styled=1,
             )
             for r in plan.repositories
@@ -271,11 +272,19 @@ def _repositories(plan: Assessment, at: datetime) -> Table:
     ]
 
 
+def _newest_in(repository: RepositoryAssessment, at: datetime) -> str:
+    if repository.data_time is not None:
+        return _when(repository.data_time, at)
+    return "nothing can be read" if repository.stored else "nothing stored yet"
+
+
 def _state_of(repository: RepositoryAssessment) -> str:
     if repository.state in ("ok", "damaged", "unreachable"):
         return repository.state
     if repository.state == "shut":
         return "wrong password"
+    if repository.state == ABSENT:
+        return "not created yet"
     if repository.state == "same":
         return f"the same as {repository.copy_of}"
     return lost_words(repository.state).removeprefix("is ").removeprefix("was ")

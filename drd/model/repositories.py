@@ -27,7 +27,9 @@ DAMAGED = "repository-damaged"
 VANISHED = "points-vanished"
 """Codes of alerts about a repository or its points."""
 
-STATES = ("ok", "gone", "emptied", "replaced", "shut", "damaged", "unreachable", "same")
+ABSENT = "absent"
+"""The state of a place where drd has not yet found or made a repository."""
+STATES = ("ok", "gone", "emptied", "replaced", "shut", "damaged", "unreachable", "same", ABSENT)
 """The states of a repository that `assess_repository` reports."""
 
 
@@ -271,7 +273,10 @@ def assess_repository(facts: RepositoryFacts) -> RepositoryAssessment:
         state, since = "damaged", facts.damaged_since
     elif facts.unreachable is not None:
         state, since = "unreachable", facts.unreachable_since
+    elif not facts.met and facts.newest is None:
+        state = ABSENT
     there = facts.sound if facts.lost is None else None
+    time = there.data_time if there else None
     return RepositoryAssessment(
-        facts.repository, facts.copy_of, state, since, there.data_time if there else None
+        facts.repository, facts.copy_of, state, since, time, facts.newest is not None
     )

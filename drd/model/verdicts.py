@@ -272,8 +272,9 @@ def lost_words(lost: str) -> str:
 
 class RepositoryAssessment(NamedTuple):
     """The judgement of a repository. `state` is the most severe state that is known: `ok`, `gone`,
-    `emptied`, `replaced`, `unreachable` or `damaged`; `since` is when drd noticed it. `data_time`
-    is the data time of the newest point in it that can be read.
+    `emptied`, `replaced`, `unreachable`, `damaged` or `absent` (drd has not yet found or made it);
+    `since` is when drd noticed it. `data_time` is the data time of the newest point in it that can
+    be read; `stored` says whether a point was ever stored there.
     """
 
     repository: str
@@ -281,6 +282,7 @@ class RepositoryAssessment(NamedTuple):
     state: str
     since: datetime | None
     data_time: datetime | None
+    stored: bool = True
 
 
 class Assessment(NamedTuple):

@@ -10,6 +10,7 @@ import pytest
 from drd.model.compliance import assess
 from drd.model.facts import PlanFacts, RepositoryFacts, VanishedFacts
 from drd.model.repositories import (
+    ABSENT,
     DAMAGED,
     GONE,
     SILENT,
@@ -309,6 +310,16 @@ def test_the_most_severe_state_counts(
     assert (found.state, found.since) == (state, since)
     readable_time = None if "lost" in changes else NEW.data_time
     assert found.data_time == readable_time
+
+
+def test_a_place_where_drd_never_found_a_repository_is_absent() -> None:
+    found = assess_repository(repository(met=False, newest=None, sound=None))
+    assert (found.state, found.stored, found.data_time) == (ABSENT, False, None)
+    unanswered = repository(met=False, newest=None, sound=None, unreachable="no answer")
+    assert assess_repository(unanswered).state == "unreachable"
+    made = assess_repository(repository(newest=None, sound=None))
+    assert (made.state, made.stored) == ("ok", False)
+    assert assess_repository(repository(met=False)).state == "ok"
 
 
 def test_without_a_sound_point_nothing_can_be_read_there() -> None:

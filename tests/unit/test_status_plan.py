@@ -130,6 +130,19 @@ def test_a_plan_with_trouble_shows_the_worst_first_and_then_all_the_rest() -> No
     ]
 
 
+def test_a_repository_that_was_never_made_is_not_ok() -> None:
+    """A new copy has no repository before its first run, and one without a point is not damaged."""
+    facts = healthy(
+        repositories=(
+            repository(newest=None, sound=None),
+            repository("offsite", copy_of="primary", met=False, newest=None, sound=None),
+        ),
+    )
+    lines = screen(facts)
+    assert "primary     ok               -        nothing stored yet" in lines
+    assert "offsite     not created yet  primary  nothing stored yet" in lines
+
+
 def test_a_failing_backup_is_shown_while_it_is_unknown_whether_the_plan_can_be_restored() -> None:
     backup = BackupFacts("7c1e", ago(252), ago(232), 12_345_678)
     facts = healthy(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -132,11 +134,55 @@ def test_a_long_word_is_broken_and_a_command_is_not() -> None:
     assert "  > drd run show 4f2a" in lines
 
 
-def test_a_last_drill_that_is_too_long_is_shortened_with_a_sign() -> None:
+def test_a_last_drill_that_is_too_long_gets_several_lines() -> None:
     last = drill("inconclusive", since_s=5 * MINUTE, rehearsed=(5, 7))
     lines = screen(healthy(last_drill=last), width=80)
-    assert lines[4].endswith("inconclusive 5m ago, 5…")
+    column = lines[3].index("LAST DRILL")
+    assert lines[4][column:] == "inconclusive 5m ago, 5"
+    assert lines[5] == " " * column + "of 7 steps"
     assert max(map(len, lines)) <= 80
+
+
+def test_a_command_that_is_too_long_continues_behind_a_backslash(tmp_path: Path) -> None:
+    """What people copy does the same in a shell as the whole command."""
+    command = "drd evidence show --json 'a name with blanks and more than one word' " + " ".join(
+        f"--component part-{n}" for n in range(9)
+    )
+    noted = healthy(alerts=(alert(remedy=command),))
+    lines = screen(noted, width=80)
+    assert max(map(len, lines)) <= 80
+    begin = next(n for n, line in enumerate(lines) if line.startswith("  > "))
+    pasted = "\n".join(lines[begin:])[4:]
+    (tmp_path / "drd").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "drd").chmod(0o755)
+    run = ["/bin/sh", "-c", pasted]
+    environ = {"PATH": str(tmp_path)}
+    done = subprocess.run(run, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == shlex.split(command)[1:]
+
+
+def test_an_explanation_behind_a_command_is_not_part_of_it() -> None:
+    command = "drd kit export orders-api --to FILE --passphrase-file PASSPHRASE-FILE"
+    why = "(FILE: where to write the kit; keep it away from this host)"
+    lines = screen(healthy(alerts=(alert(remedy=f"{command} {why}"),)), width=80)
+    begin = lines.index(f"  > {command}")
+    assert " ".join(line.strip() for line in lines[begin + 1 :]) == why
+
+
+def test_each_line_of_a_comment_behind_a_command_is_a_comment() -> None:
+    remedy = "drd doctor  # " + "root sees only a part of the remedy " * 5
+    lines = screen(healthy(alerts=(alert(remedy=remedy.strip()),)), width=80)
+    begin = lines.index("  > drd doctor")
+    assert len(lines) > begin + 2
+    assert all(line.startswith("    # ") for line in lines[begin + 1 :])
+
+
+def test_a_sentence_that_says_what_to_do_continues_without_a_sign() -> None:
+    remedy = "write the secret to " + "/etc/drd/credentials/" + "x" * 40 + " again (owner root)"
+    lines = screen(healthy(alerts=(alert(remedy=remedy),)), width=80)
+    begin = next(n for n, line in enumerate(lines) if line.startswith("  > "))
+    assert " ".join(line.strip() for line in lines[begin:]) == f"> {remedy}"
+    assert len(lines) > begin + 1
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
