@@ -11,6 +11,7 @@ from drd.config.own_objectives import advise_on_schedule, points_within_s
 from drd.config.parse import Parsed
 from drd.config.problems import Report
 from drd.config.schema import PlanFile
+from drd.config.service_advice import advise_on_services
 from drd.config.timing import Copy
 from drd.config.timing_logic import blackout
 from drd.errors import Problem
@@ -38,6 +39,7 @@ def advise(parsed: Parsed, report: Report, file: Path) -> None:
     _checks(parsed, report)
     _runbook(parsed, report)
     _targets(parsed, report)
+    advise_on_services(parsed, report)
 
 
 def advise_on_names(parsed: Parsed, report: Report) -> tuple[Problem, ...]:

@@ -127,7 +127,10 @@ def no_directory(directory: Path) -> Finding | None:
         return Finding("target", "error", "", f"cannot read {directory}", hint, rights=True)
     except OSError:
         pass
-    return Finding("target", "error", "", f"directory {directory} does not exist", hint)
+    # If a mount is missing, all targets below it say the same.
+    above = [parent for parent in directory.parents if not os.path.lexists(parent)]
+    missing = above[-1] if above else directory
+    return Finding("target", "error", "", f"directory {missing} does not exist", hint)
 
 
 def _making(directory: Path) -> str:

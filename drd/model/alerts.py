@@ -57,7 +57,8 @@ class Condition:
     which a run failed. `also` are conditions with the same cause that this condition reports as
     well. `runs` are the ids of runs about whose end this condition, or one of `also`, is. With
     `unless`, the condition is an older finding that is checked again: it is not reported while one
-    of these alerts, which report the same, is open."""
+    of these alerts, which report the same, is open. `fact` is what an examination found about the
+    subject; conditions with the same kind, code and fact have one cause."""
 
     kind: str
     severity: Urgency
@@ -71,6 +72,7 @@ class Condition:
     also: tuple[AlertKey, ...] = ()
     runs: tuple[str, ...] = ()
     unless: tuple[AlertKey, ...] = ()
+    fact: str = ""
 
     @property
     def key(self) -> AlertKey:

@@ -218,7 +218,8 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
         if finding.failed and disproved(facts, finding.code, finding.name):
             continue
         severity: Urgency = "warning" if finding.failed else "info"
-        text = f"{finding.name}: {without_output(finding.text)}"
+        fact = without_output(finding.text)
+        text = f"{finding.name}: {fact}"
         why = SOURCE_FAILS if finding.code in SOURCE and finding.subject in failing else ""
         yield Condition(
             kind,
@@ -230,6 +231,7 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
             code=finding.code,
             why=why,
             unless=of_places(plan, finding.subject) if about_repository else (),
+            fact=fact,
         )
 
 

@@ -4,7 +4,9 @@ well. Pure.
 What would be lost tells why: `rpo` and `no-point` contain the error of the failed backups, and get
 their alert. A repository that is gone, or does not answer, tells that runs fail because of it, and
 failed backups tell that their source cannot be read. What needs a secret tells that its file is
-missing, with what to do about it. Whatever retention waits for tells that it waits.
+missing, with what to do about it. Whatever retention waits for tells that it waits. Of findings
+that say the same about several subjects, the first tells the others: a directory that is missing
+for three components is one cause.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ def one_for_each_cause(conditions: Sequence[Condition]) -> list[Condition]:
             _place(condition, conditions)
             or _failed_backup(condition, conditions)
             or _what_stops(condition, conditions)
+            or _same_finding(condition, conditions)
         )
         if teller is not None:
             tellers[condition.key] = teller.key
@@ -119,6 +122,30 @@ def _what_stops(paused: Condition, conditions: Sequence[Condition]) -> Condition
     return next((c for kind in _STOPS_RETENTION for c in conditions if c.kind == kind), None)
 
 
+def _same_finding(finding: Condition, conditions: Iterable[Condition]) -> Condition | None:
+    """Return the first condition that says the same about another subject; None for the first."""
+    if not finding.fact:
+        return None
+    same = (c for c in conditions if _of_finding(c) == _of_finding(finding))
+    first = next(same, finding)
+    return first if first.key != finding.key else None
+
+
+def _of_finding(condition: Condition) -> tuple[str, ...]:
+    return condition.plan, condition.kind, condition.code, condition.why, condition.fact
+
+
+def _together(names: Sequence[str]) -> str:
+    """Name several findings at once: `target standby: app, sessions: target`."""
+    parts = [name.split(": ") for name in names]
+    shortest = min(map(len, parts)) - 1
+    begin = next((n for n in range(shortest) if len({p[n] for p in parts}) > 1), shortest)
+    end = next((n for n in range(shortest - begin) if len({p[-1 - n] for p in parts}) > 1), None)
+    end = shortest - begin if end is None else end
+    middle = (": ".join(p[begin : len(p) - end]) for p in parts)
+    return ": ".join([*parts[0][:begin], ", ".join(middle), *parts[0][len(parts[0]) - end :]])
+
+
 def is_over(code: str, subject: str, at: datetime, repositories: Sequence[RepositoryFacts]) -> bool:
     """Return whether the repository works again that made a run fail at the time `at`: the
     repository `subject`, else the repository of the backups. It works again if a point was stored
@@ -163,8 +190,13 @@ def _telling(
     remedies = [c.remedy for c in others if c.kind == SECRET_MISSING]
     worst = min((condition, *others), key=lambda c: rank(c.severity))
     runs = dict.fromkeys(run for c in (condition, *others) for run in c.runs)
+    same = [
+        c.subject for c in others if condition.fact and _of_finding(c) == _of_finding(condition)
+    ]
+    text = f"{_together([condition.subject, *same])}: {condition.fact}" if same else condition.text
     return replace(
         condition,
+        text=text,
         severity=worst.severity,
         remedy="\n".join((*remedies, condition.remedy)),
         also=tuple(c.key for c in others),

@@ -156,6 +156,10 @@ def _unnamed(_: Any) -> str:
     return ""
 
 
+def _asks_none(_: Any, __: Any) -> str:
+    return ""
+
+
 def _fits(_: Any, __: Any) -> Iterable[Contradiction]:
     return ()
 
@@ -241,6 +245,9 @@ class KindSpec:
     from. `server_user` is the system user under whom sandbox servers can run when drd is root and
     no user is configured.
 
+    `asks_service` gives the key of a command that asks the running service of a component or a
+    target, from the settings of both; empty if none does. drd starts that service only in a drill.
+
     `keys` and `target_keys` say what drd may believe of settings that came out of a repository: a
     person has to accept every key that is not named here. With `queries_only_read`, even hostile
     SQL can only read.
@@ -292,6 +299,7 @@ class KindSpec:
     needs: Callable[[Mapping[str, Any]], int] = no_bytes
     size: Callable[[Mapping[str, Any]], int] = no_bytes
     misfits: Callable[[Any, Any], Iterable[Contradiction]] = _fits
+    asks_service: Callable[[Any, Any], str] = _asks_none
     server_user: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)
     target_keys: Mapping[str, KeyUse] = field(default_factory=dict)

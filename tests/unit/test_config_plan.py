@@ -261,6 +261,59 @@ def test_plan_that_no_drill_can_prove_is_warned_about(tmp_path: Path, checks: st
     )
 
 
+SERVED = """
+  pages:
+    kind: command
+    dump: [/usr/bin/tar, -c, .]
+    restore: [/usr/bin/tar, -x]
+    path: /srv/pages
+    address: http://127.0.0.1:8080
+    serve: {command: [/usr/bin/serve, "${port}"], address: "http://127.0.0.1:${port}"}
+    query: [/usr/bin/get, "${address}/${query}"]
+"""
+START = "start: {unit: pages.service}, rehearse: skip, reason: it runs already"
+
+
+def served(component: str) -> str:
+    """Return the plan with this component, and a check of it."""
+    check = "  - {name: page, kind: sql, component: pages, query: index, expect: hello}\n"
+    text = GOOD.replace("\nrepositories:", f"{component}repositories:", 1)
+    return text.replace("drill: {every", f"{check}drill: {{every", 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "warned"),
+    [
+        ([], ["components.pages", "targets.spare.pages"]),
+        (["restore: all", "check: all"], ["components.pages", "targets.spare.pages"]),
+        (["restore: all", START, "check: all"], []),
+        ([START, "restore: all", "check: all"], ["components.pages", "targets.spare.pages"]),
+        (
+            ["restore: all", f"{START}, when: {{target: in-place}}", "check: all"],
+            ["targets.spare.pages"],
+        ),
+        (["restore: all", "command: {run: [/usr/bin/up]}", "check: all"], []),
+        (["restore: all", "manual: {do: start it}, reason: people", "check: all"], []),
+        (["restore: all"], []),
+    ],
+)
+def test_checks_that_ask_a_service_that_no_step_starts_are_warned_about(
+    tmp_path: Path, steps: list[str], warned: list[str]
+) -> None:
+    """drd starts the service only in a drill: a recovery in place would end as failed."""
+    more = "targets: {spare: {pages: {path: /srv/new, address: http://127.0.0.1:8081}}}\n"
+    more += "runbook:\n" * bool(steps) + "".join(f"  - {{{step}}}\n" for step in steps)
+    text = served(SERVED) + more
+    found = [w for w in load(tmp_path, text).warnings if "asks its service" in w.message]
+    assert [w.path for w in found] == warned
+    assert all("`query` asks its service at `address`" in w.message for w in found)
+
+
+def test_a_service_that_the_checks_do_not_ask_is_not_warned_about(tmp_path: Path) -> None:
+    text = served(SERVED.replace("${address}/", "${path}/"))
+    assert not any("asks its service" in w.message for w in load(tmp_path, text).warnings)
+
+
 def test_frequent_cron_keeps_the_rpo(tmp_path: Path) -> None:
     assert load(tmp_path, changed("every: 10m", 'cron: "*/10 * * * *"')).warnings == []
 

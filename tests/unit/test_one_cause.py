@@ -230,3 +230,47 @@ def test_the_title_of_a_lost_repository_says_in_which_way(lost: str, brief: str)
     found = conditions(assess(facts, NOW), facts, PlanMore(), NOW)
     [gone] = [c for c in found if c.kind == "repository-gone"]
     assert (gone.brief, gone.severity) == (brief, "critical")
+
+
+# --- the same finding about several subjects ---
+
+
+def missing(component: str, fact: str, *, target: str = "standby") -> Condition:
+    name = f"target {target}: {component}: target"
+    made = bad("not-ready", subject=name, message=f"{name}: {fact}")
+    return replace(made, code="target", fact=fact)
+
+
+NOWHERE = "directory /mnt/standby does not exist"
+
+
+def test_a_directory_that_is_missing_for_three_components_is_one_alert_that_names_them() -> None:
+    three = [missing(name, NOWHERE) for name in ("app", "sessions", "conf")]
+    other = missing("db", "database shop is not empty")
+    first, second = one_for_each_cause([*three, other])
+    assert first.subject == "target standby: app: target"
+    assert first.text == f"target standby: app, sessions, conf: target: {NOWHERE}"
+    assert first.also == tuple(c.key for c in three[1:])
+    assert second == other
+
+
+@pytest.mark.parametrize(
+    ("names", "together"),
+    [
+        (("a", "b"), "a, b"),
+        (("drill database-loss", "drill host-loss"), "drill database-loss, drill host-loss"),
+        (("t: a: target", "t: a: room"), "t: a: target, room"),
+        (("t: a: target", "u: a: target"), "t, u: a: target"),
+        (("t: a: x", "u: b: y"), "t: a: x, u: b: y"),
+        (("a: x", "t: a: x"), "a, t: a: x"),
+    ],
+)
+def test_names_of_findings_are_joined_by_what_differs(
+    names: tuple[str, str], together: str
+) -> None:
+    one, two = (
+        replace(bad("not-ready", subject=name, message=f"{name}: {NOWHERE}"), fact=NOWHERE)
+        for name in names
+    )
+    [only] = one_for_each_cause([one, two])
+    assert only.text == f"{together}: {NOWHERE}"

@@ -48,6 +48,17 @@ def _misfits(component: CommandSettings, target: CommandTarget) -> Iterator[Cont
             yield Contradiction((), message, hint, True, warns=True)
 
 
+def _asks_service(component: CommandSettings, place: CommandTarget | CommandSettings) -> str:
+    if component.loads or place.path is None or place.address is None:
+        return ""  # the service has to run before the restore, which says so itself
+    keys = (
+        key
+        for key in ("count", "query")
+        if ADDRESS in references(" ".join(getattr(component, key) or ()))
+    )
+    return next(keys, "")
+
+
 def _without(settings: CommandSettings) -> Mapping[Ability, str]:
     lacking = {}
     if settings.loads:
@@ -83,6 +94,7 @@ SPEC = KindSpec(
     fingerprints=_fingerprints,
     is_source=_is_source,
     misfits=_misfits,
+    asks_service=_asks_service,
     keys={
         **dict.fromkeys(("dump", "restore", "serve", "count", "query", "env"), KeyUse.RUNS),
         "address": KeyUse.CONNECTS,
