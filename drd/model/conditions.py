@@ -231,7 +231,7 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
             code=finding.code,
             why=why,
             unless=of_places(plan, finding.subject) if about_repository else (),
-            fact=fact,
+            fact="" if about_repository else fact,  # each repository is a cause of its own
         )
 
 

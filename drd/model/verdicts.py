@@ -282,7 +282,7 @@ class RepositoryAssessment(NamedTuple):
     state: str
     since: datetime | None
     data_time: datetime | None
-    stored: bool = True
+    stored: bool
 
 
 class Assessment(NamedTuple):

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from drd.errors import TargetError
 from drd.model import strict
 from drd.model.contents import Contents
 from drd.model.finding import Finding
@@ -28,6 +29,11 @@ from drd.ports.inspector import Inspector
 from drd.ports.kinds import Ability, KindSpec
 from drd.ports.logs import LogSource, LogStart
 from drd.ports.sources import Source, Workplace
+
+
+class DumpUnusable(TargetError):
+    """The stored data itself is at fault: no target can receive it. Another `TargetError` of a
+    recovery says nothing about the data; in a drill, whose target drd makes, it does."""
 
 
 @dataclass(frozen=True, slots=True)

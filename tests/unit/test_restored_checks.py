@@ -11,9 +11,18 @@ from typing import Any, cast
 
 import pytest
 
+from drd.errors import (
+    DrdError,
+    RepositoryDamaged,
+    TargetError,
+    TargetNotEmpty,
+    TargetUnwritable,
+    ToolMissing,
+)
 from drd.flows.components import restored_checks
-from drd.flows.components.restored_checks import run_checks
+from drd.flows.components.restored_checks import restore_failures, run_checks
 from drd.model.run import CheckResult, CheckVerdict
+from drd.ports.destinations import DumpUnusable
 
 
 class _Inspector:
@@ -67,3 +76,30 @@ def test_programs_of_the_plan_find_no_server_of_drds_own(
     rows = run_checks(cast("Any", work), [c.name for c in checks if c.name != "f"]).checks
     assert [row.name for row in rows] == ["a", "b", "c", "d", "e"]
     assert events == ["open", "a", "b", "closed", "c", "d", "open", "e", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("error", "of_a_drill", "of_a_recovery"),
+    [
+        (TargetError("a server works in this directory"), True, False),
+        (TargetNotEmpty("the target is not empty"), True, False),
+        (DumpUnusable("the dump is cut off"), True, True),
+        (RepositoryDamaged("the file does not have its sha256"), True, True),
+        (TargetUnwritable("no right to write"), False, False),
+        (ToolMissing("psql is not installed"), False, False),
+    ],
+)
+def test_a_target_that_refuses_a_recovery_is_no_fault_of_the_data(
+    error: DrdError, *, of_a_drill: bool, of_a_recovery: bool
+) -> None:
+    """Else the recovery proposes an older point, which the same target would refuse as well."""
+    for fences, about_the_data in ((object(), of_a_drill), (None, of_a_recovery)):
+        work = SimpleNamespace(errors={"it": error}, landed={"it"}, fences=fences)
+        [row] = restore_failures(cast("Any", work))
+        assert (row.verdict, row.looked_at_data) == (CheckVerdict.FAILED, about_the_data)
+
+
+def test_a_restore_that_did_not_read_all_data_is_no_fault_of_the_data() -> None:
+    work = SimpleNamespace(errors={"it": RepositoryDamaged("x")}, landed=set(), fences=None)
+    [row] = restore_failures(cast("Any", work))
+    assert not row.looked_at_data

@@ -210,7 +210,7 @@ def test_a_copy_that_is_behind_says_why_and_what_to_do(
 ) -> None:
     behind = judged()._replace(
         copies=(copy("a", 60.0, MET), copy("b", *exposure)),
-        repositories=(RepositoryAssessment("b", "primary", state, None, None),),
+        repositories=(RepositoryAssessment("b", "primary", state, None, None, stored=False),),
     )
     [note] = notes(behind)
     assert (note[0], note[2]) == (text, command)

@@ -13,6 +13,7 @@ from drd.errors import (
     DrdError,
     ExtensionFailed,
     StepFailed,
+    TargetError,
     TargetUnwritable,
     ToolError,
 )
@@ -29,6 +30,7 @@ from drd.model.step_results import CheckStepResult
 from drd.model.text import some
 from drd.ports import CheckContext, Restored
 from drd.ports.adopted import CopyDamaged
+from drd.ports.destinations import DumpUnusable
 from drd.process import rights
 from drd.process.rights import Purpose
 from drd.registry import CHECKS, Extension
@@ -174,8 +176,7 @@ def _missing(check: str, component: str, error: DrdError) -> CheckResult:
 
 def restore_failures(work: Restoration) -> list[CheckResult]:
     """Return a failed row for each component that could not be restored. A row counts as an
-    examination of the data if the data is at fault: it was read completely from an undamaged
-    repository, and neither a program nor the code of an extension is to blame."""
+    examination of the data if the data is at fault."""
     return [
         CheckResult(
             f"{name} can be restored",
@@ -183,11 +184,20 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
             CheckVerdict.FAILED,
             describe(error).line,
             RESTORES,
-            looked_at_data=isinstance(error, CopyDamaged)
-            or (name in work.landed and not isinstance(error, _NOT_THE_DATA)),
+            looked_at_data=_is_about_data(work, name, error),
         )
         for name, error in work.errors.items()
     ]
+
+
+def _is_about_data(work: Restoration, component: str, error: DrdError) -> bool:
+    """Return whether the data is at fault: it was read completely from an undamaged repository, and
+    neither a program, nor the code of an extension, nor the target of a recovery is to blame."""
+    if isinstance(error, (CopyDamaged, DumpUnusable)):
+        return True
+    if component not in work.landed or isinstance(error, _NOT_THE_DATA):
+        return False
+    return work.fences is not None or not isinstance(error, TargetError)
 
 
 def rows_of_passed_over(work: Restoration) -> list[CheckResult]:

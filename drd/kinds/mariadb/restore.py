@@ -26,6 +26,7 @@ from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
 from drd.ports import OnProgress, Progress, Restored, Workplace
+from drd.ports.destinations import DumpUnusable
 from drd.process import MEMORY_HINT, Completed
 
 _SAID = 400
@@ -80,7 +81,7 @@ class Restorer:
         """Restore the whole database. Raises TargetError with the message of the server."""
         order, names, facts = self._order, self.names, snapshot.facts
         if "objects" not in private or "users" not in private:
-            raise TargetError(
+            raise DumpUnusable(
                 f"the restore point does not describe the database of {order.component}",
                 hint="use another restore point, or load the dump by hand with mariadb.",
             )
@@ -157,7 +158,7 @@ class Restorer:
         self._require_success(done)
         if foreign := objects.listed(self._admin, names.working):
             kind, name, _ = foreign[0]
-            raise TargetError(
+            raise DumpUnusable(
                 f"the dump of {order.component} has created {kind} {escaped(name)}, but a dump "
                 "that drd makes contains tables only",
                 hint=f"somebody else has written this dump; {_OTHER_POINT}",

@@ -30,6 +30,7 @@ from drd.kinds.servers import no_space, room
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports.destinations import DumpUnusable
 from drd.process import MEMORY_HINT, Completed
 
 _ENDS_EARLY = (
@@ -105,7 +106,7 @@ class Restorer:
             self._compares = False
         order, names = self._order, self._names
         if "database" not in private or "globals" not in private:
-            raise TargetError(
+            raise DumpUnusable(
                 f"the restore point does not describe the database of {order.component}",
                 hint="use another restore point, or restore the dump by hand with pg_restore.",
             )
@@ -262,7 +263,7 @@ class Restorer:
         said = first_error(done)
         unchanged = "the target is unchanged, and drd drops the restored part: "
         if ends_early(said):
-            raise TargetError(
+            raise DumpUnusable(
                 f"the dump of {self._order.component} is cut off or damaged: pg_restore: {said}",
                 hint=f"{unchanged}choose another restore point (drd points PLAN). To find "
                 "out why the dump stopped, read the run of its backup: drd run show "
@@ -334,11 +335,11 @@ def sandbox_findings(
 
 
 def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
-    """Return the one file in the restored directory. Raises TargetError if it is missing."""
+    """Return the one file in the restored directory. Raises DumpUnusable if it is missing."""
     name = filename(snapshot.component)
     dump = next((p for p in landing.rglob(name) if p.is_file() and not p.is_symlink()), None)
     if dump is None:
-        raise TargetError(
+        raise DumpUnusable(
             f"the snapshot of {snapshot.component} does not contain {name}",
             hint="choose another restore point: drd points PLAN",
         )

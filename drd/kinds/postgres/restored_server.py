@@ -24,6 +24,7 @@ from drd.kinds.postgres.server import ThrowAwayServer, says_no_space
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.servers import fence_failure, give
 from drd.ports import Workplace
+from drd.ports.destinations import DumpUnusable
 from drd.process import Child
 
 OLDEST = 13
@@ -117,7 +118,7 @@ class RestoredServer(ThrowAwayServer):
         end_server(self._base)
         self._make_directories()
         if not (data / "PG_VERSION").is_file():
-            raise TargetError(
+            raise DumpUnusable(
                 "the backup does not contain the data directory of a PostgreSQL server",
                 hint="choose another restore point: drd points PLAN",
             )
@@ -193,7 +194,7 @@ class RestoredServer(ThrowAwayServer):
             [self.programs.path("pg_controldata"), "-D", str(self._there / "data")]
         )
         if done.exit_code != 0:
-            raise TargetError(
+            raise DumpUnusable(
                 f"pg_controldata cannot read the backup: {done.complaint}",
                 hint="choose another restore point: drd points PLAN",
             )
@@ -273,7 +274,7 @@ class RestoredServer(ThrowAwayServer):
                 f"PostgreSQL {self.programs.version} cannot run the backup on this host: {why}",
                 hint="check memory, and that this host has the locales of the source.",
             )
-        raise TargetError(
+        raise DumpUnusable(
             f"PostgreSQL {self.programs.version} cannot recover the backup: {why}",
             hint="the backup or its WAL is damaged: choose another restore point (drd points "
             f"PLAN), and verify the repository: {self._verify}.",

@@ -30,6 +30,7 @@ from drd.model.adopted import ROLLED_FORWARD
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_time
 from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
+from drd.ports.destinations import DumpUnusable
 from drd.process import Command
 
 DATA, SPACES = "data", "tablespaces"
@@ -92,7 +93,7 @@ def recovered(
     data = landing / DATA
     names = [p.name for p in (data / "pg_wal").iterdir() if _SEGMENT.fullmatch(p.name)]
     if not names:
-        raise TargetError(
+        raise DumpUnusable(
             f"the backup of {component} does not contain any WAL",
             hint="choose another restore point: drd points PLAN",
         )
@@ -171,7 +172,7 @@ def notes_about(address: Address, major: int) -> list[str]:
                         "be wrong here, and also after a recovery on such a host"
                     )
     except psycopg.Error as error:
-        raise TargetError(
+        raise DumpUnusable(
             f"cannot read database {address.dbname} of the backup: {words(error)}",
             hint="choose another restore point: drd points PLAN",
         ) from error

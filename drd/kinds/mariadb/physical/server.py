@@ -26,6 +26,7 @@ from drd.kinds.mariadb.server import SETTINGS, ThrowAwayServer, end_server, says
 from drd.kinds.servers import fence_failure, give, no_space
 from drd.log import masked
 from drd.ports import Workplace
+from drd.ports.destinations import DumpUnusable
 from drd.process import Command
 
 OPTIONS = "backup-my.cnf"
@@ -157,7 +158,7 @@ class RestoredServer(ThrowAwayServer):
         if child is not None:
             child.stop(signal.SIGTERM, grace_s=_STOP_S)
         if child is not None and child.exit_code != 0:
-            raise TargetError(
+            raise DumpUnusable(
                 f"the restored server did not shut down: {self.last_words()}", hint=ANOTHER_POINT
             )
         (self._base / "log").unlink()
