@@ -101,7 +101,7 @@ class ErasuresSettings(StepSettings):
         None,
         min_length=1,
         description="The database from which drd erases people, if the component has several "
-        "databases (`postgres-cluster`). Default: the database in its `dsn`.",
+        "databases (`postgres-cluster`, `mariadb-server`). Default: the database in its `dsn`.",
     )
     register_: Register = Field(
         alias="register",
@@ -341,7 +341,8 @@ def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:
     register, replay, check = erasures.register_, erasures.replay, erasures.check
     there, env = "", None
     if erasures.database is not None:
-        there, env = f"PGDATABASE={quote(erasures.database)} ", {"PGDATABASE": erasures.database}
+        there = f"{known.database}={quote(erasures.database)} "
+        env = {known.database: erasures.database}
     yield 'SINCE=$(date -d "$(jq -er .data_time manifest.json)" +%s)'
     # A copy of another tool may be older than its time.
     yield "SINCE=$((SINCE - $(jq .older manifest.json | sed s/null/0/)))"

@@ -42,7 +42,7 @@ class SqlCheck(CheckSettings):
         None,
         min_length=1,
         description="The database to query, for a component that has several "
-        "(`postgres-cluster`). Default: the one in its `dsn`.",
+        "(`postgres-cluster`, `mariadb-server`). Default: the one in its `dsn`.",
     )
     query: str = Field(
         min_length=1,
@@ -143,7 +143,7 @@ def _by_hand(settings: SqlCheck, hand: ByHand | None) -> Passage | None:
     if hand is None or not hand.ask:
         return None
     expected = parse_expectation(settings.expect)
-    there = f"PGDATABASE={quote(settings.database)} " if settings.database is not None else ""
+    there = "" if settings.database is None else f"{hand.database}={quote(settings.database)} "
     asks = f"{there}{hand.ask} {quote(settings.query)}\n"
     return Passage(f"must be {settings.expect}.", asks, judged=by_hand_words(expected))
 

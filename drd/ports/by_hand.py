@@ -34,7 +34,9 @@ class ByHand:
     contain secrets. `ask` are the words before a query that print its answer, `change` the words
     before statements, which stop at the first failure; `feed` reads statements from its standard
     input. `values` has the values of `${COMPONENT.…}`, each as a part of a word; `environment` has
-    the assignments that tell a command where the component is. `key_text` is the inspector's.
+    the assignments that tell a command where the component is. `key_text` is the inspector's. If
+    the component has several databases, `database` is the variable that leads `ask`, `change` and
+    `feed`, or a command, to another one than usual.
     """
 
     passages: tuple[Passage, ...]
@@ -45,6 +47,7 @@ class ByHand:
     values: Mapping[str, str] = field(default_factory=dict)
     environment: str = ""
     key_text: str = "text"
+    database: str = ""
 
 
 class ByHandOf(Protocol):

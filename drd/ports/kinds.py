@@ -40,6 +40,11 @@ class Holds(StrEnum):
 
 
 WHOLE = "recover the whole component: leave out --path and --table."
+ONE_DATABASE = (
+    "to restore one database under another name, add --database NAME; leave out --into to recover "
+    "the whole server."
+)
+"""The remedy of a kind of servers for `Ability.BESIDE`."""
 
 _PARTS = {
     Holds.TABLES: "--table NAME --into NAME restores a table.",

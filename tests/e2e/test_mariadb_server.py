@@ -132,7 +132,9 @@ def _assert_back_by_hand(site: Site, server: MariadbServer, directory: Path) -> 
     opened = "\n".join(commands(page, section(page, n)) for n in "12")
     seen = f"{printed.ask} 'select count(*) from views'; stop_server || true"
     facts = "fact server binlog_file; fact server gtid_binlog_pos"
-    said = bash(f"{opened}\n{script}\n{seen}\n{facts}", site, COMPONENT="server")
+    elsewhere = f"{printed.database}='the people' {printed.ask} 'select sum(n) from people'"
+    said = bash(f"{opened}\n{script}\n{elsewhere}\n{seen}\n{facts}", site, COMPONENT="server")
+    assert "\n45\n" in said
     assert "shop.orders: 300 rows" in said
     assert "log.000001\n0-7-" in said
 

@@ -21,10 +21,11 @@ from drd import process
 from drd.errors import DeadlineExceeded, RepositoryDamaged, SandboxUnavailable, SourceError
 from drd.kinds.mariadb.connection import ServerError, address_of
 from drd.kinds.mariadb.fingerprint import Table
+from drd.kinds.mariadb.naming import in_database
 from drd.kinds.mariadb.physical import SPEC, files_list
 from drd.kinds.mariadb.physical.by_hand import by_hand
 from drd.kinds.mariadb.physical.confined import confined, require_own
-from drd.kinds.mariadb.physical.contents import Found, find_all, in_database, moving_tables
+from drd.kinds.mariadb.physical.contents import Found, find_all, moving_tables
 from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
 from drd.kinds.mariadb.physical.discovery import wishes
 from drd.kinds.mariadb.physical.grants import grants

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from drd.errors import NotInPoint, NotSupported, UsageError
+from drd.kinds.files import SPEC as FILES
 from drd.kinds.mariadb.physical import SPEC as MARIADB_SERVER
 from drd.kinds.postgres import SPEC as POSTGRES
 from drd.kinds.postgres.physical import SPEC
-from drd.kinds.postgres.physical.narrow import alone, listed, named, narrow, within
+from drd.kinds.postgres.physical.narrow import DATABASES, listed, named
 from drd.model.plan import IN_PLACE
 from drd.model.recovery_command import recovery_command
 from drd.model.run_details import RecoveryDetail
@@ -55,7 +56,7 @@ POINT = replace(
 def test_a_table_is_found_in_its_database(
     table: str, database: str | None, found: tuple[str, str]
 ) -> None:
-    part, snapshot = narrow(POINT, Part((table,), into="copy", database=database))
+    part, snapshot = DATABASES.narrow(POINT, Part((table,), into="copy", database=database))
     assert (part.database, *part.tables) == found
     assert isinstance(snapshot.fingerprint, DatabaseFingerprint)
     assert set(snapshot.fingerprint.tables) == {found[1]}
@@ -92,22 +93,22 @@ def test_what_is_not_clear_is_refused_with_a_remedy(
     part: Part, error: type[UsageError], words: str
 ) -> None:
     with pytest.raises(error) as caught:
-        narrow(POINT, part)
+        DATABASES.narrow(POINT, part)
     assert words in caught.value.hint
     assert caught.value.hint
 
 
 def test_a_restore_point_says_of_a_database_what_a_dump_would_say() -> None:
-    shop = within(KNOWN, "shop")
+    shop = DATABASES.within(KNOWN, "shop")
     assert set(shop.tables) == {"public.orders", "archive.orders", 'public."odd.name"'}
     assert set(shop.not_reached) == {"public.carts"}
     assert shop.partitioned == {"public.all": ("public.orders",)}
     assert shop.properties["databases"] == {"shop": {"owner": "clerk"}}
-    assert within(KNOWN, "closed").mode == "off"
-    known = alone(KNOWN, "shop")
+    assert DATABASES.within(KNOWN, "closed").mode == "off"
+    known = DATABASES.alone(KNOWN, "shop")
     assert known is not None
     assert "shop.public.orders" in known.tables
-    assert alone(KNOWN, "nowhere") is None
+    assert DATABASES.alone(KNOWN, "nowhere") is None
     items = [item.name for item in listed(POINT, "stock").items]
     assert items == ["stock.public.items"]
 
@@ -119,15 +120,16 @@ def test_tables_that_are_younger_than_the_point_are_taken_by_their_words() -> No
 
 def test_kinds_without_single_databases_say_so() -> None:
     part = Part(database="shop")
-    for spec, remedy in ((POSTGRES, "is a single database"), (MARIADB_SERVER, "whole component")):
+    for spec, remedy in ((POSTGRES, "is a single database"), (FILES, "whole component")):
         with pytest.raises(NotSupported, match="cannot restore single databases") as caught:
             spec.require_part(part, "db")
         assert remedy in caught.value.hint
         assert not spec.inside(part)
-    SPEC.require_part(part, "server")
-    with pytest.raises(NotSupported) as caught:
-        SPEC.require_part(Part(into="x"), "server")
-    assert "--database NAME" in caught.value.hint
+    for spec in (SPEC, MARIADB_SERVER):
+        spec.require_part(part, "server")
+        with pytest.raises(NotSupported) as caught:
+            spec.require_part(Part(into="x"), "server")
+        assert "--database NAME" in caught.value.hint
 
 
 def test_the_command_of_a_recovery_names_the_database() -> None:

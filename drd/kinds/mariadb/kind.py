@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drd.errors import DrdError, UsageError
+from drd.errors import DrdError
 from drd.kinds.mariadb import SPEC, server
 from drd.kinds.mariadb.connection import address_of, connect, version_text
 from drd.kinds.mariadb.inspect import describe_now
 from drd.kinds.mariadb.kept_copy import KeptDatabase
 from drd.kinds.mariadb.manifest import require_written
+from drd.kinds.mariadb.naming import database_name
 from drd.kinds.mariadb.same_place import same_place
 from drd.kinds.mariadb.sandbox import MariadbSandbox
 from drd.kinds.mariadb.server import ThrowAwayServer, sandbox_programs
@@ -25,9 +26,6 @@ from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
 from drd.ports import AS_IT_IS, Destination, Finding, Kind, RestoreOptions, Source, Workplace
 from drd.process import container_of
-
-_LONGEST_NAME = 64
-_SYSTEM = ("mysql", "sys", "information_schema", "performance_schema")
 
 
 class MariadbKind(Kind):
@@ -157,19 +155,5 @@ def tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> Fin
 
 
 def _name_of(part: Part | None) -> str | None:
-    """Return the name of the database that replaces the one in the dsn. Raises UsageError for an
-    invalid name, and for a system database of the server."""
-    if part is None or not part.into:
-        return None
-    name = part.into
-    if len(name) > _LONGEST_NAME or not name.isprintable() or name.strip() != name or "/" in name:
-        raise UsageError(
-            f"--into {name!r} is not a valid name of a database in MariaDB",
-            hint=f"give a name of 1 to {_LONGEST_NAME} characters, without / and without spaces at "
-            "its beginning or end.",
-        )
-    if name.lower() in _SYSTEM:
-        raise UsageError(
-            f"--into {name} is a system database of the server", hint="give another name."
-        )
-    return name
+    """Return the name of the database that replaces the one in the dsn. Raises UsageError."""
+    return database_name(part.into) if part is not None and part.into else None

@@ -20,9 +20,9 @@ from typing import Any
 from drd.errors import DrdError, TargetError, TargetNotEmpty
 from drd.kinds.mariadb import inbound_links, objects, users
 from drd.kinds.mariadb.connection import Connection, ServerError, is_locked_out, words
+from drd.kinds.mariadb.described import create_sql
 from drd.kinds.mariadb.fingerprint import properties, tables_of
 from drd.kinds.mariadb.quoting import ident, literal
-from drd.kinds.mariadb.source import create_sql
 from drd.model.text import counted, escaped
 from drd.ports import mark_of
 

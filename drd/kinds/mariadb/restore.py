@@ -15,6 +15,7 @@ from typing import Any
 from drd.errors import DrdError, RepositoryDamaged, SandboxUnavailable, TargetError
 from drd.kinds.mariadb import objects, users
 from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.described import size as size_of
 from drd.kinds.mariadb.fingerprint import properties
 from drd.kinds.mariadb.load import is_whole, load, loader
 from drd.kinds.mariadb.manifest import filename
@@ -30,9 +31,6 @@ from drd.ports.destinations import DumpUnusable
 from drd.process import MEMORY_HINT, Completed
 
 _SAID = 400
-_SIZE = """
-SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES
- WHERE TABLE_SCHEMA = %s"""
 _OTHER_POINT = "choose another restore point: drd points PLAN"
 
 
@@ -151,37 +149,7 @@ class Restorer:
                 hint=f"the target is unchanged; {_OTHER_POINT}",
             )
         names.make_working(saved_of(snapshot.facts))
-        tick = self._ticker(snapshot, on_progress)
-        login = f"{order.place.mark}_{order.component}"
-        with loader(self._admin, login, names.working) as address:
-            done = load(order.client, dump, address, order.place, own=order.own, on_tick=tick)
-        self._require_success(done)
-        if foreign := objects.listed(self._admin, names.working):
-            kind, name, _ = foreign[0]
-            raise DumpUnusable(
-                f"the dump of {order.component} has created {kind} {escaped(name)}, but a dump "
-                "that drd makes contains tables only",
-                hint=f"somebody else has written this dump; {_OTHER_POINT}",
-            )
-
-    def _require_success(self, done: Completed) -> None:
-        if done.exit_code == 0:
-            return
-        order = self._order
-        if order.own and says_no_space(done.stderr):
-            raise no_space(order.place.directory)
-        if done.killed:
-            text = f"the program mariadb, which loads {order.component}, {done.failure}"
-            raise (SandboxUnavailable if order.own else TargetError)(
-                text, hint=MEMORY_HINT, permanent=False
-            )
-        said = " ".join(masked(done.stderr).split()) or done.complaint
-        raise TargetError(
-            f"the server did not accept the dump of {order.component}: {escaped(said)[:_SAID]}",
-            hint="the target is unchanged. Correct the cause, then restore again. A dump that drd "
-            "makes only creates and fills tables of one database: the login for the load has no "
-            "other rights.",
-        )
+        load_tables(self._admin, order, dump, names.working, self._ticker(snapshot, on_progress))
 
     def _ticker(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Callable[[], None]:
         """Report progress by the size of the working database."""
@@ -189,7 +157,7 @@ class Restorer:
 
         def tick() -> None:
             with suppress(ServerError):
-                size = int(self._admin.value(_SIZE, [self.names.working]) or 0)
+                size = size_of(self._admin, self.names.working)
                 on_progress(Progress(self._order.component, "restore", size, total))
 
         return tick
@@ -226,6 +194,47 @@ class Restorer:
             differing.append("the comment of the database differs from the comment at backup")
         more = {"mariadb": self._order.client.version}
         return Restored(tuple(notes), tuple(differing), left, more)
+
+
+def load_tables(
+    admin: Connection,
+    order: RestoreOrder,
+    dump: Path,
+    working: str,
+    on_tick: Callable[[], None],
+) -> None:
+    """Load a dump into the empty database `working`. Raises TargetError, and DumpUnusable for a
+    dump that makes more than tables."""
+    login = f"{order.place.mark}_{order.component}"
+    with loader(admin, login, working) as address:
+        done = load(order.client, dump, address, order.place, own=order.own, on_tick=on_tick)
+    _require_success(order, done)
+    if foreign := objects.listed(admin, working):
+        kind, name, _ = foreign[0]
+        raise DumpUnusable(
+            f"the dump of {order.component} has created {kind} {escaped(name)}, but a dump "
+            "that drd makes contains tables only",
+            hint=f"somebody else has written this dump; {_OTHER_POINT}",
+        )
+
+
+def _require_success(order: RestoreOrder, done: Completed) -> None:
+    if done.exit_code == 0:
+        return
+    if order.own and says_no_space(done.stderr):
+        raise no_space(order.place.directory)
+    if done.killed:
+        text = f"the program mariadb, which loads {order.component}, {done.failure}"
+        raise (SandboxUnavailable if order.own else TargetError)(
+            text, hint=MEMORY_HINT, permanent=False
+        )
+    said = " ".join(masked(done.stderr).split()) or done.complaint
+    raise TargetError(
+        f"the server did not accept the dump of {order.component}: {escaped(said)[:_SAID]}",
+        hint="the target is unchanged. Correct the cause, then restore again. A dump that drd "
+        "makes only creates and fills tables of one database: the login for the load has no "
+        "other rights.",
+    )
 
 
 def _about_events(code: Iterable[Mapping[str, Any]], *, own: bool) -> list[str]:

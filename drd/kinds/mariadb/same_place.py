@@ -30,15 +30,27 @@ def same_place(
         first, second = address_of(source, inside[0]), address_of(target, inside[1])
     except DrdError:
         return None
-    if first.database != second.database:
+    if first.database != second.database or not _are_same(first, second):
         return None
+    return f"database {second.database} of {second.uri}"
+
+
+def same_server(source: SecretRef, target: SecretRef) -> str | None:
+    """Return the server in words if source and target are databases of the same one; None if they
+    are not, or if drd cannot find out."""
+    try:
+        first, second = address_of(source), address_of(target)
+    except DrdError:
+        return None
+    return f"the server of {second.uri}" if _are_same(first, second) else None
+
+
+def _are_same(first: Address, second: Address) -> bool:
     seen = _identity(second)
     asked = _identity(first) if seen is not None else None
     if seen is not None and asked is not None:
-        same = seen == asked
-    else:
-        same = bool(_hosts(first) & _hosts(second))
-    return f"database {second.database} of {second.uri}" if same else None
+        return seen == asked
+    return bool(_hosts(first) & _hosts(second))
 
 
 def _identity(address: Address) -> tuple[object, ...] | None:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from drd import process
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError
 from drd.kinds.inside import facts_of, one_container, pinned, runs
-from drd.kinds.mariadb import objects, rights, users
+from drd.kinds.mariadb import rights
 from drd.kinds.mariadb.connection import (
     OPTIONS,
     Address,
@@ -30,15 +30,18 @@ from drd.kinds.mariadb.connection import (
     words,
     write_options,
 )
-from drd.kinds.mariadb.fingerprint import Tables, describe, properties, tables_of
+from drd.kinds.mariadb.described import Read, size
+from drd.kinds.mariadb.described import read as described
+from drd.kinds.mariadb.dump import without_views
+from drd.kinds.mariadb.dump import words as dump_words
+from drd.kinds.mariadb.fingerprint import describe
 from drd.kinds.mariadb.held_dump import HeldDump
 from drd.kinds.mariadb.inspect import ask, jsonable
 from drd.kinds.mariadb.manifest import filename as filename_of
-from drd.kinds.mariadb.quoting import ident, literal
 from drd.kinds.mariadb.settings import MariadbSettings
 from drd.kinds.mariadb.tools import VARIABLES, Program, program
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
-from drd.model.text import escaped, some
+from drd.model.text import escaped
 from drd.model.units import format_size
 from drd.ports import Finding, Payload, Probe, Stream, Workplace
 from drd.process import LIST, Command, container_of, inside
@@ -49,24 +52,6 @@ OBSERVE_S = 60.0
 BEGIN_S = 20.0
 """Seconds that commits may wait for mariadb-dump to begin. After that the backup fails, and drd
 retries it."""
-
-_SIZE = """
-SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES
- WHERE TABLE_SCHEMA = %s"""
-_HISTORY = """
-SELECT COUNT(*) FROM information_schema.TABLES
- WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'SYSTEM VERSIONED'"""
-
-
-class Read(NamedTuple):
-    """The description of the database, without its rows."""
-
-    properties: Mapping[str, Any]
-    tables: Tables
-    code: list[dict[str, Any]]
-    accounts: list[dict[str, Any]]
-    history: bool
-    bytes: int
 
 
 class MariadbSource:
@@ -95,7 +80,7 @@ class MariadbSource:
                     raise SourceError(finding.text, hint=finding.remedy)
             warnings = tuple(f for f in findings if f.severity == "warning")
             facts = {"server_version": version_text(connection), "dump_version": tool.version}
-            return Probe(_size(connection), facts, (), warnings)
+            return Probe(size(connection, self._address().database), facts, (), warnings)
 
     def _tool(self) -> Program:
         return program("mariadb-dump", self._settings.bin_dir, self._container)
@@ -115,9 +100,9 @@ class MariadbSource:
 
             def reach() -> str:
                 held.append(stack.enter_context(connect(self._address())))
-                size = format_size(_size(held[0]))
-                name = escaped(self._address().database)
-                return f"MariaDB {version_text(held[0])}, database {name}, {size}"
+                name = self._address().database
+                of = format_size(size(held[0], name))
+                return f"MariaDB {version_text(held[0])}, database {escaped(name)}, {of}"
 
             inside = self._container
             if inside is not None and not examined("container", lambda: runs(inside)):
@@ -145,10 +130,6 @@ class MariadbSource:
             yield MariadbCapture(self._name, self._settings, moment, read, dump)
 
 
-def _size(connection: Connection) -> int:
-    return int(connection.value(_SIZE, [connection.address.database]) or 0)
-
-
 class _Moment:
     """The moment of a backup: no commit happens while drd's session and mariadb-dump begin their
     snapshots."""
@@ -172,7 +153,7 @@ class _Moment:
             with interruptible(self.control):
                 for stage in ("START", "FLUSH", "BLOCK_DDL"):
                     self.control.execute(f"BACKUP STAGE {stage}")
-                read = self._read()
+                read = described(self.control, self.address.database)
                 command = self._command(place, read)
                 self.control.execute("BACKUP STAGE BLOCK_COMMIT")
                 self.reader.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -192,37 +173,13 @@ class _Moment:
                 self.control.execute("BACKUP STAGE END")
         return read, dump
 
-    def _read(self) -> Read:
-        name, control = self.address.database, self.control
-        code = objects.read(control, name)
-        if hidden := objects.hidden(code):
-            raise SourceError(
-                f"the login of drd may not see the definitions of {some(hidden)}",
-                hint="run the script that `drd doctor PLAN --grants` prints.",
-            )
-        accounts = users.read(control, name, [o["definer"] for o in code])
-        history = bool(control.value(_HISTORY, [name]))
-        found = properties(control, name)
-        return Read(found, tables_of(control, name), code, accounts, history, _size(control))
-
     def _command(self, place: Workplace, read: Read) -> Command:
-        """Return the command that dumps tables and sequences; drd stores the code apart. The names
-        of views go into the option file, because there can be thousands."""
-        database = self.address.database
-        views = [n for n, kind in read.tables.others.items() if kind == "view"]
-        ignored = [f"ignore-table={_option_value(f'{database}.{name}')}" for name in views]
-        file = write_options(self.address, place.directory / OPTIONS, ["[mariadb-dump]", *ignored])
-        argv = [
-            self.tool.path, f"--defaults-file={LIST if self.tool.inside else file}",
-            "--single-transaction", "--quick",
-            # It says then when it has its snapshot.
-            "--verbose",
-            "--no-tablespaces", "--skip-triggers", "--skip-dump-date", "--hex-blob",
-            "--max-allowed-packet=1G",
-        ]  # fmt: skip
-        if read.history:
-            argv.append("--dump-history")
-        command = Command([*argv, "--", database], name="mariadb-dump")
+        """Return the command that dumps tables and sequences."""
+        lines = without_views(read.name, read.tables)
+        file = write_options(self.address, place.directory / OPTIONS, lines)
+        options = LIST if self.tool.inside else str(file)
+        argv = dump_words(self.tool, options, read.name, history=read.history)
+        command = Command(argv, name="mariadb-dump")
         return inside(command, self.tool.inside, listed=file, forget=VARIABLES)
 
     def _await(self, dump: HeldDump) -> None:
@@ -245,10 +202,6 @@ class _Moment:
             )
 
 
-def _option_value(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 class MariadbCapture:
     """One state of the database; two transactions hold it until the capture is closed."""
 
@@ -265,28 +218,15 @@ class MariadbCapture:
         self._reader = moment.reader
         self._moment = moment
         self._read = read
-        database = moment.address.database
         self.payload: Payload = Stream(dump.payload, filename_of(name), read.bytes)
         self.facts: Mapping[str, Any] = {
             **facts_of(moment.tool.inside),
             "filename": filename_of(name),
             "server_version": version_text(moment.reader),
             "dump_version": moment.tool.version,
-            "database": database,
-            "database_bytes": read.bytes,
-            **read.properties,
-            "definers": sorted({o["definer"] for o in read.code}),
-            "events": objects.enabled_events(read.code),
-            "not_frozen": list(read.tables.moving),
-            "history": read.history,
+            **read.facts,
         }
-        self.private: Mapping[str, Any] = {
-            "objects": read.code,
-            "users": read.accounts,
-            "database_sql": create_sql(database, read.properties),
-            "objects_sql": objects.script(read.code),
-            "users_sql": users.script(read.accounts, database),
-        }
+        self.private: Mapping[str, Any] = read.private
 
     @property
     def data_time(self) -> datetime:
@@ -346,13 +286,3 @@ class MariadbCapture:
             tables={n: t for n, t in fingerprint.tables.items() if n not in changed},
             not_reached={**fingerprint.not_reached, **dict.fromkeys(changed, why)},
         )
-
-
-def create_sql(name: str, saved: Mapping[str, Any]) -> str:
-    """Return the SQL that makes the empty database."""
-    words_ = [f"CREATE DATABASE {ident(name)}"]
-    if saved.get("charset"):
-        words_.append(f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']}")
-    if saved.get("comment"):
-        words_.append(f"COMMENT {literal(saved['comment'])}")
-    return " ".join(words_) + ";\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES
 class MariadbTargetDatabase(NamedDestination):
     """The database that a target's dsn names, on its server; it is created if it is missing."""
 
+    rights_hint = "run the script that `drd doctor PLAN --grants` prints."
+
     def __init__(
         self,
         component: str,
@@ -93,13 +95,17 @@ class MariadbTargetDatabase(NamedDestination):
     def _address(self) -> Address:
         if self._given is None:
             given = address_of(self._settings.dsn, container_of(self._settings))
-            if self._database == given.database:
-                raise TargetError(
-                    f"--into {self._database} is the database of the target itself",
-                    hint="give another name.",
-                )
+            self._require_other(given.database)
             self._given = given.to_database(self._database or given.database)
         return self._given
+
+    def _require_other(self, own: str) -> None:
+        """Raise TargetError if the name for a copy is that of the target's own database."""
+        if self._database == own:
+            raise TargetError(
+                f"--into {self._database} is the database of the target itself",
+                hint="give another name.",
+            )
 
     def _reach(self) -> Connection:
         """Connect on first use, without a database: the database of the target may be missing."""
@@ -139,11 +145,18 @@ class MariadbTargetDatabase(NamedDestination):
             Finding("target", "ok", name, f"MariaDB {version_text(admin)} answers"),
             _versions(admin, name, snapshot),
             self._client(),
-            room(name, self._place, snapshot.bytes),
+            self.room(snapshot),
             *self._rights(admin),
-            *self._others_code(admin, snapshot),
-            *self._events(snapshot),
+            *self._about_code(admin, snapshot),
         ]
+
+    def room(self, snapshot: ComponentSnapshot) -> Finding:
+        """Check whether there is room for what lands, and for what is made of it there."""
+        return room(self._component, self._place, snapshot.bytes)
+
+    def _about_code(self, admin: Connection, snapshot: ComponentSnapshot) -> list[Finding]:
+        """Return what a person has to know of the code that the recovery makes."""
+        return [*self._others_code(admin, snapshot.facts["definers"]), *self._events(snapshot)]
 
     def _client(self) -> Finding:
         name = self._component
@@ -171,14 +184,13 @@ class MariadbTargetDatabase(NamedDestination):
                 admin.execute(f"DROP DATABASE IF EXISTS {ident(mark)}")
         except ServerError as error:
             text = f"the login may not restore a database on this server: {words(error)}"
-            hint = "run the script that `drd doctor PLAN --grants` prints."
-            return [Finding("target-rights", "error", name, text, hint)]
+            return [Finding("target-rights", "error", name, text, self.rights_hint)]
         return [Finding("target-rights", "ok", name, "the login may make databases and users")]
 
-    def _others_code(self, admin: Connection, snapshot: ComponentSnapshot) -> list[Finding]:
+    def _others_code(self, admin: Connection, definers: Iterable[str]) -> list[Finding]:
         """Report code that will run with the rights of powerful users of this server."""
         powerful = []
-        for definer in snapshot.facts["definers"]:
+        for definer in definers:
             user, host = users.parts_of(str(definer))
             try:
                 found = admin.value(_POWERFUL, [f"'{user}'@'{host}'"])
@@ -218,7 +230,7 @@ class MariadbTargetDatabase(NamedDestination):
             return ()  # `check_access` says why it cannot be read
 
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
-        return not room(self._component, self._place, snapshot.bytes).failed
+        return not self.room(snapshot).failed
 
     @property
     def _landing(self) -> Path:
@@ -274,13 +286,16 @@ class MariadbTargetDatabase(NamedDestination):
     def inspector(self) -> Inspector:
         with self._asking:
             if self._inspector is None:
-                address = self._address()
-                login = {}
-                if address.parts.password:
-                    write_options(address, self._place.directory / LOGIN)
-                    login = {"MYSQL_HOME": str(self._place.directory)}
-                self._inspector = MariadbInspector(address, login)
+                self._inspector = MariadbInspector(self._address(), self._login())
             return self._inspector
+
+    def _login(self) -> dict[str, str]:
+        """Return the variables that a command needs to log in."""
+        address = self._address()
+        if not address.parts.password:
+            return {}
+        write_options(address, self._place.directory / LOGIN)
+        return {"MYSQL_HOME": str(self._place.directory)}
 
     def close(self) -> None:
         if self._inspector is not None:

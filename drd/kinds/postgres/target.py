@@ -16,6 +16,7 @@ import psycopg
 
 from drd import log
 from drd.errors import DrdError, SourceError, TargetError, ToolError
+from drd.kinds.databases import Dumped
 from drd.kinds.file_system import fresh
 from drd.kinds.postgres import foreign_code, risky_roles
 from drd.kinds.postgres.address import Address, address_of
@@ -39,7 +40,7 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.target_rights import rights_findings
 from drd.kinds.postgres.target_server import missing_locale, server_room
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
-from drd.kinds.postgres.whole_server import Dumped, dumped, is_server
+from drd.kinds.postgres.whole_server import dumped, is_server
 from drd.kinds.servers import room
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import (

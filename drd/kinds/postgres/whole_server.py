@@ -16,6 +16,7 @@ import psycopg
 
 from drd import process
 from drd.errors import SandboxUnavailable, TargetError
+from drd.kinds.databases import Dumped
 from drd.kinds.file_system import fresh
 from drd.kinds.postgres import database
 from drd.kinds.postgres.address import Address
@@ -247,29 +248,6 @@ class ServerSandbox:
         if self._recovered is not None:
             self._recovered.server.stop()
             self._recovered = None
-
-
-@dataclass(frozen=True, slots=True)
-class Dumped:
-    """What a recovery elsewhere restores. The snapshot and its private part contain what the server
-    says of the database, whose dump is stored; `reached` is how far the log went, `notes` what to
-    report."""
-
-    snapshot: ComponentSnapshot
-    private: Mapping[str, Any]
-    reached: str
-    notes: tuple[str, ...]
-    data_time: datetime | None = None
-    overtaken: bool = False
-
-    @property
-    def replayed(self) -> Mapping[str, Any]:
-        """How far the log went, for `Restored`."""
-        return {
-            "reached": self.reached,
-            "data_time": self.data_time,
-            "overtaken": self.overtaken,
-        }
 
 
 def dumped(

@@ -11,7 +11,15 @@ from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.model.log import LogPolicy
 from drd.model.source_version import SourceVersion
-from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
+from drd.ports.kinds import (
+    ONE_DATABASE,
+    Ability,
+    Compared,
+    Holds,
+    KeyUse,
+    KindSpec,
+    Starting,
+)
 
 
 def _fingerprints(settings: ServerSettings) -> bool:
@@ -57,8 +65,22 @@ SPEC = KindSpec(
     settings=ServerSettings,
     target=ServerTarget,
     adapter="drd.kinds.mariadb.physical.kind:ServerKind",
-    can=frozenset({Ability.QUERY, Ability.DATABASES, Ability.KEEP, Ability.IN_PLACE, Ability.LOG}),
+    can=frozenset(
+        {
+            Ability.QUERY,
+            Ability.SQL,
+            Ability.DATABASES,
+            Ability.PARTS,
+            Ability.LIST,
+            Ability.LIVE,
+            Ability.KEEP,
+            Ability.IN_PLACE,
+            Ability.LOG,
+        }
+    ),
+    holds=Holds.TABLES,
     without=_without,
+    remedies={Ability.BESIDE: ONE_DATABASE},
     freezes=True,
     dated_at_end=lambda _: True,
     comparison="rows",

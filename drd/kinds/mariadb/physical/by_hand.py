@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from shlex import quote
 
+from drd.kinds.mariadb.inspect import KEY_TEXT
 from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
@@ -25,9 +26,13 @@ def by_hand(
     rolled = (_rolled(name),) if settings.binlog is not None else ()
     return ByHand(
         (_fetched(name), _prepared(name, directory), *rolled, _started(name), _compared(name)),
-        ask='mariadb "$LOGIN" --batch --skip-column-names --database="$DATABASE" -e',
+        ask="in_server --skip-column-names -e",
+        change="in_server -e",
+        feed="in_server",
         values={"path": '"$DATA"'},
         environment='DRD_PATH="$DATA" MYSQL_UNIX_PORT="$RUN/s"',
+        key_text=KEY_TEXT,
+        database="MYSQL_DATABASE",
     )
 
 
@@ -166,6 +171,9 @@ def _started(name: str) -> Passage:
 RUN=$(mktemp -d /tmp/drd-XXXXXX)
 LOGIN="--socket=$RUN/s"
 DATABASE=$(fact {name} database)
+in_server() {{
+    mariadb "$LOGIN" --batch --sandbox --database="${{MYSQL_DATABASE:-$DATABASE}}" "$@"
+}}
 {_start(name, "--skip-grant-tables")}
 """,
     )

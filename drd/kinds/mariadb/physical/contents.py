@@ -5,17 +5,15 @@ have the state of the copy. Others have no snapshots: they are read in that mome
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from drd import process
-from drd.kinds.dump_checks import needs_no_quotes
 from drd.kinds.mariadb.connection import Connection, ServerError, is_late, words
 from drd.kinds.mariadb.fingerprint import Table, describe, state_of, tables_of
-from drd.kinds.mariadb.quoting import ident
+from drd.kinds.mariadb.naming import in_database, plain
 from drd.model.snapshot import DatabaseFingerprint, TableState
 from drd.model.units import format_duration
 
@@ -185,14 +183,3 @@ def merged(one: DatabaseFingerprint, other: DatabaseFingerprint) -> DatabaseFing
         not_reached={**one.not_reached, **other.not_reached},
         others={**one.others, **other.others},
     )
-
-
-def in_database(name: str, table: str) -> str:
-    """Return the name of a table among those of all databases, as SQL can use it."""
-    simple = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", table)  # also a reserved word, after a dot
-    return f"{plain(name)}.{table if simple else ident(table)}"
-
-
-def plain(name: str) -> str:
-    """Return the name of a database as a person writes it: in quotes only where it needs them."""
-    return name if needs_no_quotes(name) else ident(name)

@@ -9,7 +9,7 @@ from typing import Any
 from drd.errors import NotSupported, SourceError
 from drd.kinds.held import Held
 from drd.kinds.mariadb.connection import Address, ServerError, connect, words
-from drd.kinds.mariadb.inspect import MariadbInspector
+from drd.kinds.mariadb.inspect import KEY_TEXT, MariadbInspector
 from drd.kinds.mariadb.physical import contents
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.ports import Inspector
@@ -50,6 +50,10 @@ class ServerInspector(Inspector):
         socket = self._shown.get("MYSQL_UNIX_PORT", "")
         return (socket.rpartition("/")[0],) if socket else ()
 
+    @property
+    def key_text(self) -> str:
+        return KEY_TEXT
+
     def kept(self) -> AbstractContextManager[None]:
         return self._opened.kept()
 
@@ -61,6 +65,10 @@ class ServerInspector(Inspector):
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         with self._opened() as reach, _asking(reach(self._default)) as one:
             return one.scalar(query, timeout_s=timeout_s)
+
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        with self._opened() as reach, _asking(reach(self._default)) as one:
+            return one.execute(statements, timeout_s=timeout_s)
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         if not isinstance(like, DatabaseFingerprint):

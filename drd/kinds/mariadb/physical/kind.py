@@ -6,40 +6,50 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drd.errors import DrdError
+from drd.errors import DrdError, UsageError
 from drd.kinds.file_system import remove
-from drd.kinds.kept_files import KeptPlaces
+from drd.kinds.mariadb import SPEC as OF_DATABASE
 from drd.kinds.mariadb import dsn, server
 from drd.kinds.mariadb.connection import ServerError, address_of, connect, version_text
+from drd.kinds.mariadb.kept_copy import KeptDatabase
 from drd.kinds.mariadb.kind import tried
-from drd.kinds.mariadb.physical import SPEC
+from drd.kinds.mariadb.naming import copy_names
+from drd.kinds.mariadb.physical import SPEC, narrow
 from drd.kinds.mariadb.physical.binlog.files import number_of, place, read_place, show
 from drd.kinds.mariadb.physical.binlog.receiver import BinlogSource
 from drd.kinds.mariadb.physical.examine import data_dir_of
 from drd.kinds.mariadb.physical.manifest import require_written
+from drd.kinds.mariadb.physical.one_database import Copied, DatabaseOfServer
 from drd.kinds.mariadb.physical.programs import programs_for
 from drd.kinds.mariadb.physical.sandbox import ServerSandbox, programs_of
 from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.kinds.mariadb.physical.source import COPY, ServerSource
+from drd.kinds.mariadb.physical.tables import TablesOfServer
 from drd.kinds.mariadb.physical.target import FILES, ServerDirectory
+from drd.kinds.mariadb.same_place import same_server
+from drd.kinds.mariadb.settings import MariadbTarget
 from drd.kinds.untrusted_dirs import resolved
+from drd.model.contents import Contents
 from drd.model.log import LogTarget
 from drd.model.plan import Component
 from drd.model.single_item import Part
-from drd.model.snapshot import ComponentSnapshot
+from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import (
     AS_IT_IS,
     Destination,
     Finding,
+    KeptCopies,
     Kind,
     NamedDestination,
     RestoreOptions,
     Source,
     Workplace,
 )
+from drd.ports.kinds import Ability
 from drd.ports.logs import LogSource, LogStart
 
 _GTID = re.compile(r"\d{1,10}-\d{1,10}-\d{1,20}", re.ASCII)
@@ -70,6 +80,8 @@ class ServerKind(Kind):
         options: RestoreOptions = AS_IT_IS,
     ) -> NamedDestination:
         assert isinstance(settings, ServerTarget | ServerSettings)
+        if options.part is not None and not options.part.is_whole:
+            return _inside(component, settings, place, options, options.part)
         return ServerDirectory(
             component.name,
             settings,
@@ -114,11 +126,34 @@ class ServerKind(Kind):
         snapshot: ComponentSnapshot | None,  # noqa: ARG002 - one directory, whatever was in it
         run: str,
         *,
-        part: Part | None = None,  # noqa: ARG002 - always the whole
-    ) -> KeptPlaces:
+        part: Part | None = None,
+    ) -> KeptCopies:
         assert isinstance(settings, ServerTarget | ServerSettings)
+        if part is not None and part.database is not None:
+            dsn_ = _server_of(component.name, settings).dsn
+            return KeptDatabase(component.name, dsn_, run, part.into or part.database)
         assert settings.data_dir is not None
         return FILES.kept(component.name, settings.data_dir, run)
+
+    def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+        return narrow.DATABASES.narrow(snapshot, part)
+
+    def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
+        return narrow.listed(snapshot, within)
+
+    def live(
+        self, component: Component, part: Part, like: Fingerprint, budget_s: float
+    ) -> Fingerprint:
+        return narrow.live(_settings(component), part, like, budget_s)
+
+    def same_server(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - nothing is made
+        assert isinstance(settings, ServerTarget)
+        if settings.dsn is None:
+            return None
+        return same_server(_settings(component).dsn, settings.dsn)
+
+    def of_database(self, known: Fingerprint, name: str) -> Fingerprint | None:
+        return narrow.DATABASES.alone(known, name)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         assert isinstance(settings, ServerTarget)
@@ -161,6 +196,40 @@ class ServerKind(Kind):
     ) -> list[Finding]:
         version = str(snapshot.facts["server_version"])
         return _tried(component.name, version, _settings(component).bin_dir, place)
+
+
+def _inside(
+    component: Component,
+    settings: ServerTarget | ServerSettings,
+    place: Workplace,
+    options: RestoreOptions,
+    part: Part,
+) -> NamedDestination:
+    """Return the place of one database, or of tables in it, in a running server. Raises UsageError,
+    NotSupported."""
+    if options.as_owner:
+        raise OF_DATABASE.lacks(Ability.AS_OWNER, component=component.name)
+    name, there = component.name, _server_of(component.name, settings)
+    part = narrow.DATABASES.named(part)
+    options, database = replace(options, part=part), str(part.database)
+    bin_dir = _settings(component).bin_dir
+    if part.tables:
+        copied = Copied(database, copy_names(part)[0], bin_dir)
+        return TablesOfServer(name, there, place, copied, options)
+    copied = Copied(database, part.into or database, bin_dir)
+    return DatabaseOfServer(name, there, place, copied, options)
+
+
+def _server_of(name: str, settings: ServerTarget | ServerSettings) -> MariadbTarget:
+    """Return the running server that gets a single database. Raises UsageError."""
+    if settings.dsn is None:
+        raise UsageError(
+            f"the target of {name} has no `dsn`: single databases and tables are restored into a "
+            "running server",
+            hint="write the address of the server into `dsn` of the target; or restore into the "
+            "live server: --in-place.",
+        )
+    return MariadbTarget.model_construct(dsn=settings.dsn, bin_dir=settings.bin_dir, inside=None)
 
 
 def _settings(component: Component) -> ServerSettings:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from drd.errors import SourceError
 from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.naming import plain
 from drd.kinds.mariadb.physical import contents
 from drd.model.snapshot import DatabaseFingerprint
 
@@ -72,7 +73,7 @@ class Moment:
                 every = (contents.SYSTEM, *self.databases)
                 self.found = contents.find_all(reader, every, DDL_S)
                 late = (n for n in every if n not in self.found)
-                self.unlisted = {contents.plain(name): _UNLISTED for name in late}
+                self.unlisted = {plain(name): _UNLISTED for name in late}
         except ServerError as error:
             raise _unreadable(error) from error
 

@@ -36,6 +36,7 @@ _OF_THE_COPY = (OPTIONS, "mariadb_backup_*", "xtrabackup_*")
 _REPLICATION = ("master*.info", "relay-log*", "multi-master.info", "gvwstate.dat", "grastate.dat")
 _MEMORY = "256M"
 _STOP_S = 3600.0
+_HERE = "localhost"
 
 _CLOSED = {"skip-grant-tables": "1"}
 _DURABLE = {"innodb-flush-log-at-trx-commit": "1", "innodb-doublewrite": "1"}
@@ -112,16 +113,36 @@ class RestoredServer(ThrowAwayServer):
 
     @contextmanager
     def writable(self, user: str, password: str) -> Iterator[None]:
-        """Run the server in the body, with its tables of rights and a binary log, from which drd
-        can read the replayed transactions. `user` has all rights. The server is shut down at the
-        end of the body.
-        """
+        """Run the server in the body as `governed` does, and with a binary log, from which drd can
+        read the replayed transactions. The server is shut down at the end of the body."""
+        base = Path(os.path.realpath(self._base))
+        written = base / "written"
+        written.mkdir(mode=0o700)
+        give(written, self._place.run_as)
+        logged = {
+            "log-bin": str(written / "log"), "binlog-format": "ROW", "binlog-row-image": "MINIMAL",
+        }  # fmt: skip
+        try:
+            with self.governed(user, password, logged):
+                yield
+                with connect(self.address("mysql")) as connection:
+                    connection.execute("SET SESSION sql_log_bin = 0")
+                    connection.execute(f"DROP USER {account(user, _HERE)}")
+                self._shut()
+        finally:
+            remove(written)
+
+    @contextmanager
+    def governed(
+        self, user: str, password: str, logged: Mapping[str, str] | None = None
+    ) -> Iterator[None]:
+        """Run the server in the body, with its tables of rights. `user` has all rights. `logged`
+        are the settings of a binary log."""
         before = self.settings, self._base, self._data
         # The path may contain a descriptor of this process, which other processes cannot use.
         self._base = Path(os.path.realpath(self._base))
         self._data = Path(os.path.realpath(self._data))
-        usual, first, written = self.settings, self._base / "first.sql", self._base / "written"
-        who = account(user, "localhost")
+        first, who = self._base / "first.sql", account(user, _HERE)
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with os.fdopen(os.open(first, how, 0o600), "w", encoding="utf-8") as file:
             file.write(
@@ -129,26 +150,16 @@ class RestoredServer(ThrowAwayServer):
                 f"CREATE USER {who} IDENTIFIED BY {literal(password)};\n"
                 f"GRANT ALL PRIVILEGES ON *.* TO {who} WITH GRANT OPTION;\n"
             )
-        written.mkdir(mode=0o700)
-        for path in (first, written):
-            give(path, self._place.run_as)
-        logged = {
-            "log-bin": str(written / "log"), "binlog-format": "ROW", "binlog-row-image": "MINIMAL",
-            "init-file": str(first),
-        }  # fmt: skip
-        without = ("skip-log-bin", *_CLOSED)
-        self.settings = {k: v for k, v in usual.items() if k not in without} | logged
+        give(first, self._place.run_as)
+        without = (*_CLOSED, *(("skip-log-bin",) if logged else ()))
+        kept = {k: v for k, v in self.settings.items() if k not in without}
+        self.settings = {**kept, **(logged or {}), "init-file": str(first)}
         self._login = (user, password)
         try:
             self.run()
             first.unlink()
             yield
-            with connect(self.address("mysql")) as connection:
-                connection.execute("SET SESSION sql_log_bin = 0")
-                connection.execute(f"DROP USER {who}")
-            self._shut()
         finally:
-            remove(written)
             self._login = None
             self.settings, self._base, self._data = before
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from drd.kinds.mariadb.connection import (
     write_options,
 )
 from drd.kinds.mariadb.inspect import ask, jsonable
-from drd.kinds.mariadb.physical import files_list
+from drd.kinds.mariadb.physical import files_list, narrow
 from drd.kinds.mariadb.physical.binlog.needs import needs
 from drd.kinds.mariadb.physical.confined import confined, require_own
 from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, copy
@@ -126,6 +126,19 @@ class ServerSource:
             return Finding("room", "ok", self._name, text)
         remedy = "free space there, or set work_dir in drd.yaml to a larger disk."
         return Finding("room", "error", self._name, text, remedy)
+
+    def now(self) -> tuple[datetime, Fingerprint | None]:
+        wanted = self._settings.fingerprint
+        try:
+            with connect(self._address(), database=False) as connection:
+                at = datetime.now(UTC)
+                if wanted.mode == "off":
+                    return at, None
+                return at, narrow.whole(connection, wanted.mode, wanted.budget)
+        except ServerError as error:
+            raise SourceError(
+                f"cannot read the server: {words(error)}", hint="check the server's log."
+            ) from error
 
     @contextmanager
     def open(self) -> Iterator[ServerCapture]:

@@ -14,7 +14,7 @@ from drd.kinds.data_directory import SERVER, DataDirectory, ServerFiles
 from drd.kinds.held import Held
 from drd.kinds.mariadb.connection import ServerError, address_of, connect
 from drd.kinds.mariadb.physical import SPEC
-from drd.kinds.mariadb.physical.binlog.replay import replay
+from drd.kinds.mariadb.physical.binlog.replay import replay, room_of_log
 from drd.kinds.mariadb.physical.examine import data_dir_of
 from drd.kinds.mariadb.physical.inspect import Reach, ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
@@ -38,10 +38,6 @@ _USUAL = {
     "lower-case-table-names": "0",
 }
 """The defaults of settings that the server needs as its source had them."""
-
-_PER_LOG = 3
-"""How many bytes a replay needs for each byte of the log: for the fetched log, for the server's own
-new log, and for the growth of the data."""
 
 
 class ServerDirectory(DataDirectory):
@@ -72,7 +68,7 @@ class ServerDirectory(DataDirectory):
             hint += (
                 f" The replay of the binary log ({format_size(self._log_bytes)}) needs room, too."
             )
-        return size + _PER_LOG * self._log_bytes, hint
+        return size + room_of_log(self._log_bytes), hint
 
     def _fits(self, snapshot: ComponentSnapshot) -> str:
         programs = programs_of(snapshot, self._settings.bin_dir)

@@ -13,7 +13,15 @@ from drd.kinds.postgres.physical.chain import made, room, size
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.model.log import LogPolicy
 from drd.model.source_version import SourceVersion
-from drd.ports.kinds import Ability, Compared, Holds, KeyUse, KindSpec, Starting
+from drd.ports.kinds import (
+    ONE_DATABASE,
+    Ability,
+    Compared,
+    Holds,
+    KeyUse,
+    KindSpec,
+    Starting,
+)
 
 
 def _fingerprints(settings: ClusterSettings) -> bool:
@@ -88,10 +96,7 @@ SPEC = KindSpec(
     ),
     holds=Holds.TABLES,
     without=_without,
-    remedies={
-        Ability.BESIDE: "to restore one database under another name, add --database NAME; leave "
-        "out --into to recover the whole server.",
-    },
+    remedies={Ability.BESIDE: ONE_DATABASE},
     freezes=True,
     dated_at_end=lambda _: True,
     comparison="rows",

@@ -32,6 +32,7 @@ def by_hand(
         ask="psql -XAtq -c",
         change="psql -Xq -v ON_ERROR_STOP=1 -c",
         feed="psql -Xq -v ON_ERROR_STOP=1 -f -",
+        database="PGDATABASE",
         values={"path": '"$DATA"'},
         environment='DRD_PATH="$DATA"',
     )

@@ -153,7 +153,7 @@ class ClusterKind(Kind):
         return FILES.kept(component.name, settings.data_dir, run)
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
-        return narrow.narrow(snapshot, part)
+        return narrow.DATABASES.narrow(snapshot, part)
 
     def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
         return narrow.listed(snapshot, within)
@@ -180,7 +180,7 @@ class ClusterKind(Kind):
         return same_server(_settings(component).dsn, settings.dsn, place.mark)
 
     def of_database(self, known: Fingerprint, name: str) -> Fingerprint | None:
-        return narrow.alone(known, name)
+        return narrow.DATABASES.alone(known, name)
 
     def sweep(self, directory: Path) -> list[str]:
         notes = abandoned.sweep(directory) + unmounted(directory)

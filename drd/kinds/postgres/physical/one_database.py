@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from drd.errors import DrdError, TargetError
+from drd.kinds.databases import Dumped, require_in
 from drd.kinds.file_system import fresh
 from drd.kinds.postgres import database, described, risky_roles, roles
 from drd.kinds.postgres.cluster import Cluster
@@ -26,12 +27,12 @@ from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
-from drd.kinds.postgres.whole_server import Dumped, notes_about, pg_dump
+from drd.kinds.postgres.whole_server import notes_about, pg_dump
 from drd.kinds.servers import room
 from drd.log import masked
-from drd.model.single_item import Part, hint_of_names, near
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.text import escaped, some
+from drd.model.text import escaped
 from drd.ports import Finding, OnProgress, RestoreOptions, Workplace
 from drd.ports.logs import LogReplay
 
@@ -216,14 +217,7 @@ def _as_dump(
 
 def _require_there(server: RestoredServer, name: str) -> None:
     with closing(connect(server.address("template1"))) as connection:
-        names = contents.names(connection)
-    if name not in names:
-        close = near(name, names, separator=".")
-        raise TargetError(
-            f"the server had no database {escaped(name)} at the time to which drd restored it",
-            hint=hint_of_names(close)
-            or f"name a database that the server had: {some(list(map(escaped, names)), 10)}.",
-        )
+        require_in(contents.names(connection), name)
 
 
 def _described(server: RestoredServer, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -41,6 +41,13 @@ DIRECTORY = "binlog"
 """The directory, in the directory of a server, with the log that the server replays."""
 
 _SHOWN = 700
+_ROOM = 3
+
+
+def room_of_log(size: int) -> int:
+    """Return how many bytes the replay of a log of this size needs: for the fetched log, for the
+    server's own new log, and for the growth of the data."""
+    return _ROOM * size
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,281 @@
+"""The target of a recovery of one database of a copied server, or of tables in this database.
+
+drd prepares the whole copy in the workplace, starts a server of its own on it, behind the fence,
+and dumps the one database with mariadb-dump. Then drd loads the dump into a running server, like
+any other dump."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from drd import log, process
+from drd.errors import DrdError, RepositoryDamaged, SourceError, TargetError
+from drd.kinds.databases import Dumped, require_in
+from drd.kinds.file_system import ANOTHER_POINT, fresh, remove
+from drd.kinds.mariadb.connection import (
+    OPTIONS,
+    Connection,
+    ServerError,
+    connect,
+    words,
+    write_options,
+)
+from drd.kinds.mariadb.described import Read
+from drd.kinds.mariadb.described import read as described
+from drd.kinds.mariadb.dump import without_views
+from drd.kinds.mariadb.dump import words as dump_words
+from drd.kinds.mariadb.inspect import MariadbInspector
+from drd.kinds.mariadb.manifest import filename, require_written
+from drd.kinds.mariadb.physical import contents, narrow
+from drd.kinds.mariadb.physical.binlog.replay import replay, room_of_log
+from drd.kinds.mariadb.physical.landed import proven
+from drd.kinds.mariadb.physical.sandbox import programs_of, reached, ticking
+from drd.kinds.mariadb.physical.server import RestoredServer
+from drd.kinds.mariadb.settings import MariadbTarget
+from drd.kinds.mariadb.target import MariadbTargetDatabase
+from drd.kinds.mariadb.tools import Program, program
+from drd.kinds.servers import room
+from drd.log import masked
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.model.strict import UnexpectedValue
+from drd.model.text import escaped, some
+from drd.ports import (
+    Finding,
+    Inspector,
+    OnProgress,
+    Restored,
+    RestoreOptions,
+    Workplace,
+)
+from drd.ports.logs import LogReplay
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The database of a copied server to restore, `into` which database it or its tables are
+    restored, and the directory of the programs that can run the copy."""
+
+    database: str
+    into: str
+    bin_dir: str | None
+
+
+class OfServer(MariadbTargetDatabase):
+    """Makes a dump of one database of a copied server, before the dump is loaded as any other."""
+
+    rights_hint = (
+        "log in as an administrator of the server: write a target with `data_dir`, and with a "
+        "`dsn` that names this user, then add --target NAME --in-place."
+    )
+
+    def __init__(
+        self,
+        component: str,
+        settings: MariadbTarget,
+        place: Workplace,
+        copied: Copied,
+        options: RestoreOptions,
+    ) -> None:
+        super().__init__(component, settings, place, options, copied.into)
+        self._copied = copied
+        self._log: LogReplay | None = None
+        self._log_bytes = options.log_bytes
+
+    def replay(self, log: LogReplay) -> None:
+        self._log = log
+
+    def _require_other(self, own: str) -> None:
+        """Accept every name: drd may also restore the database of the target's `dsn`."""
+
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        return [self._can_run(snapshot), *super().check_access(snapshot)]
+
+    def _can_run(self, snapshot: ComponentSnapshot) -> Finding:
+        name, source = self._component, snapshot.facts["server_version"]
+        try:
+            here = programs_of(snapshot, self._copied.bin_dir).version
+            self._dumps()
+        except DrdError as error:
+            return Finding("sandbox", "error", name, error.message, error.hint)
+        return Finding("sandbox", "ok", name, f"MariaDB {here} can run the files of {source}")
+
+    def _dumps(self) -> Program:
+        return program("mariadb-dump", self._copied.bin_dir)
+
+    def room(self, snapshot: ComponentSnapshot) -> Finding:
+        # The dump of a database is hardly larger than its files.
+        needed = 2 * int(snapshot.facts["server_bytes"]) + room_of_log(self._log_bytes)
+        return room(self._component, self._place.for_server, needed)
+
+    def _about_code(self, admin: Connection, snapshot: ComponentSnapshot) -> list[Finding]:  # noqa: ARG002
+        """Return nothing yet: the code is known only when a server runs on the copy."""
+        return []
+
+    @property
+    def _landing(self) -> Path:
+        return self._place.for_server.directory / "landing"
+
+    @property
+    def _only(self) -> Sequence[str]:
+        """The tables to dump; empty for the whole database."""
+        return ()
+
+    def _dumped(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> tuple[Dumped, Read]:
+        """Start a server on the fetched copy, and dump the database. Raises TargetError if the copy
+        does not contain the database."""
+        place = self._place.for_server
+        programs, dumps = programs_of(snapshot, self._copied.bin_dir), self._dumps()
+        on_tick = ticking(self._component, snapshot, on_progress)
+        data = proven(self._landing, snapshot, programs, place)
+        server, rolled = RestoredServer(place, programs, snapshot.facts), None
+        try:
+            server.prepare(data, on_tick)
+            if self._log is not None:
+                rolled = replay(server, self._log, snapshot, self._copied.bin_dir, on_tick)
+            with _open(server) as connection:
+                read, notes = self._read(connection)
+                dump = fresh(self._landing, parents=True) / filename(self._component)
+                self._dump(server, dumps, read, dump)
+        finally:
+            server.stop()
+        facts = {
+            "filename": filename(self._component),
+            "server_version": snapshot.facts["server_version"],
+            "dump_version": dumps.version,
+            **read.facts,
+        }
+        merged = replace(snapshot, facts={**snapshot.facts, **facts}, bytes=dump.stat().st_size)
+        _require_usual(merged, read)
+        dumped = Dumped(
+            merged,
+            read.private,
+            rolled.words if rolled is not None else reached(snapshot),
+            tuple(notes),
+            rolled.data_time if rolled is not None else None,
+            overtaken=rolled is not None,
+        )
+        return dumped, read
+
+    def _read(self, connection: Connection) -> tuple[Read, list[str]]:
+        """Describe the database in the restored server; return notes about it as well."""
+        name = self._copied.database
+        require_in([*contents.names(connection), contents.SYSTEM], name)
+        try:
+            read = described(connection, name)
+            return read, [*_rounded(read, self._only), *self._notes(connection, read)]
+        except (ServerError, SourceError) as error:
+            said = error.message if isinstance(error, SourceError) else words(error)
+            raise TargetError(
+                f"cannot read database {escaped(name)} of the backup: {masked(said)}",
+                hint=ANOTHER_POINT,
+            ) from error
+
+    def _notes(self, connection: Connection, read: Read) -> list[str]:  # noqa: ARG002
+        return []
+
+    def _dump(self, server: RestoredServer, tool: Program, read: Read, into: Path) -> None:
+        lines = without_views(read.name, read.tables)
+        options = write_options(
+            server.address("mysql"), server.base / OPTIONS, lines, user=server.user
+        )
+        argv = dump_words(tool, str(options), read.name, self._only, history=read.history)
+        try:
+            with into.open("xb") as file:
+                child = process.start(server.command(list(argv)), stdout=file.fileno())
+                done = child.pump()
+        finally:
+            options.unlink(missing_ok=True)
+        if done.exit_code != 0:
+            lines = [s for s in done.stderr.splitlines() if not s.startswith("-- ")]
+            said = masked("; ".join(lines))[:400] or done.failure
+            raise TargetError(
+                f"mariadb-dump of database {escaped(read.name)} from the restored server failed: "
+                f"{said}",
+                hint=ANOTHER_POINT,
+            )
+
+    def in_words(self, dumped: Dumped, done: Restored) -> Restored:
+        """Return what was done, with what is known about the server that made the dump."""
+        return replace(done, notes=(*dumped.notes, *done.notes), **dumped.replayed)
+
+
+class DatabaseOfServer(OfServer):
+    """One database, under its own name or under another name."""
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - the server itself has everything
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        try:
+            dumped, read = self._dumped(snapshot, on_progress)
+            found = self._others_code(self._reach(), read.facts["definers"])
+            done = super().restore(dumped.snapshot, dumped.private, on_progress=on_progress)
+        finally:
+            remove(self._landing)
+        done = replace(done, notes=(*(f.text for f in found), *done.notes))
+        return self.in_words(dumped, done)
+
+    def inspector(self) -> Inspector:
+        with self._asking:
+            if self._inspector is None:
+                self._inspector = _DatabaseInspector(self._address(), self._login())
+            return self._inspector
+
+
+class _DatabaseInspector(MariadbInspector):
+    """Inspects a restored database, with the names of tables that the point has."""
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        found = super().fingerprint(like, budget_s)
+        assert isinstance(found, DatabaseFingerprint)
+        return narrow.as_within(found)
+
+
+@contextmanager
+def _open(server: RestoredServer) -> Iterator[Connection]:
+    """Run the server with its tables of rights, which contain the rights in the database, and
+    connect to it."""
+    password = secrets.token_urlsafe(24)
+    log.mask(password)
+    with (
+        server.governed(f"drd_{secrets.token_hex(4)}", password),
+        connect(server.address("mysql")) as connection,
+    ):
+        yield connection
+
+
+def _rounded(read: Read, only: Sequence[str]) -> list[str]:
+    """Return a note about values that mariadb-dump rounds."""
+    columns = [
+        escaped(f"{table.name}.{column}")
+        for table in read.tables.with_rows
+        for column, kind in table.columns
+        if kind == "float" and (not only or table.name in only)
+    ]
+    if not columns:
+        return []
+    text = (
+        f"mariadb-dump writes a FLOAT with six digits, so longer values of {some(columns)} are "
+        "rounded. To get them as they were, recover the whole server to a target"
+    )
+    return [text]
+
+
+def _require_usual(snapshot: ComponentSnapshot, read: Read) -> None:
+    """Require that the copied server says of the database what drd writes into a manifest: it
+    becomes SQL that an administrator runs. Raises RepositoryDamaged."""
+    try:
+        require_written(replace(snapshot, fingerprint=None), read.private)
+    except UnexpectedValue as error:
+        raise RepositoryDamaged(
+            f"the copied server says of database {escaped(read.name)} what no server says: {error}",
+            hint=ANOTHER_POINT,
+        ) from error
