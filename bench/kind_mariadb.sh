@@ -1,5 +1,5 @@
 #!/bin/bash
-# What an administrator writes for a MariaDB database. The first argument is backup, drill or
+# What an administrator writes for a MariaDB database; rows are counted at the backup. The first argument is backup, drill or
 # recover; the others are the snapshot, and files with the expected counts and queries. restic's
 # variables, SOCKET, SANDBOX and SERVER_USER come by environment.
 set -euo pipefail
@@ -13,6 +13,10 @@ backup() {
     mariadb-dump --no-defaults --single-transaction --quick --hex-blob --routines --events \
         --triggers -u root -S "$SOCKET" shop |
         restic backup -q --stdin --stdin-filename shop.sql
+    local table
+    while read -r table _; do
+        "${here[@]}" shop -e "select '$table', count(*) from $table"
+    done <"$expected" | restic backup -q --stdin --stdin-filename counts
 }
 
 answered() { # a drill: says after how many seconds the last check was answered

@@ -1,7 +1,8 @@
 #!/bin/bash
-# What an administrator writes for a whole MariaDB server. The first argument is backup, drill or
-# recover; the others are the snapshot, and files with the expected counts and queries. restic's
-# variables, SOCKET, SANDBOX, TARGET and SERVER_USER come by environment.
+# What an administrator writes for a whole MariaDB server who wants to know what drd wants to know:
+# rows are counted at the backup, and every file is verified before a server starts on it. The first
+# argument is backup, drill or recover; the others are the snapshot, and files with the expected
+# counts and queries. restic's variables, SOCKET, SANDBOX, TARGET and SERVER_USER come by environment.
 set -euo pipefail
 begun=$EPOCHREALTIME
 act=$1 snapshot=${2:-} expected=${3:-} queries=${4:-}
@@ -14,17 +15,30 @@ backup() {
     mkdir -p "$SANDBOX"
     mariadb-backup --no-defaults --backup --target-dir="$SANDBOX/data" --parallel=2 \
         -u root -S "$SOCKET" 2>"$SANDBOX/log"
+    (cd "$SANDBOX/data" && find . -type f ! -name '*.ibd' ! -name ibdata1 -print0 | xargs -0 sha256sum) >"$SANDBOX/list"
+    local table
+    while read -r table _; do
+        mariadb --no-defaults -N -B -u root -S "$SOCKET" shop \
+            -e "select '$table', count(*) from $table" >>"$SANDBOX/counts"
+    done <"$expected"
     restic backup -q "$SANDBOX/data"
+    restic backup -q "$SANDBOX/list" "$SANDBOX/counts"
 }
 
 fetch() {
     mkdir -p "$SANDBOX/fetched"
     restic restore -q "$snapshot" --target "$SANDBOX/fetched"
     data=$(dirname "$(find "$SANDBOX/fetched" -name ibdata1)")
+    verify
     [[ -z $SERVER_USER ]] || chown -R "$SERVER_USER" "$SANDBOX"
     find "$SANDBOX/fetched" -type d -exec chmod a+x {} +
     chmod 700 "$data"
     "${as[@]}" mariadb-backup --prepare --target-dir="$data" --use-memory=256M 2>"$SANDBOX/log"
+}
+
+verify() { # the digest of each file as far as drd takes one, the checksum of each page of InnoDB
+    (cd "$data" && find . -type f ! -name '*.ibd' ! -name ibdata1 -print0 | xargs -0 sha256sum) >"$SANDBOX/found"
+    find "$data" \( -name '*.ibd' -o -name ibdata1 \) -print0 | xargs -0 -n 1 -P 2 innochecksum
 }
 
 answered() { # a drill: says after how many seconds the last check was answered

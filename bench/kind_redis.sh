@@ -1,5 +1,6 @@
 #!/bin/bash
-# What an administrator writes for a Redis or Valkey server. The first argument is backup, drill or
+# What an administrator writes for a Redis or Valkey server; the keys of the file are counted at the
+# backup, and before it is loaded. The first argument is backup, drill or
 # recover, the second the snapshot. restic's variables, PRODUCT, SOCKET, DATA, KEYS, SANDBOX, TARGET
 # and SERVER_USER come by environment.
 set -euo pipefail
@@ -12,7 +13,10 @@ as=()
 backup() {
     "${here[@]}" bgsave >/dev/null
     while "${here[@]}" info persistence | grep -q rdb_bgsave_in_progress:1; do sleep 0.05; done
+    "$PRODUCT-check-rdb" "$DATA/dump.rdb" >"$SANDBOX.said" # its keys, for a comparison later
     restic backup -q --stdin --stdin-filename it.rdb <"$DATA/dump.rdb"
+    restic backup -q --stdin --stdin-filename keys <"$SANDBOX.said"
+    rm "$SANDBOX.said"
 }
 
 answered() { # a drill: says after how many seconds the last check was answered
@@ -24,6 +28,11 @@ fetch() {
     restic restore -q "$snapshot" --target "$SANDBOX/fetched"
 }
 
+examine() { # no program reads the file before this one
+    "$PRODUCT-check-rdb" "$(echo "$SANDBOX"/fetched/*)" >"$SANDBOX/said"
+    grep -q "$KEYS keys read" "$SANDBOX/said" || { echo "keys are missing" >&2; exit 1; }
+}
+
 clean_up() {
     [[ ! -f $SANDBOX/pid ]] || kill -9 "$(<"$SANDBOX/pid")" 2>/dev/null || true
     rm -rf "$SANDBOX"
@@ -32,6 +41,7 @@ clean_up() {
 drill() {
     trap clean_up EXIT
     fetch
+    examine
     mv "$SANDBOX"/fetched/* "$SANDBOX/dump.rdb"
     [[ -z $SERVER_USER ]] || chown -R "$SERVER_USER" "$SANDBOX"
     "${as[@]}" "$PRODUCT-server" --port 0 --unixsocket "$SANDBOX/s" --dir "$SANDBOX" --save "" \
@@ -45,8 +55,7 @@ drill() {
 recover() {
     trap 'rm -rf "$SANDBOX"' EXIT
     fetch
-    "$PRODUCT-check-rdb" "$(echo "$SANDBOX"/fetched/*)" >"$SANDBOX/said"
-    grep -q "$KEYS keys read" "$SANDBOX/said" || { echo "keys are missing" >&2; exit 1; }
+    examine
     mv "$SANDBOX"/fetched/* "$TARGET"
 }
 

@@ -102,7 +102,7 @@ class MariadbServer:
             words = [
                 str(_which("mariadb-install-db")), "--no-defaults", f"--datadir={new / 'data'}",
                 "--auth-root-authentication-method=normal", "--skip-test-db",
-                "--skip-name-resolve", *_MADE_WITH,
+                "--skip-name-resolve", f"--tmpdir={new}", *_MADE_WITH,
             ]  # fmt: skip
             self._as_user(words)
             with contextlib.suppress(OSError):  # another process was quicker
