@@ -68,7 +68,17 @@ def test_a_server_is_recovered_to_the_transaction(server: MariadbServer, site: S
     early = site.drd("recover", "shop", "--target", "standby", "--before", "000001:4", code=13)
     assert "has no restore point of server that ends before 000001:4" in early.err
     assert_drills_take_turns(site)
+    _assert_a_table_comes_back(server, site, third)
     _assert_back_by_hand(site, server, between)
+
+
+def _assert_a_table_comes_back(server: MariadbServer, site: Site, third: str) -> None:
+    """A table of the live server has beside it what it contained before a transaction."""
+    here = ("recover", "shop", "--in-place", "--yes", "--table", "shop.orders")
+    site.drd(*here, "--into", "orders_then", "--before", third)
+    assert server.execute("select count(*) from shop.orders_then")[0][0] == 2
+    assert server.execute("select count(*) from shop.orders")[0][0] == 4
+    server.execute("drop table shop.orders_then")
 
 
 def _assert_back_by_hand(site: Site, server: MariadbServer, before: str) -> None:

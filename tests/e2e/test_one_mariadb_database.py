@@ -268,10 +268,8 @@ def test_the_difference_is_shown_by_database(server: MariadbServer, site: Site) 
 
 
 def test_the_commands_of_the_page_work(server: MariadbServer, site: Site, short_tmp: Path) -> None:
-    server.execute(
-        "create database billing",
-        "create table billing.invoices as select seq as n from seq_1_to_9",
-    )
+    server.execute("create database billing")
+    server.execute("create table invoices as select seq as n from seq_1_to_9", database="billing")
     point = site.drd("backup", "shop", "--json").json["point"]
     server.execute("create table billing.notes (n int)", "delete from billing.invoices")
     script = commands("docs/mariadb.md", "A single database or table")

@@ -4,14 +4,18 @@ what a restore point says of it."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from drd.errors import NotInPoint, UsageError
+from drd.errors import NotInPoint, RepositoryDamaged, UsageError
+from drd.kinds.mariadb.described import Read
+from drd.kinds.mariadb.fingerprint import Tables
 from drd.kinds.mariadb.naming import copy_names, in_database, name_of, parts
 from drd.kinds.mariadb.physical.narrow import DATABASES, as_within, listed
+from drd.kinds.mariadb.physical.one_database import require_usual
 from drd.model.single_item import Part
-from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, TableState
 from tests.unit.test_mariadb_server import SNAPSHOT
 
 KNOWN = DatabaseFingerprint(
@@ -32,6 +36,26 @@ POINT = replace(
     fingerprint=KNOWN,
     facts={**SNAPSHOT.facts, "databases": ["Shop", "closed", "shop", "stock", "the shop"]},
 )
+GRANT = {"rights": "SELECT", "what": "", "object": "", "option": False}
+USER: dict[str, Any] = {
+    "user": "clerk",
+    "host": "%",
+    "create": "CREATE USER `clerk`@`%` IDENTIFIED BY PASSWORD '*00'",
+    "grants": [GRANT],
+    "roles": [],
+    "server": [],
+    "default_role": "",
+}
+VIEW = {
+    "kind": "view",
+    "name": "v",
+    "definer": "clerk@%",
+    "sql": "CREATE DEFINER=`clerk`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1",
+    "sql_mode": "",
+    "charset": "utf8mb4",
+    "collation": "utf8mb4_general_ci",
+    "time_zone": "",
+}
 
 
 @pytest.mark.parametrize(
@@ -133,3 +157,37 @@ def test_items_are_listed_with_their_database_and_without_those_of_the_server() 
     assert "mysql.proc" not in names
     assert [item.name for item in listed(POINT, "stock").items] == ["stock.items"]
     assert [item.name for item in listed(POINT, "odd.name").items] == ["shop.`odd.name`"]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "code", "words"),
+    [
+        (
+            [{"create": "CREATE USER `clerk`@`%`; DROP DATABASE shop"}],
+            [],
+            "does not create this user",
+        ),
+        ([{"grants": [{**GRANT, "rights": "SELECT ON *.* TO x; --"}]}], [], "list of rights"),
+        ([], [{"sql": "CREATE VIEW `v` AS select 1"}], "is not the definer"),
+        ([], [{"sql": "DROP DATABASE shop"}], "does not create a view"),
+    ],
+)
+def test_what_no_server_says_of_a_database_becomes_no_sql_of_an_administrator(
+    accounts: list[dict[str, Any]], code: list[dict[str, Any]], words: str
+) -> None:
+    usual = _read([USER], [VIEW])
+    require_usual(_with(usual), usual)
+    odd = _read([{**USER, **one} for one in accounts], [{**VIEW, **one} for one in code])
+    with pytest.raises(RepositoryDamaged, match="what no server says") as caught:
+        require_usual(_with(odd), odd)
+    assert words in caught.value.message
+
+
+def _read(accounts: list[dict[str, Any]], code: list[dict[str, Any]]) -> Read:
+    saved = {"charset": "utf8mb4", "collation": "utf8mb4_general_ci", "comment": ""}
+    return Read("shop", saved, Tables((), {}), code, accounts, history=False, bytes=0)
+
+
+def _with(read: Read) -> ComponentSnapshot:
+    made = {"filename": "server.sql", "dump_version": "11.8.3"}
+    return replace(SNAPSHOT, facts={**SNAPSHOT.facts, **made, **read.facts})

@@ -150,7 +150,7 @@ class OfServer(MariadbTargetDatabase):
             **read.facts,
         }
         merged = replace(snapshot, facts={**snapshot.facts, **facts}, bytes=dump.stat().st_size)
-        _require_usual(merged, read)
+        require_usual(merged, read)
         dumped = Dumped(
             merged,
             read.private,
@@ -269,7 +269,7 @@ def _rounded(read: Read, only: Sequence[str]) -> list[str]:
     return [text]
 
 
-def _require_usual(snapshot: ComponentSnapshot, read: Read) -> None:
+def require_usual(snapshot: ComponentSnapshot, read: Read) -> None:
     """Require that the copied server says of the database what drd writes into a manifest: it
     becomes SQL that an administrator runs. Raises RepositoryDamaged."""
     try:
