@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from drd import log, process
-from drd.errors import DrdError, RepositoryDamaged, SourceError, TargetError
+from drd.errors import DrdError, RepositoryDamaged, SourceError
 from drd.kinds.databases import Dumped, require_in
 from drd.kinds.file_system import ANOTHER_POINT, fresh, remove
 from drd.kinds.mariadb.connection import (
@@ -52,6 +52,7 @@ from drd.ports import (
     RestoreOptions,
     Workplace,
 )
+from drd.ports.destinations import DumpUnusable
 from drd.ports.logs import LogReplay
 
 
@@ -170,7 +171,7 @@ class OfServer(MariadbTargetDatabase):
             return read, [*_rounded(read, self._only), *self._notes(connection, read)]
         except (ServerError, SourceError) as error:
             said = error.message if isinstance(error, SourceError) else words(error)
-            raise TargetError(
+            raise DumpUnusable(
                 f"cannot read database {escaped(name)} of the backup: {masked(said)}",
                 hint=ANOTHER_POINT,
             ) from error
@@ -193,7 +194,7 @@ class OfServer(MariadbTargetDatabase):
         if done.exit_code != 0:
             lines = [s for s in done.stderr.splitlines() if not s.startswith("-- ")]
             said = masked("; ".join(lines))[:400] or done.failure
-            raise TargetError(
+            raise DumpUnusable(
                 f"mariadb-dump of database {escaped(read.name)} from the restored server failed: "
                 f"{said}",
                 hint=ANOTHER_POINT,
