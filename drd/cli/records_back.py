@@ -114,6 +114,13 @@ def tell(app: App, came: CameBack, *, quiet: bool) -> None:
         output.warn(gap)
 
 
+RECORD_IT = (
+    "record what is lost: drd records continue --reason TEXT. If the key of the records is lost, "
+    "first: drd records rotate --lost"
+)
+"""What ends the alert about entries that only the lost host had."""
+
+
 def _gap(app: App, came: CameBack) -> str:
     """Say which entries an anchor knows of, if they did not come back."""
     newest, head = came.newest, app.catalogue.records.head()
@@ -123,7 +130,8 @@ def _gap(app: App, came: CameBack) -> str:
     point = newest.checkpoint
     return (
         f"the records are not complete: {newest.place} has an anchor of entry {point.seq} of "
-        f"{format_time(point.at, seconds=True)}, and the entries after {seq} were not restored"
+        f"{format_time(point.at, seconds=True)}, and the entries after {seq} were not restored. "
+        f"Once the service is installed, {RECORD_IT}"
     )
 
 

@@ -31,6 +31,9 @@ from drd.model.units import format_time
 
 _SHOWN_FAULTS = 20
 _MOST_STAMPS = 10_000
+_AFTER_A_LOSS = ("truncated", "replaced")
+"""Faults of a chain that lacks its end: somebody removed it, or this host is a copy of an older
+state."""
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -198,6 +201,9 @@ def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
     if faults:
         what = "these records were changed" if report.last is not None else "they were removed"
         output.say(f"  {what}{left_out(len(faults) - _SHOWN_FAULTS)}")
+        if any(fault.code in _AFTER_A_LOSS for fault in faults):
+            how = records_back.RECORD_IT
+            output.say(f"  if this host was made from a kit or a copy of its state, {how}")
     elif report.last is not None:
         output.say("  the chain is whole: no entry was changed, removed or moved")
     _print_keys(report)

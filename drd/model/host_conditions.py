@@ -102,7 +102,10 @@ def _records(host: HostFacts) -> Iterator[Condition]:
     if host.records_forked is not None:
         yield Condition("records-forked", "critical", "", host.records_forked, "drd records verify")
     if host.records_damage:
-        text = f"{host.records_damage}. Somebody changed the catalogue, or the disk is damaged"
+        text = (
+            f"{host.records_damage}. Somebody changed the catalogue, the disk is damaged, or this "
+            "host was made from an older copy of its state, or from a kit"
+        )
         yield Condition(RECORDS_CHANGED, "critical", "", text, "drd records verify")
 
 

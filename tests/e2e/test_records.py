@@ -399,6 +399,8 @@ def test_a_cut_off_end_is_found(site: Site) -> None:
         "delete from record_bodies where seq > 2",
     )
     assert faults(site) == [(4, "truncated")]
+    way_out = "made from a kit or a copy of its state, record what is lost: drd records continue"
+    assert way_out in site.drd("records", "verify", code=1).out
     told = site.drd("records", "anchor", code=1).out
     assert "has an anchor of entry 4 of" in told
     hold_again(site, "goes on")  # with the number of an entry that was there
