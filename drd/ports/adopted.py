@@ -20,8 +20,8 @@ class CopyDamaged(RepositoryDamaged):
     """The data read from a copy differs from what it should be; no other copy depends on it."""
 
 
-class PathNotInCopy(RepositoryError):
-    """The copy has no entry of this path, and the tool knows why."""
+class NotInCopy(RepositoryError):
+    """The copy does not contain the component, and the tool or the kind knows why."""
 
 
 MOST_COPIES = 1000
@@ -133,7 +133,7 @@ class ForeignTool(Protocol):
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
         """Return the entry at an absolute path of the copy; None if there is none. Raises
-        PathNotInCopy if the reason is known."""
+        NotInCopy if the reason is known."""
 
     def fetch(
         self,
@@ -175,7 +175,8 @@ class AdoptsOf(Protocol):
     """The function in `adopted.py` of the package of a kind."""
 
     def __call__(self, component: Component, file: FoundFile | None) -> AdoptedPart:
-        """`file` is the component's one file in the copy, for kinds that have one."""
+        """`file` is the component's one file in the copy, for kinds that have one. Raises NotInCopy
+        if it is that of another component."""
 
 
 class AdoptsServerOf(Protocol):
@@ -195,6 +196,6 @@ __all__ = [
     "ForeignTool",
     "FoundFile",
     "Landing",
-    "PathNotInCopy",
+    "NotInCopy",
     "ServerState",
 ]

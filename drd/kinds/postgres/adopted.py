@@ -12,12 +12,12 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from drd.kinds.postgres import SPEC
-from drd.kinds.postgres.manifest import ADOPTED, BACKUP, DUMPED, SERVER, VERSION, filename, name
+from drd.kinds.postgres.manifest import ADOPTED, BACKUP, SERVER, VERSION, filename
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.adopted import ROLLED_FORWARD
 from drd.model.plan import Component
-from drd.model.strict import UnexpectedValue
-from drd.ports.adopted import AdoptedPart, ForeignCopy, FoundFile, Landing
+from drd.model.text import escaped, shortened
+from drd.ports.adopted import AdoptedPart, ForeignCopy, FoundFile, Landing, NotInCopy
 
 _UNPACKED = 5
 """How many times the size of a compressed dump a database usually takes."""
@@ -36,6 +36,7 @@ _EXTENSIONS = {"plpgsql": ""}
 def adopts(component: Component, file: FoundFile | None) -> AdoptedPart:
     """Implements `AdoptsOf`."""
     assert file is not None
+    _require_database(component, file)
     called, database = filename(component.name), _database(component)
     server, program = (file.origin.server, file.origin.program) if file.origin else ("", "")
     facts = {
@@ -45,7 +46,6 @@ def adopts(component: Component, file: FoundFile | None) -> AdoptedPart:
         "pg_dump_major": _major(program),
         "server_version": server if _major(server) else "unknown",
         "pg_dump_version": program if _major(program) else "unknown",
-        **_dumped(component, file),
         "database_bytes": _UNPACKED * file.bytes,
         "database": database,
         "bootstrap_role": "postgres",
@@ -80,16 +80,24 @@ def adopts_server(component: Component, copy: ForeignCopy) -> AdoptedPart:
     return AdoptedPart(landing, facts, part.private)
 
 
-def _dumped(component: Component, file: FoundFile) -> dict[str, str]:
-    """Return the name of the database that the dump says, if the plan's dsn names another."""
+def _require_database(component: Component, file: FoundFile) -> None:
+    """Raise NotInCopy if the dump says that it is of another database than the plan names."""
     wanted = SPEC.served_as(component.settings)
-    called = file.origin.database if file.origin is not None else ""
-    if not called or not wanted or called == wanted:
-        return {}
-    try:
-        return {DUMPED: name(called, DUMPED)}
-    except UnexpectedValue:
-        return {}
+    dumped = file.origin.database if file.origin is not None else ""
+    if wanted and dumped and dumped != wanted:
+        raise NotInCopy(
+            f"the dump is of database {escaped(shortened(dumped, _LONGEST))}, but the plan's `dsn` "
+            f"names {wanted}",
+            hint=_OTHER_DATABASE,
+        )
+
+
+_LONGEST = 60
+_OTHER_DATABASE = (
+    "let the other tool dump the right database, or correct `dsn`. If the database only has "
+    "another name in the service, write its `dsn` as a secret reference ({credential: NAME}): "
+    "drd then compares no names."
+)
 
 
 def _major(version: str) -> int:

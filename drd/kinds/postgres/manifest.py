@@ -29,9 +29,6 @@ OTHERS_CODE = "others_code"
 ADOPTED = "adopted"
 """The fact that another tool made the dump: its roles, versions and properties are unknown."""
 
-DUMPED = "dumped_database"
-"""The fact that names the database of such a dump, if the plan's `dsn` names another."""
-
 SERVER = "server"
 """The name of the fact that the copy is a copy of a whole server, which contains the database."""
 
@@ -116,8 +113,6 @@ def _facts(facts: Mapping[str, Any], component: str) -> None:
 def _adopted(facts: Mapping[str, Any], place: str) -> None:
     for key in (ADOPTED, SERVER):
         strict.flag(facts.get(key, False), f"{place}.{key}")
-    if DUMPED in facts:
-        name(facts[DUMPED], f"{place}.{DUMPED}")
     for key in (BACKUP, ROLLED_FORWARD):
         if key in facts:
             strict.matching(facts[key], f"{place}.{key}", _BACKUP, "name of a backup")

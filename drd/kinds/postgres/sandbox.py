@@ -16,13 +16,13 @@ from drd.kinds.file_system import fresh
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector
-from drd.kinds.postgres.manifest import ADOPTED, DUMPED
+from drd.kinds.postgres.manifest import ADOPTED
 from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, sandbox_findings
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.tools import PostgresPrograms, newest_major, programs_for
 from drd.kinds.servers import no_space
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.text import escaped, noun
+from drd.model.text import noun
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 
 _ANYWHERE = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
@@ -130,8 +130,6 @@ class PostgresSandbox:
         if source and self._server.programs.major != source:
             here, there = self._server.programs.version, snapshot.facts["server_version"]
             notes += (f"restored into PostgreSQL {here}; the source was version {there}",)
-        if other := another_database(snapshot):
-            notes += (other,)
         facts = {
             **done.facts,
             "server_version": self._server.programs.version,
@@ -167,30 +165,12 @@ def programs_of_dump(snapshot: ComponentSnapshot, bin_dir: str | None) -> Postgr
     return sandbox_programs(_major_of(snapshot, bin_dir), bin_dir)
 
 
-_OTHER_DATABASE = (
-    "if this database only has another name in the service, add this finding to `exceptions` "
-    "of the plan. Otherwise let the other tool dump the right database, or correct `dsn`."
-)
-
-
-def another_database(snapshot: ComponentSnapshot) -> str:
-    """Return a sentence if a dump that another tool made is of another database than the plan
-    names; empty if it is not, or if drd cannot find out."""
-    facts = snapshot.facts
-    if DUMPED not in facts:
-        return ""
-    dumped, wanted = escaped(facts[DUMPED]), escaped(facts["database"])
-    return f"the dump is of database {dumped}, but the plan's `dsn` names {wanted}"
-
-
 def of_adopted_dump(snapshot: ComponentSnapshot, bin_dir: str | None, found: Finding) -> Finding:
     """Return a finding of the sandbox with the versions of a dump that another tool made: as an
     error, if the newest server here is older than what made it."""
     source, dump = snapshot.facts["server_major"], snapshot.facts["pg_dump_major"]
     if found.failed or not snapshot.facts.get(ADOPTED, False) or not max(source, dump):
         return found
-    if other := another_database(snapshot):
-        return replace(found, severity="error", text=other, remedy=_OTHER_DATABASE)
     made = (
         f"the newest dump is of PostgreSQL {snapshot.facts['server_version']}, made by pg_dump "
         f"{snapshot.facts['pg_dump_version']}"

@@ -21,7 +21,7 @@ from drd.ports.adopted import (
     ForeignCopy,
     ForeignTool,
     FoundFile,
-    PathNotInCopy,
+    NotInCopy,
 )
 from drd.ports.kinds import Holds
 from drd.registry import KINDS
@@ -41,7 +41,7 @@ def manifest_id(adopted: Adopted, copy: ForeignCopy) -> str:
     copy, or if drd reads more of the copy than before: the number in it stands for what drd reads.
     """
     parts = [[c.name, c.kind, *wanted(c)] for c in adopted.components]
-    said = ["drd manifest 3", adopted.made_by, adopted.plan, copy.id, parts]
+    said = ["drd manifest 4", adopted.made_by, adopted.plan, copy.id, parts]
     return hashlib.sha256(canonical_json(said)).hexdigest()
 
 
@@ -72,7 +72,7 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
     for path in wanted(component) or ("/",):
         try:
             found = tool.find(copy, path)
-        except PathNotInCopy as error:
+        except NotInCopy as error:
             return _lacking(component, copy, error.message, error.hint)
         if found is None:
             return _lacking(component, copy, f"the copy does not contain {path}")
@@ -91,7 +91,10 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
     if component.copied_as and found is not None and found.changed_at is not None:
         # A dump is as old as its file, however often it is copied.
         data_time = min(data_time, found.changed_at)
-    part = _adopted_by_its_kind(component, copy, found if single else None)
+    try:
+        part = _adopted_by_its_kind(component, copy, found if single else None)
+    except NotInCopy as error:
+        return _lacking(component, copy, error.message, error.hint)
     return Described(
         ComponentSnapshot(
             component=component.name,

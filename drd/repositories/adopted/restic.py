@@ -25,7 +25,7 @@ from drd.ports.adopted import (
     ForeignCopy,
     FoundFile,
     Landing,
-    PathNotInCopy,
+    NotInCopy,
 )
 from drd.registry import KINDS
 from drd.repositories.adopted import pg_archive
@@ -125,7 +125,7 @@ class ResticCopies:
         found = next((entry for line in nodes if (entry := _entry(line, path))), None)
         if found is None:
             if why := self._elsewhere(copy):
-                raise PathNotInCopy(why, hint=ABSOLUTE)
+                raise NotInCopy(why, hint=ABSOLUTE)
             return None
         if found.is_directory:
             return found._replace(is_empty=not any(nodes))
