@@ -224,6 +224,9 @@ def test_a_drill_starts_a_server_and_others_tools_restore(short_tmp: Path) -> No
     told = site.drd("drill", "shop").out
     assert re.search(r"the answer .*passed", told)
     assert "1 table, 2 rows, 0 differ" in told
+    shown = site.drd("diff", "shop", "--component", "app").out
+    assert "not compared: everything else" in shown
+    assert "fingerprint" not in shown
     assert re.search(r"address +exit 0 +passed", told)
     site.assert_clean()
     site.drd("recover", "shop", "--target", "standby", "--yes")

@@ -6,7 +6,7 @@ from os.path import normpath
 from drd.fields import Contradiction
 from drd.kinds.command.settings import ADDRESS, CommandSettings, CommandTarget
 from drd.model.values import references
-from drd.ports.kinds import Ability, KeyUse, KindSpec, Starting
+from drd.ports.kinds import Ability, Compared, KeyUse, KindSpec, Starting
 
 
 def _paths(settings: CommandSettings | CommandTarget) -> tuple[str, ...]:
@@ -89,6 +89,7 @@ SPEC = KindSpec(
     can=frozenset({Ability.KEEP, Ability.BESIDE, Ability.IN_PLACE, Ability.QUERY}),
     without=_without,
     comparison="rows",
+    compared=Compared(("what `count` prints",), ("everything else",), counts_only=True),
     paths=_paths,
     values={"path": "DRD_PATH", "address": "DRD_ADDRESS"},
     fingerprints=_fingerprints,

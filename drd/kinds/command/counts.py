@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drd.errors import SourceError
-from drd.kinds.command.run import Runner, by_hand_hint, said
+from drd.kinds.command.run import Runner, said
 from drd.masking import masked
 from drd.model.snapshot import DatabaseFingerprint, TableState
 from drd.process import run
@@ -30,7 +30,7 @@ def count(runner: Runner, *, budget_s: float) -> DatabaseFingerprint:
     done = run(runner.command("count", words, deadline_s=budget_s), on_line=take)
     if done.exit_code != 0:
         raise SourceError(
-            f"count command of {runner.component} {said(done)}", hint=by_hand_hint(words)
+            f"count command of {runner.component} {said(done)}", hint=runner.by_hand_hint(words)
         )
     if not tables:
         raise _unusable(runner, "printed nothing")

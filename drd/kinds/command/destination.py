@@ -13,7 +13,7 @@ from drd.kinds.armed_files import disarm
 from drd.kinds.command.inspect import CommandInspector
 from drd.kinds.command.manifest import filename
 from drd.kinds.command.ownership import as_before
-from drd.kinds.command.run import Runner, by_hand_hint, require_program, run_on, said, values_of
+from drd.kinds.command.run import Runner, require_program, run_on, said, values_of
 from drd.kinds.command.server import Server, served
 from drd.kinds.command.settings import ADDRESS, DUMP, PATH, CommandSettings, CommandTarget
 from drd.kinds.file_system import (
@@ -60,7 +60,7 @@ def restore_from(landed: Path, runner: Runner, *, made: Path | None) -> None:
         require_up(command.fence, done.exit_code)
     if done.exit_code != 0:
         refused = refused_hint("\n".join(done.says)) if command.fence is not None else ""
-        hint = MEMORY_HINT if done.killed else refused or by_hand_hint(words)
+        hint = MEMORY_HINT if done.killed else refused or runner.by_hand_hint(words)
         raise TargetError(f"{command.title} {said(done)}", hint=hint)
     if made is not None and not any(made.iterdir()):
         raise TargetError(

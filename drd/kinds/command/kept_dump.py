@@ -13,7 +13,7 @@ from drd import process
 from drd.errors import DrdError, TargetError
 from drd.kinds.command.counts import count
 from drd.kinds.command.destination import restore_from
-from drd.kinds.command.run import Runner, by_hand_hint, said
+from drd.kinds.command.run import Runner, said
 from drd.kinds.file_system import fsync_path
 from drd.model.aside import Aside
 
@@ -115,5 +115,5 @@ class KeptDump:
             f"drd could not keep a copy of the present data of {self._address}: the dump "
             f"command of {self._runner.component} {why}",
             hint="if this data may be lost, give --no-undo. Otherwise correct the dump command; "
-            + by_hand_hint(self._runner.settings.dumping),
+            + self._runner.by_hand_hint(self._runner.settings.dumping),
         )

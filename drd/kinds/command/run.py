@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,6 +76,13 @@ class Runner:
             more_time=_MORE_TIME.get(key, "").format(self.component),
         )
 
+    def by_hand_hint(self, words: Sequence[str]) -> str:
+        """Return the remedy for a command that failed, as it can be typed. The directory of a
+        sandbox is gone by then, so its values are not in it."""
+        known = {} if self.where == "sandbox" else self.values
+        typed = [filled(word, lambda name: known.get(name, f"${{{name}}}")) for word in words]
+        return f"run this command by hand to see what is wrong: {shlex.join(typed)}"
+
     def filled(self, text: str, values: Mapping[str, str] | None = None) -> str:
         """Return the text with each `${…}` replaced. Raises SourceError for an unknown one."""
         known = self.values if values is None else values
@@ -115,10 +123,6 @@ def said(done: process.Completed) -> str:
     last = "\n".join(done.says[-_LINES:])  # masked as a whole, before it is cut
     shown = last if len(last) <= _SHOWN else f"… {last[-_SHOWN:]}"
     return f"{process.ended(done.exit_code)}: {shown or 'no output'}"
-
-
-def by_hand_hint(words: Sequence[str]) -> str:
-    return f"run this command by hand to see what is wrong: {' '.join(words)}"
 
 
 def values_of(refs: Mapping[str, SecretRef]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import SandboxUnavailable, TargetError, ToolMissing
-from drd.kinds.command.run import Runner, by_hand_hint, find_program, said
+from drd.kinds.command.run import Runner, find_program, said
 from drd.kinds.command.settings import ADDRESS, PORT, Serve
 from drd.model.units import format_duration
 from drd.process.fence import refused_hint, require_up
@@ -92,9 +92,10 @@ def _require_alive(server: Server, serve: Serve, log: Path) -> None:
     if command.fence is not None:
         require_up(command.fence, code)
     last = last_line(log)
+    by_hand = server.runner.by_hand_hint(serve.command)
     raise TargetError(
         f"{command.title} {process.ended(code)} right after its start"
         + (f": {last}" if last else ""),
         hint=(refused_hint(last) if command.fence is not None else "")
-        or f"the command of `serve` must stay in the foreground; {by_hand_hint(serve.command)}",
+        or f"the command of `serve` must stay in the foreground; {by_hand}",
     )

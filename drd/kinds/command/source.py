@@ -13,7 +13,7 @@ from drd.kinds.command.counts import count
 from drd.kinds.command.ending import Ending
 from drd.kinds.command.inspect import ask
 from drd.kinds.command.manifest import facts_of
-from drd.kinds.command.run import Runner, by_hand_hint, require_program, values_of
+from drd.kinds.command.run import Runner, require_program, values_of
 from drd.kinds.command.settings import ADDRESS, PATH, CommandSettings
 from drd.masking import beginning
 from drd.model.finding import Finding
@@ -57,7 +57,7 @@ class CommandCapture(PlainCapture):
         if stored.bytes == 0:
             raise ImplausibleDump(
                 f"the dump command of {name} printed nothing, and ended with exit 0",
-                hint=by_hand_hint(self._runner.settings.dumping),
+                hint=self._runner.by_hand_hint(self._runner.settings.dumping),
             )
         if self._ending is not None:
             self._ending.require(name)
@@ -113,7 +113,7 @@ class CommandSource(Source):
             try:
                 yield CommandCapture(runner, stream, ending)
             except DumpFailed as error:
-                hint = by_hand_hint(settings.dumping)
+                hint = runner.by_hand_hint(settings.dumping)
                 raise DumpFailed(beginning(error.message, _SAID), hint=hint) from error
 
     def _runner(self) -> Runner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import time
 from pathlib import Path
@@ -85,6 +86,15 @@ def test_a_dump_that_is_not_complete_is_a_failure(
         dumped(restic, work, script, **more)
     assert caught.value.hint
     assert list(work.directory.iterdir()) == []
+
+
+def test_the_remedy_is_a_command_that_can_be_typed(restic: Restic, work: Workplace) -> None:
+    script = "cat '${path}/data' | head -c 3; exit 3"
+    with pytest.raises(DumpFailed) as caught:
+        dumped(restic, work, script, path=str(work.directory))
+    assert caught.value.hint is not None
+    typed = caught.value.hint.removeprefix("run this command by hand to see what is wrong: ")
+    assert shlex.split(typed) == ["sh", "-c", script.replace("${path}", str(work.directory))]
 
 
 def test_a_command_that_ignores_the_signal_ends_with_all_that_it_started(
