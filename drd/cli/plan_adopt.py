@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from pkgutil import resolve_name
+from shlex import quote
 from typing import TextIO
 
 from drd.cli import plan_stanza
@@ -40,7 +41,7 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
     password = str(Path(args.password_file).absolute())
     spec = RepositorySpec("theirs", url, SecretRef("file", password))
     repository = ResticRepository(spec, cache_dir=settings.cache_dir, resolve=resolve)
-    seen = survey(repository, args.host)
+    seen = survey(repository, args.host, args.tag)
     databases = [_database(found) for found in seen.databases]
     others = [
         FoundFiles(path, one.path, one.files, _unnamed(seen, path))
@@ -51,7 +52,7 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
             f"the newest copy in {url} does not contain a file",
             hint="choose the copies of another host: --host NAME",
         )
-    found = FoundCopies(url, password, seen.host, databases, others)
+    found = FoundCopies(url, password, seen.host, databases, others, args.tag or "")
     return adopted_starter(name, found), _seen(seen)
 
 
@@ -114,6 +115,11 @@ def _seen(seen: Survey) -> str:
             f". The plan does not contain the copies of {some(seen.other_paths)}, which are "
             "from the same host. Write another plan for these, because one copy must contain "
             "all components of a plan"
+            + (
+                f": choose them by a tag, --tag {quote(seen.other_tags[0])}"
+                if seen.other_tags
+                else ""
+            )
         )
     if seen.astray:
         text += (

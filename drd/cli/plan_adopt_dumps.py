@@ -42,11 +42,24 @@ def _is_restic(path: Path) -> bool:
     return all((path / name).exists() for name in ("config", "keys", "snapshots", "data"))
 
 
+def _is_borg(path: Path) -> bool:
+    try:
+        with (path / "config").open("rb") as config:
+            return config.read(12) == b"[repository]" and (path / "data").is_dir()
+    except OSError:
+        return False
+
+
 def adopted_dumps(
     directory: Path, wanted: str, name: str | None
 ) -> tuple[str, Starter, str, list[str]]:
     """Search for dumps. Return the name of the plan, its text, what was found, and what was left
     out. Raises UsageError."""
+    if _is_borg(directory):
+        raise UsageError(
+            f"{directory} is a repository of Borg, and --adopt cannot read these",
+            hint='write the plan by hand (docs/adopted.md, "Borg and borgmatic").',
+        )
     try:
         seen = look_through(directory, wanted)
     except OSError as error:

@@ -69,6 +69,8 @@ def _adopt(args: argparse.Namespace) -> int:
     name = _name(args.name, FoundComponents()) if args.name else None
     is_stanza = args.password_file is None and plan_stanza.asked(args.adopt) is not None
     place = place_of(args.adopt) if args.password_file is None and not is_stanza else None
+    if args.tag and (place is not None or plan_stanza.asked(args.adopt) is not None):
+        raise UsageError("--tag works only for copies made by restic", hint="leave out --tag.")
     if args.host and (place is not None or plan_stanza.asked(args.adopt) is not None):
         raise UsageError(
             "--host works only for copies made by restic. drd cannot find out on which host "

@@ -49,6 +49,7 @@ class FoundCopies:
     host: str
     databases: Sequence[FoundDatabase]
     others: Sequence[FoundFiles]
+    tag: str = ""
 
 
 @dataclass(slots=True)
@@ -85,7 +86,8 @@ class _Writer:
         yield f"    password: {{file: {inline(found.password)}}}"
         if is_s3(self.found.url):
             yield from bucket_keys(self.name, self.credentials)
-        yield f"    only: {{host: {inline(found.host)}}}"
+        only = {"host": found.host, **({"tag": found.tag} if found.tag else {})}
+        yield f"    only: {inline(only)}"
         yield ""
         yield (
             "# How long the other tool keeps copies. If a copy disappears earlier, drd "

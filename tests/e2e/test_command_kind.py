@@ -188,7 +188,7 @@ components:
   app:
     kind: command
     dump: [git, -C, {base}/git/app.git, bundle, create, "-", --all]
-    restore: [git, clone, -q, --mirror, "${{dump}}", app.git]
+    restore: [sh, -c, 'git clone -q --mirror "$0" app.git && git -C app.git config --remove-section remote.origin', "${{dump}}"]
     path: {base}/git
     count: [git, -C, "${{path}}/app.git", rev-list, --all, --count]
 checks:
@@ -231,6 +231,7 @@ def test_a_drill_starts_a_server_and_others_tools_restore(short_tmp: Path) -> No
     site.assert_clean()
     site.drd("recover", "shop", "--target", "standby", "--yes")
     assert (short_tmp / "standby/app.git/HEAD").exists()
+    assert "remote" not in (short_tmp / "standby/app.git/config").read_text()
     refused = site.drd("recover", "shop", "--component", "pages", "--in-place", "--yes", code=2)
     assert "kind command cannot be restored in place" in refused.err
     assert "add `path`" in refused.err

@@ -260,6 +260,15 @@ def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
     given = ["plan", "new", "--adopt", f"{site.base}/dumps", "--host", "web1"]
     assert main(["--config", str(site.base / "drd.yaml"), *given]) == 2
     assert "--host works only for copies made by restic" in capsys.readouterr().err
+    given[-2:] = ["--tag", "shop"]
+    assert main(["--config", str(site.base / "drd.yaml"), *given]) == 2
+    assert "--tag works only for copies made by restic" in capsys.readouterr().err
+    (site.base / "borg/data").mkdir(parents=True)
+    (site.base / "borg/config").write_text("[repository]\nversion = 1\n")
+    assert adopt(site, "borg", "x") == 2
+    said = capsys.readouterr().err
+    assert "/borg is a repository of Borg, and --adopt cannot read these" in said
+    assert "Borg and borgmatic" in said
     assert list((site.base / "plans").iterdir()) == []
 
 

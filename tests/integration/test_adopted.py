@@ -649,6 +649,34 @@ def test_plan_new_adopt_writes_a_plan_whose_drill_passes(
     assert site.contents() == before
 
 
+def test_plan_new_adopt_chooses_one_of_several_jobs_of_a_host_by_its_tag(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = {"plan:db": "dumps", "plan:conf": "app", "drd": "app"}  # Backrest, and a tag alone
+    for tag, name in jobs.items():
+        words = ("backup", "--quiet", "--host=web1", "--tag", tag, f"{site.base}/{name}")
+        site.restic(*words)
+    site.restic(*words[:-2], "drd", "--tag", "plan:own", f"{site.base}/dumps")  # a point of drd
+    words = ["--config", f"{site.base}/drd.yaml", "plan", "new", "--name", "theirs"]
+    words += ["--adopt", f"{site.base}/theirs", "--password-file", f"{site.base}/password"]
+    assert main([*words, "--tag", "plan:none"]) != 0
+    told = capsys.readouterr().err
+    assert "does not contain a copy with tag plan:none" in told
+    assert "tags: drd, plan:conf, plan:db." in told
+    assert main([*words, "--output", "-", "--tag", "drd"]) == 0
+    assert "Seen: 1 copy of host web1" in capsys.readouterr().err
+    assert main([*words, "--output", "-"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"does not contain the copies of {site.base}/dumps, which" in said
+    assert "choose them by a tag, --tag plan:db" in said
+    assert main([*words, "--tag", "plan:db"]) == 0
+    plan = site.app.plans.load("theirs")
+    assert [c.name for c in plan.components.values()] == ["orders"]
+    assert plan.primary.adopted is not None
+    assert dict(plan.primary.adopted.only) == {"host": "web1", "tag": "plan:db"}
+    assert site.drilled(plan).evidence.result == "passed"
+
+
 def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their_rows(
     site: Site, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

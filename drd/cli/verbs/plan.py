@@ -232,6 +232,12 @@ def _add_adoption(parser: Any) -> None:
     parser.add_argument(
         "--host", metavar="NAME", help="with --adopt: only copies that were made on this host"
     )
+    parser.add_argument(
+        "--tag",
+        metavar="TAG",
+        help="with --adopt URL: only copies with this tag of restic. Backrest gives its plan "
+        "NAME the tag plan:NAME",
+    )
 
 
 def _add_forget(verbs: Any) -> None:

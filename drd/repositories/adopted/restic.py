@@ -97,7 +97,7 @@ class ResticCopies:
     def _is_chosen(self, snapshot: SnapshotInfo) -> bool:
         """Return whether the plan's `only` fits. What drd itself stored is no copy of another
         tool."""
-        if "drd" in snapshot.tags and any(t.startswith("plan:") for t in snapshot.tags):
+        if is_drds(snapshot):
             return False
         host, tag = self._only.get("host"), self._only.get("tag")
         return (not host or snapshot.host == host) and (not tag or tag in snapshot.tags)
@@ -195,6 +195,12 @@ class ResticCopies:
 
     def doctor(self) -> list[Finding]:
         return self._repository.doctor()
+
+
+def is_drds(snapshot: SnapshotInfo) -> bool:
+    """Return whether drd itself stored a snapshot. A tag `drd` alone, or `plan:NAME` alone, which
+    Backrest gives, may be another tool's."""
+    return "drd" in snapshot.tags and any(tag.startswith("plan:") for tag in snapshot.tags)
 
 
 def relative_roots(roots: Sequence[str], there: Collection[str]) -> str:

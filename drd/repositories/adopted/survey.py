@@ -25,7 +25,7 @@ from drd.ports.dumps import FoundDump, KeepsOf, NotLoaded, UnpacksOf
 from drd.registry import KINDS
 from drd.repositories.adopted.cut_off import why_cut_off
 from drd.repositories.adopted.dumps import LARGEST, recognised, room
-from drd.repositories.adopted.restic import ABSOLUTE, relative_roots
+from drd.repositories.adopted.restic import ABSOLUTE, is_drds, relative_roots
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
@@ -80,7 +80,8 @@ class Survey:
     `other_paths` are the paths of other copies of the host. Databases in it, and a sample of each
     path that has other files. `cut_off` has by path why a dump is incomplete, and `unnamed` why no
     component of a plan can name a dump. `astray` are entries that the paths of the copy do not
-    cover: restic stored them under a relative path."""
+    cover: restic stored them under a relative path. `other_tags` are tags that only copies of
+    other paths have."""
 
     host: str
     made_at: datetime
@@ -92,19 +93,24 @@ class Survey:
     cut_off: dict[str, str] = field(default_factory=dict)
     unnamed: dict[str, str] = field(default_factory=dict)
     astray: Sequence[str] = ()
+    other_tags: Sequence[str] = ()
 
 
-def survey(repository: ResticRepository, host: str | None) -> Survey:
-    """Examine the newest copy of the usual paths, of this host. Raises NoRestorePoint,
-    RepositoryError, and UsageError if there are copies of several hosts and none was chosen."""
+def survey(repository: ResticRepository, host: str | None, tag: str | None = None) -> Survey:
+    """Examine the newest copy of the usual paths, of this host and with this tag. Raises
+    NoRestorePoint, RepositoryError, and UsageError if there are copies of several hosts and none
+    was chosen."""
     repository.runner.only_reads = True
     listing = repository.snapshots(fresh=True)
-    copies = [s for s in listing if host in (None, s.host) and "drd" not in s.tags]
+    every = [s for s in listing if not is_drds(s)]
+    copies = [s for s in every if host in (None, s.host) and (tag is None or tag in s.tags)]
     if not copies:
         raise NoRestorePoint(
             f"the repository at {repository.url} does not contain a copy"
-            + (f" of host {host}" if host else ""),
-            hint=f"hosts of the copies in this repository: {_hosts(listing) or 'none'}.",
+            + (f" of host {host}" if host else "")
+            + (f" with tag {tag}" if tag else ""),
+            hint=f"hosts of the copies in this repository: {_hosts(every) or 'none'}"
+            + (f"; tags: {_tags(every) or 'none'}." if tag else "."),
         )
     if len({s.host for s in copies}) > 1:
         raise UsageError(
@@ -113,8 +119,15 @@ def survey(repository: ResticRepository, host: str | None) -> Survey:
         )
     newest = _usual(copies)
     same = [s for s in copies if s.paths == newest.paths]
-    others = {", ".join(s.paths) for s in copies if s.paths != newest.paths}
-    found = Survey(newest.host, newest.time, newest.paths, len(same), sorted(others))
+    others = [s for s in copies if s.paths != newest.paths]
+    found = Survey(
+        newest.host,
+        newest.time,
+        newest.paths,
+        len(same),
+        sorted({", ".join(s.paths) for s in others}),
+        other_tags=sorted({t for s in others for t in s.tags} - set(newest.tags)),
+    )
     entries = _Entries(newest.paths)
     done = repository.runner.run(["ls", "--json", *ids([newest.id])], entries)
     judge(done, repository.url)
@@ -153,6 +166,11 @@ def _hosts(copies: Sequence[SnapshotInfo]) -> str:
         for host in sorted(newest)
     ]
     return some(words, _MOST_HOSTS)
+
+
+def _tags(copies: Sequence[SnapshotInfo]) -> str:
+    tags = sorted({tag for copy in copies for tag in copy.tags})
+    return some([escaped(shortened(masked(tag), _LONGEST)) for tag in tags], _MOST_HOSTS)
 
 
 def _look_into(
