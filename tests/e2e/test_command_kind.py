@@ -188,7 +188,13 @@ components:
   app:
     kind: command
     dump: [git, -C, {base}/git/app.git, bundle, create, "-", --all]
-    restore: [sh, -c, 'git clone -q --mirror "$0" app.git && git -C app.git config --remove-section remote.origin', "${{dump}}"]
+    restore:
+      - sh
+      - -c
+      - >-
+        git clone -q --mirror "$0" app.git &&
+        git -C app.git config --remove-section remote.origin
+      - "${{dump}}"
     path: {base}/git
     count: [git, -C, "${{path}}/app.git", rev-list, --all, --count]
 checks:

@@ -23,6 +23,10 @@ _OTHERS = {
     b"-- MariaDB dump": "a dump of MariaDB",
     b"/*M!999999": "a dump of MariaDB",
 }
+_CLONE = (
+    'git clone --quiet --mirror "$0" repository.git && '
+    "git -C repository.git config --remove-section remote.origin"
+)
 _LOAD = """\
 import sqlite3, sys
 db = sqlite3.connect("data.db", isolation_level=None)
@@ -155,7 +159,7 @@ def _way(file: DumpFile) -> _Way | None:
         git = "--git-dir=${path}/repository.git"
         query = ["git", git, "rev-list", "--count", "${query}"]
         check = {"name": "there are commits", "query": "--all", "expect": "> 0"}
-        restore = ["git", "clone", "--quiet", "--mirror", "${dump}", "repository.git"]
+        restore = ["sh", "-c", _CLONE, "${dump}"]
         return _Way("a Git bundle", restore, query, check)
     for start, what in _OTHERS.items():
         if file.inner.startswith(start):

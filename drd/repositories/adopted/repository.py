@@ -58,7 +58,7 @@ def _refused(copies: ForeignCopies) -> dict[str, str]:
     """Return what drd does not take for a copy, and why; the last row counts the others."""
     if not copies.untold:
         return dict(copies.refused)
-    rest = {f"{copies.untold:,} others": "drd does not use these copies either"}
+    rest = {f"{copies.untold:,} more": f"only the first {len(copies.refused):,} are named here"}
     return {**copies.refused, **rest}
 
 
