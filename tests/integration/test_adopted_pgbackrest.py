@@ -375,6 +375,21 @@ def test_damage_is_found_by_a_verification_and_fails_a_drill(site: Site) -> None
         file.write_bytes(whole)
 
 
+def test_backups_of_a_server_without_the_database_of_the_plan_do_not_count(site: Site) -> None:
+    site.plan()
+    file = site.base / "plans/shop.yaml"
+    file.write_text(file.read_text().replace(site.stanza.server.dsn("shop"), "postgresql:///crm"))
+    plan = site.app.plans.load(str(file))
+    services = site.services(plan)
+    listing(services, plan)
+    points = site.points(plan)
+    assert points
+    assert not any(point.complete for point in points)
+    (said,) = [f for f in examine(services, plan, resolve) if f.code == "repository-copies"]
+    assert "does not contain database crm, but only other, postgres, shop" in said.text
+    assert "correct `dsn` of the component" in said.remedy
+
+
 def test_wrong_pass_renamed_stanza_and_unreachable_repository_are_told_apart(site: Site) -> None:
     plan = site.plan()
     right = site.config.read_text()

@@ -16,7 +16,7 @@ from drd.model.adopted import Adopted, Stanza
 from drd.model.finding import Finding
 from drd.model.finding_codes import BACKUP_ERRORS
 from drd.model.plan import RepositorySpec, SecretRef
-from drd.model.text import counted, some
+from drd.model.text import counted, escaped, some
 from drd.ports import OnProgress, Progress
 from drd.ports.adopted import (
     MOST_COPIES,
@@ -24,6 +24,7 @@ from drd.ports.adopted import (
     ForeignCopy,
     FoundFile,
     Landing,
+    NotInCopy,
     ServerState,
 )
 from drd.repositories.adopted import landed, stanza_info, wal
@@ -176,8 +177,14 @@ class StanzaCopies:
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
         """Return a database of the server. Each gets the size of all databases together, because
         single sizes are not known."""
-        there = path in self.databases(copy)
-        return FoundFile(True, copy.bytes, None, 0o600, 0, 0) if there else None
+        there = self.databases(copy)
+        if path in there:
+            return FoundFile(True, copy.bytes, None, 0o600, 0, 0)
+        raise NotInCopy(
+            f"backup {_state(copy).backup} does not contain database {path}, but only "
+            f"{some([escaped(name) for name in sorted(there)]) or 'the databases of the system'}",
+            hint="correct `dsn` of the component, or `url` if the stanza is another server's.",
+        )
 
     def system(self, copy: ForeignCopy) -> int:
         """Return the id of the server that was backed up."""
