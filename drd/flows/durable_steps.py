@@ -62,6 +62,10 @@ class Runner:
         catalogue.steps.finish(self.owned, name, StepState.SUCCEEDED, at=clock.now(), result=result)
         return result
 
+    def forget(self, name: str, why: str) -> None:
+        """Let a step that succeeded run again: what it made is of no use."""
+        self._end(name, StepState.FAILED, Cause(why))
+
     def _end(
         self, name: str, state: StepState, cause: Cause, result: StepResult | None = None
     ) -> None:

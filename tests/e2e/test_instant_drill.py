@@ -177,6 +177,68 @@ def test_an_instant_drill_reads_from_the_copy_what_is_damaged_in_the_first_repos
     site.assert_clean(settled=False)
 
 
+def test_a_check_that_meets_damage_is_repeated_with_the_copy(
+    server: PostgresServer, short_tmp: Path
+) -> None:
+    """The server starts on sound files; only the table that a check asks for is damaged."""
+    site = Site(short_tmp)
+    offsite_of(site).parent.mkdir()
+    light_repository.begin(offsite_of(site), OFFSITE_PASSWORD)
+    asked = "select 300 from (select count(repeat) from never_asked) as counted"
+    body = PLAN.format(dsn=server.dsn("shop"), query=asked)
+    write_plan(site, body.replace("{", "{{").replace("}", "}}"))
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    assert site.drd("drill", "shop", "--json").json["rta_s"] is not None
+    _damage_table(site, server, "never_asked")
+    done = site.drd("drill", "shop", "--json").json
+    assert (done["result"], bool(done["instant"])) == ("passed", True)
+    assert _row(done, "orders") == "300"
+    assert _row(done, "server can be fetched from repository primary")
+    assert _ours(site) == []
+    told = " ".join(site.drd("status", "shop", code=None).out.split())
+    assert "damaged" in told
+    offsite_of(site).rename(site.base / "away")
+    alone = site.drd("drill", "shop", "--json", code=None).json
+    assert alone["result"] == "failed"
+    assert _ours(site) == []
+    site.assert_clean(settled=False)
+
+
+def _damage_table(site: Site, server: PostgresServer, table: str) -> None:
+    """Damage what the repository has of this table and of no other file."""
+    path = server.execute(f"select pg_relation_filepath('{table}')", "shop")[0][0]
+    uses: dict[str, set[bool]] = {}
+    for blobs, ours in _files(site, str(path)):
+        for blob in blobs:
+            uses.setdefault(blob, set()).add(ours)
+    damaged = 0
+    for index in site.restic("list", "index").split():
+        for pack in json.loads(site.restic("cat", "index", index))["packs"]:
+            file = Path(site.repository, "data", pack["id"][:2], pack["id"])
+            data = bytearray(file.read_bytes())
+            for blob in pack["blobs"]:
+                if uses.get(blob["id"]) == {True}:
+                    there = slice(blob["offset"], blob["offset"] + blob["length"])
+                    data[there] = data[there].translate(_OTHER)
+                    damaged += 1
+            file.chmod(0o600)
+            file.write_bytes(data)
+    assert damaged
+
+
+def _files(site: Site, path: str) -> Iterator[tuple[list[str], bool]]:
+    """The blobs of each file in the repository, and whether it is this one."""
+    waiting = [s["tree"] for s in json.loads(site.restic("snapshots", "--json"))]
+    name = Path(path).name
+    while waiting:
+        for node in json.loads(site.restic("cat", "blob", waiting.pop()))["nodes"]:
+            if node["type"] == "dir":
+                waiting.append(node["subtree"])
+            elif node["type"] == "file":
+                yield node.get("content") or [], node["name"] == name
+
+
 _OTHER = bytes(255 - byte for byte in range(256))
 
 

@@ -30,7 +30,7 @@ class Mounts:
 
     def __init__(self) -> None:
         self.places: dict[str, ReadsInPlace] = {}
-        self._serving: dict[str, Serving] = {}
+        self._serving: dict[str, tuple[str, Serving]] = {}
         self._ends = ExitStack()
 
     def show(
@@ -48,7 +48,7 @@ class Mounts:
             with rights.root(Purpose.OWNERS), ExitStack() as undo:
                 serving = _shown(holders, repository, snapshot, snapshot_there, place, undo=undo)
                 shown = undo.pop_all()
-            self._serving[name] = serving
+            self._serving[name] = repository.name, serving
             try:
                 restored = restore(Fetch(Span("fetch", begun, clock.monotonic())))
             except RepositoryDamaged as error:
@@ -71,12 +71,17 @@ class Mounts:
     def require_served(self) -> None:
         """Raise SandboxUnavailable if the files could not be read any more at some time: what the
         checks said then proves nothing about the backup."""
-        for serving in self._serving.values():
+        for _, serving in self._serving.values():
             if (why := serving.why_ended()) is not None:
                 raise SandboxUnavailable(
                     f"the restore point was not readable until the end of the drill: {why.message}",
                     hint=why.hint or "drill again.",
                 )
+
+    def damage(self) -> dict[str, RepositoryDamaged]:
+        """Return, by repository, the damage that a server met in a file which it read later."""
+        found = ((name, serving.damage()) for name, serving in self._serving.values())
+        return {name: error for name, error in found if error is not None}
 
     def readings(self, restored: Container[str]) -> tuple[Reading, ...]:
         """Return what was read of each mounted component that was restored."""

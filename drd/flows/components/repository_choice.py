@@ -165,6 +165,11 @@ class Holders:
         """Stop using a repository."""
         self._out[repository] = error
 
+    @property
+    def ruled_out(self) -> Mapping[str, DrdError]:
+        """The repositories that are not used, each with the reason."""
+        return dict(self._out)
+
     def rule_in(self, repository: str) -> None:
         """Use a repository again after all."""
         self._out.pop(repository, None)

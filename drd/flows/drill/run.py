@@ -7,7 +7,7 @@ never passed and never failed. If data was restored wrong, or not at all, the dr
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -77,11 +77,13 @@ from drd.model.run import (
     CheckResult,
     DrillResult,
     RunKind,
+    StepState,
 )
 from drd.model.run_details import DrillDetail
 from drd.model.runbook import SANDBOX, Circumstances
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.step_results import ChoiceStepResult, KitStepResult
+from drd.model.text import some
 from drd.ports import Ability, Destination, Kind, Workplace
 from drd.process import background
 from drd.registry import KINDS
@@ -180,6 +182,8 @@ def _execute(begun: RunBegun, sandboxes: ExitStack) -> DrillOutcome:
 
 
 R = TypeVar("R", bound=Phase)
+_BEFORE = ("kit", "choose")
+"""The kinds of the steps that come before the restore of a drill."""
 
 
 class _Rehearsal:
@@ -192,6 +196,7 @@ class _Rehearsal:
         self._logs: dict[str, LogOrder] = {}
         self._begun = begun
         self._sandboxes = sandboxes
+        self._attempt = sandboxes
 
     def run(self) -> RunbookEnded:
         begun = self._begun
@@ -207,6 +212,12 @@ class _Rehearsal:
         begun.runner.step("choose point", "choose", lambda: recorded)
         restoring = self._reach(self._prepare(chosen))
         restoring.engine.execute()
+        while damaged := self._mounts.damage():
+            restoring.work.holders.damaged.update(damaged)
+            again = self._elsewhere(restoring, damaged)
+            if again is None:
+                break
+            restoring = again
         ended = begun.services.clock.monotonic()
         self._require_served(chosen)
         read = self._mounts.readings(restoring.work.restored)
@@ -217,6 +228,31 @@ class _Rehearsal:
             *instant.rows(read),
         )
         return self._reach(RunbookEnded(restoring, ended, rows, read))
+
+    def _elsewhere(
+        self, restoring: RunbookBegun, damaged: Mapping[str, RepositoryDamaged]
+    ) -> RunbookBegun | None:
+        """A server met damage in a file of a mounted restore point. Drill again with the
+        repositories that can still have the point; None if there is none."""
+        chosen, before = restoring.chosen, restoring.work.holders
+        if all(r.name in (*damaged, *before.ruled_out) for r in before.repositories):
+            return None
+        why = "; ".join(error.message for error in damaged.values())
+        self._begun.services.warn(
+            f"a check met damage in {some(list(damaged))}, and the drill begins again with another "
+            f"repository: {why}"
+        )
+        self._attempt.close()
+        for record in self._begun.services.catalogue.steps.of_run(self._begun.runner.run.id):
+            if record.state is StepState.SUCCEEDED and record.kind not in _BEFORE:
+                self._begun.runner.forget(record.name, f"its files were damaged: {why}")
+        again = self._reach(self._prepare(chosen))
+        holders = again.work.holders
+        holders.damaged.update(before.damaged)
+        for name, error in {**before.ruled_out, **damaged}.items():
+            holders.rule_out(name, error)
+        again.engine.execute(anew=True)
+        return again
 
     def _require_served(self, chosen: PointChosen) -> None:
         """Raise SandboxUnavailable if a mounted restore point could not be read until the end. Then
@@ -264,8 +300,10 @@ class _Rehearsal:
         """Make the sandboxes, and all that the runbook needs; what it starts is ended."""
         host, begun = chosen.host, self._begun
         point, run = chosen.choice.point, begun.runner.run.id
+        self._attempt = attempt = self._sandboxes.enter_context(ExitStack())
+        self._whole, self._mounts = [], Mounts()
         # Unmounted after the servers have ended.
-        self._sandboxes.callback(self._mounts.close)
+        attempt.callback(self._mounts.close)
         wanted = begun.request.components or tuple(host.plan.components)
         self._logs = _logs(chosen, [name for name in host.plan.components if name in wanted])
         destinations = self._destinations(chosen)
@@ -280,10 +318,10 @@ class _Rehearsal:
             mounts=self._mounts,
             before=host.spans,
         )
-        pool = self._sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
+        pool = attempt.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
         versions = pool.submit(tool_versions, host.work_services, host.plan, point)
         directory = believed_directory(host.work_services, run) / "started"
-        self._sandboxes.callback(_end_started, directory)
+        attempt.callback(_end_started, directory)
         scenario, by_people = str(begun.request.scenario), begun.request.scenario == OPERATOR
         circumstances = Circumstances(
             SCENARIOS[0] if by_people else scenario, SANDBOX, begun.request.components
@@ -313,7 +351,7 @@ class _Rehearsal:
             with attributed(name, KINDS.extension(component.kind)):
                 kind = services.kinds(component.kind)
                 made[name] = self._sandbox(chosen, kind, component, snapshot, place)
-            self._sandboxes.callback(restoration.close, made[name])
+            self._attempt.callback(restoration.close, made[name])
         return made
 
     def _sandbox(

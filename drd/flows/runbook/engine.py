@@ -63,10 +63,11 @@ class Engine:
         self.recorded_state = RunState.RUNNING
         self._stood_in: set[str] = set()
 
-    def execute(self) -> Outcome:
-        """Execute the steps. Raises errors that end a run early: Cancelled, Fenced, an unreadable
-        repository; all steps have ended then."""
-        self._load_earlier()
+    def execute(self, *, anew: bool = False) -> Outcome:
+        """Execute the steps; `anew`: also those that have ended already. Raises errors that end a
+        run early: Cancelled, Fenced, an unreadable repository; all steps have ended then."""
+        if not anew:
+            self._load_earlier()
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="drd-step") as pool:
             try:
                 self._loop(pool)
