@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from shlex import quote
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -23,7 +24,15 @@ TIMEOUT_S = 300.0
 class SqlSettings(Rehearsed):
     """Statements in a restored database, in one transaction: all of them are executed, or none."""
 
+    unsaid: ClassVar = {"database": (None,)}
+
     component: str = Field(description="The database.")
+    database: str | None = Field(
+        None,
+        min_length=1,
+        description="The database for the statements, for a component that has several "
+        "(`postgres-cluster`). Default: the one in its `dsn`.",
+    )
     query: str = Field(
         min_length=1,
         description="The SQL statements. drd commits their changes after the last one. drd writes "
@@ -54,6 +63,12 @@ class LiveSqlSettings(SqlSettings):
         "before this step. If false, drd only reads a single value.",
     )
 
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
+        if self.database is not None:
+            hint = "remove it: a playbook uses the database in `dsn` of the component."
+            yield Contradiction(("database",), "is not allowed in a playbook", hint)
+
 
 class Statements:
     """All statements are one transaction: if drd dies before its end, nothing has changed. If drd
@@ -66,6 +81,8 @@ class Statements:
         settings = context.step.settings
         assert isinstance(settings, SqlSettings)
         inspector = context.inspectors(settings.component)
+        if settings.database is not None:
+            inspector = inspector.database(settings.database)
         timeout_s = context.step.timeout_s or TIMEOUT_S
         reads = isinstance(settings, LiveSqlSettings) and not settings.writes
         try:
@@ -98,14 +115,16 @@ def _statements(query: str, context: ActionContext) -> str:
 
 
 def _in_words(sql: SqlSettings) -> str:
-    return f"in {sql.component}: {' '.join(sql.query.split())}"
+    where = sql.component if sql.database is None else f"{sql.database} of {sql.component}"
+    return f"in {where}: {' '.join(sql.query.split())}"
 
 
 def _by_hand(sql: SqlSettings, hand: StepByHand) -> Iterator[str]:
     component = hand.component(sql.component)
     if component is not None and component.change:
         whole = "begin; " + within_quotes(sql.query).strip().rstrip(";") + "; commit"
-        yield f"{component.change} {hand.word(whole)}"
+        there = f"PGDATABASE={quote(sql.database)} " if sql.database is not None else ""
+        yield f"{there}{component.change} {hand.word(whole)}"
 
 
 SPEC = ActionKind(
@@ -117,6 +136,7 @@ SPEC = ActionKind(
     gives=("rows",),
     answer="value",
     fits=lambda kind: Ability.SQL in kind.can,
+    needs=lambda sql: Ability.DATABASES if sql.database is not None else None,
     frees_ports=False,
     in_words=_in_words,
     by_hand=_by_hand,

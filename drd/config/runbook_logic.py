@@ -207,6 +207,7 @@ class _Review:
             where = (*path, step.kind, "component")
             self._component(component, name, where)
             self._works_on(step.kind, component, where)
+            self._is_able(step.kind, inner, component, path)
 
     def _stopped(self, name: str, step: StepKeys, path: Path) -> None:
         """The step that started what this one stops."""
@@ -223,6 +224,14 @@ class _Review:
         able = " and ".join(spec.name for spec in KINDS if ACTIONS[kind].fits(spec))
         message = f"a {kind} step cannot work on component {component}, which is of kind {known}"
         self.report.error(path, message, f"this kind of step works on {able} components.")
+
+    def _is_able(self, kind: str, settings: object, component: str, path: Path) -> None:
+        known, needed = self.parsed.kinds.get(component, ""), ACTIONS[kind].needs(settings)
+        if needed is None or known not in KINDS:
+            return
+        if needed not in KINDS[known].of(self.parsed.file.components[component]).can:
+            message = f"component {component}, of kind {known}, cannot {needed}"
+            self.report.error((*path, kind, "database"), message, "leave out `database`.")
 
     def _earlier(
         self, wanted: str, step: str, path: Path, known: Collection[str], does: str

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from drd.model.plan import Plan
+from drd.model.run import CheckResult, CheckVerdict
+from drd.model.units import format_duration, format_time
 from drd.named import NamedTuple
 
 
@@ -46,3 +48,28 @@ def worst_loss(
         if one.lost_s * worst.rpo_s > worst.lost_s * one.rpo_s:
             worst = one
     return worst
+
+
+def rows_of_losses(
+    plan: Plan, lost_at: datetime, restored: Mapping[str, datetime]
+) -> tuple[CheckResult, ...]:
+    """Return a row for the evidence with the loss of each restored component, by its data time;
+    empty if the data of all is of the same time, because the evidence has this loss already."""
+    if len(set(restored.values())) < 2:
+        return ()
+    rows = []
+    for name, at in restored.items():
+        lost_s, rpo_s = (lost_at - at).total_seconds(), plan.rpo_of(name)
+        lost = f"{format_duration(lost_s)} lost" if lost_s > 0 else "nothing lost"
+        rows.append(
+            CheckResult(
+                f"loss of {name}",
+                name,
+                CheckVerdict.PASSED,
+                f"{lost}: the data is of {format_time(at, seconds=True)}",
+                f"RPO {format_duration(rpo_s)}",
+                part=True,
+                looked_at_data=False,
+            )
+        )
+    return tuple(rows)

@@ -13,7 +13,7 @@ from drd.model.finding import Finding
 from drd.model.runbook import Service, Step
 from drd.ports.by_hand import ByHand
 from drd.ports.inspector import Inspector
-from drd.ports.kinds import KindSpec, any_kind
+from drd.ports.kinds import Ability, KindSpec, any_kind
 from drd.process import Fence
 
 WHOLE = "whole answer"
@@ -115,6 +115,11 @@ def no_service(_: Any) -> Service | None:
     return None
 
 
+def no_ability(_: Any) -> Ability | None:
+    """Return no ability: for a kind of step that needs the same whatever its settings are."""
+    return None
+
+
 def no_effect(_: Any) -> Effect:
     """Return the effect that nothing is down or up after the step."""
     return NO_EFFECT
@@ -140,7 +145,8 @@ class ActionKind:
     default: their key `component`): it is restored before the step begins. `action` carries the
     step out. In the plan reference, `summary` says what the step does, and
     `about` describes the value under its key. `gives` are the values that the step has for later
-    steps (`${steps.NAME.…}`). `fits` says which kinds of component it can work on. A step that
+    steps (`${steps.NAME.…}`). `fits` says which kinds of component it can work on, `needs` what
+    else the component must be able to do, by the settings: for their key `database`. A step that
     `frees_ports` may end the process that listens where a later step starts something. `service`
     says what the step starts or stops: after a reboot drd does that again if the action is
     `Lasting`, and a rollback ends a program that the step started. `effect` says what is down or up
@@ -158,6 +164,7 @@ class ActionKind:
     by_hand: Callable[[Any, StepByHand], Iterable[str]] = no_lines
     gives: tuple[str, ...] = ()
     fits: Callable[[KindSpec], bool] = any_kind
+    needs: Callable[[Any], Ability | None] = no_ability
     frees_ports: bool = True
     service: Callable[[Any], Service | None] = no_service
     component: Callable[[Any], str | None] = component_of

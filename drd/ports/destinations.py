@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from drd.errors import TargetError
+from drd.errors import RepositoryDamaged, TargetError
 from drd.model import strict
 from drd.model.contents import Contents
 from drd.model.finding import Finding
@@ -115,6 +115,10 @@ class ReadsInPlace(Destination, Protocol):
 
     def read(self) -> Reading:
         """Return how much of the files was read, after the checks."""
+
+    def unreadable(self) -> RepositoryDamaged | None:
+        """Return that the server asked for a file which nobody can read from the mount; None if it
+        could read all that it asked for."""
 
 
 class NamedDestination(Destination, Protocol):

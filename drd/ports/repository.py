@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from drd.errors import DrdError, RepositoryDamaged, RepositoryError
+from drd.errors import DrdError, RepositoryError
 from drd.model.finding import Finding
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
@@ -100,9 +100,6 @@ class Serving(Protocol):
 
     def why_ended(self) -> DrdError | None:
         """Return why it has ended; None while it serves."""
-
-    def damage(self) -> RepositoryDamaged | None:
-        """Return what it has said of data that it could not read; None if it could read all."""
 
     def close(self) -> None:
         """End it. Idempotent."""

@@ -200,7 +200,7 @@ def test_a_check_that_meets_damage_is_repeated_with_the_copy(
     assert "damaged" in told
     offsite_of(site).rename(site.base / "away")
     alone = site.drd("drill", "shop", "--json", code=None).json
-    assert alone["result"] == "failed"
+    assert alone["result"] == "failed", alone
     assert _ours(site) == []
     site.assert_clean(settled=False)
 

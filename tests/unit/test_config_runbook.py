@@ -45,6 +45,7 @@ MISTAKES = [
     (ASK, "{name: ask, wait: 3s, when: {step: back, is: gone}}", "when.is", '"gone" is not allowed here', "write succeeded, failed or skipped."),
     (ASK, "{name: ask, wait: 3s, when: {step: bak}}", "when.step", 'there is no step "bak" that the condition can refer to', 'did you mean "back"?'),
     (ASK, "{name: ask, sql: {component: etc, query: x}}", "sql.component", "a sql step cannot work on component etc, which is of kind files", "this kind of step works on postgres and postgres-cluster and sqlite and mariadb and mariadb-server components."),
+    (ASK, "{name: ask, sql: {component: db, database: x, query: y}}", "sql.database", "component db, of kind postgres, cannot answer queries of several databases", "leave out `database`."),
     (ASK, "{name: ask, stop: {step: back}}", "stop.step", 'there is no step "back" that starts something', "use one of: serve."),
     (ASK, "{name: ask, stop: {unit: x.service}}", "stop.unit", "a drill cannot stop a systemd unit of the host", "add `rehearse: skip` and `reason: TEXT`, or `rehearse: simulate` and `with: [COMMAND, …]`."),
     (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "needs exactly one of the keys step, unit and command", "give one of `step`, `unit` and `command`."),

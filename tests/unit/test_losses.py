@@ -13,7 +13,7 @@ from drd.cli.checks_table import conclusion
 from drd.flows.restore.losses import loss_of
 from drd.model.incidents.lessons import went_badly, went_well
 from drd.model.incidents.review import Goals, Recovery
-from drd.model.losses import Loss, worst_loss
+from drd.model.losses import Loss, rows_of_losses, worst_loss
 from drd.model.plan import Objectives, Plan
 from drd.model.run import RECOVERY, StepState
 from drd.model.step_results import RestoreStepResult
@@ -100,3 +100,19 @@ def test_the_post_mortem_judges_the_component() -> None:
         went_well(kept)
     )
     assert not [line for line in went_badly(kept) if "RPO" in line]
+
+
+def test_the_evidence_of_a_recovery_has_the_loss_of_each_component(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    times = {"db": NOON, "store": NOON + 50 * MINUTE}
+    rows = rows_of_losses(plan, NOON + 51 * MINUTE, times)
+    assert [(r.name, r.component, r.expected) for r in rows] == [
+        ("loss of db", "db", "RPO 1h"),
+        ("loss of store", "store", "RPO 20m"),
+    ]
+    assert rows[0].observed.startswith("51m lost: the data is of 20")
+    assert rows[1].observed.startswith("1m lost: ")
+    assert all(r.part and not r.looked_at_data for r in rows)
+    assert rows_of_losses(plan, NOON, {"db": NOON, "store": NOON}) == ()
+    ahead = rows_of_losses(plan, NOON, times)
+    assert ahead[1].observed.startswith("nothing lost: ")

@@ -3,7 +3,11 @@ restore point says of it."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -11,13 +15,14 @@ from drd.errors import NotInPoint, NotSupported, UsageError
 from drd.kinds.files import SPEC as FILES
 from drd.kinds.mariadb.physical import SPEC as MARIADB_SERVER
 from drd.kinds.postgres import SPEC as POSTGRES
-from drd.kinds.postgres.physical import SPEC
+from drd.kinds.postgres.physical import SPEC, one_database
 from drd.kinds.postgres.physical.narrow import DATABASES, listed, named
 from drd.model.plan import IN_PLACE
 from drd.model.recovery_command import recovery_command
 from drd.model.run_details import RecoveryDetail
 from drd.model.single_item import Part
 from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.ports import Workplace
 from tests.unit.test_postgres_cluster import SNAPSHOT
 
 KNOWN = DatabaseFingerprint(
@@ -137,3 +142,23 @@ def test_the_command_of_a_recovery_names_the_database() -> None:
     said = RecoveryDetail(target=IN_PLACE, components=("server",), part=part)
     words = "--in-place --component server --database shop --table public.orders --into then"
     assert recovery_command("orders-api", said) == f"drd recover orders-api {words}"
+
+
+@pytest.mark.parametrize(
+    ("free", "known", "severity"),
+    [(2500, 1000, "ok"), (1500, 1000, "warning"), (900, 1000, "error"), (2500, 0, "warning")],
+)
+def test_the_room_for_the_dump_counts_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, free: int, known: int, severity: str
+) -> None:
+    """The server needs 1,000 bytes. The dump of a database of unknown size may need as many again,
+    and a chain more."""
+    facts = {**SNAPSHOT.facts, "cluster_bytes": 1000 if known else 2000, "chain": []}
+    usage = SimpleNamespace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    place = SimpleNamespace(for_server=Workplace(tmp_path, "run"))
+    target = SimpleNamespace(_component="server", _place=place)
+    snapshot = replace(SNAPSHOT, facts={**facts, "database_bytes": known})
+    found = one_database._OfServer.room(cast("Any", target), snapshot)
+    assert found.severity == severity
+    assert ("for the dump of the database" in found.text) == (severity == "warning")

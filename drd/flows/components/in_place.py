@@ -80,8 +80,13 @@ class Mounts:
 
     def damage(self) -> dict[str, RepositoryDamaged]:
         """Return, by repository, the damage that a server met in a file which it read later."""
-        found = ((name, serving.damage()) for name, serving in self._serving.values())
-        return {name: error for name, error in found if error is not None}
+        found = {}
+        for name, (repository, _) in self._serving.items():
+            with rights.root(Purpose.OWNERS):
+                error = self.places[name].unreadable()
+            if error is not None:
+                found[repository] = error
+        return found
 
     def readings(self, restored: Container[str]) -> tuple[Reading, ...]:
         """Return what was read of each mounted component that was restored."""

@@ -81,10 +81,10 @@ from drd.model.run import (
 )
 from drd.model.run_details import DrillDetail
 from drd.model.runbook import SANDBOX, Circumstances
-from drd.model.snapshot import ComponentSnapshot
+from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.step_results import ChoiceStepResult, KitStepResult
 from drd.model.text import some
-from drd.ports import Ability, Destination, Kind, Workplace
+from drd.ports import Ability, Destination, Kind, Repository, Workplace
 from drd.process import background
 from drd.registry import KINDS
 
@@ -233,9 +233,10 @@ class _Rehearsal:
         self, restoring: RunbookBegun, damaged: Mapping[str, RepositoryDamaged]
     ) -> RunbookBegun | None:
         """A server met damage in a file of a mounted restore point. Drill again with the
-        repositories that can still have the point; None if there is none."""
+        repositories that still have the point; None if there is none."""
         chosen, before = restoring.chosen, restoring.work.holders
-        if all(r.name in (*damaged, *before.ruled_out) for r in before.repositories):
+        known = {*damaged, *before.ruled_out}
+        if not any(r.name not in known and _has(r, before.point) for r in before.repositories):
             return None
         why = "; ".join(error.message for error in damaged.values())
         self._begun.services.warn(
@@ -374,6 +375,15 @@ class _Rehearsal:
                 self._mounts.places[component.name] = sandbox
                 return sandbox
         return kind.sandbox(component, snapshot, place)
+
+
+def _has(repository: Repository, point: RestorePoint) -> bool:
+    """Return whether a repository answers, and has the point."""
+    try:
+        tags = ["drd", f"run:{point.id}"]
+        return bool(repository.snapshots(host=point.plan, tags=tags, fresh=True))
+    except DrdError:
+        return False
 
 
 def _this_host(fenced: FencesReady) -> HostReady:

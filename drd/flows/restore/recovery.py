@@ -45,6 +45,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory
 from drd.flows.state.run_removal import swept_afterwards
 from drd.model.cause import Cause, joined
+from drd.model.losses import rows_of_losses
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import (
@@ -253,7 +254,7 @@ def _evidence(
         rta_s=round((now - lost_at).total_seconds(), 3) if back else None,
         judged=not plan.partial,
         phases=split(spans, lost_at.timestamp(), now.timestamp(), idle="decide") if back else {},
-        checks=checks,
+        checks=(*checks, *(_losses(work, plan, lost_at) if back else ())),
         target=plan.request.target,
         lost_at=lost_at,
         restored_bytes=plan.point.bytes_of(work.restored),
@@ -264,6 +265,19 @@ def _data_time(work: Restoration, plan: RecoveryPlan) -> datetime:
     """Return of when the data is: earlier than asked for, where a log ended before that."""
     at = plan.point.data_time
     return min((r.data_time or at for r in work.restored.values()), default=at)
+
+
+def _losses(work: Restoration, plan: RecoveryPlan, lost_at: datetime) -> tuple[CheckResult, ...]:
+    """Return the rows with the loss of each restored component, where these can differ by more than
+    the restore point itself does."""
+    if not plan.logs and not plan.plan.own_objectives:
+        return ()
+    found = {}
+    for name, restored in work.restored.items():
+        row = plan.point.component(name)
+        of_point = (row.data_time if row is not None else None) or plan.point.data_time
+        found[name] = restored.data_time or of_point
+    return rows_of_losses(plan.plan, lost_at, found)
 
 
 def _is_back(engine: Engine, work: Restoration) -> bool:

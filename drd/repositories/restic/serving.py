@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from drd import process
-from drd.errors import DrdError, RepositoryDamaged, RepositoryError
+from drd.errors import DrdError, RepositoryError
 from drd.instant import handed_over
 from drd.process import Child, Completed
 from drd.repositories.restic.errors import judge
@@ -36,22 +36,13 @@ class Served:
         code = self._child.exit_code
         if code is None:
             return None
-        ended = RepositoryError("restic ended while a server still read from it", permanent=False)
-        return self._judged(code) or ended
-
-    def damage(self) -> RepositoryDamaged | None:
-        error = self._judged(1)
-        return error if isinstance(error, RepositoryDamaged) else None
-
-    def _judged(self, code: int) -> DrdError | None:
-        """Return what its words mean with this exit code."""
         said = os.pread(self._said, _SAID, 0).decode("utf-8", "replace")
         done = Completed(code, "", said, time.monotonic() - self._child.started)
         try:
             judge(done, self._runner.url)
         except DrdError as error:
             return error
-        return None
+        return RepositoryError("restic ended while a server still read from it", permanent=False)
 
     def close(self) -> None:
         if self._said < 0:

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import pwd
+import re
 import signal
 import stat
 from collections.abc import Iterator, Mapping
@@ -53,6 +54,11 @@ TABLES = ("base", LINKS)
 """
 
 
+_NOT_READ = re.compile(
+    r'could not (?:open|read|access)\b[^"\n]*file "([^"\n]+)": Input/output error'
+)
+
+
 class InstantServer(RestoredServer):
     """Runs on the shown files, which stay where they are shown."""
 
@@ -69,6 +75,11 @@ class InstantServer(RestoredServer):
         self.settings |= self._as_its_source()
         while not self._runs():
             (self._base / "log").unlink(missing_ok=True)
+
+    def not_read(self) -> set[str]:
+        """Return the files that the server could not read, by its log. Code in the data can write
+        there as well."""
+        return set(_NOT_READ.findall(self._log.text()))
 
     @property
     def _data(self) -> Path:
@@ -170,7 +181,31 @@ class InstantSandbox(ClusterSandbox):
             len(self._files),
         )
 
+    def unreadable(self) -> RepositoryDamaged | None:
+        server, shown = self._server, self.room() / SHOWN
+        if not isinstance(server, InstantServer):
+            return None
+        for name in sorted(server.not_read() & self._files.keys()):
+            try:
+                _read_through(shown / _path(name))
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    return RepositoryDamaged(
+                        f"the server cannot read the files of the backup: {name}: "
+                        f"{system_reason(error)}",
+                        hint=ANOTHER_POINT,
+                    )
+        return None
 
+
+def _read_through(file: Path) -> None:
+    """Read a whole file. Raises OSError."""
+    with file.open("rb", buffering=0) as opened:
+        while opened.read(_PIECE):
+            process.check_cancelled()
+
+
+_PIECE = 1 << 20
 _UNREADABLE = ("58030", "XX001", "XX002")
 """What PostgreSQL calls a file that it cannot read, and a damaged page of a table or an index."""
 

@@ -33,6 +33,7 @@ from drd.log import masked
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped
+from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, RestoreOptions, Workplace
 from drd.ports.logs import LogReplay
 
@@ -70,7 +71,16 @@ class _OfServer(PostgresTargetDatabase):
         return f"PostgreSQL {version} can run the files of {snapshot.facts['server_version']}"
 
     def room(self, snapshot: ComponentSnapshot) -> Finding:
-        return room(self._component, self._place.for_server, chain.room(snapshot.facts))
+        """Check the room for the server, and for the dump beside it. How large the dump gets is
+        known only afterwards: at most about as large as the database is now, or, if the live server
+        does not have this database, as the whole server. So too little room for it is a warning."""
+        server, facts = chain.room(snapshot.facts), snapshot.facts
+        dump = int(facts.get("database_bytes") or 0) or chain.size(facts)
+        found = room(self._component, self._place.for_server, server + dump)
+        if found.failed and not room(self._component, self._place.for_server, server).failed:
+            text = f"{found.text}, of this up to {format_size(dump)} for the dump of the database"
+            return replace(found, severity="warning", text=text)
+        return found
 
     def _versions(self, cluster: Cluster, snapshot: ComponentSnapshot) -> str:
         facts = {**snapshot.facts, "pg_dump_major": snapshot.facts["server_major"]}
