@@ -87,8 +87,7 @@ class LogCopy:
         if tidy:
             self._upkeep.hasten()
         if self._upkeep.is_due:
-            # What was copied has other ids here.
-            there = self._list() if lacking else there
+            there = self._list()  # what was copied has other ids here
             last = newest_of_each(there)[-1:]
             self._there = self._upkeep.turn(there, last[0].number if last else 0)
         return len(lacking), source.complete_at

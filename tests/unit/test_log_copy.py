@@ -1,0 +1,186 @@
+"""The copy of a log: what is copied in which order, what is noted, and from where a recovery reads
+the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from drd.errors import DrdError, NoRestorePoint, PointGone, RepositoryDamaged, RepositoryUnreachable
+from drd.flows.log import orders
+from drd.flows.log.copying import NOT_COPIED, LogCopy, Stored
+from drd.flows.log.noted import noted_copies, noted_copy
+from drd.flows.log.repository import batches_in, copied_to, log_spec
+from drd.flows.log.upkeep import Upkeep
+from drd.flows.services import Services
+from drd.model.log import LogBatch, LogTarget
+from drd.model.plan import Plan
+from drd.ports.logs import LogStart
+from tests.fakes_repository import MemoryRepository
+from tests.flow_support import World
+from tests.unit.test_log import T0, stored
+
+_PLAN = """\
+plan: pg
+owner: tests
+objectives: {{rpo: 60s, rto: 1h}}
+repositories:
+  primary: {{url: {base}/pg, password: {{file: {base}/password}}}}
+  offsite: {{url: {base}/off, password: {{file: {base}/password}}, copy_of: primary}}
+  third: {{url: {base}/third, password: {{file: {base}/password}}, copy_of: offsite}}
+components:
+  server: {{kind: postgres-cluster, dsn: "postgresql:///x", wal: {{every: 30s}}}}
+"""
+
+
+class Logs:
+    """The logs of a plan in memory."""
+
+    def __init__(self, world: World) -> None:
+        file = world.base / "plans/pg.yaml"
+        file.write_text(_PLAN.format(base=world.base))
+        self.plan: Plan = world.app.plans.load(str(file))
+        self.warnings: list[str] = []
+        self.services: Services = replace(
+            world.app.services(self.plan),
+            open_repository=world.repository,
+            warn=self.warnings.append,
+        )
+        self._world = world
+
+    def repository(self, name: str = "") -> MemoryRepository:
+        return self._world.repository(log_spec(self.plan, name))
+
+    def store(self, *batches: LogBatch) -> None:
+        """Store them with the primary repository."""
+        primary = self.repository()
+        if primary.identity() is None:
+            made = primary.initialise()
+            self.services.catalogue.repositories.record(primary.url, made, T0)
+        for batch in batches:
+            name, data = f"f{batch.number}", b"x" * batch.size
+            primary.store_bytes(data, name, host="pg", tags=batch.tags("pg"), time=batch.end.at)
+
+    def copy(self, name: str = "offsite") -> LogCopy:
+        server = self.plan.components["server"]
+        return LogCopy(self.services, self.plan, server, self.plan.repositories[name])
+
+    def there(self, name: str = "offsite") -> list[tuple[int, int]]:
+        found = batches_in(self.repository(name), "pg", "server")
+        return [(b.number, b.end.position) for b in found]
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Iterator[Logs]:
+    world = World(tmp_path)
+    yield Logs(world)
+    world.close()
+
+
+def test_the_longest_snapshot_of_each_batch_is_copied_once(logs: Logs) -> None:
+    logs.store(stored(1, 0, 10), stored(1, 0, 20), stored(2, 15, 30))
+    copy = logs.copy()
+    assert copy.turn()[0] == 2
+    assert logs.there() == [(1, 20), (2, 30)]
+    assert copy.turn()[0] == 0
+    logs.store(stored(2, 15, 40))
+    assert copy.turn()[0] == 1
+    assert logs.copy().turn()[0] == 0  # a new process lists the copy
+    copy.turn(tidy=True)
+    assert logs.there() == [(1, 20), (2, 40)]
+
+
+def test_a_copy_of_a_copy_gets_what_that_has(logs: Logs) -> None:
+    logs.store(stored(1, 0, 10))
+    assert [c.name for c in copied_to(logs.plan)] == ["offsite", "third"]
+    _, has = logs.copy().turn()
+    assert logs.copy("third").turn()[0] == 1
+    assert logs.there("third") == [(1, 10)]
+    assert [b.number for b in has.batches] == [1]
+
+
+def test_what_the_copy_needs_no_more_is_not_copied(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.store(stored(1, 0, 10), stored(2, 10, 20), stored(3, 20, 30))
+    monkeypatch.setattr(Upkeep, "oldest", lambda _: {"77": 15})
+    copy = logs.copy()
+    assert [copy.turn(tidy=True)[0] for _ in range(2)] == [2, 0]
+    assert logs.there() == [(2, 20), (3, 30)]
+
+
+def test_an_error_is_noted_until_the_copy_works_again(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.store(stored(1, 0, 10))
+    copy, queue = logs.copy(), logs.services.catalogue.queue
+    complete = T0 + timedelta(seconds=10)
+    known = batches_in(logs.repository(), "pg", "server")
+    copy.turn(Stored(known, complete))
+    later = [*known, replace(stored(2, 10, 20), snapshot="gone")]
+    with pytest.raises(PointGone):
+        copy.turn(Stored(later, complete + timedelta(seconds=9)))
+    noted = noted_copy(queue, "pg", "offsite", "server")
+    assert noted is not None
+    assert (noted[1].code, noted[1].complete_at) == (NOT_COPIED, complete)
+    assert "not in" in noted[1].trouble
+    copy.turn(Stored(known, complete + timedelta(seconds=20)))
+    [(name, _, state)] = noted_copies(queue, "pg", "server")
+    assert (name, state.code, state.complete_at) == (
+        "offsite",
+        "",
+        complete + timedelta(seconds=20),
+    )
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise RepositoryUnreachable("no route to the copy")
+
+    monkeypatch.setattr(logs.repository("offsite"), "preflight", unreachable)
+    with pytest.raises(DrdError, match="no route"):
+        logs.copy().turn()
+
+
+def _order(logs: Logs, only: tuple[str, ...] | None = None) -> orders.LogOrder:
+    point = SimpleNamespace(id="p", data_time=T0, component=lambda _: None)
+    return orders.order_for(
+        logs.services, logs.plan, cast("Any", point), "server", LogTarget(), only=only
+    )
+
+
+def test_the_log_comes_from_the_first_repository_that_has_it(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(orders, "start_of", lambda *_: LogStart("77", 5, 1))
+    monkeypatch.setattr(orders, "bases", lambda *_: [])
+    logs.store(stored(1, 0, 10))
+    logs.copy().turn()
+    logs.store(stored(1, 0, 20))
+    whole = _order(logs)
+    assert (whole.repository, whole.end.position, whole.passed_over) == ("primary", 20, "")
+    assert whole.others == ("offsite", "third")
+    alone = _order(logs, ("offsite",))
+    assert (alone.repository, alone.end.position, alone.others) == ("offsite", 10, ())
+    with pytest.raises(
+        NoRestorePoint, match="has not copied the log of server to repository third"
+    ):
+        _order(logs, ("third",))
+    point = cast("Any", SimpleNamespace(id="p", data_time=T0))
+
+    def damaged(*_: object, **__: object) -> None:
+        raise RepositoryDamaged("a pack is gone")
+
+    monkeypatch.setattr(logs.repository(), "restore", damaged)
+    found = orders.fetch(logs.services, logs.plan, point, whole, tmp_path / "log")
+    assert found.end.position == 10
+    [said] = logs.warnings
+    assert "from repository offsite, because" in said
+    assert "a pack is gone" in said
+    monkeypatch.setattr(logs.repository(), "preflight", damaged)
+    away = _order(logs)
+    assert (away.repository, away.passed_over) == ("offsite", "primary: a pack is gone")
