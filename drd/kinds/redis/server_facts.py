@@ -13,6 +13,7 @@ from drd.kinds.redis.client import Client, ServerRefused
 PRODUCTS = {"redis": "Redis", "valkey": "Valkey"}
 
 _VERSION = re.compile(r"\d{1,4}(\.\d{1,6}){0,3}")
+_NO_WORD = "DRD"
 _NEWEST_SHARED = 11
 """The last version of the format that Redis and Valkey have in common: of Redis 7.2."""
 
@@ -107,6 +108,27 @@ def settings_of(client: Client, *names: str) -> dict[str, str]:
                 if isinstance(key, bytes) and isinstance(value, bytes):
                     found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
     return found
+
+
+def require_command(client: Client, name: str) -> None:
+    """Raise SourceError if the user may not send a command, or if the server does not have it. drd
+    sends the command with a word that no server accepts there, so it has no effect."""
+    try:
+        client.ask(name, _NO_WORD)
+    except ServerRefused as error:
+        if error.reason == "NOPERM":
+            raise SourceError(
+                f"the user of drd may not send {name}, so a backup would fail: {error.message}",
+                hint="give the user these rights: docs/redis.md has the command ACL SETUSER.",
+            ) from error
+        if "unknown command" in error.said:
+            raise SourceError(
+                f"the server does not have the command {name}, so a backup would fail: its "
+                "configuration has renamed or removed it (rename-command)",
+                hint=f"remove the line `rename-command {name}` from the configuration of the "
+                "server, and restart it. To forbid the command to others, use ACLs.",
+                permanent=True,
+            ) from error
 
 
 def acl_users(client: Client) -> list[str] | None:

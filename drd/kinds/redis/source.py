@@ -36,6 +36,7 @@ from drd.kinds.redis.server_facts import (
     info,
     keys_by_database,
     number,
+    require_command,
     settings_of,
     version_of,
 )
@@ -224,6 +225,7 @@ class RedisSource(Source):
     def _require_way(self, client: Client) -> None:
         """Raise an error if a backup could not get the data."""
         settings = self._settings
+        require_command(client, "BGSAVE" if settings.saves else "REPLCONF")
         if not settings.saves:
             self._cli()
             return

@@ -244,6 +244,34 @@ def test_the_password_is_in_no_argument_and_rights_that_are_missing_are_named(
     assert list(work.directory.iterdir()) == []
 
 
+@pytest.mark.parametrize(("method", "command"), [("save", "bgsave"), ("replica", "replconf")])
+def test_doctor_says_that_a_backup_would_fail_for_lack_of_a_right_or_a_command(
+    method: str, command: str, live: RedisServer, work: Workplace, short_tmp: Path
+) -> None:
+    where = {"method": method, "dir": str(live.directory)}
+    live.ask("ACL", "SETUSER", "default", f"-{command}")
+    try:
+        (finding,) = KIND.source(component(live, **where), work).doctor()
+        assert (finding.severity, finding.code) == ("error", "reachable")
+        assert f"may not send {command.upper()}" in finding.text
+        assert "ACL SETUSER" in finding.remedy
+    finally:
+        live.ask("ACL", "SETUSER", "default", f"+{command}")
+    saved = live.ask("LASTSAVE")
+    assert not [f for f in KIND.source(component(live, **where), work).doctor() if f.failed]
+    assert live.ask("LASTSAVE") == saved
+    without = RedisServer(short_tmp / "without", live.product, "--rename-command", command, "")
+    try:
+        where["dir"] = str(without.directory)
+        (finding,) = KIND.source(component(without, **where), work).doctor()
+        assert f"does not have the command {command.upper()}" in finding.text
+        assert "rename-command" in finding.remedy
+        with pytest.raises(SourceError, match="does not have the command"):
+            KIND.source(component(without, **where), work).probe()
+    finally:
+        without.kill()
+
+
 def test_the_password_goes_only_to_a_server_whose_certificate_has_its_name(
     work: Workplace, short_tmp: Path
 ) -> None:
