@@ -167,7 +167,8 @@ def running_containers() -> list[Container]:
 
 
 def image_of(container: Container) -> Image:
-    """Return the image of a container. Raises SourceUnreachable if the container does not run."""
+    """Return the image of a container. Raises SourceUnreachable if the container does not run,
+    or is paused."""
     argv = [engine_of(container), "inspect", "--type", "container", container.known_as]
     asked = Command(argv, env=engine_environment(), cwd=Path("/"), deadline_s=_ASK_S)
     done = run(asked, limit=_DESCRIPTION)
@@ -187,6 +188,11 @@ def image_of(container: Container) -> Image:
         )
     found = _first(done.stdout)
     state = found.get("State")
+    if isinstance(state, Mapping) and state.get("Paused") is True:
+        raise SourceUnreachable(
+            f"the {container} is paused, so nothing in it answers",
+            hint=f"let it go on: {container.engine} unpause {container.name}",
+        )
     if not isinstance(state, Mapping) or state.get("Running") is not True:
         raise SourceUnreachable(
             f"the {container} does not run",

@@ -163,6 +163,13 @@ def test_why_a_container_cannot_be_used_is_said(engine: Path) -> None:
     with pytest.raises(SourceUnreachable, match="does not show the container shop-db: no such"):
         process.image_of(BOX)
     (engine / "inspected").write_text('[{"State": {"Running": false}}]')
+    for running in ("true", "false"):  # as docker and as podman say it
+        paused = f'[{{"State": {{"Running": {running}, "Paused": true}}}}]'
+        (engine / "inspected").write_text(paused)
+        with pytest.raises(SourceUnreachable, match="is paused") as caught:
+            process.image_of(BOX)
+        assert "podman unpause shop-db" in caught.value.hint
+    (engine / "inspected").write_text('[{"State": {"Running": false}}]')
     with pytest.raises(SourceUnreachable, match="the container shop-db of podman does not run"):
         process.image_of(BOX)
     (engine / "inspected").write_text(
