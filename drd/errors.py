@@ -68,6 +68,16 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
 
 
+class _Code:
+    """The code of an error is the name of its class: `RepositoryDamaged` is `repository-damaged`.
+    It is made when somebody reads it, because `drd status` reads none."""
+
+    def __get__(self, _error: object, of: type[DrdError]) -> str:
+        if of is DrdError:
+            return "error"
+        return "".join(f"-{c.lower()}" if c.isupper() else c for c in of.__name__).lstrip("-")
+
+
 class DrdError(Exception):
     """A fact in lower case, with a remedy.
     `permanent` says that a retry cannot help; an instance may override its class. `line` has the
@@ -77,14 +87,7 @@ class DrdError(Exception):
     permanent = True
     hint: str = ""
     untouched = False
-    code = "error"
-
-    def __init_subclass__(cls) -> None:
-        """The code of an error is the name of its class: `RepositoryDamaged` is
-        `repository-damaged`."""
-        super().__init_subclass__()
-        name = cls.__name__
-        cls.code = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+    code = _Code()
 
     def __init__(
         self,

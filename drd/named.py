@@ -1,8 +1,8 @@
 """A `NamedTuple` that costs little at a cold start.
 
 `typing`'s compiles the text of each annotation when a class is made, and `collections.namedtuple` a
-constructor for each class. `drd status` makes fifty classes before it can print a word, and
-instances of twenty: here a constructor is compiled when the first instance is made. For a type
+constructor for each class. `drd status` makes fifty classes before it can print a word, and one or
+two instances of most: here a constructor is compiled when a class has made several. For a type
 checker this is `typing.NamedTuple`, and its instances behave the same.
 """
 
@@ -15,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple
 else:
+    _FEW = 20
+    """So many instances are made without a constructor of their own, which costs as much as these.
+    """
 
     class _Values(tuple):
         """The base of all classes."""
@@ -22,6 +25,11 @@ else:
         __slots__ = ()
 
         def __new__(cls, /, *values, **named):
+            cls._made += 1
+            if cls._made <= _FEW:
+                made = _plainly(cls, values, named)
+                if made is not None:
+                    return made
             cls.__new__ = _constructor(cls._fields, cls._field_defaults)
             return cls(*values, **named)
 
@@ -48,6 +56,15 @@ else:
         def __getnewargs__(self):
             return tuple(self)
 
+    def _plainly(cls, values, named):
+        """Return the instance, or None if a constructor should complain of the arguments."""
+        left = cls._fields[len(values) :]
+        known = {**cls._field_defaults, **named}
+        whole = values + tuple(known[field] for field in left if field in known)
+        if len(whole) != len(cls._fields) or named.keys() - set(left):
+            return None
+        return tuple.__new__(cls, whole)
+
     def _constructor(fields, defaults):
         words = ", ".join(fields)
         text = f"lambda _cls, {words}: _new(_cls, ({words},))"
@@ -62,6 +79,7 @@ else:
             defaults = {field: namespace.pop(field) for field in fields if field in namespace}
             getters = {field: _tuplegetter(number, "") for number, field in enumerate(fields)}
             own = {"_fields": fields, "_field_defaults": defaults, "__match_args__": fields}
+            own["_made"] = 0
             return type(name, (_Values,), {**namespace, **own, **getters, "__slots__": ()})
 
     NamedTuple = type.__new__(_Named, "NamedTuple", (), {})

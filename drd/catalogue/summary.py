@@ -7,7 +7,6 @@ the few queries cost the same however many runs there were. PostgreSQL answers t
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
@@ -40,11 +39,11 @@ if TYPE_CHECKING:
 Query: TypeAlias = "Callable[[str, str | None], Iterable[Sequence[Any]]]"
 """Runs one of `summary_queries`. `:plan` is bound to a plan's name, or to NULL for all plans."""
 
-_OF = re.compile(r"OF\(([\w.]+)\)")
+_OF = "OF("
 """Marks in the queries the column that must equal the name of the requested plan, if one is
 requested. It becomes a part of the statement, for which there is an index."""
 
-_CHANGED = rf"\1 IN ({queries.CHANGED.format(since='CAST(:plan AS INTEGER)')})"
+_CHANGED = f"{{}} IN ({queries.CHANGED.format(since='CAST(:plan AS INTEGER)')})"
 _WORDED: dict[tuple[str, str], str] = {}
 """The statements after these marks were replaced."""
 
@@ -163,7 +162,7 @@ def _about(
     ask: Query, plan: str | None, since: int | None
 ) -> Callable[[str], Iterable[Sequence[Any]]]:
     """Return what runs a query about these plans."""
-    which = "1 = 1" if plan is None else r"\1 = :plan"
+    which = "1 = 1" if plan is None else "{} = :plan"
     value = plan
     if since is not None:
         which, value = _CHANGED, str(since)
@@ -171,10 +170,17 @@ def _about(
     def query(sql: str) -> Iterable[Sequence[Any]]:
         asked = _WORDED.get((which, sql))
         if asked is None:
-            asked = _WORDED[which, sql] = _OF.sub(which, sql)
+            asked = _WORDED[which, sql] = _worded(which, sql)
         return ask(asked, value)
 
     return query
+
+
+def _worded(which: str, sql: str) -> str:
+    """Return the statement, with the condition `which` for each marked column."""
+    before, *marked = sql.split(_OF)
+    parts = (part.partition(")") for part in marked)
+    return before + "".join(which.replace("{}", column) + rest for column, _, rest in parts)
 
 
 def check_version(ask: Query, place: str) -> None:
