@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from drd.errors import (
     RepositoryUnreachable,
     SnapshotsUnreadable,
 )
+from drd.flows.incidents.opening import open_incident
+from drd.flows.incidents.writing import Desk
 from drd.flows.services import Services
 from drd.flows.state import clock_trust
 from drd.flows.upkeep.retention import RetentionOutcome, RetentionRequest, retention
@@ -27,6 +30,7 @@ from drd.flows.upkeep.retention_share import KEEP_OWN
 from drd.model.actor import Actor
 from drd.model.clock import SNAPSHOT_SKEW
 from drd.model.holds import GivenUp, Hold
+from drd.model.incidents.entries import Author
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.policies import RetentionPolicy
 from drd.model.run import RunKind, RunState, StepState
@@ -163,6 +167,39 @@ def test_a_held_point_stays(world: World, points: list[RestorePoint]) -> None:
     plan = forgetting(world)
     assert plan.chosen.forget == (IDS[1],)
     assert next(k for k in plan.chosen.keep if k.id == IDS[0]).reasons == ("held",)
+
+
+def test_points_from_before_an_open_incident_of_the_plan_stay(
+    world: World, points: list[RestorePoint]
+) -> None:
+    """Any of them may turn out to be the newest clean one. Those of other plans, and those from
+    after the incident was opened, follow the rules."""
+    author = Author("anna", points[0].data_time + MINUTE)
+    open_incident(world.catalogue, author, "leak", plans=["shop"], severity="high")
+    later = replace(author, at=NOON)
+    open_incident(world.catalogue, later, "else", plans=["other"], severity="low")
+    plan = forgetting(world)
+    assert plan.chosen.forget == (IDS[1],)
+    assert next(k for k in plan.chosen.keep if k.id == IDS[0]).reasons == ("incident 1 is open",)
+    Desk(world.catalogue, 1, later).close("over")
+    assert forgetting(world).chosen.forget == (IDS[1], IDS[0])
+
+
+def test_points_of_an_incident_that_is_opened_since_the_decision_stay(
+    world: World, points: list[RestorePoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decided(*args: Any, **how: Any) -> Forgetting:
+        plan = plan_forgetting(*args, **how)
+        assert plan.chosen.forget == (IDS[1], IDS[0])
+        open_incident(world.catalogue, author, "leak", plans=["shop"], severity="high")
+        return plan
+
+    author = Author("anna", NOON)
+    monkeypatch.setattr("drd.flows.upkeep.retention.plan_forgetting", decided)
+    forget(world)
+    for name in ("primary", "offsite"):
+        assert snapshots_of(world, name, IDS[0])
+        assert snapshots_of(world, name, IDS[1])
 
 
 def test_a_point_that_is_being_restored_stays(world: World, points: list[RestorePoint]) -> None:

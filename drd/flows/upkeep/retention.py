@@ -15,6 +15,7 @@ from drd.flows.repository import adopted, listings
 from drd.flows.repository.points import Missing
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
+from drd.flows.upkeep.needed_points import needed_points
 from drd.flows.upkeep.retention_plan import Forgetting, plan_forgetting
 from drd.flows.upkeep.retention_share import RepositoryShare
 from drd.model.actor import Actor
@@ -241,12 +242,15 @@ class _Still:
 def _without_held_points(
     services: Services, plan: Plan, runner: Runner, share: RepositoryShare, step: str
 ) -> _Still:
-    """Return the points to forget, without those that somebody has held since the decision."""
+    """Return the points to forget, without those that somebody has held since the decision, or
+    that an incident needs which was opened since."""
     tried: list[str] = []
 
     def forget(snapshots: Sequence[str]) -> None:
         held = held_points(services.catalogue.keeping.holds(plan.name), services.clock.now())
-        free = [s for s in snapshots if share.points.get(s) not in held]
+        known = services.catalogue.points.of_plan(plan.name)
+        kept = held.keys() | needed_points(services.catalogue, plan.name, known).keys()
+        free = [s for s in snapshots if share.points.get(s) not in kept]
         if free:
             share.repository.forget(free)
         tried.extend(free)

@@ -13,6 +13,7 @@ from drd.flows.repository import adopted, contested, listings
 from drd.flows.repository.points import Inventory, Missing, missing_snapshots, take_inventory
 from drd.flows.services import Services
 from drd.flows.state.restored_points import restored_points
+from drd.flows.upkeep.needed_points import needed_points
 from drd.flows.upkeep.pauses import reasons_to_wait
 from drd.flows.upkeep.retention_share import Chosen, RepositoryShare, share_of
 from drd.model.clock import SNAPSHOT_SKEW
@@ -177,7 +178,8 @@ def _decided(
     now, known = services.clock.now(), seen.known()
     held = held_points(services.catalogue.keeping.holds(plan.name), now)
     chosen = _chosen(services, plan, known, now, held)
-    chosen = _spare(chosen, {**_last_of_copies(known, seen.inventories[1:]), **seen.used})
+    needed = needed_points(services.catalogue, plan.name, known)
+    chosen = _spare(chosen, {**_last_of_copies(known, seen.inventories[1:]), **seen.used, **needed})
     due, limit = chosen.forget, _limit(services, plan, len(known))
     if not force:
         state = services.catalogue.keeping.state(plan.name)
@@ -187,7 +189,7 @@ def _decided(
     there = {p.id for p in known}
     vanished = tuple(p.id for p in seen.points if p.id not in there)
     keep = frozenset(k.id for k in chosen.keep)
-    verdict = Chosen(seen.points, keep, chosen.forget, vanished, frozenset(held))
+    verdict = Chosen(seen.points, keep, chosen.forget, vanished, frozenset({*held, *needed}))
     shares = [
         share_of(
             services, plan.repositories[inventory.repository.name], inventory, verdict, plan.name
@@ -220,6 +222,7 @@ def _paused(
     points = services.catalogue.points.of_plan(plan.name)
     held = held_points(services.catalogue.keeping.holds(plan.name), now)
     chosen = _chosen(services, plan, points, now, held)
+    chosen = _spare(chosen, needed_points(services.catalogue, plan.name, points))
     return Forgetting(
         _waiting(chosen),
         unreached=unreached or {},
