@@ -69,13 +69,10 @@ if TYPE_CHECKING:
 
 
 class _Code:
-    """The code of an error is the name of its class: `RepositoryDamaged` is `repository-damaged`.
-    It is made when somebody reads it, because `drd status` reads none."""
-
     def __get__(self, _error: object, of: type[DrdError]) -> str:
-        if of is DrdError:
-            return "error"
-        return "".join(f"-{c.lower()}" if c.isupper() else c for c in of.__name__).lstrip("-")
+        """Return the code of an error: that of `RepositoryDamaged` is `repository-damaged`."""
+        name = of.__name__.removeprefix("Drd")
+        return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
 
 
 class DrdError(Exception):
