@@ -15,6 +15,7 @@ from drd.flows.alerts.outbox import OutboxSender
 from drd.flows.incidents.letters import LetterSender, Ways
 from drd.flows.incidents.recalled import recall
 from drd.flows.runbook.notify import notify_now
+from drd.model.contacts import PGP_KEY
 from drd.model.incidents.recipients import Reach
 from drd.model.message import LETTER, ChannelSpec, Message
 from drd.model.plan import SecretRef
@@ -22,6 +23,12 @@ from drd.notifiers import open_notifier, open_watcher
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import Notifier, Resolve
 from drd.registry import NOTIFIERS
+
+
+def encrypted(text: str, key: str) -> str:
+    """Return a text, encrypted to a public age, SSH or PGP key. Raises DrdError."""
+    where = "drd.notifiers.pgp" if key.startswith(PGP_KEY) else "drd.kit.sealing"
+    return str(import_module(where).encrypted(text, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Channels:
         return LetterSender(
             self.open_catalogue(),
             self._ways,
-            self._encrypted,
+            encrypted,
             self.clock,
             wait_s,
             at_once,
@@ -88,9 +95,6 @@ class Channels:
 
     def _letters(self) -> ModuleType:
         return import_module("drd.notifiers.letters")  # few commands send mails
-
-    def _encrypted(self, text: str, key: str) -> str:
-        return str(import_module("drd.kit.sealing").encrypted(text, key))
 
     def heartbeats(self) -> Heartbeats:
         """Heartbeats to the addresses in drd.yaml and to the addresses in plans."""

@@ -10,16 +10,14 @@ from drd import age
 from drd.errors import UsageError
 from drd.model.malformed import Malformed
 
-NO_PGP = "drd does not encrypt with PGP"
-AGE_INSTEAD = (
-    "ask for an age public key (age1…, which age-keygen makes) or an SSH public key, and write it "
-    "under `age`"
-)
-
 
 def _usable(text: str) -> str:
     if "PGP" in text:
-        raise Malformed(f"this is a PGP key, and {NO_PGP}", AGE_INSTEAD)
+        raise Malformed(
+            "this is a PGP key",
+            "write an age public key (age1…, which age-keygen makes) or an SSH public key; the PGP "
+            "key of a contact belongs under `pgp`",
+        )
     try:
         age.recipient(text)
     except UsageError as error:

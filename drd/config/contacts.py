@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from drd.config.age_key import AGE_INSTEAD, NO_PGP, AgeKey
+from drd.config.age_key import AgeKey
+from drd.config.pgp_key import PgpKey
 from drd.config.problems import Report, nearest
 from drd.config.zones import time_zone
 from drd.fields import Contradiction, Duration, Settings
@@ -62,10 +63,6 @@ def _glob(text: str) -> str:
 def _hours(text: str) -> str:
     model.spans(text)
     return text
-
-
-def _no_pgp(_: Any) -> Any:
-    raise Malformed(NO_PGP, AGE_INSTEAD)
 
 
 def _moment(text: Any) -> str:
@@ -137,8 +134,10 @@ class ContactEntry(Settings):
         description="The contact's public key (age1… or ssh-…): mails with --encrypt are encrypted "
         "to it.",
     )
-    pgp: Annotated[Any, BeforeValidator(_no_pgp)] = Field(
-        None, description="Not supported: drd encrypts to age keys only."
+    pgp: PgpKey | None = Field(
+        None,
+        description="The contact's public PGP key in ASCII armour, instead of `age`. drd encrypts "
+        "to it with the program gpg.",
     )
     note: Text | None = Field(
         None, description="What a caller has to know, for example a contract number."
@@ -149,9 +148,13 @@ class ContactEntry(Settings):
         if not any(ways):
             hint = "add one of `mail`, `phone`, `portal`, `address`, `channel`."
             yield Contradiction((), f'there is no way to reach "{self.name}"', hint)
-        if self.age is not None and not self.mail:
-            hint = "add `mail`, or remove `age`."
-            yield Contradiction(("age",), "has no effect without `mail`", hint, of_key=True)
+        for name in ("age", "pgp"):
+            if getattr(self, name) is not None and not self.mail:
+                hint = f"add `mail`, or remove `{name}`."
+                yield Contradiction((name,), "has no effect without `mail`", hint, of_key=True)
+        if self.age is not None and self.pgp is not None:
+            hint = "remove one of them: a mail is encrypted to one key."
+            yield Contradiction(("pgp",), "stands beside `age`", hint, of_key=True)
 
 
 class OnCallEntry(Settings):
@@ -303,7 +306,7 @@ def _contact(entry: ContactEntry, zone: str) -> model.Contact:
         entry.portal or "",
         entry.address or "",
         entry.channel or "",
-        entry.age or "",
+        entry.age or entry.pgp or "",
         entry.note or "",
     )
 

@@ -19,6 +19,9 @@ _HINT = "write hours like `Mon-Fri 09:00-17:00`, several separated by commas, or
 _SPAN = re.compile(r"(?:([A-Z][a-z]{2})(?:-([A-Z][a-z]{2}))? )?(\d\d):(\d\d)-(\d\d):(\d\d)")
 _MINUTES_OF_DAY = 24 * 60
 
+PGP_KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+"""The first line of a public PGP key."""
+
 
 class ContactKind(StrEnum):
     """The role of a contact, such as an authority, a customer or an insurer."""
@@ -104,7 +107,7 @@ def _days(first: str | None, last: str | None) -> frozenset[int]:
 class Contact:
     """Somebody outside. drd itself sends to `mails`, and through `channel`, a channel of drd.yaml;
     a person uses the other data. `plans` are names and patterns; if empty, the contact is for all
-    plans. `key` is a public age key."""
+    plans. `key` is a public age key or, if it begins with `PGP_KEY`, a public PGP key."""
 
     name: str
     kind: ContactKind

@@ -3,6 +3,9 @@ mail once, and what is not known is said. The mail server is a real one."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +20,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from drd import secrets
-from drd.bootstrap.channels import Channels
+from drd.bootstrap.channels import Channels, encrypted
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.config.daemon import load_settings
 from drd.errors import NotifyError, UsageError
@@ -27,7 +30,6 @@ from drd.flows.incidents.letters import LetterSender, Ways
 from drd.flows.incidents.opening import open_incident
 from drd.flows.incidents.recalled import recall
 from drd.flows.incidents.writing import Desk
-from drd.kit.sealing import encrypted
 from drd.model.actor import Actor
 from drd.model.contacts import Colleague, Contact, ContactBook, ContactKind
 from drd.model.incidents.approval import ApprovalRule
@@ -37,7 +39,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import Act, Content, Fate, Part
 from drd.model.incidents.recipients import Addressed, Reach, Wanted, addressed
 from drd.model.message import INCIDENT, ChannelSpec
-from drd.notifiers import open_notifier
+from drd.notifiers import open_notifier, pgp
 from drd.notifiers.letters import NotifierPost, leads_to, open_post
 from drd.notifiers.smtp import SmtpSettings
 from drd.notifiers.webhook import WebhookSettings
@@ -531,6 +533,33 @@ def test_mails_are_encrypted_where_it_is_asked_for(catalogue: SqlCatalogue, post
     assert opened == f"Subject: Incident\n\n{SECRET}\n"
     sent(response)
     assert SECRET in said_in(post.mails[1]), "only where it is asked for"
+
+
+def test_mails_are_encrypted_to_pgp_keys(
+    catalogue: SqlCatalogue, post: Post, tmp_path: Path
+) -> None:
+    home = Path(tempfile.mkdtemp(prefix="gpg"))  # a short path: gpg makes sockets in it
+
+    def gpg(*words: str, **more: Any) -> str:
+        argv = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", *words]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, **more)
+        return done.stdout
+
+    try:
+        gpg("--quick-gen-key", "it@acme.example", "future-default")
+        key = gpg("--armor", "--export", "it@acme.example").strip()
+        response = Response(catalogue, post.port, replace(ACME, key=key))
+        sent(response, encrypt=True)
+        (mail,) = post.mails
+        assert SECRET not in mail.as_string()
+        lead, armour = said_in(mail).split("\n\n", 1)
+        assert "encrypted to your PGP key" in lead
+        assert gpg("--decrypt", input=armour) == f"Subject: Incident\n\n{SECRET}\n"
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+        shutil.rmtree(home, ignore_errors=True)
+    with pytest.raises(UsageError, match="gpg cannot encrypt to the contact's PGP key"):
+        pgp.encrypted("text", key.replace(key.splitlines()[3], ""))
 
 
 def test_a_restricted_incident_is_for_those_with_a_role_alone(catalogue: SqlCatalogue) -> None:

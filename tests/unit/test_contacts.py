@@ -138,15 +138,47 @@ def test_listing_says_who_is_to_be_called_now(
     assert "'noon' is not a time" in capsys.readouterr().err
 
 
+# Of a key pair that was made for this test; its private half was thrown away.
+PGP = (
+    "-----BEGIN PGP PUBLIC KEY BLOCK-----\\n"
+    "\\n"
+    "mDMEawzIxxYJKwYBBAHaRw8BAQdAxfJnGDh0erUsgp84NErdgmPW6Lpgaz9GiElk\\n"
+    "YmWPOgq0FkFjbWUgPGl0QGFjbWUuZXhhbXBsZT6IlgQTFgoAPhYhBCxB63R8Jo3i\\n"
+    "SlzZKfy6X1R2pF8oBQJrDMjHAhsDBQkFo5qABQsJCAcCBhUKCQgLAgQWAgMBAh4B\\n"
+    "AheAAAoJEPy6X1R2pF8odqQA/iCw9OLWsXj2RUJV6YJ7Tx+1Edaib01VJ5DSp/mW\\n"
+    "L30/AQDE2v/L+M8nm8ZGuOSzBW5bexrbzv83B9n+KFKNXULBC7g4BGsMyMgSCisG\\n"
+    "AQQBl1UBBQEBB0Aha3E/QiE7z6z59szfLR3YLEPPb5EreS/UrocMVD/wYgMBCAeI\\n"
+    "eAQYFgoAIBYhBCxB63R8Jo3iSlzZKfy6X1R2pF8oBQJrDMjIAhsMAAoJEPy6X1R2\\n"
+    "pF8o80IBALxrsF/NgWtUsyz7SQvcqNBtKvie+LFbTc9tT0drLn3jAP48vrUgliLd\\n"
+    "ub9VKZTdzgqqD5EBrcQ3HY3RJdaidz0tAg==\\n"
+    "=kFEc\\n"
+    "-----END PGP PUBLIC KEY BLOCK-----"
+)
+AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
 WRONG = {
     "contacts: [{name: X, kind: pres, phone: '110'}]": '"pres" is not one of authority, customer',
     "contacts: [{name: X, kind: press}]": 'no way to reach "X"',
     "contacts: [{name: X, kind: press, mail: 'a b'}]": '"a b" is not a mail address',
     "contacts: [{name: X, kind: press, mail: 'a@b.example, c@d.example'}]": "is not a mail address",
     "contacts: [{name: X, kind: press, phone: 'x1'}]": '"x1" is not a telephone number',
-    "contacts: [{name: X, kind: press, phone: '110', pgp: 'ABCD'}]": "does not encrypt with PGP",
+    "contacts: [{name: X, kind: press, mail: a@b.example, pgp: 'ABCD'}]": (
+        "this is not a public PGP key in ASCII armour"
+    ),
+    "contacts:\n  - {name: X, kind: press, mail: a@b.example, pgp: '-----BEGIN PGP PRIVATE KEY'}": (
+        "this is a private key"
+    ),
+    f"contacts: [{{name: X, kind: press, phone: '110', pgp: \"{PGP}\"}}]": (
+        "has no effect without `mail`"
+    ),
+    f'contacts: [{{name: X, kind: press, mail: a@b.example, age: {AGE}, pgp: "{PGP}"}}]': (
+        "stands beside `age`"
+    ),
+    f'contacts: [{{name: X, kind: press, mail: a@b.example, pgp: "{PGP[:60]}x{PGP[60:]}"}}]': (
+        "this PGP key is damaged"
+    ),
     "contacts: [{name: X, kind: press, mail: a@b.example, age: '-----BEGIN PGP PUBLIC'}]": (
-        "this is a PGP key, and drd does not encrypt with PGP"
+        "this is a PGP key"
     ),
     "contacts: [{name: X, kind: press, mail: a@b.example, age: KEY}]": "'KEY' is not a public key",
     "contacts: [{name: X, kind: press, mail: a@b.example, age: age1abc}]": (

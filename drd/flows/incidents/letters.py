@@ -16,6 +16,7 @@ from drd.exhaustion import text_of
 from drd.flows.durable_steps import describe
 from drd.flows.incidents.genuine import require_genuine
 from drd.flows.incidents.messages import message_of
+from drd.model.contacts import PGP_KEY
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.bounces import letter_id
 from drd.model.incidents.entries import Author, draft
@@ -34,6 +35,7 @@ UNREADABLE_PAUSE = timedelta(hours=1)
 PAUSES_S = (10.0, 60.0, 300.0, 900.0)
 _ENCRYPTED = "Encrypted message"
 _LEAD = "This message is encrypted to your age key. To read it: age -d -i KEY-FILE MESSAGE\n\n"
+_PGP_LEAD = "This message is encrypted to your PGP key. To read it: gpg -d MESSAGE\n\n"
 _LONGEST = 300
 
 Encrypt = Callable[[str, str], str]
@@ -143,7 +145,8 @@ class LetterSender:
         if not recipient.key:
             return Letter(name, to, part.subject, part.text, at)
         sealed = self.encrypt(f"Subject: {part.subject}\n\n{part.text}", recipient.key)
-        return Letter(name, to, _ENCRYPTED, _LEAD + sealed, at)
+        lead = _PGP_LEAD if recipient.key.startswith(PGP_KEY) else _LEAD
+        return Letter(name, to, _ENCRYPTED, lead + sealed, at)
 
     def _failed(self, row: Waiting, place: Place, recipient: Recipient, error: DrdError) -> bool:
         why = describe(error).line

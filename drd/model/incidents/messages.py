@@ -65,8 +65,8 @@ MAY_REPEAT = frozenset({Fate.REFUSED, Fate.UNKNOWN, Fate.BOUNCED})
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """A recipient. `name` is a contact, a person or a channel; `via` the mail channel that carries
-    the mail; `key` the age key to which it is encrypted; `leads` is a digest of the address of the
-    channel, because this address may be a secret."""
+    the mail; `key` the age or PGP key to which it is encrypted; `leads` is a digest of the address
+    of the channel, because this address may be a secret."""
 
     name: str
     way: Way

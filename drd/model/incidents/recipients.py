@@ -233,9 +233,9 @@ def _require_keys(found: Collection[Addressed]) -> None:
     if without:
         names = escaped(some([one.words for one in without], 5))
         raise UsageError(
-            f"drd cannot encrypt the message to {names}: an age key or a mail address is missing",
-            hint="add `age` and `mail` to the contact, name others (--to NAME), or leave out "
-            "--encrypt.",
+            f"drd cannot encrypt the message to {names}: a public key or a mail address is missing",
+            hint="add `mail` and `age` or `pgp` to the contact, name others (--to NAME), or leave "
+            "out --encrypt.",
         )
 
 
