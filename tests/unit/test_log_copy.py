@@ -15,11 +15,13 @@ import pytest
 from drd.errors import DrdError, NoRestorePoint, PointGone, RepositoryDamaged, RepositoryUnreachable
 from drd.flows.log import orders
 from drd.flows.log.copying import NOT_COPIED, LogCopy, Stored
+from drd.flows.log.findings import findings
 from drd.flows.log.noted import noted_copies, noted_copy
 from drd.flows.log.repository import batches_in, copied_to, log_spec
 from drd.flows.log.upkeep import Upkeep
 from drd.flows.services import Services
-from drd.model.log import LogBatch, LogTarget
+from drd.model.log import LogBatch, LogTarget, copy_noted_as
+from drd.model.log_conditions import log_copy_condition
 from drd.model.plan import Plan
 from drd.ports.logs import LogStart
 from tests.fakes_repository import MemoryRepository
@@ -184,3 +186,27 @@ def test_the_log_comes_from_the_first_repository_that_has_it(
     monkeypatch.setattr(logs.repository(), "preflight", damaged)
     away = _order(logs)
     assert (away.repository, away.passed_over) == ("offsite", "primary: a pack is gone")
+
+
+def test_doctor_and_alerts_tell_of_each_copy_whether_it_gets_the_log(logs: Logs) -> None:
+    logs.store(stored(1, 0, 10))
+    logs.copy().turn()
+    found = {f.subject: f for f in findings(logs.services, logs.plan) if f.code == "log-copy"}
+    assert {name: f.severity for name, f in found.items()} == {"offsite": "ok", "third": "warning"}
+    assert found["third"].remedy.endswith("drd copy pg --repository third")
+    noted = noted_copy(logs.services.catalogue.queue, "pg", "offsite", "server")
+    assert noted is not None
+    since = logs.services.clock.now() - timedelta(seconds=60)
+    state = replace(noted[1], code=NOT_COPIED, trouble="no route", remedy="look at it", since=since)
+    key = copy_noted_as("pg", "offsite", "server")
+    logs.services.catalogue.queue.note(key, dict(state.to_json()), T0)
+    [wrong, _] = [f for f in findings(logs.services, logs.plan) if f.code == "log-copy"]
+    assert (wrong.severity, wrong.remedy) == ("warning", "look at it")
+    assert wrong.text.startswith("drd does not copy the log of server to repository offsite: no r")
+    at = [
+        log_copy_condition("pg", "server", "offsite", state, since + timedelta(seconds=s))
+        for s in (59, 60)
+    ]
+    assert at[0] is None
+    assert at[1] is not None
+    assert (at[1].kind, at[1].severity, at[1].subject) == ("log", "warning", "server in offsite")

@@ -67,16 +67,16 @@ def _arrival_there(services: Services, plan: Plan, copy: RepositorySpec, name: s
         hint = f"start the daemon, which copies it after each push; or copy it now: {command}"
         if not plan.copying.follows:
             hint = f"copy it now: {command}"
-        return Finding("log-arrival", "warning", copy.name, text, hint)
+        return Finding("log-copy", "warning", copy.name, text, hint)
     state = noted[1]
     wrong = log_copy_condition(plan.name, name, copy.name, state, services.clock.now())
     if wrong is not None:
-        return Finding("log-arrival", "warning", copy.name, wrong.text, state.remedy or command)
+        return Finding("log-copy", "warning", copy.name, wrong.text, state.remedy or command)
     text = f"drd copies the log of {name} to repository {copy.name}"
     if state.complete_at is not None:
         at = format_time(state.complete_at, seconds=True)
         text += f", which has everything up to {at}"
-    return Finding("log-arrival", "ok", copy.name, text)
+    return Finding("log-copy", "ok", copy.name, text)
 
 
 def _of_log(services: Services, plan: Plan, name: str) -> list[Finding]:
