@@ -94,3 +94,11 @@ def test_commands_of_a_remedy_get_the_plan_and_the_run_where_they_are_known() ->
     assert in_commands(told, run="4f2a") == (
         "choose another one (drd points shop), or see drd run show 4f2a; RUN and PLAN stay here"
     )
+
+
+@pytest.mark.parametrize("known", [{}, {"plan": "shop"}, {"run": "4f2a"}, {"component": "db"}])
+def test_a_word_of_a_command_stays_until_its_name_is_known(known: dict[str, str]) -> None:
+    said = in_commands("drd diff PLAN --component COMPONENT; drd run show RUN", **known)
+    names = {"plan": "PLAN", "component": "COMPONENT", "run": "RUN", **known}
+    whole = "drd diff {plan} --component {component}; drd run show {run}"
+    assert said == whole.format(**names)
