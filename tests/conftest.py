@@ -30,6 +30,8 @@ from tests import (
     warm,
     warm_suite,
 )
+from tests.e2e.prepared import backed_up, prepared
+from tests.e2e.site import Site
 from tests.servers import (
     MariadbServer,
     PostgresServer,
@@ -59,6 +61,13 @@ def short_tmp() -> Iterator[Path]:
     """A directory of this test with a path short enough for sockets and open to other users."""
     with short_directory(_run_directory()) as path:
         yield path
+
+
+@pytest.fixture
+def stored() -> Iterator[Site]:
+    """The small site after its first backup, for one test."""
+    with prepared(backed_up) as site:
+        yield site
 
 
 @pytest.fixture(scope="session")

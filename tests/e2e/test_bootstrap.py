@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyrage
 import pytest
 
 from tests.e2e.kit_site import Machine
+from tests.e2e.prepared import prepared
 from tests.e2e.site import Site, small_site
 from tests.user_support import NOBODY, as_root
 
@@ -21,9 +23,8 @@ def machine(short_tmp: Path) -> Machine:
     return Machine(short_tmp / "root")
 
 
-@pytest.fixture
-def small(short_tmp: Path) -> Site:
-    site = small_site(short_tmp)
+def with_kit(base: Path) -> Site:
+    site = small_site(base)
     identity = pyrage.x25519.Identity.generate()
     site.secret("identity", str(identity))
     site.drd("backup", "shop")
@@ -31,6 +32,12 @@ def small(short_tmp: Path) -> Site:
         "kit", "export", "shop", "--to", f"{site.base}/k", "--recipient", str(identity.to_public())
     )
     return site
+
+
+@pytest.fixture
+def small() -> Iterator[Site]:
+    with prepared(with_kit) as made:
+        yield made
 
 
 def from_kit(small: Site, machine: Machine, *words: str, code: int = 0) -> str:

@@ -16,10 +16,8 @@ from tests.e2e.site import Site, make_sqlite, small_site
 
 
 @pytest.fixture
-def site(short_tmp: Path) -> Site:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    return site
+def site(stored: Site) -> Site:
+    return stored
 
 
 def orders(path: Path) -> int:
@@ -213,18 +211,16 @@ def test_a_target_that_is_production_is_refused_before_anything_is_touched(short
 
 
 def test_a_component_that_was_lost_alone_is_restored_alone_by_the_printed_commands(
-    short_tmp: Path,
+    stored: Site,
 ) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    (site.base / "shop.db").unlink()
-    failed = site.drd("backup", "shop", code=1)
+    (stored.base / "shop.db").unlink()
+    failed = stored.drd("backup", "shop", code=1)
     alone = "drd recover shop --in-place --component db --dry-run"
     assert f"if this data was lost, {alone} shows how to restore it. Otherwise" in failed.err
-    assert alone in site.drd("doctor", "shop", code=1).out.replace("\n", " ")
-    refused = site.drd("recover", "shop", "--in-place", "--dry-run", code=1).err
+    assert alone in stored.drd("doctor", "shop", code=1).out.replace("\n", " ")
+    refused = stored.drd("recover", "shop", "--in-place", "--dry-run", code=1).err
     assert "--component conf --into NEW." in refused
     assert "To restore only db: add --component db." in refused
-    site.drd(*alone.split()[1:])
-    site.drd("recover", "shop", "--in-place", "--component", "db", "--yes")
-    assert orders(site.base / "shop.db") == 1000
+    stored.drd(*alone.split()[1:])
+    stored.drd("recover", "shop", "--in-place", "--component", "db", "--yes")
+    assert orders(stored.base / "shop.db") == 1000

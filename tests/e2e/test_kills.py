@@ -49,41 +49,38 @@ def test_backup_killed_at_a_step_and_run_again(site: Site, step: str, when: str)
 
 @pytest.mark.parametrize("when", MOMENTS)
 @pytest.mark.parametrize("step", RESTORE_STEPS)
-def test_drill_killed_at_a_step_and_run_again(site: Site, step: str, when: str) -> None:
-    site.drd("backup", "shop")
-    site.killed_at(f"{when}:{step}", "drill", "shop")
-    assert site.drd("status", "--json", code=3).json["plans"][0]["drill"]["result"] is None
-    assert site.drd("drill", "shop", "--json").json["result"] == "passed"
-    assert [r["state"] for r in site.runs()[:2]] == ["succeeded", "interrupted"]
-    site.assert_clean()
+def test_drill_killed_at_a_step_and_run_again(stored: Site, step: str, when: str) -> None:
+    stored.killed_at(f"{when}:{step}", "drill", "shop")
+    assert stored.drd("status", "--json", code=3).json["plans"][0]["drill"]["result"] is None
+    assert stored.drd("drill", "shop", "--json").json["result"] == "passed"
+    assert [r["state"] for r in stored.runs()[:2]] == ["succeeded", "interrupted"]
+    stored.assert_clean()
 
 
 @pytest.mark.parametrize("when", MOMENTS)
 @pytest.mark.parametrize("step", ["preflight", *RESTORE_STEPS])
-def test_recovery_killed_at_a_step_goes_on(site: Site, step: str, when: str) -> None:
-    site.drd("backup", "shop")
-    with sqlite3.connect(site.base / "shop.db") as connection:
+def test_recovery_killed_at_a_step_goes_on(stored: Site, step: str, when: str) -> None:
+    with sqlite3.connect(stored.base / "shop.db") as connection:
         wanted = list(connection.iterdump())
     words = ("recover", "shop", "--target", "standby", "--yes")
-    site.killed_at(f"{when}:{step}", *words)
-    told = site.drd(*words, "--json").json
+    stored.killed_at(f"{when}:{step}", *words)
+    told = stored.drd(*words, "--json").json
     assert told["result"] == "passed"
-    with sqlite3.connect(site.base / "back/shop.db") as connection:
+    with sqlite3.connect(stored.base / "back/shop.db") as connection:
         assert list(connection.iterdump()) == wanted
-    assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
-    runs = [r for r in site.runs() if r["kind"] == "recovery"]
+    assert sorted(p.name for p in (stored.base / "back").iterdir()) == ["etc", "shop.db"]
+    runs = [r for r in stored.runs() if r["kind"] == "recovery"]
     assert [r["state"] for r in runs] == ["succeeded"], "the killed run goes on, none is begun"
-    site.assert_clean()
+    stored.assert_clean()
 
 
-def test_a_dead_recovery_is_cleaned_up_by_a_different_request(site: Site) -> None:
-    site.drd("backup", "shop")
-    site.killed_at("undone:restore db", "recover", "shop", "--target", "standby", "--yes")
+def test_a_dead_recovery_is_cleaned_up_by_a_different_request(stored: Site) -> None:
+    stored.killed_at("undone:restore db", "recover", "shop", "--target", "standby", "--yes")
     words = ("recover", "shop", "--target", "standby", "--yes")
-    assert "is in the future" in site.drd(*words, "--lost-at", "2999-01-01T00:00:00Z", code=2).err
-    site.drd(*words, "--lost-at", "0s", "--overwrite", "--no-undo")
-    assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
-    site.assert_clean()
+    assert "is in the future" in stored.drd(*words, "--lost-at", "2999-01-01T00:00:00Z", code=2).err
+    stored.drd(*words, "--lost-at", "0s", "--overwrite", "--no-undo")
+    assert sorted(p.name for p in (stored.base / "back").iterdir()) == ["etc", "shop.db"]
+    stored.assert_clean()
 
 
 def _run_until_restic(site: Site, *words: str) -> tuple[object, list[int]]:
@@ -104,53 +101,50 @@ def _run_until_restic(site: Site, *words: str) -> tuple[object, list[int]]:
 
 @pytest.mark.kills
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_backup_is_cancelled_and_clean(site: Site, number: signal.Signals) -> None:
-    site.drd("backup", "shop")
-    site.slow_down()
-    child, _ = _run_until_restic(site, "backup", "shop")
+def test_interrupted_backup_is_cancelled_and_clean(stored: Site, number: signal.Signals) -> None:
+    stored.slow_down()
+    child, _ = _run_until_restic(stored, "backup", "shop")
     child.send_signal(number)  # type: ignore[attr-defined]
     assert child.wait(timeout=20) == 130  # type: ignore[attr-defined]
-    assert site.runs()[0]["state"] == "cancelled"
-    assert len(site.points()) == 1
-    site.assert_clean()
+    assert stored.runs()[0]["state"] == "cancelled"
+    assert len(stored.points()) == 1
+    stored.assert_clean()
 
 
 @pytest.mark.kills
-def test_drd_killed_in_the_middle_of_storing(site: Site) -> None:
-    site.drd("backup", "shop")
-    site.slow_down()
-    child, _ = _run_until_restic(site, "backup", "shop")
+def test_drd_killed_in_the_middle_of_storing(stored: Site) -> None:
+    stored.slow_down()
+    child, _ = _run_until_restic(stored, "backup", "shop")
     os.kill(child.pid, signal.SIGKILL)  # type: ignore[attr-defined]
     child.wait()  # type: ignore[attr-defined]
-    site.speed_up()
-    told = site.drd("backup", "shop", "--json").json
+    stored.speed_up()
+    told = stored.drd("backup", "shop", "--json").json
     assert told["state"] == "succeeded"
-    assert len(site.points()) == 2
-    site.restic("check")
-    site.assert_clean()
+    assert len(stored.points()) == 2
+    stored.restic("check")
+    stored.assert_clean()
 
 
 @pytest.mark.kills
-def test_restic_killed_in_the_middle_of_storing(site: Site) -> None:
-    site.drd("backup", "shop")
-    site.slow_down()
-    child, _ = _run_until_restic(site, "backup", "shop", "--component", "conf", "--json")
+def test_restic_killed_in_the_middle_of_storing(stored: Site) -> None:
+    stored.slow_down()
+    child, _ = _run_until_restic(stored, "backup", "shop", "--component", "conf", "--json")
     limit = time.monotonic() + 30
     killed = False
     while not killed and time.monotonic() < limit:
-        for pid, line in site.processes().items():
+        for pid, line in stored.processes().items():
             if line.split()[0].endswith("restic") and " backup " in line:
                 os.kill(pid, signal.SIGKILL)
                 killed = True
     assert child.wait(timeout=60) == 1  # type: ignore[attr-defined]
-    assert site.runs()[0]["state"] == "failed"
-    assert len([p for p in site.points() if p["complete"]]) == 1
-    site.assert_clean()
-    site.speed_up()
-    assert site.drd("backup", "shop", "--json").json["state"] == "succeeded"
-    site.drd("retention", "shop")
-    site.restic("check")
-    site.assert_clean()
+    assert stored.runs()[0]["state"] == "failed"
+    assert len([p for p in stored.points() if p["complete"]]) == 1
+    stored.assert_clean()
+    stored.speed_up()
+    assert stored.drd("backup", "shop", "--json").json["state"] == "succeeded"
+    stored.drd("retention", "shop")
+    stored.restic("check")
+    stored.assert_clean()
 
 
 def _dead_restic_with_a_lock(site: Site, *words: str) -> None:
@@ -168,15 +162,16 @@ def _dead_restic_with_a_lock(site: Site, *words: str) -> None:
 
 @pytest.mark.kills
 @pytest.mark.parametrize("exclusive", [False, True])
-def test_lock_of_a_dead_process_is_gone_after_the_next_backup(site: Site, exclusive: bool) -> None:
-    site.drd("backup", "shop")
-    site.slow_down()
-    site.speed_up()
-    site.drd("backup", "shop", "--accept-size")
+def test_lock_of_a_dead_process_is_gone_after_the_next_backup(
+    stored: Site, exclusive: bool
+) -> None:
+    stored.slow_down()
+    stored.speed_up()
+    stored.drd("backup", "shop", "--accept-size")
     busy = ("check", "--read-data") if exclusive else ("backup", "--stdin")
-    _dead_restic_with_a_lock(site, *busy)
-    site.drd("backup", "shop")
-    site.assert_clean()
+    _dead_restic_with_a_lock(stored, *busy)
+    stored.drd("backup", "shop")
+    stored.assert_clean()
 
 
 def test_recovery_that_goes_on_removes_the_lock_of_its_dead_restic(site: Site) -> None:
@@ -267,16 +262,15 @@ def test_init_that_was_killed_half_way_is_finished(site: Site) -> None:
     site.assert_clean()
 
 
-def test_repository_that_lost_its_config_is_not_begun_anew(site: Site) -> None:
-    site.drd("backup", "shop")
-    (Path(site.repository) / "config").unlink()
-    for file in (site.base / "state").glob("drd.db*"):
+def test_repository_that_lost_its_config_is_not_begun_anew(stored: Site) -> None:
+    (Path(stored.repository) / "config").unlink()
+    for file in (stored.base / "state").glob("drd.db*"):
         file.unlink()
-    keys = list((Path(site.repository) / "keys").iterdir())
-    told = site.drd("backup", "shop", "--json", code=1).json
+    keys = list((Path(stored.repository) / "keys").iterdir())
+    told = stored.drd("backup", "shop", "--json", code=1).json
     assert "lost its file `config`" in told["error"]["message"]
-    assert list((Path(site.repository) / "keys").iterdir()) == keys
-    site.assert_clean()
+    assert list((Path(stored.repository) / "keys").iterdir()) == keys
+    stored.assert_clean()
 
 
 def _stand_still(site: Site, pid: int) -> None:
@@ -322,21 +316,19 @@ def test_retention_spares_the_point_that_a_drill_is_restoring(site: Site) -> Non
     site.assert_clean()
 
 
-def test_directory_that_a_kill_left_without_its_name_is_removed(site: Site) -> None:
-    site.drd("backup", "shop")
-    (run,) = [r["run"] for r in site.runs()]
-    work = site.base / "work"
+def test_directory_that_a_kill_left_without_its_name_is_removed(stored: Site) -> None:
+    (run,) = [r["run"] for r in stored.runs()]
+    work = stored.base / "work"
     (work / f".run-{run}.4711").mkdir()
     (work / ".run-0badcafe.4711").mkdir()
-    site.drd("backup", "shop")
+    stored.drd("backup", "shop")
     assert not (work / f".run-{run}.4711").exists()
     assert (work / ".run-0badcafe.4711").exists(), "no run of this state has made it"
 
 
 @pytest.mark.parametrize("verb", ["backup", "drill", "recover"])
-def test_directory_whose_removal_a_kill_interrupted_is_removed(site: Site, verb: str) -> None:
-    site.drd("backup", "shop")
+def test_directory_whose_removal_a_kill_interrupted_is_removed(stored: Site, verb: str) -> None:
     words = [verb, "shop", *(["--target", "standby", "--yes"] if verb == "recover" else [])]
-    site.killed_at("amid:removal", *words)
-    site.drd("backup", "shop")
-    site.assert_clean()
+    stored.killed_at("amid:removal", *words)
+    stored.drd("backup", "shop")
+    stored.assert_clean()

@@ -40,24 +40,23 @@ def test_status_before_anything_is_unknown_and_never_green(site: Site) -> None:
     assert told["plans"][0]["verdict"] == "unknown"
 
 
-def test_never_drilled_is_unknown_then_passed_is_met(site: Site) -> None:
-    site.drd("backup", "shop")
-    before = site.drd("status", "--json", code=3).json["plans"][0]
+def test_never_drilled_is_unknown_then_passed_is_met(stored: Site) -> None:
+    before = stored.drd("status", "--json", code=3).json["plans"][0]
     assert before["rpo"]["verdict"] == "met"
     assert before["drill"]["verdict"] == "unknown"
-    drilled = site.drd("drill", "shop", "--json").json
+    drilled = stored.drd("drill", "shop", "--json").json
     assert drilled["result"] == "passed"
     assert drilled["rta_s"] > 0
     assert 0 < drilled["rpa_s"] < 120
-    after = site.drd("status", "--json").json
+    after = stored.drd("status", "--json").json
     assert after["verdict"] == "met"
     assert after["plans"][0]["readiness"] == "ready"
     assert after["plans"][0]["rto"]["actual_s"] == drilled["rta_s"]
-    assert site.points()[0]["proven_by"] == drilled["evidence"]
-    site.assert_clean()
-    with (site.base / "drd.yaml").open("a") as settings:
+    assert stored.points()[0]["proven_by"] == drilled["evidence"]
+    stored.assert_clean()
+    with (stored.base / "drd.yaml").open("a") as settings:
         settings.write("not_a_key: 1\n")
-    assert "drd.yaml is broken" in site.drd("status", code=2).out, "an ok plan does not hide it"
+    assert "drd.yaml is broken" in stored.drd("status", code=2).out, "an ok plan does not hide it"
 
 
 def test_second_backup_adds_little(site: Site) -> None:
@@ -67,49 +66,48 @@ def test_second_backup_adds_little(site: Site) -> None:
     assert second["components"][0]["added_bytes"] < first["components"][0]["added_bytes"] / 10
 
 
-def test_recovery_gives_back_what_was_there(site: Site) -> None:
-    site.drd("backup", "shop")
-    with sqlite3.connect(site.base / "shop.db") as connection:
+def test_recovery_gives_back_what_was_there(stored: Site) -> None:
+    with sqlite3.connect(stored.base / "shop.db") as connection:
         before = list(connection.iterdump())
-    told = site.drd("recover", "shop", "--target", "standby", "--yes", "--json").json
+    told = stored.drd("recover", "shop", "--target", "standby", "--yes", "--json").json
     assert told["result"] == "passed"
     assert told["target"] == "standby"
-    with sqlite3.connect(site.base / "back/shop.db") as connection:
+    with sqlite3.connect(stored.base / "back/shop.db") as connection:
         assert list(connection.iterdump()) == before
-    restored = site.base / "back/etc" / str(site.base / "etc").lstrip("/")
-    subprocess.run(["diff", "-r", "--no-dereference", site.base / "etc", restored], check=True)
+    restored = stored.base / "back/etc" / str(stored.base / "etc").lstrip("/")
+    subprocess.run(["diff", "-r", "--no-dereference", stored.base / "etc", restored], check=True)
     assert (restored / "empty").is_dir()
     assert (restored / "app.conf").stat().st_mode & 0o777 == 0o640
-    site.assert_clean()
+    stored.assert_clean()
 
 
-def test_recovery_refuses_a_filled_target_without_overwrite(site: Site) -> None:
-    site.drd("backup", "shop")
-    make_sqlite(site.base / "back/shop.db", rows=10)
-    before = (site.base / "back/shop.db").read_bytes()
+def test_recovery_refuses_a_filled_target_without_overwrite(stored: Site) -> None:
+    make_sqlite(stored.base / "back/shop.db", rows=10)
+    before = (stored.base / "back/shop.db").read_bytes()
     for words in (("--yes",), ("--dry-run",), ("--dry-run", "--json")):
-        refused = site.drd("recover", "shop", "--target", "standby", *words, code=1)
+        refused = stored.drd("recover", "shop", "--target", "standby", *words, code=1)
         assert "not empty" in refused.err + refused.out
         assert ("HINT" in refused.err) == ("--json" not in words)
     assert json.loads(refused.out)["error"]["hint"]
-    assert (site.base / "back/shop.db").read_bytes() == before
-    assert not (site.base / "back/etc").exists(), "nothing may be touched when one place is refused"
+    assert (stored.base / "back/shop.db").read_bytes() == before
+    assert not (stored.base / "back/etc").exists(), (
+        "nothing may be touched when one place is refused"
+    )
     words = ("recover", "shop", "--target", "standby", "--yes", "--overwrite", "--no-undo")
-    site.drd(*words)
-    with sqlite3.connect(site.base / "back/shop.db") as connection:
+    stored.drd(*words)
+    with sqlite3.connect(stored.base / "back/shop.db") as connection:
         assert connection.execute("select count(*) from orders").fetchone() == (1000,)
-    assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
+    assert sorted(p.name for p in (stored.base / "back").iterdir()) == ["etc", "shop.db"]
 
 
-def test_recovery_without_a_terminal_wants_yes(site: Site) -> None:
-    site.drd("backup", "shop")
-    refused = site.drd("recover", "shop", "--target", "standby", code=2)
+def test_recovery_without_a_terminal_wants_yes(stored: Site) -> None:
+    refused = stored.drd("recover", "shop", "--target", "standby", code=2)
     assert "--yes" in refused.err
-    planned = site.drd("recover", "shop", "--target", "standby", "--dry-run", "--json").json
+    planned = stored.drd("recover", "shop", "--target", "standby", "--dry-run", "--json").json
     assert planned["components"] == ["db", "conf"]
-    looked = site.drd("recover", "shop", "--target", "standby", "--dry-run").out
+    looked = stored.drd("recover", "shop", "--target", "standby", "--dry-run").out
     assert re.search("preflight +[0-9]+ things checked", looked)
-    assert not list((site.base / "back").iterdir())
+    assert not list((stored.base / "back").iterdir())
 
 
 def test_recovery_before_a_time_takes_the_older_point(site: Site) -> None:
@@ -133,13 +131,12 @@ def test_drill_without_checks_is_inconclusive(site: Site) -> None:
     assert site.drd("status", "--json", code=3).json["plans"][0]["drill"]["verdict"] == "unknown"
 
 
-def test_changed_plan_needs_drill(site: Site) -> None:
-    site.drd("backup", "shop")
-    site.drd("drill", "shop")
-    plan = site.base / "plans/shop.yaml"
+def test_changed_plan_needs_drill(stored: Site) -> None:
+    stored.drd("drill", "shop")
+    plan = stored.base / "plans/shop.yaml"
     plan.write_text(plan.read_text().replace("> 0", "> 1"))
-    site.drd("backup", "shop")
-    told = site.drd("status", "--json").json["plans"][0]
+    stored.drd("backup", "shop")
+    told = stored.drd("status", "--json").json["plans"][0]
     assert told["readiness"] == "needs drill"
     assert told["verdict"] == "at_risk"
 
@@ -151,33 +148,31 @@ def test_drill_without_a_point_says_so(site: Site) -> None:
     assert site.runs()[0]["state"] == "failed"
 
 
-def test_missing_path_makes_the_point_incomplete(site: Site) -> None:
-    site.drd("backup", "shop")
-    plan = site.base / "plans/shop.yaml"
-    plan.write_text(plan.read_text().replace("/etc]", f"/etc, {site.base}/gone]"))
-    told = site.drd("backup", "shop", "--json", code=1).json
+def test_missing_path_makes_the_point_incomplete(stored: Site) -> None:
+    plan = stored.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("/etc]", f"/etc, {stored.base}/gone]"))
+    told = stored.drd("backup", "shop", "--json", code=1).json
     assert told["state"] == "incomplete"
     assert [c["state"] for c in told["components"]] == ["captured", "failed"]
-    assert f"{site.base}/gone" in told["components"][1]["error"]
-    assert [p["complete"] for p in site.points()] == [False, True]
-    newest = site.drd("status", "--json", code=3).json["plans"][0]
+    assert f"{stored.base}/gone" in told["components"][1]["error"]
+    assert [p["complete"] for p in stored.points()] == [False, True]
+    newest = stored.drd("status", "--json", code=3).json["plans"][0]
     assert newest["rpo"]["exposure_s"] > 0
     assert any("gone" in r["text"] if isinstance(r, dict) else "gone" in r
                for r in newest["reasons"])  # fmt: skip
-    site.assert_clean()
+    stored.assert_clean()
 
 
-def test_lost_catalogue_is_rebuilt_from_the_manifests(site: Site) -> None:
-    site.drd("backup", "shop")
-    site.drd("backup", "shop")
-    before = site.points()
-    for file in (site.base / "state").glob("drd.db*"):
+def test_lost_catalogue_is_rebuilt_from_the_manifests(stored: Site) -> None:
+    stored.drd("backup", "shop")
+    before = stored.points()
+    for file in (stored.base / "state").glob("drd.db*"):
         file.unlink()
-    site.drd("catalogue", "rebuild")
-    after = site.points()
+    stored.drd("catalogue", "rebuild")
+    after = stored.points()
     assert [p["point"] for p in after] == [p["point"] for p in before]
     assert [p["data_time"] for p in after] == [p["data_time"] for p in before]
-    assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+    assert stored.drd("drill", "shop", "--json").json["result"] == "passed"
 
 
 def test_rebuild_skips_a_plan_that_cannot_be_read_and_does_the_others(
@@ -234,16 +229,15 @@ def test_retention_forgets_whole_points_and_keeps_the_proven_one(site: Site) -> 
     site.assert_clean()
 
 
-def test_secrets_are_nowhere_but_in_their_file(site: Site) -> None:
-    site.drd("backup", "shop")
-    site.drd("drill", "shop")
+def test_secrets_are_nowhere_but_in_their_file(stored: Site) -> None:
+    stored.drd("drill", "shop")
     found = []
-    for directory, _, files in os.walk(site.base):
+    for directory, _, files in os.walk(stored.base):
         for name in files:
             path = Path(directory) / name
             if b"battery staple" in path.read_bytes():
                 found.append(path)
-    assert found == [site.base / "secrets/restic"]
+    assert found == [stored.base / "secrets/restic"]
 
 
 def test_dry_run_of_a_backup_touches_nothing(site: Site) -> None:
@@ -267,12 +261,11 @@ def test_help_fits_a_screen_and_each_verb_has_examples(site: Site) -> None:
         assert "examples:" in site.drd(verb, "--help").out, verb
 
 
-def test_doctor_finds_everything_fine(site: Site) -> None:
-    site.drd("backup", "shop")
-    told = site.drd("doctor", "shop", "--json").json
+def test_doctor_finds_everything_fine(stored: Site) -> None:
+    told = stored.drd("doctor", "shop", "--json").json
     assert told["ok"], told
     assert len(told["items"]) > 5
-    site.assert_clean()
+    stored.assert_clean()
 
 
 def test_repository_under_another_name_keeps_its_points(site: Site) -> None:
@@ -285,13 +278,12 @@ def test_repository_under_another_name_keeps_its_points(site: Site) -> None:
     assert site.drd("drill", "shop", "--point", point, "--json").json["result"] == "passed"
 
 
-def test_a_renamed_plan_is_reported_whose_points_its_repository_has(site: Site) -> None:
+def test_a_renamed_plan_is_reported_whose_points_its_repository_has(stored: Site) -> None:
     """They belong to the name: a backup or a rebuild with the new one does not find them."""
-    site.drd("backup", "shop")
-    former = site.base / "plans/shop.yaml"
+    former = stored.base / "plans/shop.yaml"
     text = former.read_text()
     former.unlink()
-    renamed = site.base / "plans/store.yaml"
+    renamed = stored.base / "plans/store.yaml"
     renamed.write_text(text.replace("plan: shop", "plan: store"))
     there = (
         "the repositories of plan store contain 1 restore point of plan shop, but this host does "
@@ -303,17 +295,17 @@ def test_a_renamed_plan_is_reported_whose_points_its_repository_has(site: Site) 
         words = " ".join(text.split())
         return there in words and again in words
 
-    assert says(site.drd("plan", "check", "store").out)
-    rebuilt = site.drd("catalogue", "rebuild", "store")
+    assert says(stored.drd("plan", "check", "store").out)
+    rebuilt = stored.drd("catalogue", "rebuild", "store")
     assert "plan store: 0 restore points added" in rebuilt.out
     assert says(rebuilt.err)
-    items = site.drd("doctor", "store", "--json", code=None).json["items"]
+    items = stored.drd("doctor", "store", "--json", code=None).json["items"]
     assert [i["code"] for i in items if says(f"{i['text']} {i['remedy']}")]
-    assert says(site.drd("points", "store").out)
-    refused = site.drd("recover", "store", "--in-place", "--dry-run", code=13)
+    assert says(stored.drd("points", "store").out)
+    refused = stored.drd("recover", "store", "--in-place", "--dry-run", code=13)
     assert says(refused.err)
     former.write_text(text)  # two plans may store in one repository
-    assert there not in site.drd("plan", "check", "store").out
-    assert there not in site.drd("doctor", "store", "--json", code=None).out
-    assert there not in site.drd("points", "store").out
-    assert there not in site.drd("catalogue", "rebuild", "store").err
+    assert there not in stored.drd("plan", "check", "store").out
+    assert there not in stored.drd("doctor", "store", "--json", code=None).out
+    assert there not in stored.drd("points", "store").out
+    assert there not in stored.drd("catalogue", "rebuild", "store").err

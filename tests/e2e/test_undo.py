@@ -15,20 +15,18 @@ import pytest
 
 from drd.cli.main import main
 from drd.kinds.kept_files import Beside
-from tests.e2e.site import Site, make_sqlite, small_site
+from tests.e2e.site import Site, make_sqlite
 from tests.e2e.test_in_place import orders
 
 OVER = ("recover", "shop", "--in-place", "--overwrite", "--yes")
 
 
 @pytest.fixture
-def site(short_tmp: Path) -> Site:
+def site(stored: Site) -> Site:
     """A backup, and then 500 orders and a line that are not in it."""
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    make_sqlite(site.base / "shop.db", rows=500)
-    (site.base / "etc" / "app.conf").write_text("listen 9090;\n")
-    return site
+    make_sqlite(stored.base / "shop.db", rows=500)
+    (stored.base / "etc" / "app.conf").write_text("listen 9090;\n")
+    return stored
 
 
 def recovery(site: Site) -> str:

@@ -17,6 +17,7 @@ import os
 import re
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from Crypto.Cipher import AES
 from Crypto.Hash import Poly1305
 
 from tests.e2e.copies import OFFSITE_PASSWORD, copied_site, listed, offsite_of
+from tests.e2e.prepared import prepared
 from tests.e2e.site import Site
 
 
@@ -51,12 +53,17 @@ def test_copy_that_holds_something_else_is_not_used(short_tmp: Path) -> None:
     assert (site.base / "back/shop.db").read_bytes() != b"evil"
 
 
-@pytest.fixture
-def site(short_tmp: Path) -> Site:
-    site = copied_site(short_tmp)
+def copied(base: Path) -> Site:
+    site = copied_site(base)
     site.drd("backup", "shop")
     site.drd("copy", "shop")
     return site
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with prepared(copied) as made:
+        yield made
 
 
 RECOVER = ("recover", "shop", "--target", "standby", "--yes", "--overwrite")

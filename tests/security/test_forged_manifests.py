@@ -13,15 +13,13 @@ import pytest
 from drd.kinds.postgres.manifest import require_written
 from drd.model.snapshot import ComponentSnapshot
 from tests.e2e.kit_site import Machine
-from tests.e2e.site import PASSWORD, Site, small_site
+from tests.e2e.site import PASSWORD, Site
 from tests.security.forging import FORGED, component, forge, forget_state
 
 
 @pytest.fixture
-def site(short_tmp: Path) -> Site:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    return site
+def site(stored: Site) -> Site:
+    return stored
 
 
 def sound(site: Site) -> str:

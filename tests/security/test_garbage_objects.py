@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from drd.flows.repository import listings
 from drd.ports import Tree
 from tests.e2e.copies import copied_site, offsite_of
 from tests.e2e.kit_site import Machine
+from tests.e2e.prepared import prepared
 from tests.e2e.site import PASSWORD, Site, small_site
 from tests.repository_support import (
     founded,
@@ -37,14 +39,19 @@ GARBAGE = "a" * 64
 EMPTY = "b" * 64
 
 
-@pytest.fixture
-def site(short_tmp: Path) -> Site:
-    site = small_site(short_tmp)
+def backed_up_twice(base: Path) -> Site:
+    site = small_site(base)
     plan = site.base / "plans/shop.yaml"
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
     site.drd("backup", "shop")
     site.drd("backup", "shop")
     return site
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with prepared(backed_up_twice) as made:
+        yield made
 
 
 def spoil(site: Site) -> str:

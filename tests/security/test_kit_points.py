@@ -11,6 +11,7 @@ import json
 import re
 import sqlite3
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from drd.kit.archive import pack, unpack
 from drd.kit.sealing import Lock, read_kit, seal, unseal
 from drd.model.kit import Key
 from tests.e2e.kit_site import Machine
+from tests.e2e.prepared import prepared
 from tests.e2e.site import Site, small_site
 from tests.security.forging import (
     FORGED,
@@ -35,13 +37,18 @@ from tests.security.forging import (
 )
 
 
-@pytest.fixture
-def site(short_tmp: Path) -> Site:
-    site = small_site(short_tmp)
+def with_kit(base: Path) -> Site:
+    site = small_site(base)
     site.secret("identity", str(pyrage.x25519.Identity.generate()))
     site.drd("backup", "shop")
     export(site)
     return site
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with prepared(with_kit) as made:
+        yield made
 
 
 @pytest.fixture

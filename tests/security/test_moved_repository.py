@@ -44,95 +44,89 @@ def status(site: Site) -> dict[str, object]:
     return dict(plan)
 
 
-def test_points_of_a_former_repository_do_not_count(site: Site) -> None:
-    site.drd("backup", "shop")
-    (old,) = site.points()
-    begun_anew(site)
-    site.drd("drill", "shop", code=13)
-    assert status(site)["verdict"] in ("breached", "unknown")
-    (shown,) = site.points()
+def test_points_of_a_former_repository_do_not_count(stored: Site) -> None:
+    (old,) = stored.points()
+    begun_anew(stored)
+    stored.drd("drill", "shop", code=13)
+    assert status(stored)["verdict"] in ("breached", "unknown")
+    (shown,) = stored.points()
     assert shown["repositories"] == []
     assert set(shown["elsewhere"]) == {"primary"}
-    assert "only in a former repository of the plan" in site.drd("points", "shop").out
-    refused = site.drd("recover", "shop", "--target", "standby", "--point", old["point"], code=13)
+    assert "only in a former repository of the plan" in stored.drd("points", "shop").out
+    refused = stored.drd("recover", "shop", "--target", "standby", "--point", old["point"], code=13)
     assert "and plan shop no longer names this repository" in refused.err
-    site.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)
+    stored.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)
 
 
-def test_point_of_a_backup_that_began_before_lies_where_it_was_stored(site: Site) -> None:
+def test_point_of_a_backup_that_began_before_lies_where_it_was_stored(stored: Site) -> None:
     """As when a daemon reloads a plan with another address while a backup runs."""
-    site.drd("backup", "shop")
-    plan = site.base / "plans/shop.yaml"
-    waits = site.base / "waits"
-    waits.write_text(f"#!/bin/sh\nuntil [ -e {site.base}/go ]; do sleep 0.1; done\n")
+    plan = stored.base / "plans/shop.yaml"
+    waits = stored.base / "waits"
+    waits.write_text(f"#!/bin/sh\nuntil [ -e {stored.base}/go ]; do sleep 0.1; done\n")
     waits.chmod(0o755)
     hook = f"conf: {{kind: files, before: {{command: [{waits}]}}"
     plan.write_text(plan.read_text().replace("conf: {kind: files", hook))
-    child = site.start("backup", "shop")
-    until(lambda: site.runs()[0]["state"] == "running", "the backup began")
-    before = site.repository
-    begun_anew(site)
-    site.drd("verify", "shop")  # it loads the plan, and meets the new repository
-    (site.base / "go").touch()
+    child = stored.start("backup", "shop")
+    until(lambda: stored.runs()[0]["state"] == "running", "the backup began")
+    before = stored.repository
+    begun_anew(stored)
+    stored.drd("verify", "shop")  # it loads the plan, and meets the new repository
+    (stored.base / "go").touch()
     told = child.communicate(timeout=60)[1].decode()
     assert child.returncode == 0, told
     assert "checks whether other data is missing" not in told
-    late = site.points()
+    late = stored.points()
     assert [(p["repositories"], set(p["elsewhere"])) for p in late] == [([], {"primary"})] * 2
-    assert not [r for r in status(site)["repositories"] if r["state"] == "damaged"]  # type: ignore[attr-defined]
-    names(site, before)
-    site.drd("verify", "shop")
-    assert [p["repositories"] for p in site.points()] == [["primary"]] * 2
+    assert not [r for r in status(stored)["repositories"] if r["state"] == "damaged"]  # type: ignore[attr-defined]
+    names(stored, before)
+    stored.drd("verify", "shop")
+    assert [p["repositories"] for p in stored.points()] == [["primary"]] * 2
 
 
-def test_retention_leaves_points_of_the_former_place_alone(site: Site) -> None:
-    site.drd("backup", "shop")
-    before, (old,) = site.repository, site.points()
-    begun_anew(site)
-    site.drd("backup", "shop")
-    plan = site.base / "plans/shop.yaml"
+def test_retention_leaves_points_of_the_former_place_alone(stored: Site) -> None:
+    before, (old,) = stored.repository, stored.points()
+    begun_anew(stored)
+    stored.drd("backup", "shop")
+    plan = stored.base / "plans/shop.yaml"
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
-    retained = site.drd("retention", "shop")
+    retained = stored.drd("retention", "shop")
     assert "no longer in any repository" not in retained.err
-    assert old["point"] in [p["point"] for p in site.points()]
-    names(site, before)
-    site.drd("recover", "shop", "--target", "standby", "--point", old["point"], "--dry-run")
+    assert old["point"] in [p["point"] for p in stored.points()]
+    names(stored, before)
+    stored.drd("recover", "shop", "--target", "standby", "--point", old["point"], "--dry-run")
 
 
-def test_the_same_repository_at_another_address_keeps_its_points(site: Site) -> None:
-    site.drd("backup", "shop")
-    (old,) = site.points()
-    moved(site)
-    site.drd("doctor", "shop")
-    assert site.points()[0]["repositories"] == ["primary"], "doctor has met it"
-    site.drd("recover", "shop", "--target", "standby", "--yes")
-    assert status(site)["verdict"] != "breached"
-    site.drd("drill", "shop", "--point", old["point"])
-    (shown,) = site.points()
+def test_the_same_repository_at_another_address_keeps_its_points(stored: Site) -> None:
+    (old,) = stored.points()
+    moved(stored)
+    stored.drd("doctor", "shop")
+    assert stored.points()[0]["repositories"] == ["primary"], "doctor has met it"
+    stored.drd("recover", "shop", "--target", "standby", "--yes")
+    assert status(stored)["verdict"] != "breached"
+    stored.drd("drill", "shop", "--point", old["point"])
+    (shown,) = stored.points()
     assert shown["repositories"] == ["primary"]
     assert shown["elsewhere"] == {}
 
 
-def test_another_name_for_a_repository_loses_nothing(site: Site) -> None:
-    site.drd("backup", "shop")
-    plan = site.base / "plans/shop.yaml"
+def test_another_name_for_a_repository_loses_nothing(stored: Site) -> None:
+    plan = stored.base / "plans/shop.yaml"
     plan.write_text(plan.read_text().replace("  primary:\n", "  vault:\n"))
-    site.drd("drill", "shop")
-    (shown,) = site.points()
+    stored.drd("drill", "shop")
+    (shown,) = stored.points()
     assert shown["repositories"] == ["vault"]
 
 
-def test_a_point_that_somebody_removed_is_not_damage_and_is_not_drilled(site: Site) -> None:
+def test_a_point_that_somebody_removed_is_not_damage_and_is_not_drilled(stored: Site) -> None:
     """The repository is sound: what is missing was taken out of it."""
-    site.drd("backup", "shop")
-    (old,) = site.points()
-    site.drd("backup", "shop")
-    listed = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{old['point']}"))
-    site.restic("forget", *(s["id"] for s in listed))
-    drilled = site.drd("drill", "shop", "--point", old["point"], code=5)
+    (old,) = stored.points()
+    stored.drd("backup", "shop")
+    listed = json.loads(stored.restic("snapshots", "--json", "--tag", f"run:{old['point']}"))
+    stored.restic("forget", *(s["id"] for s in listed))
+    drilled = stored.drd("drill", "shop", "--point", old["point"], code=5)
     told = drilled.out + drilled.err
     assert f"restore point {old['point']} is no longer in primary" in told
     assert "is damaged" not in told
     assert "the plan has no checks" not in told
-    assert old["point"] not in [p["point"] for p in site.points()]
-    site.drd("drill", "shop")
+    assert old["point"] not in [p["point"] for p in stored.points()]
+    stored.drd("drill", "shop")

@@ -25,7 +25,7 @@ from drd.model.plan import SecretRef
 from drd.model.schemes import SCHEMES
 from drd.registry import KINDS
 from tests.e2e.kit_site import Machine
-from tests.e2e.site import PASSWORD, Result, Site, small_site
+from tests.e2e.site import PASSWORD, Result, Site
 from tests.security.forging import add_text, own_tar, store_own
 
 
@@ -40,10 +40,8 @@ def orders(
 
 
 @pytest.fixture
-def site(short_tmp: Path) -> Site:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    return site
+def site(stored: Site) -> Site:
+    return stored
 
 
 @pytest.fixture
