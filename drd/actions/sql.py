@@ -107,7 +107,7 @@ def _statements(query: str, context: ActionContext) -> str:
                 f"drd did not execute the SQL of this step: the value of ${{{name}}} contains a "
                 "backslash or a zero byte",
                 hint="use a step `command` instead of `sql`, and pass the value to the "
-                "command as an argument.",
+                "command in its environment (`env`).",
             )
         return text.replace("'", "''")
 

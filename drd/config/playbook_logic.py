@@ -87,7 +87,9 @@ class _Review:
         self._contradictions(step, path)
         if self.report.is_broken(path) or not step.kind:
             return
-        self._settings(name, getattr(step, step.kind), (*path, step.kind), [])
+        more = ["port"] if step.start is not None else []
+        self._settings(name, getattr(step, step.kind), (*path, step.kind), more)
+        self._service_name(name, step, path)
         self._condition(name, step, path)
         if step.sql is not None and step.sql.writes:
             self._approved(path)
@@ -132,6 +134,19 @@ class _Review:
             message = "changes a database in operation, and no step above asks for approval"
             self.report.error((*path, "sql", "writes"), message, hint)
 
+    def _service_name(self, name: str, step: PlaybookStep, path: Path) -> None:
+        """Report a name of a service that already stands for another value."""
+        known_as = step.start.known_as if step.start is not None else None
+        taken = (*self.inputs, *PLAIN_VALUES, "before", "steps", *self._services())
+        if known_as is not None and known_as in taken:
+            message = f"${{{known_as}}} already stands for another value"
+            self.report.error((*path, "start", "as"), message, "choose another name.")
+
+    def _services(self) -> list[str]:
+        """Return the names of the services that the steps above start."""
+        started = (one.start for one in self.above.values())
+        return [one.known_as for one in started if one is not None and one.known_as is not None]
+
     def _condition(self, name: str, step: PlaybookStep, path: Path) -> None:
         when = step.when
         if when is None:
@@ -161,13 +176,19 @@ class _Review:
                     self.report.error(path, f"${{{reference}}} is a secret", hint)
             elif reference.startswith("steps."):
                 self._step_value(name, reference, path)
-            elif reference not in (*self.inputs, *PLAIN_VALUES, *more):
-                known = [*self.inputs, *PLAIN_VALUES, *more, "steps.NAME.KEY"]
+            elif reference not in (values := self._plain(name, more)):
+                known = [*values, "steps.NAME.KEY"]
                 message = f"drd cannot insert a value for ${{{reference}}} here"
                 hint = nearest(reference, known)
                 if reference == "before":
                     hint = "use `${before}` only in `rollback`, in a step with the key `before`."
                 self.report.error(path, message, hint)
+
+    def _plain(self, name: str, more: list[str]) -> list[str]:
+        """Return the names of the values without a dot in a step, and in what belongs to it."""
+        own = next(step.start for other, step, _ in self.steps if other == name)
+        itself = [own.known_as] if own is not None and own.known_as is not None else []
+        return [*self.inputs, *PLAIN_VALUES, *more, *self._services(), *itself]
 
     def _step_value(self, name: str, reference: str, path: Path) -> None:
         wanted, _, key = reference.removeprefix("steps.").partition(".")

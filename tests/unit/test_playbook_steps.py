@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +23,7 @@ from drd.flows.incidents.opening import open_incident
 from drd.flows.playbooks.run import Ordered, roll_back_playbook
 from drd.flows.playbooks.standing import newer, standing
 from drd.flows.playbooks.values import Values
-from drd.flows.runbook.live import VALUE, Answer, changed, taken
+from drd.flows.runbook.live import HAPPENED, VALUE, Answer, changed, taken
 from drd.flows.runbook.step_runner import StepRunner, preflight_step
 from drd.flows.runbook.taking_back import to_undo
 from drd.kit.playbook_effects import playbook_orders
@@ -168,6 +170,40 @@ def test_a_step_that_has_happened_is_not_repeated() -> None:
     live = Live(done_when=Step("look block", "http"))
     told = changed(STEP, live, cut_off(), answers("gone", 404), lambda _: pytest.fail("read"))
     assert told.says == "the step had already happened: `done_when` succeeded"
+
+
+def test_a_secret_that_an_earlier_try_did_not_store_is_not_taken_for_the_new_one(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "key"
+    live = Live(done_when=Step("look issue", "http"), new_secret=NewSecret("/key", str(file)))
+
+    def told() -> ActionStepResult:
+        return changed(STEP, live, cut_off(), answers("{}"), lambda _: pytest.fail("read"))
+
+    for former in (None, "former"):
+        if former is not None:
+            file.write_text(former)
+            os.utime(file, (NOW.timestamp() - 60,) * 2)
+        with pytest.raises(StepFailed, match=f"written the new secret to {file}: this secret is"):
+            told()
+    os.utime(file, (NOW.timestamp() + 1,) * 2)
+    assert told().says == "the step had already happened: `done_when` succeeded"
+
+
+def test_a_value_of_an_answer_that_drd_never_had_is_named_as_lost() -> None:
+    issue = replace(STEP, name="issue", live=Live(keep={"id": "/id"}))
+    runner = StepRunner.__new__(StepRunner)
+    runner.__dict__.update(
+        around=SimpleNamespace(steps=(issue,), what="playbook"),
+        _lock=Lock(),
+        _results={"issue": ActionStepResult.of({"says": HAPPENED})},
+        _states={"issue": StepState.SUCCEEDED},
+        _unmasked={},
+    )
+    with pytest.raises(StepFailed, match="the id of step issue is lost: an earlier try") as raised:
+        runner.value("steps.issue.id")
+    assert "find this id at the service" in (raised.value.hint or "")
 
 
 def test_a_step_that_cannot_be_looked_at_is_left_to_a_person() -> None:

@@ -181,6 +181,35 @@ def test_an_approval_is_never_passed_by(tmp_path: Path, keys: str, says: str, at
     assert [says in message for _, _, message in found] == [True], found
 
 
+STARTS = """\
+      - name: begin
+        start: {command: [serve, "${port}"], port: 8080, as: AS}
+      - name: ask
+        http: {url: "${AS}/health"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("known_as", "found"),
+    [
+        ("web", []),
+        ("url", ["${url} already stands for another value"]),
+        ("run", ["${run} already stands for another value"]),
+    ],
+)
+def test_steps_use_the_address_of_a_service_that_a_step_above_starts(
+    tmp_path: Path, known_as: str, found: list[str]
+) -> None:
+    read_now = read(tmp_path, OWN + STARTS.replace("AS", known_as))
+    assert [p.message for p in read_now.problems] == found
+
+
+def test_no_step_uses_the_address_of_a_service_before_it_starts(tmp_path: Path) -> None:
+    early = OWN.replace("blocked ${steps.block.id}", "blocked ${web}")
+    found = read(tmp_path, early + STARTS.replace("AS", "web")).problems
+    assert [p.message for p in found] == ["drd cannot insert a value for ${web} here"]
+
+
 def test_a_broken_own_file_hides_the_shipped_playbook_of_its_name(tmp_path: Path) -> None:
     shipped = (SHIPPED / "insider.yaml").read_text()
     found = read(tmp_path, shipped.replace("role: lead", "rolle: lead"), "insider")

@@ -87,13 +87,13 @@ def changed(
 ) -> ActionStepResult:
     """Carry out a step. `expires_at` is when a temporary measure has to be rolled back, `earlier`
     the record of an earlier try whose outcome nobody knows. Raises StepFailed."""
+    until = {EXPIRES: expires_at} if expires_at else {}
     if earlier is not None and live.done_when is not None and holds(live.done_when, act):
-        return ActionStepResult.of(
-            {"says": HAPPENED, **({EXPIRES: expires_at} if expires_at is not None else {})}
-        )
+        if live.new_secret is not None:
+            _require_stored(Path(live.new_secret.file), earlier, until)
+        return ActionStepResult.of({"says": HAPPENED, **until})
     if live.before is not None:
         read_before(live.before)
-    until = {EXPIRES: expires_at} if expires_at else {}
     stored: dict[str, str] = {}
     with _place(live.new_secret) as (store, old):
         try:
@@ -151,6 +151,21 @@ def holds(look: Step, act: Act) -> bool:
             "STEP",
         ) from error
     return True
+
+
+def _require_stored(file: Path, earlier: StepRecord, until: Mapping[str, str]) -> None:
+    """Raise StepFailed if the earlier try, which has happened, did not write the new secret of its
+    answer: later steps would use the former secret, or none."""
+    with suppress(OSError):
+        if file.lstat().st_mtime >= earlier.started_at.timestamp():
+            return
+    raise StepFailed(
+        "the step has happened (`done_when` succeeded), but an earlier try ended before drd had "
+        f"written the new secret to {file}: this secret is lost",
+        result=dict(until),
+        hint=f"revoke the lost secret, make a further one by hand, and write it to {file}, with "
+        "mode 0600. Then: drd skip RUN STEP --why TEXT",
+    )
 
 
 def without_answer(reported: Mapping[str, Any]) -> dict[str, Any]:

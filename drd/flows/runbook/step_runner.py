@@ -267,6 +267,13 @@ class StepRunner:
         if key == "state":
             return str(state or "to come")
         value = result.given(key) if result is not None else None
+        if value is None and self._answer_is_lost(step, key, result):
+            raise StepFailed(
+                f"the {key} of step {step} is lost: an earlier try has carried out the step, and "
+                "ended before drd had the answer",
+                hint=f"find this {key} at the service, and do by hand what this step does. Then: "
+                "drd skip RUN STEP --why TEXT",
+            )
         if value is None:
             raise StepFailed(
                 f"the result of step {step} has no value {key!r} (state of the step: "
@@ -277,11 +284,18 @@ class StepRunner:
         if unmasked is None and self._is_masked(step) and MASK in known and not shown:
             raise StepFailed(
                 f"the {key} of step {step} contains a secret that drd knows only as {MASK}, "
-                "because another process executed that step",
+                "because drd keeps no secret",
                 hint=f"do by hand what this step does, with the value from {step}; or start a new "
                 f"{self.around.what}.",
             )
         return known
+
+    def _answer_is_lost(self, name: str, key: str, result: StepResult | None) -> bool:
+        """Return whether a step has happened in an earlier try, whose answer drd never had."""
+        if result is None or result.given("says") != live.HAPPENED:
+            return False
+        lives = [s.live for s in self.around.steps if s.name == name and s.live is not None]
+        return any(key in one.keep for one in lives)
 
     def _is_masked(self, name: str) -> bool:
         """Return whether the catalogue masks a step's results. Only the process that executed it
