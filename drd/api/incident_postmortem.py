@@ -22,11 +22,13 @@ from drd.model.incidents.investigation import investigation
 from drd.model.incidents.lessons import went_badly, went_well
 from drd.model.incidents.message_fold import messages
 from drd.model.incidents.review import (
+    Contained,
     Goals,
     Prediction,
     Recovery,
     Review,
     drill_before,
+    playbook_runs,
     promises,
     recoveries,
     step_differences,
@@ -36,6 +38,7 @@ from drd.model.incidents.timeline import timeline
 from drd.model.losses import Loss
 from drd.model.marked_parts import texts
 from drd.model.plan import Plan
+from drd.model.playbook_conditions import measures
 from drd.model.records import Entry
 from drd.ports import Catalogue
 
@@ -66,6 +69,10 @@ def reviewed(
         predictions={one.run: _prediction(app.catalogue, one) for one in found},
         losses=_losses(app.catalogue, found, plans),
         promises=promises(incident, entries, now),
+        contained=[
+            Contained(run, name, tuple(measures(app.catalogue.steps.of_run(run))))
+            for run, name in playbook_runs(entries).items()
+        ],
         warnings=tuple(doubts(incident, altered(entries))),
     )
     try:

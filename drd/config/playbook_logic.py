@@ -89,7 +89,7 @@ class _Review:
             return
         more = ["port"] if step.start is not None else []
         self._settings(name, getattr(step, step.kind), (*path, step.kind), more)
-        self._service_name(name, step, path)
+        self._service_name(step, path)
         self._condition(name, step, path)
         if step.sql is not None and step.sql.writes:
             self._approved(path)
@@ -134,7 +134,7 @@ class _Review:
             message = "changes a database in operation, and no step above asks for approval"
             self.report.error((*path, "sql", "writes"), message, hint)
 
-    def _service_name(self, name: str, step: PlaybookStep, path: Path) -> None:
+    def _service_name(self, step: PlaybookStep, path: Path) -> None:
         """Report a name of a service that already stands for another value."""
         known_as = step.start.known_as if step.start is not None else None
         taken = (*self.inputs, *PLAIN_VALUES, "before", "steps", *self._services())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from drd.model.alerts import Condition
@@ -41,26 +42,50 @@ def in_exercise(run: Run) -> bool:
     return isinstance(run.detail, PlaybookDetail) and run.detail.is_practised
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A temporary measure of a playbook's run, of the step with this `record`. `until` is when it
+    should have ended; `ended_at` when it was rolled back, None: not yet. `at` is the place of the
+    record among those of the run, from 1."""
+
+    record: StepRecord
+    at: int
+    until: datetime
+    ended_at: datetime | None = None
+
+
+def measures(records: Iterable[StepRecord]) -> Iterator[Measure]:
+    """Return the temporary measures among the steps of a playbook's run."""
+    known = list(records)
+    ended = {
+        r.subject: r.finished_at or r.started_at
+        for r in known
+        if r.kind == "rollback" and r.state is StepState.SUCCEEDED
+    }
+    for at, record in enumerate(known, 1):
+        until = _until(record)
+        if until is not None:
+            yield Measure(record, at, until, ended.get(record.name))
+
+
 def expired(
     run: Run, records: Iterable[StepRecord], now: datetime, *, hides: bool = False
 ) -> Iterator[Condition]:
     """Return a condition for each measure of a playbook's run that is still in effect after its
     time. `hides`: the run is in a restricted incident."""
-    known = list(records)
-    taken = {r.subject for r in known if r.kind == "rollback" and r.state is StepState.SUCCEEDED}
-    for at, record in enumerate(known):
-        until = _until(record)
-        if until is None or now < until or record.name in taken:
+    for measure in measures(records):
+        if now < measure.until or measure.ended_at is not None:
             continue
+        record = measure.record
         step = f"a step of {_words(run, hides=hides)}"
         if not hides:
             step = f"step {escaped(record.name)} of {_words(run, hides=False)}"
         yield Condition(
             EXPIRED,
             "warning",
-            f"{run.id} {f'step {at + 1}' if hides else record.name}",
+            f"{run.id} {f'step {measure.at}' if hides else record.name}",
             f"{step} (run {run.id}) is a temporary measure that should have ended at "
-            f"{format_time(until)}, and {_stands(record)}",
+            f"{format_time(measure.until)}, and {stands(record)}",
             f"drd rollback {run.id}",
         )
 
@@ -91,7 +116,8 @@ def _words(run: Run, *, hides: bool) -> str:
     return escaped(of_words(run.plan))
 
 
-def _stands(record: StepRecord) -> str:
+def stands(record: StepRecord) -> str:
+    """Say, at the end of a sentence, whether the measure of a step is in effect."""
     failed = record.state is not StepState.SUCCEEDED
     return (
         "may still be in effect: the step failed, but may have had an effect"

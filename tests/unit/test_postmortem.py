@@ -21,12 +21,14 @@ from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.lessons import went_badly, went_well
 from drd.model.incidents.review import (
+    Contained,
     Goals,
     Prediction,
     Promise,
     Recovery,
     Review,
     drill_before,
+    playbook_runs,
     promises,
     recoveries,
     step_differences,
@@ -34,9 +36,11 @@ from drd.model.incidents.review import (
 )
 from drd.model.incidents.timeline import timeline
 from drd.model.marked_parts import renewed, texts
+from drd.model.playbook_conditions import EXPIRES, measures, stands
 from drd.model.records import Draft
 from drd.model.run import DrillResult, Evidence, StepState
 from drd.model.step_record import StepRecord
+from drd.model.step_results import ActionStepResult
 from tests.records_support import ANNA, Chain
 from tests.unit.test_incident_page import Tags
 
@@ -200,6 +204,41 @@ def test_lessons_of_the_record() -> None:
         "no drill of shop had been recorded before its recovery",
         "recovery r2 of shop: step x was skipped",
         "task 1 was due 2026-11-28 12:00 UTC, and is not done",
+    ]
+
+
+def test_temporary_measures_that_stood_too_long() -> None:
+    """The run is that of the incident's own entry; a measure that was not due yet says nothing."""
+
+    def measure(name: str, minutes: int, **values: Any) -> StepRecord:
+        until = {EXPIRES: f"{NOON + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"}
+        return step(name, result=ActionStepResult.of(until), **values)
+
+    def back(name: str, minutes: int, state: StepState = StepState.SUCCEEDED) -> StepRecord:
+        ended = NOON + timedelta(minutes=minutes)
+        return step(f"rollback {name}", kind="rollback", subject=name, state=state,
+                    finished_at=ended)  # fmt: skip
+
+    records = [
+        *(measure("kept", 30), back("kept", 20)),
+        *(measure("late", 30), back("late", 45)),
+        *(measure("stands", 30), back("stands", 20, StepState.FAILED)),
+        measure("maybe", 30, state=StepState.FAILED),
+        measure("to come", 90),
+        step("no measure"),
+    ]
+    said = Response()
+    said.say(kinds.PLAYBOOK, playbook="contain", run="r", of_plan="")
+    runs = playbook_runs(said.entries)
+    found = review(
+        contained=[Contained(r, name, tuple(measures(records))) for r, name in runs.items()]
+    )
+    assert list(went_well(found)) == ["1 temporary measure was rolled back in time"]
+    due = "of playbook contain (run r), a temporary measure, should have ended at 2026-11-28 12:30"
+    assert list(went_badly(found)) == [
+        f"step late {due} UTC, and was rolled back 15m late",
+        f"step stands {due} UTC, and is still in effect",
+        f"step maybe {due} UTC, and {stands(records[6])}",
     ]
 
 

@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from drd.model.incidents.messages import MAY_REPEAT, Fate
-from drd.model.incidents.review import Promise, Recovery, Review, is_much_longer
+from drd.model.incidents.review import Contained, Promise, Recovery, Review, is_much_longer
 from drd.model.losses import Loss
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
 from drd.model.obligations.unplaced import split
+from drd.model.playbook_conditions import Measure, stands
 from drd.model.run import DrillResult, Evidence
 from drd.model.text import counted, some
 from drd.model.units import format_duration, format_time
 
 
 def went_well(review: Review) -> Iterator[str]:
-    """Return what went well: reports, updates and tasks in time, and objectives that were met."""
+    """Return what went well: reports, updates and tasks in time, objectives that were met, and
+    temporary measures that ended in time."""
     for state in _decided(review):
         if state.kind is ClockKind.FILED:
             yield f"the report {state.regime.id} was submitted in time{_at(review, state)}"
@@ -35,6 +37,9 @@ def went_well(review: Review) -> Iterator[str]:
     done = [t for t in review.incident.tasks if t.done_at and t.due and t.done_at <= t.due]
     if done:
         yield f"{counted(len(done), 'task')} with a due time {_was(len(done))} done in time"
+    ended = [m for c in review.contained for m in c.measures if _ended_in_time(m)]
+    if ended:
+        yield f"{counted(len(ended), 'temporary measure')} {_was(len(ended))} rolled back in time"
 
 
 def went_badly(review: Review) -> Iterator[str]:
@@ -49,7 +54,27 @@ def went_badly(review: Review) -> Iterator[str]:
     for one in review.recoveries:
         yield from _missed(review, one)
         yield from _unlike_the_drill(review, one)
+    for run in review.contained:
+        yield from _stood_too_long(review, run)
     yield from _left(review)
+
+
+def _ended_in_time(measure: Measure) -> bool:
+    return measure.ended_at is not None and measure.ended_at <= measure.until
+
+
+def _stood_too_long(review: Review, run: Contained) -> Iterator[str]:
+    for measure in run.measures:
+        record, ended = measure.record, measure.ended_at
+        words = (
+            f"step {record.name} of playbook {run.playbook} (run {run.run}), a temporary measure, "
+            f"should have ended at {_time(review, measure.until)}"
+        )
+        if ended is None and measure.until < review.now:
+            yield f"{words}, and {stands(record)}"
+        elif ended is not None and ended > measure.until:
+            late = format_duration((ended - measure.until).total_seconds())
+            yield f"{words}, and was rolled back {late} late"
 
 
 def _left(review: Review) -> Iterator[str]:

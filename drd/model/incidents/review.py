@@ -20,6 +20,7 @@ from drd.model.incidents.messages import IncidentMessage
 from drd.model.incidents.timeline import Line
 from drd.model.losses import Loss
 from drd.model.obligations.clocks import ClockState
+from drd.model.playbook_conditions import Measure
 from drd.model.records import Entry, body_of
 from drd.model.run import PARTIAL, Evidence, RunKind, StepState, taken_back
 from drd.model.step_record import StepRecord
@@ -83,10 +84,19 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class Contained:
+    """A run of a playbook in the incident, with its temporary `measures`."""
+
+    run: str
+    playbook: str
+    measures: Sequence[Measure] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """All that is known of an incident at `now`. `goals` are by plan, `predictions` by run of the
     recovery, and `losses` of plans in which a component has an RPO of its own. `clocks_unknown`
-    says why there are no clocks."""
+    says why there are no clocks. `contained` are the runs of playbooks."""
 
     incident: Incident
     now: datetime
@@ -103,6 +113,7 @@ class Review:
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
     losses: Mapping[str, Loss] = field(default_factory=dict)
     promises: Sequence[Promise] = ()
+    contained: Sequence[Contained] = ()
     warnings: Sequence[str] = ()
 
     def loss_of(self, one: Recovery) -> Loss | None:
@@ -111,6 +122,17 @@ class Review:
         if goals is None or one.loss_s is None:
             return None
         return self.losses.get(one.run) or Loss("", one.loss_s, goals.rpo_s)
+
+
+def playbook_runs(entries: Iterable[Entry]) -> dict[str, str]:
+    """Return the playbooks that began in the incident, by run."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        with suppress(KeyError, ValueError, TypeError, AttributeError):
+            if entry.header.kind == kinds.PLAYBOOK:
+                body = body_of(entry)
+                found[str(body["run"])] = str(body["playbook"])
+    return found
 
 
 def recoveries(entries: Iterable[Entry]) -> tuple[Recovery, ...]:
