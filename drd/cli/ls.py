@@ -161,12 +161,20 @@ def _file_row(item: Item, within: str) -> list[str]:
 
 
 def _recovering(found: list[Listed], point: RestorePoint) -> Iterator[str]:
-    listed_kinds = {each.holds for each in found if each.contents and each.contents.items}
+    with_items = [each for each in found if each.contents and each.contents.items]
+    listed_kinds = {each.holds for each in with_items if each.alone}
     for holds, option in ((Holds.TABLES, "--table TABLE"), (Holds.PATHS, "--path PATH")):
         if holds in listed_kinds:
             yield (
                 f"to recover one of them: drd recover {point.plan} --point {point.id[:8]} "
                 f"{option} …"
+            )
+    for each in with_items:
+        if each.beside and not each.alone:
+            yield (
+                f"drd restores {each.component} as a whole. To recover a copy of it: drd recover "
+                f"{point.plan} --in-place --point {point.id[:8]} --component {each.component} "
+                "--into NAME"
             )
 
 

@@ -292,7 +292,8 @@ class Kind(Protocol):
         directory, a schema); or the single item of this name. It asks no source and no repository:
         for paths, drd adds the times. Raises UsageError, with similar names, for a name that the
         snapshot does not contain."""
-        raise self.spec.lacks(Ability.LIST, component=snapshot.component)
+        hint = "to see its stored files, mount the restore point: drd mount PLAN DIRECTORY"
+        raise self.spec.lacks(Ability.LIST, hint, component=snapshot.component)
 
     def live(
         self,

@@ -81,6 +81,9 @@ def test_a_database_comes_back_in_place_and_by_hand(
     told = site.drd("drill", "shop").out
     assert "drd repeated 1 erasure" in told
     site.assert_clean()
+    shown = " ".join(site.drd("ls", "shop").out.split())
+    assert "--component shop-db --into NAME" in shown
+    assert "--table" not in shown
     mariadb.execute("DELETE FROM orders WHERE id = 3", "DROP TRIGGER t", database=shop)
     told = site.drd("diff", "shop", "--component", "shop-db", "--point", point, code=None).out
     assert "orders" in told

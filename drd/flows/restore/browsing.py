@@ -18,13 +18,14 @@ from drd.model.contents import Contents, Item
 from drd.model.plan import Plan
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.text import in_commands
-from drd.ports import Holds
+from drd.ports import Ability, Holds
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One component of a point: its contents, or why drd cannot list them. `holds` says what it
-    consists of, `untimed` why the times of its files are unknown."""
+    consists of, `untimed` why the times of its files are unknown. `alone`: drd can restore single
+    items of it; `beside`: drd can restore a copy of the whole under another name."""
 
     component: str
     kind: str
@@ -32,6 +33,8 @@ class Listed:
     contents: Contents | None = None
     error: DrdError | None = None
     untimed: DrdError | None = None
+    alone: bool = True
+    beside: bool = False
 
 
 def listed(
@@ -89,7 +92,14 @@ def _captured(
 
 def _listed(services: Services, snapshot: ComponentSnapshot, within: str | None) -> Listed:
     kind = services.kinds(snapshot.kind)
-    empty = Listed(snapshot.component, kind.spec.name, kind.spec.holds)
+    spec = kind.spec
+    empty = Listed(
+        snapshot.component,
+        spec.name,
+        spec.holds,
+        alone=Ability.PARTS in spec.can,
+        beside=Ability.BESIDE in spec.can,
+    )
     try:
         return replace(empty, contents=kind.contents(snapshot, within))
     except UsageError as error:
