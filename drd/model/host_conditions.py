@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from drd.model.alert_facts import ChannelState, DiskFacts, GoneSecret, HostFacts
@@ -26,8 +27,13 @@ TO_MAKE_UP = timedelta(hours=1)
 AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "configuration", "disk"})
 """Kinds that are known without reading the catalogue."""
 
+CATALOGUE = "catalogue"
+"""The kind of the alert that drd cannot use its catalogue, so that nobody can acknowledge it."""
 _EXCHANGED = ("removed", "replaced")
 """The trouble of a catalogue whose file only the service still has open."""
+_FULL = "full"
+_STATE = "state"
+"""What a disk is used for on which the catalogue is."""
 
 CHANNEL = "channel"
 """The kind of the alert about a channel; it belongs to a plan if the channel does."""
@@ -51,7 +57,20 @@ def host_conditions(
     if rpos is not None:
         conditions += [*_no_plan(rpos), *_down(host, rpos, now)]
     conditions += [c for disk in host.disks for c in _disk(disk)]
-    return [*conditions, *_channels(host.channels)]
+    return [*_without_told_disks(host, conditions), *_channels(host.channels)]
+
+
+def _without_told_disks(host: HostFacts, conditions: list[Condition]) -> list[Condition]:
+    """Return the conditions. If the disk of the catalogue is full, the catalogue tells it."""
+    told = [c for disk in host.disks if _STATE in disk.uses for c in _disk(disk)]
+    if host.catalogue_trouble != _FULL or not told:
+        return conditions
+    keys = tuple(c.key for c in told)
+    return [
+        replace(c, remedy=told[0].remedy, also=keys) if c.kind == CATALOGUE else c
+        for c in conditions
+        if c.key not in keys
+    ]
 
 
 def has_just_come_back(host: HostFacts, now: datetime) -> bool:
@@ -74,7 +93,7 @@ def _catalogue(host: HostFacts) -> Iterator[Condition]:
         text = f"drd cannot use its catalogue: {host.catalogue_error}"
         anew = host.catalogue_trouble in _EXCHANGED
         remedy = "systemctl restart drd && drd catalogue rebuild" if anew else "drd status"
-        yield Condition("catalogue", "critical", "", text, remedy)
+        yield Condition(CATALOGUE, "critical", "", text, remedy)
 
 
 def _configuration(host: HostFacts) -> Iterator[Condition]:

@@ -664,6 +664,18 @@ def test_a_disk_that_is_about_to_fill(free: int | None, needed: int, found: list
     assert of_host(disks=(disk,)) == [("disk", severity) for severity in found]
 
 
+def test_a_full_disk_of_the_catalogue_is_one_alert() -> None:
+    full = {"catalogue_error": "the disk is full", "catalogue_trouble": "full"}
+    disks = (DiskFacts("/var", ("state",), 0, 1000), DiskFacts("/srv", ("work_dir",), 0, 1000))
+    assert of_host(**full, disks=disks) == [("catalogue", "critical"), ("disk", "critical")]
+    first, second = host_conditions(HostFacts(**full, disks=disks), (("shop", 900.0),), NOW)
+    assert (first.remedy, first.also) == ("df -h /var", (("", "disk", "/var"),))
+    assert second.subject == "/srv"
+    other = full | {"catalogue_trouble": "read-only"}
+    assert len(of_host(**other, disks=disks)) == 3
+    assert len(of_host(disks=disks)) == 2
+
+
 def test_a_disk_says_who_uses_it_and_how_much_is_free() -> None:
     def text(**known: Any) -> str:
         disk = DiskFacts(**{"path": "/var", "uses": ("work_dir", "state"), **known})

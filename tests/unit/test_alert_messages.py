@@ -11,6 +11,7 @@ import pytest
 
 from drd.flows.alerts.messages import message, routed
 from drd.model.alerts import AlertChange, Transition
+from drd.model.host_conditions import CATALOGUE
 from drd.model.message import ChannelSpec
 from drd.model.repositories import judge_repositories
 from drd.model.text import shortened
@@ -83,6 +84,14 @@ def test_every_change_has_its_words(change: AlertChange, event: str, title: str,
     assert found.text.splitlines()[:2] == said
     assert found.text.splitlines()[-1] == last
     assert (found.alert, found.plan, found.severity) == ("a1", "orders-api", "critical")
+
+
+def test_nobody_is_asked_to_acknowledge_what_the_catalogue_cannot_record() -> None:
+    fired = transition(AlertChange.FIRED)
+    trouble = replace(fired.after, kind=CATALOGUE, remedy="df -h /var")
+    found = message(replace(fired, after=trouble))
+    assert found is not None
+    assert found.text.splitlines()[-1] == "Next: df -h /var"
 
 
 DOCUMENTED = set(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from drd.model.alerts import Alert, AlertChange, Transition
+from drd.model.host_conditions import CATALOGUE
 from drd.model.message import ChannelSpec, Message, Routed, route
 from drd.model.text import escaped
 from drd.model.titles import title_of, titled
@@ -75,7 +76,8 @@ def _lines(transition: Transition) -> list[str]:
         return lines
     if alert.remedy:
         lines.append(f"Next: {alert.remedy}")
-    lines.append(f"To silence this alert: drd ack {alert.id} --by NAME")
+    if alert.kind != CATALOGUE:
+        lines.append(f"To silence this alert: drd ack {alert.id} --by NAME")
     return lines
 
 
