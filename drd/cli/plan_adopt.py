@@ -12,7 +12,7 @@ from drd.cli import plan_stanza
 from drd.config.adopted_starter import FoundCopies, FoundDatabase, FoundFiles, adopted_starter
 from drd.config.daemon import DaemonSettings
 from drd.config.starter import Starter
-from drd.errors import UsageError
+from drd.errors import RepositoryMissing, UsageError
 from drd.model.location import is_s3, normal_url
 from drd.model.malformed import Malformed
 from drd.model.plan import RepositorySpec, SecretRef
@@ -41,7 +41,13 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
     password = str(Path(args.password_file).absolute())
     spec = RepositorySpec("theirs", url, SecretRef("file", password))
     repository = ResticRepository(spec, cache_dir=settings.cache_dir, resolve=resolve)
-    seen = survey(repository, args.host, args.tag)
+    try:
+        seen = survey(repository, args.host, args.tag)
+    except RepositoryMissing as error:
+        if not is_s3(url):
+            raise
+        hint = f"check the address of restic's repository{_dumps_in(url)}"
+        raise RepositoryMissing(error.message, hint=hint, state=error.state) from error
     databases = [_database(found) for found in seen.databases]
     others = [
         FoundFiles(path, one.path, one.files, _unnamed(seen, path))
