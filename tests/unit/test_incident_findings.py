@@ -7,8 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from drd.config.people import addresses
+from drd.model.contacts import ContactBook
 from drd.model.incident_findings import of_actions, of_contacts
 from drd.model.incidents.actions import ActionItem
+from drd.model.incidents.approval import ApprovalRule
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import (
@@ -20,7 +22,9 @@ from drd.model.incidents.messages import (
     Recipient,
     Way,
 )
-from tests.records_support import BEGUN
+from drd.model.incidents.objections import approval_lacks
+from drd.model.incidents.recipients import Reach
+from tests.records_support import ANNA, BEGUN
 
 DAY = timedelta(days=1)
 
@@ -75,6 +79,21 @@ def test_a_delivery_whose_time_is_unknown_says_nothing_of_the_address() -> None:
     for told in ([(3, back), (3, unknown)], [(3, unknown), (3, back)]):
         [judged] = of_contacts(told, {"old@acme.example"})
         assert judged.finding.text.endswith("see message 1 of incident 3")
+
+
+def test_an_approval_is_judged_by_the_rule_of_today() -> None:
+    reach = Reach(ContactBook((), ()), leads=str, approval=ApprovalRule(roles=("legal",)))
+    draft = message(1, ("a@acme.example", Fate.DRAFTED, 0))
+    approved = replace(draft, approved=draft.digest, approved_by="Bob", approved_as=ANNA)
+    lack = approval_lacks(approved, reach)
+    assert lack is not None
+    assert "Bob may not approve messages" in lack.message
+    assert approval_lacks(approved, replace(reach, approval=ApprovalRule())) is None
+    assert approval_lacks(draft, reach) is None, "nobody approved it"
+    assert approval_lacks(replace(approved, approved="0" * 64), reach) is None
+    assert draft.content is not None
+    inside = replace(draft.content, audience=Audience.INTERNAL)
+    assert approval_lacks(replace(approved, content=inside, approved=inside.digest), reach) is None
 
 
 def test_addresses_are_those_of_people_and_contacts(tmp_path: Path) -> None:
