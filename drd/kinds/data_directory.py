@@ -9,24 +9,36 @@ from __future__ import annotations
 import os
 import pwd
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from drd.errors import DrdError, TargetError, TargetNotEmpty
+from drd.errors import (
+    DrdError,
+    SandboxUnavailable,
+    SourceUnreachable,
+    TargetError,
+    TargetNotEmpty,
+    ToolError,
+)
 from drd.kinds.file_system import is_root, no_directory, space_finding, unwritable
+from drd.kinds.held import Held
 from drd.kinds.kept_files import Beside, KeptPlaces
 from drd.kinds.open_files import usage
 from drd.kinds.publish import JOURNAL, Publication, publication_of
 from drd.kinds.servers import require_passage
 from drd.kinds.untrusted_dirs import content_name, make_landing, resolved, working
+from drd.model.plan import SecretRef
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Usage, Workplace
 from drd.ports.logs import LogReplay
 from drd.users import user_name
+
+A = TypeVar("A", bound="Address")
+_A_co = TypeVar("_A_co", covariant=True)
 
 SERVER = "server"
 """The name of the directory beside the restored files in which drd runs a server."""
@@ -72,24 +84,65 @@ class ServerFiles:
         return publication.undo()
 
 
-class DataDirectory(NamedDestination):
+class TargetSettings(Protocol):
+    """The settings of a target, or of a component that is restored in place."""
+
+    @property
+    def data_dir(self) -> str | None: ...
+
+    @property
+    def dsn(self) -> SecretRef | None: ...
+
+    @property
+    def bin_dir(self) -> str | None: ...
+
+
+class Address(Protocol):
+    """How to reach a database."""
+
+    def to_database(self: A, name: str) -> A:
+        """Return the address of another database of the same server."""
+        ...
+
+    def environment(self) -> dict[str, str]: ...
+
+
+class AskedServer(Protocol[_A_co]):
+    """A server of drd's own that answers questions about a restored directory."""
+
+    def run_on(self, data: Path) -> None:
+        """Start the server on a data directory. Raises SandboxUnavailable, TargetError."""
+
+    def address(self, database: str) -> _A_co: ...
+
+    def stop(self) -> None: ...
+
+
+class DataDirectory(NamedDestination, Generic[A]):
     """A data directory, replaced as a whole. A subclass decides what fits into it, and makes the
-    files ready beside it, so that they need no more work after they get the final name.
-    `log_bytes` is the size of the log that drd will replay."""
+    files ready beside it, so that they need no more work after they get the final name. `database`
+    is the database for questions without a database, if the restore point names none. `log_bytes`
+    is the size of the log that drd will replay."""
+
+    files: ClassVar[ServerFiles]
 
     def __init__(
         self,
         component: str,
-        data_dir: str,
+        settings: TargetSettings,
         place: Workplace,
-        files: ServerFiles,
         *,
         keep: bool,
-        log_bytes: int,
+        database: str,
+        log_bytes: int = 0,
     ) -> None:
+        data_dir = settings.data_dir
+        assert data_dir is not None
         self._component = component
+        self._settings = settings
         self._place = place
-        self._files = files
+        self._database = database
+        self._server = Held(self._asked)
         target = resolved(data_dir)
         landing = target.with_name(f".{place.mark}.{component}")
         self._publication = Publication(
@@ -113,6 +166,20 @@ class DataDirectory(NamedDestination):
     @abstractmethod
     def _warnings(self, snapshot: ComponentSnapshot) -> list[Finding]:
         """Return what a person has to know before the recovery."""
+
+    @abstractmethod
+    def _address(self, reference: SecretRef) -> A:
+        """Return the address that `dsn` names. Raises DrdError."""
+
+    @abstractmethod
+    def _own_server(self, place: Workplace) -> AskedServer[A]:
+        """Return a server of drd's own for the restored directory; it does not run yet. Raises
+        SandboxUnavailable, ToolError, SourceUnreachable."""
+
+    @abstractmethod
+    def _require_same(self, address: A, server: int) -> None:
+        """Raise SourceUnreachable if the address is not that of the process `server`, which runs in
+        the directory: the answers of another server would prove nothing."""
 
     @abstractmethod
     def _make(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Restored:
@@ -163,13 +230,13 @@ class DataDirectory(NamedDestination):
                 owner = place.stat().st_uid
                 if owner != 0 and _account(owner):
                     return user_name(owner)
-        usual = self._files.user
+        usual = self.files.user
         try:
             pwd.getpwnam(usual)
         except KeyError:
             raise TargetError(
                 f"this host has no user {usual}, who should own the data directory",
-                hint=f"to create this user: apt-get install {self._files.package}. Or make the "
+                hint=f"to create this user: apt-get install {self.files.package}. Or make the "
                 "data directory, and give it to the user that will run the server (chown).",
             ) from None
         return usual
@@ -184,7 +251,7 @@ class DataDirectory(NamedDestination):
             text = f"{target} is a mount point, so drd cannot replace it by renaming it"
             hint = (
                 "write a directory below the mount point into `data_dir` of the target, and into "
-                f"{self._files.option} of the server's configuration."
+                f"{self.files.option} of the server's configuration."
             )
             return Finding("target", "error", "", text, hint)
         return no_directory(target.parent) or unwritable(target.parent)
@@ -214,12 +281,12 @@ class DataDirectory(NamedDestination):
         return (str(self._target),)
 
     def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002 - one place
-        return usage([self._publication], holder=self._files.running(self._target))
+        return usage([self._publication], holder=self.files.running(self._target))
 
     def landing(self) -> Path:
         publication = self._publication
         publication.announce(overwrite=publication.may_overwrite())
-        self._files.end(content_name(publication.landing) / SERVER)
+        self.files.end(content_name(publication.landing) / SERVER)
         return make_landing(publication.landing)
 
     @working
@@ -237,7 +304,7 @@ class DataDirectory(NamedDestination):
             return Restored(notes=tuple(publication.appeared()))
         if not publication.may_overwrite():
             self._refuse_content()
-        self._files.require_stopped(self._target)
+        self.files.require_stopped(self._target)
         done = self._make(snapshot, on_progress)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
         return replace(done, notes=(*done.notes, *publication.appeared()))
@@ -245,8 +312,57 @@ class DataDirectory(NamedDestination):
     def _publish(self, ready: Path) -> None:
         """Give the prepared directory its final name, unless a server has been started there."""
         os.sync()
-        self._files.require_stopped(self._target)
+        self.files.require_stopped(self._target)
         self._publication.publish(ready)
+
+    def _variables(self, default: str) -> dict[str, str]:
+        """Return the environment variables by which a command reaches the restored server."""
+        shown = {"DRD_PATH": str(self._target)}
+        if self._settings.dsn is not None:
+            with suppress(DrdError):
+                shown |= self._address(self._settings.dsn).to_database(default).environment()
+        return shown
+
+    @contextmanager
+    def _asked(self) -> Iterator[Callable[[str], A]]:
+        """Ask the server that somebody has started on the directory, else one of drd's own. Raises
+        SourceUnreachable."""
+        running = self.files.running(self._target)
+        if running is not None:
+            yield self._running(running).to_database
+            return
+        place = replace(self._place.for_server, run_as=self._owner(), shelf=None)
+        self.files.end(place.directory / SERVER)
+        with _unreachable():
+            server = self._own_server(place)
+        try:
+            with _unreachable():
+                server.run_on(self._target)
+            yield server.address
+        finally:
+            server.stop()
+
+    def _running(self, server: int) -> A:
+        """Return the address of the process that runs in the directory. Raises
+        SourceUnreachable."""
+        if self._settings.dsn is None:
+            raise SourceUnreachable(
+                f"a server runs in {self._target}, and the target does not say how to reach it",
+                hint="write its address into `dsn` of the target; or let the runbook start the "
+                "server after the checks.",
+            )
+        address = self._address(self._settings.dsn)
+        self._require_same(address, server)
+        return address
+
+
+@contextmanager
+def _unreachable() -> Iterator[None]:
+    """Raise SourceUnreachable if drd cannot start a server of its own."""
+    try:
+        yield
+    except (SandboxUnavailable, TargetError, ToolError) as error:
+        raise SourceUnreachable(error.message, hint=error.hint) from error
 
 
 def open_room(directory: Path, base: Path, user: str | None) -> None:

@@ -34,11 +34,12 @@ from drd.kinds.mariadb.manifest import filename, require_written
 from drd.kinds.mariadb.physical import contents, narrow
 from drd.kinds.mariadb.physical.binlog.replay import replay, room_of_log
 from drd.kinds.mariadb.physical.landed import proven
-from drd.kinds.mariadb.physical.sandbox import programs_of, reached, ticking
+from drd.kinds.mariadb.physical.sandbox import programs_of, reached
 from drd.kinds.mariadb.physical.server import RestoredServer
 from drd.kinds.mariadb.settings import MariadbTarget
 from drd.kinds.mariadb.target import MariadbTargetDatabase
 from drd.kinds.mariadb.tools import Program, program
+from drd.kinds.server_sandbox import ticking
 from drd.kinds.servers import room
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
-from typing import Any
 
 from drd.errors import SandboxUnavailable
-from drd.kinds.file_system import fresh, remove
 from drd.kinds.held import Held
 from drd.kinds.mariadb.physical.binlog.replay import replay
 from drd.kinds.mariadb.physical.inspect import ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
 from drd.kinds.mariadb.physical.server import RestoredServer
+from drd.kinds.server_sandbox import FilesSandbox
 from drd.kinds.servers import room
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped, some
-from drd.ports import Destination, Finding, OnProgress, Progress, Restored, Workplace
-from drd.ports.logs import LogReplay, RolledTo
+from drd.ports import Finding, Restored
+from drd.ports.logs import RolledTo
 
 _LOG = 128 << 20
 """Bytes that a server makes beside the restored files."""
@@ -59,21 +57,8 @@ def restored(
     )
 
 
-class ServerSandbox(Destination):
+class ServerSandbox(FilesSandbox[RestoredServer]):
     """A sandbox that restores a whole server, and runs it with programs of the source's series."""
-
-    def __init__(
-        self, component: str, bin_dir: str | None, snapshot: ComponentSnapshot, place: Workplace
-    ) -> None:
-        self._component = component
-        self._bin_dir = bin_dir
-        self._snapshot = snapshot
-        self._place = place
-        self._server: RestoredServer | None = None
-        self._log: LogReplay | None = None
-
-    def replay(self, log: LogReplay) -> None:
-        self._log = log
 
     def preflight(
         self,
@@ -92,40 +77,17 @@ class ServerSandbox(Destination):
             room(name, self._place, needed),
         ]
 
-    def prepare(self) -> None:
-        """The server starts on what is still to be fetched; only its programs have to be here."""
+    def _require_programs(self) -> None:
         programs_of(self._snapshot, self._bin_dir)
 
-    def landing(self) -> Path:
-        return fresh(self._landing, parents=True)
-
-    @property
-    def _landing(self) -> Path:
-        return self._place.directory / "landing"
-
-    def restore(
-        self,
-        snapshot: ComponentSnapshot,
-        private: Mapping[str, Any],  # noqa: ARG002 - the server itself has everything
-        *,
-        on_progress: OnProgress,
-    ) -> Restored:
-        self.close(landing=False)
-        programs = programs_of(snapshot, self._bin_dir)
-        rolled = None
-        try:
-            data = proven(self._landing, snapshot, programs, self._place)
-            server = self._server = RestoredServer(self._place, programs, snapshot.facts)
-            on_tick = ticking(self._component, snapshot, on_progress)
-            server.prepare(data, on_tick)
-            if self._log is not None:
-                rolled = replay(server, self._log, snapshot, self._bin_dir, on_tick)
-            server.run()
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            remove(self._landing)
+    def _start(self, snapshot: ComponentSnapshot, on_tick: Callable[[], None]) -> Restored:
+        programs, rolled = programs_of(snapshot, self._bin_dir), None
+        data = proven(self._landing, snapshot, programs, self._place)
+        server = self._server = RestoredServer(self._place, programs, snapshot.facts)
+        server.prepare(data, on_tick)
+        if self._log is not None:
+            rolled = replay(server, self._log, snapshot, self._bin_dir, on_tick)
+        server.run()
         return restored(snapshot, programs, rolled)
 
     def inspector(self) -> ServerInspector:
@@ -138,17 +100,3 @@ class ServerSandbox(Destination):
             address.database,
             address.environment(),
         )
-
-    def close(self, *, landing: bool = True) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-        if landing:
-            remove(self._landing)
-
-
-def ticking(
-    component: str, snapshot: ComponentSnapshot, on_progress: OnProgress
-) -> Callable[[], None]:
-    """Return what is called while files are prepared."""
-    return lambda: on_progress(Progress(component, "restore", 0, snapshot.bytes))

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from drd.errors import DrdError, SandboxUnavailable, SourceUnreachable, TargetError, ToolError
-from drd.kinds.data_directory import SERVER, DataDirectory, ServerFiles
-from drd.kinds.held import Held
-from drd.kinds.mariadb.connection import ServerError, address_of, connect
+from drd.errors import DrdError, SourceUnreachable
+from drd.kinds.data_directory import DataDirectory, ServerFiles
+from drd.kinds.mariadb.connection import Address, ServerError, address_of, connect
 from drd.kinds.mariadb.physical import SPEC
 from drd.kinds.mariadb.physical.binlog.replay import replay, room_of_log
 from drd.kinds.mariadb.physical.examine import data_dir_of
-from drd.kinds.mariadb.physical.inspect import Reach, ServerInspector
+from drd.kinds.mariadb.physical.inspect import ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
-from drd.kinds.mariadb.physical.sandbox import programs_of, restored, ticking
+from drd.kinds.mariadb.physical.sandbox import programs_of, restored
 from drd.kinds.mariadb.physical.server import AskedServer, RestoredServer, of_source
-from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.kinds.mariadb.server import end_server
 from drd.kinds.mariadb.tools import program
+from drd.kinds.server_sandbox import ticking
 from drd.kinds.servers import servers_in
 from drd.kinds.untrusted_dirs import content
+from drd.model.plan import SecretRef
 from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
@@ -40,27 +40,32 @@ _USUAL = {
 """The defaults of settings that the server needs as its source had them."""
 
 
-class ServerDirectory(DataDirectory):
+def running_in(data: Path) -> int | None:
+    """Return the process of the server that runs in a data directory, or may run there for all that
+    drd can see; None if there is none."""
+    return servers_in(data, _is_mariadb).first
+
+
+def _is_mariadb(words: bytes) -> bool:
+    return words.partition(b"\0")[0].rpartition(b"/")[2] in (b"mariadbd", b"mysqld")
+
+
+def _same(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
+
+
+FILES = ServerFiles(
+    "MariaDB", SPEC.server_user, "mariadb-server", "datadir", running_in, end_server
+)
+
+
+class ServerDirectory(DataDirectory[Address]):
     """A data directory, replaced as a whole. mariadb-backup prepares the files beside it, behind
     the fence: a server can start on what gets the final name."""
 
-    def __init__(
-        self,
-        component: str,
-        settings: ServerTarget | ServerSettings,
-        place: Workplace,
-        *,
-        keep: bool,
-        database: str,
-        log_bytes: int = 0,
-    ) -> None:
-        """`database` is the database for questions without a database, if the restore point names
-        none."""
-        assert settings.data_dir is not None
-        super().__init__(component, settings.data_dir, place, FILES, keep=keep, log_bytes=log_bytes)
-        self._database = database
-        self._server = Held(self._asked)
-        self._settings = settings
+    files = FILES
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         hint, size = f"free space in {self._target.parent}.", int(snapshot.facts["server_bytes"])
@@ -128,34 +133,14 @@ class ServerDirectory(DataDirectory):
 
     def inspector(self) -> ServerInspector:
         default = str(self._snapshot.facts["database"]) if self._snapshot else self._database
-        shown = {"DRD_PATH": str(self._target)}
-        if (reference := self._settings.dsn) is not None:
-            with suppress(DrdError):
-                shown |= address_of(reference).to_database(default).environment()
-        return ServerInspector(self._server, str(self._target), default, shown)
+        return ServerInspector(self._server, str(self._target), default, self._variables(default))
 
-    @contextmanager
-    def _asked(self) -> Iterator[Reach]:
-        """Ask the server that somebody has started on the directory, else one of drd's own."""
-        running = running_in(self._target)
-        if running is not None:
-            yield self._running(running)
-            return
-        place = replace(self._place.for_server, run_as=self._owner(), shelf=None)
-        end_server(place.directory / SERVER)
-        try:
-            programs, facts = self._known()
-            server = AskedServer(place, programs, facts)
-        except (SandboxUnavailable, ToolError) as error:
-            raise SourceUnreachable(error.message, hint=error.hint) from error
-        try:
-            try:
-                server.run_on(self._target)
-            except (SandboxUnavailable, TargetError) as error:
-                raise SourceUnreachable(error.message, hint=error.hint) from error
-            yield server.address
-        finally:
-            server.stop()
+    def _address(self, reference: SecretRef) -> Address:
+        return address_of(reference)
+
+    def _own_server(self, place: Workplace) -> AskedServer:
+        programs, facts = self._known()
+        return AskedServer(place, programs, facts)
 
     def _known(self) -> tuple[Programs, Mapping[str, Any]]:
         """Return the programs for the restored files, and what these need. Without the restore
@@ -168,17 +153,7 @@ class ServerDirectory(DataDirectory):
         facts = {**usual, "undo_tablespaces": undo}
         return programs_for(version, self._settings.bin_dir), facts
 
-    def _running(self, server: int) -> Reach:
-        """Return how to reach the process that runs in the directory. Raises SourceUnreachable if
-        the connection leads to another server: its answers would prove nothing."""
-        if self._settings.dsn is None:
-            raise SourceUnreachable(
-                f"a server runs in {self._target}, and the target does not say how to reach it",
-                hint="write its address into `dsn` of the target; or let the runbook start the "
-                "server after the checks.",
-            )
-        address = address_of(self._settings.dsn)
-        there = ""
+    def _require_same(self, address: Address, server: int) -> None:
         try:
             with connect(address, database=False) as connection:
                 there = data_dir_of(connection)
@@ -191,25 +166,3 @@ class ServerDirectory(DataDirectory):
                 f"(process {server}) is another one",
                 hint="correct `dsn` of the target: it must lead to the restored server.",
             )
-        return address.to_database
-
-
-def running_in(data: Path) -> int | None:
-    """Return the process of the server that runs in a data directory, or may run there for all that
-    drd can see; None if there is none."""
-    return servers_in(data, _is_mariadb).first
-
-
-def _is_mariadb(words: bytes) -> bool:
-    return words.partition(b"\0")[0].rpartition(b"/")[2] in (b"mariadbd", b"mysqld")
-
-
-def _same(one: Path, other: Path) -> bool:
-    with suppress(OSError):
-        return one.samefile(other)
-    return False
-
-
-FILES = ServerFiles(
-    "MariaDB", SPEC.server_user, "mariadb-server", "datadir", running_in, end_server
-)

@@ -35,10 +35,10 @@ from drd.kinds.postgres.physical.sandbox import (
     ClusterSandbox,
     restored,
     server_of,
-    ticking,
 )
 from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.tools import PostgresPrograms
+from drd.kinds.server_sandbox import ticking
 from drd.kinds.servers import end_servers, give
 from drd.model.instant import Reading
 from drd.model.snapshot import ComponentSnapshot

@@ -22,12 +22,13 @@ from drd.kinds.postgres.connection import connect, words
 from drd.kinds.postgres.manifest import filename
 from drd.kinds.postgres.physical import chain, contents, narrow
 from drd.kinds.postgres.physical.landed import programs_of
-from drd.kinds.postgres.physical.sandbox import proven_for, reached_words, ticking
+from drd.kinds.postgres.physical.sandbox import proven_for, reached_words
 from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
 from drd.kinds.postgres.whole_server import notes_about, pg_dump
+from drd.kinds.server_sandbox import ticking
 from drd.kinds.servers import room
 from drd.log import masked
 from drd.model.single_item import Part

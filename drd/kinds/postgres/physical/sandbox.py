@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from drd.kinds.file_system import fresh, remove
 from drd.kinds.held import Held
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.physical import contents
@@ -21,8 +20,9 @@ from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.server_text import shown
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.postgres.whole_server import not_loaded, notes_about
+from drd.kinds.server_sandbox import FilesSandbox
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
-from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports import Finding, Restored, Workplace
 from drd.ports.logs import LogReplay
 
 _Server = TypeVar("_Server", bound=RestoredServer)
@@ -118,21 +118,8 @@ def reached_words(snapshot: ComponentSnapshot, server: RestoredServer) -> str:
     return f"{text}; last transaction at {server.last_transaction} UTC"
 
 
-class ClusterSandbox:
-    """Implements `Destination`."""
-
-    def __init__(
-        self, component: str, bin_dir: str | None, snapshot: ComponentSnapshot, place: Workplace
-    ) -> None:
-        self._component = component
-        self._bin_dir = bin_dir
-        self._snapshot = snapshot
-        self._place = place
-        self._server: RestoredServer | None = None
-        self._log: LogReplay | None = None
-
-    def replay(self, log: LogReplay) -> None:
-        self._log = log
+class ClusterSandbox(FilesSandbox[RestoredServer]):
+    """A sandbox that restores a whole server, and runs it with programs of the source's series."""
 
     def preflight(
         self,
@@ -147,44 +134,23 @@ class ClusterSandbox:
             room(snapshot.facts),
         )
 
-    def prepare(self) -> None:
-        """The server starts on what is still to be fetched; only its programs have to be here."""
+    def _require_programs(self) -> None:
         programs_of(self._snapshot, self._bin_dir)
 
-    def landing(self) -> Path:
-        return fresh(self._landing, parents=True)
-
-    @property
-    def _landing(self) -> Path:
-        return self._place.directory / "landing"
-
-    def restore(
-        self,
-        snapshot: ComponentSnapshot,
-        private: Mapping[str, Any],  # noqa: ARG002 - the server itself has everything
-        *,
-        on_progress: OnProgress,
-    ) -> Restored:
-        self.close(landing=False)
+    def _start(self, snapshot: ComponentSnapshot, on_tick: Callable[[], None]) -> Restored:
         programs = programs_of(snapshot, self._bin_dir)
-        try:
-            server, landed, roll = proven_for(
-                RestoredServer,
-                snapshot,
-                programs,
-                self._place,
-                ticking(self._component, snapshot, on_progress),
-                room=self._landing,
-                log=self._log,
-            )
-            self._server = server
-            server.take_over(landed.data, landed.spaces)
-            return restored(snapshot, server, roll)
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            remove(self._landing)
+        server, landed, roll = proven_for(
+            RestoredServer,
+            snapshot,
+            programs,
+            self._place,
+            on_tick,
+            room=self._landing,
+            log=self._log,
+        )
+        self._server = server
+        server.take_over(landed.data, landed.spaces)
+        return restored(snapshot, server, roll)
 
     def inspector(self) -> ClusterInspector:
         server = self._server
@@ -194,17 +160,3 @@ class ClusterSandbox:
         return ClusterInspector(
             Held(lambda: nullcontext(server.address)), address.uri, default, address.environment()
         )
-
-    def close(self, *, landing: bool = True) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-        if landing:
-            remove(self._landing)
-
-
-def ticking(
-    component: str, snapshot: ComponentSnapshot, on_progress: OnProgress
-) -> Callable[[], None]:
-    """Return what a server calls while it replays WAL."""
-    return lambda: on_progress(Progress(component, "restore", 0, snapshot.bytes))

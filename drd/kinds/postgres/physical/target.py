@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from drd.errors import (
-    DrdError,
-    SandboxUnavailable,
-    SourceError,
-    SourceUnreachable,
-    TargetError,
-)
-from drd.kinds.data_directory import SERVER, DataDirectory, ServerFiles
-from drd.kinds.held import Held
+from drd.errors import SourceError, SourceUnreachable
+from drd.kinds.data_directory import DataDirectory, ServerFiles
 from drd.kinds.postgres.abandoned import end_server
-from drd.kinds.postgres.address import address_of
+from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.physical import SPEC
 from drd.kinds.postgres.physical.chain import room
-from drd.kinds.postgres.physical.contents import Reach
 from drd.kinds.postgres.physical.directory_server import (
     OFF,
     SPACES_DIRECTORY,
@@ -31,13 +22,14 @@ from drd.kinds.postgres.physical.directory_server import (
 )
 from drd.kinds.postgres.physical.inspect import ClusterInspector
 from drd.kinds.postgres.physical.landed import programs_of
-from drd.kinds.postgres.physical.sandbox import proven_for, restored, ticking
-from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.kinds.postgres.physical.sandbox import proven_for, restored
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.server_text import shown
 from drd.kinds.postgres.tools import PostgresPrograms
+from drd.kinds.server_sandbox import ticking
 from drd.kinds.servers import servers_in
 from drd.kinds.untrusted_dirs import content
+from drd.model.plan import SecretRef
 from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import some
@@ -50,28 +42,39 @@ from drd.ports import (
 )
 
 
-class ClusterDirectory(DataDirectory):
+def postmaster(data: Path) -> int | None:
+    """Return the process of the server that runs in a data directory, or of one that perhaps runs
+    there and that drd may not see; None if there is none. The number in postmaster.pid is not used:
+    for a server in a container, it is a number of the container, and the file stays after a crash.
+    """
+    return servers_in(data, _is_postgres).first
+
+
+def _is_postgres(words: bytes) -> bool:
+    program = words.partition(b"\0")[0]
+    return program.startswith(b"postgres:") or program.rpartition(b"/")[2] == b"postgres"
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the process that has started this one; None if it is not on this host."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
+            if line.startswith("PPid:"):
+                return int(line.split()[1])
+    return None
+
+
+FILES = ServerFiles(
+    "PostgreSQL", SPEC.server_user, "postgresql-common", "data_directory", postmaster, end_server
+)
+
+
+class ClusterDirectory(DataDirectory[Address]):
     """A data directory, replaced as a whole. The server replays its WAL beside it, behind the
     fence, and is shut down: what gets the final name needs no recovery, and its settings reach
     nobody."""
 
-    def __init__(
-        self,
-        component: str,
-        settings: ClusterTarget | ClusterSettings,
-        place: Workplace,
-        *,
-        keep: bool,
-        database: str,
-        log_bytes: int = 0,
-    ) -> None:
-        """`database` is the database for questions without a database, if the restore point names
-        none."""
-        assert settings.data_dir is not None
-        super().__init__(component, settings.data_dir, place, FILES, keep=keep, log_bytes=log_bytes)
-        self._database = database
-        self._server = Held(self._asked)
-        self._settings = settings
+    files = FILES
 
     def _needs(self, snapshot: ComponentSnapshot) -> tuple[int, str]:
         hint = f"free space in {self._target.parent}. The tablespaces need room there, too."
@@ -146,32 +149,14 @@ class ClusterDirectory(DataDirectory):
 
     def inspector(self) -> ClusterInspector:
         default = self._snapshot.facts["database"] if self._snapshot else self._database
-        shown_ = {"DRD_PATH": str(self._target)}
-        if (reference := self._settings.dsn) is not None:
-            with suppress(DrdError):
-                shown_ |= address_of(reference).to_database(default).environment()
-        return ClusterInspector(self._server, str(self._target), default, shown_)
+        return ClusterInspector(self._server, str(self._target), default, self._variables(default))
 
-    @contextmanager
-    def _asked(self) -> Iterator[Reach]:
-        """Ask the server that somebody has started on the directory, else one of drd's own."""
-        running = postmaster(self._target)
-        if running is not None:
-            yield self._running(running)
-            return
-        programs = self._programs()
-        place = replace(self._place.for_server, run_as=self._owner(), shelf=None)
-        end_server(place.directory / SERVER)
+    def _address(self, reference: SecretRef) -> Address:
+        return address_of(reference)
+
+    def _own_server(self, place: Workplace) -> AskedServer:
         known = self._snapshot.facts["bootstrap_role"] if self._snapshot else SPEC.server_user
-        server = AskedServer(place, programs, timeline=1, superuser=known)
-        try:
-            try:
-                server.run_on(self._target)
-            except (SandboxUnavailable, TargetError) as error:
-                raise SourceUnreachable(error.message, hint=error.hint) from error
-            yield server.address
-        finally:
-            server.stop()
+        return AskedServer(place, self._programs(), timeline=1, superuser=known)
 
     def _programs(self) -> PostgresPrograms:
         """Return the programs for the restored directory. Raises SourceUnreachable."""
@@ -184,16 +169,7 @@ class ClusterDirectory(DataDirectory):
             ) from error
         return sandbox_programs(major, self._settings.bin_dir, or_newer=False)
 
-    def _running(self, server: int) -> Reach:
-        """Return how to reach the process that runs in the directory. Raises SourceUnreachable if
-        the connection leads to another server: its answers would prove nothing."""
-        if self._settings.dsn is None:
-            raise SourceUnreachable(
-                f"a server runs in {self._target}, and the target does not say how to reach it",
-                hint="write its connection string into `dsn` of the target; or let the runbook "
-                "start the server after the checks.",
-            )
-        address = address_of(self._settings.dsn)
+    def _require_same(self, address: Address, server: int) -> None:
         try:
             with closing(connect(address)) as connection:
                 asked = connection.info.backend_pid
@@ -204,31 +180,3 @@ class ClusterDirectory(DataDirectory):
                 f"{address.named} is not the server that runs in {self._target} (process {server})",
                 hint="correct `dsn` of the target: it must lead to the restored server.",
             )
-        return address.to_database
-
-
-def postmaster(data: Path) -> int | None:
-    """Return the process of the server that runs in a data directory, or of one that perhaps runs
-    there and that drd may not see; None if there is none. The number in postmaster.pid is not used:
-    for a server in a container, it is a number of the container, and the file stays after a crash.
-    """
-    return servers_in(data, _is_postgres).first
-
-
-def _is_postgres(words: bytes) -> bool:
-    program = words.partition(b"\0")[0]
-    return program.startswith(b"postgres:") or program.rpartition(b"/")[2] == b"postgres"
-
-
-def parent_of(pid: int) -> int | None:
-    """Return the process that has started this one; None if it is not on this host."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
-            if line.startswith("PPid:"):
-                return int(line.split()[1])
-    return None
-
-
-FILES = ServerFiles(
-    "PostgreSQL", SPEC.server_user, "postgresql-common", "data_directory", postmaster, end_server
-)
