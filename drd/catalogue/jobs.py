@@ -86,7 +86,7 @@ def given_up(connection: Connection, run: str) -> None:
     connection.execute(mine.values(**values))
 
 
-def look_again(connection: Connection, plan: str) -> None:
+def recompute_schedule(connection: Connection, plan: str) -> None:
     """Let the schedule of the plan be computed anew, because something else changed than a run."""
     recovery = (jobs.c.plan == plan, jobs.c.kind == str(RunKind.RECOVERY))
     connection.execute(update(jobs).where(*recovery).values(changed=_next_change(connection)))

@@ -122,7 +122,7 @@ def _exchanged(connection: Connection, run: str, at: datetime) -> None:
     due at another time, and an outage may begin or end."""
     plan = connection.execute(select(run_rows.c.plan).where(run_rows.c.id == run)).scalar()
     if plan is not None:
-        jobs.look_again(connection, plan)
+        jobs.recompute_schedule(connection, plan)
         health_rows.refresh(connection, plan, at)
 
 

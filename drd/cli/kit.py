@@ -38,7 +38,7 @@ from drd.kit.sealing import (
 from drd.kit.shares import KitShare, combine, split, written
 from drd.kit.state import keepers, made, making, record_verification, what_it_is
 from drd.kit.verify import KitVerification, LoadedHashes, document
-from drd.kit.verify import verify as look
+from drd.kit.verify import verify as verify_kit
 from drd.model.facts import PlanFacts
 from drd.model.kit import Key, KitIndex, KitPlan, needs_of
 from drd.model.location import is_local
@@ -127,7 +127,7 @@ def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
     """A kit is only as good as its repositories; it is written all the same, because they may
     return."""
     for plan in plans:
-        _look_again(app, plan)
+        _recheck_lost(app, plan)
         for known in app.catalogue.health.of_plan(plan.name):
             if known.lost is not None:
                 output.warn(
@@ -137,7 +137,7 @@ def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
                 )
 
 
-def _look_again(app: App, plan: Plan) -> None:
+def _recheck_lost(app: App, plan: Plan) -> None:
     """Look whether repositories that were lost are back since."""
     services = app.services(plan)
     lost = {known.repository for known in app.catalogue.health.of_plan(plan.name) if known.lost}
@@ -305,7 +305,7 @@ def verify(args: argparse.Namespace) -> int:
         kit = unpack(unseal(sealed, key_of(args), name=args.file), name=args.file)
         words = "the verification of the kit was cancelled: it changed nothing"
         with cancelled_as(lambda: words, f"to start again: drd kit verify {args.file}"):
-            verification = look(kit, _loaded_hashes(args, [p.name for p in kit.index.plans]))
+            verification = verify_kit(kit, _loaded_hashes(args, [p.name for p in kit.index.plans]))
         _remember(args, verification, sha256(sealed).hexdigest())
     _say_verification(args, verification)
     return verification.exit_code

@@ -14,7 +14,7 @@ from drd.errors import UsageError
 from drd.exhaustion import system_reason
 from drd.model.text import counted, some
 from drd.model.units import format_age, format_size, format_time
-from drd.repositories.adopted.dumps import FINISHED_S, Dumps, Series, look_through
+from drd.repositories.adopted.dumps import FINISHED_S, Dumps, Series, search_dumps
 
 _SETTLED_MIN, _FIRST_LOOK_MIN = 10, 1
 _GLOB = frozenset("*?[")
@@ -61,7 +61,7 @@ def adopted_dumps(
             hint='write the plan by hand (docs/adopted.md, "Borg and borgmatic").',
         )
     try:
-        seen = look_through(directory, wanted)
+        seen = search_dumps(directory, wanted)
     except OSError as error:
         reason = system_reason(error)
         raise UsageError(

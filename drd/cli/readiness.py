@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
                 plans.append(_broken(name, plan))
             else:
                 if not args.plan:
-                    app.services(plan).note(_looking_at(plan))
+                    app.services(plan).note(_text_of_check(plan))
                 report = _evaluate(app, name, plan)
                 plans.append(readiness_document(plan.name, report.readiness, report.findings))
     if args.json:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(p["readiness"] == "ready" for p in plans) else 3
 
 
-def _looking_at(plan: Plan) -> str:
+def _text_of_check(plan: Plan) -> str:
     """Say which plan is checked, among several: a command of another tool may hang for a while."""
     adopted = plan.primary.adopted
     if adopted is None or adopted.command is None:

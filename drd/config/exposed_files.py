@@ -245,8 +245,8 @@ def require_safe(
         f"{exposed[0]}, and the file differs from the plan that drd has loaded: drd does not use "
         "the file"
     )
-    look = f"check whether you or someone else wrote the file, then: {exposed[0].remedy}"
-    raise NotTaken([Problem(file, 1, "", why, look)], exposed[0])
+    remedy = f"check whether you or someone else wrote the file, then: {exposed[0].remedy}"
+    raise NotTaken([Problem(file, 1, "", why, remedy)], exposed[0])
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:

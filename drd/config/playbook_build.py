@@ -145,8 +145,8 @@ def _rollback(name: str, acting: RollingBack | None) -> Step | None:
     step = _inner(f"{ROLLBACK} {name}", acting)
     if step is None or acting is None:
         return None
-    look = _inner(f"look {ROLLBACK} {name}", acting.done_when)
-    return replace(step, repeat=acting.repeat == "safe", live=Live(done_when=look))
+    check = _inner(f"look {ROLLBACK} {name}", acting.done_when)
+    return replace(step, repeat=acting.repeat == "safe", live=Live(done_when=check))
 
 
 def _inner(name: str, acting: Acting | Reading | None) -> Step | None:

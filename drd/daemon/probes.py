@@ -74,16 +74,16 @@ class Probes:
         self._workers = 0
         self._stopping = False
         self._refreshed = -REFRESH_S
-        self._look_again = True
+        self._at_once = True
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="drd-probes", daemon=True).start()
 
-    def look_again(self) -> None:
+    def check_at_once(self) -> None:
         """Check repositories with a problem at once, as after a start: somebody may have repaired
         them."""
         with self._ready:
-            self._look_again = True
+            self._at_once = True
             self._ready.notify()
 
     def stop(self) -> None:
@@ -103,7 +103,7 @@ class Probes:
 
     def turn(self, now: float) -> None:
         """Start checks that are due, and abandon checks that hang."""
-        if self._look_again or now - self._refreshed >= REFRESH_S:
+        if self._at_once or now - self._refreshed >= REFRESH_S:
             self._refreshed = now
             self._refresh(now)
         every_s = min(EVERY_S, max(FEW_EVERY_S, len(self._places) / PER_SECOND))
@@ -121,7 +121,7 @@ class Probes:
         a round.
         """
         with self._ready:
-            again, self._look_again = self._look_again, False
+            again, self._at_once = self._at_once, False
         wanted: dict[str, PlaceRow] = {}
         for row in self._app.catalogue.health.places():
             if is_named_place(row.url):  # only commands of a plan reach it: listings do

@@ -317,7 +317,7 @@ class Daemon:
             _log.error("daemon.not_reloaded", error=error.message)
             notes.insert(0, f"not reloaded: {error.message}")
         self._refused = some(refused)
-        self._probes.look_again()
+        self._probes.check_at_once()
         self._manager.ready(", ".join(notes))
         self._ask_tick()
 

@@ -97,8 +97,8 @@ def by_hand_in(container: process.Container, component: str) -> Passage:
         "Either install a server on this host, or start a container of the same image, with its "
         "port published on this host. These commands print the image, if a backup was made there:"
     )
-    look = f"fact {component} {FACT} 2>/dev/null || echo unknown"
-    return Passage(text, f"{look}\n")
+    known = f"fact {component} {FACT} 2>/dev/null || echo unknown"
+    return Passage(text, f"{known}\n")
 
 
 def needs_of(settings: Any) -> str:

@@ -41,10 +41,10 @@ def tables(
     *,
     selects: Callable[[str, str], bool],
     separator: str,
-    look: str,
+    lister: str,
 ) -> Contents:
     """Return the tables that a fingerprint names; with `within`, only the tables that it `selects`.
-    `look` is the command that lists the tables of the stored FILE. Raises UsageError if the point
+    `lister` is the command that lists the tables of the stored FILE. Raises UsageError if the point
     has no fingerprint, NotInPoint if nothing is selected."""
     known = snapshot.fingerprint
     if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
@@ -52,7 +52,7 @@ def tables(
             f"drd does not know the tables of component {snapshot.component}: the restore "
             "point does not contain a fingerprint of this component",
             hint="mount the restore point with `drd mount PLAN DIRECTORY`, then list its "
-            f"tables with `{look}`. To list the tables of later restore points with "
+            f"tables with `{lister}`. To list the tables of later restore points with "
             "drd, set `fingerprint: counts` for this component in the plan.",
         )
     every = {item.name: item for item in _items(known)}

@@ -19,7 +19,7 @@ from drd.catalogue.summary import read_facts
 from drd.cli.main import main
 from drd.flows.drill.request import DrillRequest
 from drd.flows.drill.run import drill
-from drd.flows.repository.adopted import look
+from drd.flows.repository.adopted import list_copies
 from drd.flows.restore.point_choice import choose
 from drd.model.run import CheckVerdict, Evidence
 from drd.repositories.adopted.dumps import recognised
@@ -326,7 +326,7 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
     (site.base / "dumps/shop-202601").unlink()
     (site.base / "dumps/shop-202603").write_bytes(whole[:-40])
     written(site, "shop-202603", days=0.05)
-    gone = look(site.app.services(plan), plan)
+    gone = list_copies(site.app.services(plan), plan)
     newest = site.app.catalogue.points.of_plan("shop")[0]
     assert (newest.complete, "is cut off: the archive of" in str(newest.components[0].error)) == (
         False,
@@ -446,7 +446,7 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Si
     written(site, "shop-202606.sql.gz", gzip.compress(sql + rows + b"COMMIT;\n"), days=0.2)
     (site.base / "dumps/shop-202601.sql.gz").unlink()
     plan = site.app.plans.load("shop")
-    assert len(look(site.services(plan), plan).expired) == 1, "by the count of the tool"
+    assert len(list_copies(site.services(plan), plan).expired) == 1, "by the count of the tool"
     [warned] = [w for w in site.warnings if "counts copies that cannot be restored" in w]
     assert "(copy shop-202601.sql.gz)" in warned
 

@@ -60,7 +60,7 @@ def contents(
     selects: Callable[[str, str], bool] = begins,
 ) -> Contents:
     snapshot = captured("db", seen=known)
-    return tables(snapshot, within, selects=selects, separator=".", look="pg_restore -l FILE")
+    return tables(snapshot, within, selects=selects, separator=".", lister="pg_restore -l FILE")
 
 
 def test_tables_of_a_point_stand_in_the_order_of_their_names() -> None:

@@ -103,7 +103,7 @@ def test_only_restics_own_mount_is_unmounted_wherever_its_directory_is_now(
     with browsing._held(into) as directory:
         point = browsing._Point(directory)
         table.mount(into, 7)
-        assert point.look()
+        assert point.is_mounted()
         into.parent.rename(away.parent)
         into.parent.symlink_to(precious.parent)
         table.there.clear()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from drd.cli.main import main
-from drd.cli.readiness import _looking_at
+from drd.cli.readiness import _text_of_check
 from drd.model.adopted import Adopted, CommandTool
 from tests.flow_support import World
 
@@ -29,6 +29,6 @@ def test_a_list_command_that_may_take_long_is_named(world: World) -> None:
     tool = CommandTool(("ls",), ("cat",))
     primary = replace(world.plan.primary, adopted=Adopted("ls", "shop", command=tool))
     plan = replace(world.plan, repositories={"primary": primary})
-    assert _looking_at(plan) == (
+    assert _text_of_check(plan) == (
         "drd checks plan shop: the command `list` of this plan may take up to 2m"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drd.cli.parser import Verbs
 from drd.cli.verbs.incident_investigation import investigating
-from drd.cli.verbs.incident_learning import acting, looking_back
+from drd.cli.verbs.incident_learning import acting, learning
 from drd.cli.verbs.incident_message import contacts, messages
 from drd.cli.verbs.incident_noting import noting
 from drd.cli.verbs.incident_opening import opening, reading, suspecting
@@ -53,7 +53,7 @@ def add_parser(sub: Verbs) -> None:
     messages(verbs)
     reporting(verbs)
     giving_out(verbs)
-    looking_back(verbs)
+    learning(verbs)
     acting(verbs)
     exporting(verbs)
     ending(verbs)

@@ -8,7 +8,7 @@ from drd.cli.options import count
 from drd.cli.verbs.incident_verbs import NUMBER, author, incident_verb, reader, reason
 
 
-def looking_back(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+def learning(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     review = incident_verb(
         verbs,
         "postmortem",

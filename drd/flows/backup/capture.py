@@ -279,8 +279,8 @@ def _how_to_decide(services: Services, order: CaptureOrder) -> str:
     )
     if fuller is None or services.kinds(order.component.kind).spec.comparison is None:
         return f"check whether data is missing in the source. If {accept}"
-    look = f"drd diff {plan} --component {name} --point {fuller}"
-    return f"to see what is missing in the source: {look}; if {accept}"
+    difference = f"drd diff {plan} --component {name} --point {fuller}"
+    return f"to see what is missing in the source: {difference}; if {accept}"
 
 
 def _lists_in(facts: Mapping[str, Any]) -> Mapping[str, int]:

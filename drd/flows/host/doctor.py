@@ -105,8 +105,8 @@ def _repositories(services: Services, plan: Plan) -> list[Finding]:
     findings = []
     for spec in plan.repositories.values():
         repository = services.open_repository(spec)
-        look = lambda r=repository: repository_findings(services, plan, r)  # noqa: E731
-        findings += tried(REPOSITORY, spec.name, look)
+        ask = lambda r=repository: repository_findings(services, plan, r)  # noqa: E731
+        findings += tried(REPOSITORY, spec.name, ask)
     return findings
 
 

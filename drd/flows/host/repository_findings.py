@@ -9,7 +9,7 @@ from drd.errors import DrdError, RepositoryMissing
 from drd.extension_faults import attributed, require_type
 from drd.flows.host.repository_room import room
 from drd.flows.repository import listings, renamed
-from drd.flows.repository.adopted import look
+from drd.flows.repository.adopted import list_copies
 from drd.flows.repository.identity import probe_repository, same_repository
 from drd.flows.repository.missing import find_missing
 from drd.flows.repository.observed_state import probe
@@ -147,7 +147,7 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
 def _missing_copies(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     """Copies of another tool that are gone before their time, also those that drd noticed before;
     the tool may still list one of which nothing is left."""
-    seen = look(services, plan)
+    seen = list_copies(services, plan)
     noted = services.catalogue.health.of_plan(plan.name)
     lacking = {p for known in noted if known.repository == repository.name for p in known.missing}
     missing = sorted({*seen.missing, *lacking})

@@ -156,7 +156,7 @@ class Keeper:
         self._listed_at = time.monotonic()
         return identity
 
-    def look(self) -> None:
+    def check_snapshots(self) -> None:
         """Check from time to time that the repository still has the snapshots that drd has stored.
         Raises RepositoryError if some are gone, or if it is another repository."""
         if time.monotonic() - self._listed_at < LIST_S:
@@ -373,7 +373,7 @@ class _Session:
         keeper, receiver = self._keeper, self._receiver
         now = keeper.now()
         receiver.require()
-        keeper.look()
+        keeper.check_snapshots()
         mark = receiver.mark()
         if mark is None:
             keeper.idle(now)

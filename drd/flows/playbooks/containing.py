@@ -76,7 +76,7 @@ class Containing:
     def older(self) -> timedelta:
         return timedelta(0)
 
-    def look(self, step: Step) -> StepResult:
+    def carry_out(self, step: Step) -> StepResult:
         """Run `drd backup`, `drd recover` or `drd incident preserve`, each as a run of its own."""
         return OwnCommand(self.values, self.config, self.runner.run.id).execute(
             step, self.services.catalogue

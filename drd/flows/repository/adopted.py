@@ -73,7 +73,7 @@ def refuse_counts(plan: Plan, point: RestorePoint) -> None:
     )
 
 
-def look(services: Services, plan: Plan) -> ListingOutcome:
+def list_copies(services: Services, plan: Plan) -> ListingOutcome:
     """List the copies, and update the catalogue. Raises the error that prevents the listing.
     Nothing changes in the place of the copies."""
     repository = services.open_repository(plan.primary)
@@ -149,7 +149,7 @@ def refresh(services: Services, plan: Plan) -> None:
     if not plan.made_by:
         return
     try:
-        seen = look(services, plan)
+        seen = list_copies(services, plan)
     except DrdError as error:
         if newest_complete(services.catalogue.points.of_plan(plan.name)) is None:
             raise
@@ -165,7 +165,7 @@ def gone_meanwhile(services: Services, plan: Plan, point: str) -> RepositoryErro
     """Return why a copy that is being restored is gone: the tool let it expire, or it vanished.
     None if it is still listed, or if drd cannot find out."""
     try:
-        seen = look(services, plan)
+        seen = list_copies(services, plan)
     except DrdError:
         return None
     maker, next_one = (

@@ -82,7 +82,7 @@ class Restoring:
     def older(self) -> timedelta:
         return OLDER if self.work.plan.made_by else timedelta(0)
 
-    def look(self, step: Step) -> StepResult:
+    def carry_out(self, step: Step) -> StepResult:
         if step.kind == "restore":
             return restoration.restore_components(self.work, step.subjects)
         return restored_checks.run_checks(self.work, step.subjects)

@@ -88,7 +88,7 @@ class StepRunner:
         if isinstance(step.settings, Notice):
             return self._notify(step, step.settings)
         if step.kind not in ACTIONS:
-            return self.around.look(step)
+            return self.around.carry_out(step)
         if step.live is not None:
             read_before = partial(self._read_before, step, step.live)
             stands_s = step.live.expires_s

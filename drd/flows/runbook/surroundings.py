@@ -58,7 +58,7 @@ class Surroundings(Protocol):
     @property
     def older(self) -> timedelta: ...
 
-    def look(self, step: Step) -> StepResult:
+    def carry_out(self, step: Step) -> StepResult:
         """Carry out a step that is not an action, for example a restore or a check. Raises
         StepFailed and the errors of the kind of step."""
         ...

@@ -24,7 +24,7 @@ from drd.errors import (
 from drd.flows.components.repository_choice import Holders, repository_spec
 from drd.flows.durable_steps import Runner, describe, new_run
 from drd.flows.repository import listings
-from drd.flows.repository.adopted import look
+from drd.flows.repository.adopted import list_copies
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.restore.known_problems import others_for
@@ -172,7 +172,7 @@ class _VerificationRun:
         incomplete.
         """
         if self.plan.made_by:  # what the tool let expire meanwhile is no loss
-            return look(self.services, self.plan).missing
+            return list_copies(self.services, self.plan).missing
         name, listed_at = self.plan.name, self.services.clock.now()
         known = self.services.catalogue.points.of_plan(name)
         listing = listings.listed(self.repository, name)

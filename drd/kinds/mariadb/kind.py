@@ -74,7 +74,7 @@ class MariadbKind(Kind):
             within,
             selects=lambda name, asked: name == asked,
             separator=".",
-            look="grep '^CREATE TABLE' FILE",
+            lister="grep '^CREATE TABLE' FILE",
         )
 
     def live(

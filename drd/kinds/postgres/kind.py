@@ -128,7 +128,7 @@ class PostgresKind(Kind):
             within,
             selects=lambda name, asked: asked == name or asked in split_name(name),
             separator=".",
-            look="pg_restore --list FILE",
+            lister="pg_restore --list FILE",
         )
 
     def live(

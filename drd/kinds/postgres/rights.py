@@ -87,7 +87,7 @@ def examine(connection: Connection, name: str, role: str) -> list[Finding]:
     can be pasted whole: its other text is comments.
     """
     findings = []
-    looks: Sequence[tuple[str, Callable[[Connection, str], Finding]]] = (
+    examinations: Sequence[tuple[str, Callable[[Connection, str], Finding]]] = (
         ("rights", _tables),
         ("row-security", _row_security),
         ("large-objects", _large_objects),
@@ -96,9 +96,9 @@ def examine(connection: Connection, name: str, role: str) -> list[Finding]:
         ("code-of-others", _code_of_others),
         *((("standby", _standby),) if _in_recovery(connection) else ()),
     )
-    for code, look in looks:
+    for code, examine in examinations:
         try:
-            finding = look(connection, role)
+            finding = examine(connection, role)
         except psycopg.Error as error:
             finding = Finding(code, "error", "", str(error.diag.message_primary or error))
         findings.append(replace(finding, subject=name))

@@ -156,7 +156,7 @@ class _Reader:
         database, expires = 0, -1
         for seen in itertools.count(1):
             if seen % _LOOK_KEYS == 0:
-                self._look()
+                self._check_limits()
             if expires < 0 and data[self._at] in _COMMON:
                 self._common(database)
             code = data[self._at]
@@ -204,7 +204,7 @@ class _Reader:
                     stay[code] += 1
                 at = after
                 if seen % _LOOK_KEYS == 0:
-                    self._look()
+                    self._check_limits()
         finally:
             self._at = at
             self._add(database, stay, ends)
@@ -217,7 +217,7 @@ class _Reader:
             if ends[code]:
                 self.content.expiring.setdefault(key, array("Q")).extend(ends[code])
 
-    def _look(self) -> None:
+    def _check_limits(self) -> None:
         check_cancelled()
         if self._limit is not None and time.monotonic() > self._limit:
             assert self._budget_s is not None
@@ -350,7 +350,7 @@ class _Reader:
         """Count up to `count`; meanwhile check the time limit, and whether the run is cancelled."""
         for number in range(count):
             if number % _LOOK_KEYS == _LOOK_KEYS - 1:
-                self._look()
+                self._check_limits()
             yield number
 
     def _strings(self, count: int) -> None:

@@ -85,7 +85,7 @@ class SqliteKind(OneFileKind):
             within,
             selects=lambda name, asked: name.lower() == asked.lower(),
             separator="/",
-            look="sqlite3 FILE .tables",
+            lister="sqlite3 FILE .tables",
         )
 
     def live(

@@ -83,7 +83,7 @@ class Dumps:
     beyond: int = 0
 
 
-def look_through(directory: Path, wanted: str = "*") -> Dumps:
+def search_dumps(directory: Path, wanted: str = "*") -> Dumps:
     """Search a directory for series of dumps; at least one dump of each has a name that matches a
     pattern. Raises OSError."""
     seen = Dumps(directory)

@@ -143,7 +143,7 @@ def survey(repository: ResticRepository, host: str | None, tag: str | None = Non
         else:
             note(found.others, found.paths, path, size)
     with TemporaryDirectory(prefix="drd-", dir=room()) as place:
-        _look_into(repository, newest.id, entries.candidates, found, Path(place))
+        _recognise_dumps(repository, newest.id, entries.candidates, found, Path(place))
     return found
 
 
@@ -173,7 +173,7 @@ def _tags(copies: Sequence[SnapshotInfo]) -> str:
     return some([escaped(shortened(masked(tag), _LONGEST)) for tag in tags], _MOST_HOSTS)
 
 
-def _look_into(
+def _recognise_dumps(
     repository: ResticRepository,
     copy: str,
     candidates: Mapping[str, int],
@@ -184,21 +184,23 @@ def _look_into(
     its name."""
     left = min(_ALL, shutil.disk_usage(place).free // 2)
     for path, size in candidates.items():
-        looked = _Looked()
+        recognised = _Recognised()
         if 0 < size <= min(left, LARGEST):
             left -= size
             file = place / PurePosixPath(path).name
             repository.save_file(copy, path, file, most=size)
             try:
-                looked = _seen(file)
+                recognised = _seen(file)
             finally:
                 file.unlink()
         elif size and _SQL.search(path):
-            looked = _Looked(why=f"a dump of {format_size(size)}, whose content drd did not read")
-        _sort(found, path, size, looked)
+            recognised = _Recognised(
+                why=f"a dump of {format_size(size)}, whose content drd did not read"
+            )
+        _sort(found, path, size, recognised)
 
 
-class _Looked(NamedTuple):
+class _Recognised(NamedTuple):
     """What a look into a file showed: what it is, or what no kind loads and what the other tool
     could do instead, and why it is cut off."""
 
@@ -208,54 +210,54 @@ class _Looked(NamedTuple):
     cut_off: str = ""
 
 
-def _seen(file: Path) -> _Looked:
+def _seen(file: Path) -> _Recognised:
     with file.open("rb") as opened:
         cut = why_cut_off(opened, unpacks=True)
     try:
         known = None if cut else recognised(file)
     except NotSupported as error:
         better = error.better if isinstance(error, NotLoaded) else ""
-        return _Looked(why=error.message, better=better.rstrip("."))
-    return _Looked(known, cut_off=cut)
+        return _Recognised(why=error.message, better=better.rstrip("."))
+    return _Recognised(known, cut_off=cut)
 
 
-def _sort(found: Survey, path: str, size: int, looked: _Looked) -> None:
+def _sort(found: Survey, path: str, size: int, recognised: _Recognised) -> None:
     """Note a file that may be a dump where it belongs."""
     by_name, name = _kind_of(path), PurePosixPath(path).name
-    if looked.cut_off:
-        found.cut_off[path] = looked.cut_off
-    is_dump = bool(looked.known or by_name or _is_kept(path, looked))
+    if recognised.cut_off:
+        found.cut_off[path] = recognised.cut_off
+    is_dump = bool(recognised.known or by_name or _is_kept(path, recognised))
     if is_dump and is_dated(_below(found.paths, path)):
         found.unnamed[path] = _DATE
         note(found.others, found.paths, path, size)
-    elif looked.known is not None and not looked.known[1].unpack:
-        found.databases.append(FoundFile(path, *looked.known))
+    elif recognised.known is not None and not recognised.known[1].unpack:
+        found.databases.append(FoundFile(path, *recognised.known))
     elif by_name:
         found.databases.append(FoundFile(path, by_name))
-    elif looked.cut_off:
+    elif recognised.cut_off:
         return
     elif is_dump:
-        found.databases.append(FoundFile(path, *_kept(name, looked)))
+        found.databases.append(FoundFile(path, *_kept(name, recognised)))
     else:
         note(found.others, found.paths, path, size)
 
 
-def _is_kept(path: str, looked: _Looked) -> bool:
+def _is_kept(path: str, recognised: _Recognised) -> bool:
     """Return whether a file is a dump or an archive that is one component, although no kind says
     that it is its own."""
-    if looked.known is not None:
+    if recognised.known is not None:
         return bool(_ARCHIVE.search(path))
-    return bool(looked.why or (_SQL.search(path) and _packed(path)))
+    return bool(recognised.why or (_SQL.search(path) and _packed(path)))
 
 
-def _kept(name: str, looked: _Looked) -> tuple[str, FoundDump]:
+def _kept(name: str, recognised: _Recognised) -> tuple[str, FoundDump]:
     (spec,) = (spec for spec in KINDS if spec.keeps)
-    if looked.known is not None:
+    if recognised.known is not None:
         unpacks: UnpacksOf = resolve_name(spec.unpacks)
-        return spec.name, unpacks(looked.known[1])
+        return spec.name, unpacks(recognised.known[1])
     keeps: KeepsOf = resolve_name(spec.keeps)
-    what = looked.why or "a dump in a format that drd does not recognise"
-    return spec.name, keeps(name, _packed(name), what, looked.better)
+    what = recognised.why or "a dump in a format that drd does not recognise"
+    return spec.name, keeps(name, _packed(name), what, recognised.better)
 
 
 def _packed(path: str) -> str:
@@ -303,7 +305,7 @@ class _Entries(Listener):
         if known and len(self.candidates) < MOST_FOUND:
             self.candidates[path] = size
         elif is_sql and not is_packed and len(self.scripts) < MOST_FOUND:
-            self.scripts[path] = size  # most are no dumps: looked into last
+            self.scripts[path] = size  # most are no dumps: examined last
         else:
             note(self.others, self._roots, path, size)
             if is_sql and is_packed:

@@ -81,7 +81,7 @@ def mount(
 
         def tick() -> None:
             nonlocal said_ready
-            if not said_ready and point.look():
+            if not said_ready and point.is_mounted():
                 said_ready = True
                 on_ready()
 
@@ -118,7 +118,7 @@ class _Point:
         self._directory = directory
         self._ours: Mounted | None = None
 
-    def look(self) -> bool:
+    def is_mounted(self) -> bool:
         """Return whether restic's mount is there, and note it."""
         there = mounted_at(self.place())
         if self._ours is None and there is not None and there.source == _SOURCE:
@@ -127,7 +127,7 @@ class _Point:
 
     def clear(self, unmounter: str) -> None:
         """Unmount what restic left. Raises TargetError if that fails."""
-        if not self.look() or not self._is_left():
+        if not self.is_mounted() or not self._is_left():
             return
         place = self.place()
         process.run(Command([unmounter, "-u", "-z", str(place)], deadline_s=_UNMOUNT_S))

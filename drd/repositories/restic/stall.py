@@ -49,7 +49,7 @@ class StallWatch:
         self._last = -1
         self._clock = clock
         self._since = clock()
-        self._look: _ProbeThread | None = None
+        self._attempt: _ProbeThread | None = None
         self._next = 0.0
         self._failing_since: float | None = None
 
@@ -61,16 +61,16 @@ class StallWatch:
             self._last, self._since, self._failing_since = done, now, None
         if now - self._since < self._patience.still_s:
             return
-        if self._look is not None:
-            self._judge(self._look, now)
-        if (self._look is None or self._look.over) and now >= self._next:
+        if self._attempt is not None:
+            self._judge(self._attempt, now)
+        if (self._attempt is None or self._attempt.over) and now >= self._next:
             self._next = now + self._patience.every_s
-            self._look = _ProbeThread(self._probe, now)
+            self._attempt = _ProbeThread(self._probe, now)
 
-    def _judge(self, look: _ProbeThread, now: float) -> None:
-        error = look.error
-        if not look.over:
-            if now - look.begun < self._patience.probe_s:
+    def _judge(self, attempt: _ProbeThread, now: float) -> None:
+        error = attempt.error
+        if not attempt.over:
+            if now - attempt.begun < self._patience.probe_s:
                 return
             error = RepositoryUnreachable(
                 "the repository does not answer",
@@ -80,7 +80,7 @@ class StallWatch:
             self._failing_since = None
             return
         if self._failing_since is None:
-            self._failing_since = look.begun
+            self._failing_since = attempt.begun
         if now - self._failing_since >= self._patience.gone_s:
             raise error
 
@@ -91,12 +91,12 @@ class _ProbeThread(threading.Thread):
         self.begun = begun
         self.over = False
         self.error: DrdError | None = None
-        self._look_at = probe
+        self._probe = probe
         self.start()
 
     def run(self) -> None:
         try:
-            self._look_at()
+            self._probe()
         except DrdError as error:
             self.error = error
         except Cancelled:

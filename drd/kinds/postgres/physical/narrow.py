@@ -89,8 +89,8 @@ def listed(snapshot: ComponentSnapshot, asked: str | None) -> Contents:
         names = [one for one, _ in parts_of(name)]
         return wanted in (name, *names) or name.startswith(f"{wanted}.")
 
-    look = "pg_restore --list FILE"
-    return tables(snapshot, asked, selects=selects, separator=".", look=look)
+    lister = "pg_restore --list FILE"
+    return tables(snapshot, asked, selects=selects, separator=".", lister=lister)
 
 
 def live(
