@@ -111,9 +111,9 @@ _works_on: dict[int, str] = {}
 def at_work() -> AtWork | None:
     """Return the code of an extension that now runs in some thread; None if there is none."""
     for thread, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way
-        found = _in_frames(frame)
-        if found is not None:
-            return found._replace(what=_works_on.get(thread, found.what))
+        in_frame = _in_frames(frame)
+        if in_frame is not None:
+            return in_frame._replace(what=_works_on.get(thread, in_frame.what))
     return None
 
 

@@ -239,13 +239,13 @@ def unavailable_with(family: str, name: str) -> Unavailable | None:
     """Return the package that would add this member if drd could use the package; if none is known,
     return a package whose members drd does not know. If there are several, the result names all."""
     known = [one for one in _unavailable if one.members is not None and one.may_add(family, name)]
-    found = known or [one for one in _unavailable if one.members is None]
-    if not found:
+    extension_parts = known or [one for one in _unavailable if one.members is None]
+    if not extension_parts:
         return None
-    return found[0]._replace(
-        name=", ".join(one.name for one in found),
-        why=", and ".join(dict.fromkeys(one.why for one in found)),
-        remedy=" ".join(dict.fromkeys(one.remedy for one in found)),
+    return extension_parts[0]._replace(
+        name=", ".join(one.name for one in extension_parts),
+        why=", and ".join(dict.fromkeys(one.why for one in extension_parts)),
+        remedy=" ".join(dict.fromkeys(one.remedy for one in extension_parts)),
     )
 
 

@@ -80,22 +80,22 @@ def _source(name: str, templates: dict[str, str]) -> tuple[str, str, None] | Non
 
 def _text(parts: Any) -> str | None:
     """Return the text; None if it is too long."""
-    found, length = [], 0
+    chunks, length = [], 0
     for part in parts:
-        found.append(part)
+        chunks.append(part)
         length += len(part)
         if length > LONGEST:
             return None
-    return "".join(found)
+    return "".join(chunks)
 
 
 def _place(error: BaseException, name: str, templates: dict[str, str]) -> tuple[str, int]:
     """Return the template and the line in which an error happened: the innermost of them."""
-    found = name, 1
+    place = name, 1
     for frame, line in walk_tb(error.__traceback__):
         if frame.f_code.co_filename in templates:
-            found = frame.f_code.co_filename, line
-    return found
+            place = frame.f_code.co_filename, line
+    return place
 
 
 def _wrong(kind: str, template: str, line: int, value: str) -> dict[str, Any]:

@@ -110,8 +110,10 @@ def _require_finding(app: App, wanted: VerifiedBy) -> None:
     item at once."""
     runs = app.catalogue.runs.newest(wanted.plan, kind=RunKind.READINESS, limit=10)
     details = (run.detail for run in runs if run.finished_at is not None)
-    found = (d for d in details if isinstance(d, ReadinessDetail) and d.findings is not None)
-    last = next(found, None)
+    readiness_details = (
+        d for d in details if isinstance(d, ReadinessDetail) and d.findings is not None
+    )
+    last = next(readiness_details, None)
     if last is None:
         raise UsageError(
             f"drd has not checked the readiness of plan {wanted.plan} yet, so it does not know "

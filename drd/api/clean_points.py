@@ -106,16 +106,16 @@ def _plan(app: App, name: str, sign: FirstSign, *, everything: bool) -> Document
             "points": [],
             "left_out": 0,
         }
-    found = clean_points(app.catalogue, name, sign.at, now)
-    told = described(app.catalogue, found, now, everything=everything)
+    clean = clean_points(app.catalogue, name, sign.at, now)
+    told = described(app.catalogue, clean, now, everything=everything)
     return {
         "plan": name,
-        "choice": found.choice.point.id if found.choice is not None else None,
-        "why": text_of(found.why),
-        "remedy": text_of(found.remedy or None),
-        "made_by": next((made_by(one.point.id) for one in found.candidates), "") or None,
-        "points": [_point(one, found) for one in told],
-        "left_out": len(found.candidates) - len(told),
+        "choice": clean.choice.point.id if clean.choice is not None else None,
+        "why": text_of(clean.why),
+        "remedy": text_of(clean.remedy or None),
+        "made_by": next((made_by(one.point.id) for one in clean.candidates), "") or None,
+        "points": [_point(one, clean) for one in told],
+        "left_out": len(clean.candidates) - len(told),
     }
 
 

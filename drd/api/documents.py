@@ -63,8 +63,8 @@ def runs(
 ) -> Document:
     """`drd runs`; `readable` returns what the caller may read of a run."""
     name = app.plans.known_name(plan) if plan else None
-    found = app.catalogue.runs.newest(name, limit=limit)
-    return {"runs": [run_document(readable(r)) for r in as_they_are(app, found)]}
+    newest = app.catalogue.runs.newest(name, limit=limit)
+    return {"runs": [run_document(readable(r)) for r in as_they_are(app, newest)]}
 
 
 def run_document(run: Run) -> Document:

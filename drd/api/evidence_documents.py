@@ -24,8 +24,8 @@ from drd.model.run_details import DrillDetail
 def evidence_list(app: App, plan: str | None, limit: int) -> Document:
     """`drd evidence list`: the evidence of a plan, or of all, newest first."""
     name = app.plans.known_name(plan) if plan else None
-    found = app.catalogue.evidence.newest(name, limit=limit)
-    return {"evidence": [_row(evidence) for evidence in found]}
+    newest = app.catalogue.evidence.newest(name, limit=limit)
+    return {"evidence": [_row(evidence) for evidence in newest]}
 
 
 def _row(evidence: Evidence) -> Document:

@@ -133,10 +133,12 @@ def judge_runs(app: App, table: Table) -> None:
     """Judge each expectation with a playbook: was this playbook run since the exercise began?"""
     for expected in table.played.to_judge:
         if expected.run:
-            found = _newest_run(app, expected, table.played.begun_at)
-            verdict = MET if found is not None and found.counts else MISSED
-            text = _run_words(expected, found)
-            table.judge(expected.name, verdict, text=text, run=found.run if found else "", by="drd")
+            latest = _newest_run(app, expected, table.played.begun_at)
+            verdict = MET if latest is not None and latest.counts else MISSED
+            text = _run_words(expected, latest)
+            table.judge(
+                expected.name, verdict, text=text, run=latest.run if latest else "", by="drd"
+            )
 
 
 def _newest_run(app: App, expected: Expectation, begun: datetime) -> Rehearsal | None:

@@ -22,8 +22,8 @@ def state_words(played: Mapping[str, Any]) -> str:
     told = sum(bool(one["told"]) for one in played["injects"])
     if played["ended_at"] is None:
         return f"not over: people got {told} of {counted(len(played['injects']), 'inject')}"
-    found = f"{played['counts'][MET]} of {len(played['items'])} questions and expectations met"
-    return found if told == len(played["injects"]) else f"ended early: {found}"
+    words = f"{played['counts'][MET]} of {len(played['items'])} questions and expectations met"
+    return words if told == len(played["injects"]) else f"ended early: {words}"
 
 
 def played_document(played: Played) -> Document:

@@ -53,8 +53,8 @@ _of_readers = threading.Lock()
 
 def _listed(asked: AdmittedRequest) -> Document:
     query, app = asked.of(IncidentsQuery), asked.app
-    found = app.catalogue.incidents.newest(closed=query.all, limit=query.limit)
-    told = [i if may_read(asked.caller, i, app.settings) else without_contents(i) for i in found]
+    newest = app.catalogue.incidents.newest(closed=query.all, limit=query.limit)
+    told = [i if may_read(asked.caller, i, app.settings) else without_contents(i) for i in newest]
     return {"incidents": [incident_document(i) for i in told]}
 
 
@@ -94,8 +94,8 @@ def _actions(asked: AdmittedRequest) -> Document:
     app, number = asked.app, asked.of(ActionsQuery).incident
     if number is not None:
         return listed([readable(asked, number)], every=True)
-    found = with_items(app.catalogue)
-    return listed([i for i in found if may_read(asked.caller, i, app.settings)], every=False)
+    incidents = with_items(app.catalogue)
+    return listed([i for i in incidents if may_read(asked.caller, i, app.settings)], every=False)
 
 
 def _opened(asked: AdmittedRequest) -> Document:

@@ -57,11 +57,11 @@ def take_in(
     own = app.settings.intake.mapping
     if mapping is None and own:
         mapping = load_mapping(Path(own))
-    found = signals(raw, mapping, MOST_OF_READERS if of else MOST)
+    parsed = signals(raw, mapping, MOST_OF_READERS if of else MOST)
     intake = intake_of(app, author, frozenset(known), scope=scope, of=of)
     if may_add is not None and author.actor is not None:
         intake = replace(intake, user=author.actor.user, may_add=may_add)
-    return replace(intake, ends_at=ends_at).take(found)
+    return replace(intake, ends_at=ends_at).take(parsed)
 
 
 def _anywhere(_: Incident) -> bool:

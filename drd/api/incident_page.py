@@ -167,17 +167,17 @@ def _row(one: Affected) -> tuple[str, ...]:
 
 
 def _investigation(printed: Printed) -> Iterator[Block]:
-    found, now, zone = printed.found, printed.now, printed.zone
+    investigated, now, zone = printed.found, printed.now, printed.zone
     yield Heading(2, "Investigation")
-    cause = shown.cause_text(found.cause) if found.cause is not None else "not known"
+    cause = shown.cause_text(investigated.cause) if investigated.cause is not None else "not known"
     yield Paragraph(f"Root cause: {cause}.")
     tables = (
-        (shown.HYPOTHESES, [shown.hypothesis_row(h) for h in found.hypotheses]),
+        (shown.HYPOTHESES, [shown.hypothesis_row(h) for h in investigated.hypotheses]),
         (
             shown.INDICATORS,
-            [shown.indicator_row(i, now, zone) for i in found.indicators],
+            [shown.indicator_row(i, now, zone) for i in investigated.indicators],
         ),
-        (shown.EVIDENCE, [shown.evidence_row(e, zone) for e in found.evidence]),
+        (shown.EVIDENCE, [shown.evidence_row(e, zone) for e in investigated.evidence]),
     )
     for header, rows in tables:
         if rows:

@@ -51,7 +51,7 @@ def reviewed(
 ) -> Review:
     """Return what these entries of the incident show, with the objectives of these plans."""
     now, zone = app.clock.now(), local_zone(app.settings.timezone)
-    found = recoveries(entries)
+    restored = recoveries(entries)
     review = Review(
         incident,
         now,
@@ -60,14 +60,14 @@ def reviewed(
         affected=affected_of(incident, plans),
         found=investigation(entries),
         messages=messages(incident.number, entries),
-        recoveries=found,
+        recoveries=restored,
         unfinished=unfinished(entries),
         goals={
             name: Goals(plan.objectives.rpo_s, plan.objectives.rto_s)
             for name, plan in plans.items()
         },
-        predictions={one.run: _prediction(app.catalogue, one) for one in found},
-        losses=_losses(app.catalogue, found, plans),
+        predictions={one.run: _prediction(app.catalogue, one) for one in restored},
+        losses=_losses(app.catalogue, restored, plans),
         promises=promises(incident, entries, now),
         contained=[
             Contained(run, name, tuple(measures(app.catalogue.steps.of_run(run))))

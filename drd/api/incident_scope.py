@@ -21,11 +21,11 @@ def affected_of(incident: Incident, plans: Mapping[str, Plan]) -> list[Affected]
     """Return for each data set of the plans whom the incident affects: the recorded value, or, if
     none was recorded, the value in the plan."""
     recorded = {one.plan for one in incident.affected}
-    found = [one for one in incident.affected if one.plan in incident.plans]
+    concerned = [one for one in incident.affected if one.plan in incident.plans]
     for name in incident.plans:
         if name in plans and name not in recorded:
-            found += [declared(name, data) for data in plans[name].inventory.data]
-    return found
+            concerned += [declared(name, data) for data in plans[name].inventory.data]
+    return concerned
 
 
 def scope_document(

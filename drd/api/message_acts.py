@@ -135,10 +135,10 @@ def audience_of(word: str) -> Audience:
 
 def listed(app: App, number: int) -> Document:
     """Return the messages of an incident."""
-    found = flow.known(app.catalogue, number)
+    messages = flow.known(app.catalogue, number)
     return {
         "incident": number,
-        "messages": [_document(app, number, message) for message in found],
+        "messages": [_document(app, number, message) for message in messages],
     }
 
 
@@ -236,11 +236,11 @@ def _composed(
     Raises UsageError, ConfigError."""
     app, incident, now = box.app, box.incident, box.desk.author.at
     audience, plans = audience_of(body.audience), box.plans()
-    found: Sequence[Addressed] = ()
+    recipients: Sequence[Addressed] = ()
     problem = None
     try:
         wanted = Wanted(tuple(body.to), encrypt=body.encrypt)
-        found = addressed(audience, incident, _reach(box, incident), wanted)
+        recipients = addressed(audience, incident, _reach(box, incident), wanted)
     except UsageError as error:
         if not only_shows:
             raise
@@ -263,7 +263,7 @@ def _composed(
         )
 
     sources = Sources(templates.texts, templates.files, templates.of, known)
-    return compose(audience, body.template or str(audience), found, sources, promise), problem
+    return compose(audience, body.template or str(audience), recipients, sources, promise), problem
 
 
 def _tellable(app: App, incident: Incident) -> list[Entry]:
@@ -287,7 +287,7 @@ def _promise(box: Outbox, body: ComposeBody, incident: Incident, now: datetime) 
 
 
 def _said(body: ComposeBody) -> dict[str, str]:
-    found = {"text": body.text} if body.text else {}
+    fields = {"text": body.text} if body.text else {}
     for key, value in body.values.items():
         if not _KEY.fullmatch(key) or not value.strip():
             raise UsageError(
@@ -295,5 +295,5 @@ def _said(body: ComposeBody) -> dict[str, str]:
                 hint="write a key of lower-case letters, digits and _, then = and a text: "
                 '--set action="Change your password."',
             )
-        found[key] = value.strip()
-    return found
+        fields[key] = value.strip()
+    return fields

@@ -91,7 +91,7 @@ def attested(app: App, name: str, digest: str, by: str, actor: Actor) -> Documen
 
 def texts(app: App, name: str | None) -> Document:
     """Return one text, or the list of all. Raises UsageError, ConfigError."""
-    found = texts_of(app.settings)
+    own_texts = texts_of(app.settings)
     if name is not None:
-        return text_document(found.get(name))
-    return {**texts_document(found.known), "problems": [str(p) for p in found.problems]}
+        return text_document(own_texts.get(name))
+    return {**texts_document(own_texts.known), "problems": [str(p) for p in own_texts.problems]}

@@ -141,7 +141,7 @@ def _person(name: str, crew: Crew, rows: list[_Row]) -> Document:
 
 def _plan(sources: Sources, plan: Plan) -> Document:
     drills, rule, review = plan.training.operators, plan.training.awareness, plan.review
-    found = [
+    requirements = [
         *of_training(plan, sources.known, sources.crew, sources.texts, sources.now),
         *of_review(plan, sources.now),
     ]
@@ -166,5 +166,5 @@ def _plan(sources: Sources, plan: Plan) -> Document:
             if review is not None
             else None,
         },
-        "findings": [finding_document(one.finding) for one in found],
+        "findings": [finding_document(one.finding) for one in requirements],
     }

@@ -127,11 +127,11 @@ def _outdated(app: App, table: DutyTable, entries: Sequence[Entry]) -> Iterator[
 def _data(app: App, incident: Incident, unread: list[str]) -> Iterator[tuple[DataSet, Affected]]:
     """The data about people of the plans in the scope: as drd counted (`drd incident scope
     --count`), else as the plans in force say."""
-    found = {(one.plan, one.what): one for one in incident.affected}
+    affected = {(one.plan, one.what): one for one in incident.affected}
     for name in incident.plans:
         try:
             for data in app.plans.in_force(name).inventory.data:
-                known = found.get((name, data.what))
+                known = affected.get((name, data.what))
                 if known is not None and known.known is Known.COUNTED:
                     yield known.corrects(data), known
                 else:

@@ -25,10 +25,10 @@ def points_named(connection: Connection, name: str, plan: str | None = None) -> 
         .order_by(points.c.id)
     )
     rows = connection.execute(query if plan is None else query.where(points.c.plan == plan)).all()
-    found = [row for row in rows if copy_in(row.facts) == name]
-    found = found or [row for row in rows if is_named(copy_in(row.facts) or "", name)]
-    found = found or [row for row in rows if row.id.rpartition("-")[2].startswith(name)]
-    return _distinct([row for row in found if row.forgotten_at is None] or found)
+    matching = [row for row in rows if copy_in(row.facts) == name]
+    matching = matching or [row for row in rows if is_named(copy_in(row.facts) or "", name)]
+    matching = matching or [row for row in rows if row.id.rpartition("-")[2].startswith(name)]
+    return _distinct([row for row in matching if row.forgotten_at is None] or matching)
 
 
 def name_of(connection: Connection, point: str) -> str:

@@ -102,20 +102,20 @@ class SqlEvidenceStore(SqlStore):
     def find(self, prefix: str) -> Evidence:
         begins = [c.startswith(prefix, autoescape=True) for c in (table.c.id, table.c.run)]
         query = select(table).where(or_(*begins)).order_by(table.c.finished_at.desc(), table.c.id)
-        found = self._read(query.limit(_NAMED)) if prefix else []
-        exact = [e for e in found if prefix in (e.id, e.run)]
-        if not found:
+        matching = self._read(query.limit(_NAMED)) if prefix else []
+        exact = [e for e in matching if prefix in (e.id, e.run)]
+        if not matching:
             raise UsageError(
                 f"there is no evidence record with the id {prefix!r}",
                 hint="list the evidence of drills and recoveries: drd evidence list",
             )
-        if len(found) > 1 and len(exact) != 1:
-            names = ", ".join(e.id for e in found)
+        if len(matching) > 1 and len(exact) != 1:
+            names = ", ".join(e.id for e in matching)
             raise UsageError(
                 f"the ids of several evidence records begin with {prefix!r}",
                 hint=f"give more characters of the id: {names}",
             )
-        return (exact or found)[0]
+        return (exact or matching)[0]
 
     def _read(self, query: Select[Any]) -> list[Evidence]:
         checks_of: dict[str, list[CheckResult]] = defaultdict(list)

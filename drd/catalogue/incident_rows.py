@@ -98,10 +98,10 @@ def family(connection: Connection, incident: Incident) -> list[int]:
 def about_scope(connection: Connection, incident: Incident) -> list[Entry]:
     """Return the entries about the plans in the scope, while they were in it and the incident was
     open, and about the runs of playbooks in the incident, in their order."""
-    found: dict[int, Entry] = {}
+    entries_by_number: dict[int, Entry] = {}
     for of_run in incident.playbooks:
         query = WHOLE.where(records.c.subject == of_run)
-        found |= {row.seq: to_entry(row) for row in connection.execute(query)}
+        entries_by_number |= {row.seq: to_entry(row) for row in connection.execute(query)}
     for scoped in incident.scope:
         of_plan = records.c.subject.startswith(f"{scoped.plan}/", autoescape=True)
         query = WHOLE.where(
@@ -112,8 +112,8 @@ def about_scope(connection: Connection, incident: Incident) -> list[Entry]:
             until = incident.ended or incident.last
         if until is not None:
             query = query.where(records.c.seq <= until)
-        found |= {row.seq: to_entry(row) for row in connection.execute(query)}
-    return [found[seq] for seq in sorted(found)]
+        entries_by_number |= {row.seq: to_entry(row) for row in connection.execute(query)}
+    return [entries_by_number[seq] for seq in sorted(entries_by_number)]
 
 
 def store(connection: Connection, incident: Incident) -> None:

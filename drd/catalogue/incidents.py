@@ -126,10 +126,10 @@ class SqlIncidents(SqlStore):
 
     def entries(self, incident: Incident) -> list[Entry]:
         with self._database.read() as connection:
-            found = {e.seq: e for e in rows.about_scope(connection, incident)}
+            entries_by_number = {e.seq: e for e in rows.about_scope(connection, incident)}
             for number in rows.family(connection, incident):
-                found |= {e.seq: e for e in rows.own_entries(connection, number)}
-        return [found[seq] for seq in sorted(found)]
+                entries_by_number |= {e.seq: e for e in rows.own_entries(connection, number)}
+        return [entries_by_number[seq] for seq in sorted(entries_by_number)]
 
     def wrong_rows(self) -> list[int]:
         with self._database.read() as connection:

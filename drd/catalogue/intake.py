@@ -103,13 +103,13 @@ class SqlTaking:
             .join(records, records.c.seq == bodies.c.seq)
             .where(records.c.kind == INTAKE, records.c.at > since)
         )
-        found = self._connection.execute(recent).scalars()
+        sizes = self._connection.execute(recent).scalars()
         rules = self._connection.execute(opened).scalars()
 
         def counted(sources: Iterable[str]) -> int:
             return sum(s == source or (products and _is_product(s, source)) for s in sources)
 
-        return Load(counted(map(_source_of, rules)), counted(map(_source, found)))
+        return Load(counted(map(_source_of, rules)), counted(map(_source, sizes)))
 
     def load_of_user(self, user: str, since: datetime) -> Load:
         recent = select(func.count()).where(

@@ -162,9 +162,9 @@ def _end_findings(
 ) -> None:
     checks = select(jobs).where(jobs.c.kind == str(RunKind.READINESS), *where)
     for row in connection.execute(checks).all():
-        found = (row.withheld or {}).get("findings", ())
-        left = [finding for finding in found if not is_over(finding)]
-        if len(left) < len(found):
+        codes = (row.withheld or {}).get("findings", ())
+        left = [finding for finding in codes if not is_over(finding)]
+        if len(left) < len(codes):
             values = {"withheld": {**row.withheld, "findings": left}}
             mine = (jobs.c.plan == row.plan, jobs.c.kind == row.kind)
             changed = _next_change(connection)

@@ -118,8 +118,10 @@ def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
     """Return the plan and the whole id of the point whose id starts with `prefix`; the point may be
     forgotten."""
     starting = points.c.id.startswith(prefix, autoescape=True)
-    found = connection.execute(select(points.c.plan, points.c.id).where(starting).limit(2)).all()
-    rows = [(row.plan, row.id) for row in found]
+    candidates = connection.execute(
+        select(points.c.plan, points.c.id).where(starting).limit(2)
+    ).all()
+    rows = [(row.plan, row.id) for row in candidates]
     rows = [row for row in rows if row[1] == prefix] or rows
     rows = rows or [(r.plan, r.id) for r in copy_names.points_named(connection, prefix)]
     hint = "drd points PLAN lists the restore points of a plan."

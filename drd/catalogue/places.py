@@ -61,8 +61,8 @@ _OF_PLAN = (
 
 
 def of_plan(connection: Connection, plan: str) -> PlanRepositories:
-    found = connection.execute(_OF_PLAN, {"wanted": plan})
-    return PlanRepositories({row.name: row.repository_id for row in found})
+    stored_rows = connection.execute(_OF_PLAN, {"wanted": plan})
+    return PlanRepositories({row.name: row.repository_id for row in stored_rows})
 
 
 def of_repository(connection: Connection, plan: str, name: str) -> ColumnElement[bool]:

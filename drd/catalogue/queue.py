@@ -111,8 +111,8 @@ class SqlQueue(SqlStore):
                     copied=copied.get(row.name, {}),
                     undrilled=tuple(undrilled.get(row.name, ())),
                     drilled_at=row.finished_at,
-                    undone=(found.at, found.point.data_time)
-                    if (found := back.get(row.name)) is not None and not found.unfinished
+                    undone=(stored_row.at, stored_row.point.data_time)
+                    if (stored_row := back.get(row.name)) is not None and not stored_row.unfinished
                     else None,
                 )
                 for row in _rows_of(connection, _PLAN_ROWS, names)

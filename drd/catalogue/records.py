@@ -89,8 +89,8 @@ class SqlRecords(SqlStore):
     def extend(self, subject: str, drafts: Callable[[list[Entry]], Sequence[Draft]]) -> list[Entry]:
         query = WHOLE.where(table.c.subject == subject).order_by(table.c.seq)
         with self._database.write() as connection:
-            found = [to_entry(row) for row in connection.execute(query)]
-            return [*found, *(self.add(connection, draft) for draft in drafts(found))]
+            new_entries = [to_entry(row) for row in connection.execute(query)]
+            return [*new_entries, *(self.add(connection, draft) for draft in drafts(new_entries))]
 
     def head(self) -> Entry | None:
         query = select(table).order_by(table.c.seq.desc()).limit(1)

@@ -33,8 +33,8 @@ def seal(path: Path, hides: Hides) -> int:
         with closing(sqlite3.connect(path)) as connection:
             for pragma in ("journal_mode = MEMORY", "secure_delete = ON"):
                 connection.execute(f"PRAGMA {pragma}").close()
-            found = {row[0]: hides(_entry(*row)) for row in connection.execute(_ROWS)}
-            sealed = {seq: text for seq, text in found.items() if text is not None}
+            bodies = {row[0]: hides(_entry(*row)) for row in connection.execute(_ROWS)}
+            sealed = {seq: text for seq, text in bodies.items() if text is not None}
             if sealed:
                 _replace(connection, sealed)
             connection.commit()

@@ -212,8 +212,8 @@ def component(row: Sequence[Any]) -> ComponentFacts:
     known = json(log) if log else {}
     log_at, every_s = known.get("reaches"), known.get("every_s")
     reaches = time(log_at) if log_at else None
-    found = _log(known, reaches) if known else None
-    return ComponentFacts(component, kind, at, size, error, reaches, every_s, found, rpo_s)
+    log_facts = _log(known, reaches) if known else None
+    return ComponentFacts(component, kind, at, size, error, reaches, every_s, log_facts, rpo_s)
 
 
 def _log(known: Mapping[str, Any], reaches: datetime | None) -> LogFacts:
@@ -313,21 +313,21 @@ _OPEN = ("running", "waiting")
 
 def unfinished(rows: Iterable[Sequence[Any]]) -> dict[str, UnfinishedFacts]:
     """Return by plan the recovery that stopped before its end; each row is one of its steps."""
-    found: dict[str, UnfinishedFacts] = {}
+    by_plan: dict[str, UnfinishedFacts] = {}
     for plan, run, at, state, detail, pid, start, host, boot, *step in rows:
         works = state in _OPEN and pid is not None
         if works and not has_ended(pid, start, host, boot):
             continue
-        so_far = found.get(plan)
+        so_far = by_plan.get(plan)
         if so_far is None:
             asked = json(detail)
             left, keeps = tuple(asked["begun"]), not asked.get("no_undo")
             ended = "running" if works else state
             so_far = UnfinishedFacts(run, time(at), ended, (), left, keeps=keeps)
         so_far = _after_step(so_far, *step)
-        if plan in found or so_far.down or step[0] in ("restore", "stop"):
-            found[plan] = so_far
-    return found
+        if plan in by_plan or so_far.down or step[0] in ("restore", "stop"):
+            by_plan[plan] = so_far
+    return by_plan
 
 
 def _after_step(
@@ -353,7 +353,7 @@ def _after_step(
 def undone(rows: Iterable[Sequence[Any]]) -> dict[str, UndoneFacts]:
     """Return by plan the last undone recovery; each row is one of its components. If there is none,
     the recovery whose undo was unfinished when the newest point was made counts."""
-    found: dict[str, UndoneFacts] = {}
+    by_plan: dict[str, UndoneFacts] = {}
     unfinished: dict[str, UndoneFacts] = {}
     for plan, run, at, component, *point in rows:
         left = PointFacts(point[0], time(point[1]), time(point[2]), point[3])
@@ -362,9 +362,9 @@ def undone(rows: Iterable[Sequence[Any]]) -> dict[str, UndoneFacts]:
             names = tuple(during["components"])
             unfinished[plan] = UndoneFacts(during["run"], time(at), names, left, unfinished=True)
             continue
-        before = found[plan].components if plan in found else ()
-        found[plan] = UndoneFacts(run, time(at), (*before, component), left)
-    return unfinished | found
+        before = by_plan[plan].components if plan in by_plan else ()
+        by_plan[plan] = UndoneFacts(run, time(at), (*before, component), left)
+    return unfinished | by_plan
 
 
 def unrestorable(row: Sequence[Any]) -> UnrestorableFacts:

@@ -60,12 +60,12 @@ def _ids(what: str, of: str = "") -> Callable[..., list[str]]:
     def ids(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
         try:
             path, explicit = config_path(getattr(parsed_args, "config", None))
-            found = places(path, explicit=explicit)
-            if not may_open_state(found):
+            location = places(path, explicit=explicit)
+            if not may_open_state(location):
                 return []
             given = getattr(parsed_args, of, None) if of else None
-            with as_owner(found):
-                return _sound(known_ids(found.state_url, what, given))
+            with as_owner(location):
+                return _sound(known_ids(location.state_url, what, given))
         except (DrdError, OSError):
             return []
 

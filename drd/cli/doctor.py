@@ -84,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
         own += [*exercise_findings(settings), *awareness_findings(settings)]
         items += [doctor_document("drd", f) for f in own]
         key, named = RecordKey(settings.records_key), settings.own_records_key is not None
-        found = records_key_findings(key, app.catalogue.records.current_key(), named=named)
-        found += intake_findings(settings.intake, secrets.resolve)
-        items += [doctor_document("drd", f) for f in found]
+        key_findings = records_key_findings(key, app.catalogue.records.current_key(), named=named)
+        key_findings += intake_findings(settings.intake, secrets.resolve)
+        items += [doctor_document("drd", f) for f in key_findings]
         for package in unavailable():
             finding = Finding("extension", "warning", package.name, package.text, package.remedy)
             items.append(doctor_document("drd", finding))

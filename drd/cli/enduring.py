@@ -43,11 +43,11 @@ def quick_settings(args: argparse.Namespace) -> DaemonSettings:
     """Read drd.yaml without the parts that extensions add, for a command that opens nothing
     else."""
     path, explicit = config_path(args.config)
-    found = load_settings(
+    settings = load_settings(
         Path(path), explicit=explicit, extended=False, enduring=args.verb in VERBS
     )
-    _tell(found)
-    return found
+    _tell(settings)
+    return settings
 
 
 def _tell(settings: DaemonSettings) -> None:

@@ -32,9 +32,9 @@ def usable(found: Exercises) -> Exercises:
 
 
 def list_(args: argparse.Namespace) -> int:
-    found = usable(exercises_of(quick_settings(args))).known.values()
+    exercises = usable(exercises_of(quick_settings(args))).known.values()
     if args.json:
-        output.print_json({"exercises": [exercise_document(one) for one in found]})
+        output.print_json({"exercises": [exercise_document(one) for one in exercises]})
         return 0
     rows = [
         [
@@ -43,7 +43,7 @@ def list_(args: argparse.Namespace) -> int:
             format_duration(one.lasts_s) if one.lasts_s else "0m",
             ", ".join(one.playbooks) or "-",
         ]
-        for one in found
+        for one in exercises
     ]
     output.say(output.table(rows, header=_HEADER))
     return 0
@@ -125,10 +125,10 @@ def check(args: argparse.Namespace) -> int:
     """Check the files of all exercises, and the given ones. Return 2 if a file has an error."""
     settings = quick_settings(args)
     asked = given(args.files)
-    found = exercises_of(settings, asked.files)
-    say_named(args, found, asked.names)
-    count = how_many((one.own for one in found.known.values()), "exercise")
-    return say_checked(args, found.problems, list(unknown_names(found, settings)), count)
+    exercises = exercises_of(settings, asked.files)
+    say_named(args, exercises, asked.names)
+    count = how_many((one.own for one in exercises.known.values()), "exercise")
+    return say_checked(args, exercises.problems, list(unknown_names(exercises, settings)), count)
 
 
 def new(args: argparse.Namespace) -> int:

@@ -126,10 +126,10 @@ def _exercise(settings: DaemonSettings, name: str) -> Exercise:
     if "/" not in name and not name.endswith(".yaml"):
         return exercises_of(settings).get(name)
     path = Path(name).absolute()
-    found = exercises_of(settings, (path,))
-    known = next((one for one in found.known.values() if one.file == str(path)), None)
+    exercises = exercises_of(settings, (path,))
+    known = next((one for one in exercises.known.values() if one.file == str(path)), None)
     if known is None:
-        wrong = [problem for problem in found.problems if problem.file == str(path)]
+        wrong = [problem for problem in exercises.problems if problem.file == str(path)]
         raise ConfigError(wrong)
     return known
 
@@ -153,15 +153,15 @@ def _tell_unfinished(
 def _answers(args: argparse.Namespace, exercise: Exercise) -> AnswersFile:
     """Read the file of answers. Raises ConfigError, and UsageError for an option that a decision
     does not have."""
-    found = load_answers(Path(args.answers), exercise)
+    answers = load_answers(Path(args.answers), exercise)
     for question in exercise.questions:
-        if question.is_decision and (said := found.answers.get(question.name)) is not None:
+        if question.is_decision and (said := answers.answers.get(question.name)) is not None:
             try:
                 chosen(question, said.answer)
             except UsageError as error:
                 error.message = f"{args.answers}: {question.name}: {error.message}"
                 raise
-    return found
+    return answers
 
 
 def _from_file(table: Table, answers: AnswersFile) -> None:

@@ -192,7 +192,7 @@ def show(args: argparse.Namespace) -> int:
         output.print_json(told)
         return 0
     incident, lines = incident_of(told), lines_of(told["timeline"])
-    found = investigation_of(told["investigation"])
+    investigated = investigation_of(told["investigation"])
     width, due = terminal_width(sys.stdout), "" if args.starred else reports
     now, updates = datetime.now(UTC), updates_of(told)
     shown = screen(
@@ -202,7 +202,7 @@ def show(args: argparse.Namespace) -> int:
         width,
         due,
         zone=zone,
-        found=found,
+        found=investigated,
         updates=updates,
         warnings=told.get("warnings", ()),
     )
@@ -225,8 +225,8 @@ def _opened_with(app: App, incident: Incident, file: Path) -> tuple[Incident, li
 
 def list_(args: argparse.Namespace) -> int:
     def here(app: App) -> dict[str, Any]:
-        found = app.catalogue.incidents.newest(closed=args.all, limit=args.limit)
-        return {"incidents": [incident_document(i) for i in found]}
+        newest = app.catalogue.incidents.newest(closed=args.all, limit=args.limit)
+        return {"incidents": [incident_document(i) for i in newest]}
 
     told, zone = zoned(args, "/v1/incidents", here, all=args.all, limit=args.limit)
     if args.json:

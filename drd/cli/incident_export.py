@@ -50,23 +50,23 @@ def run(args: argparse.Namespace) -> int:
         entries = app.catalogue.incidents.entries(incident)
         if not incident.restricted:
             entries = concealed(entries, restricted_incidents(app.catalogue))
-        lines, found = timeline(incident, entries), investigation(entries)
+        lines, investigated = timeline(incident, entries), investigation(entries)
         warnings = list(doubts(incident, altered(entries)))
         document = {
             **incident_document(incident),
-            "investigation": investigation_document(found),
+            "investigation": investigation_document(investigated),
             "timeline": timeline_document(lines),
             "warnings": warnings,
         }
         updates = incident.updates
         now = app.clock.now()
         text = screen(
-            incident, lines, now, _COLUMNS, found=found, updates=updates, warnings=warnings
+            incident, lines, now, _COLUMNS, found=investigated, updates=updates, warnings=warnings
         )
         files = {
             "timeline.json": f"{output.json_text(document)}\n",
             "timeline.txt": "\n".join(text) + "\n",
-            "indicators.stix.json": f"{output.json_text(bundle(found.indicators))}\n",
+            "indicators.stix.json": f"{output.json_text(bundle(investigated.indicators))}\n",
             **_afterwards(app, incident, entries),
         }
         done = export(

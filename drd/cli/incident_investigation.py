@@ -86,17 +86,17 @@ def _show(args: argparse.Namespace) -> int:
 
     def here(app: App) -> dict[str, Any]:
         incident = app.catalogue.incidents.get(chosen(app.catalogue, number))
-        found = investigation(app.catalogue.incidents.entries(incident))
-        return {"incident": incident.number, "investigation": investigation_document(found)}
+        investigated = investigation(app.catalogue.incidents.entries(incident))
+        return {"incident": incident.number, "investigation": investigation_document(investigated)}
 
     told, zone = zoned(args, path_of(number), here)
-    found = investigation_of(told["investigation"])
+    investigated = investigation_of(told["investigation"])
     if getattr(args, "stix", None) is not None:
-        return _write_stix(args, found)
+        return _write_stix(args, investigated)
     if args.json:
         output.print_json({"incident": told["incident"], **told["investigation"]})
         return 0
-    for line in _lines(args.incident_verb, found, datetime.now(UTC), zone):
+    for line in _lines(args.incident_verb, investigated, datetime.now(UTC), zone):
         output.say(line)
     return 0
 

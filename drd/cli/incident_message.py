@@ -133,12 +133,12 @@ def _to_send(clerk: Clerk, word: str) -> int:
         return int(clerk.compose("draft", word)["message"])
     told = clerk.listed()
     number = told["incident"]
-    found = [
+    unsent = [
         m
         for m in told["messages"]
         if m["audience"] == audience and m["sent_at"] is None and not m["withdrawn"]
     ]
-    ready = [m for m in found if m["approved"]]
+    ready = [m for m in unsent if m["approved"]]
     if len(ready) == 1:
         return int(ready[0]["message"])
     if ready:
@@ -148,8 +148,8 @@ def _to_send(clerk: Clerk, word: str) -> int:
             + "; ".join(f"drd incident message send {number} {m['message']}" for m in ready[-5:]),
         )
     command = f"drd incident message draft {number} {audience}"
-    if found:
-        command = f"drd incident message approve {number} {found[-1]['message']}"
+    if unsent:
+        command = f"drd incident message approve {number} {unsent[-1]['message']}"
     raise UsageError(
         f"nobody has approved a message to {audience}, and drd sends messages to people outside "
         "only after an approval",

@@ -64,15 +64,15 @@ def _here(
     given: Mapping[str, Any],
     query: Mapping[str, Any],
 ) -> tuple[Said, dict[str, Any]]:
-    which, found = chosen_incident(app.catalogue, number), regimes_of(app.settings)
+    which, regimes = chosen_incident(app.catalogue, number), regimes_of(app.settings)
 
     def desk() -> Desk:
         return Desk(app.catalogue, which, author(app, args, left_out=number is None), zone_of(app))
 
     # Not validated: on this host, a text may be longer than in a request.
     body = ObligationBody.model_construct(**given)
-    said = record(app, found, body, desk) if given else Said()
-    return said, shown(app, which, found, ObligationsQuery.model_construct(**query))
+    said = record(app, regimes, body, desk) if given else Said()
+    return said, shown(app, which, regimes, ObligationsQuery.model_construct(**query))
 
 
 def _of_daemon(

@@ -48,13 +48,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _format(name: str) -> str:
-    found = _FORMATS.get(Path(name).suffix.lower())
-    if found is None:
+    known_format = _FORMATS.get(Path(name).suffix.lower())
+    if known_format is None:
         raise UsageError(
             f"drd cannot see from the name {name} whether to write Markdown or HTML",
             hint="use a file name that ends with .md or .html",
         )
-    return found
+    return known_format
 
 
 def _told(app: App, args: argparse.Namespace) -> Mapping[str, Any]:

@@ -168,14 +168,14 @@ def _plan_of(args: argparse.Namespace, desk: Desk) -> str:
 
 
 def _list(app: App, args: argparse.Namespace, desk: Desk) -> int:
-    found = preserved(desk.entries())
+    sets = preserved(desk.entries())
     if args.json:
-        output.print_json({"incident": desk.number, "preserved": [_document(p) for p in found]})
+        output.print_json({"incident": desk.number, "preserved": [_document(p) for p in sets]})
         return 0
-    if not found:
+    if not sets:
         output.say(f"incident {desk.number}: no evidence is preserved")
     zone = zone_of(app)
-    for one in found:
+    for one in sets:
         for line in _lines(one, lambda text: format_time(from_rfc3339(text), zone=zone)):
             output.say(line)
     return 0

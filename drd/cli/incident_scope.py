@@ -54,9 +54,9 @@ def _told(app: App, args: argparse.Namespace, given: int | None) -> dict[str, An
     incident = app.catalogue.incidents.get(number)
     plans = dict(readable_plans(app))
     if args.count:
-        found = list(_counted(app, incident, plans))
+        plan_rows = list(_counted(app, incident, plans))
         said = author(app, args, left_out=given is None)
-        incident = Desk(app.catalogue, number, said, zone_of(app)).record_affected(found)
+        incident = Desk(app.catalogue, number, said, zone_of(app)).record_affected(plan_rows)
     entries = app.catalogue.incidents.entries(incident)
     return scope_document(app.catalogue, incident, plans, entries)
 

@@ -38,22 +38,22 @@ def run(args: argparse.Namespace) -> int:
         with cancelled_as(lambda: words, f"to start again: drd ls {plan.name} {point.id}"):
             path = _path(args, word)
             try:
-                found = listed(services, plan, point, args.component, path)
+                contents = listed(services, plan, point, args.component, path)
             except UsageError:  # no table and no file: perhaps a person named a component
                 component = point.component(path) if path is not None else None
                 if unknown is not None and component is None:
                     raise unknown from None
                 if args.component or component is None:
                     raise
-                found = listed(services, plan, point, [component.component], None)
+                contents = listed(services, plan, point, [component.component], None)
     if args.json:
-        output.print_json(document(point, found))
+        output.print_json(document(point, contents))
         return 0
     output.say(f"{point.plan}: point {point.id} of {format_time(point.data_time, seconds=True)}")
-    for each in found:
+    for each in contents:
         _print(each)
     output.say()
-    for line in _recovering(found, point):
+    for line in _recovering(contents, point):
         output.say(line)
     return 0
 

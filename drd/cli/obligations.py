@@ -194,9 +194,9 @@ def check(args: argparse.Namespace) -> int:
     for regime in regimes.known.values():
         problems += _calendar_problems(regime)
     today = datetime.now(UTC).date()
-    found = list(findings(regimes.known, settings.jurisdictions, today))
+    found_findings = list(findings(regimes.known, settings.jurisdictions, today))
     count = how_many((regime.own for regime in regimes.known.values()), "regime")
-    return say_checked(args, problems, found, count, named=True)
+    return say_checked(args, problems, found_findings, count, named=True)
 
 
 def _calendar_problems(regime: Regime) -> Iterator[Problem]:
@@ -213,10 +213,10 @@ def schema(_: argparse.Namespace) -> int:
 
 def _limits(hold: HoldRule) -> str:
     """Return how long the delay may last, if the law says so."""
-    found = []
+    limits = []
     if hold.oral_days is not None:
-        found.append(f"{counted(hold.oral_days, 'day')} after a statement that is not in writing")
+        limits.append(f"{counted(hold.oral_days, 'day')} after a statement that is not in writing")
     if hold.at_most_days:
         each = ", then ".join(str(days) for days in hold.at_most_days)
-        found.append(f"{each} days")
-    return f"; at most {'; '.join(found)}" if found else ""
+        limits.append(f"{each} days")
+    return f"; at most {'; '.join(limits)}" if limits else ""

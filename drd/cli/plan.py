@@ -217,10 +217,10 @@ def show(args: argparse.Namespace) -> int:
     settings = _settings(args)
     if args.loaded:
         return _show_loaded(args, settings)
-    found = _find(args, settings)
-    if not isinstance(found, Path):
-        return _show_in_force(found, args)
-    loaded = load_plan(found)
+    known_plan = _find(args, settings)
+    if not isinstance(known_plan, Path):
+        return _show_in_force(known_plan, args)
+    loaded = load_plan(known_plan)
     plan = loaded.plan
     if args.json:
         document = {

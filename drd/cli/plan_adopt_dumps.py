@@ -77,7 +77,7 @@ def adopted_dumps(
         )
     chosen = seen.series[0]
     minutes = _minutes(chosen)
-    found = FoundDumps(
+    dumps = FoundDumps(
         directory,
         chosen.names,
         minutes,
@@ -86,7 +86,7 @@ def adopted_dumps(
         overwritten=chosen.names.pattern == chosen.dumps[-1].name,
     )
     plan = name or as_name(f"{chosen.found.name[:34]}-dumps") or "dumps"
-    return plan, dumps_starter(plan, found), _seen(seen, minutes), list(_left_out(seen, wanted))
+    return plan, dumps_starter(plan, dumps), _seen(seen, minutes), list(_left_out(seen, wanted))
 
 
 def _minutes(series: Series) -> int:

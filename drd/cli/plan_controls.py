@@ -22,7 +22,7 @@ def controls(args: argparse.Namespace) -> int:
             "--check and --accept need the name of a plan",
             hint="write the plan before the option: drd plan controls PLAN --check",
         )
-    found: list[tuple[str, Standing]] = []
+    named_standings: list[tuple[str, Standing]] = []
     wanted = args.accept or args.check
     checks = wanted is not None
     with session(args, reading=not checks) as app:
@@ -36,12 +36,12 @@ def controls(args: argparse.Namespace) -> int:
             if checks:
                 _check(app, plan, names, accept=bool(args.accept))
             standing = standings(app.services(plan), plan)
-            found += [(plan.name, one) for n, one in standing.items() if n in names]
+            named_standings += [(plan.name, one) for n, one in standing.items() if n in names]
     if args.json:
-        output.print_json({"controls": [_document(plan, one) for plan, one in found]})
+        output.print_json({"controls": [_document(plan, one) for plan, one in named_standings]})
     else:
-        _print(found)
-    return _exit_code([one.state for _, one in found]) if checks else 0
+        _print(named_standings)
+    return _exit_code([one.state for _, one in named_standings]) if checks else 0
 
 
 def _check(app: App, plan: Plan, names: set[str], *, accept: bool) -> None:

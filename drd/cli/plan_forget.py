@@ -68,14 +68,14 @@ def forget(args: argparse.Namespace) -> int:
 def _left(opened: App, plan: str) -> list[Left]:
     """Tell how a person removes what servers keep for the plan: without the plan, drd does not know
     how to reach them."""
-    found = kept_by_servers(opened.catalogue.queue, opened.services_without_plan().kinds, plan)
-    for one in found:
+    slots = kept_by_servers(opened.catalogue.queue, opened.services_without_plan().kinds, plan)
+    for one in slots:
         output.warn(
             f"{one.text}, up to its max_slot_wal_keep_size. Without the plan, drd cannot drop the "
             f"slot. Run there as a superuser: {one.command}"
         )
         forget_kept(opened.catalogue.queue, one, opened.clock.now())
-    return found
+    return slots
 
 
 def _require_gone(app: App, name: str, known: Records) -> None:

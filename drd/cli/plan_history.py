@@ -27,14 +27,14 @@ def history(args: argparse.Namespace) -> int:
     with session(args, acts=False) as app:
         require_owner(app, "plan history")
         plan = app.plans.in_force(app.plans.known_name(args.plan))
-        found = _found(app, plan, args.limit)
-    told = found[-args.limit :]
+        history_versions = _found(app, plan, args.limit)
+    told = history_versions[-args.limit :]
     if args.json:
         documents = [_document(version, before) for version, before in _pairs(told)]
         output.print_json({"plan": plan.name, "versions": documents})
         return 0
-    count = counted(len(found), "version")
-    output.say(f"{plan.name}: {count}{left_out(len(found) - len(told))}, newest first")
+    count = counted(len(history_versions), "version")
+    output.say(f"{plan.name}: {count}{left_out(len(history_versions) - len(told))}, newest first")
     for version, before in reversed(list(_pairs(told))):
         _print(version, before)
     return 0
@@ -43,7 +43,9 @@ def history(args: argparse.Namespace) -> int:
 def _found(app: App, plan: Plan, limit: int) -> list[Version]:
     runs = app.catalogue.runs.newest(plan.name, limit=_RUNS)
     evidence = app.catalogue.evidence.newest(plan.name, limit=_EVIDENCE)
-    found = versions(runs, app.catalogue.points.of_plan(plan.name), plan.digest, app.clock.now())
+    plan_versions = versions(
+        runs, app.catalogue.points.of_plan(plan.name), plan.digest, app.clock.now()
+    )
     services = app.services(plan)
 
     def read(point: RestorePoint) -> Mapping[str, Any] | None:
@@ -56,11 +58,11 @@ def _found(app: App, plan: Plan, limit: int) -> list[Version]:
             return None
 
     kept = app.catalogue.plans.texts(plan.name)
-    for version in found:
+    for version in plan_versions:
         version.resolved = plan.resolved if version.in_force else kept.get(version.digest)
-    read_texts(found[-limit:], read)
-    prove(found, evidence, runs)
-    return found
+    read_texts(plan_versions[-limit:], read)
+    prove(plan_versions, evidence, runs)
+    return plan_versions
 
 
 def _pairs(found: Sequence[Version]) -> Iterator[tuple[Version, Version | None]]:

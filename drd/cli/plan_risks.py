@@ -27,9 +27,9 @@ def risks(args: argparse.Namespace) -> int:
         documents = [
             {
                 "plan": name,
-                "risks": [_document(one) for one in found if one.is_open or not args.open],
+                "risks": [_document(one) for one in plan_risks if one.is_open or not args.open],
             }
-            for name, found in plans.items()
+            for name, plan_risks in plans.items()
         ]
         output.print_json({"plans": documents})
     else:
@@ -58,17 +58,17 @@ def _document(one: Judged) -> dict[str, Any]:
 
 
 def _print(plans: dict[str, list[Judged]], *, only_open: bool) -> None:
-    for number, (name, found) in enumerate(plans.items()):
+    for number, (name, plan_risks) in enumerate(plans.items()):
         if number:
             output.say()
-        left = sum(one.is_open for one in found)
-        output.say(f"{name}: {_summary(len(found), left)}")
-        named = [one for one in found if one.risk is not None]
+        left = sum(one.is_open for one in plan_risks)
+        output.say(f"{name}: {_summary(len(plan_risks), left)}")
+        named = [one for one in plan_risks if one.risk is not None]
         for one in named:
             if one.is_open or not only_open:
                 for line in _named(one):
                     output.say(line)
-        if unnamed := [one for one in found if one.risk is None]:
+        if unnamed := [one for one in plan_risks if one.risk is None]:
             output.say(
                 "the plan does not name these risks. Decide about each, and add it under "
                 "`risks` in the plan:"

@@ -95,7 +95,7 @@ def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
         name: _checks(name, of_stanza, str(reader.system(newest))) for name in databases[:_MOST]
     }
     filled = [name for name in checks if not checks[name].is_empty] or list(checks)
-    found = FoundStanza(
+    adopted = FoundStanza(
         stanza.name,
         filled,
         [name for name in checks if name not in filled],
@@ -111,7 +111,7 @@ def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
         f"{format_time(newest.data_time, seconds=True)}, {counted(len(databases), 'database')}: "
         f"{', '.join(checks)}{_left_out(databases, filled[:MOST_COMPONENTS])}"
     )
-    return stanza_starter(name, found, credentials), seen
+    return stanza_starter(name, adopted, credentials), seen
 
 
 def _left_out(databases: Sequence[str], planned: Sequence[str]) -> str:
@@ -185,8 +185,8 @@ def _stanza(what: Asked, said: Mapping[str, Mapping[str, str]]) -> Stanza:
 
 def _is_private(file: Path) -> bool:
     """Return whether nobody else can read or change the file, as a plan requires."""
-    found = file.stat()
-    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o077
+    status = file.stat()
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o077
 
 
 def _require_own(file: Path) -> None:
@@ -196,9 +196,9 @@ def _require_own(file: Path) -> None:
         return
     real, copy = file.resolve(), quote(str(directory_for_new() / _CREDENTIAL))
     for place in (real, *real.parents):
-        found = place.stat()
-        shared = found.st_mode & 0o022 and not (place != real and found.st_mode & 0o1000)
-        if found.st_uid != 0 or shared:
+        status = place.stat()
+        shared = status.st_mode & 0o022 and not (place != real and status.st_mode & 0o1000)
+        if status.st_uid != 0 or shared:
             raise UsageError(
                 f"drd run by root does not use {file}: users other than root can change {place}, "
                 "and this file decides which programs pgBackRest runs",

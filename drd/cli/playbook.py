@@ -32,9 +32,9 @@ def usable(found: Playbooks) -> Playbooks:
 
 
 def list_(args: argparse.Namespace) -> int:
-    found = usable(playbooks_of(quick_settings(args))).known.values()
+    playbooks = usable(playbooks_of(quick_settings(args))).known.values()
     if args.json:
-        output.print_json({"playbooks": [playbook_document(one) for one in found]})
+        output.print_json({"playbooks": [playbook_document(one) for one in playbooks]})
         return 0
     rows = [
         [
@@ -43,7 +43,7 @@ def list_(args: argparse.Namespace) -> int:
             str(len(one.tasks)),
             str(len(one.runbook)),
         ]
-        for one in found
+        for one in playbooks
     ]
     output.say(output.table(rows, header=_HEADER))
     return 0
@@ -81,10 +81,10 @@ def check(args: argparse.Namespace) -> int:
     """Check the files of all playbooks, and the given ones. Return 2 if a file has an error."""
     settings = quick_settings(args)
     asked = given(args.files)
-    found = playbooks_of(settings, asked.files)
-    say_named(args, found, asked.names)
-    count = how_many((one.own for one in found.known.values()), "playbook")
-    return say_checked(args, found.problems, list(unheld_findings(found, settings)), count)
+    playbooks = playbooks_of(settings, asked.files)
+    say_named(args, playbooks, asked.names)
+    count = how_many((one.own for one in playbooks.known.values()), "playbook")
+    return say_checked(args, playbooks.problems, list(unheld_findings(playbooks, settings)), count)
 
 
 def new(args: argparse.Namespace) -> int:

@@ -206,12 +206,12 @@ def _require_possible(services: Services, ordered: Ordered) -> None:
 
 def _used(playbook: Playbook) -> set[str]:
     """Return the names of the values that the descriptions of the steps contain."""
-    found: set[str] = set()
+    used_names: set[str] = set()
     for step in playbook.runbook:
         live = step.live or Live()
         for each in (step, live.before, live.rollback, live.done_when):
-            found |= set(references(deed(each))) if each is not None else set()
-    return found
+            used_names |= set(references(deed(each))) if each is not None else set()
+    return used_names
 
 
 def _shown(values: Values, text: str) -> str:
@@ -219,10 +219,10 @@ def _shown(values: Values, text: str) -> str:
 
     def value(name: str) -> str:
         try:
-            found = values.get(name, shown=True)
+            shown_text = values.get(name, shown=True)
         except DrdError:
-            found = None
-        return f"${{{name}}}" if found is None else found
+            shown_text = None
+        return f"${{{name}}}" if shown_text is None else shown_text
 
     return filled(text, value)
 
@@ -264,8 +264,8 @@ def _standing_words(app: App, ordered: Ordered) -> list[str]:
 def _dry_run(app: App, services: Services, ordered: Ordered, args: argparse.Namespace) -> int:
     """Print what the playbook would do, and what is missing. Does not change anything."""
     playbook = ordered.playbook
-    found = [f for step in playbook.runbook for f in preflight_step(services, step) if f.failed]
-    warnings = [*(f.text for f in found), *_standing_words(app, ordered)]
+    problems = [f for step in playbook.runbook for f in preflight_step(services, step) if f.failed]
+    warnings = [*(f.text for f in problems), *_standing_words(app, ordered)]
     if not ordered.detail.is_practised:
         warnings += [
             f"{file} exists: when drd writes a new secret to this file, it keeps the old file as "

@@ -173,17 +173,17 @@ def _print_change(done: KeyChange, key: RecordKey, word: str, args: argparse.Nam
 def key(args: argparse.Namespace) -> int:
     with session(args, reading=True) as app:
         require_owner(app, "records key")
-        found = RecordKey(app.settings.records_key)
+        own_key = RecordKey(app.settings.records_key)
         keys = keys_of(app)
-    why = _why_unusable(found, keys)
+    why = _why_unusable(own_key, keys)
     if args.json:
-        output.print_json({"reference": found.ref.describe(), "keys": keys, "unusable": why})
+        output.print_json({"reference": own_key.ref.describe(), "keys": keys, "unusable": why})
     else:
         for one in keys:
             output.say(f"key {one['key']}, since entry {one['since']}")
             output.say(one["pem"].strip())
         if why is not None:
-            output.say(f"drd cannot sign with {found.ref.describe()}: {why}")
+            output.say(f"drd cannot sign with {own_key.ref.describe()}: {why}")
     return 0
 
 

@@ -67,8 +67,8 @@ def rebuilt(app: App, aside: Path | None) -> CameBack:
     plans, is_new = list(loaded(app)), app.catalogue.records.head() is None
     now, work = app.clock.now(), app.settings.work_dir
     with stored_copy(plans if is_new else [], app.open_repository, work, now) as copy:
-        found = (entries_of(path) for path in (aside, copy) if path is not None)
-        return brought_back(app, plans, copied=chain.from_iterable(found))
+        matching = (entries_of(path) for path in (aside, copy) if path is not None)
+        return brought_back(app, plans, copied=chain.from_iterable(matching))
 
 
 def recorded(app: App, came: CameBack, reason: str) -> Entry | None:

@@ -49,8 +49,8 @@ def verify(args: argparse.Namespace) -> int:
         report.faults += _wrong_incidents(app)
         stamped = _stamped(app, wanted, args)
         report.faults += stamped.faults
-        found = vouched.faults if wanted or others else None
-        note_check(app.catalogue, app.clock.now(), report.faults, found)
+        faults = vouched.faults if wanted or others else None
+        note_check(app.catalogue, app.clock.now(), report.faults, faults)
         _warn_of_guards(app.catalogue.records.missing_guards())
     return _told(report, vouched if wanted or others else None, stamped, args)
 
@@ -111,13 +111,13 @@ def _wrong_incidents(app: App) -> Iterator[Fault]:
 
 def _kept_elsewhere(exports: list[str]) -> Iterator[Anchor]:
     for name in exports:
-        found = anchors.of_export(read_export(Path(name)), f"the export {name}")
-        if found is None:
+        found_anchors = anchors.of_export(read_export(Path(name)), f"the export {name}")
+        if found_anchors is None:
             raise UsageError(
                 f"{name} cannot confirm the records: it was changed, or nothing in it is signed",
                 hint=f"to see why: drd records verify {name}",
             )
-        yield found
+        yield found_anchors
 
 
 def _in_kit(args: argparse.Namespace) -> Iterator[Anchor]:

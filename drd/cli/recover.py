@@ -101,9 +101,9 @@ def _planned(app: App, services: Services, plan: Plan, args: argparse.Namespace)
             "--clean was given without --incident",
             hint="name the incident: --incident N --clean",
         )
-    found = clean_of(services, plan, args.incident, request)
-    request = replace(request, point=found.point, clean_for=args.incident)
-    return replace(plan_recovery(services, plan, request), clean=found.words())
+    clean = clean_of(services, plan, args.incident, request)
+    request = replace(request, point=clean.point, clean_for=args.incident)
+    return replace(plan_recovery(services, plan, request), clean=clean.words())
 
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:

@@ -40,17 +40,17 @@ def _only_one(app: App) -> Run:
     died. Raises UsageError for none, or several."""
     stopped = {facts.unfinished.run for facts in app.read_facts() if facts.unfinished is not None}
     died = [r for r in app.catalogue.runs.abandoned() if r.kind.is_peoples]
-    found = {r.id: r for r in [*died, *map(app.catalogue.runs.get, stopped)]}
-    if len(found) == 1:
-        return next(iter(found.values()))
-    if not found:
+    resumable = {r.id: r for r in [*died, *map(app.catalogue.runs.get, stopped)]}
+    if len(resumable) == 1:
+        return next(iter(resumable.values()))
+    if not resumable:
         raise UsageError(
             "no recovery over production is unfinished, and no recovery or playbook was "
             "interrupted",
             hint="to see all runs: `drd runs`; then: `drd resume RUN`",
         )
-    names = "\n".join(f"drd resume {r.id}    ({_words(r)})" for r in found.values())
-    raise UsageError(f"{len(found)} runs are not finished", hint=f"choose one:\n{names}")
+    names = "\n".join(f"drd resume {r.id}    ({_words(r)})" for r in resumable.values())
+    raise UsageError(f"{len(resumable)} runs are not finished", hint=f"choose one:\n{names}")
 
 
 def _words(run: Run) -> str:

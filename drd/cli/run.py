@@ -64,8 +64,8 @@ def _print_evidence(run: dict[str, Any], *, colour: bool) -> None:
         goals = None
         if run.get("rto_s") is not None:
             goals = Objectives(run["rpo_s"], run["rto_s"])
-        found = evidence_of(run["evidence"])  # the table above has the steps
-        print_evidence(found, colour=colour, goals=goals, loss=loss_in(run), steps=False)
+        evidence = evidence_of(run["evidence"])  # the table above has the steps
+        print_evidence(evidence, colour=colour, goals=goals, loss=loss_in(run), steps=False)
         return
     print_phases(run.get("phases", {}))  # from a daemon of a former version
     detail = _detail(run)

@@ -74,21 +74,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     """List the recoveries whose kept copies are recorded."""
-    found: dict[str, tuple[Run, list[Aside]]] = {}
+    kept_copies: dict[str, tuple[Run, list[Aside]]] = {}
     with session(args, reading=True) as app:
         for plan in app.catalogue.plans.names():
             for recovery, aside in reminders(app.catalogue, plan):
-                found.setdefault(recovery.id, (recovery, []))[1].append(aside)
+                kept_copies.setdefault(recovery.id, (recovery, []))[1].append(aside)
     if args.json:
         runs = [
             {"run": run.id, "plan": run.plan, "aside": documents(kept)}
-            for run, kept in found.values()
+            for run, kept in kept_copies.values()
         ]
         output.print_json({"runs": runs})
         return 0
-    if not found:
+    if not kept_copies:
         output.say("there is nothing to undo: no recovery has left a kept copy")
-    for recovery, kept in found.values():
+    for recovery, kept in kept_copies.values():
         since = format_time(recovery.started_at) if recovery.started_at is not None else "-"
         output.say(f"run {recovery.id}, a recovery of {recovery.plan} of {since}")
         say_all(kept, recovery.id)

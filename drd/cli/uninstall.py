@@ -26,7 +26,7 @@ def _left(args: argparse.Namespace) -> list[str]:
     try:
         with app(args.config, reading=True) as opened:
             services = opened.services_without_plan()
-            found = kept(services.catalogue.queue, services.kinds)
+            slots = kept(services.catalogue.queue, services.kinds)
     except DrdError as error:
         why = f"drd cannot read which servers keep a replication slot for it: {error.message}"
         return [f"{why}. If a plan has `wal`, look on its server: TABLE pg_replication_slots;"]
@@ -34,5 +34,5 @@ def _left(args: argparse.Namespace) -> list[str]:
         f"the server of component {escaped(one.component)} of plan {escaped(one.plan)} keeps its "
         f"log for drd's replication slot {one.name}. On this server, run as a superuser: "
         f"{one.command}"
-        for one in found
+        for one in slots
     ]

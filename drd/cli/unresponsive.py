@@ -50,9 +50,9 @@ class Unresponsive:
 
     def _wait(self, first_at: float) -> None:
         while not self._over.wait(_TURN_S):
-            found = at_work()
-            if found is not None and (self._again or time.monotonic() - first_at > GRACE_S):
-                self._end(found)
+            working = at_work()
+            if working is not None and (self._again or time.monotonic() - first_at > GRACE_S):
+                self._end(working)
 
     def _end(self, found: AtWork) -> NoReturn:
         """As after a kill, the next command finds the run, and records that it was interrupted."""

@@ -51,9 +51,9 @@ class _Writer:
         self.component = wish if wish not in ("", "manifest", OWN_COMPONENT) else "data"
 
     def lines(self) -> Iterator[str]:
-        found = self.found
+        survey = self.found
         yield "# yaml-language-server: $schema=plan.schema.json"
-        yield f"# Another tool makes the copies of this plan: dumps in {found.directory}."
+        yield f"# Another tool makes the copies of this plan: dumps in {survey.directory}."
         yield (
             "# drd lists, drills and recovers these copies, and never writes there "
             "(docs/adopted.md)."
@@ -65,7 +65,7 @@ class _Writer:
         yield ""
         yield "components:"
         yield f"  {self.component}:"
-        for key, value in found.dump.keys:
+        for key, value in survey.dump.keys:
             yield f"    # {value}" if key == "#" else f"    {key}: {inline(value)}"
         yield ""
         yield from self._repository()
@@ -77,13 +77,13 @@ class _Writer:
             "# any database with such a table: write the least number of rows that yours "
             "has: `> 900`."
         )
-        yield from in_comment(found.dump.unseen, "")
-        yield "checks:" if found.dump.checks else "checks: []"
-        for check in found.dump.checks:
+        yield from in_comment(survey.dump.unseen, "")
+        yield "checks:" if survey.dump.checks else "checks: []"
+        for check in survey.dump.checks:
             yield f"  - {inline(self._check(check))}"
-        if found.dump.suggested is not None:
+        if survey.dump.suggested is not None:
             yield "# Use this check if the data changes in every interval between two dumps:"
-            yield f"#  - {inline(self._check(found.dump.suggested))}"
+            yield f"#  - {inline(self._check(survey.dump.suggested))}"
         yield ""
         yield "drill: {every: 7d}"
 
@@ -121,19 +121,19 @@ class _Writer:
         yield "#retention: {daily: 7, weekly: 4}"
 
     def _repository(self) -> Iterator[str]:
-        found = self.found
-        directory, most = str(found.directory), found.settled_min
-        depth = str(1 + found.series.pattern.count("/"))
+        survey = self.found
+        directory, most = str(survey.directory), survey.settled_min
+        depth = str(1 + survey.series.pattern.count("/"))
         listed = ["/usr/bin/find", "-H", directory, "-maxdepth", depth, "-type", "f"]
         listed += [
             "-regextype",
             "posix-extended",
             "-regex",
-            f"{exactly(directory.rstrip('/'))}/{found.series.expression}",
+            f"{exactly(directory.rstrip('/'))}/{survey.series.expression}",
         ]
         printed = '{"name": "%P", "time": %T@, "bytes": %s}\\n'
         file = f"{directory}/${{copy}}"
-        words = [word.replace(FILE, file) for word in found.dump.unpack] or ["/bin/cat", file]
+        words = [word.replace(FILE, file) for word in survey.dump.unpack] or ["/bin/cat", file]
         yield "repositories:"
         yield "  theirs:"
         yield "    made_by: command"

@@ -100,13 +100,13 @@ def _spare(report: Report, left_out: Collection[Path]) -> set[Path] | None:
     """Return what to leave out for the errors of the report; None if one of them is not spare."""
     if not report.broken or any(not problem.path for problem in report.errors):
         return None
-    found: set[Path] = set()
+    broken_places: set[Path] = set()
     for path in report.broken:
         place = _place(path, report)
         if place is None or place in left_out:
             return None
-        found.add(place)
-    return found
+        broken_places.add(place)
+    return broken_places
 
 
 def _place(path: Path, report: Report) -> Path | None:

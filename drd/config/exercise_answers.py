@@ -87,16 +87,16 @@ def load_answers(file: Path, exercise: Exercise) -> AnswersFile:
         report.error((), "is not a mapping", NOT_A_MAPPING)
         raise ConfigError(report.errors)
     try:
-        found = AnswersFile.model_validate(data)
+        answers = AnswersFile.model_validate(data)
     except ValidationError as error:
         translate(error, report, SchemaView(AnswersFile), data=data)
         raise ConfigError(report.errors) from None
-    _known(report, "answers", found.answers, [q.name for q in exercise.questions])
+    _known(report, "answers", answers.answers, [q.name for q in exercise.questions])
     by_people = [e.name for e in exercise.expectations if not e.run]
-    _known(report, "expect", found.expect, by_people)
+    _known(report, "expect", answers.expect, by_people)
     if report.errors:
         raise ConfigError(report.errors)
-    return found
+    return answers
 
 
 def _known(report: Report, key: str, given: Collection[str], known: list[str]) -> None:

@@ -39,8 +39,8 @@ def check_instant(parsed: Parsed, report: Report) -> None:
         )
         return
     for name, component in mounted.items():
-        for found in KINDS[component.kind].against_instant(component):
-            report.warn(("components", name, *found.path), found.message, found.hint)
+        for warning in KINDS[component.kind].against_instant(component):
+            report.warn(("components", name, *warning.path), warning.message, warning.hint)
     between_s = drill.every
     if drill.cron is not None:
         between_s = longest_gap(drill.cron, drill.timezone)

@@ -89,13 +89,13 @@ def load_mapping(file: Path) -> Mapped:
         raise ConfigError(report.errors)
     data = {key: _words(value) for key, value in document.data.items()}
     try:
-        found = MappingFile.model_validate(data)
+        mapping_file = MappingFile.model_validate(data)
     except ValidationError as error:
         translate(error, report, SchemaView(MappingFile), data=data)
         raise ConfigError(report.errors) from None
     if report.errors:
         raise ConfigError(report.errors)
-    return mapped(found)
+    return mapped(mapping_file)
 
 
 def mapping_of(given: Mapping[str, Any]) -> Mapped:

@@ -17,12 +17,12 @@ how much is lost, and a backup how much log a recovery replays."""
 
 def log_every_s(plan: PlanFile) -> dict[str, float]:
     """Return how often the log of each component that has one is stored, in seconds."""
-    found = {}
+    intervals = {}
     for name, component in plan.components.items():
         policy = KINDS[component.kind].log(component)
         if policy is not None:
-            found[name] = policy.every_s
-    return found
+            intervals[name] = policy.every_s
+    return intervals
 
 
 def logs_decide(plan: PlanFile) -> bool:

@@ -136,16 +136,16 @@ def load_own(
 ) -> Own[_One]:
     """Read the files as `read_own` does, and build what each describes. `build` returns None if a
     file has errors; they are then in the report of the file."""
-    found = read_own(sort, directory, files, trusted)
+    read_files = read_own(sort, directory, files, trusted)
     built: dict[str, _One] = {}
-    for file in found.all():
+    for file in read_files.all():
         one = build(file)
         if one is None:
-            found.breaks(file.name, file.report.errors)
+            read_files.breaks(file.name, file.report.errors)
         else:
             built[file.name] = one
-    known = {k: built[k] for k in found.chosen() if k in built and k not in found.broken}
-    return Own(sort, known, tuple(dict.fromkeys(found.problems)), found.broken)
+    known = {k: built[k] for k in read_files.chosen() if k in built and k not in read_files.broken}
+    return Own(sort, known, tuple(dict.fromkeys(read_files.problems)), read_files.broken)
 
 
 def validated(
@@ -174,13 +174,13 @@ def read_own(
 ) -> OwnFiles:
     """Read the shipped files, those of `directory`, and the given files. With `trusted`, an own
     file is refused if users with other ids than these can change it."""
-    found = OwnFiles()
+    read_files = OwnFiles()
     for path in yaml_files(sort.shipped):
-        _open(sort, found, path, own=False, trusted=None)
-    own = [*own_in(directory, sort, yaml_files, found.problems), *files]
+        _open(sort, read_files, path, own=False, trusted=None)
+    own = [*own_in(directory, sort, yaml_files, read_files.problems), *files]
     for path in dict.fromkeys(each.absolute() for each in own):
-        _open(sort, found, path, own=True, trusted=trusted)
-    return found
+        _open(sort, read_files, path, own=True, trusted=trusted)
+    return read_files
 
 
 def own_in(

@@ -22,8 +22,8 @@ def points_within_s(plan: PlanFile) -> float:
     """Return the RPO that restore points have to keep: the shortest RPO of a component that has no
     log. If all components have a log, it is the RPO of the plan."""
     logs = log_every_s(plan)
-    found = [rpo_of(plan, name) for name in plan.components if name not in logs]
-    return min(found, default=plan.objectives.rpo)
+    rpos = [rpo_of(plan, name) for name in plan.components if name not in logs]
+    return min(rpos, default=plan.objectives.rpo)
 
 
 def check_own_objectives(parsed: Parsed, report: Report) -> None:

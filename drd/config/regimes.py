@@ -212,10 +212,10 @@ def _named(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
 
 def _waited_for(regime: Regime, known: Mapping[str, Regime]) -> set[str]:
     """Return the regimes on whose deadlines this one depends, directly or through others."""
-    found: set[str] = set()
+    awaited: set[str] = set()
     new = [regime]
     while new:
-        names = {a.name for a in new.pop().all_anchors() if a.source is Source.DUE} - found
-        found |= names
+        names = {a.name for a in new.pop().all_anchors() if a.source is Source.DUE} - awaited
+        awaited |= names
         new += [known[name] for name in names if name in known]
-    return found
+    return awaited

@@ -83,20 +83,20 @@ class Encryption:
             region=settings.region,
             ca_cert=settings.ca_cert,
         )
-        found = context.encryption(settings.repository or "", settings.url or "", access)
+        encryption = context.encryption(settings.repository or "", settings.url or "", access)
         expected = f"encryption at rest by {either(settings.algorithms)}"
         if settings.key is not None:
             expected += f" with key {settings.key}"
         remedy = (
-            f"set the default encryption of bucket {found.bucket}; this does not encrypt the "
+            f"set the default encryption of bucket {encryption.bucket}; this does not encrypt the "
             "objects that the bucket already contains"
         )
-        if not found.algorithm:
-            observed = f"bucket {found.bucket} does not encrypt new objects"
+        if not encryption.algorithm:
+            observed = f"bucket {encryption.bucket} does not encrypt new objects"
             return ControlResult(False, observed, expected, remedy)
-        key = f" with key {found.key}" if found.key else ""
-        observed = f"bucket {found.bucket} encrypts new objects by {found.algorithm}{key}"
-        holds = found.algorithm in settings.algorithms and _is(settings.key, found.key)
+        key = f" with key {encryption.key}" if encryption.key else ""
+        observed = f"bucket {encryption.bucket} encrypts new objects by {encryption.algorithm}{key}"
+        holds = encryption.algorithm in settings.algorithms and _is(settings.key, encryption.key)
         return ControlResult(holds, observed, expected, "" if holds else remedy)
 
 

@@ -30,16 +30,16 @@ class Unchanged:
     def run(self, spec: ControlSpec, context: ControlContext) -> ControlResult:
         settings = spec.settings
         assert isinstance(settings, UnchangedControl)
-        found = context.changes(settings.component)
-        expected = f"component {settings.component} as in restore point {found.point}"
-        if not found.words:
-            return ControlResult(True, "nothing differs", expected, reference=found.newest)
+        changes = context.changes(settings.component)
+        expected = f"component {settings.component} as in restore point {changes.point}"
+        if not changes.words:
+            return ControlResult(True, "nothing differs", expected, reference=changes.newest)
         remedy = (
-            f"drd diff {context.plan} --component {settings.component} --point {found.point}\n"
+            f"drd diff {context.plan} --component {settings.component} --point {changes.point}\n"
             f"drd plan controls {context.plan} --accept {spec.name}"
         )
-        observed = f"it differs: {some(found.words)}"
-        return ControlResult(False, observed, expected, remedy, reference=found.point)
+        observed = f"it differs: {some(changes.words)}"
+        return ControlResult(False, observed, expected, remedy, reference=changes.point)
 
 
 SPEC = ControlKind("unchanged", UnchangedControl, Unchanged())

@@ -81,12 +81,12 @@ class CredentialWatch:
         if self._handed is None:
             return ()
         try:
-            found = dict(self._files())
+            present = dict(self._files())
         except PermissionError:
             return self._by_the_directory(self._handed)
         except OSError:
             return ()
-        self._known = {name: self._compared(name, info) for name, info in found.items()}
+        self._known = {name: self._compared(name, info) for name, info in present.items()}
         return tuple(later for _, later in self._known.values() if later is not None)
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:

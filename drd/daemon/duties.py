@@ -65,18 +65,20 @@ class DutyWatch:
             numbers = self._app.catalogue.incidents.open_numbers()
             self._next = {n: at for n, at in self._next.items() if n in numbers}
             self._forget_old_tables(now)
-            found = [condition for number in numbers for condition in self._about(number, now)]
-            self._last = (*found, *self._actions(now))
+            open_conditions = [
+                condition for number in numbers for condition in self._about(number, now)
+            ]
+            self._last = (*open_conditions, *self._actions(now))
         return self._last
 
     def _about(self, number: int, now: datetime) -> list[Condition]:
-        found = [*self._of(number, now), *self._told(number, now)]
+        conditions = [*self._of(number, now), *self._told(number, now)]
         incident, _ = self._messages[number]
         if told := unread(incident):
-            found = [c for c in found if c.kind not in (REPORT, UNDECIDED)]
-            return [unreadable(number, told, UNSEAL), *concealed(number, found)]
+            conditions = [c for c in conditions if c.kind not in (REPORT, UNDECIDED)]
+            return [unreadable(number, told, UNSEAL), *concealed(number, conditions)]
         hides = has_restricted(self._app.catalogue, incident)
-        return list(concealed(number, found)) if hides else found
+        return list(concealed(number, conditions)) if hides else conditions
 
     def _actions(self, now: datetime) -> list[Condition]:
         """The overdue action items, also of closed incidents. First closes the items whose proof
@@ -86,21 +88,21 @@ class DutyWatch:
             self._items = with_items(catalogue)
             if settle(catalogue, now, incidents=self._items):
                 self._items = with_items(catalogue)
-        found: list[Condition] = []
+        conditions: list[Condition] = []
         for incident in self._items:
             overdue = list(action_conditions(incident, now, zone))
             hides = overdue and has_restricted(catalogue, incident)
-            found += concealed(incident.number, overdue) if hides else overdue
-        return found
+            conditions += concealed(incident.number, overdue) if hides else overdue
+        return conditions
 
     def _told(self, number: int, now: datetime) -> list[Condition]:
         """The updates that are due, and the messages that did not reach everybody."""
         catalogue, zone = self._app.catalogue, local_zone(self._app.settings.timezone)
-        found = self._messages.get(number)
-        if found is None:
-            found = catalogue.incidents.get(number), known(catalogue, number)
-            self._messages[number] = found
-        return list(message_conditions(*found, now, zone))
+        cached = self._messages.get(number)
+        if cached is None:
+            cached = catalogue.incidents.get(number), known(catalogue, number)
+            self._messages[number] = cached
+        return list(message_conditions(*cached, now, zone))
 
     def _forget_old_tables(self, now: datetime) -> None:
         head = self._app.catalogue.records.head()

@@ -16,16 +16,16 @@ def package_troubles(channels: Sequence[ChannelSpec]) -> tuple[PackageTrouble, .
     because of it."""
     silent = [channel for channel in channels if channel.kind not in NOTIFIERS]
     works = any(c.kind in NOTIFIERS and not c.is_heartbeat for c in channels)
-    found = {name: PackageTrouble(name, text, remedy=_RESTART) for name, text in outdated()}
+    troubles = {name: PackageTrouble(name, text, remedy=_RESTART) for name, text in outdated()}
     for package in unavailable():
         lost = [c.name for c in silent if package.may_add("notifiers", c.kind)]
         severity: Urgency = "critical" if lost and not works else "warning"
         text = package.text + _of_channels(package, lost, works=works)
-        if package.name in found:
-            text += f"; {found[package.name].text}"
-        remedy = _RESTART if package.name in found else "drd doctor"
-        found[package.name] = PackageTrouble(package.name, text, severity, remedy)
-    return tuple(found.values())
+        if package.name in troubles:
+            text += f"; {troubles[package.name].text}"
+        remedy = _RESTART if package.name in troubles else "drd doctor"
+        troubles[package.name] = PackageTrouble(package.name, text, severity, remedy)
+    return tuple(troubles.values())
 
 
 _RESTART = "systemctl restart drd"

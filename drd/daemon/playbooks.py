@@ -28,13 +28,13 @@ _log = log.get()
 def load_playbooks(app: App) -> tuple[str, ...]:
     """Load the files of playbooks. Returns the names of playbooks that were refused: of each, the
     text that was loaded before stays in force."""
-    found = playbooks_of(app.settings)
-    refused = {name: str(problems[0]) for name, problems in found.broken.items() if problems}
-    for problem in found.problems:
+    playbooks = playbooks_of(app.settings)
+    refused = {name: str(problems[0]) for name, problems in playbooks.broken.items() if problems}
+    for problem in playbooks.problems:
         _log.error("playbook.refused", error=str(problem), hint=problem.hint)
         if problem.file == str(app.settings.playbooks_dir):
             refused[problem.file] = str(problem)
-    own = [one for one in found.known.values() if one.own]
+    own = [one for one in playbooks.known.values() if one.own]
     seen = {os.path.abspath(path): _digest(path) for path in _files(app)}  # noqa: PTH100
     note_loaded(app.catalogue.queue, own, refused, seen, app.clock.now())
     return tuple(refused)

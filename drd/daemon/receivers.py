@@ -97,20 +97,22 @@ class Receivers:
 
     def conditions(self, now: datetime) -> tuple[Condition, ...]:
         """Return what is wrong with the logs that plans want."""
-        found = []
+        open_conditions = []
         for plan, component in list(self._receivers):
             with suppress(CatalogueError):
                 at, state = noted_state(self._app.catalogue.queue, plan, component) or (None, None)
-                found.append(log_condition(plan, component, state, at, now))
-                found += self._of_copies(plan, component, now)
-        found += [left_condition(o.plan, o.component, o.text, o.command) for o in self._left]
-        return tuple(c for c in found if c is not None)
+                open_conditions.append(log_condition(plan, component, state, at, now))
+                open_conditions += self._of_copies(plan, component, now)
+        open_conditions += [
+            left_condition(o.plan, o.component, o.text, o.command) for o in self._left
+        ]
+        return tuple(c for c in open_conditions if c is not None)
 
     def _of_copies(self, plan: str, component: str, now: datetime) -> list[Condition | None]:
-        found = []
+        copies = []
         for repository, _, state in noted_copies(self._app.catalogue.queue, plan, component):
-            found.append(log_copy_condition(plan, component, repository, state, now))
-        return found
+            copies.append(log_copy_condition(plan, component, repository, state, now))
+        return copies
 
     def _run(self) -> None:
         while not self._ends.is_set():

@@ -145,13 +145,13 @@ def _unmount(room: int) -> None:
 
 def _is_ours(room: int) -> bool:
     place = f"{Path(f'/proc/self/fd/{room}').readlink()}/{SHOWN}"
-    found = ""
+    described = ""
     with Path("/proc/self/mountinfo").open(encoding="utf-8", errors="surrogateescape") as table:
         for line in table:
             fixed, _, rest = line.partition(" - ")
             if _plain(fixed.split(" ")[4]) == place:
-                found = " ".join(rest.split(" ")[:2])
-    return found == f"overlay {SOURCE}"
+                described = " ".join(rest.split(" ")[:2])
+    return described == f"overlay {SOURCE}"
 
 
 def _plain(field: str) -> str:

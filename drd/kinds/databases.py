@@ -113,8 +113,8 @@ class Databases(ABC):
                 database = own
             inside.append(rest)
         if database is None:
-            found = [quote(name) for name in sorted(candidates())]
-            hint = f"give --database {either(found)}." if found else "add --database NAME."
+            quoted = [quote(name) for name in sorted(candidates())]
+            hint = f"give --database {either(quoted)}." if quoted else "add --database NAME."
             raise UsageError(
                 f"--table {part.tables[0]} does not name a database, and the server has several",
                 hint=hint,
@@ -143,15 +143,15 @@ class Databases(ABC):
         known = snapshot.fingerprint
         if not isinstance(known, DatabaseFingerprint) or part.database is not None:
             return []
-        found = []
+        candidates = []
         for name in snapshot.facts["databases"]:
             inside = self.within(known, name)
             try:
                 self.resolve(replace(part, into=part.into or "x"), inside, snapshot.component)
             except UsageError:
                 continue
-            found.append(name)
-        return found
+            candidates.append(name)
+        return candidates
 
     def within(self, known: DatabaseFingerprint, name: str) -> DatabaseFingerprint:
         """Return the part of a server's fingerprint for one database, without the database in
@@ -184,7 +184,7 @@ class Databases(ABC):
             return {n: v for n, v in of.items() if n.startswith(prefix) or n == whole}
 
         saved = self.properties(known, name)
-        found = DatabaseFingerprint(
+        part_of_it = DatabaseFingerprint(
             known.mode,
             of_it(known.tables),
             of_it(known.not_reached),
@@ -192,7 +192,7 @@ class Databases(ABC):
             partitioned=of_it(known.partitioned),
             others=of_it(known.others),
         )
-        return found if saved or found.tables or found.not_reached else None
+        return part_of_it if saved or part_of_it.tables or part_of_it.not_reached else None
 
 
 def require_in(names: Collection[str], name: str) -> None:

@@ -28,5 +28,5 @@ class LogSettings(Settings):
 
 def within(key: str, settings: LogSettings | None) -> Iterator[Contradiction]:
     """Yield what is wrong with the settings of a log, which are below this key of a component."""
-    for found in settings.contradictions() if settings is not None else ():
-        yield found._replace(path=(key, *found.path))
+    for contradiction in settings.contradictions() if settings is not None else ():
+        yield contradiction._replace(path=(key, *contradiction.path))

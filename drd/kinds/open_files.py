@@ -35,7 +35,7 @@ def usage(
     former = {str(way.before): _names(way.before, companions, ("", REMOVED)) for way in ways}
     every = (targets, removed, former)
     users = users_of(name for places in every for names in places.values() for name in names)
-    found = [
+    usages = [
         _usage(what, seen, effect=effect, former=places is not targets)
         for places, effect in ((former, None), (removed, _IS_LOST), (targets, _GOES_ON))
         for what, names in places.items()
@@ -43,14 +43,14 @@ def usage(
     ]
     if holder is not None:
         users_now, what = [FileUser.of(holder)], str(ways[0].target)
-        found.insert(0, _usage(what, users_now, effect=_MUST_END, blocks=True))
-    return found
+        usages.insert(0, _usage(what, users_now, effect=_MUST_END, blocks=True))
+    return usages
 
 
 def units_using(paths: Sequence[str]) -> tuple[str, ...]:
     """Return the systemd units of programs that have these files open, or files below them."""
-    found = users_of(map(Path, paths)) if paths else {}
-    return tuple(dict.fromkeys(u.unit for users in found.values() for u in users if u.unit))
+    users_by_path = users_of(map(Path, paths)) if paths else {}
+    return tuple(dict.fromkeys(u.unit for users in users_by_path.values() for u in users if u.unit))
 
 
 def _names(path: Path, companions: Sequence[str], ends: Sequence[str]) -> list[Path]:

@@ -232,24 +232,24 @@ class Working(NamedTuple):
 def servers_in(directory: Path, is_server: Callable[[bytes], bool]) -> Working:
     """Find the servers that work in a directory, also servers in containers, where the directory
     has another name. `is_server` gets the command line of a process."""
-    found = Working([], [])
+    processes = Working([], [])
     try:
         place = directory.stat()
     except OSError:
-        return found
+        return processes
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if not entry.name.isdigit() or not is_server((entry / "cmdline").read_bytes()):
                 continue
             try:
                 if os.path.samestat((entry / "cwd").stat(), place):
-                    found.here.append(int(entry.name))
+                    processes.here.append(int(entry.name))
             except PermissionError:
                 if _may_write(entry.stat().st_uid, place):
-                    found.perhaps.append(int(entry.name))
-    for pids in found:
+                    processes.perhaps.append(int(entry.name))
+    for pids in processes:
         pids.sort(key=lambda pid: (process.process_start_time(pid) or 0, pid))
-    return found
+    return processes
 
 
 def _may_write(user: int, place: os.stat_result) -> bool:

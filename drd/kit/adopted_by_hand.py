@@ -112,8 +112,8 @@ fact() {{
 def _word(word: str) -> str:
     """Return a word of a command for bash, with the name of the copy and the directory."""
     for name, variable in (("copy", "COPY"), ("into", "INTO")):
-        head, found, rest = word.partition(f"${{{name}}}")
-        if found:
+        head, reference, rest = word.partition(f"${{{name}}}")
+        if reference:
             return f'{_word(head) if head else ""}"${variable}"{_word(rest) if rest else ""}'
     return quote(word)
 

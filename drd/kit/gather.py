@@ -259,7 +259,7 @@ def kit_plan_of(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[s
     known = catalogue.origins.seals(plan.name)
     signed = signatures_of(catalogue, plan.name)  # a kit vouches for no point that may be forged
     chosen = kept[:POINTS]
-    chosen += [p for found in wanted for p in found if p not in chosen]
+    chosen += [p for wanted_plan in wanted for p in wanted_plan if p not in chosen]
     return KitPlan(
         plan.name,
         plan.digest,

@@ -28,11 +28,11 @@ def known_drills(plan: str, catalogue: Catalogue) -> tuple[KitDrill, ...]:
     tried = catalogue.evidence.unrestorable(plan)
     kept = sorted(catalogue.points.of_plan(plan), key=lambda p: p.data_time, reverse=True)
     runs = [tried[p.id][0] for p in kept if p.id in tried][:_MOST]
-    found = [e for e in map(catalogue.evidence.of_run, runs) if e is not None]
-    if found:
+    evidence_rows = [e for e in map(catalogue.evidence.of_run, runs) if e is not None]
+    if evidence_rows:
         drills = (e for e in catalogue.evidence.newest(plan, limit=100) if e.target is None)
-        found += [e for e in drills if e.id not in {f.id for f in found}][:1]
-    return tuple(filter(reads_back, map(_told, found)))
+        evidence_rows += [e for e in drills if e.id not in {f.id for f in evidence_rows}][:1]
+    return tuple(filter(reads_back, map(_told, evidence_rows)))
 
 
 def left_out_by_hand(plan: str, catalogue: Catalogue) -> tuple[str, ...]:

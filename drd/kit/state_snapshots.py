@@ -89,15 +89,15 @@ def fetch(
     own = {name: texts.pop(name) for name in list(texts) if OWN_TEXT.fullmatch(name)}
     places = _places(texts.pop(PLACES, None))
     plans, config, name = _texts(texts)
-    found = StateSnapshot(
+    state = StateSnapshot(
         snapshot.time, catalogue, plans, config, texts=own, config_place=places.get(name)
     )
     if config is None and (raw := texts.get(CONFIG)) is not None:
-        found = replace(found, broken_config=raw.decode("utf-8", "replace"))
+        state = replace(state, broken_config=raw.decode("utf-8", "replace"))
     try:
-        return replace(found, left_out=make_ours(catalogue, now))
+        return replace(state, left_out=make_ours(catalogue, now))
     except DrdError as error:
-        return replace(found, catalogue=None, why=error.message)
+        return replace(state, catalogue=None, why=error.message)
 
 
 def _places(raw: bytes | None) -> Mapping[str, str]:

@@ -103,8 +103,8 @@ def url_beside(key: KeyPath, text: StoredText) -> Any:
 
 def _repository(key: KeyPath, text: StoredText) -> dict[Any, Any]:
     repositories = text.data.get("repositories")
-    found = repositories.get(key[1]) if isinstance(repositories, dict) and key[1:] else None
-    return found if isinstance(found, dict) else {}
+    repository = repositories.get(key[1]) if isinstance(repositories, dict) and key[1:] else None
+    return repository if isinstance(repository, dict) else {}
 
 
 def is_place(key: KeyPath, text: StoredText) -> bool:

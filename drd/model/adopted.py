@@ -70,8 +70,8 @@ class Adopted:
             return {f"env.{name}": ref for name, ref in self.command.env}
         if self.stanza is None:
             return None
-        found = {f"env.{name}": ref for name, ref in self.stanza.env}
-        return found | ({"config": self.stanza.config} if self.stanza.config else {})
+        references = {f"env.{name}": ref for name, ref in self.stanza.env}
+        return references | ({"config": self.stanza.config} if self.stanza.config else {})
 
 
 KEEPING: Mapping[str, str] = {

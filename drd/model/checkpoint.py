@@ -304,15 +304,15 @@ def of_unknown_key(anchor: Anchor, rotation: int | None) -> Fault:
 def carrying(anchors: Iterable[Anchor]) -> list[Anchor]:
     """Return the anchors whose entries, one after the other, reach furthest from the first entry of
     the chain; use as few anchors as possible."""
-    found: list[Anchor] = []
+    carried: list[Anchor] = []
     left = list(_with_entries(anchors))
     reached = 0
     while True:
         fit = [a for after, a in left if after <= reached < a.checkpoint.seq]
         if not fit:
-            return found
-        found.append(max(fit, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)))
-        reached = found[-1].checkpoint.seq
+            return carried
+        carried.append(max(fit, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)))
+        reached = carried[-1].checkpoint.seq
 
 
 def with_redacted(anchors: Iterable[Anchor], redactions: Mapping[int, int]) -> list[Anchor]:

@@ -127,5 +127,5 @@ def together(groups: Iterable[Group], chosen: Collection[str]) -> list[frozenset
         joined = [one for one in sets if one & names]
         sets = [one for one in sets if not one & names]
         sets.append(names.union(*joined))
-    found = (one.intersection(chosen) for one in sets)
-    return [one for one in found if len(one) > 1]
+    chosen_sets = (one.intersection(chosen) for one in sets)
+    return [one for one in chosen_sets if len(one) > 1]

@@ -82,10 +82,10 @@ def spans(text: str) -> tuple[Span, ...]:
 
 
 def _span(text: str) -> Span:
-    found = _SPAN.fullmatch(text)
-    if found is None:
+    match = _SPAN.fullmatch(text)
+    if match is None:
         raise Malformed(f'"{text}" is not a range of hours', _HINT)
-    first, last, *clock = found.groups()
+    first, last, *clock = match.groups()
     hour, minute, end_hour, end_minute = map(int, clock)
     begin, end = hour * 60 + minute, end_hour * 60 + end_minute
     if max(begin, end) > _MINUTES_OF_DAY or max(minute, end_minute) > 59 or begin == end:
@@ -215,10 +215,10 @@ class ContactBook:
     def _on_call(self, role: str, now: datetime) -> OnCall:
         first: OnCall | None = None
         for name in self._turns(role, now):
-            found = self._there(role, name, now)
-            if found.person is not None:
-                return found if first is None else replace(first, person=found.person)
-            first = first or found
+            on_call = self._there(role, name, now)
+            if on_call.person is not None:
+                return on_call if first is None else replace(first, person=on_call.person)
+            first = first or on_call
         return first or OnCall(role, None)
 
     def _turns(self, role: str, now: datetime) -> Iterator[str]:
@@ -250,5 +250,5 @@ class ContactBook:
     def about(self, scope: Collection[str] | None) -> list[Contact]:
         """Return the contacts for these plans, by kind; None means all plans."""
         order = list(ContactKind)
-        found = [c for c in self.contacts if scope is None or c.is_about(scope)]
-        return sorted(found, key=lambda c: order.index(c.kind))
+        contacts = [c for c in self.contacts if scope is None or c.is_about(scope)]
+        return sorted(contacts, key=lambda c: order.index(c.kind))

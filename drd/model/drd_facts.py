@@ -49,11 +49,11 @@ def _place(seq: int, code: str) -> str:
 def records_damage(noted: Any) -> str:
     """Return in words what the last checks found; empty if they found nothing."""
     parts = [noted.get(name) for name in ("here", "anchors")] if isinstance(noted, dict) else []
-    found = [one for one in parts if isinstance(one, dict) and one.get("count")]
-    if not found:
+    damaged = [one for one in parts if isinstance(one, dict) and one.get("count")]
+    if not damaged:
         return ""
-    count = sum(int(one["count"]) for one in found)
-    first = [_place(int(seq), code) for one in found for seq, code in one.get("first", ())]
+    count = sum(int(one["count"]) for one in damaged)
+    first = [_place(int(seq), code) for one in damaged for seq, code in one.get("first", ())]
     named = ", ".join(first[:_SHOWN])
     left = f", and {count - _SHOWN} more" if count > _SHOWN else ""
     return f"the last check of the records found {count} {noun(count, 'fault')}: {named}{left}"

@@ -61,8 +61,8 @@ class Numbered(NamedTuple):
 
 def dated(name: str) -> list[tuple[int, int]]:
     """Return the begin and the end of each date or time in a name."""
-    found = [match.span() for match in _FULL_DATE.finditer(name)]
-    return found or [match.span() for match in _SHORT_DATE.finditer(name)]
+    dates = [match.span() for match in _FULL_DATE.finditer(name)]
+    return dates or [match.span() for match in _SHORT_DATE.finditer(name)]
 
 
 def is_rotated(name: str, start: int) -> bool:

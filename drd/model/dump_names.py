@@ -166,9 +166,9 @@ def _alike(parts: Iterable[_Part]) -> str:
 
 
 def _parts(name: str) -> list[_Part]:
-    found, dates = list(_TOKEN.finditer(name)), dated(name)
+    tokens, dates = list(_TOKEN.finditer(name)), dated(name)
     parts, end = [], 0
-    for number, token in enumerate(found):
+    for number, token in enumerate(tokens):
         text = token[0]
         parts.append(_Part(name[end : token.start()]))
         place = _place(text)
@@ -177,7 +177,7 @@ def _parts(name: str) -> list[_Part]:
         elif _DAY.fullmatch(text.lower()):
             parts.append(_Part(text, place, not _is_day(name, token)))
         elif _MONTH.fullmatch(text.lower()):
-            parts.append(_Part(text, place, not _is_month(name, found, number)))
+            parts.append(_Part(text, place, not _is_month(name, tokens, number)))
         else:
             in_date = any(a <= token.start() < b for a, b in dates)
             rotated = not dates and is_rotated(name, token.start())

@@ -103,15 +103,15 @@ def _exceeded(stake: AtStake, verdict: Verdict, put_back: str, now: datetime) ->
     worst = stake.worst
     is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
     rpo = f"RPO of {worst.component}" if worst.component else "RPO"
-    found = put_back or f"the newest complete backup has {_data_of(worst)}"
+    fact = put_back or f"the newest complete backup has {_data_of(worst)}"
     if worst.by_log and not put_back:
-        found = f"the log that drd has stored has {_data_of(worst)}"
+        fact = f"the log that drd has stored has {_data_of(worst)}"
     others = [
         f"{part.component} (RPO {format_duration(part.rpo_s)})"
         for part in stake.parts
         if part is not worst and against(age(part.data_time, now), part.rpo_s) is verdict
     ]
-    text = f"{rpo} {is_over}: {found}"
+    text = f"{rpo} {is_over}: {fact}"
     return f"{text}. The same is true of {some(others)}" if others else text
 
 

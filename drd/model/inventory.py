@@ -89,7 +89,7 @@ def dependents(plans: Mapping[str, Plan], affected: Iterable[str]) -> list[Depen
     them, or that use the same repository or the same secret; also indirectly. Ordered by distance.
     """
     reached = dict.fromkeys(affected)
-    found: list[Dependent] = []
+    dependents_of: list[Dependent] = []
     waiting = [name for name in reached if name in plans]
     while waiting:
         source = waiting.pop(0)
@@ -97,9 +97,9 @@ def dependents(plans: Mapping[str, Plan], affected: Iterable[str]) -> list[Depen
             if name in reached or not (why := _link(plan, plans[source])):
                 continue
             reached[name] = None
-            found.append(Dependent(name, why))
+            dependents_of.append(Dependent(name, why))
             waiting.append(name)
-    return found
+    return dependents_of
 
 
 def _link(plan: Plan, source: Plan) -> str:

@@ -118,27 +118,27 @@ def batch_of(snapshot: str, tags: Iterable[str]) -> LogBatch:
     """Read a batch from the tags of its snapshot. Raises ValueError for tags that drd does not
     write.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     left: list[str] = []
     for tag in tags:
         key, _, value = tag.partition(":")
-        found.setdefault(key, value)
+        values.setdefault(key, value)
         if key == "log-left":
             left.append(value)
     place = f"tags of snapshot {snapshot[:8]}"
 
     def number(key: str) -> int:
-        text = strict.matching(strict.member(found, key, place), place, _HEX, "number")
+        text = strict.matching(strict.member(values, key, place), place, _HEX, "number")
         return strict.count(int(text, 16), place, most=_MOST)
 
     source = strict.matching(
-        strict.member(found, "log-source", place), place, _SOURCE, "name of a server"
+        strict.member(values, "log-source", place), place, _SOURCE, "name of a server"
     )
-    at = from_rfc3339(str(strict.member(found, "log-at", place)))
+    at = from_rfc3339(str(strict.member(values, "log-at", place)))
     begin, end = number("log-begin"), number("log-end")
     if end < begin:
         raise strict.UnexpectedValue(f"{place}: the log ends before it begins")
-    component = str(strict.member(found, "component", place))
+    component = str(strict.member(values, "component", place))
     mark = LogMark(end, number("log-line"), at)
     lines = tuple(sorted(_left(value, place) for value in left))
     return LogBatch(
@@ -149,9 +149,9 @@ def batch_of(snapshot: str, tags: Iterable[str]) -> LogBatch:
         begin,
         mark,
         lines=lines,
-        anew="log-anew" in found,
-        dated="log-dated" in found,
-        bytes=number("log-bytes") if "log-bytes" in found else None,
+        anew="log-anew" in values,
+        dated="log-dated" in values,
+        bytes=number("log-bytes") if "log-bytes" in values else None,
     )
 
 
@@ -241,14 +241,14 @@ def ranges(batches: Iterable[LogBatch]) -> list[LogRange]:
     """Return the parts of the log that have no gap, oldest first. If a server was recovered, or a
     standby took over, it may continue from a position before the end of the stored log. Then there
     are two parts with the same beginning: one leads to the old end, the other to the new end."""
-    found: list[list[LogBatch]] = []
+    groups: list[list[LogBatch]] = []
     for batch in newest_of_each(batches):
-        way = _way_to(batch, found[-1]) if found else []
+        way = _way_to(batch, groups[-1]) if groups else []
         if way and way[-1].end.position <= (batch.leaves(way[-1].end.line) or 0):
-            found[-1].append(batch)
+            groups[-1].append(batch)
         else:
-            found.append([*way, batch])
-    return [LogRange(tuple(group)) for group in found]
+            groups.append([*way, batch])
+    return [LogRange(tuple(group)) for group in groups]
 
 
 def _way_to(batch: LogBatch, before: Sequence[LogBatch]) -> list[LogBatch]:

@@ -158,11 +158,11 @@ def signed_manifest(
 def signature_of(data: bytes, *, has_member: bool) -> ManifestSignature:
     """Return the signature in the bytes of a manifest. `has_member` says whether the document
     contains a signature at all, even at a place where drd does not write it."""
-    found = _SIGNATURE.search(data)
-    if found is None:
+    signature = _SIGNATURE.search(data)
+    if signature is None:
         return ManifestSignature(sha256(data).hexdigest(), MALFORMED if has_member else "")
-    digest = sha256(data[: found.start()] + _END).hexdigest()
-    return ManifestSignature(digest, found[1].decode(), found[2].decode())
+    digest = sha256(data[: signature.start()] + _END).hexdigest()
+    return ManifestSignature(digest, signature[1].decode(), signature[2].decode())
 
 
 def of_new_key(public: str, at: str = "") -> bytes:
@@ -182,15 +182,17 @@ def following(
     """Return the keys, and the keys by which they were replaced, in the order of the endorsements;
     and when, if an endorsement says it. A key is replaced only once: keys that are `replaced`
     already cannot endorse another key."""
-    found, gone = dict(keys), set(replaced)
+    followed, gone = dict(keys), set(replaced)
     ends: dict[str, Replaced] = {}
     for one in endorsed:
-        if one.former not in gone and accepts(found.get(one.former, ""), one.message(), one.signed):
-            found[id_of(one.public)] = one.public
+        if one.former not in gone and accepts(
+            followed.get(one.former, ""), one.message(), one.signed
+        ):
+            followed[id_of(one.public)] = one.public
             gone.add(one.former)
             if one.at:
                 ends[one.former] = Replaced(from_rfc3339(one.at))
-    return found, ends
+    return followed, ends
 
 
 def accepted_by(
@@ -216,12 +218,12 @@ def trust_in(
         return Trust.UNSIGNED
     if signature.key == MALFORMED:
         return Trust.WRONG
-    found = _by_known_key(signature, keys)
-    if found is Trust.WRONG or data_time is None:
-        return found
+    known_key = _by_known_key(signature, keys)
+    if known_key is Trust.WRONG or data_time is None:
+        return known_key
     unlisted = is_unlisted(signature, keys, by_kit=by_kit)
     late = is_late(signature, keys, data_time)
-    return Trust.REPLACED_KEY if late or unlisted else found
+    return Trust.REPLACED_KEY if late or unlisted else known_key
 
 
 def is_late(signature: ManifestSignature, keys: ManifestKeys, data_time: datetime) -> bool:

@@ -31,7 +31,7 @@ def parts(text: str, of: str, file: str = "") -> dict[str, tuple[int, int]]:
     """Return two lines of each part by its name, counted from 0: the first line after the marker
     that begins the part, and the line of the marker that ends it. Raises ConfigError, with
     the line of `file`, for markers that are broken."""
-    found: dict[str, tuple[int, int]] = {}
+    parts_by_name: dict[str, tuple[int, int]] = {}
     opened: tuple[str, int] | None = None
     for place, line in enumerate(text.splitlines()):
         if not _LIKE_ONE.search(line):
@@ -40,7 +40,7 @@ def parts(text: str, of: str, file: str = "") -> dict[str, tuple[int, int]]:
         if word == "begin":
             if opened is not None:
                 raise _unended(*opened, of, file)
-            if name in found:
+            if name in parts_by_name:
                 raise _broken(
                     file,
                     place + 1,
@@ -57,17 +57,17 @@ def parts(text: str, of: str, file: str = "") -> dict[str, tuple[int, int]]:
                 "line.",
             )
         else:
-            found[name], opened = (opened[1], place), None
+            parts_by_name[name], opened = (opened[1], place), None
     if opened is not None:
         raise _unended(*opened, of, file)
-    if not found:
+    if not parts_by_name:
         raise _broken(
             file,
             1,
             "the file does not contain the markers of a part that drd writes",
             "name a new file.",
         )
-    return found
+    return parts_by_name
 
 
 def _read(line: str, number: int, of: str, file: str) -> tuple[str, str]:

@@ -14,8 +14,8 @@ def closest(word: str, known: Iterable[str], *, alike: float = 0.6) -> str:
     """Return the known word that was probably meant, in capitals or small letters; empty if no word
     is similar. `alike`, from 0 to 1, is how similar it must be."""
     folded = {each.casefold(): each for each in known}
-    found = get_close_matches(word.casefold(), folded, n=1, cutoff=alike)
-    return folded[found[0]] if found else ""
+    close = get_close_matches(word.casefold(), folded, n=1, cutoff=alike)
+    return folded[close[0]] if close else ""
 
 
 def meant(word: str, known: Iterable[str]) -> str:

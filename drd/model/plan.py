@@ -158,12 +158,12 @@ class RepositorySpec:
             "session_token": self.s3.session_token,
             **{f"{scheme}.{key}": value for key, value in self.access},
         }
-        found = {what: ref for what, ref in wanted.items() if isinstance(ref, SecretRef)}
+        references = {what: ref for what, ref in wanted.items() if isinstance(ref, SecretRef)}
         if not self.has_password:
-            del found["password"]
+            del references["password"]
             assert self.adopted is not None
-            found |= self.adopted.secrets or {}
-        return found
+            references |= self.adopted.secrets or {}
+        return references
 
     @property
     def has_password(self) -> bool:

@@ -43,10 +43,10 @@ def versions(
 ) -> list[Version]:
     """Return the versions, the oldest first. The version with the hash `in_force` is the last, even
     if no run has used it until `now`."""
-    found: dict[str, Version] = {}
+    by_hash: dict[str, Version] = {}
 
     def seen(digest: str, at: datetime) -> Version:
-        version = found.setdefault(digest, Version(digest, at, at))
+        version = by_hash.setdefault(digest, Version(digest, at, at))
         version.saw(at)
         return version
 
@@ -59,10 +59,10 @@ def versions(
             first = version.first.started_at if version.first is not None else None
             if first is None or run.started_at < first:
                 version.first = run
-    found.setdefault(in_force, Version(in_force, now, now))
-    for version in found.values():
+    by_hash.setdefault(in_force, Version(in_force, now, now))
+    for version in by_hash.values():
         version.in_force = version.digest == in_force
-    return sorted(found.values(), key=lambda one: (one.in_force, one.since))
+    return sorted(by_hash.values(), key=lambda one: (one.in_force, one.since))
 
 
 def prove(found: Sequence[Version], evidence: Iterable[Evidence], runs: Iterable[Run]) -> None:

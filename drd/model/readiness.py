@@ -135,8 +135,8 @@ def of_assessment(
     if not_loaded is not None:
         judged.append(judged_as("plan-file", "warning", "", not_loaded.text, not_loaded.remedy))
     elif not in_force:
-        found = not_in_force(plan, loads_it)
-        judged.append(judged_as(found.code, found.severity, "", found.text, found.remedy))
+        reasons = not_in_force(plan, loads_it)
+        judged.append(judged_as(reasons.code, reasons.severity, "", reasons.text, reasons.remedy))
     else:
         judged.append(
             judged_as("plan-file", "ok", "", f"drd has loaded this plan, hash {plan.digest[:12]}")

@@ -66,8 +66,8 @@ def of_end(
 def forgotten_points(entry: Entry) -> list[str]:
     """Return the points that a retention has forgotten, by the record of its end."""
     body = body_of(entry)
-    found = body.get("forgotten") if body.get("run_kind") == RunKind.RETENTION else None
-    return [str(point) for point in found] if isinstance(found, list) else []
+    forgotten = body.get("forgotten") if body.get("run_kind") == RunKind.RETENTION else None
+    return [str(point) for point in forgotten] if isinstance(forgotten, list) else []
 
 
 def of_evidence(run: Run, evidence: Evidence, actor: Actor | None) -> Draft:

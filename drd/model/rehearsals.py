@@ -80,10 +80,10 @@ def newest(found: Sequence[Rehearsal]) -> Rehearsal | None:
 
 def named_by(plan: Plan) -> list[str]:
     """Return the playbooks that a plan names: for its credentials, and against its risks."""
-    found = [credential.rotate_with for credential in plan.inventory.credentials]
+    names = [credential.rotate_with for credential in plan.inventory.credentials]
     covers = (word for risk in plan.inventory.risks for word in risk.covers)
-    found += [word.removeprefix(PREFIX) for word in covers if word.startswith(PREFIX)]
-    return list(dict.fromkeys(name for name in found if name))
+    names += [word.removeprefix(PREFIX) for word in covers if word.startswith(PREFIX)]
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def finding(playbook: str, last: Rehearsal | None, now: datetime) -> Finding:

@@ -74,12 +74,12 @@ def _of_operators(
 ) -> ReadinessFinding:
     """Judge how many people passed an operator drill. A recovery depends on people: with fewer than
     the plan requires, the plan needs a drill."""
-    found = operators(rule, plan, known, crew, now)
-    valid = [one for one in found if one.is_valid]
+    operators_known = operators(rule, plan, known, crew, now)
+    valid = [one for one in operators_known if one.is_valid]
     within = format_duration(rule.within_s)
     text = f"{counted(len(valid), 'person', 'people')} passed an operator drill in the last "
     text += f"{within}, and the plan requires {rule.people}"
-    if shown := [f"{escaped(one.person)} ({one.words})" for one in found]:
+    if shown := [f"{escaped(one.person)} ({one.words})" for one in operators_known]:
         text += f": {some(shown, _NAMED)}"
     if len(valid) >= rule.people:
         return judged_as(OPERATORS, "ok", "", text)

@@ -116,17 +116,17 @@ def took_part(entries: Iterable[Entry], belief: Belief) -> Iterator[TookPart]:
             ends.setdefault(number, entry)
         if isinstance(number, int) and user is not None:
             said.setdefault(number, {}).setdefault(user, entry)
-    by_number, found = {entry.seq: entry for entry in known}, set()
+    by_number, people = {entry.seq: entry for entry in known}, set()
     for played in reversed(plays(known)):
         users = said.get(played.number, {})
-        new = {u: e for u, e in users.items() if (u, played.exercise.name) not in found}
+        new = {u: e for u, e in users.items() if (u, played.exercise.name) not in people}
         if played.ended_at is None or not new:
             continue
         if not (belief(by_number[played.number]) and belief(ends[played.number])):
             continue
         for user, entry in new.items():
             if belief(entry):
-                found.add((user, played.exercise.name))
+                people.add((user, played.exercise.name))
                 yield TookPart(user, played.exercise.name, played.ended_at, played.number)
 
 

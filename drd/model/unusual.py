@@ -52,13 +52,13 @@ def changes(before: RestorePoint, after: RestorePoint) -> Changes:
             continue
         whole = of_whole_copy(before.id, old.facts) or of_whole_copy(after.id, new.facts)
         unusual += [f"{name}: {text}" for text in ([] if whole else _size(old.bytes, new.bytes))]
-        found = _difference(old, new)
-        if found is None:
+        difference = _difference(old, new)
+        if difference is None:
             unknown.append(f"{name}: drd does not have two fingerprints to compare")
             continue
-        unusual += [f"{name}: {text}" for text in _inside(found, old)]
-        if found.unknown:
-            what = counted(len(found.unknown), *found.counted)
+        unusual += [f"{name}: {text}" for text in _inside(difference, old)]
+        if difference.unknown:
+            what = counted(len(difference.unknown), *difference.counted)
             unknown.append(f"{name}: drd did not read {what}")
     return Changes(tuple(unusual), tuple(unknown))
 

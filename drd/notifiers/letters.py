@@ -33,8 +33,8 @@ def leads_to(spec: ChannelSpec, *, resolve: Resolve) -> str:
     common = {*Carrier.model_fields, "timeout"}
     keys = NOTIFIERS[spec.kind].address if spec.kind in NOTIFIERS else ()
     own = sorted(keys or {*type(spec.settings).model_fields} - common)  # type: ignore[attr-defined]
-    found = {key: _plain(getattr(spec.settings, key), resolve) for key in own}
-    whole = json.dumps([spec.kind, found], sort_keys=True, default=str)
+    own_values = {key: _plain(getattr(spec.settings, key), resolve) for key in own}
+    whole = json.dumps([spec.kind, own_values], sort_keys=True, default=str)
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -103,8 +103,8 @@ def _composed(letter: Letter, sender: str) -> EmailMessage:
 def _domain(sender: str) -> str:
     """Return the domain of the sender's address: people outside must not learn the name of this
     host."""
-    found = parseaddr(sender)[1].rpartition("@")[2]
-    return found if _DOMAIN.fullmatch(found) else this_host()
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    return domain if _DOMAIN.fullmatch(domain) else this_host()
 
 
 def _require(host: str, what: str, code: int, reply: bytes) -> None:

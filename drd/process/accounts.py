@@ -89,13 +89,13 @@ def accounts_in(facts: Iterable[Mapping[str, Any]]) -> tuple[Account, ...]:
     """Return the users and groups that own the data of these components, without the users and
     groups that every host has.
     """
-    found = {
+    accounts = {
         (sort, int(number), name)
         for named in (one.get(FACT) or {} for one in facts)
         for sort in _SORTS
         for number, name in named.get(sort, {}).items()
     }
-    known = sorted(found, key=lambda a: (_SORTS.index(a[0]), a[1]))
+    known = sorted(accounts, key=lambda a: (_SORTS.index(a[0]), a[1]))
     return tuple(
         Account("user" if sort == "users" else "group", number, name)
         for sort, number, name in known

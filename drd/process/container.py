@@ -155,15 +155,15 @@ def has_containers(engine: str) -> bool:
 
 def running_containers() -> list[Container]:
     """Return the containers of this host that run, as far as this user's engines show them."""
-    found = []
+    containers = []
     for engine in filter(has_containers, ("podman", "docker")):
         argv = [engine, "ps", "--format", "{{.Names}}"]
         command = Command(argv, env=engine_environment(), cwd=Path("/"), deadline_s=_LOOK_S)
         with suppress(ToolError):
             done = run(command)
             names = done.stdout.split() if done.exit_code == 0 else []
-            found += [Container(engine, name) for name in names if _NAME.fullmatch(name)]
-    return found
+            containers += [Container(engine, name) for name in names if _NAME.fullmatch(name)]
+    return containers
 
 
 def image_of(container: Container) -> Image:
@@ -186,8 +186,8 @@ def image_of(container: Container) -> Image:
             "containers that run. Each user has containers of their own with podman, and the "
             "service of drd needs access to the engine (docs/containers.md).",
         )
-    found = _first(done.stdout)
-    state = found.get("State")
+    image = _first(done.stdout)
+    state = image.get("State")
     if isinstance(state, Mapping) and state.get("Paused") is True:
         raise SourceUnreachable(
             f"the {container} is paused, so nothing in it answers",
@@ -198,11 +198,11 @@ def image_of(container: Container) -> Image:
             f"the {container} does not run",
             hint=f"start it: {container.engine} start {container.name}",
         )
-    settings = found.get("Config")
+    settings = image.get("Config")
     named = settings.get("Image") if isinstance(settings, Mapping) else ""
-    name = found.get("ImageName") or named
-    digest = found.get("ImageDigest") or found.get("Image")
-    return Image(_short(name), _short(digest), _short(found.get("Id")))
+    name = image.get("ImageName") or named
+    digest = image.get("ImageDigest") or image.get("Image")
+    return Image(_short(name), _short(digest), _short(image.get("Id")))
 
 
 def pinned(container: Container) -> Container:
@@ -237,10 +237,10 @@ def _brief(found: str) -> str:
 
 def _first(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        decoded = json.loads(text)
     except ValueError:
         return {}
-    one = found[0] if isinstance(found, list) and found else found
+    one = decoded[0] if isinstance(decoded, list) and decoded else decoded
     return one if isinstance(one, Mapping) else {}
 
 
@@ -261,8 +261,8 @@ def programs_in(
             hint="drd needs a shell in the container. Use an image that has one, or leave out "
             "`in` and install the programs on this host.",
         )
-    found = [line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line]
-    return [(path, said) for path, said in found]
+    installed = [line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line]
+    return [(path, said) for path, said in installed]
 
 
 _FIND = r"""

@@ -123,16 +123,16 @@ class _Feeding:
             if self._out is not None:
                 waiting.register(self._out, select.POLLOUT if self._has_more() else 0)
             left = None if limit is None else max(0.0, limit - time.monotonic()) * 1000
-            found = dict(waiting.poll(left))
-            if ended in found:
+            ready = dict(waiting.poll(left))
+            if ended in ready:
                 return
-            if not found:
+            if not ready:
                 self._child.kill()
                 return
-            if self._stop in found:
+            if self._stop in ready:
                 self._close()
                 limit = time.monotonic() + PATIENCE_S
-            elif self._out in found:
+            elif self._out in ready:
                 self._write()
 
     def _has_more(self) -> bool:

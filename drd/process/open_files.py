@@ -52,14 +52,14 @@ def users_of(paths: Iterable[Path]) -> dict[Path, list[FileUser]]:
     same = {p: info for p in wanted if (info := _stat(p)) is not None}
     users: dict[Path, list[FileUser]] = {path: [] for path in wanted.values()}
     for pid in sorted(int(n) for n in os.listdir("/proc") if n.isdecimal()):  # noqa: PTH208 - names
-        found = {
+        open_places = {
             one
             for path, number in _open(pid, same)
             if (one := _innermost(path, wanted)) is not None and _is_here(pid, number, path)
         }
-        if found and not _is_ours(pid):
+        if open_places and not _is_ours(pid):
             user = FileUser.of(pid)
-            for one in found:
+            for one in open_places:
                 users[wanted[one]].append(user)
     return users
 
@@ -71,10 +71,10 @@ def written_files() -> dict[str, list[FileUser]]:
     """
     files: dict[str, list[FileUser]] = {}
     for pid in sorted(int(n) for n in os.listdir("/proc") if n.isdecimal()):  # noqa: PTH208 - names
-        found = {path for path, number in _descriptors(pid) if _is_written(pid, number, path)}
-        if found and not _is_ours(pid):
+        open_places = {path for path, number in _descriptors(pid) if _is_written(pid, number, path)}
+        if open_places and not _is_ours(pid):
             user = FileUser.of(pid)
-            for path in found:
+            for path in open_places:
                 files.setdefault(path, []).append(user)
     return files
 

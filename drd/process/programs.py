@@ -70,8 +70,8 @@ def require_program(
 ) -> Path:
     """Return the program of a command, which a plan names in `where`. Raises `missing` if it does
     not exist, `unsafe` if other users could replace it: they would get drd's rights."""
-    found = program_of(words[0])
-    if found is None:
+    file = program_of(words[0])
+    if file is None:
         raise missing(
             f"program {words[0]} does not exist",
             hint=f"install this program on this host, or correct {where}.",
@@ -83,7 +83,7 @@ def require_program(
             hint=f"correct the owner and mode, or write another program under {where}. "
             "Otherwise drd would run what these users put there.",
         )
-    return found
+    return file
 
 
 def replaceable(words: Sequence[str]) -> tuple[Path, str] | None:

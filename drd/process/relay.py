@@ -89,8 +89,8 @@ class Relay:
             except OSError:
                 return
             size = struct.calcsize("3i")
-            found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-            if struct.unpack("3i", found)[0] != os.getpid():
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+            if struct.unpack("3i", credentials)[0] != os.getpid():
                 connection.close()
                 continue
             threading.Thread(

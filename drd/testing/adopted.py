@@ -57,9 +57,9 @@ def _adopted(rig: KindRig, foreign: Path | None) -> AdoptedPart:
     adopts: AdoptsOf = resolve_name(spec_of(rig).adopts)
     if foreign is None:
         return adopts(rig.component, None)
-    found = FoundFile(True, foreign.stat().st_size, None, 0o600, 0, 0)
-    part = adopts(rig.component, found)
-    assert part.landing.bytes == found.bytes
+    foreign_file = FoundFile(True, foreign.stat().st_size, None, 0o600, 0, 0)
+    part = adopts(rig.component, foreign_file)
+    assert part.landing.bytes == foreign_file.bytes
     assert part.landing.file
     assert Path(part.landing.called).name == part.landing.called
     return part

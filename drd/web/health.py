@@ -44,14 +44,14 @@ class DaemonHealth:
 
     def document(self) -> dict[str, Any]:
         """Return the document for programs: durations in seconds."""
-        found = self.incidents
-        next_at = found.next_at if found is not None else None
+        open_incidents = self.incidents
+        next_at = open_incidents.next_at if open_incidents is not None else None
         return {
             "schema": SCHEMA,
             "ok": self.ok,
             "tick_age_s": round(self.tick_age_s, 3),
             "limit_s": self.limit_s,
             "version": self.version,
-            "open_incidents": found.number if found is not None else None,
+            "open_incidents": open_incidents.number if open_incidents is not None else None,
             "incident_next_due_at": to_rfc3339(next_at) if next_at is not None else None,
         }

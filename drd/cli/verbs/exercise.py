@@ -121,9 +121,9 @@ def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
 
 def _speed(text: str) -> float:
     try:
-        found = float(text)
+        speed = float(text)
     except ValueError:
-        found = -1.0
-    if not 0 <= found <= _FASTEST:
+        speed = -1.0
+    if not 0 <= speed <= _FASTEST:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {_FASTEST}")
-    return found
+    return speed

@@ -42,15 +42,15 @@ def earlier_copy(
     Only copies count that this host has stored itself, or that its kit lists: what drd takes over
     gets drd's own signature."""
     known = services.catalogue.points.of_plan(plan.name)
-    found = next(
+    earlier_point = next(
         (p for p in known if repository.name in p.repositories and _of(p, component)), None
     )
-    if found is None:
+    if earlier_point is None:
         return NoEarlier("it is the first copy in this repository")
-    copy = _of(found, component)
+    copy = _of(earlier_point, component)
     assert copy is not None
-    if found.id not in services.catalogue.origins.seals(plan.name):
-        return NoEarlier(f"restore point {found.id} was not made on this host")
+    if earlier_point.id not in services.catalogue.origins.seals(plan.name):
+        return NoEarlier(f"restore point {earlier_point.id} was not made on this host")
     damaged = _damage(services, plan, repository.name)
     if damaged:
         return NoEarlier(damaged)
@@ -59,10 +59,10 @@ def earlier_copy(
     except RepositoryError as error:
         return NoEarlier(f"the repository does not answer: {error.message}")
     if gone:
-        why = f"the snapshot of restore point {found.id} is not in the repository"
+        why = f"the snapshot of restore point {earlier_point.id} is not in the repository"
         return NoEarlier(why)
     tried = services.catalogue.evidence.unrestorable(plan.name)
-    return StoredEarlier(found.id, repository.name, copy, repository, frozenset(tried))
+    return StoredEarlier(earlier_point.id, repository.name, copy, repository, frozenset(tried))
 
 
 def _of(point: RestorePoint, component: Component) -> ComponentSnapshot | None:

@@ -75,7 +75,7 @@ def outcome_of(reached: Phase, evidence: Evidence) -> OperatorDrill | None:
     catalogue, run = begun.services.catalogue, begun.runner.run
     said = catalogue.decisions.of_run(run.id)
     crew = Crew(begun.services.roles, begun.services.users)
-    found = judged(
+    judgement = judged(
         Starter(run.actor, given_name(begun.services, begun.request), crew),
         evidence.result,
         tuple(person_steps(catalogue.steps.of_run(run.id), said)),
@@ -83,10 +83,10 @@ def outcome_of(reached: Phase, evidence: Evidence) -> OperatorDrill | None:
         people_s=evidence.phases.get("decide_s", 0.0) if evidence.rta_s is not None else None,
         machine_s=evidence.rta_s,
     )
-    if found.counts and catalogue.records.signer(begun.services.clock.now()) is None:
+    if judgement.counts and catalogue.records.signer(begun.services.clock.now()) is None:
         why = "drd cannot sign the record of this drill. To see why: drd records key"
-        return replace(found, counts=False, why=why)
-    return found
+        return replace(judgement, counts=False, why=why)
+    return judgement
 
 
 def unanswered(ended: RunbookEnded) -> StepFailed | None:

@@ -83,10 +83,10 @@ def _manifest_time(services: Services, plan: Plan, point: RestorePoint) -> datet
 def _counted(
     services: Services, plan: Plan, point: RestorePoint, components: Iterable[str]
 ) -> list[Affected]:
-    found: list[Affected] = []
+    affected: list[Affected] = []
 
     def ask(_: DrillOutcome, destinations: dict[str, Destination]) -> None:
-        found.extend(_ask(plan, point, one, destinations) for one in plan.inventory.data)
+        affected.extend(_ask(plan, point, one, destinations) for one in plan.inventory.data)
 
     only = tuple(components)
     request = DrillRequest(point=point.id, components=only, keep=ask)
@@ -96,7 +96,7 @@ def _counted(
     except DrdError as error:
         return [declared(plan.name, one, error.message) for one in plan.inventory.data]
     why = outcome.error.message if outcome.error is not None else outcome.evidence.reason or ""
-    return found or [declared(plan.name, one, why) for one in plan.inventory.data]
+    return affected or [declared(plan.name, one, why) for one in plan.inventory.data]
 
 
 def _limited(plan: Plan, components: tuple[str, ...]) -> Plan:

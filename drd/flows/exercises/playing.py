@@ -48,10 +48,10 @@ def begin(
 
 def played_ones(catalogue: Catalogue) -> list[Played]:
     """Return each time that an exercise was played, the newest first."""
-    found: dict[int, Entry] = {}
+    opening: dict[int, Entry] = {}
     for kind in kinds.KINDS:
-        found |= {e.seq: e for e in catalogue.records.newest(kind=kind, limit=_MOST)}
-    return plays(found.values())[::-1]
+        opening |= {e.seq: e for e in catalogue.records.newest(kind=kind, limit=_MOST)}
+    return plays(opening.values())[::-1]
 
 
 def find(catalogue: Catalogue, number: int) -> Played:
@@ -160,14 +160,14 @@ class Table:
 
 
 def _own(entries: Sequence[Entry], number: int) -> Played:
-    found = next((one for one in plays(entries) if one.number == number), None)
-    if found is None:
+    played = next((one for one in plays(entries) if one.number == number), None)
+    if played is None:
         raise UsageError(
             f"the text of exercise {number} was removed from the records meanwhile",
             hint="begin the exercise again: drd exercise run NAME. To list the exercises: drd "
             "exercise list",
         )
-    return found
+    return played
 
 
 def chosen(question: Question, text: str) -> str:

@@ -48,23 +48,25 @@ def control(
     """
     spec = require_control(plan, name)
     with new_run(services, plan, RunKind.CONTROL, trigger=trigger, subject=name) as runner:
-        found = _carried_out(services, plan, spec, resolve, accept=accept)
+        outcome = _carried_out(services, plan, spec, resolve, accept=accept)
         detail = ControlDetail(
-            observed=found.observed, expected=found.expected, reference=found.reference or None
+            observed=outcome.observed,
+            expected=outcome.expected,
+            reference=outcome.reference or None,
         )
         error = None
-        if not found.holds:
-            error = f"{found.observed}; expected: {found.expected}"
-            detail = replace(detail, error_code=FAILED, remedy=found.remedy, permanent=True)
+        if not outcome.holds:
+            error = f"{outcome.observed}; expected: {outcome.expected}"
+            detail = replace(detail, error_code=FAILED, remedy=outcome.remedy, permanent=True)
         services.catalogue.runs.finish(
             runner.owned,
-            RunState.SUCCEEDED if found.holds else RunState.FAILED,
+            RunState.SUCCEEDED if outcome.holds else RunState.FAILED,
             at=services.clock.now(),
             error=error,
             detail=detail,
         )
         settle(services.catalogue, services.clock.now(), plan.name)
-        return found
+        return outcome
 
 
 class State(StrEnum):
@@ -111,14 +113,14 @@ def _standing(services: Services, plan: Plan, spec: ControlSpec, last: str | Non
 
 def require_control(plan: Plan, name: str) -> ControlSpec:
     """Return the control of this name. Raises UsageError."""
-    found = next((one for one in plan.controls if one.name == name), None)
-    if found is None:
+    named_control = next((one for one in plan.controls if one.name == name), None)
+    if named_control is None:
         known = either(one.name for one in plan.controls) or "none"
         raise UsageError(
             f'plan {plan.name} has no control "{name}"',
             hint=f"choose one of the plan's controls: {known}.",
         )
-    return found
+    return named_control
 
 
 def _carried_out(
@@ -167,13 +169,13 @@ def _changes(services: Services, plan: Plan, component: str, reference: str) -> 
             hint=f"make a restore point: drd backup {plan.name}",
         )
     point = reference or newest.id
-    found = compare(services, plan, component, point, LIVE).found
-    if found.equal is None and found.unknown:
-        name, why = found.unknown[0]
+    changes = compare(services, plan, component, point, LIVE).found
+    if changes.equal is None and changes.unknown:
+        name, why = changes.unknown[0]
         raise ControlUnknown(
             f"cannot compare {escaped(name)}: {why}",
             hint=f"to see the whole error: drd diff {plan.name} --component {component} "
             f"--point {point}",
         )
-    words = tuple(f"{word} {escaped(name)}" for word, name, _ in found.changes())
+    words = tuple(f"{word} {escaped(name)}" for word, name, _ in changes.changes())
     return Changes(words, point, newest.id)

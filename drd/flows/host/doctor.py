@@ -123,8 +123,8 @@ def _sandbox(
     tools = kind.tools(component, snapshot)
     named = " and ".join(f"{name} {version}" for name, version in tools.items())
     uses = f"; restore point {point.id} needs {named}" if named else ""
-    found = kind.sandbox_findings_for(component, snapshot, place)
-    return [f if f.failed else replace(f, text=f.text + uses) for f in found]
+    sandbox_results = kind.sandbox_findings_for(component, snapshot, place)
+    return [f if f.failed else replace(f, text=f.text + uses) for f in sandbox_results]
 
 
 def _with_names(finding: Finding, plan: Plan) -> Finding:

@@ -101,8 +101,8 @@ def _findings(
     yield from readiness.of_people(plan, services.roles)
     playbooks = services.playbooks()
     yield from readiness.of_rotations(plan, playbooks)
-    for found in rehearsal_findings(services.catalogue, playbooks, named_by(plan), now):
-        yield ReadinessFinding(found)
+    for rehearsal_finding in rehearsal_findings(services.catalogue, playbooks, named_by(plan), now):
+        yield ReadinessFinding(rehearsal_finding)
     yield from training.findings(services, plan)
     yield from incident_findings.findings(services, plan)
     yield readiness.of_point(plan, newest)

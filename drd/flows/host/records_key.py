@@ -19,11 +19,11 @@ def findings(key: RecordKey, current: str, *, named: bool) -> list[Finding]:
     if not current and not key.exists:
         return []
     try:
-        found = key.read().public.id
+        key_id = key.read().public.id
     except SecretUnavailable as error:
         return [Finding(CODE, "warning", where, error.message, error.hint)]
-    if current not in ("", found):
-        text = f"{key.file} contains key {found}, but the records are signed by key {current}"
+    if current not in ("", key_id):
+        text = f"{key.file} contains key {key_id}, but the records are signed by key {current}"
         remedy = "put the right key back, or make a new one: drd records rotate --lost"
         return [Finding(CODE, "warning", where, text, remedy)]
     return [Finding(CODE, "ok", where, "the key that signs the records exists")]

@@ -35,8 +35,8 @@ def tried(
     try:
         with attributed(subject, package):
             return [
-                require_type(found, Finding, f"each finding of {code} {subject}", package)
-                for found in attempt()
+                require_type(attempted, Finding, f"each finding of {code} {subject}", package)
+                for attempted in attempt()
             ]
     except DrdError as error:
         return [Finding(code, "error", subject, error.message, error.hint)]

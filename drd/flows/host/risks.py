@@ -23,7 +23,9 @@ def threats(services: Services, plan: Plan) -> list[Judged]:
     )
     lacks = {d.finding.subject: _lack(d.finding) for d in drills}
     wanted = {name: lacks[name] for name in plan.drill.scenarios}
-    holding = {name: _unheld(found) for name, found in standings(services, plan).items()}
+    holding = {
+        name: _unheld(plan_standings) for name, plan_standings in standings(services, plan).items()
+    }
     there = risks.Evidence(wanted, services.playbooks(), services.refused_playbooks(), holding)
     return risks.judge(plan.inventory.risks, there, now.date())
 

@@ -55,12 +55,12 @@ def known(catalogue: Catalogue, *, exercises: bool = True) -> Known:
 def findings(services: Services, plan: Plan) -> list[ReadinessFinding]:
     """Return the findings about what a plan requires of people."""
     now = services.clock.now()
-    found = list(of_review(plan, now))
+    training_results = list(of_review(plan, now))
     if plan.training.requires_nothing:
-        return found
+        return training_results
     crew = Crew(services.roles, services.users)
     did = known(services.catalogue, exercises=False)
-    return [*of_training(plan, did, crew, services.awareness(), now), *found]
+    return [*of_training(plan, did, crew, services.awareness(), now), *training_results]
 
 
 def attest(

@@ -78,8 +78,8 @@ def _require_open(incident: Incident, entry: int) -> None:
 
 def with_items(catalogue: Catalogue) -> list[Incident]:
     """Return the incidents that have action items, also closed ones, newest first."""
-    found = catalogue.records.newest(kind=kinds.ACTION, limit=_MOST)
-    named = (number_of(entry.header.subject) for entry in found)
+    action_entries = catalogue.records.newest(kind=kinds.ACTION, limit=_MOST)
+    named = (number_of(entry.header.subject) for entry in action_entries)
     numbers = sorted({number for number in named if number is not None}, reverse=True)
     return [i for i in map(catalogue.incidents.get, numbers) if i.actions]
 
@@ -98,8 +98,8 @@ def settle(
     if rights.acts_for() is not None:
         return 0
     try:
-        found = with_items(catalogue) if incidents is None else incidents
-        return sum(_settled(catalogue, incident, now, plan) for incident in found)
+        settled = with_items(catalogue) if incidents is None else incidents
+        return sum(_settled(catalogue, incident, now, plan) for incident in settled)
     except DrdError as error:
         _log.warning("incident.actions", error=error.message)
         return 0
@@ -142,8 +142,8 @@ def _proofs(
     the item was added are proofs."""
     if wanted.proof in (Proof.CHECK, Proof.DRILL):
         for evidence in catalogue.evidence.newest(wanted.plan, limit=_NEWEST):
-            if evidence.started_at > item.at and (found := _of_evidence(evidence, wanted)):
-                yield found
+            if evidence.started_at > item.at and (proof := _of_evidence(evidence, wanted)):
+                yield proof
         return
     if wanted.proof is Proof.PLAYBOOK:
         yield from _rehearsals(catalogue, item, wanted)
@@ -153,8 +153,8 @@ def _proofs(
     stood = _places(runs, wanted.name, stands=True)
     for run in runs:
         began = run.started_at
-        if began is not None and began > item.at and (found := _of_run(run, wanted, stood)):
-            yield found
+        if began is not None and began > item.at and (proof := _of_run(run, wanted, stood)):
+            yield proof
 
 
 def _rehearsals(

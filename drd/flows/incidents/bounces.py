@@ -106,8 +106,8 @@ def _take(
         return
 
     def drafts(_: Incident) -> list[Draft]:
-        found = known(catalogue, mail.incident)
-        current = next(m for m in found if m.number == mail.message.number)
+        messages = known(catalogue, mail.incident)
+        current = next(m for m in messages if m.number == mail.message.number)
         is_known = bounce.report in current.reports
         if not is_known and current.deliveries[mail.place].fate in MAY_COME_BACK:
             body = {
@@ -193,10 +193,10 @@ def _by_address(
             "this report is not about a mail of an incident: it does not contain a "
             "Message-ID of drd, and does not name a recipient"
         )
-    found = list(_sent_to(catalogue, author, bounce, may_add))
-    own = [mail for mail in found if bounce.report in mail.message.reports]
-    open_ones = [m for m in found if m.message.deliveries[m.place].fate in MAY_COME_BACK]
-    chosen = own or open_ones or found
+    mails = list(_sent_to(catalogue, author, bounce, may_add))
+    own = [mail for mail in mails if bounce.report in mail.message.reports]
+    open_ones = [m for m in mails if m.message.deliveries[m.place].fate in MAY_COME_BACK]
+    chosen = own or open_ones or mails
     to = escaped(bounce.address)
     if not chosen:
         raise _NoMail(

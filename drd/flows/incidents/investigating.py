@@ -48,9 +48,9 @@ def judge(
     desk: Desk, hypothesis: int, to: Standing, *, evidence: Sequence[int], reason: str
 ) -> Incident:
     """Record that a hypothesis is supported, refuted or open again, and what shows it."""
-    found = known(desk)
-    _require_hypotheses(desk, found, [hypothesis])
-    _require_evidence(desk, found, evidence)
+    known_state = known(desk)
+    _require_hypotheses(desk, known_state, [hypothesis])
+    _require_evidence(desk, known_state, evidence)
     if to is Standing.OPEN and not reason.strip():
         raise UsageError(
             f"--reason is missing: why hypothesis {hypothesis} is open again",
@@ -191,20 +191,20 @@ def explain(
 ) -> Incident:
     """Record the root cause, with its evidence. If there is already a root cause, the new one is a
     correction, which needs a reason."""
-    found = known(desk)
+    known_state = known(desk)
     if not evidence:
-        recorded = some([item.entry for item in found.evidence], 10)
+        recorded = some([item.entry for item in known_state.evidence], 10)
         raise UsageError(
             "no evidence given for the root cause",
             hint=f"add --evidence ENTRY. Entries with evidence: {recorded}"
             if recorded
             else f'first record evidence: drd incident evidence {desk.number} "TEXT" --file FILE',
         )
-    _require_evidence(desk, found, evidence)
-    _require_hypotheses(desk, found, hypotheses)
-    if found.cause is not None and not reason.strip():
+    _require_evidence(desk, known_state, evidence)
+    _require_hypotheses(desk, known_state, hypotheses)
+    if known_state.cause is not None and not reason.strip():
         raise UsageError(
-            f"incident {desk.number} has a root cause already (entry {found.cause.entry})",
+            f"incident {desk.number} has a root cause already (entry {known_state.cause.entry})",
             hint="to replace it, add --reason TEXT: why the root cause changed.",
         )
     body = {

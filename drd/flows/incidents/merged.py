@@ -11,14 +11,14 @@ from drd.ports import Catalogue
 
 def merged_into(catalogue: Catalogue, incident: Incident) -> list[Incident]:
     """Return the incidents that were merged into this one, directly or through others."""
-    found: dict[int, Incident] = {}
+    merged: dict[int, Incident] = {}
     ahead = list(incident.merged)
     while ahead:
         number = ahead.pop()
-        if number not in found and number != incident.number:
-            found[number] = catalogue.incidents.get(number)
-            ahead += found[number].merged
-    return list(found.values())
+        if number not in merged and number != incident.number:
+            merged[number] = catalogue.incidents.get(number)
+            ahead += merged[number].merged
+    return list(merged.values())
 
 
 def has_restricted(catalogue: Catalogue, incident: Incident) -> bool:

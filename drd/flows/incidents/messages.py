@@ -97,13 +97,13 @@ def known(catalogue: Catalogue, number: int) -> tuple[IncidentMessage, ...]:
 
 def message_of(catalogue: Catalogue, number: int, which: int) -> IncidentMessage:
     """Return a message by its number. Raises UsageError if there is none."""
-    found = next((m for m in known(catalogue, number) if m.number == which), None)
-    if found is None:
+    message = next((m for m in known(catalogue, number) if m.number == which), None)
+    if message is None:
         raise UsageError(
             f"incident {number} has no message {which}",
             hint=f"to list the messages of this incident: drd incident message list {number}",
         )
-    return found
+    return message
 
 
 def draft(desk: Desk, content: Content) -> IncidentMessage:
@@ -238,15 +238,15 @@ def _require_approval(desk: Desk, message: IncidentMessage, content: Content, re
 def queued(catalogue: Catalogue, number: int, message: IncidentMessage) -> dict[int, str]:
     """Return the recipients, by their places, for whom a letter waits in the outbox, and why it was
     not accepted until now."""
-    found: dict[int, str] = {}
+    queued_at: dict[int, str] = {}
     recipients = message.content.recipients if message.content is not None else ()
     for channel in sorted({_row_channel(one) for one in recipients if one.way is not Way.HAND}):
         for row in catalogue.outbox.waiting(channel):
             with suppress(KeyError, TypeError, ValueError):
                 place = Place.of(row.message)
                 if (place.incident, place.message) == (number, message.number):
-                    found[place.recipient] = row.error or ""
-    return found
+                    queued_at[place.recipient] = row.error or ""
+    return queued_at
 
 
 def _row_channel(recipient: Recipient) -> str:

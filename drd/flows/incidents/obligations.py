@@ -146,15 +146,15 @@ def keep(desk: Desk, state: ClockState, text: str) -> Incident:
 
 def require_version(number: int, said: Duties, name: str, version: int) -> Version:
     """Return a version of the report of a regime in incident `number`. Raises UsageError."""
-    found = next((v for v in said.versions.get(name, ()) if v.entry == version), None)
-    if found is None:
+    named_version = next((v for v in said.versions.get(name, ()) if v.entry == version), None)
+    if named_version is None:
         known = some([v.entry for v in said.versions.get(name, ())], 10) or "none"
         raise UsageError(
             f"the report of {name} has no version with entry {version}",
             hint=f"kept versions: {known}. To keep a version: drd incident obligation "
             f"{number} {name} --keep FILE",
         )
-    return found
+    return named_version
 
 
 def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:

@@ -102,13 +102,13 @@ def orders(
     if not have or (named and said is None and before is None):
         return {}, []
     wanted = said is not None or before is not None
-    found, notes = {}, list[str]()
+    log_orders, notes = {}, list[str]()
     if only is not None and not with_logs(plan, only):
         return _no_place(only, wanted=said is not None)
     for name in have:
         try:
             target = target_of(services, plan, name, said, before)
-            found[name] = order = order_for(services, plan, point, name, target, only=only)
+            log_orders[name] = order = order_for(services, plan, point, name, target, only=only)
             if order.passed_over:
                 notes.append(
                     f"drd reads the log of {name} from repository {order.repository}, where it "
@@ -123,7 +123,7 @@ def orders(
                 f"{error.hint or ''} To recover without the log, add: --point {point.id}".strip()
             )
             raise
-    return found, notes
+    return log_orders, notes
 
 
 def _no_place(only: Collection[str], *, wanted: bool) -> tuple[dict[str, LogOrder], list[str]]:
@@ -152,9 +152,9 @@ def rehearsing(
     """Return, by component, the log that a drill replays. Warn if drd cannot replay the log of a
     component, with the reason.
     """
-    found = dict[str, LogOrder]()
+    log_orders = dict[str, LogOrder]()
     if not with_logs(plan, only):
-        return found
+        return log_orders
     for name in able(services, plan, names):
         try:
             order = order_for(services, plan, point, name, LogTarget(), only=only)
@@ -164,5 +164,5 @@ def rehearsing(
                 f"point: {error.message}"
             )
             continue
-        found[name] = replace(order, target=LogTarget(rehearses=True))
-    return found
+        log_orders[name] = replace(order, target=LogTarget(rehearses=True))
+    return log_orders

@@ -30,14 +30,14 @@ def bases(
     """Return the complete points that contain the component, newest first, each with the place at
     which a replay begins; only points that one of the repositories `held_by` has.
     """
-    found = []
+    usable_bases = []
     for point in services.catalogue.points.of_plan(plan.name):
         if held_by is not None and not any(name in point.repositories for name in held_by):
             continue
         start = start_of(services, plan, point, component) if point.complete else None
         if start is not None:
-            found.append((point, start))
-    return found
+            usable_bases.append((point, start))
+    return usable_bases
 
 
 def spans(
@@ -45,12 +45,12 @@ def spans(
 ) -> list[tuple[datetime, datetime]]:
     """Return the intervals of time to which the component can be recovered exactly: one for each
     part of the log, from the oldest point in this part to its end."""
-    found = []
+    intervals = []
     for part in known:
         times = [p.data_time for p, start in points if part.holds(*start)]
         if times and min(times) < part.end.at:
-            found.append((min(times), part.end.at))
-    return found
+            intervals.append((min(times), part.end.at))
+    return intervals
 
 
 def leading(

@@ -108,7 +108,7 @@ def _arrival(plan: Plan, name: str, state: LogState, noted_at: datetime, now: da
 
 def _gaps(plan: Plan, name: str, state: LogState) -> list[Finding]:
     """Return the gaps between the times to which the component can be recovered."""
-    found = []
+    gaps = []
     for (_, left), (begins, _) in pairwise(sorted(state.spans)):
         if begins > left:
             since, until = (format_time(at, seconds=True) for at in (left, begins))
@@ -121,5 +121,5 @@ def _gaps(plan: Plan, name: str, state: LogState) -> list[Finding]:
                 f"points from before the gap. To see the times that drd can recover: "
                 f"`drd points {plan.name}`"
             )
-            found.append(Finding(_GAP, "warning", name, text, remedy))
-    return found
+            gaps.append(Finding(_GAP, "warning", name, text, remedy))
+    return gaps

@@ -57,7 +57,7 @@ def note(services: Services, plan: Plan, component: Component, name: str) -> Non
 def kept(queue: Queue, kinds: KindFactory, plan: str = "") -> list[Left]:
     """Return the slots that servers keep for drd: for one plan, or for all plans if `plan` is
     empty."""
-    found = []
+    slots = []
     for key, value in queue.notes(f"{_BEGINNING}{plan}:" if plan else _BEGINNING).items():
         name, _, component = key.removeprefix(_BEGINNING).partition(":")
         kind, slot = str(value.get("kind", "")), str(value.get("name", ""))
@@ -65,8 +65,8 @@ def kept(queue: Queue, kinds: KindFactory, plan: str = "") -> list[Left]:
         with suppress(DrdError, KeyError):  # an extension that is not there any more
             command = kinds(kind).log_left(slot) if slot else ""
         if command:
-            found.append(Left(name, component, kind, slot, command))
-    return found
+            slots.append(Left(name, component, kind, slot, command))
+    return slots
 
 
 def leave(services: Services, plan: Plan, left: Left) -> None:

@@ -24,13 +24,13 @@ def noted_copy(
 
 def noted_copies(queue: Queue, plan: str, component: str) -> list[tuple[str, datetime, LogState]]:
     """Return the same of all copies of this log, each with the name of its repository."""
-    found = []
+    copies = []
     for key in queue.notes(copy_noted_as(plan)):
         repository, _, name = key.removeprefix(copy_noted_as(plan)).partition(":")
         noted = _read(queue, key) if name == component else None
         if noted is not None:
-            found.append((repository, *noted))
-    return found
+            copies.append((repository, *noted))
+    return copies
 
 
 def _read(queue: Queue, key: str) -> tuple[datetime, LogState] | None:

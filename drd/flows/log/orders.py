@@ -115,9 +115,9 @@ def _first(wanted: _Wanted, names: Sequence[str]) -> LogOrder:
     if not errors:
         log_spec(wanted.plan)  # which raises why there is no place for it
     first, *others = errors
-    found = errors[first]
-    found.message += "".join(f"; {name}: {errors[name].message}" for name in others)
-    raise found
+    problem = errors[first]
+    problem.message += "".join(f"; {name}: {errors[name].message}" for name in others)
+    raise problem
 
 
 def _told(errors: Mapping[str, DrdError]) -> str:
@@ -188,13 +188,13 @@ def _times(
     there are none.
     """
     held_by = [name] if plan.repositories[name].copy_of is not None else None
-    found = [
+    texts = [
         f"{format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
         for begin, end in spans(known, bases(services, plan, component, held_by))
     ]
-    if not found:
+    if not texts:
         return ""
-    return f"; drd can recover {component} to any time from {', and from '.join(found)}"
+    return f"; drd can recover {component} to any time from {', and from '.join(texts)}"
 
 
 def fetch(
@@ -248,16 +248,16 @@ def _fetch_batch(repository: Repository, batch: LogBatch, landing: Path, files: 
     repository.restore(batch.snapshot, landing, brief=batch.size < BRIEF_BYTES)
     for directory, _, names in os.walk(landing):
         for name in names:
-            found = Path(directory, name)
-            if not stat.S_ISREG(found.lstat().st_mode):
+            file = Path(directory, name)
+            if not stat.S_ISREG(file.lstat().st_mode):
                 raise RepositoryDamaged(
                     f"snapshot {batch.snapshot[:8]} of the log contains {name!r}, which is not a "
                     "file",
                     hint="recover to an earlier time: --before TIME",
                 )
             known = files / name
-            if not known.exists() or known.stat().st_size <= found.stat().st_size:
-                found.replace(known)
+            if not known.exists() or known.stat().st_size <= file.stat().st_size:
+                file.replace(known)
     shutil.rmtree(landing)
 
 

@@ -36,13 +36,13 @@ def log_spec(plan: Plan, name: str = "") -> RepositorySpec:
 def with_logs(plan: Plan, only: Collection[str] | None = None) -> list[str]:
     """Return the repositories of the plan beside which a log can be, in the order in which a
     recovery tries them; limited to `only`."""
-    found = []
+    with_log = []
     for name in plan.repositories:
         if only is None or name in only:
             with suppress(DrdError):
                 log_spec(plan, name)
-                found.append(name)
-    return found
+                with_log.append(name)
+    return with_log
 
 
 def copied_to(plan: Plan) -> list[RepositorySpec]:
@@ -55,13 +55,13 @@ def batches_in(repository: Repository, plan: str, component: str) -> list[LogBat
     """Return the batches of the log of a component that are in the repository. Snapshots with other
     tags than drd writes are left out."""
     tags = [LOG_TAG, f"component:{component}"]
-    found = []
+    batches = []
     for info in repository.snapshots(host=plan, tags=tags, fresh=True):
         try:
-            found.append(replace(batch_of(info.id, info.tags), stored_at=info.time))
+            batches.append(replace(batch_of(info.id, info.tags), stored_at=info.time))
         except ValueError as error:
             get().warning("log.batch_ignored", snapshot=info.id, error=str(error))
-    return found
+    return batches
 
 
 def log_keys() -> tuple[str, ...]:

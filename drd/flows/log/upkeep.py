@@ -73,11 +73,13 @@ class Upkeep:
     def oldest(self) -> dict[str, int]:
         """Return, by server, the first position in the log that the oldest restore point in the
         repository needs."""
-        found: dict[str, int] = {}
+        by_source: dict[str, int] = {}
         held_by = [self._beside.name] if self._beside.copy_of is not None else None
         for _, start in bases(self._services, self._plan, self._component, held_by):
-            found[start.source] = min(start.position, found.get(start.source, start.position))
-        return found
+            by_source[start.source] = min(
+                start.position, by_source.get(start.source, start.position)
+            )
+        return by_source
 
 
 def superfluous(

@@ -24,7 +24,7 @@ def rehearsals(
     Runs of restricted incidents are left out, because everybody can read the findings."""
     name = playbook.executed.name
     runs = catalogue.runs.newest(name, kind=RunKind.PLAYBOOK, limit=_NEWEST)
-    found = []
+    results = []
     for run in runs:
         if after is not None and (run.started_at is None or run.started_at <= after):
             continue
@@ -33,8 +33,8 @@ def rehearsals(
         steps = catalogue.steps.of_run(run.id)
         one = judged(playbook, run, steps, catalogue.decisions.of_run(run.id))
         if one is not None:
-            found.append(one)
-    return found
+            results.append(one)
+    return results
 
 
 def findings(

@@ -51,9 +51,9 @@ def newer(catalogue: Catalogue, playbook: Playbook, run: Run) -> list[Standing]:
 
 
 def _standing(catalogue: Catalogue, playbook: Playbook, read: set[str]) -> list[Standing]:
-    found: list[Standing] = []
+    standings: list[Standing] = []
     if not read:
-        return found
+        return standings
     for run in catalogue.runs.newest(playbook.executed.name, kind=RunKind.PLAYBOOK, limit=_NEWEST):
         if run.started_at is None or not isinstance(run.detail, PlaybookDetail):
             continue
@@ -65,8 +65,8 @@ def _standing(catalogue: Catalogue, playbook: Playbook, read: set[str]) -> list[
             if step.name in left and _read_by(playbook, detail, [step]) & read
         ]
         if steps:
-            found.append(Standing(run, tuple(steps)))
-    return found
+            standings.append(Standing(run, tuple(steps)))
+    return standings
 
 
 def _left(catalogue: Catalogue, playbook: Playbook, run: Run) -> set[str]:
@@ -83,10 +83,10 @@ def _read_by(playbook: Playbook, detail: PlaybookDetail, steps: Iterable[Step]) 
 
     def value(name: str) -> str:
         try:
-            found = values.get(name, shown=True)
+            text = values.get(name, shown=True)
         except StepFailed:
-            found = None
-        return f"${{{name}}}" if found is None else found
+            text = None
+        return f"${{{name}}}" if text is None else text
 
     readings = [s.live.before for s in steps if s.live is not None and s.live.before is not None]
     return {

@@ -80,13 +80,13 @@ class Result:
 
 def places(plans: Iterable[Plan]) -> list[Place]:
     """Return the repositories of the plans that drd writes to, each once."""
-    found: dict[str, Place] = {}
+    by_name: dict[str, Place] = {}
     for plan in plans:
         for spec in () if plan.made_by else plan.repositories.values():
-            known = found.get(spec.url)
+            known = by_name.get(spec.url)
             if known is None or (known.weak and not Place(spec, plan.name).weak):
-                found[spec.url] = Place(spec, plan.name)
-    return list(found.values())
+                by_name[spec.url] = Place(spec, plan.name)
+    return list(by_name.values())
 
 
 def soon(plans: Sequence[Plan], scope: Collection[str]) -> list[Place]:

@@ -340,8 +340,8 @@ class _Verifier:
 def _replaced(catalogue: Catalogue, kit: KitRecords | None) -> dict[str, int]:
     """Return the entries by which kits say that keys were replaced."""
     told = catalogue.signatures.trusted().replaced
-    found = {key: end.seq for key, end in told.items() if end.seq is not None}
-    return found | {key.key: key.replaced_seq for key in (kit.former if kit is not None else ())}
+    replaced = {key: end.seq for key, end in told.items() if end.seq is not None}
+    return replaced | {key.key: key.replaced_seq for key in (kit.former if kit is not None else ())}
 
 
 def _keys_in(catalogue: Catalogue) -> Iterator[KnownKey]:

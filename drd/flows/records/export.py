@@ -158,15 +158,15 @@ def check_files(place: Path, exported: RecordFile) -> list[Fault]:
     directory = place if place.is_dir() else place.parent
     if sealed_list(exported.entries) is None and not (directory / LIST).is_file():
         return []
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     try:
         for path in sorted(directory.rglob("*")):
             name = str(path.relative_to(directory))
             if name != RECORDS and (path.is_symlink() or not path.is_dir()):
-                found[name] = read_regular(path, _LARGEST) if not path.is_symlink() else b""
+                files[name] = read_regular(path, _LARGEST) if not path.is_symlink() else b""
     except OSError as error:
         raise UsageError(
             f"cannot read the files in {directory}: {system_reason(error)}",
             hint="give yourself the right to read these files, or copy the directory again.",
         ) from error
-    return file_faults(exported.entries, found)
+    return file_faults(exported.entries, files)

@@ -54,13 +54,13 @@ class _Hiding:
 
 def restricted_incidents(catalogue: Catalogue) -> Mapping[str, int]:
     """Return the subjects of all restricted incidents, each with the entry that made it one."""
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for kind in (OPEN, REPORT):
         for entry in catalogue.records.newest(kind=kind, limit=_MOST):
             if entry.sealed or _says_so(entry):
                 subject = entry.header.subject
-                found[subject] = min(found.get(subject, entry.seq), entry.seq)
-    return found
+                numbers[subject] = min(numbers.get(subject, entry.seq), entry.seq)
+    return numbers
 
 
 def is_restricted(entry: Entry, incidents: Mapping[str, int]) -> bool:
@@ -78,16 +78,16 @@ def _says_so(entry: Entry) -> bool:
 def restricted_later(catalogue: Catalogue) -> Mapping[int, int]:
     """Return the entries of incidents that were not restricted when they were made, with the entry
     that has restricted them."""
-    found: dict[int, int] = {}
+    numbers: dict[int, int] = {}
     for subject, since in restricted_incidents(catalogue).items():
         for report in catalogue.records.about(subject, kind=REPORT):
             number = number_of(subject)
             if report.seq < since and number is not None:
                 entries = catalogue.incidents.entries(catalogue.incidents.get(number))
-                found |= {
+                numbers |= {
                     e.seq: since for e in entries if e.header.subject == subject and e.seq < since
                 }
-    return found
+    return numbers
 
 
 def concealed(entries: Iterable[Entry], incidents: Mapping[str, int]) -> list[Entry]:

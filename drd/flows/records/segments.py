@@ -97,12 +97,12 @@ def _restricted(catalogue: Catalogue) -> Iterator[int]:
 
 
 def _redactions(catalogue: Catalogue) -> Mapping[int, int]:
-    found: dict[int, int] = {}
+    numbers: dict[int, int] = {}
     for record in catalogue.records.newest(kind=REDACTION, limit=_MOST_REDACTIONS):
         with suppress(ValueError, TypeError, AttributeError):
             body = json.loads(record.body.text) if record.body is not None else {}
-            found[int(body.get("entry") or 0)] = record.seq
-    return found
+            numbers[int(body.get("entry") or 0)] = record.seq
+    return numbers
 
 
 def parts(

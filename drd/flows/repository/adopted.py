@@ -206,19 +206,19 @@ def _record(
     def read(snapshot: SnapshotInfo) -> Manifest | None:
         point = listings.run_of(snapshot) or snapshot.id
         try:
-            found = read_manifest(services, repository, snapshot, plan.name, sealed=False)
+            manifest = read_manifest(services, repository, snapshot, plan.name, sealed=False)
         except DrdError as error:
             unreadable[point] = error.message
             return None
-        if is_ahead(found.point, now):
+        if is_ahead(manifest.point, now):
             unreadable[point] = "it is dated in the future"
             return None
-        return found
+        return manifest
 
     with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-adopt") as pool:
-        found = [manifest for manifest in pool.map(read, news) if manifest is not None]
+        manifests = [manifest for manifest in pool.map(read, news) if manifest is not None]
     catalogue = services.catalogue
-    for manifest in sorted(found, key=lambda m: m.point.available_at):
+    for manifest in sorted(manifests, key=lambda m: m.point.available_at):
         rows = tuple(_shown(row) for row in manifest.point.components)
         point = replace(manifest.point, plan_digest=plan.digest, components=rows)
         with catalogue.together():
@@ -227,7 +227,7 @@ def _record(
                 catalogue.origins.record_seals(plan.name, [seal_of(point, manifest.digest)])
             else:
                 signatures.note(services, manifest)
-    return [manifest.point.id for manifest in found]
+    return [manifest.point.id for manifest in manifests]
 
 
 def _may_seal(services: Services, point: RestorePoint) -> bool:
@@ -309,11 +309,11 @@ def _renamed(
 
 def _by_data(points: Iterable[RestorePoint]) -> dict[tuple[datetime, int], list[RestorePoint]]:
     """Return points by the time and size of their copies."""
-    found: dict[tuple[datetime, int], list[RestorePoint]] = {}
+    by_data: dict[tuple[datetime, int], list[RestorePoint]] = {}
     for point in points:
         size = sum(c.bytes or 0 for c in point.components)
-        found.setdefault((point.available_at, size), []).append(point)
-    return found
+        by_data.setdefault((point.available_at, size), []).append(point)
+    return by_data
 
 
 def _expired(

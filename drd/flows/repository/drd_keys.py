@@ -105,7 +105,7 @@ def _proven(entries: Iterable[Entry], kit: KitRecords, current: str) -> dict[str
     """Return the keys of the records, if they are the ones from which the kit was made: those up to
     the entry that the kit knows, and those after it, of which each is in a record that the one in
     use (`current`, that of the kit first) has signed."""
-    check, found = ChainCheck(accepts).keeping([kit.seq]), dict[str, str]()
+    check, proven_keys = ChainCheck(accepts).keeping([kit.seq]), dict[str, str]()
     is_kits = False
     for entry in entries:
         if entry.seq > kit.seq and not is_kits:
@@ -123,17 +123,17 @@ def _proven(entries: Iterable[Entry], kit: KitRecords, current: str) -> dict[str
             if not accepts(current, entry.header.message(), entry.signature):
                 continue
             current = next(iter(named.values()), current)
-        found |= named
+        proven_keys |= named
     is_kits = is_kits or (check.report.chain == kit.chain and check.hashes.get(kit.seq) == kit.hash)
-    return found if is_kits else {}
+    return proven_keys if is_kits else {}
 
 
 def endorsements(catalogue: Catalogue) -> tuple[Endorsement, ...]:
     """Return how the keys replaced each other, by the records, the first change first."""
-    found = []
+    signed = []
     for entry in reversed(catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)):
         values = body_of(entry)
         if values.get("endorsed"):
             texts = (str(values.get(name, "")) for name in ("public", "former", "endorsed", "at"))
-            found.append(Endorsement(*texts))
-    return tuple(found)
+            signed.append(Endorsement(*texts))
+    return tuple(signed)

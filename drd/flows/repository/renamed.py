@@ -35,13 +35,13 @@ def of_others(
     """Return from a listing of all manifests the number of points of each plan that has no file on
     this host. If `plan` has points of its own (`has_own`), plans that this host never loaded are
     left out: they belong to others."""
-    found = Counter(m.host for m in manifests if m.host != plan.name and NAME.fullmatch(m.host))
-    if not found:
+    counts = Counter(m.host for m in manifests if m.host != plan.name and NAME.fullmatch(m.host))
+    if not counts:
         return {}
-    files = {row.name: row.file for row in catalogue.queue.plan_rows(sorted(found))}
+    files = {row.name: row.file for row in catalogue.queue.plan_rows(sorted(counts))}
     return {
         name: number
-        for name, number in sorted(found.items())
+        for name, number in sorted(counts.items())
         if (name in files or not has_own) and _has_no_file(name, files.get(name) or plan.file)
     }
 

@@ -41,14 +41,16 @@ def note(services: Services, manifest: Manifest) -> ManifestSignature:
     keys = keys_of(services.catalogue)
     known = of_kits or keys.claimed
     if known and keys.of(said.key) is None and manifest.keys:
-        found, ends = following(known, manifest.keys, accepts, _id_of, keys.ends)
-        if said.key in found and accepted_by(said, plan, point, ManifestKeys(found), accepts):
+        noted_keys, ends = following(known, manifest.keys, accepts, _id_of, keys.ends)
+        if said.key in noted_keys and accepted_by(
+            said, plan, point, ManifestKeys(noted_keys), accepts
+        ):
             if of_kits:
                 with suppress(CatalogueError):
-                    signatures.trust(found, after=0, replaced=ends)
+                    signatures.trust(noted_keys, after=0, replaced=ends)
                 keys = keys_of(services.catalogue)
             else:
-                keys = replace(keys, claimed=found)
+                keys = replace(keys, claimed=noted_keys)
     return _note(services, plan, point, said, keys)
 
 
@@ -66,10 +68,10 @@ def note_signature(services: Services, plan: str, point: str, data: bytes) -> Ma
 def _note(
     services: Services, plan: str, point: str, said: ManifestSignature, keys: ManifestKeys
 ) -> ManifestSignature:
-    found = _checked(said, plan, point, keys)
+    signature = _checked(said, plan, point, keys)
     with suppress(CatalogueError):  # a reader may have no right to write
-        services.catalogue.signatures.record(plan, point, found)
-    return found
+        services.catalogue.signatures.record(plan, point, signature)
+    return signature
 
 
 def _checked(

@@ -226,15 +226,15 @@ def _state(point: RestorePoint, known: KnownRepository | None) -> str:
 def _drills(catalogue: Catalogue, plan: str) -> dict[str, Drilled]:
     """Return, by the id of each point, its last drill that passed or failed."""
     broken = catalogue.evidence.unrestorable(plan)
-    found: dict[str, Drilled] = {}
+    drills: dict[str, Drilled] = {}
     for one in catalogue.evidence.newest(plan, limit=_DRILLS):  # newest first
         is_drill = one.target is None and one.scenario != PARTIAL_DRILL
-        if not is_drill or one.point is None or one.point in found:
+        if not is_drill or one.point is None or one.point in drills:
             continue
         if one.result is DrillResult.PASSED:
-            found[one.point] = Drilled(one.run, one.finished_at, "passed", restored=True)
+            drills[one.point] = Drilled(one.run, one.finished_at, "passed", restored=True)
         elif one.result is DrillResult.FAILED:
-            found[one.point] = Drilled(one.run, one.finished_at, "failed", restored=True)
+            drills[one.point] = Drilled(one.run, one.finished_at, "failed", restored=True)
     for point, (run, at) in broken.items():
-        found[point] = Drilled(run, at, "failed", restored=False)
-    return found
+        drills[point] = Drilled(run, at, "failed", restored=False)
+    return drills

@@ -88,8 +88,8 @@ def compare(
     if database is not None:
         before, now = _of_database(services, chosen, database, (before, now))
     owners = other != LIVE or services.is_root
-    found = difference(before, now, owners=owners)
-    return LiveDifference(plan.name, chosen, a, b, found, spec.compared)
+    differences = difference(before, now, owners=owners)
+    return LiveDifference(plan.name, chosen, a, b, differences, spec.compared)
 
 
 def _as_restored(

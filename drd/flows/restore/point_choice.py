@@ -188,15 +188,15 @@ def _standing_points(
     """Return the points, without those that hold what a recovery had restored and an undo took
     back: they are newer than the data that the undo put back. Without those either that were made
     while a recovery was restoring. All points, if no other complete point is left."""
-    found = restored_points(services.catalogue, plan.name, points)
-    out = [p for p in points if p.id in found and not found[p.id].is_state]
+    restored = restored_points(services.catalogue, plan.name, points)
+    out = [p for p in points if p.id in restored and not restored[p.id].is_state]
     standing = [p for p in points if p not in out]
     newest, left = newest_complete(out), newest_complete(standing)
     if newest is None or left is None:
         return points
     if newest.data_time > left.data_time:
         services.warn(
-            f"drd leaves out restore point {newest.id}: {found[newest.id].sentence()}. To "
+            f"drd leaves out restore point {newest.id}: {restored[newest.id].sentence()}. To "
             f"use this point nevertheless: --point {newest.id}"
         )
     return standing

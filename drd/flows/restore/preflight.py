@@ -296,8 +296,8 @@ def _preflight_target(
             f"the other components: --component NAME.{plan.former_names(name)}",
         )
     try:
-        found = destination.preflight(snapshot, overwrite=plan.request.overwrite)
-        return [*found, *usage.findings(plan, name, destination, snapshot)]
+        findings = destination.preflight(snapshot, overwrite=plan.request.overwrite)
+        return [*findings, *usage.findings(plan, name, destination, snapshot)]
     except TargetNotEmpty as error:
         if not plan.request.over_production or plan.beside:
             raise

@@ -120,8 +120,8 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         left_out = plan.single.left_out if plan.single is not None else ()
         rows = (*evidence_rows(engine, work), *left_out, *_rows_of_groups(plan, work))
         evidence = _evidence(services, plan, engine, work, rows)
-        found = restored_data(plan.point, destinations, work.restored)
-        _end_run(services, engine, work, evidence, found)
+        restored = restored_data(plan.point, destinations, work.restored)
+        _end_run(services, engine, work, evidence, restored)
         return RecoveryOutcome(evidence, work, engine.outcome)
 
 

@@ -80,18 +80,18 @@ def clean_of(services: Services, plan: Plan, number: int, request: RecoveryReque
     sign, _ = _read(services, number)
     read: set[str] = set()
     while True:
-        found = _found(services, plan, sign, request)
-        point = require_clean(found, number).point
+        clean = _found(services, plan, sign, request)
+        point = require_clean(clean, number).point
         known = signatures_of(services.catalogue, plan.name)
         is_checked = not known.judges or not needs_reading(known, point)
         if is_checked or point.id in read or len(read) >= _MOST_READ:
-            return Clean(point.id, sign, found.why)
+            return Clean(point.id, sign, clean.why)
         read.add(point.id)
         try:
             whole = services.catalogue.points.get(plan.name, point.id)
             Holders(services, plan, whole).manifest()
         except DrdError:  # the preflight reports it
-            return Clean(point.id, sign, found.why)
+            return Clean(point.id, sign, clean.why)
 
 
 def _found(

@@ -69,9 +69,9 @@ def restored_fingerprint(
         fetched(holders, snapshot, sandbox.landing(), None)
         private = holders.manifest().private.get(component.name, {})
         sandbox.restore(snapshot, private, on_progress=services.on_progress)
-        found = sandbox.inspector().fingerprint(EVERY_ROW, BUDGET_S)
-    assert isinstance(found, DatabaseFingerprint)
-    return _with_properties(found, snapshot)
+        contents = sandbox.inspector().fingerprint(EVERY_ROW, BUDGET_S)
+    assert isinstance(contents, DatabaseFingerprint)
+    return _with_properties(contents, snapshot)
 
 
 def _with_properties(

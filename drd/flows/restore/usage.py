@@ -37,10 +37,10 @@ def only_informing(kind: str) -> Iterator[None]:
 
 def in_use(name: str, destination: NamedDestination, snapshot: ComponentSnapshot) -> list[Usage]:
     """Return the other programs that use the place of a component; empty if drd cannot find out."""
-    found: list[Usage] = []
+    usages: list[Usage] = []
     with only_informing(snapshot.kind):
-        found += [replace(u, component=name) for u in destination.in_use(snapshot)]
-    return found
+        usages += [replace(u, component=name) for u in destination.in_use(snapshot)]
+    return usages
 
 
 def of_kept_copies(
@@ -48,12 +48,12 @@ def of_kept_copies(
 ) -> list[Usage]:
     """Return the programs that use what an undo or redo of the run exchanges: its kept copies, and
     the data at their places."""
-    found: list[Usage] = []
+    usages: list[Usage] = []
     for name, kept in copies_by_component(services, plan, run):
         with closing(kept), only_informing(plan.components[name].kind):
             if (not components or name in components) and isinstance(kept, KnowsUsers):
-                found += [replace(u, component=name) for u in kept.in_use()]
-    return found
+                usages += [replace(u, component=name) for u in kept.in_use()]
+    return usages
 
 
 def before_exchange(usage: Usage, what: str) -> str:

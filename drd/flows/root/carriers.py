@@ -114,8 +114,8 @@ class Carriers:
         """Return the runs that living processes of root's carry out."""
         with rights.root(Purpose.NOTES):
             files = sorted(self._directory.glob(f"*{_SUFFIX}"))
-        found = (_carrier(file, "") for file in files)
-        return {c.run: c for c in found if c is not None and c.run}
+        carriers = (_carrier(file, "") for file in files)
+        return {c.run: c for c in carriers if c is not None and c.run}
 
     def _locked(self, plan: str) -> int | None:
         path = self._path(plan)

@@ -346,8 +346,8 @@ def preflight_step(
     try:
         with attributed("its preflight", package):
             findings = list(services.actions(step.kind).preflight(step))
-            for found in findings:
-                require_type(found, Finding, f"preflight of step {step.kind}", package)
+            for finding in findings:
+                require_type(finding, Finding, f"preflight of step {step.kind}", package)
     except ExtensionFailed as error:
         findings = [Finding("extension", "warning", "", error.message, error.hint)]
     if earlier is not None and not any(map(_may_free_ports, earlier)):

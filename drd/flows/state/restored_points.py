@@ -74,15 +74,15 @@ def restored_points(
         for run in catalogue.runs.newest(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
         if (span := _span(catalogue, run)) is not None
     ]
-    found = {}
+    by_point = {}
     for point in points:
         held = next((held for span in spans if (held := span.held(point)) is not None), None)
         if held is None and point.made_during is not None:
             during = point.made_during
             held = Restored(during.run, during.components, False, during.whole)
         if held is not None:
-            found[point.id] = held
-    return found
+            by_point[point.id] = held
+    return by_point
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,10 +257,12 @@ def subjects(
         served = facts.daemon is not None and not facts.daemon.stopped
     for name, known in loaded.items():
         file = os.path.abspath(known.file) if known.file else ""  # noqa: PTH100
-        found = on_disk.pop(file, None) or stat_file(file)
+        facts_of_file = on_disk.pop(file, None) or stat_file(file)
         why = facts.refused.get(name)
         restart = why is not None and why.needs_restart
-        by_name[name] = _compare(known._replace(needs_restart=restart), file, found, served=served)
+        by_name[name] = _compare(
+            known._replace(needs_restart=restart), file, facts_of_file, served=served
+        )
     for stranger in on_disk.values():
         name = plan_name(stranger.path)
         so_far = by_name.get(name)

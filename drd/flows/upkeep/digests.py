@@ -34,19 +34,19 @@ def other_lines(base: Path, below: Path) -> list[bytes]:
     below it: its kind, its path from `base` and the target of a link, as `find -printf '%y %p //
     %l'` writes them. A path does not contain `//`."""
     top = os.fsencode(below)
-    found = [(b"d", top, b"")]  # also if it is not empty: so the list is never empty
+    lines = [(b"d", top, b"")]  # also if it is not empty: so the list is never empty
     for directory, below_it, names in os.walk(top):
         if not below_it and not names and directory != top:
-            found.append((b"d", directory, b""))
+            lines.append((b"d", directory, b""))
         for name in (*below_it, *names):
             path = os.path.join(directory, name)  # noqa: PTH118 - bytes: any name
             kind = _LETTERS.get(stat.S_IFMT(os.lstat(path).st_mode))
             if kind is not None:
-                found.append((kind, path, os.readlink(path) if kind == b"l" else b""))  # noqa: PTH115
+                lines.append((kind, path, os.readlink(path) if kind == b"l" else b""))  # noqa: PTH115
     start = os.fsencode(base)
     return [
         kind + b" ./" + os.path.relpath(path, start) + b" // " + target
-        for kind, path, target in found
+        for kind, path, target in lines
     ]
 
 

@@ -105,15 +105,15 @@ def running(
 def find(desk: Desk, name: str) -> Preserved:
     """Return the set whose id begins with `name`. Raises UsageError."""
     there = preserved(desk.entries())
-    found = [one for one in there if one.id.startswith(name)]
-    if len(found) != 1:
+    matching = [one for one in there if one.id.startswith(name)]
+    if len(matching) != 1:
         raise UsageError(
             f"incident {desk.number} has no preserved evidence {name!r}"
-            if not found
+            if not matching
             else f"the ids of several sets of preserved evidence begin with {name!r}",
             hint=f"to list them: drd incident preserve {desk.number} --list",
         )
-    return found[0]
+    return matching[0]
 
 
 def verify(services: Services, plan: Plan, desk: Desk, which: Preserved) -> tuple[str, ...]:
@@ -214,7 +214,7 @@ def _wrong(
     data = _read_digests(repository, which, there)
     if data is None:
         return ["the list of digests is missing, or is not the list that drd stored"]
-    found: list[bytes] = []
+    output: list[bytes] = []
     others: list[bytes] = []
     listed: bytes | None = None
     wrong: list[str] = []
@@ -222,7 +222,7 @@ def _wrong(
         try:
             _require_there(item.snapshot, there)
             with restored(repository, stage, item.name, item.snapshot, keep=keep) as into:
-                found += digest_lines(stage, into)
+                output += digest_lines(stage, into)
                 others += other_lines(stage, into)
                 if item.name == TREE:
                     listed = (into / OTHERS).read_bytes()
@@ -231,7 +231,7 @@ def _wrong(
     if keep:
         (stage / DIGESTS).write_bytes(data)
     expected = set(data.splitlines())
-    for line in sorted(expected ^ set(found), key=lambda one: one.partition(b"  ")[2]):
+    for line in sorted(expected ^ set(output), key=lambda one: one.partition(b"  ")[2]):
         name = escaped(os.fsdecode(line.partition(b"  ")[2]))
         how = "is missing or has changed" if line in expected else "is new or has changed"
         wrong.append(f"{name} {how}")

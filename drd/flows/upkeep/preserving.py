@@ -99,12 +99,12 @@ def preserve(
     begun."""
     require_opened(desk.catalogue.incidents.get(desk.number))
     reason = reason_of(wanted.reason)
-    found = _volatile_now(plan, wanted)
+    volatile = _volatile_now(plan, wanted)
     with working(services, plan, desk, spec, Act.TAKEN) as (runner, repository, stage):
         begun = {"plan": plan.name, "repository": spec.name, "reason": reason}
         record(services, desk, Act.BEGIN, runner.run.id, begun)
         taking = _Taking(services, plan, repository, runner, desk.number, stage)
-        body = _take_all(taking, wanted, found)
+        body = _take_all(taking, wanted, volatile)
         record(services, desk, Act.TAKEN, runner.run.id, body)
     return find(desk, runner.run.id)
 
@@ -112,11 +112,11 @@ def preserve(
 def rehearse(services: Services, plan: Plan, wanted: Wanted) -> Mapping[str, Any]:
     """Do all that `preserve` does, in a new repository below the run's directory, which is removed
     afterwards. Belongs to no incident, and keeps nothing. Return what an entry `taken` has."""
-    found = _volatile_now(plan, wanted)
+    volatile = _volatile_now(plan, wanted)
     with running(services, plan, None, Act.REHEARSED, "rehearsal") as (runner, stage):
         repository = services.open_repository(_sandbox(stage))
         repository.initialise()
-        return _take_all(_Taking(services, plan, repository, runner, 0, stage), wanted, found)
+        return _take_all(_Taking(services, plan, repository, runner, 0, stage), wanted, volatile)
 
 
 def _sandbox(stage: Path) -> RepositorySpec:

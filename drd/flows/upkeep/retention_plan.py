@@ -247,8 +247,8 @@ def _chosen(
         known, plan.retention, now, proven, timezone=plan.backup.timezone, held=held
     )
     tried = set(services.catalogue.evidence.unrestorable(plan.name))
-    found = restored_points(services.catalogue, plan.name, known)
-    mixed = {point for point, held in found.items() if not held.is_state}
+    restored = restored_points(services.catalogue, plan.name, known)
+    mixed = {point for point, held in restored.items() if not held.is_state}
     spared = {}
     for out, why in ((tried | mixed, _NO_OTHER), (mixed, _NOT_MIXED), (tried, _NOT_TRIED)):
         left = newest_complete([p for p in known if p.id not in out]) if out else None

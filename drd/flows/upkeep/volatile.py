@@ -153,7 +153,7 @@ def _address(text: str) -> str:
 
 def _owners(missing: list[str]) -> dict[str, list[str]]:
     """Return the processes that have a socket open, by its inode."""
-    found: dict[str, list[str]] = {}
+    owners: dict[str, list[str]] = {}
     closed = 0
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -165,7 +165,7 @@ def _owners(missing: list[str]) -> dict[str, list[str]]:
             continue
         for link in links:
             if link.startswith("socket:["):
-                found.setdefault(link[8:-1], []).append(place.name)
+                owners.setdefault(link[8:-1], []).append(place.name)
     if closed:
         missing.append(f"the connections of {_closed(closed)}")
-    return found
+    return owners

@@ -118,8 +118,8 @@ def _filled(file: DumpFile) -> list[str]:
             hint="write the component and its checks by hand: docs/command.md",
         ) from error
     whole = [line for line in printed.splitlines() if len(line.encode()) < _LINE]
-    found = [line.removeprefix("INSERT INTO ") for line in whole]
-    names = [n[1:-1].replace('""', '"') if n.startswith('"') else n for n in found]
+    inserted = [line.removeprefix("INSERT INTO ") for line in whole]
+    names = [n[1:-1].replace('""', '"') if n.startswith('"') else n for n in inserted]
     internal = ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4")
     return [n for n in dict.fromkeys(names) if n not in internal and n.isprintable()][:_MOST_CHECKS]
 

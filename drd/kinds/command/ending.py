@@ -65,8 +65,8 @@ class Ending:
 
     def require(self, component: str) -> None:
         """Raise ImplausibleDump if a dump that was stored has another ending."""
-        found = self._file.read_bytes() if self._file.exists() else b""
-        if found.rstrip().endswith(self.expected.rstrip().encode()):
+        ending = self._file.read_bytes() if self._file.exists() else b""
+        if ending.rstrip().endswith(self.expected.rstrip().encode()):
             return
         raise ImplausibleDump(
             f"the dump of {component} does not end with {self.expected!r}, although its command "

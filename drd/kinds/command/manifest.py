@@ -31,6 +31,6 @@ def require_written(snapshot: ComponentSnapshot) -> None:
             f"{place}.filename", f"is not {filename(snapshot.component)}", facts["filename"]
         )
     strict.text(strict.member(facts, "program", place), f"{place}.program")
-    found = snapshot.fingerprint
-    if found is not None and not isinstance(found, DatabaseFingerprint):
+    fingerprint = snapshot.fingerprint
+    if fingerprint is not None and not isinstance(fingerprint, DatabaseFingerprint):
         raise strict.UnexpectedValue(f"the fingerprint of {snapshot.component} has no counts")

@@ -139,10 +139,10 @@ def require_program(component: str, key: str, words: Sequence[str]) -> Path:
 
 def find_program(program: str) -> Path:
     """Return the path of a program. Raises ToolMissing."""
-    found = program_of(program)
-    if found is None:
+    file = program_of(program)
+    if file is None:
         raise ToolMissing(
             f"program {program} is not installed on this host",
             hint="install this program, or correct its name.",
         )
-    return found
+    return file

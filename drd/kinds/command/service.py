@@ -125,8 +125,8 @@ class CommandService(NamedDestination):
                 "`count`",
                 hint=NOT_EMPTY,
             )
-        found = count(self._runner(), budget_s=_LOOK_S)
-        if any(state.rows for state in found.tables.values()):
+        content = count(self._runner(), budget_s=_LOOK_S)
+        if any(state.rows for state in content.tables.values()):
             raise TargetNotEmpty(f"target {address} is not empty", hint=NOT_EMPTY)
 
 

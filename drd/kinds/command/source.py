@@ -142,10 +142,10 @@ class CommandSource(Source):
 
     def _counted(self, runner: Runner) -> Finding:
         try:
-            found = count(runner, budget_s=_LOOK_S)
+            counted_items = count(runner, budget_s=_LOOK_S)
         except DrdError as error:
             return Finding("source", "error", self._component, error.message, error.hint)
-        assert found is not None
-        total = sum(state.rows for state in found.tables.values())
+        assert counted_items is not None
+        total = sum(state.rows for state in counted_items.tables.values())
         text = f"the count command found {counted(total, 'entry', 'entries')}"
         return Finding("source", "ok", self._component, text)

@@ -90,8 +90,8 @@ def _listed(file: DumpFile) -> Iterator[tuple[str, int]]:
             "copy is damaged: make a new one.",
         )
     for line in done.stdout.splitlines():
-        found = _LINE.match(line)
-        if found is not None and found[1] == "-":
-            path = re.sub(r"^(?:\./|/)+", "", found[3])
+        match = _LINE.match(line)
+        if match is not None and match[1] == "-":
+            path = re.sub(r"^(?:\./|/)+", "", match[3])
             if path.isprintable() and "\\" not in path and ".." not in path:
-                yield path, int(found[2])
+                yield path, int(match[2])

@@ -73,7 +73,7 @@ def changes(
     documents of other entries are not removed."""
     entries = entries_by_name(saved, documents)
     order = {d.save_as: n for n, d in enumerate(documents)}
-    found: list[Change] = []
+    changed: list[Change] = []
     unplaced: dict[str, str] = {}
     for name in sorted(saved, key=lambda n: (order.get(saved[n].of, len(order)), n)):
         now = present.get(name)
@@ -83,14 +83,14 @@ def changes(
         if entry is None or entry.put_back is None:
             unplaced[name] = "the plan has no `put_back` for it"
             continue
-        found += _brought(name, saved[name].data, now, entry)
+        changed += _brought(name, saved[name].data, now, entry)
     extra = (n for n in present if n not in saved)
     for name in sorted(extra, key=lambda n: (order[present[n].of.save_as], n), reverse=True):
         if (why := _why_it_stays(present[name], covered)) is not None:
             unplaced[name] = f"it is not in {saved_in}, and {why}"
         else:
-            found.append(_removal(name, present[name]))
-    return Changes(tuple(found), unplaced)
+            changed.append(_removal(name, present[name]))
+    return Changes(tuple(changed), unplaced)
 
 
 def _why_it_stays(now: Document, covered: Collection[str] | None = None) -> str | None:
@@ -116,8 +116,8 @@ def covered_by(
     lists = snapshot.facts.get("lists")
     if isinstance(lists, Mapping):
         return frozenset(lists)
-    found = (entry_of_name(name, documents) for name in names)
-    return frozenset(entry.save_as for entry in found if entry is not None)
+    entries = (entry_of_name(name, documents) for name in names)
+    return frozenset(entry.save_as for entry in entries if entry is not None)
 
 
 def _brought(

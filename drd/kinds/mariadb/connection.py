@@ -216,8 +216,8 @@ class Connection:
             return list(cursor.fetchall())
 
     def one(self, sql: str, values: Sequence[Any] | None = None) -> tuple[Any, ...] | None:
-        found = self.rows(sql, values)
-        return found[0] if found else None
+        rows = self.rows(sql, values)
+        return rows[0] if rows else None
 
     def value(self, sql: str, values: Sequence[Any] | None = None) -> Any:
         row = self.one(sql, values)
@@ -235,8 +235,8 @@ class Connection:
             return None
         size = struct.calcsize("3i")
         at = self._raw._sock  # noqa: SLF001 - the driver has no other name for it
-        found = at.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-        return int(struct.unpack("3i", found)[1])
+        credentials = at.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        return int(struct.unpack("3i", credentials)[1])
 
     def use(self, database: str) -> None:
         self.execute(f"USE {ident(database)}")

@@ -89,9 +89,9 @@ class Copies:
 
     def _made(self, table: str, key: str) -> str:
         row = self._admin.one(f"SHOW CREATE TABLE {ident(self._working)}.{ident(table)}")
-        found = _KEY.findall(str(row[1])) if row is not None else []
+        keys = _KEY.findall(str(row[1])) if row is not None else []
         begin = f"CONSTRAINT {ident(key)} "
-        return next((line for line in found if line.startswith(begin)), f"{begin}FOREIGN KEY …")
+        return next((line for line in keys if line.startswith(begin)), f"{begin}FOREIGN KEY …")
 
     def put_in_place(self, saved: Mapping[str, object]) -> list[str]:
         """Give the copies their names, all or none. A database that is missing is made with the

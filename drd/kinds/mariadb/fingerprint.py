@@ -72,8 +72,8 @@ def tables_of(connection: Connection, database: str) -> Tables:
         elif kind == "SEQUENCE":
             others[str(name)] = "sequence"
         else:
-            found = tuple(columns.get(str(name), ()))
-            with_rows.append(Table(str(name), str(engine or ""), found))
+            keys = tuple(columns.get(str(name), ()))
+            with_rows.append(Table(str(name), str(engine or ""), keys))
     return Tables(tuple(with_rows), others)
 
 
@@ -97,8 +97,8 @@ def describe(
     end = time.monotonic() + budget_s
     states: dict[str, TableState] = {}
     not_reached: dict[str, str] = {}
-    found = tables_of(connection, database)
-    for table in found.with_rows:
+    tables = tables_of(connection, database)
+    for table in tables.with_rows:
         if only is not None and table.name not in only:
             continue
         process.check_cancelled()
@@ -109,7 +109,7 @@ def describe(
         else:
             not_reached[table.name] = state or late
     saved = properties(connection, database)
-    return DatabaseFingerprint(mode, states, not_reached, saved, others=found.others)
+    return DatabaseFingerprint(mode, states, not_reached, saved, others=tables.others)
 
 
 def state_of(

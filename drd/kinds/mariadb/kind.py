@@ -101,8 +101,8 @@ class MariadbKind(Kind):
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
         bin_dir = _bin_dir_here(component)
-        found = sandbox_programs(str(snapshot.facts["server_version"]), bin_dir)
-        return {"MariaDB": found.version, "mariadb": client(bin_dir).version}
+        programs = sandbox_programs(str(snapshot.facts["server_version"]), bin_dir)
+        return {"MariaDB": programs.version, "mariadb": client(bin_dir).version}
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         """Start a sandbox of the source's version, if the source can be asked."""

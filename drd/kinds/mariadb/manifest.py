@@ -61,8 +61,8 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     for key in ("objects_sql", "users_sql", "database_sql"):
         if key in private:
             strict.text(private[key], f"{place}.{key}", most=strict.LONGEST_SQL)
-    found = snapshot.fingerprint
-    if found is not None and not isinstance(found, DatabaseFingerprint):
+    fingerprint = snapshot.fingerprint
+    if fingerprint is not None and not isinstance(fingerprint, DatabaseFingerprint):
         raise strict.UnexpectedValue(f"the fingerprint of {name} does not describe a database")
 
 

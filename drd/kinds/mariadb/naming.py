@@ -125,15 +125,15 @@ def resolve(part: Part, known: DatabaseFingerprint | None, where: str) -> Part:
             "was dropped, NAME can be its former name.",
         )
     names = None if known is None else (*known.tables, *known.not_reached, *known.others)
-    found = tuple(dict.fromkeys(_find(asked, names, where) for asked in part.tables))
-    for name in found:
+    resolved_names = tuple(dict.fromkeys(_find(asked, names, where) for asked in part.tables))
+    for name in resolved_names:
         what = known.others.get(name) if known is not None else None
         if what is not None:
             raise UsageError(
                 f"{name} is a {what}: drd restores it with its whole database only",
                 hint="restore the whole database beside this one: --into NAME without --table.",
             )
-    return Part(found, (), part.into, part.database)
+    return Part(resolved_names, (), part.into, part.database)
 
 
 def _find(asked: str, names: Sequence[str] | None, where: str) -> str:

@@ -52,12 +52,12 @@ _SHOWN = {  # columns of SHOW CREATE: statement, sql_mode, charset, collation, t
 
 def listed(connection: Connection, database: str) -> list[tuple[str, str, str]]:
     """Return kind, name and definer of every object, in the order in which they are made."""
-    found = [
+    objects_of = [
         (str(kind).lower(), str(name), str(definer))
         for query in (_ROUTINES, _VIEWS, _TRIGGERS, _EVENTS)
         for kind, name, definer in connection.rows(query, [database])
     ]
-    return sorted(found, key=lambda entry: KINDS.index(entry[0]))
+    return sorted(objects_of, key=lambda entry: KINDS.index(entry[0]))
 
 
 def read(connection: Connection, database: str) -> list[dict[str, Any]]:
@@ -73,11 +73,11 @@ def _object(connection: Connection, kind: str, name: str, definer: str) -> dict[
         "" if at is None or at >= len(row) or row[at] is None else str(row[at])
         for at in _SHOWN[kind]
     )
-    found = {"kind": kind, "name": name, "definer": definer, "sql": sql}
+    definition = {"kind": kind, "name": name, "definer": definer, "sql": sql}
     if kind == "view" and (said := _broken(connection, name)):
-        found["broken"] = said
+        definition["broken"] = said
     return {
-        **found,
+        **definition,
         "sql_mode": mode,
         "charset": charset,
         "collation": collation,

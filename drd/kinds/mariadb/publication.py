@@ -150,12 +150,12 @@ class Publication:
         else:
             self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
             objects.drop_all(self._admin, self.final)
-            found = tables_of(self._admin, self.final)
-            for table in found.with_rows:
+            tables = tables_of(self._admin, self.final)
+            for table in tables.with_rows:
                 with suppress(ServerError):
                     self._admin.execute("SET SESSION foreign_key_checks = 0")
                     self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(table.name)}")
-            for name, kind in found.others.items():
+            for name, kind in tables.others.items():
                 if kind == "sequence":
                     self._admin.execute(f"DROP SEQUENCE {ident(self.final)}.{ident(name)}")
         self.drop(self.working)
@@ -192,10 +192,10 @@ class Publication:
                 f"database {self.final} aside",
                 hint="run the script that `drd doctor PLAN --grants` prints.",
             )
-        found = properties(self._admin, self.final)
-        found["comment"] = without_mark(found["comment"])
+        now_there = properties(self._admin, self.final)
+        now_there["comment"] = without_mark(now_there["comment"])
         rights = users.rights_on_routines(self._admin, self.final)
-        self._write_record(outgoing, code, found, self.final, rights, name=self._pending)
+        self._write_record(outgoing, code, now_there, self.final, rights, name=self._pending)
 
     def _put_back(self, outgoing: str) -> None:
         """Create the code again that was dropped for an exchange which then did not happen. Drop
@@ -251,9 +251,9 @@ class Publication:
 
     def _names(self, database: str) -> list[str]:
         """Return the tables and sequences of a database, without drd's record."""
-        found = tables_of(self._admin, database)
-        sequences = [name for name, kind in found.others.items() if kind == "sequence"]
-        names = [*(t.name for t in found.with_rows), *sequences]
+        tables = tables_of(self._admin, database)
+        sequences = [name for name, kind in tables.others.items() if kind == "sequence"]
+        names = [*(t.name for t in tables.with_rows), *sequences]
         return [name for name in names if name not in (self._record, self._pending)]
 
     def _finish(self, incoming: str, *, mark: bool) -> None:
@@ -296,9 +296,9 @@ class Publication:
         return self._holds(database, self._record)
 
     def _holds(self, database: str, record: str) -> bool:
-        found = self._admin.value(_TABLE, [database, record])
+        recorded = self._admin.value(_TABLE, [database, record])
         place = f"{ident(database)}.{ident(record)}"
-        return bool(found) and bool(self._admin.value(f"SELECT COUNT(*) FROM {place}"))  # noqa: S608 - quoted name
+        return bool(recorded) and bool(self._admin.value(f"SELECT COUNT(*) FROM {place}"))  # noqa: S608 - quoted name
 
     def _write_record(
         self,
@@ -321,8 +321,8 @@ class Publication:
 
     def _read_record(self, database: str, name: str = "") -> dict[str, Any]:
         table = f"{ident(database)}.{ident(name or self._record)}"
-        found: dict[str, Any] = json.loads(self._admin.value(f"SELECT record FROM {table}"))  # noqa: S608 - quoted
-        return found
+        recorded: dict[str, Any] = json.loads(self._admin.value(f"SELECT record FROM {table}"))  # noqa: S608 - quoted
+        return recorded
 
     # Kept copies
 

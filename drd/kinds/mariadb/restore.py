@@ -183,14 +183,14 @@ class Restorer:
         differing = objects.differences(self._code(private), now, former, here)
         if not self._order.no_owner:
             differing += users.differences(self._admin, private["users"], here)
-        found = properties(self._admin, here)
+        now_there = properties(self._admin, here)
         for key, label in (("charset", "character set"), ("collation", "collation")):
-            if found.get(key) != facts[key]:
+            if now_there.get(key) != facts[key]:
                 differing.append(
-                    f"the {label} of the database is {found.get(key)!r}, but {facts[key]!r} at "
+                    f"the {label} of the database is {now_there.get(key)!r}, but {facts[key]!r} at "
                     "backup"
                 )
-        if without_mark(found.get("comment", "")) != facts["comment"]:
+        if without_mark(now_there.get("comment", "")) != facts["comment"]:
             differing.append("the comment of the database differs from the comment at backup")
         more = {"mariadb": self._order.client.version}
         return Restored(tuple(notes), tuple(differing), left, more)

@@ -90,8 +90,8 @@ def _whole(connection: Connection, component: str, database: str) -> Finding:
 
 def _tables(connection: Connection, component: str, database: str) -> Finding:
     try:
-        found = tables_of(connection, database)
-        for table in found.with_rows[:2000]:
+        of_database = tables_of(connection, database)
+        for table in of_database.with_rows[:2000]:
             place = f"{ident(database)}.{ident(table.name)}"
             connection.rows(f"SELECT 1 FROM {place} LIMIT 1")  # noqa: S608 - quoted names
     except ServerError as error:
@@ -99,7 +99,7 @@ def _tables(connection: Connection, component: str, database: str) -> Finding:
         return _failed(
             component, error, f"the login may not read {tables}", f"drd cannot read {tables}"
         )
-    text = f"{counted(len(found.with_rows), 'table')} can be read"
+    text = f"{counted(len(of_database.with_rows), 'table')} can be read"
     return Finding("rights", "ok", component, text)
 
 
@@ -128,10 +128,10 @@ def _engines(connection: Connection, component: str, database: str) -> list[Find
 
 def _rounded(connection: Connection, component: str, database: str) -> list[Finding]:
     try:
-        found = tables_of(connection, database).with_rows
+        tables = tables_of(connection, database).with_rows
     except ServerError:
         return []
-    columns = [(t.name, column) for t in found for column, kind in t.columns if kind == "float"]
+    columns = [(t.name, column) for t in tables for column, kind in t.columns if kind == "float"]
     if not columns:
         return []
     names = some([escaped(f"{table}.{column}") for table, column in columns])
@@ -152,13 +152,13 @@ def _rounded(connection: Connection, component: str, database: str) -> list[Find
 
 def _broken(connection: Connection, component: str, database: str) -> list[Finding]:
     try:
-        found = objects.broken(objects.read(connection, database))
+        views = objects.broken(objects.read(connection, database))
     except ServerError:
         return []
-    if not found:
+    if not views:
         return []
     text = (
-        f"{counted(len(found), 'view')} of {escaped(database)} cannot be used now, so a drill or a "
-        f"recovery cannot create {'them' if len(found) > 1 else 'it'} again: {some(found)}"
+        f"{counted(len(views), 'view')} of {escaped(database)} cannot be used now, so a drill or a "
+        f"recovery cannot create {'them' if len(views) > 1 else 'it'} again: {some(views)}"
     )
     return [Finding("broken-views", "warning", component, text, "correct the view, or drop it.")]

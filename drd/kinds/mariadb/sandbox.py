@@ -64,8 +64,8 @@ class MariadbSandbox(Destination):
 
     def prepare(self) -> None:
         if self._server is None:
-            found = sandbox_programs(self._version, self._bin_dir)
-            self._server = ThrowAwayServer(self._place, found, self._bin_dir)
+            programs = sandbox_programs(self._version, self._bin_dir)
+            self._server = ThrowAwayServer(self._place, programs, self._bin_dir)
         self._server.start()
         if self._admin is None:
             self._admin = connect(self._server.address("mysql"))

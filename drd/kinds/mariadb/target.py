@@ -193,10 +193,10 @@ class MariadbTargetDatabase(NamedDestination):
         for definer in definers:
             user, host = users.parts_of(str(definer))
             try:
-                found = admin.value(_POWERFUL, [f"'{user}'@'{host}'"])
+                powers = admin.value(_POWERFUL, [f"'{user}'@'{host}'"])
             except ServerError:
-                found = 0
-            if found:
+                powers = 0
+            if powers:
                 powerful.append(escaped(str(definer)))
         if not powerful:
             return []

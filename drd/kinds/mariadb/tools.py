@@ -115,15 +115,15 @@ def _version(path: str) -> str:
 def client(bin_dir: str | None, inside: process.Container | None = None) -> Program:
     """Return the program `mariadb`. Raises ToolTooOld if it does not have the option --sandbox,
     with which it runs no command that a dump contains."""
-    found = program("mariadb", bin_dir, inside)
-    first = next((v for v in _SANDBOX if v[:2] == found.numbers[:2]), None)
-    known = found.numbers >= first if first else found.numbers >= (11, 4)
+    client_program = program("mariadb", bin_dir, inside)
+    first = next((v for v in _SANDBOX if v[:2] == client_program.numbers[:2]), None)
+    known = client_program.numbers >= first if first else client_program.numbers >= (11, 4)
     if not known:
         raise ToolTooOld(
-            f"mariadb {found.version} does not have the option --sandbox, so a dump could make it "
-            "run programs of this host",
+            f"mariadb {client_program.version} does not have the option --sandbox, so a "
+            "dump could make it run programs of this host",
             hint="upgrade the package: apt-get install --only-upgrade mariadb-client"
             if inside is None
             else "use a newer image.",
         )
-    return found
+    return client_program

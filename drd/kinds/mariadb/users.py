@@ -212,16 +212,16 @@ def _lost(saved: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]) 
 def _single(grants: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], None]:
     """Return each single right as (what, object, right), in order. A right on columns becomes one
     for each column."""
-    found: dict[tuple[str, str, str], None] = {}
+    statements: dict[tuple[str, str, str], None] = {}
     for grant in grants:
         where = (grant["what"], grant["object"])
         for one in re.findall(_RIGHT, grant["rights"]):
             right, _, columns = one.partition(" (")
             each = [f"{right} ({c})" for c in re.findall(_COLUMN, columns)] or [right]
-            found.update({(*where, name): None for name in each if name != "USAGE"})
+            statements.update({(*where, name): None for name in each if name != "USAGE"})
         if grant["option"]:
-            found[(*where, "GRANT OPTION")] = None
-    return found
+            statements[(*where, "GRANT OPTION")] = None
+    return statements
 
 
 def _reaches_beyond(connection: Connection, role: str, database: str) -> bool:

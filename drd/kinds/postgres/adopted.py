@@ -102,8 +102,8 @@ _OTHER_DATABASE = (
 
 def _major(version: str) -> int:
     """Return the major version; 0 if a dump does not say it as PostgreSQL does."""
-    found = re.match(r"(\d{1,2})(?!\d)", version)
-    return int(found[1]) if found and VERSION.fullmatch(version) else 0
+    match = re.match(r"(\d{1,2})(?!\d)", version)
+    return int(match[1]) if match and VERSION.fullmatch(version) else 0
 
 
 def _database(component: Component) -> str:

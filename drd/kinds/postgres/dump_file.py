@@ -77,8 +77,8 @@ def _found(file: DumpFile) -> FoundDump:
     listed = _asked(file, "--list")
     database = _DATABASE.search(listed)
     name = database[1] if database else "postgres"
-    tables = [_Table(*found) for found in _TABLE.findall(listed)][:_MOST_TABLES]
-    with_data = [_Table(*found) for found in _DATA.findall(listed)][:_MOST_PEEKS]
+    tables = [_Table(*row) for row in _TABLE.findall(listed)][:_MOST_TABLES]
+    with_data = [_Table(*row) for row in _DATA.findall(listed)][:_MOST_PEEKS]
     _require_whole(file)
     filled = [table for table in with_data if _has_rows(file, table)][:_MOST_CHECKS]
     return FoundDump(

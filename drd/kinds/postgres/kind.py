@@ -171,8 +171,12 @@ class PostgresKind(Kind):
         bin_dir = _bin_dir_here(component)
         wanted = major or newest_major("postgres", bin_dir)
         programs = partial(sandbox_programs, wanted, bin_dir)
-        found = tried(component.name, programs, place, create)
-        return [_of_unknown(f, unknown, component) for f in found] if not major else found
+        tried_findings = tried(component.name, programs, place, create)
+        return (
+            [_of_unknown(f, unknown, component) for f in tried_findings]
+            if not major
+            else tried_findings
+        )
 
     def sandbox_findings_for(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
@@ -180,8 +184,8 @@ class PostgresKind(Kind):
         bin_dir = _bin_dir_here(component)
         if is_server(snapshot):
             return tried(component.name, partial(programs_of, snapshot, bin_dir), place)
-        found = tried(component.name, partial(programs_of_dump, snapshot, bin_dir), place)
-        return [of_adopted_dump(snapshot, bin_dir, finding) for finding in found]
+        tried_findings = tried(component.name, partial(programs_of_dump, snapshot, bin_dir), place)
+        return [of_adopted_dump(snapshot, bin_dir, finding) for finding in tried_findings]
 
 
 def _settings(component: Component) -> PostgresSettings:

@@ -199,11 +199,11 @@ class RestoredServer(ThrowAwayServer):
                 hint="choose another restore point: drd points PLAN",
             )
         said = dict(line.partition(":")[::2] for line in done.stdout.splitlines())
-        found = {}
+        own_settings = {}
         for line, (setting, least) in _CONTROL.items():
             value = said.get(line, "").strip()
-            found[setting] = str(max(least, int(value) if value.isdecimal() else 0))
-        return found
+            own_settings[setting] = str(max(least, int(value) if value.isdecimal() else 0))
+        return own_settings
 
     def _bootstrap_role(self) -> str:
         """Return the name of the role that initdb made, from a server for one user."""
@@ -243,8 +243,8 @@ class RestoredServer(ThrowAwayServer):
 
     def _note_end(self) -> None:
         for pattern in (_STOPPED, _LAST):
-            if found := pattern.findall(self._log.text()):
-                self.last_transaction = found[-1][:19]
+            if matches := pattern.findall(self._log.text()):
+                self.last_transaction = matches[-1][:19]
 
     def _fail(self, child: Child) -> None:
         logged = self._log.text()
@@ -305,7 +305,7 @@ class _TargetNotReached(Exception):
 
 def _preloaded(data: Path) -> tuple[str, ...]:
     """Return the libraries that the source's server loads, as far as the backup says them."""
-    found: dict[str, None] = {}
+    libraries: dict[str, None] = {}
     for name in ("postgresql.conf", "postgresql.auto.conf"):
         file = data / name
         with suppress(OSError):
@@ -313,5 +313,7 @@ def _preloaded(data: Path) -> tuple[str, ...]:
                 with file.open("rb") as opened:
                     text = opened.read(_CONFIGURATION_BYTES).decode("utf-8", "replace")
                 for listed in _PRELOADED.findall(text):
-                    found |= dict.fromkeys(w.strip(' "') for w in listed.split(",") if w.strip())
-    return tuple(n for n in found if n.isprintable())[:20]
+                    libraries |= dict.fromkeys(
+                        w.strip(' "') for w in listed.split(",") if w.strip()
+                    )
+    return tuple(n for n in libraries if n.isprintable())[:20]

@@ -25,5 +25,5 @@ def wanted_tablespaces(snapshot: ComponentSnapshot, load: Load) -> Sequence[str]
 
 def in_schema(sql: str) -> list[str]:
     """Return the tablespaces that the SQL of pg_restore sets; an empty text sets the default."""
-    names = dict.fromkeys(found[1] for found in _WANTED.finditer(sql))
+    names = dict.fromkeys(wanted_space[1] for wanted_space in _WANTED.finditer(sql))
     return [n[1:-1].replace('""', '"') if n.startswith('"') else n for n in names]

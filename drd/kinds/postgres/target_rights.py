@@ -31,8 +31,8 @@ def rights_findings(
 ) -> list[Finding]:
     """Return findings about the rights of the user; with `login`, about the rights of the login of
     the user who runs drd."""
-    found = _findings(cluster, name, facts, no_owner=no_owner)
-    return [replace(finding, login=login) for finding in found]
+    rights = _findings(cluster, name, facts, no_owner=no_owner)
+    return [replace(finding, login=login) for finding in rights]
 
 
 def _findings(

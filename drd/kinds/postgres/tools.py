@@ -79,22 +79,22 @@ def _fitting_in(
     container: process.Container, major: int, tool: str, bin_dir: str | None
 ) -> PostgresPrograms:
     places = f"{bin_dir}/{tool}" if bin_dir else f"{VERSIONED}/*/bin/{tool}"
-    found = [
+    installed = [
         PostgresPrograms(Path(path).parent, match[1], container)
         for path, said in process.programs_in(container, tool, places)
         if (match := _VERSION.search(said))
         and (bin_dir is None or Path(path).parent == Path(bin_dir))
     ]
-    fitting = [p for p in found if p.major >= major]
+    fitting = [p for p in installed if p.major >= major]
     if fitting:
         return min(fitting, key=lambda p: p.major)
     remedy = (
         f"use an image with the programs of PostgreSQL {major} or newer, such as postgres:{major}, "
         "or set `bin_dir` of the component to their directory in the container."
     )
-    if not found:
+    if not installed:
         raise ToolMissing(f"there is no {tool} in the {container}", hint=remedy)
-    newest = max(found, key=lambda p: p.major)
+    newest = max(installed, key=lambda p: p.major)
     raise ToolTooOld(
         f"{tool} {newest.version} in the {container} is older than the server's version {major}",
         hint=remedy,

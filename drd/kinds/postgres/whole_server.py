@@ -260,23 +260,23 @@ def dumped(
     until: datetime | None = None,
 ) -> Dumped:
     """Start the server that has landed, and dump the one database."""
-    found = recovered(
+    recovered_server = recovered(
         component, snapshot, place, bin_dir=None, on_progress=on_progress, until=until
     )
     try:
-        with closing(connect(found.address)) as connection:
+        with closing(connect(recovered_server.address)) as connection:
             properties = database.read(connection)
         properties["acl"] = []
         dump = fresh(place.directory / "landing", parents=True) / filename(component)
         pg_dump(
-            found.server.programs,
-            found.address,
+            recovered_server.server.programs,
+            recovered_server.address,
             dump,
             component,
             by_hand="restore the whole server by hand: pgbackrest restore.",
         )
     finally:
-        found.server.stop()
+        recovered_server.server.stop()
     facts = {
         **snapshot.facts,
         "locale": {key: properties[key] for key in database.LOCALE},
@@ -284,7 +284,11 @@ def dumped(
     }
     private = {**private, "database": {**properties, "owner": private["database"]["owner"]}}
     return Dumped(
-        replace(snapshot, facts=facts), private, found.reached, found.notes, found.data_time
+        replace(snapshot, facts=facts),
+        private,
+        recovered_server.reached,
+        recovered_server.notes,
+        recovered_server.data_time,
     )
 
 

@@ -135,10 +135,10 @@ class Client:
         if self._socket.family != socket.AF_UNIX:
             return False
         size = struct.calcsize("3i")
-        found = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         with suppress(OSError):
             return os.path.samestat(
-                Path(f"/proc/{struct.unpack('3i', found)[0]}/cwd").stat(), place
+                Path(f"/proc/{struct.unpack('3i', credentials)[0]}/cwd").stat(), place
             )
         return False
 

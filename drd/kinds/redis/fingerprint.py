@@ -49,8 +49,8 @@ def after_expiry(file: RdbContent, now: RdbContent, at_ms: int) -> DatabaseFinge
     """Return the fingerprint of a server that has loaded `file`, and that contains `now` at the
     time `at_ms` (milliseconds since 1970). Keys of the file whose time to live is over count as
     present, if all keys whose time is not over are there."""
-    found = fingerprint_of(now)
-    tables = dict(found.tables)
+    after = fingerprint_of(now)
+    tables = dict(after.tables)
     for key, ends in file.expiring.items():
         present = len(now.expiring.get(key, ()))
         surely = sum(1 for end in ends if end > at_ms)
@@ -59,4 +59,4 @@ def after_expiry(file: RdbContent, now: RdbContent, at_ms: int) -> DatabaseFinge
             tables[name] = TableState(len(ends))
         elif name not in tables:
             tables[name] = TableState(0)
-    return DatabaseFingerprint("counts", dict(sorted(tables.items())), found.not_reached)
+    return DatabaseFingerprint("counts", dict(sorted(tables.items())), after.not_reached)

@@ -134,9 +134,9 @@ def _keys_of(server: ServerSettings, directory: Path, limit: float) -> dict[int,
         try:
             with connected(server) as client:
                 require_own(client, directory)
-                found = info(client, "persistence", "keyspace")
-            if found.get("loading") != "1" or time.monotonic() > limit:
-                return keys_by_database(found)
+                facts = info(client, "persistence", "keyspace")
+            if facts.get("loading") != "1" or time.monotonic() > limit:
+                return keys_by_database(facts)
         except SourceUnreachable:
             if time.monotonic() > limit:
                 raise

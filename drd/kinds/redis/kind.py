@@ -122,8 +122,8 @@ class RedisKind(Kind):
         settings, name = _settings(component), component.name
         try:
             with connected(settings) as client:
-                found = info(client, "server", "memory")
-                version = version_of(found)
+                facts = info(client, "server", "memory")
+                version = version_of(facts)
         except DrdError as error:
             text = f"the version of the source's server is unknown: {error.message}"
             remedy = "see the finding `reachable` of this component, then run drd doctor again."
@@ -135,7 +135,7 @@ class RedisKind(Kind):
             )
         except DrdError as error:
             return [Finding("sandbox", "error", name, error.message, error.hint)]
-        size = int(found.get("used_memory_dataset", "0") or 0)
+        size = int(facts.get("used_memory_dataset", "0") or 0)
         what = f"a sandbox for {name}"
         text = f"{program.version.words} of this host can read what {version.words} writes"
         return [

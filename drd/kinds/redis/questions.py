@@ -19,13 +19,13 @@ def answer(client: Client, query: str, timeout_s: float) -> Any:
     database, words = _read(query)
     _require_reading(client, words)
     client.ask("SELECT", database)
-    found = client.ask(*words, timeout_s=timeout_s)
-    if isinstance(found, list):
+    reply = client.ask(*words, timeout_s=timeout_s)
+    if isinstance(reply, list):
         raise SourceError(
-            f"{as_words(words)} gives {len(found)} values, not one",
+            f"{as_words(words)} gives {len(reply)} values, not one",
             hint="ask for one value: for a length, LLEN, SCARD, HLEN, ZCARD or XLEN.",
         )
-    return _value(found)
+    return _value(reply)
 
 
 def _read(query: str) -> tuple[str, list[str]]:

@@ -100,12 +100,12 @@ def head_of(data: bytes) -> tuple[str, int]:
 def made_at(beginning: bytes) -> int | None:
     """Return the time at which the server began the file, in seconds since 1970, from the first
     bytes of the file; None if they do not have it."""
-    found = _MADE_AT.search(beginning)
-    if found is None:
+    match = _MADE_AT.search(beginning)
+    if match is None:
         return None
-    if found[2] is not None:
-        return int(found[2])
-    return int.from_bytes(found[1], "little", signed=True)
+    if match[2] is not None:
+        return int(match[2])
+    return int.from_bytes(match[1], "little", signed=True)
 
 
 def read(path: Path, budget_s: float | None = None) -> RdbContent:

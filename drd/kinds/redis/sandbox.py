@@ -165,8 +165,8 @@ class RedisSandbox(Destination):
         if wanted is None:
             return ()
         with server.client() as client:
-            found = len(acl_users(client) or ()) - 1
-        return () if found == wanted else (f"{USERS}: {found}, but {wanted} at backup",)
+            users = len(acl_users(client) or ()) - 1
+        return () if users == wanted else (f"{USERS}: {users}, but {wanted} at backup",)
 
     def _start(
         self,

@@ -71,9 +71,9 @@ def save(client: Client, file: Path, into: Into, timeout_s: float) -> SavedFile:
     require_own(client, file.parent)
     before = require_dump(file, missing_ok=True)
     at = _begin(client, limit, timeout_s)
-    while (found := info(client, "persistence")).get("rdb_bgsave_in_progress") == "1":
+    while (facts := info(client, "persistence")).get("rdb_bgsave_in_progress") == "1":
         _wait(limit, timeout_s, "the server is still saving")
-    if found.get("rdb_last_bgsave_status") != "ok":
+    if facts.get("rdb_last_bgsave_status") != "ok":
         raise DumpFailed(
             "the server could not save its data (rdb_last_bgsave_status is not ok)",
             hint="the log of the server has the reason: often a full disk, or no memory for fork "
@@ -134,9 +134,9 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
 def _begin(client: Client, limit: float, timeout_s: float) -> datetime:
     """Start a save; return the time just before it."""
     while True:
-        found = info(client, "persistence")
+        facts = info(client, "persistence")
         busy = [k for k in ("rdb_bgsave_in_progress", "aof_rewrite_in_progress") if
-                found.get(k) == "1"]  # fmt: skip
+                facts.get(k) == "1"]  # fmt: skip
         if not busy:
             at = datetime.now(UTC)
             try:

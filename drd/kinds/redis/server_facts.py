@@ -20,13 +20,13 @@ _NEWEST_SHARED = 11
 
 def info(client: Client, *sections: str) -> dict[str, str]:
     """Ask for sections of INFO, one after the other: older servers know only one at a time."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for section in sections:
         for line in client.text("INFO", section).splitlines():
             key, colon, value = line.partition(":")
             if colon:
-                found[key] = value.strip()
-    return found
+                values[key] = value.strip()
+    return values
 
 
 def number(found: Mapping[str, str], key: str) -> int:
@@ -99,15 +99,17 @@ def version_of(found: dict[str, str]) -> Version:
 
 def settings_of(client: Client, *names: str) -> dict[str, str]:
     """Return settings of the server. Empty if the user may not read them."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name in names:
         with suppress(ServerRefused):
             answer = client.ask("CONFIG", "GET", name)
             if isinstance(answer, list) and len(answer) == 2:
                 key, value = answer
                 if isinstance(key, bytes) and isinstance(value, bytes):
-                    found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
-    return found
+                    values[key.decode("utf-8", "replace")] = value.decode(
+                        "utf-8", "surrogateescape"
+                    )
+    return values
 
 
 def require_command(client: Client, name: str) -> None:

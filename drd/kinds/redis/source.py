@@ -141,11 +141,11 @@ class RedisSource(Source):
     def probe(self) -> Probe:
         self._container = pinned(self._container)
         with connected(self._settings, self._container) as client:
-            found = self._ready(client)
-            version = version_of(found)
-            notes = [f.text for f in self._about(client, found, version) if not f.failed]
+            facts = self._ready(client)
+            version = version_of(facts)
+            notes = [f.text for f in self._about(client, facts, version) if not f.failed]
             self._require_way(client)
-        return Probe(size_bytes=_size(found), facts={"version": version.words}, notes=tuple(notes))
+        return Probe(size_bytes=_size(facts), facts={"version": version.words}, notes=tuple(notes))
 
     def doctor(self) -> list[Finding]:
         name = self._component
@@ -156,16 +156,16 @@ class RedisSource(Source):
             return [Finding("container", "error", name, error.message, error.hint)]
         try:
             with connected(self._settings, container) as client:
-                found = self._ready(client)
-                version = version_of(found)
-                about = self._about(client, found, version)
+                facts = self._ready(client)
+                version = version_of(facts)
+                about = self._about(client, facts, version)
                 self._require_way(client)
         except DrdError as error:
             return [Finding("reachable", "error", name, error.message, error.hint)]
         way = "lets the server save, and copies the file" if self._settings.saves else (
             "receives the data over the connection"
         )  # fmt: skip
-        keys = sum(keys_by_database(found).values())
+        keys = sum(keys_by_database(facts).values())
         text = f"{version.words} answers with {keys:,} keys; for a backup, drd {way}"
         return [*seen, Finding("reachable", "ok", name, text), *about]
 
@@ -177,13 +177,13 @@ class RedisSource(Source):
         with one_container(self._container), ExitStack() as stack:
             stack.callback(remove, copy)
             with connected(self._settings, self._container) as client:
-                found = self._ready(client)
-                ahead_s = _ahead_s(found)
-                version = version_of(found)
-                self._require_room(found)
+                server_facts = self._ready(client)
+                ahead_s = _ahead_s(server_facts)
+                version = version_of(server_facts)
+                self._require_room(server_facts)
                 users = acl_users(client)
-                names = self._names(client, found)
-                saved = self._saved(client, self._into(copy, found), names["dump"], ahead_s)
+                names = self._names(client, server_facts)
+                saved = self._saved(client, self._into(copy, server_facts), names["dump"], ahead_s)
             facts = self._facts(copy, version, saved, names, users)
             yield RedisCapture(copy, self._settings, saved, facts, users, inside=self._container)
 
@@ -209,18 +209,18 @@ class RedisSource(Source):
     def _ready(self, client: Client) -> dict[str, str]:
         """Return what the server says of itself. Raises SourceUnreachable while it loads, and for a
         replica without its primary."""
-        found = info(client, "server", "persistence", "replication", "memory", "keyspace")
-        if found.get("loading") == "1":
+        facts = info(client, "server", "persistence", "replication", "memory", "keyspace")
+        if facts.get("loading") == "1":
             raise SourceUnreachable(
                 "the server is still loading its data",
                 hint="try again when the server has loaded its data.",
             )
-        if found.get("role") == "slave" and found.get("master_link_status") != "up":
+        if facts.get("role") == "slave" and facts.get("master_link_status") != "up":
             raise SourceUnreachable(
                 "the server is a replica and has no connection to its primary: its data is old",
                 hint="repair the replication, or let `url` lead to the primary.",
             )
-        return found
+        return facts
 
     def _require_way(self, client: Client) -> None:
         """Raise an error if a backup could not get the data."""

@@ -96,14 +96,14 @@ class RedisTargetDirectory(NamedDestination):
     def _ways(self, snapshot: ComponentSnapshot) -> list[_Way]:
         """Return what is replaced; the last one gets its name as the last act."""
         layout = self._layout(snapshot)
-        found = [layout.dump]
+        ways = [layout.dump]
         if layout.users is not None:
-            found.insert(0, layout.users)
+            ways.insert(0, layout.users)
         if layout.aof is not None:
-            found.append(layout.aof)
-        last = found[-1]
+            ways.append(layout.aof)
+        last = ways[-1]
         return [
-            self._way(place, is_last=place is last, stays=place is layout.aof) for place in found
+            self._way(place, is_last=place is last, stays=place is layout.aof) for place in ways
         ]
 
     def _way(self, target: Path, *, is_last: bool, stays: bool) -> _Way:

@@ -89,10 +89,10 @@ class Exercise:
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield each playbook, plan and regime that the exercise names, as its sort and its
         name."""
-        found = [("playbook", name) for name in self.playbooks]
+        names = [("playbook", name) for name in self.playbooks]
         for inject in self.injects:
-            found += [("playbook", name) for name in inject.playbooks]
-            found += [("playbook", e.run) for e in inject.expectations if e.run]
-            found += [("plan", name) for name in inject.plans]
-            found += [("regime", name) for name in inject.regimes]
-        yield from dict.fromkeys(found)
+            names += [("playbook", name) for name in inject.playbooks]
+            names += [("playbook", e.run) for e in inject.expectations if e.run]
+            names += [("plan", name) for name in inject.plans]
+            names += [("regime", name) for name in inject.regimes]
+        yield from dict.fromkeys(names)

@@ -101,7 +101,7 @@ class Played:
 def plays(entries: Iterable[Entry]) -> list[Played]:
     """Read these entries of exercises. Return each time that an exercise was played, sorted by its
     begin. Entries without their body, and entries that drd has not written, do not count."""
-    found: dict[int, Played] = {}
+    by_exercise: dict[int, Played] = {}
     for entry in sorted(entries, key=lambda one: one.seq):
         change = _CHANGES.get(entry.header.kind)
         if change is None:
@@ -109,13 +109,13 @@ def plays(entries: Iterable[Entry]) -> list[Played]:
         body = body_of(entry)
         try:
             number = entry.seq if entry.header.kind == BEGIN else int(body["begun"])
-            played = change(found.get(number), entry, body)
+            played = change(by_exercise.get(number), entry, body)
         except (KeyError, ValueError, TypeError, AttributeError):
-            found = _altered(found, entry)
+            by_exercise = _altered(by_exercise, entry)
             continue
         if played is not None:
-            found[number] = played
-    return [found[number] for number in sorted(found)]
+            by_exercise[number] = played
+    return [by_exercise[number] for number in sorted(by_exercise)]
 
 
 def _altered(found: dict[int, Played], entry: Entry) -> dict[int, Played]:

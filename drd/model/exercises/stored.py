@@ -11,9 +11,9 @@ from drd.model.exercises.exercise import Exercise, Expectation, Inject, Question
 
 def exercise_to_json(exercise: Exercise) -> dict[str, Any]:
     """Return an exercise as plain values, without the place of its file."""
-    found = asdict(exercise)
-    del found["file"], found["own"]
-    return found
+    document = asdict(exercise)
+    del document["file"], document["own"]
+    return document
 
 
 def exercise_of_json(kept: Mapping[str, Any]) -> Exercise:

@@ -82,8 +82,8 @@ def bounces_in(raw: bytes) -> list[Bounce] | None:
     raw = raw[:LARGEST]
     if raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         return _of_json(raw)
-    found = _of_mail(raw)
-    return [found] if found is not None else None
+    bounces = _of_mail(raw)
+    return [bounces] if bounces is not None else None
 
 
 # --- a mail ---------------------------------------------------------------------------------
@@ -126,16 +126,16 @@ def _action(block: Message) -> str:
 def _cited(report: Message, parts: list[Message]) -> list[str]:
     """Return where the Message-ID of the mail can stand: in the mail that is returned, else in what
     the report refers to."""
-    found = []
+    cited = []
     for part in parts:
         if part.get_content_type() in _ORIGINAL:
             inner = part.get_payload()
             if isinstance(inner, list):
-                found += [_field(one, "Message-ID") for one in inner[:1]]
+                cited += [_field(one, "Message-ID") for one in inner[:1]]
             else:
-                found.append(_message_id(str(inner)))
-    found += [_field(part, "Message-ID") for part in parts[1:]]
-    return found + [
+                cited.append(_message_id(str(inner)))
+    cited += [_field(part, "Message-ID") for part in parts[1:]]
+    return cited + [
         _field(report, name) for name in ("In-Reply-To", "References", "X-Original-Message-ID")
     ]
 
@@ -164,10 +164,10 @@ def _of_json(raw: bytes) -> list[Bounce] | None:
         return None  # whoever reads alerts says what is wrong
     if len(values) == 1 and isinstance(values[0], list):
         values = values[0]
-    found = [_of_value(value) for value in values]
-    if not found or not all(found):
+    bounces = [_of_value(value) for value in values]
+    if not bounces or not all(bounces):
         return None
-    return [one for some in found for one in some or ()]
+    return [one for some in bounces for one in some or ()]
 
 
 def _of_value(value: object) -> list[Bounce] | None:

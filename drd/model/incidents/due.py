@@ -24,15 +24,15 @@ class Due:
     @classmethod
     def parse(cls, text: str) -> Due:
         """Read `aware + 30m`. Raises Malformed."""
-        found = _DUE.fullmatch(text.strip())
+        match = _DUE.fullmatch(text.strip())
         known = {i.value: i for i in Instant}
-        if found is None or found[1] not in known:
+        if match is None or match[1] not in known:
             raise Malformed(
                 f'"{text}" is not a valid due time',
                 f"write a moment and a duration, for example `aware + 30m`; the moments are "
                 f"{', '.join(known)}",
             )
-        return cls(known[found[1]], parse_duration(found[2]) if found[2] else 0.0)
+        return cls(known[match[1]], parse_duration(match[2]) if match[2] else 0.0)
 
     def at(self, instants: Mapping[Instant, datetime]) -> datetime | None:
         """Return when the task is due; None while nobody has stated the moment."""

@@ -215,5 +215,7 @@ def facts_of(data: Iterable[DataSet]) -> dict[str, Fact]:
 
 def _sum(counts: Iterable[int | None]) -> int | None:
     """The sum, or None if one is unknown."""
-    found = list(counts)
-    return None if None in found else sum(count for count in found if count is not None)
+    known_counts = list(counts)
+    return (
+        None if None in known_counts else sum(count for count in known_counts if count is not None)
+    )

@@ -199,10 +199,10 @@ def _scoped(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
 
 
 def _affected(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
-    found = tuple(Affected.from_json(one) for one in body["affected"])
-    plans = {one.plan for one in found}
+    affected = tuple(Affected.from_json(one) for one in body["affected"])
+    plans = {one.plan for one in affected}
     kept = tuple(one for one in incident.affected if one.plan not in plans)
-    return replace(incident, affected=(*kept, *found))
+    return replace(incident, affected=(*kept, *affected))
 
 
 def _tasked(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:

@@ -146,8 +146,8 @@ class Incident:
         if not self.is_open:
             return ()
         names = dict.fromkeys([Audience.INTERNAL.value, *self.told])
-        found = [clock for name in names if (clock := self._update(name)) is not None]
-        return tuple(sorted(found, key=lambda clock: (clock.due, clock.audience)))
+        clocks = [clock for name in names if (clock := self._update(name)) is not None]
+        return tuple(sorted(clocks, key=lambda clock: (clock.due, clock.audience)))
 
     def _update(self, audience: str) -> UpdateClock | None:
         told = self.told.get(audience)

@@ -115,13 +115,13 @@ class Investigation:
 
 def investigation(entries: Iterable[Entry]) -> Investigation:
     """Return the investigation by the entries of an incident, in their order."""
-    found = Investigation()
+    state = Investigation()
     for entry in entries:
         change = _CHANGES.get(entry.header.kind)
         if change is not None and (body := body_of(entry)):
             with suppress(KeyError, ValueError, TypeError, AttributeError):
-                found = change(found, entry, body)
-    return _with_corrections(found)
+                state = change(state, entry, body)
+    return _with_corrections(state)
 
 
 def _with_corrections(found: Investigation) -> Investigation:

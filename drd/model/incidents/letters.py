@@ -53,7 +53,7 @@ def letter_rows(
 ) -> list[Routed]:
     """Return the rows for the recipients whom drd itself writes to, one each."""
     assert message.content is not None
-    found: list[Routed] = []
+    rows: list[Routed] = []
     for index in chosen:
         recipient = message.content.recipients[index]
         if recipient.way not in (Way.MAIL, Way.CHANNEL):
@@ -62,8 +62,8 @@ def letter_rows(
         details = _details(number, message, index)
         title = f"message {message.number} of incident {number}"
         row = Message(LETTER, "", "info", title, "", now, details=details)
-        found.append((f"{PREFIX}{channel}", row))
-    return found
+        rows.append((f"{PREFIX}{channel}", row))
+    return rows
 
 
 def own_rows(
@@ -76,14 +76,14 @@ def own_rows(
     """Return the messages through the channels of one's own people."""
     content = message.content
     assert content is not None
-    found: list[Routed] = []
+    rows: list[Routed] = []
     for index in chosen:
         recipient, part = content.recipients[index], content.part_of(index)
         if recipient.way is Way.OWN:
             details = _details(incident.number, message, index)
             own = Message(INCIDENT, "", urgency, part.subject, part.text, now, details=details)
-            found.append((recipient.to, own))
-    return found
+            rows.append((recipient.to, own))
+    return rows
 
 
 def _details(number: int, message: IncidentMessage, index: int) -> dict[str, str | int]:

@@ -17,21 +17,21 @@ from drd.model.records import Entry, written
 def messages(number: int, entries: Iterable[Entry]) -> tuple[IncidentMessage, ...]:
     """Return the messages of an incident by its entries, oldest first. An entry that cannot be read
     has no effect, but a draft keeps its number."""
-    found: dict[int, IncidentMessage] = {}
+    by_number: dict[int, IncidentMessage] = {}
     for entry in entries:
         if kinds.number_of(entry.header.subject) != number:
             continue
         if entry.header.kind == kinds.DRAFT:
-            found[len(found) + 1] = _drafted(len(found) + 1, entry)
+            by_number[len(by_number) + 1] = _drafted(len(by_number) + 1, entry)
         elif entry.header.kind == kinds.MESSAGE:
             body = written(entry)
             with suppress(KeyError, ValueError, TypeError, AttributeError, IndexError):
-                message = found[int(body["message"])]
+                message = by_number[int(body["message"])]
                 if entry.is_altered:
-                    found[message.number] = replace(message, intact=False)
+                    by_number[message.number] = replace(message, intact=False)
                     continue
-                found[message.number] = _CHANGES[Act(body["act"])](message, entry, body)
-    return tuple(found.values())
+                by_number[message.number] = _CHANGES[Act(body["act"])](message, entry, body)
+    return tuple(by_number.values())
 
 
 def _drafted(number: int, entry: Entry) -> IncidentMessage:

@@ -46,7 +46,7 @@ def values(
     def time(at: datetime | None) -> dict[str, str] | None:
         return _time(at, zone) if at is not None else None
 
-    found: dict[str, Any] = {
+    by_name: dict[str, Any] = {
         "number": incident.number,
         "title": incident.title,
         "state": str(incident.state),
@@ -69,7 +69,7 @@ def values(
         "language": language,
         "said": dict(said),
     }
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    return {name: value for name, value in by_name.items() if value not in (None, "")}
 
 
 def people(affected: Sequence[Affected]) -> str:
@@ -97,10 +97,10 @@ def _data(one: Affected) -> dict[str, Any]:
 
 
 def _task(task: Task, zone: tzinfo) -> dict[str, Any]:
-    found: dict[str, Any] = {"text": task.text}
-    found |= {"to": task.to} if task.to else {}
-    found |= {"due": _time(task.due, zone)} if task.due is not None else {}
-    return found
+    values: dict[str, Any] = {"text": task.text}
+    values |= {"to": task.to} if task.to else {}
+    values |= {"due": _time(task.due, zone)} if task.due is not None else {}
+    return values
 
 
 def _time(at: datetime, zone: tzinfo) -> dict[str, str]:

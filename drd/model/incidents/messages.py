@@ -251,9 +251,9 @@ class IncidentMessage:
 
     def with_fate(self, index: int, fate: Fate, at: datetime, text: str) -> IncidentMessage:
         """Return the message with a new result for one recipient."""
-        found = list(self.deliveries)
-        found[index] = Delivery(fate, at, text)
-        return replace(self, deliveries=tuple(found))
+        fates = list(self.deliveries)
+        fates[index] = Delivery(fate, at, text)
+        return replace(self, deliveries=tuple(fates))
 
 
 def objection(message: IncidentMessage, digest: str) -> str:

@@ -90,14 +90,14 @@ class Preserved:
 
 def preserved(entries: Iterable[Entry]) -> tuple[Preserved, ...]:
     """Return the sets that the entries of an incident describe, the oldest first."""
-    found: dict[str, Preserved] = {}
+    by_id: dict[str, Preserved] = {}
     for entry in entries:
         if entry.header.kind != kinds.PRESERVE:
             continue
         body = body_of(entry)
         with suppress(KeyError, ValueError, TypeError, AttributeError):
-            _apply(found, entry, body)
-    return tuple(found.values())
+            _apply(by_id, entry, body)
+    return tuple(by_id.values())
 
 
 def _apply(found: dict[str, Preserved], entry: Entry, body: Mapping[str, Any]) -> None:

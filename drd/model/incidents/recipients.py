@@ -75,13 +75,13 @@ def addressed(
     cannot be sent in the requested way."""
     if audience is Audience.INTERNAL and not incident.restricted and not wanted.to:
         return list(_own_channels(incident, reach))
-    found = list(_named(audience, incident, reach, wanted.to))
-    if not found:
+    recipients = list(_named(audience, incident, reach, wanted.to))
+    if not recipients:
         raise _nobody(audience, incident)
     if wanted.encrypt:
-        _require_keys(found)
-        return found
-    return [replace(one, recipient=replace(one.recipient, key="")) for one in found]
+        _require_keys(recipients)
+        return recipients
+    return [replace(one, recipient=replace(one.recipient, key="")) for one in recipients]
 
 
 def _own_channels(incident: Incident, reach: Reach) -> Iterator[Addressed]:
@@ -128,10 +128,10 @@ def _inside(audience: Audience, incident: Incident, reach: Reach) -> list[str]:
     holders = [p.name for p in reach.book.people if not set(roles).isdisjoint(p.roles)]
     named = reach.owners if audience is Audience.BUSINESS_OWNER else ()
     owners = [_owner(name, reach.book) for name in named]
-    found = list(dict.fromkeys([*owners, *(holders if not owners else [])]))
+    people = list(dict.fromkeys([*owners, *(holders if not owners else [])]))
     if incident.restricted:
-        return [name for name in found if is_among(name, incident.people)]
-    return found
+        return [name for name in people if is_among(name, incident.people)]
+    return people
 
 
 def _owner(name: str, book: ContactBook) -> str:

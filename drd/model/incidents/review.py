@@ -138,7 +138,7 @@ def playbook_runs(entries: Iterable[Entry]) -> dict[str, str]:
 def recoveries(entries: Iterable[Entry]) -> tuple[Recovery, ...]:
     """Return the recoveries that the entries describe, in the order of the entries. The measured
     values are from the signed entries, not from rows, which somebody can have changed."""
-    found: dict[str, Recovery] = {}
+    by_id: dict[str, Recovery] = {}
     turns: dict[str, list[str]] = {}
     for entry in entries:
         body = body_of(entry)
@@ -150,19 +150,19 @@ def recoveries(entries: Iterable[Entry]) -> tuple[Recovery, ...]:
             elif entry.header.kind == "evidence":
                 measured = body["evidence"]
                 run = str(measured["run"])
-                before = found.get(run) or Recovery(run, str(measured["plan"]))
-                found[run] = _measured(before, measured)
+                before = by_id.get(run) or Recovery(run, str(measured["plan"]))
+                by_id[run] = _measured(before, measured)
             elif entry.header.kind == "run.end":
                 run = str(body["run"])
-                before = found.get(run) or Recovery(run, str(body["plan"]))
-                found[run] = replace(
+                before = by_id.get(run) or Recovery(run, str(body["plan"]))
+                by_id[run] = replace(
                     before,
                     state=str(body["state"]),
                     error=str(body.get("error") or ""),
                     started_at=time_in(body, "started_at") or before.started_at,
                 )
     return tuple(
-        replace(one, back=taken_back(turns.get(run, ())) or "") for run, one in found.items()
+        replace(one, back=taken_back(turns.get(run, ())) or "") for run, one in by_id.items()
     )
 
 
@@ -197,7 +197,7 @@ def promises(incident: Incident, entries: Iterable[Entry], now: datetime) -> tup
     """Return the updates that an audience expected: the first update about the incident, and those
     that messages promised. Left out are updates that were not sent and are not due yet, or were
     not due when the incident was closed."""
-    until, found = incident.closed_at or now, list[Promise]()
+    until, made = incident.closed_at or now, list[Promise]()
     waits: dict[str, datetime] = {}
     first = incident.cadence.first(incident.severity, incident.opened_at or now)
     if first is not None and not incident.sealed:
@@ -208,11 +208,11 @@ def promises(incident: Incident, entries: Iterable[Entry], now: datetime) -> tup
             continue
         audience, at = str(body.get("audience") or ""), entry.header.at
         due, following = waits.pop(audience, None), time_in(body, "next_update")
-        found += [Promise(audience, due, at)] if due is not None else []
+        made += [Promise(audience, due, at)] if due is not None else []
         if following is not None:
             waits[audience] = following
-    found += [Promise(audience, due) for audience, due in waits.items() if due < until]
-    return tuple(sorted(found, key=lambda one: (one.due, one.audience)))
+    made += [Promise(audience, due) for audience, due in waits.items() if due < until]
+    return tuple(sorted(made, key=lambda one: (one.due, one.audience)))
 
 
 def drill_before(plan_evidence: Iterable[Evidence], began: datetime | None) -> Evidence | None:

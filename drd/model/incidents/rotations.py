@@ -29,16 +29,16 @@ class Rotation:
 def rotations(entries: Iterable[Entry]) -> tuple[Rotation, ...]:
     """Return the rotations that the entries of an incident record, without withdrawn ones. An entry
     that was redacted, or that somebody changed, has no effect."""
-    found: dict[int, Rotation] = {}
+    by_entry: dict[int, Rotation] = {}
     for entry in entries:
         if entry.header.kind != kinds.ROTATED:
             continue
         body = body_of(entry)
         if isinstance(wrong := body.get("entry"), int):
-            found.pop(wrong, None)
+            by_entry.pop(wrong, None)
         elif (made := _rotation(entry, body)) is not None:
-            found[entry.seq] = made
-    return tuple(found.values())
+            by_entry[entry.seq] = made
+    return tuple(by_entry.values())
 
 
 def _rotation(entry: Entry, body: Mapping[str, Any]) -> Rotation | None:

@@ -212,8 +212,8 @@ def _scoped(body: Mapping[str, Any]) -> str:
 
 
 def _affected(body: Mapping[str, Any]) -> str:
-    found = [Affected.from_json(one) for one in body["affected"]]
-    return "; ".join(f"{one.plan}: {one.what}: {one.words()}" for one in found)
+    affected = [Affected.from_json(one) for one in body["affected"]]
+    return "; ".join(f"{one.plan}: {one.what}: {one.words()}" for one in affected)
 
 
 def _tasked(body: Mapping[str, Any]) -> str:
@@ -280,11 +280,11 @@ def _run_ended(body: Mapping[str, Any]) -> str:
 
 
 def _measured(body: Mapping[str, Any]) -> str:
-    found = body["evidence"]
-    point = f" from point {found['point']}" if found.get("point") else ""
-    why = f": {found['reason']}" if found.get("reason") else ""
-    run = found["run"]
-    return f"{body['run_kind']} of {found['plan']}{point}: {found['result']}{why} (run {run})"
+    measured = body["evidence"]
+    point = f" from point {measured['point']}" if measured.get("point") else ""
+    why = f": {measured['reason']}" if measured.get("reason") else ""
+    run = measured["run"]
+    return f"{body['run_kind']} of {measured['plan']}{point}: {measured['result']}{why} (run {run})"
 
 
 def _recovering(body: Mapping[str, Any]) -> str:

@@ -63,14 +63,14 @@ def elements(text: str, start: int) -> Iterator[Part]:
 def member(text: str, start: int, name: str) -> Part | None:
     """Return the value of a key of the object that begins at `start` of a valid text; the last one,
     if the key is there twice."""
-    found, at = None, _after_space(text, start + 1)
+    part, at = None, _after_space(text, start + 1)
     while text[at] != "}":
         key = _value(text, at)
         value = _value(text, _after_space(text, _after_space(text, key.end) + 1))
-        found = value if key.value == name else found
+        part = value if key.value == name else part
         at = _after_space(text, value.end)
         at = _after_space(text, at + 1) if text[at] == "," else at
-    return found
+    return part
 
 
 def _value(text: str, at: int) -> Part:

@@ -43,13 +43,13 @@ PLAN = "plan"
 def signals(text: str, document: Part, mapping: Mapped) -> Iterator[Signal]:
     """Return the alerts of a document. Raises UsageError."""
     if mapping.alerts:
-        found = at_path(document.value, mapping.alerts)
-        if not isinstance(found, list):
+        alerts = at_path(document.value, mapping.alerts)
+        if not isinstance(alerts, list):
             raise UsageError(
                 f"there is no list at `{mapping.alerts}` of the JSON",
                 hint="correct `alerts` of the mapping.",
             )
-        for number, value in enumerate(found, 1):
+        for number, value in enumerate(alerts, 1):
             yield _signal(value, text[document.start : document.end], mapping, number)
     elif isinstance(document.value, list):
         for number, part in enumerate(elements(text, document.start), 1):

@@ -44,15 +44,15 @@ def signals(raw: bytes, mapping: Mapped | None, most: int = MOST) -> list[Signal
         ) from None
     if not parts:
         raise UsageError("the message is empty", hint="send the alerts as JSON in UTF-8.")
-    found = [signal for part in parts for signal in _signals(text, part, mapping)]
-    if len(found) > most:
+    read_signals = [signal for part in parts for signal in _signals(text, part, mapping)]
+    if len(read_signals) > most:
         raise UsageError(
-            f"the message has {len(found)} alerts, but drd accepts at most {most} here",
+            f"the message has {len(read_signals)} alerts, but drd accepts at most {most} here",
             hint="send fewer alerts in one message: max_alerts of Alertmanager's webhook."
             if most == MOST
             else "send fewer alerts in one message. Operators may send more (docs/intake.md).",
         )
-    return found
+    return read_signals
 
 
 def _signals(text: str, part: Part, mapping: Mapped | None) -> Iterator[Signal]:

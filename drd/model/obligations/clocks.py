@@ -243,10 +243,10 @@ class _Clocks:
 
     def _setting(self, regime: Regime) -> Setting:
         anchors = regime.all_anchors()
-        found = {anchor: at for anchor in anchors if (at := self._time_of(anchor)) is not None}
-        updates = {a: self.case.updates[a.name] for a in found if a.name in self.case.updates}
+        times = {anchor: at for anchor in anchors if (at := self._time_of(anchor)) is not None}
+        updates = {a: self.case.updates[a.name] for a in times if a.name in self.case.updates}
         zone = ZoneInfo(regime.zone or self.case.zone)
-        return Setting(self.case.facts, found, zone, self.calendars, regime.closures, updates)
+        return Setting(self.case.facts, times, zone, self.calendars, regime.closures, updates)
 
     def _time_of(self, anchor: Anchor) -> datetime | None:
         if anchor.source is Source.INSTANT:

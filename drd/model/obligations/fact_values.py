@@ -36,17 +36,17 @@ class Asked:
 
 def asked_for(regimes: Iterable[Regime]) -> dict[str, Asked]:
     """Return the facts that the regimes and the drafts of their reports ask for."""
-    found = {PEOPLE: Asked(counts=True), RECORDS: Asked(counts=True), PLACE_OF_HOLIDAYS: Asked()}
+    asked = {PEOPLE: Asked(counts=True), RECORDS: Asked(counts=True), PLACE_OF_HOLIDAYS: Asked()}
     for condition in (c for regime in regimes for c in _conditions(regime)):
         if not condition.fact:
             continue
-        before = found.get(condition.fact, Asked())
-        found[condition.fact] = Asked(
+        before = asked.get(condition.fact, Asked())
+        asked[condition.fact] = Asked(
             before.counts or condition.is_count,
             before.flag or condition.operator in ("is", "not"),
             before.words | set(condition.words),
         )
-    return found
+    return asked
 
 
 def _conditions(value: object) -> Iterator[Condition]:

@@ -196,12 +196,12 @@ def _without_number(rule: NoNumber, setting: Setting) -> Times | None:
 def _chosen(rule: Choice, setting: Setting) -> Times | None:
     if rule.of == "first":
         return _first(rule, setting)
-    found = [evaluate(each, setting) for each in rule.rules]
-    known = [times for times in found if times is not None]
+    evaluated = [evaluate(each, setting) for each in rule.rules]
+    known = [times for times in evaluated if times is not None]
     if rule.of == "latest":
         missing = any(
             times is None and setting.applies(each.when) is not False
-            for each, times in zip(rule.rules, found, strict=True)
+            for each, times in zip(rule.rules, evaluated, strict=True)
         )
         return None if missing or not known else _together(known, latest=True)
     return _together(known, latest=False) if known else None

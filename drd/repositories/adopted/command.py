@@ -114,12 +114,14 @@ class CommandCopies:
                 )
             answer.seek(0)
             printed = answer.read()
-        found = _parsed(printed)
+        listed_copies = _parsed(printed)
         is_file = not any("${into}" in word for word in self._tool.restore)
-        found = _plausible(found) if is_file else found
+        listed_copies = _plausible(listed_copies) if is_file else listed_copies
         if self._database is not None:
-            found = one_database.of_one_database(found, self._plain_file, self._database)
-        return _told(found)
+            listed_copies = one_database.of_one_database(
+                listed_copies, self._plain_file, self._database
+            )
+        return _told(listed_copies)
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:  # noqa: ARG002 - one file
         file, is_plain = self._file_of(copy)

@@ -96,8 +96,8 @@ def of_path(path: Path, size: int) -> Looked:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no end
         with os.fdopen(handle, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode) or info.st_size != size:
                 return Looked()
             why, origin = why_cut_off(file, unpacks=False), pg_archive.origin(file)
             file.seek(0)

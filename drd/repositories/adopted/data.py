@@ -36,13 +36,13 @@ def require_data(into: Path, paths: Collection[str], copy: str) -> None:
     """Raise CopyDamaged if what was restored at one of the paths is not data. A missing path is
     left to the kind."""
     for path in paths:
-        found = _landed(into, path)
-        why = found and why_no_data(found, path, paths)
-        if found is not None and why:
+        landed_path = _landed(into, path)
+        why = landed_path and why_no_data(landed_path, path, paths)
+        if landed_path is not None and why:
             raise CopyDamaged(
                 f"{path} {why} ({copy})",
                 hint=ANOTHER_PATH
-                if found.leads_to is not None
+                if landed_path.leads_to is not None
                 else "find out why the tool copied nothing, and choose another restore "
                 "point: drd points PLAN",
             )

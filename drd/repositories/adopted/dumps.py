@@ -114,16 +114,16 @@ def search_dumps(directory: Path, wanted: str = "*") -> Dumps:
 
 def _several_databases(dumps: Sequence[Dump]) -> str:
     """Say of which databases these dumps are, if their headers name several; empty otherwise."""
-    found: dict[str, str] = {}
+    by_series: dict[str, str] = {}
     for dump in reversed(dumps[-_MOST_HEADS:]):
         if database := one_database.database_in(dump.path):
-            found.setdefault(database, dump.name)
-    if len(found) < 2:
+            by_series.setdefault(database, dump.name)
+    if len(by_series) < 2:
         return ""
     return (
-        f"these are dumps of {len(found)} databases, {one_database.named(found)}, but their "
-        "file names look like one series: let the script write the name of the database, as a "
-        "separate word, into the name of each dump, or dump each database into a separate "
+        f"these are dumps of {len(by_series)} databases, {one_database.named(by_series)}, but "
+        "their file names look like one series: let the script write the name of the database, as "
+        "a separate word, into the name of each dump, or dump each database into a separate "
         "directory"
     )
 
@@ -237,10 +237,10 @@ def recognised(path: Path) -> tuple[str, FoundDump] | None:
     for spec in KINDS:
         if spec.recognises:
             recognises: RecognisesOf = resolve_name(spec.recognises)
-            found = recognises(dump)
-            if found is not None:
+            dump_kind = recognises(dump)
+            if dump_kind is not None:
                 within = packed and inner.startswith(SQLITE)
-                return spec.name, _by_what_is_packed(path, found) if within else found
+                return spec.name, _by_what_is_packed(path, dump_kind) if within else dump_kind
     return None
 
 

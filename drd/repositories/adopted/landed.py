@@ -64,16 +64,18 @@ def require_closed(data: Path, spaces: Path) -> None:
     for top in (data, spaces):
         for where, directories, files, at in os.fwalk(top, follow_symlinks=False):
             for name in (*directories, *files):
-                found = os.stat(name, dir_fd=at, follow_symlinks=False)
+                status = os.stat(name, dir_fd=at, follow_symlinks=False)
                 path = Path(where, name)
-                if stat.S_ISLNK(found.st_mode):
+                if stat.S_ISLNK(status.st_mode):
                     to = Path(os.readlink(name, dir_fd=at))
                     ours = path.parent == data / _LINKS and to.parent == spaces
                     if not ours or ".." in to.name:
                         raise _outside(data.name, os.fsencode(path.relative_to(data.parent)))
-                elif stat.S_ISREG(found.st_mode) and found.st_mode & (stat.S_ISUID | stat.S_ISGID):
-                    os.chmod(name, stat.S_IMODE(found.st_mode) & 0o777, dir_fd=at)
-                elif not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+                elif stat.S_ISREG(status.st_mode) and status.st_mode & (
+                    stat.S_ISUID | stat.S_ISGID
+                ):
+                    os.chmod(name, stat.S_IMODE(status.st_mode) & 0o777, dir_fd=at)
+                elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                     raise _outside(data.name, os.fsencode(path.relative_to(data.parent)))
 
 

@@ -66,33 +66,35 @@ class Described:
 def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Described:
     """Describe a component in a copy. Raises RepositoryError when drd cannot find out what the copy
     contains."""
-    found: FoundFile | None = None
+    copied_file: FoundFile | None = None
     single = KINDS[component.kind].holds is not Holds.PATHS
     # A command restores the one component of its copies, wherever the service has it.
     for path in wanted(component) or ("/",):
         try:
-            found = tool.find(copy, path)
+            copied_file = tool.find(copy, path)
         except NotInCopy as error:
             return _lacking(component, copy, error.message, error.hint)
-        if found is None:
+        if copied_file is None:
             return _lacking(component, copy, f"the copy does not contain {path}")
-        if single and not found.is_file:
+        if single and not copied_file.is_file:
             return _lacking(component, copy, f"{path} is not a regular file in the copy")
-        if no_dump := cut_off.why_no_dump(found.head, copy.name, KINDS[component.kind].begins):
+        if no_dump := cut_off.why_no_dump(
+            copied_file.head, copy.name, KINDS[component.kind].begins
+        ):
             why = f"{copy.name} is not a dump: {no_dump}"
             return _lacking(component, copy, why, f"{cut_off.REMEDY}.")
-        if found.cut_off:
-            why = f"the dump is cut off: {found.cut_off}"
+        if copied_file.cut_off:
+            why = f"the dump is cut off: {copied_file.cut_off}"
             return _lacking(component, copy, why, f"{cut_off.REMEDY}.")
-        if (lacks := why_no_data(found, path, wanted(component))) is not None:
-            remedy = _NO_DATA if found.leads_to is None else ANOTHER_PATH
+        if (lacks := why_no_data(copied_file, path, wanted(component))) is not None:
+            remedy = _NO_DATA if copied_file.leads_to is None else ANOTHER_PATH
             return _lacking(component, copy, f"{path} {lacks}", remedy)
     data_time = copy.data_time
-    if component.copied_as and found is not None and found.changed_at is not None:
+    if component.copied_as and copied_file is not None and copied_file.changed_at is not None:
         # A dump is as old as its file, however often it is copied.
-        data_time = min(data_time, found.changed_at)
+        data_time = min(data_time, copied_file.changed_at)
     try:
-        part = _adopted_by_its_kind(component, copy, found if single else None)
+        part = _adopted_by_its_kind(component, copy, copied_file if single else None)
     except NotInCopy as error:
         return _lacking(component, copy, error.message, error.hint)
     return Described(

@@ -166,13 +166,13 @@ class StanzaCopies:
         return stanza_info.names_in(self._program.answer(["repo-ls", "--output=json", *path]))
 
     def _archives(self, backups: Sequence[Backup]) -> Mapping[str, Archive]:
-        found = {}
+        archives = {}
         for name in dict.fromkeys(b.archive for b in backups):
             size = wal.segment_size(b for b in backups if b.archive == name)
             path = f"archive/{self._stanza.name}/{name}"
             printed = self._program.answer(["repo-ls", "--recurse", "--output=json", path])
-            found[name] = wal.archive(printed, size)
-        return found
+            archives[name] = wal.archive(printed, size)
+        return archives
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
         """Return a database of the server. Each gets the size of all databases together, because

@@ -349,10 +349,10 @@ class AdoptedRepository:
         return [*parts, snapshot(manifest_id(adopted, copy), "manifest")]
 
     def _component(self, snapshot: str) -> tuple[ForeignCopy, Component]:
-        found = self._listed(fresh=False).components.get(snapshot)
-        if found is None:
+        listed_copy = self._listed(fresh=False).components.get(snapshot)
+        if listed_copy is None:
             raise self._gone(snapshot)
-        return found
+        return listed_copy
 
     def _gone(self, snapshot: str) -> PointGone:
         return PointGone(

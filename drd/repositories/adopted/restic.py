@@ -122,19 +122,21 @@ class ResticCopies:
         words = ["ls", "--json", *ids([copy.id]), path]
         printed = self._runner.capture(words)[0]
         nodes = iter(printed.splitlines())
-        found = next((entry for line in nodes if (entry := _entry(line, path))), None)
-        if found is None:
+        entry_of_file = next((entry for line in nodes if (entry := _entry(line, path))), None)
+        if entry_of_file is None:
             if why := self._elsewhere(copy):
                 raise NotInCopy(why, hint=ABSOLUTE)
             return None
-        if found.is_directory:
-            return found._replace(is_empty=not any(nodes))
-        if found.leads_to is not None:
-            return found._replace(leads_to=str(self._told(copy, path, "linktarget")))
-        if found.is_file and found.bytes and path in self._archives:
+        if entry_of_file.is_directory:
+            return entry_of_file._replace(is_empty=not any(nodes))
+        if entry_of_file.leads_to is not None:
+            return entry_of_file._replace(leads_to=str(self._told(copy, path, "linktarget")))
+        if entry_of_file.is_file and entry_of_file.bytes and path in self._archives:
             head = self._first_piece(copy, path)
-            return found._replace(origin=pg_archive.origin(BytesIO(head)), head=head[:_HEAD])
-        return found
+            return entry_of_file._replace(
+                origin=pg_archive.origin(BytesIO(head)), head=head[:_HEAD]
+            )
+        return entry_of_file
 
     def _first_piece(self, copy: ForeignCopy, path: str) -> bytes:
         """Return the first piece of a file as restic stores it: at most some megabytes, however

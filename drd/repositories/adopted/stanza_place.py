@@ -37,7 +37,7 @@ def only_here(plan: Plan, resolve: Callable[[SecretRef], str]) -> str:
     options = _options(adopted.stanza, resolve)
     if options is None or options.get("pg1-host"):
         return ""
-    numbers = {int(found[1]) for name in options if (found := _REPOSITORY.match(name))}
+    numbers = {int(match[1]) for name in options if (match := _REPOSITORY.match(name))}
     for number in numbers | {adopted.stanza.repo}:
         kind = options.get(f"repo{number}-type", "posix")
         if kind != "posix" or options.get(f"repo{number}-host"):

@@ -93,12 +93,12 @@ class StanzaProgram:
 
     def version(self) -> str:
         """Return `2.55.1`. Raises ToolMissing."""
-        found = process.find_tool(PROGRAM, package=PROGRAM)
-        done = process.run(Command([found, "version"], deadline_s=20.0))
+        tool = process.find_tool(PROGRAM, package=PROGRAM)
+        done = process.run(Command([tool, "version"], deadline_s=20.0))
         match = re.search(r"pgBackRest (\d+\.\d+(?:\.\d+)?)", done.stdout)
         if match is None:
             raise ToolMissing(
-                f"{found} does not run: {done.complaint}",
+                f"{tool} does not run: {done.complaint}",
                 hint="install pgBackRest again: apt-get install --reinstall pgbackrest",
             )
         return match[1]
@@ -123,12 +123,12 @@ class StanzaProgram:
         succeeds, `take` gets the output instead. A command with `writes` trusts what the repository
         says, so it may change only these directories: it runs as their owner instead of root,
         and drd ends it before it fills their disk."""
-        found = process.find_tool(PROGRAM, package=PROGRAM)
+        tool = process.find_tool(PROGRAM, package=PROGRAM)
         with (
             self._private() as private,
             tempfile.TemporaryFile() as output,
         ):
-            command = self._command([found, *words], private, deadline_s)
+            command = self._command([tool, *words], private, deadline_s)
             room: Callable[[], None] | None = None
             if writes:
                 command = self._confined(command, (private, *writes))

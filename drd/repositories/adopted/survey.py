@@ -120,7 +120,7 @@ def survey(repository: ResticRepository, host: str | None, tag: str | None = Non
     newest = _usual(copies)
     same = [s for s in copies if s.paths == newest.paths]
     others = [s for s in copies if s.paths != newest.paths]
-    found = Survey(
+    seen_copies = Survey(
         newest.host,
         newest.time,
         newest.paths,
@@ -133,18 +133,18 @@ def survey(repository: ResticRepository, host: str | None, tag: str | None = Non
     judge(done, repository.url)
     if why := relative_roots(newest.paths, entries.tops):
         raise UsageError(f"drd cannot adopt the newest copy: {why}", hint=ABSOLUTE)
-    found.astray = sorted(entries.astray)
-    found.others = entries.others
-    found.unnamed = dict.fromkeys(entries.beyond, _BEYOND)
+    seen_copies.astray = sorted(entries.astray)
+    seen_copies.others = entries.others
+    seen_copies.unnamed = dict.fromkeys(entries.beyond, _BEYOND)
     left = MOST_FOUND - len(entries.candidates)
     for number, (path, size) in enumerate(entries.scripts.items()):
         if number < left:
             entries.candidates[path] = size
         else:
-            note(found.others, found.paths, path, size)
+            note(seen_copies.others, seen_copies.paths, path, size)
     with TemporaryDirectory(prefix="drd-", dir=room()) as place:
-        _recognise_dumps(repository, newest.id, entries.candidates, found, Path(place))
-    return found
+        _recognise_dumps(repository, newest.id, entries.candidates, seen_copies, Path(place))
+    return seen_copies
 
 
 def _usual(copies: Sequence[SnapshotInfo]) -> SnapshotInfo:

@@ -57,16 +57,18 @@ class Archive:
     def _following(self, name: str, lines: Sequence[int]) -> str | None:
         log, number = self._after(name)
         names = (f"{t:08X}{log:08X}{number:08X}" for t in lines if t >= _timeline(name))
-        found = next((n for n in names if n in self.segments or n in self.unusable), None)
-        return found if found in self.segments else None
+        next_name = next((n for n in names if n in self.segments or n in self.unusable), None)
+        return next_name if next_name in self.segments else None
 
     def ends_at(self, last: str) -> tuple[str, str] | None:
         """Return the first existing segment after `last` that cannot be used, and why; None if
         there is none, or if a segment is missing before it."""
         log, number = self._after(last)
         name = f"{log:08X}{number:08X}"
-        found = (n for n in self.unusable if n[8:] == name and _timeline(n) >= _timeline(last))
-        return next(((n, self.unusable[n]) for n in sorted(found, reverse=True)), None)
+        ending_names = (
+            n for n in self.unusable if n[8:] == name and _timeline(n) >= _timeline(last)
+        )
+        return next(((n, self.unusable[n]) for n in sorted(ending_names, reverse=True)), None)
 
     def beyond(self, last: str) -> Sequence[str]:
         """Return the segments after `last` of its timeline or a later one, with gaps."""

@@ -33,9 +33,9 @@ def explained(said: str, url: str) -> DrdError | None:
     if scheme is None:
         return None
     for pattern, made in (*_BY_SCHEME.get(scheme.name, ()), *_ALL):
-        found = pattern.search(said)
-        if found is not None:
-            return made(url, found)
+        match = pattern.search(said)
+        if match is not None:
+            return made(url, match)
     return None
 
 

@@ -67,13 +67,13 @@ def require_own(connection: Connection, data_dir: str) -> None:
 
 def links_in(data_dir: str) -> list[str]:
     """Return the links below a data directory, as far as drd may read it."""
-    found = []
+    links = []
     for directory, names, files in os.walk(data_dir):
         for name in (*names, *files):
             path = Path(directory, name)
             if path.is_symlink():
-                found.append(f"{path.relative_to(data_dir)} -> {_end(path)}")
-    return found
+                links.append(f"{path.relative_to(data_dir)} -> {_end(path)}")
+    return links
 
 
 def _end(link: Path) -> str:

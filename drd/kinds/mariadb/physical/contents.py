@@ -77,7 +77,7 @@ def find(connection: Connection, database: str) -> Found:
 def find_all(connection: Connection, databases: Sequence[str], limit_s: float) -> dict[str, Found]:
     """Find the tables of these databases. The result lacks databases for which `limit_s` seconds
     were too short. Raises ServerError."""
-    found: dict[str, Found] = {}
+    by_database: dict[str, Found] = {}
     end = time.monotonic() + limit_s
     try:
         for name in databases:
@@ -85,13 +85,13 @@ def find_all(connection: Connection, databases: Sequence[str], limit_s: float) -
             if (left_s := end - time.monotonic()) <= 0:
                 break
             connection.execute(f"SET SESSION max_statement_time = {max(0.01, left_s):.2f}")
-            found[name] = find(connection, name)
+            by_database[name] = find(connection, name)
     except ServerError as error:
         if not is_late(error):
             raise
     finally:
         connection.execute("SET SESSION max_statement_time = 0")
-    return found
+    return by_database
 
 
 def everything(
@@ -99,12 +99,13 @@ def everything(
 ) -> DatabaseFingerprint:
     """Describe all tables of a server that nobody else uses. Raises SourceUnreachable, Cancelled,
     ServerError."""
-    found = {name: find(connection, name) for name in (*databases, SYSTEM)}
+    by_database = {name: find(connection, name) for name in (*databases, SYSTEM)}
     part = {
-        name: (*one.frozen, *(table.name for table in one.moving)) for name, one in found.items()
+        name: (*one.frozen, *(table.name for table in one.moving))
+        for name, one in by_database.items()
     }
     whole = some_tables(connection, part, mode=mode, budget_s=budget_s)
-    return without_rows(whole, found)
+    return without_rows(whole, by_database)
 
 
 def some_tables(

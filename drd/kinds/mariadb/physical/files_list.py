@@ -42,23 +42,23 @@ def has_pages(path: str) -> bool:
 
 def strangers(data: Path) -> list[str]:
     """Return what is neither a directory nor a plain file, and the files that lead to others."""
-    found = []
+    unlisted = []
     for path, mode in _entries(data):
         if not stat.S_ISDIR(mode) and (not stat.S_ISREG(mode) or path.endswith(".isl")):
-            found.append(path)
-    return found
+            unlisted.append(path)
+    return unlisted
 
 
 def listed(data: Path) -> Listing:
     """Describe the files below a directory."""
-    found = {}
+    listing = {}
     for path, mode in _entries(data):
         if stat.S_ISREG(mode):
             process.check_cancelled()
             file = data / path
             digest = "" if has_pages(path) else sha256(file)
-            found[path] = Listed(file.stat().st_size, digest)
-    return found
+            listing[path] = Listed(file.stat().st_size, digest)
+    return listing
 
 
 def sha256(file: Path) -> str:

@@ -174,8 +174,8 @@ class ServerKind(Kind):
         return notes + FILES.swept(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
-        found = programs_of(snapshot, _settings(component).bin_dir)
-        return {"MariaDB": found.version, "mariadb-backup": found.backup.version}
+        programs = programs_of(snapshot, _settings(component).bin_dir)
+        return {"MariaDB": programs.version, "mariadb-backup": programs.backup.version}
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         settings = _settings(component)

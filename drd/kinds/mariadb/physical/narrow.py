@@ -86,8 +86,8 @@ def listed(snapshot: ComponentSnapshot, asked: str | None) -> Contents:
     known = snapshot.fingerprint
     if isinstance(known, DatabaseFingerprint):
         snapshot = replace(snapshot, fingerprint=_of_people(known))
-    look = "find DIRECTORY -name '*.frm'"
-    return tables(snapshot, asked, selects=selects, separator=".", look=look)
+    lister = "find DIRECTORY -name '*.frm'"
+    return tables(snapshot, asked, selects=selects, separator=".", lister=lister)
 
 
 def _of_people(known: DatabaseFingerprint) -> DatabaseFingerprint:
@@ -142,8 +142,8 @@ def one(
     database = str(part.database)
     only = {naming.name_of(table) for table in part.tables} or None
     connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-    found = describe(connection, database, mode=mode, budget_s=budget_s, only=only)
-    named = as_within(found)
+    described = describe(connection, database, mode=mode, budget_s=budget_s, only=only)
+    named = as_within(described)
     return named.only(part.tables) if part.tables else named
 
 

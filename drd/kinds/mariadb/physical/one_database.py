@@ -218,11 +218,11 @@ class DatabaseOfServer(OfServer):
     ) -> Restored:
         try:
             dumped, read = self._dumped(snapshot, on_progress)
-            found = self._others_code(self._reach(), read.facts["definers"])
+            foreign_code = self._others_code(self._reach(), read.facts["definers"])
             done = super().restore(dumped.snapshot, dumped.private, on_progress=on_progress)
         finally:
             remove(self._landing)
-        done = replace(done, notes=(*(f.text for f in found), *done.notes))
+        done = replace(done, notes=(*(f.text for f in foreign_code), *done.notes))
         return self.in_words(dumped, done)
 
     def inspector(self) -> Inspector:
@@ -236,9 +236,9 @@ class _DatabaseInspector(MariadbInspector):
     """Inspects a restored database, with the names of tables that the point has."""
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        found = super().fingerprint(like, budget_s)
-        assert isinstance(found, DatabaseFingerprint)
-        return narrow.as_within(found)
+        described = super().fingerprint(like, budget_s)
+        assert isinstance(described, DatabaseFingerprint)
+        return narrow.as_within(described)
 
 
 @contextmanager

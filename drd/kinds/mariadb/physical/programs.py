@@ -24,13 +24,15 @@ def programs_for(version: str, bin_dir: str | None) -> Programs:
     """Return the programs that can run the files of a server of this version: those of the same
     series. Raises SandboxUnavailable."""
     try:
-        found = Programs(*(program(n, bin_dir) for n in ("mariadbd", "mariadb-backup", _CHECKSUM)))
+        programs = Programs(
+            *(program(n, bin_dir) for n in ("mariadbd", "mariadb-backup", _CHECKSUM))
+        )
     except ToolError as error:
         raise SandboxUnavailable(
             f"this host cannot run the files of a MariaDB server: {error.message}",
             hint=error.hint,
         ) from error
-    for name, one in (("mariadbd", found.server), ("mariadb-backup", found.backup)):
+    for name, one in (("mariadbd", programs.server), ("mariadb-backup", programs.backup)):
         if series(one.version) != series(version):
             raise SandboxUnavailable(
                 f"{name} of this host has version {one.version}, and only the series "
@@ -39,7 +41,7 @@ def programs_for(version: str, bin_dir: str | None) -> Programs:
                 "the directory of its programs. To change the series, restore to "
                 f"{series_text(version)} first, then upgrade that server.",
             )
-    return found
+    return programs
 
 
 _CHECKSUM = "innochecksum"

@@ -88,8 +88,8 @@ class ServerSource:
 
     def _examined(self, connection: Connection) -> Iterator[Finding]:
         version = version_text(connection)
-        found = list(examine(connection, self._name, self._settings.data_dir))
-        size = 0 if any(f.failed and f.code == "rights" for f in found) else _size(connection)
+        examined = list(examine(connection, self._name, self._settings.data_dir))
+        size = 0 if any(f.failed and f.code == "rights" for f in examined) else _size(connection)
         of_size = f", {format_size(size)}" if size else ""
         yield Finding("reachable", "ok", self._name, f"MariaDB {version}{of_size}")
         try:
@@ -97,7 +97,7 @@ class ServerSource:
             yield Finding("mariadb-backup", "ok", self._name, f"version {tool.version}")
         except DrdError as error:
             yield Finding("mariadb-backup", "error", self._name, error.message, error.hint)
-        yield from found
+        yield from examined
         if size:
             yield self._room(size)
         if self._settings.binlog is not None:

@@ -123,7 +123,7 @@ class TablesOfServer(OfServer):
 
     def _notes(self, connection: Connection, read: Read) -> list[str]:
         """Return what is left out. Raises TargetError for a table without rows in the copy."""
-        found = contents.find(connection, read.name)
+        content = contents.find(connection, read.name)
         there = {table.name for table in read.tables.with_rows}
         for table in self._only:
             if table not in there:
@@ -132,9 +132,9 @@ class TablesOfServer(OfServer):
                     "which drd restored it",
                     hint="check the name, or choose another restore point: drd points PLAN",
                 )
-            if table in found.without:
+            if table in content.without:
                 raise TargetError(
-                    f"{escaped(table)} is {found.without[table]}: drd cannot restore its rows",
+                    f"{escaped(table)} is {content.without[table]}: drd cannot restore its rows",
                     hint="name only other tables.",
                 )
         return triggers_left_out(connection, read.name, self._only)
@@ -162,11 +162,11 @@ class _CopiesInspector(MariadbInspector):
         known = {copy.name: name for copy, name in self._names.items()}
         with self._lock:
             connection = self._connection()
-            found = describe(
+            described = describe(
                 connection, self._address.database, mode=mode, budget_s=budget_s, only=known
             )
         return DatabaseFingerprint(
             mode,
-            {known[name]: state for name, state in found.tables.items()},
-            {known[name]: why for name, why in found.not_reached.items()},
+            {known[name]: state for name, state in described.tables.items()},
+            {known[name]: why for name, why in described.not_reached.items()},
         )

@@ -49,13 +49,13 @@ def share(data: Path, jobs: int) -> list[Listed]:
     try:
         files = json.loads((data / MANIFEST).read_bytes())["Files"]
         total = sum(int(file["Size"]) for file in files)
-        found = [_listed(file) for file in files if _is_taken(file)]
+        eligible = [_listed(file) for file in files if _is_taken(file)]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     if total < _WORTH_BYTES:
         return []
     taken, left = [], total * (jobs - 1) // jobs
-    for file in sorted(found, key=lambda f: -f.bytes)[:_MOST_FILES]:
+    for file in sorted(eligible, key=lambda f: -f.bytes)[:_MOST_FILES]:
         if file.bytes <= left:
             taken.append(file)
             left -= file.bytes
@@ -82,12 +82,12 @@ def compared(data: Path, files: list[Listed], jobs: int) -> Iterator[None]:
         yield
         return
     with ThreadPoolExecutor(max(1, jobs - 1), thread_name_prefix="drd-checksums") as pool:
-        found: list[Future[str]] = [pool.submit(_fault, data, file) for file in files]
+        futures: list[Future[str]] = [pool.submit(_fault, data, file) for file in files]
         try:
             yield
-            faults = [fault for one in found if (fault := one.result())]
+            faults = [fault for one in futures if (fault := one.result())]
         finally:
-            for one in found:
+            for one in futures:
                 one.cancel()
     if faults:
         raise RepositoryDamaged(

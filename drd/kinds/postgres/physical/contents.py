@@ -69,7 +69,7 @@ def counters(reach: Reach, databases: list[str]) -> Counters:
     """Return for each table values that change whenever its rows change: the number of its file,
     and counters of the server's statistics. Tables of a database that cannot be read are missing.
     """
-    found: dict[str, tuple[Any, ...]] = {}
+    values: dict[str, tuple[Any, ...]] = {}
     for name in databases:
         process.check_cancelled()
         try:
@@ -77,8 +77,8 @@ def counters(reach: Reach, databases: list[str]) -> Counters:
                 rows = connection.execute(_COUNTERS.encode()).fetchall()
         except (DrdError, psycopg.Error):
             continue
-        found |= {in_database(name, row[0]): tuple(row[1:]) for row in rows}
-    return found
+        values |= {in_database(name, row[0]): tuple(row[1:]) for row in rows}
+    return values
 
 
 def fingerprint(
@@ -178,33 +178,33 @@ def properties(reach: Reach, connection: Connection) -> dict[str, Any]:
     login is left out."""
     with as_stored(connection):
         roles = connection.execute(_ROLES.encode()).fetchall()
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name in names(connection):
         try:
             with closing(connect(reach(name))) as one:
-                found[name] = database.read(one)
+                values[name] = database.read(one)
         except (DrdError, psycopg.Error):
             continue
-    return {"databases": found, "roles": {row[0]: list(row[1:]) for row in roles}}
+    return {"databases": values, "roles": {row[0]: list(row[1:]) for row in roles}}
 
 
 def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return sentences about properties that differ from the saved ones."""
-    found = []
+    differing = []
     for name, properties_ in saved["databases"].items():
         if name not in now["databases"]:
-            found.append(f"database {name} is missing, or refuses connections")
+            differing.append(f"database {name} is missing, or refuses connections")
             continue
         other = now["databases"][name]
         here = database.differences(properties_, other, with_owner=True)
-        found += [f"database {name}: {sentence}" for sentence in here]
+        differing += [f"database {name}: {sentence}" for sentence in here]
     for name, was in saved["roles"].items():
         if name not in now["roles"]:
-            found.append(f"role {name} is missing")
+            differing.append(f"role {name} is missing")
         elif now["roles"][name] != was:
-            found.append(f"role {name} {_role_words(was, now['roles'][name])}")
+            differing.append(f"role {name} {_role_words(was, now['roles'][name])}")
     new = [n for n in now["roles"] if n not in saved["roles"]]
-    return found + [f"role {name} did not exist at backup" for name in new]
+    return differing + [f"role {name} did not exist at backup" for name in new]
 
 
 def _role_words(was: list[Any], now: list[Any]) -> str:

@@ -278,8 +278,8 @@ def require_listed(landed: Landed, files: Mapping[str, int]) -> None:
             continue
         if size is None:
             raise _differs(f"{name} is a file too many")
-        if (found := place.stat(follow_symlinks=False).st_size) != size:
-            raise _differs(f"{name} has {found:,} bytes, and should have {size:,}")
+        if (length := place.stat(follow_symlinks=False).st_size) != size:
+            raise _differs(f"{name} has {length:,} bytes, and should have {size:,}")
     if missing:
         raise _differs(f"{min(missing)} is missing")
 

@@ -204,19 +204,19 @@ class ClusterKind(Kind):
         except psycopg.Error as error:
             unknown = words(error)
         wanted = major or newest_major("postgres", settings.bin_dir)
-        found = tried(
+        tried_findings = tried(
             component.name,
             partial(sandbox_programs, wanted, settings.bin_dir, or_newer=not major),
             place,
         )
         if not unknown:
-            return found
+            return tried_findings
         text = (
             "drd cannot ask the server for its version, so it does not know which PostgreSQL the "
             f"sandbox needs: {unknown}"
         )
         remedy = "see the finding `reachable` of this component, then run drd doctor again."
-        return [*found, Finding("sandbox", "warning", component.name, text, remedy)]
+        return [*tried_findings, Finding("sandbox", "warning", component.name, text, remedy)]
 
     def sandbox_findings_for(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace

@@ -103,10 +103,10 @@ def _require_only(taken: Path, increments: int) -> None:
     numbers = {str(n) for n in range(1, increments + 1)}
     named = {DATA, SPACES, *([INCREMENTS] if increments else [])}
     named |= {f"{INCREMENTS}/{n}" for n in numbers}
-    found = _directories(taken)
+    directories = _directories(taken)
     if increments:
-        found |= {f"{INCREMENTS}/{n}" for n in _directories(taken / INCREMENTS)}
-    lost, strange = sorted(named - found - {SPACES}), sorted(found - named)
+        directories |= {f"{INCREMENTS}/{n}" for n in _directories(taken / INCREMENTS)}
+    lost, strange = sorted(named - directories - {SPACES}), sorted(directories - named)
     if lost or strange:
         said = f"does not contain {lost[0]}" if lost else f"contains {strange[0][:80]}"
         raise RepositoryDamaged(
@@ -119,9 +119,10 @@ def _directories(directory: Path) -> set[str]:
     """Return the names in a directory, those of directories as they are."""
     if directory.is_symlink() or not directory.is_dir():
         return set()
-    found = directory.iterdir()
+    directories = directory.iterdir()
     return {
-        p.name if p.is_dir() and not p.is_symlink() else f"{p.name} (no directory)" for p in found
+        p.name if p.is_dir() and not p.is_symlink() else f"{p.name} (no directory)"
+        for p in directories
     }
 
 

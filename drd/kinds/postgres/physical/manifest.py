@@ -109,8 +109,8 @@ def _library(value: Any, place: str) -> str:
 
 
 def _properties(saved: Mapping[str, Any], place: str) -> None:
-    found = strict.mapping(strict.member(saved, "databases", place), f"{place}.databases")
-    for called, one in found.items():
+    databases = strict.mapping(strict.member(saved, "databases", place), f"{place}.databases")
+    for called, one in databases.items():
         written_database(strict.mapping(one, f"{place}.{called}"), f"{place}.databases")
     roles = strict.mapping(strict.member(saved, "roles", place), f"{place}.roles")
     for role, rights in roles.items():

@@ -100,8 +100,8 @@ def live(
     assert isinstance(like, DatabaseFingerprint)
     address = address_of(settings.dsn)
     if part.database is not None:
-        found = parts.live(address.to_database(part.database), part, like, budget_s)
-        return replace(found, properties=_of_database(part.database, found.properties))
+        live_part = parts.live(address.to_database(part.database), part, like, budget_s)
+        return replace(live_part, properties=_of_database(part.database, live_part.properties))
     with closing(connect(address)) as connection:
         mode: Literal["counts", "digest"] = "digest" if like.mode == "digest" else "counts"
         return contents.of_server(address, connection, mode=mode, budget_s=budget_s)

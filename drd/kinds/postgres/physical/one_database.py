@@ -134,9 +134,9 @@ class _OfServer(PostgresTargetDatabase):
     def _require_harmless(self, saved: roles.Globals) -> None:
         """Raise TargetError if drd would have to make a role with rights beyond the database. The
         preflight cannot check this: drd knows the roles only when a server runs on the copy."""
-        found = risky_roles.found(self._reach(), self._component, saved)
-        if found is not None:
-            raise TargetError(found.text, hint=found.remedy)
+        risky = risky_roles.found(self._reach(), self._component, saved)
+        if risky is not None:
+            raise TargetError(risky.text, hint=risky.remedy)
 
 
 class DatabaseOfServer(_OfServer):

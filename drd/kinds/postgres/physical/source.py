@@ -83,8 +83,8 @@ class ClusterSource:
     def doctor(self) -> list[Finding]:
         try:
             with connect(self._address()) as connection:
-                found = list(self._examination.of_backup(connection, self._address()))
-                return [*found, *self._examination.of_wal(connection, found)]
+                examined = list(self._examination.of_backup(connection, self._address()))
+                return [*examined, *self._examination.of_wal(connection, examined)]
         except DrdError as error:
             return [Finding("reachable", "error", self._name, error.message, error.hint)]
 

@@ -120,14 +120,14 @@ class BinlogReceiver:
             raise _refused(error) from error
 
     def _one(self, query: str) -> tuple[Any, ...]:
-        found = self._rows(query)
-        if not found:
+        rows = self._rows(query)
+        if not rows:
             raise SourceError(
                 "the server does not write a binary log any more (log_bin is OFF)",
                 hint="write `log_bin` into the configuration of the server again, and restart the "
                 "server; or remove `binlog` from the component in the plan.",
             )
-        return found[0]
+        return rows[0]
 
     def _known_state(self) -> dict[str, Any]:
         with suppress(OSError, ValueError):
@@ -138,12 +138,12 @@ class BinlogReceiver:
 
     def _copies(self) -> dict[int, list[Path]]:
         """Return the received copies of each file of the log by its number, the longest last."""
-        found: dict[int, list[Path]] = {}
+        by_number: dict[int, list[Path]] = {}
         for one in sorted(self._directory.glob("came-*/*")):
             number = number_of(one.name)
             if number is not None:
-                found.setdefault(number, []).append(one)
-        return {n: sorted(files, key=lambda f: f.stat().st_size) for n, files in found.items()}
+                by_number.setdefault(number, []).append(one)
+        return {n: sorted(files, key=lambda f: f.stat().st_size) for n, files in by_number.items()}
 
     def _on_server(self) -> dict[int, tuple[str, int]]:
         """Return the name and the size of each file of the server's binary log, by its number."""

@@ -93,13 +93,13 @@ def arranged(log_: LogReplay, snapshot: ComponentSnapshot, into: Path) -> Roll:
 
 def _assembled(pieces: Path, into: Path, first: int, last: int) -> dict[int, Path]:
     into.mkdir(mode=0o700)
-    found: dict[int, dict[int, Path]] = {}
+    by_file: dict[int, dict[int, Path]] = {}
     for one in pieces.iterdir():
         if (named := piece_of(one.name)) is not None:
-            found.setdefault(named[0], {})[named[1]] = one
+            by_file.setdefault(named[0], {})[named[1]] = one
     files = {}
     for number in range(first, last + 1):
-        parts = found.get(number, {})
+        parts = by_file.get(number, {})
         if sorted(parts) != list(range(max(len(parts), 1))):
             raise RepositoryDamaged(
                 f"file {number:06d} of the binary log is not complete in the repository",

@@ -140,11 +140,11 @@ class WalReceiver:
 
     def require(self) -> None:
         self._require_same()
-        found = self._ask(_SLOT, self._name)
-        if not found:
+        slot = self._ask(_SLOT, self._name)
+        if not slot:
             self._ask(_MADE, self._name)
             return
-        kind, status, _ = found
+        kind, status, _ = slot
         if kind != "physical":
             raise SourceError(
                 f"the server has a replication slot {self._name} that is not drd's",
@@ -216,14 +216,14 @@ class WalReceiver:
     def _files(self) -> dict[int, Path]:
         """Return the file of each segment, by its number; of a later timeline, if there are
         more."""
-        found: dict[int, tuple[int, bool, Path]] = {}
+        best_files: dict[int, tuple[int, bool, Path]] = {}
         for file in sorted(self._directory.iterdir()):
             segment = segment_of(file.name, self._size)
             if segment is not None and file.is_file():
                 best = (segment.line, not file.name.endswith(PARTIAL), file)
-                if segment.number not in found or found[segment.number][:2] <= best[:2]:
-                    found[segment.number] = best
-        return {number: best[2] for number, best in found.items()}
+                if segment.number not in best_files or best_files[segment.number][:2] <= best[:2]:
+                    best_files[segment.number] = best
+        return {number: best[2] for number, best in best_files.items()}
 
     def stage(self, mark: LogMark, into: Path) -> int:
         last = ending_at(mark.position, mark.line, self._size)

@@ -109,12 +109,12 @@ def wrong(file: Path, name: str, source: str) -> str | None:
 
 def switches(history: str) -> list[tuple[int, int]]:
     """Return the timelines that came before, each with the position at which it ended."""
-    found = []
+    points = []
     for text in history.splitlines():
         match = _LINE.match(text)
         if match is not None:
-            found.append((int(match[1]), position(match[2])))
-    return found
+            points.append((int(match[1]), position(match[2])))
+    return points
 
 
 def contiguous(numbers: set[int], last: int) -> int:
