@@ -297,13 +297,13 @@ def _member(point: EntryPoint, extension: Extension) -> Added:
         said = f"{type(error).__name__}: {error}"
         hint = f"to see the whole error: {sys.executable} -c 'import {point.module}'"
         raise _NotUsable(f"drd cannot import the package {extension.name}: {said}", hint) from error
-    fault = _fault(family, name, spec)
+    fault = member_fault(family, name, spec)
     if fault:
         raise _NotUsable(f"{what}, which {fault}", PAGE)
     return Added(family, name, spec, extension, point.module)
 
 
-def _fault(family: str, name: str, spec: object) -> str:
+def member_fault(family: str, name: str, spec: object) -> str:
     """Say why this cannot be a member of the family under this name; empty if it can."""
     if not isinstance(spec, FAMILIES[family].spec_class):
         return f"is not a {FAMILIES[family].spec_class.__name__}"

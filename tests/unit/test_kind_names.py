@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import drd
-from drd.registry import ACTIONS, CHECKS, KINDS, NOTIFIERS
+from drd.config.extensions import member_fault
+from drd.registry import ACTIONS, CHECKS, FAMILIES, KINDS, NOTIFIERS
 from tests.source import SEARCHED, parsed
 
 pytestmark = SEARCHED
@@ -229,6 +230,14 @@ def is_a_kind(node: ast.AST) -> bool:
         case ast.Subscript(value=whole, slice=ast.Slice()):
             return is_a_kind(whole)
     return False
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_drds_own_members_follow_the_rules_for_members_of_packages(family: str) -> None:
+    registry = FAMILIES[family]
+    faults = {name: member_fault(family, name, registry[name]) for name in registry.names}
+    faults.pop("heartbeat", None)  # no entry of `notify`: drd itself sends it
+    assert {name: fault for name, fault in faults.items() if fault} == {}
 
 
 def test_nobody_decides_by_the_name_of_a_step_a_check_or_a_channel() -> None:
