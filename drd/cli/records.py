@@ -113,7 +113,7 @@ def tell_of_export(
     elif not args.quiet:
         what = counted(done.entries, "entry", "entries")
         output.say(f"wrote {what}, {done.bodies} with their bodies, to {done.directory}")
-        output.say(f"check them anywhere: sh {done.directory}/verify.sh")
+        output.say(f"to check them on any machine: sh {done.directory}/verify.sh")
         for key in keys:
             output.say(
                 f"send the id of the key separately, so that readers can compare it: {key['key']}"

@@ -81,7 +81,8 @@ def _foreign_files(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     for entry in wrong_entries(state_places(settings)):
         if entry.deed == "made private":
             remedy = (
-                f"make the owner of the state, or root, the owner of {entry.path}, with mode 0700"
+                f"change the owner of {entry.path} to the owner of the state or to root, and its "
+                "mode to 0700."
             )
             yield UpgradeNotice("person", str(entry), remedy)
         elif not entry.is_catalogue:
