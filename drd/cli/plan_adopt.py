@@ -48,7 +48,7 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
             raise
         hint = f"check the address of restic's repository{_dumps_in(url)}"
         raise RepositoryMissing(error.message, hint=hint, state=error.state) from error
-    databases = [_database(found) for found in seen.databases]
+    databases = [_database(copies) for copies in seen.databases]
     others = [
         FoundFiles(path, one.path, one.files, _unnamed(seen, path))
         for path, one in seen.others.items()
@@ -58,8 +58,8 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
             f"the newest copy in {url} does not contain a file",
             hint="choose the copies of another host: --host NAME",
         )
-    found = FoundCopies(url, password, seen.host, databases, others, args.tag or "")
-    return adopted_starter(name, found), _seen(seen)
+    copies = FoundCopies(url, password, seen.host, databases, others, args.tag or "")
+    return adopted_starter(name, copies), _seen(seen)
 
 
 def _database(found: FoundFile) -> FoundDatabase:

@@ -80,13 +80,13 @@ class Mounts:
 
     def damage(self) -> dict[str, RepositoryDamaged]:
         """Return, by repository, the damage that a server met in a file which it read later."""
-        found = {}
+        damaged = {}
         for name, (repository, _) in self._serving.items():
             with rights.root(Purpose.OWNERS):
                 error = self.places[name].unreadable()
             if error is not None:
-                found[repository] = error
-        return found
+                damaged[repository] = error
+        return damaged
 
     def readings(self, restored: Container[str]) -> tuple[Reading, ...]:
         """Return what was read of each mounted component that was restored."""

@@ -272,12 +272,12 @@ def _losses(work: Restoration, plan: RecoveryPlan, lost_at: datetime) -> tuple[C
     the restore point itself does."""
     if not plan.logs and not plan.plan.own_objectives:
         return ()
-    found = {}
+    lost_by_component = {}
     for name, restored in work.restored.items():
         row = plan.point.component(name)
         of_point = (row.data_time if row is not None else None) or plan.point.data_time
-        found[name] = restored.data_time or of_point
-    return rows_of_losses(plan.plan, lost_at, found)
+        lost_by_component[name] = restored.data_time or of_point
+    return rows_of_losses(plan.plan, lost_at, lost_by_component)
 
 
 def _is_back(engine: Engine, work: Restoration) -> bool:

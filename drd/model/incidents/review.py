@@ -126,13 +126,13 @@ class Review:
 
 def playbook_runs(entries: Iterable[Entry]) -> dict[str, str]:
     """Return the playbooks that began in the incident, by run."""
-    found: dict[str, str] = {}
+    run_names: dict[str, str] = {}
     for entry in entries:
         with suppress(KeyError, ValueError, TypeError, AttributeError):
             if entry.header.kind == kinds.PLAYBOOK:
                 body = body_of(entry)
-                found[str(body["run"])] = str(body["playbook"])
-    return found
+                run_names[str(body["run"])] = str(body["playbook"])
+    return run_names
 
 
 def recoveries(entries: Iterable[Entry]) -> tuple[Recovery, ...]:

@@ -77,11 +77,11 @@ class _OfServer(PostgresTargetDatabase):
         does not have this database, as the whole server. So too little room for it is a warning."""
         server, facts = chain.room(snapshot.facts), snapshot.facts
         dump = int(facts.get("database_bytes") or 0) or chain.size(facts)
-        found = room(self._component, self._place.for_server, server + dump)
-        if found.failed and not room(self._component, self._place.for_server, server).failed:
-            text = f"{found.text}, of this up to {format_size(dump)} for the dump of the database"
-            return replace(found, severity="warning", text=text)
-        return found
+        space = room(self._component, self._place.for_server, server + dump)
+        if space.failed and not room(self._component, self._place.for_server, server).failed:
+            text = f"{space.text}, of this up to {format_size(dump)} for the dump of the database"
+            return replace(space, severity="warning", text=text)
+        return space
 
     def _versions(self, cluster: Cluster, snapshot: ComponentSnapshot) -> str:
         facts = {**snapshot.facts, "pg_dump_major": snapshot.facts["server_major"]}
