@@ -14,13 +14,13 @@ from drd.model.units import to_rfc3339
 def logs(app: App, plan: str, components: Iterable[str]) -> list[Document]:
     """Return what drd last knew of the logs that it receives: to which times each component can be
     recovered exactly (`from` and `to`), and what is wrong; and the same of the copies."""
-    found, queue = [], app.catalogue.queue
+    documents, queue = [], app.catalogue.queue
     for component in sorted(components):
         noted = noted_state(queue, plan, component)
         if noted is None:
             continue
         at, state = noted
-        found.append(
+        documents.append(
             {
                 "component": component,
                 "at": to_rfc3339(at),
@@ -34,7 +34,7 @@ def logs(app: App, plan: str, components: Iterable[str]) -> list[Document]:
                 ],
             }
         )
-    return found
+    return documents
 
 
 def _reach(state: LogState) -> Document:
