@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from drd.errors import UsageError
+from drd.model.finding_codes import DISK_SPACE
 from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding
@@ -74,7 +75,7 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
     free = shutil.disk_usage(existing_parent(directory)).free
     detail = f"{what} needs {format_size(need)}; {format_size(free)} are free in {directory}"
     return Finding(
-        "disk-space", "ok" if free > need else "error", "", detail, "" if free > need else hint
+        DISK_SPACE, "ok" if free > need else "error", "", detail, "" if free > need else hint
     )
 
 

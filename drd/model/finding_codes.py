@@ -72,6 +72,7 @@ PORT = "port"
 IN_USE = "in-use"
 TARGETS = "targets"
 TARGET_DIRECTORY = "target-directory"
+DISK_SPACE = "disk-space"
 
 UNNAMED = "unnamed"
 """The code of a finding that an older drd recorded; its subject is its former name."""

@@ -29,7 +29,7 @@ from drd.flows.state.run_removal import remove_run
 from drd.model.adopted import with_copy
 from drd.model.clock import SYNCHRONISE
 from drd.model.finding import Finding
-from drd.model.finding_codes import REPOSITORY, THIS_STATE
+from drd.model.finding_codes import DISK_SPACE, REPOSITORY, THIS_STATE
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot, newest_complete
@@ -74,13 +74,13 @@ def examine(
                     KINDS.extension(component.kind),
                 )
             )
-            findings += [replace(f, subject=name) if f.code == "source" else f for f in of_source]
-            findings += tried(
+            of_sandbox = tried(
                 "sandbox",
                 name,
                 lambda k=kind, c=component: _sandbox(services, plan, k, c, probe),  # type: ignore[misc]
                 KINDS.extension(component.kind),
             )
+            findings += [_about(name, f) for f in (*of_source, *of_sandbox)]
         findings += of_repositories
         findings = known_problems.with_findings(services, plan, findings)
         if any(ref.source == "command" for ref in references(plan)):
@@ -97,6 +97,14 @@ def examine(
         return [_with_names(f, plan) for f in findings]
     finally:
         remove_run(services, probe)
+
+
+def _about(component: str, finding: Finding) -> Finding:
+    """Return a finding of a kind with the component that the kind examined: a kind need not name it
+    where it looks for room."""
+    if finding.code == "source" or (finding.code == DISK_SPACE and not finding.subject):
+        return replace(finding, subject=component)
+    return finding
 
 
 def _repositories(services: Services, plan: Plan) -> list[Finding]:

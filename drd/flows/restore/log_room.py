@@ -9,6 +9,7 @@ from drd.flows.log.orders import LogOrder
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_root
+from drd.model.finding_codes import DISK_SPACE
 from drd.model.units import format_size
 from drd.ports import Finding
 
@@ -28,6 +29,6 @@ def _finding(name: str, order: LogOrder, needed: int, free: int, place: str) -> 
         text += f", and all logs of this recovery need {format_size(needed)}"
     text += f"; {format_size(free)} are free in {place}"
     if free > needed:
-        return Finding("disk-space", "ok", name, text)
+        return Finding(DISK_SPACE, "ok", name, text)
     hint = "free space in work_dir, or set work_dir to another disk; or recover without the log: "
-    return Finding("disk-space", "error", name, text, f"{hint}--point ID.")
+    return Finding(DISK_SPACE, "error", name, text, f"{hint}--point ID.")
