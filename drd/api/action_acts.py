@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from drd.api.incident_people import named_person
 from drd.api.incident_requests import Act, Name, Number, Word
 from drd.api.requests import BoundedText, LongText, Request
 from drd.bootstrap import App
@@ -17,7 +18,6 @@ from drd.flows.incidents.writing import Desk, require_plans
 from drd.model.incidents.actions import Proof, VerifiedBy
 from drd.model.incidents.incident import Incident
 from drd.model.nearest import closest
-from drd.model.person_names import as_written
 from drd.model.plan import DRILL_SCENARIOS
 from drd.model.run import RunKind
 from drd.model.run_details import ReadinessDetail
@@ -66,7 +66,7 @@ def _action(app: App, desk: Desk, body: ActionBody) -> Incident:
             "--due is missing, the time at which the item is due", hint="add --due 14d"
         )
     wanted = _verified_by(app, body.verified_by) if body.verified_by.strip() else None
-    owner = as_written(body.owner, app.settings.roles)
+    owner = named_person(app, desk, body.owner)
     return flow.add(desk, body.text, owner, desk.coming(body.due), wanted)
 
 

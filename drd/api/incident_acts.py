@@ -9,6 +9,7 @@ from typing import Any
 from drd.api import incident_requests as bodies
 from drd.api.action_acts import ACTION_ACTS
 from drd.api.incident_documents import incident_document
+from drd.api.incident_people import named_person
 from drd.api.investigation_acts import INVESTIGATION_ACTS
 from drd.api.rotation_acts import ROTATION_ACTS
 from drd.api.values import Document
@@ -22,7 +23,6 @@ from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
 from drd.model.obligations.clocks import ClockKind
-from drd.model.person_names import as_written
 from drd.model.text import counted, some
 
 
@@ -114,23 +114,18 @@ def _severity(app: App, desk: Desk, body: bodies.SeverityBody) -> Incident:
 
 
 def _assign(app: App, desk: Desk, body: bodies.AssignBody) -> Incident:
-    return desk.assign(_person(app, body.to))
+    return desk.assign(named_person(app, desk, body.to))
 
 
 def _role(app: App, desk: Desk, body: bodies.RoleBody) -> Incident:
-    return desk.give_role(body.role, _person(app, body.to))
-
-
-def _person(app: App, name: str) -> str:
-    """Return the name of a person as drd.yaml writes it."""
-    return as_written(name, app.settings.roles)
+    return desk.give_role(body.role, named_person(app, desk, body.to))
 
 
 def _task(app: App, desk: Desk, body: bodies.TaskBody) -> Incident:
     if body.done is not None:
         return desk.finish_task(body.done)
     due = desk.coming(body.due) if body.due is not None else None
-    return desk.add_task(body.text, _person(app, body.to), due)
+    return desk.add_task(body.text, named_person(app, desk, body.to), due)
 
 
 def _scope(app: App, desk: Desk, body: bodies.ScopeBody) -> Incident:

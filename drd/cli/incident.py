@@ -118,7 +118,10 @@ def _ask(app: App, args: argparse.Namespace, made: Mapping[str, Any]) -> None:
     number, zone = made["incident"], zone_of(app)
 
     def act(verb: str, **given: Any) -> object:
-        return acted(app, args, verb, number, given)
+        document = acted(app, args, verb, number, given)
+        for note in document.get("notes", ()):  # an older service gives none
+            output.warn(note)
+        return document
 
     def scope(answer: str) -> object:
         return act("scope", add=answer.replace(",", " ").split(), remove=[], reason="")

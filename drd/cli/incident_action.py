@@ -97,6 +97,8 @@ def _tell(
         closes = f". drd closes the item when {item.verified_by} passes" if item.verified_by else ""
         times = " and ".join(document["times"])
         output.say(f"{about}: action item {item.entry} added, due {times}{escaped(closes)}")
+        for note in document.get("notes", ()):  # an older service gives none
+            output.warn(note)
 
 
 def _list(args: argparse.Namespace, number: int | None) -> int:

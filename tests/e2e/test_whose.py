@@ -8,6 +8,9 @@ import pytest
 
 from tests.e2e.site import Site, small_site
 
+PEOPLE = "people:\n  - {name: Anna B., roles: [commander]}\n  - {name: Bert}\n"
+ITEM = ("incident", "action", "1", "add", "rotate the key", "--due", "1d", "--owner")
+
 
 @pytest.fixture
 def site(short_tmp: Path) -> Site:
@@ -18,3 +21,20 @@ def test_room_on_a_disk_is_of_a_component(site: Site) -> None:
     found = site.drd("doctor", "shop", "--json", code=None).json["items"]
     rooms = {(f["subject"], f["name"]) for f in found if f["code"] == "disk-space"}
     assert rooms == {("db", "db: disk space"), ("conf", "conf: disk space")}
+
+
+def test_a_person_whom_drd_does_not_know_is_named(site: Site) -> None:
+    with (site.base / "drd.yaml").open("a") as file:
+        file.write(PEOPLE)
+    site.drd("incident", "open", "orders leak")
+    unknown = (
+        'drd: warning: there is no person "Brt" under `people` in drd.yaml (did you mean Bert?). '
+        "The entry has the name as it was given\n"
+    )
+    for words in ((*ITEM, "Brt"), ("incident", "assign", "Brt"), ("incident", "role", "x", "Brt")):
+        assert site.drd(*words).err == unknown, words
+    assert 'no person "Eve"' in site.drd(*ITEM, "Eve").err
+    for known in ("bert", "Anna B."):
+        assert site.drd(*ITEM, known).err == ""
+    listed = site.drd("incident", "action", "1", "--json").json["actions"]
+    assert [item["owner"] for item in listed] == ["Brt", "Eve", "Bert", "Anna B."]
