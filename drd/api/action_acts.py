@@ -11,14 +11,17 @@ from drd.api.incident_people import named_person
 from drd.api.incident_requests import Act, Name, Number, Word
 from drd.api.requests import BoundedText, LongText, Request
 from drd.bootstrap import App
+from drd.config.plan_file import load_plan
 from drd.config.playbooks import playbooks_of
-from drd.errors import UsageError
+from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.incidents import actions as flow
 from drd.flows.incidents.writing import Desk, require_plans
+from drd.flows.status.refused_plans import loads_it
 from drd.model.incidents.actions import Proof, VerifiedBy
 from drd.model.incidents.incident import Incident
 from drd.model.nearest import closest
-from drd.model.plan import DRILL_SCENARIOS
+from drd.model.plan import DRILL_SCENARIOS, Plan
+from drd.model.readiness import not_in_force
 from drd.model.run import RunKind
 from drd.model.run_details import ReadinessDetail
 from drd.model.text import some
@@ -93,16 +96,37 @@ def _verified_by(app: App, text: str) -> VerifiedBy:
     if wanted.proof is Proof.FINDING:
         _require_finding(app, wanted)
         return wanted
-    plan = app.plans.in_force(wanted.plan)
+    known = _proofs(app.plans.in_force(wanted.plan), wanted.proof)
+    if wanted.name and wanted.name not in known:
+        raise _unloaded(app, wanted) or _missing(wanted, known, f"{wanted.proof}s" if known else "")
+    return wanted
+
+
+def _proofs(plan: Plan, proof: Proof) -> list[str]:
+    """Return the names that a plan has for this kind of proof."""
     there: Mapping[Proof, Iterable[str]] = {
         Proof.CHECK: (check.name for check in plan.checks),
         Proof.CONTROL: (control.name for control in plan.controls),
         Proof.DRILL: dict.fromkeys((*plan.drill.scenarios, *DRILL_SCENARIOS)),
     }
-    known = list(there[wanted.proof])
-    if wanted.name and wanted.name not in known:
-        raise _missing(wanted, known, f"{wanted.proof}s" if known else "")
-    return wanted
+    return list(there[proof])
+
+
+def _unloaded(app: App, wanted: VerifiedBy) -> UsageError | None:
+    """Return the error for a proof that the file of the plan has, but not the plan in force; None
+    if the file does not have it either, or cannot be read."""
+    try:
+        plan = load_plan(app.plans.file_of(wanted.plan), app.settings.known_roles).plan
+    except (UnknownPlan, ConfigError):
+        return None
+    if wanted.name not in _proofs(plan, wanted.proof):
+        return None
+    loads = not_in_force(plan, loads_it(app.catalogue.queue, wanted.plan)).remedy
+    return UsageError(
+        f'plan {wanted.plan} that is in force does not have the {wanted.proof} "{wanted.name}". '
+        f"The file {plan.file} has it, but drd has not loaded the present text of this file",
+        hint=f"load the file: {loads}. Then repeat this command.",
+    )
 
 
 def _require_finding(app: App, wanted: VerifiedBy) -> None:

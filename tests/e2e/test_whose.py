@@ -9,6 +9,9 @@ import pytest
 from tests.e2e.site import Site, small_site
 
 PEOPLE = "people:\n  - {name: Anna B., roles: [commander]}\n  - {name: Bert}\n"
+CONTROL = (
+    "controls:\n  - {name: old-key, kind: http, url: 'http://127.0.0.1:9/orders', expect: 401}\n"
+)
 ITEM = ("incident", "action", "1", "add", "rotate the key", "--due", "1d", "--owner")
 
 
@@ -38,3 +41,21 @@ def test_a_person_whom_drd_does_not_know_is_named(site: Site) -> None:
         assert site.drd(*ITEM, known).err == ""
     listed = site.drd("incident", "action", "1", "--json").json["actions"]
     assert [item["owner"] for item in listed] == ["Brt", "Eve", "Bert", "Anna B."]
+
+
+def test_a_proof_that_only_the_file_of_the_plan_has_is_not_called_missing(site: Site) -> None:
+    site.drd("backup", "shop")
+    site.drd("incident", "open", "orders leak")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(f"{plan.read_text()}{CONTROL}")
+    proven = (*ITEM, "bert", "--verified-by")
+    told = site.drd(*proven, "control:shop/old-key", code=2).err
+    assert (
+        f'plan shop that is in force does not have the control "old-key". The file {plan} has it, '
+        "but drd has not loaded the present text of this file" in told
+    )
+    assert "systemctl reload drd; on a host without the service: drd backup shop" in told
+    told = site.drd(*proven, "control:shop/none", code=2).err
+    assert "this plan does not have any control" in told
+    site.drd("backup", "shop")
+    site.drd(*proven, "control:shop/old-key")
