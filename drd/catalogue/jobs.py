@@ -110,8 +110,13 @@ def moved(connection: Connection, plan: str, repository: str) -> None:
 def forget(connection: Connection, plan: str) -> None:
     """Remove the histories of a plan. Readers ask what changed after the last change that they
     know, so the count has to continue although the rows that had it are gone."""
-    upsert(connection, plan_changes, {"plan": plan, "seq": _next_change(connection)})
+    count_change(connection, plan)
     connection.execute(delete(jobs).where(jobs.c.plan == plan))
+
+
+def count_change(connection: Connection, plan: str) -> None:
+    """Count that the status of the plan has changed; of drd itself if `plan` is empty."""
+    upsert(connection, plan_changes, {"plan": plan, "seq": _next_change(connection)})
 
 
 def _has_answered(detail: RunDetail) -> bool:

@@ -24,12 +24,15 @@ from drd.catalogue.tables import runs as run_table
 from drd.errors import UsageError
 from drd.model import record_drafts
 from drd.model.actor import Actor
+from drd.model.drd_facts import RECORDS_CHECK, STORED_ENTRIES
 from drd.model.job_history import JobHistory
 from drd.model.run import Run, RunState
 from drd.model.units import format_time
 from drd.ports.queue import PlanRow
 
 _NOBODY = OwnerProcess(0, None, "")
+_IN_STATUS = (RECORDS_CHECK, STORED_ENTRIES)
+"""The facts that `drd status` shows and no trigger counts (`changes`)."""
 
 # Made once, as in `runs`.
 _SINCE = select(jobs).where(jobs.c.changed > bindparam("since"))
@@ -192,6 +195,8 @@ class SqlQueue(SqlStore):
     def note(self, key: str, value: Any, at: datetime, *, plan: str = "") -> None:
         with self._database.write() as connection:
             upsert(connection, daemon_state, {"key": key, "at": at, "value": value})
+            if key in _IN_STATUS:
+                histories.count_change(connection, "")
             if plan:
                 _status_changed(connection, plan)
 

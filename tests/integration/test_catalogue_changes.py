@@ -18,8 +18,10 @@ from drd.catalogue.engine import Database
 from drd.catalogue.export import export_to
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.summary import read_status
+from drd.flows.records.noted import note_check
 from drd.model import step_results
 from drd.model.aside import Aside
+from drd.model.chain import Fault
 from drd.model.drd_facts import SIGN_OF_LIFE
 from drd.model.run import (
     SET_ASIDE,
@@ -70,6 +72,20 @@ def test_every_table_that_the_status_reads_is_watched() -> None:
     assert len(read) > 8
     written_with_another = WITH_EVIDENCE | WITH_RUN | WITH_INCIDENT
     assert read - set(WATCHED) - BY_DRD - BY_URL - written_with_another - {"plan_changes"} == set()
+
+
+def test_what_a_check_of_the_records_found_is_seen_at_once(url: str, tmp_path: Path) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    note_check(catalogue, at(1), [], [Fault(7, "truncated", "cut off")])
+    before = read_changed(url, None)
+    fault = "the last check of the records found 1 fault: entry 7 (truncated)"
+    assert before.facts.records_damage == fault
+
+    note_check(catalogue, at(2), [], [])
+    since = read_changed(url, before.seq)
+    catalogue.close()
+    assert since.seq > before.seq
+    assert since.facts.records_damage == ""
 
 
 def test_the_checks_of_a_drill_are_seen_with_its_evidence(url: str, tmp_path: Path) -> None:
