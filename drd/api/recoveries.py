@@ -62,11 +62,11 @@ def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
 
 
 def as_they_are(app: App, runs: Sequence[Run]) -> list[Run]:
-    """Return the runs as a person has to see them: a recovery whose process died is interrupted,
-    although its row is open for the process that resumes it."""
-    if not any(r.kind.is_peoples and not r.state.final for r in runs):
-        return list(runs)
-    dead = {r.id for r in app.catalogue.runs.abandoned() if r.kind.is_peoples}
+    """Return the runs as a person has to see them: a run whose process died is interrupted,
+    although its row is open: for the process that resumes a recovery, or until drd cleans up after
+    another run."""
+    plans = {r.plan for r in runs if not r.state.final and r.state is not RunState.PENDING}
+    dead = {r.id for plan in sorted(plans) for r in app.catalogue.runs.abandoned(plan)}
     return [
         replace(r, state=RunState.INTERRUPTED, error=f"the process of this {r.kind} died")
         if r.id in dead

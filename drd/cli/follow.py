@@ -14,9 +14,11 @@ from drd.cli import output
 from drd.cli.remote import Remote
 from drd.errors import Cancelled, NotOwner
 from drd.flows.status.daemon_alive import daemon_lives
+from drd.model.run import RunKind
 from drd.model.units import format_duration, from_rfc3339
 
 _LOOK_S = 0.5
+_OF_PEOPLE = tuple(str(kind) for kind in RunKind if kind.is_peoples)
 _FINAL = ("succeeded", "incomplete", "failed", "cancelled", "interrupted")
 
 Document = dict[str, Any]
@@ -32,6 +34,10 @@ class RunSource(ABC):
     @abstractmethod
     def require_daemon(self, what: str, hint: str) -> None:
         """Raise NotOwner if no process would start a waiting run."""
+
+    @abstractmethod
+    def has_daemon(self) -> bool:
+        """Return whether a daemon works, which cleans up after a run whose process died."""
 
     @staticmethod
     def of(app: App) -> RunSource:
@@ -52,6 +58,9 @@ class _StateSource(RunSource):
                 f"{what}, but the daemon, which would start this run, is not running", hint=hint
             )
 
+    def has_daemon(self) -> bool:
+        return is_alive(self._app)
+
 
 class _DaemonSource(RunSource):
     def __init__(self, remote: Remote) -> None:
@@ -62,6 +71,9 @@ class _DaemonSource(RunSource):
 
     def require_daemon(self, what: str, hint: str) -> None:
         """The daemon has just answered, so it runs."""
+
+    def has_daemon(self) -> bool:
+        return True
 
 
 def is_alive(app: App) -> bool:
@@ -103,7 +115,7 @@ def follow(source: RunSource, run: str, *, quiet: bool) -> Document:
                 ended = from_rfc3339(step["finished_at"] or step["started_at"])
                 took_s = (ended - from_rfc3339(step["started_at"])).total_seconds()
                 _say(f"  {step['name']}  {step['state']}  {format_duration(took_s)}", quiet=quiet)
-        if now["state"] in _FINAL:
+        if now["state"] in _FINAL and not _is_settling(source, now):
             return now
         if now["state"] == "pending":
             source.require_daemon(
@@ -113,6 +125,14 @@ def follow(source: RunSource, run: str, *, quiet: bool) -> Document:
         if process.cancelled():
             raise Cancelled(f"run {which} continues; end it with: drd cancel {which}")
         time.sleep(_LOOK_S)
+
+
+def _is_settling(source: RunSource, run: Document) -> bool:
+    """Return whether the process of the run died, and the daemon has not found out yet how the run
+    ended: a backup may have stored everything. For a recovery, a person decides."""
+    if run["finished_at"] is not None or run["kind"] in _OF_PEOPLE:
+        return False
+    return source.has_daemon()
 
 
 def _say(text: str, *, quiet: bool) -> None:

@@ -32,6 +32,11 @@ def test_backup_killed_at_a_step_and_run_again(site: Site, step: str, when: str)
     site.killed_at(f"{when}:{step}", "backup", "shop")
     state = site.drd("status", "--json", code=3).json["plans"][0]
     assert state["rpo"]["verdict"] == "unknown", "a killed backup is no restore point"
+    [killed] = site.runs()
+    assert (killed["state"], killed["finished_at"]) == ("interrupted", None)
+    assert killed["error"] == "the process of this backup died"
+    shown = site.drd("run", "show", killed["run"], "--follow", code=1).out
+    assert f"backup {killed['run']} of shop: interrupted" in shown
     told = site.drd("backup", "shop", "--json").json
     assert told["state"] == "succeeded"
     sealed = (when, step) in (("undone", "manifest"), ("after", "manifest"))
