@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from drd.flows.runbook import live
 from tests.e2e.daemons import daemon
 from tests.e2e.runbook_site import until
 from tests.e2e.site import Site, make_sqlite
@@ -271,6 +272,38 @@ def test_a_rehearsal_recovers_and_preserves_in_a_sandbox(site: Site) -> None:
     words = ("incident", "preserve", "--rehearse", "--plan", "shop")
     assert "needs --plan, and is not possible with" in site.drd(*words, "--list", code=2).err
     site.assert_clean()
+
+
+SKIPS = """\
+playbook: skips
+title: Skips
+about: Skips the step that makes a key.
+use_when: A key is lost.
+tasks:
+  - name: only
+    text: Do it.
+    role: operator
+    steps:
+      - {name: look, command: {run: ["true"]}, repeat: safe}
+      - name: new-key
+        when: {step: look, is: failed}
+        command: {run: [echo, key-4711]}
+        repeat: safe
+        new_secret: {take: output, file: FILE}
+        final: the service has no request that removes a key
+"""
+
+
+def test_the_room_for_a_secret_of_a_skipped_step_is_removed_at_the_end(site: Site) -> None:
+    file = site.base / "secrets/key"
+    reserved = file.with_name(".key.drd-new")
+    (site.base / "playbooks/skips.yaml").write_text(SKIPS.replace("FILE", str(file)))
+    with reserved.open("wb") as left:
+        left.truncate(live._ROOM)
+    done = site.drd("playbook", "run", "skips", "--yes", "--json").json
+    assert [step["state"] for step in done["steps"]] == ["succeeded", "skipped"]
+    assert not reserved.exists()
+    assert not file.exists()
 
 
 ROUTE = {

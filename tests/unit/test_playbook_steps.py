@@ -23,7 +23,7 @@ from drd.flows.incidents.opening import open_incident
 from drd.flows.playbooks.run import Ordered, roll_back_playbook
 from drd.flows.playbooks.standing import newer, standing
 from drd.flows.playbooks.values import Values
-from drd.flows.runbook.live import HAPPENED, VALUE, Answer, changed, taken
+from drd.flows.runbook.live import HAPPENED, VALUE, Answer, changed, remove_reserved, taken
 from drd.flows.runbook.step_runner import StepRunner, preflight_step
 from drd.flows.runbook.taking_back import to_undo
 from drd.kit.playbook_effects import playbook_orders
@@ -424,3 +424,36 @@ def test_a_new_secret_is_written_whole_in_several_parts_and_kept_if_it_gets_no_n
         changed(STEP, live, None, then_a_directory, lambda _: None)
     assert (tmp_path / ".key.drd-new").read_text() == "new-key-4712\n"
     assert f"mv {tmp_path}/.key.drd-new" in raised.value.hint
+
+
+def test_room_that_a_dead_try_reserved_for_a_secret_is_removed_but_no_whole_secret(
+    tmp_path: Path,
+) -> None:
+    file, new = tmp_path / "key", tmp_path / ".key.drd-new"
+    live = Live(new_secret=NewSecret("/key", str(file)), done_when=STEP)
+
+    def dies(_: Step) -> Answer:
+        assert new.stat().st_size > 1 << 20
+        remove_reserved(file)
+        assert new.exists(), "a try that works needs it"
+        left.write_bytes(new.read_bytes())
+        raise StepFailed("the process died")
+
+    left = tmp_path / "left"
+    with pytest.raises(StepFailed, match="died"):
+        changed(STEP, live, None, dies, lambda _: None)
+    assert not new.exists()
+
+    left.rename(new)
+    with pytest.raises(StepFailed, match="this secret is lost"):
+        changed(STEP, live, cut_off(), answers("{}"), lambda _: None)
+    assert not new.exists()
+
+    new.write_text("new-key-4712\n")
+    remove_reserved(file)
+    assert new.read_text() == "new-key-4712\n"
+    new.unlink()
+    new.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").touch()
+    remove_reserved(file)
+    assert (tmp_path / "elsewhere").exists()

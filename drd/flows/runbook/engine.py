@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, Fenced
 from drd.flows.durable_steps import Runner, describe, result_of
 from drd.flows.runbook.decisions import DecisionRequests
+from drd.flows.runbook.live import remove_reserved
 from drd.flows.runbook.outcome import Outcome, failures
 from drd.flows.runbook.step_runner import StepRunner, is_failure
 from drd.model.cause import Cause
@@ -78,6 +80,7 @@ class Engine:
             r.verdict is CheckVerdict.FAILED for r in failures(self.steps, self.outcome)
         )
         self.outcome.through = not self.outcome.never and not self.outcome.fatal
+        self._remove_reserved()
         self._show(over=True)
         return self.outcome
 
@@ -101,6 +104,13 @@ class Engine:
                 return
             if not moves.skip:
                 self._wait_for_steps()
+
+    def _remove_reserved(self) -> None:
+        """Remove what earlier processes of the run, which died, have reserved for new secrets that
+        they did not write: nobody repeats these steps now."""
+        for step in self.steps.values():
+            if step.live is not None and step.live.new_secret is not None:
+                remove_reserved(Path(step.live.new_secret.file))
 
     # from an earlier process
 

@@ -5,6 +5,7 @@ place."""
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -159,6 +160,7 @@ def _require_stored(file: Path, earlier: StepRecord, until: Mapping[str, str]) -
     with suppress(OSError):
         if file.lstat().st_mtime >= earlier.started_at.timestamp():
             return
+    remove_reserved(file)
     raise StepFailed(
         "the step has happened (`done_when` succeeded), but an earlier try ended before drd had "
         f"written the new secret to {file}: this secret is lost",
@@ -208,7 +210,7 @@ def _place(to: NewSecret | None) -> Iterator[tuple[Callable[[str], None], Path |
         yield log.mask, None
         return
     file = Path(to.file)
-    new = file.with_name(f".{file.name}.drd-new")
+    new = _reserved(file)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with ExitStack() as stack:
         try:
@@ -217,6 +219,7 @@ def _place(to: NewSecret | None) -> Iterator[tuple[Callable[[str], None], Path |
             new.unlink(missing_ok=True)
             fd = os.open(new, flags, 0o600)
             stack.callback(os.close, fd)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             stack.callback(_remove_unwritten, fd, new)
             os.posix_fallocate(fd, 0, _ROOM)
             os.fsync(fd)
@@ -294,6 +297,25 @@ def _store(fd: int, new: Path, file: Path, secret: str) -> None:
             hint=f"move the file by hand: mv {quote(str(new))} {quote(str(file))}. Then: drd skip "
             "RUN STEP --why TEXT",
         ) from None
+
+
+def remove_reserved(file: Path) -> None:
+    """Remove the room for a new secret that a try whose process died has left beside `file`. A
+    whole secret that did not get its name stays: a person moves it. So does the room of a try that
+    still works."""
+    new = _reserved(file)
+    with suppress(OSError):
+        fd = os.open(new, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove_unwritten(fd, new)
+        finally:
+            os.close(fd)
+
+
+def _reserved(file: Path) -> Path:
+    """Return the name under which drd reserves the room for a new secret."""
+    return file.with_name(f".{file.name}.drd-new")
 
 
 def _remove_unwritten(fd: int, new: Path) -> None:
