@@ -21,6 +21,7 @@ from drd.cli.follow import is_alive
 from drd.cli.grants import print_grants
 from drd.cli.session import as_if_in_force, loaded_plans, require_owner, session
 from drd.config.awareness import findings as awareness_findings
+from drd.config.contact_keys import findings as contact_key_findings
 from drd.config.exercises import findings as exercise_findings
 from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         own_names = [name for name, playbook in known.items() if playbook.own]
         own += rehearsal_findings(app.catalogue, known, own_names, now)
         own += [*exercise_findings(settings), *awareness_findings(settings)]
+        own += contact_key_findings(settings)
         items += [doctor_document("drd", f) for f in own]
         key, named = RecordKey(settings.records_key), settings.own_records_key is not None
         key_findings = records_key_findings(key, app.catalogue.records.current_key(), named=named)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd import secrets
+from drd.config.contact_keys import unusable_keys
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.intake import load_mapping
 from drd.config.paths import DEFAULT_STATE
@@ -56,6 +57,7 @@ def check_settings(file: Path, *, explicit: bool) -> CheckedSettings:
         warnings = [*settings.warnings, *_absent_places(settings, document, file)]
         warnings += _far_places(settings, document, file)
         warnings += _absent_secrets(settings, document, file)
+        warnings += _unusable_keys(settings, document, file)
         problems = tuple(_of_mapping(settings))
         wrong |= {"incident"} if problems else set()
     unread = []
@@ -114,6 +116,14 @@ def _absent_secrets(settings: DaemonSettings, document: Document, file: Path) ->
         message = f"the file {ref.value} does not exist"
         hint = f"write the secret to {ref.value} (owner root, mode 0600)."
         yield _missing(document, path, message, hint, file)
+
+
+def _unusable_keys(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
+    """Warn of the PGP keys of contacts to which this host cannot encrypt."""
+    for index, error in unusable_keys(settings):
+        path: KeyPath = ("contacts", index, "pgp")
+        line, place = document.line(path), dotted(path)
+        yield Problem(str(file), line, place, error.message, error.hint, "warning")
 
 
 def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:

@@ -31,6 +31,6 @@ def encrypted(text: str, key: str) -> str:
         raise UsageError(
             f"gpg cannot encrypt to the contact's PGP key: {lines[-1] if lines else 'no reason'}",
             hint="ask the contact for a key that is valid now and can encrypt, write it under "
-            "`pgp` in drd.yaml, and write the message again.",
+            "`pgp` in drd.yaml. If a message was not sent because of this, write it again.",
         )
     return done.stdout
