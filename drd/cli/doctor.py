@@ -19,7 +19,7 @@ from drd.cli.as_service import as_service
 from drd.cli.findings import name_width, print_findings, worth_showing
 from drd.cli.follow import is_alive
 from drd.cli.grants import print_grants
-from drd.cli.session import as_if_in_force, loaded_plans, require_owner, session
+from drd.cli.session import as_if_in_force, found_by_file, loaded_plans, require_owner, session
 from drd.config.awareness import findings as awareness_findings
 from drd.config.contact_keys import findings as contact_key_findings
 from drd.config.exercises import findings as exercise_findings
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             if not (in_force or names_a_file(name) or is_alive(app)):
                 _note_places(app, plan)
             findings += exposed_findings(plan, app.plans.trusted_users)
+            findings = [found_by_file(app, name, plan, f) for f in findings]
             items += [doctor_document(plan.name, f) for f in findings]
         settings = app.settings
         for wrong in settings.left_out:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from typing import Any
 
 from drd import secrets
@@ -12,7 +13,7 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.findings import name_width, print_findings, worth_showing
 from drd.cli.remote import Remote
-from drd.cli.session import as_if_in_force, loaded_plans, session
+from drd.cli.session import as_if_in_force, found_by_file, loaded_plans, session
 from drd.errors import AlreadyRunning, DrdError
 from drd.flows.host.readiness import evaluate, judge_unrecorded
 from drd.model.finding import Finding
@@ -46,7 +47,11 @@ def run(args: argparse.Namespace) -> int:
                 if not args.plan:
                     app.services(plan).note(_text_of_check(plan))
                 report = _evaluate(app, name, plan)
-                plans.append(readiness_document(plan.name, report.readiness, report.findings))
+                judged = [
+                    replace(j, finding=found_by_file(app, name, plan, j.finding))
+                    for j in report.findings
+                ]
+                plans.append(readiness_document(plan.name, report.readiness, judged))
     if args.json:
         output.print_json({"plans": plans})
     else:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from shlex import quote
 from types import FrameType
 
 from drd import log, process
@@ -23,7 +24,9 @@ from drd.cli.unresponsive import Unresponsive
 from drd.config.plan_search import names_a_file
 from drd.errors import Cancelled, CatalogueError, DrdError, NotOwner, UsageError
 from drd.flows.services import say_nothing
+from drd.model.finding import Finding
 from drd.model.plan import Plan
+from drd.model.text import by_file
 from drd.process.actors import as_root_types_it
 
 
@@ -132,6 +135,15 @@ def as_if_in_force(app: App, name: str, plan: Plan) -> Iterator[bool]:
     with app.trying():
         replace(app.plans, warn=say_nothing).load(name)  # it was told at the first reading
         yield False
+
+
+def found_by_file(app: App, name: str, plan: Plan, finding: Finding) -> Finding:
+    """Return a finding with commands that find the plan: if a person called it by its file, and no
+    file of the plans directory has its name, they call it by its file, too."""
+    if not names_a_file(name) or plan.name in app.plans.names():
+        return finding
+    text, remedy = (by_file(t, plan.name, quote(name)) for t in (finding.text, finding.remedy))
+    return replace(finding, text=text, remedy=remedy)
 
 
 @contextmanager

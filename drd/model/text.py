@@ -50,6 +50,13 @@ def in_commands(text: str, *, plan: str = "", run: str = "", component: str = ""
     )
 
 
+def by_file(text: str, plan: str, file: str) -> str:
+    """Name a plan by its file in the commands of a remedy, because drd does not find the plan by
+    its name; `file` is quoted for a shell."""
+    name = rf"\b(drd (?:[a-z]+ ){{1,2}}){re.escape(plan)}(?![\w-])"
+    return re.sub(name, lambda found: found[1] + file, text)
+
+
 def in_one_line(text: str) -> str:
     """Return in one line a text that may have several: the output of a program, or commands, one a
     line.

@@ -59,3 +59,20 @@ def test_a_proof_that_only_the_file_of_the_plan_has_is_not_called_missing(site: 
     assert "this plan does not have any control" in told
     site.drd("backup", "shop")
     site.drd(*proven, "control:shop/old-key")
+
+
+def test_commands_about_a_plan_outside_of_the_directory_name_its_file(site: Site) -> None:
+    named = site.base / "plans/shop.yaml"
+    file = str(site.base / "draft of shop.yaml")
+    words = (("doctor", "drd readiness"), ("doctor", "drd kit export"), ("readiness", "drd backup"))
+    for verb, command in words:
+        assert f"{command} shop" in site.drd(verb, str(named), code=None).out
+    named.rename(file)
+    for verb, command in words:
+        told = site.drd(verb, file, code=None).out
+        assert f"{command} '{file}'" in told
+        assert f"{command} shop" not in told
+    site.drd("backup", file)
+    told = site.drd("readiness", file, code=None).out
+    assert f"drd drill '{file}'" in told
+    assert site.drd("drill", file, "--json").json["result"] == "passed"
