@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from pkgutil import resolve_name
 from shlex import quote
@@ -35,8 +36,7 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
     if args.password_file is None:
         raise UsageError(
             "--adopt REPOSITORY needs the password of this repository",
-            hint="give a file of mode 0600 that contains the password: --password-file FILE"
-            + _dumps_in(url),
+            hint="give a file of mode 0600 that contains the password: --password-file FILE",
         )
     password = str(Path(args.password_file).absolute())
     spec = RepositorySpec("theirs", url, SecretRef("file", password))
@@ -46,7 +46,10 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
     except RepositoryMissing as error:
         if not is_s3(url):
             raise
-        hint = f"check the address of restic's repository{_dumps_in(url)}"
+        hint = (
+            "check the address of restic's repository. If the bucket contains dumps, and no "
+            "repository, leave out --password-file"
+        )
         raise RepositoryMissing(error.message, hint=hint, state=error.state) from error
     databases = [_database(copies) for copies in seen.databases]
     others = [
@@ -84,15 +87,6 @@ def _unnamed(seen: Survey, path: str) -> str:
     return (
         "drills cannot prove these dumps, because drd cannot check them to their end: "
         f"{some(reasons)}"
-    )
-
-
-def _dumps_in(url: str) -> str:
-    if not is_s3(url):
-        return ""
-    return (
-        ". drd does not search a bucket for dumps: write the plan for these dumps by hand, "
-        'with rclone (docs/adopted.md, "Dumps in a bucket")'
     )
 
 
@@ -144,6 +138,9 @@ def say_what_is_next(plan: str, made: Starter, to: TextIO) -> None:
         steps.append(
             f"write the secrets into {directory_for_new()} (directory 0700, files 0600): {names}"
         )
+    missing = [program for program in made.programs if shutil.which(program) is None]
+    if missing:
+        steps.insert(0, f"install what the plan runs: apt-get install {' '.join(missing)}")
     steps += [f"drd {verb} {plan}" for verb in ("plan check", "doctor", "drill")]
     for number, step in enumerate(steps, start=1):
         print(f"  {number}. {step}", file=to)

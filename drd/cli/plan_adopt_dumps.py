@@ -1,4 +1,4 @@
-"""`drd plan new --adopt DIRECTORY`: a starting plan for the dumps in a directory."""
+"""`drd plan new --adopt DIRECTORY|BUCKET`: a starting plan for dumps that lie there."""
 
 from __future__ import annotations
 
@@ -6,18 +6,31 @@ import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from drd.config.dump_places import DumpsDirectory, DumpsPlace
 from drd.config.dumps_starter import FoundDumps, crowded, dumps_starter, gap_in_words
 from drd.config.problems import as_name
 from drd.config.starter import Starter
 from drd.errors import UsageError
 from drd.exhaustion import system_reason
-from drd.model.text import counted, some
+from drd.model.text import counted, shortened, some
 from drd.model.units import format_age, format_size, format_time
+from drd.repositories.adopted.dump_sources import DirectoryDumps
 from drd.repositories.adopted.dumps import FINISHED_S, Dumps, Series, search_dumps
 
 _SETTLED_MIN, _FIRST_LOOK_MIN = 10, 1
-_GLOB = frozenset("*?[")
+_LONGEST = 200
+GLOB = frozenset("*?[")
+
+
+class AdoptedDumps(NamedTuple):
+    """The name of a plan and its text, what was found, and what was left out."""
+
+    plan: str
+    made: Starter
+    seen: str
+    left_out: list[str]
 
 
 def place_of(given: str) -> tuple[Path, str] | None:
@@ -27,10 +40,10 @@ def place_of(given: str) -> tuple[Path, str] | None:
     path = Path(given).expanduser().absolute()
     if path.is_dir():
         return None if _is_restic(path) else (path, "*")
-    if path.parent.is_dir() and _GLOB & set(path.name):  # what it contains stands for itself
+    if path.parent.is_dir() and GLOB & set(path.name):  # what it contains stands for itself
         return path.parent, path.name
     parts = path.parts
-    first = next((n for n, part in enumerate(parts) if _GLOB & set(part)), None)
+    first = next((n for n, part in enumerate(parts) if GLOB & set(part)), None)
     if first is not None:
         return Path(*parts[:first]), "/".join(parts[first:])
     if path.is_file():
@@ -50,43 +63,53 @@ def _is_borg(path: Path) -> bool:
         return False
 
 
-def adopted_dumps(
-    directory: Path, wanted: str, name: str | None
-) -> tuple[str, Starter, str, list[str]]:
-    """Search for dumps. Return the name of the plan, its text, what was found, and what was left
-    out. Raises UsageError."""
+def adopted_directory(directory: Path, wanted: str, name: str | None) -> AdoptedDumps:
+    """Search a directory for dumps. Raises UsageError."""
     if _is_borg(directory):
         raise UsageError(
             f"{directory} is a repository of Borg, and --adopt cannot read these",
             hint='write the plan by hand (docs/adopted.md, "Borg and borgmatic").',
         )
     try:
-        seen = search_dumps(directory, wanted)
+        seen = search_dumps(DirectoryDumps(directory), wanted)
     except OSError as error:
         reason = system_reason(error)
         raise UsageError(
             f"cannot read {directory}: {reason}",
             hint="run this command as a user who may read this directory, or correct --adopt",
         ) from error
+    require_dumps(seen)
+    minutes = _minutes(seen.series[0])
+    made = adopted_dumps(seen, wanted, DumpsDirectory(directory, minutes), name)
+    if waits := _waits(seen.series[0], minutes):
+        return made._replace(seen=f"{made.seen}. {waits}")
+    return made
+
+
+def require_dumps(seen: Dumps) -> None:
+    """Raise UsageError if the place has no dump that drd can adopt."""
     if not seen.series:
         raise UsageError(
-            f"{directory} does not contain a dump that drd can adopt" + _why(seen),
+            f"{seen.where} does not contain a dump that drd can adopt" + _why(seen),
             hint="drd recognises copies of SQLite databases, dumps of `pg_dump -Fc`, "
             "archives of tar, and bundles of Git. For other dumps write the plan by "
             "hand: docs/adopted.md",
         )
+
+
+def adopted_dumps(seen: Dumps, wanted: str, place: DumpsPlace, name: str | None) -> AdoptedDumps:
+    """Return a plan for the first series of a place."""
     chosen = seen.series[0]
-    minutes = _minutes(chosen)
     dumps = FoundDumps(
-        directory,
+        place,
         chosen.names,
-        minutes,
         [dump.changed_at for dump in chosen.dumps],
         chosen.found,
         overwritten=chosen.names.pattern == chosen.dumps[-1].name,
     )
     plan = name or as_name(f"{chosen.found.name[:34]}-dumps") or "dumps"
-    return plan, dumps_starter(plan, dumps), _seen(seen, minutes), list(_left_out(seen, wanted))
+    left_out = list(_left_out(seen, wanted, place.expression))
+    return AdoptedDumps(plan, dumps_starter(plan, dumps), _seen(seen, place.expression), left_out)
 
 
 def _minutes(series: Series) -> int:
@@ -96,26 +119,31 @@ def _minutes(series: Series) -> int:
     return _SETTLED_MIN if age_s > FINISHED_S else _FIRST_LOOK_MIN
 
 
-def _seen(seen: Dumps, minutes: int) -> str:
+def _waits(series: Series, minutes: int) -> str:
+    """Say that the newest dump does not count yet; empty otherwise."""
+    age_s = (datetime.now(UTC) - series.dumps[-1].changed_at).total_seconds()
+    if age_s >= minutes * 60:
+        return ""
+    return (
+        f"The newest copy changed {format_age(max(age_s, 0.0))} ago. drd counts it when "
+        f"it has not changed for {minutes} min"
+    )
+
+
+def _seen(seen: Dumps, expression: str) -> str:
     series = seen.series[0]
     newest = series.dumps[-1]
-    age_s = (datetime.now(UTC) - newest.changed_at).total_seconds()
     text = (
         f"{counted(len(series.dumps), 'copy', 'copies')}, the newest from "
         f"{format_time(newest.changed_at, seconds=True)} ({newest.name}, "
         f"{format_size(newest.bytes)}): {series.found.holds}"
     )
-    if age_s < minutes * 60:
-        text += (
-            f". The newest copy changed {format_age(max(age_s, 0.0))} ago. drd counts it when "
-            f"it has not changed for {minutes} min"
-        )
     if series.unfit:
         text += (
             f". {series.unfit} of these copies {'does' if series.unfit == 1 else 'do'} not "
             "match --adopt, but the plan contains all dumps of a series, because the next "
-            "dumps will have other numbers and dates. To use fewer dumps, change -regex of "
-            "`list` in the plan"
+            "dumps will have other numbers and dates. To use fewer dumps, change "
+            f"{expression} in the plan"
         )
     if others := len(seen.series) - 1:
         text += (
@@ -129,11 +157,11 @@ def _seen(seen: Dumps, minutes: int) -> str:
     return text
 
 
-def _left_out(seen: Dumps, wanted: str) -> Iterator[str]:
-    yield from _of_the_chosen(seen.series[0])
+def _left_out(seen: Dumps, wanted: str, expression: str) -> Iterator[str]:
+    yield from _of_the_chosen(seen.series[0], expression)
     for series in seen.series[1:]:
         copies = counted(len(series.dumps), "copy", "copies")
-        pattern = shlex.quote(f"{seen.directory}/{series.names.pattern}")
+        pattern = shlex.quote(f"{seen.where}/{series.names.pattern}")
         yield (
             f"{series.names.pattern}: {copies}, {series.kind}, {series.found.holds}. One plan "
             f"adopts one series: drd plan new --adopt {pattern}"
@@ -146,24 +174,25 @@ def _left_out(seen: Dumps, wanted: str) -> Iterator[str]:
     if seen.ahead:
         yield _ahead(seen)
     if seen.unsafe:
+        names = some([shortened(ascii(name), _LONGEST) for name in seen.unsafe])
         yield (
-            f"{some([ascii(name) for name in seen.unsafe])}: drd does not use these files, "
-            "because a name may only contain letters, digits and _.:@+=,~%-"
+            f"{names}: drd does not use these files, because a name may only contain letters, "
+            "digits and _.:@+=,~%-"
         )
 
 
-def _of_the_chosen(series: Series) -> Iterator[str]:
+def _of_the_chosen(series: Series, expression: str) -> Iterator[str]:
     for name, why in series.cut_off.items():
         yield f"{name} {why}. A drill of this copy fails"
     times = [dump.changed_at for dump in series.dumps]
-    yield from filter(None, (gap_in_words(times), crowded(times)))
+    yield from filter(None, (gap_in_words(times), crowded(times, expression)))
 
 
 def _not_looked_into(seen: Dumps, wanted: str) -> Iterator[str]:
     if seen.beyond:
         yield (
             f"drd did not examine {seen.beyond} other series of files: choose some with a "
-            f"pattern, for example --adopt '{seen.directory}/shop-*'"
+            f"pattern, for example --adopt '{seen.where}/shop-*'"
         )
     if seen.unknown and wanted != "*":
         yield f"{some(seen.unknown)}: drd does not recognise the newest file as a dump"

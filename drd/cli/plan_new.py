@@ -14,7 +14,8 @@ from typing import TextIO
 
 from drd.cli import plan_stanza
 from drd.cli.plan_adopt import adopted, say_what_is_next
-from drd.cli.plan_adopt_dumps import adopted_dumps, place_of
+from drd.cli.plan_adopt_bucket import adopted_bucket
+from drd.cli.plan_adopt_dumps import AdoptedDumps, adopted_directory, place_of
 from drd.cli.session import without_host
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.location import config_path
@@ -67,23 +68,13 @@ def _new(args: argparse.Namespace) -> int:
 def _adopt(args: argparse.Namespace) -> int:
     """Write a plan for the copies that another tool makes."""
     name = _name(args.name, FoundComponents()) if args.name else None
-    is_stanza = args.password_file is None and plan_stanza.asked(args.adopt) is not None
-    place = place_of(args.adopt) if args.password_file is None and not is_stanza else None
-    if args.tag and (place is not None or plan_stanza.asked(args.adopt) is not None):
-        raise UsageError("--tag works only for copies made by restic", hint="leave out --tag.")
-    if args.host and (place is not None or plan_stanza.asked(args.adopt) is not None):
-        raise UsageError(
-            "--host works only for copies made by restic. drd cannot find out on which host "
-            + ("dumps in a directory were made" if place is not None else "a stanza was backed up"),
-            hint="leave out --host"
-            + (
-                ", and choose the dumps by a pattern: --adopt 'DIRECTORY/web1-*'." if place else "."
-            ),
-        )
+    dumps = _adopted_dumps(args, name) if args.password_file is None else None
     left_out: list[str] = []
-    if place is not None:
-        name, made, seen, left_out = adopted_dumps(*place, name)
+    if dumps is not None:
+        name, made, seen, left_out = dumps
     else:
+        if plan_stanza.asked(args.adopt) is not None:
+            _refuse_choices(args, "a stanza was backed up", "")
         name = _name(name, FoundComponents())
         made, seen = adopted(args, name, _settings(args))
     _prove(made.text, f"{name}.yaml")
@@ -102,6 +93,31 @@ def _adopt(args: argparse.Namespace) -> int:
     called = name if args.output is None else file or "FILE"
     say_what_is_next(called, made, to)
     return 0
+
+
+def _adopted_dumps(args: argparse.Namespace, name: str | None) -> AdoptedDumps | None:
+    """Return a plan for dumps in a directory or a bucket; None if something else is there."""
+    if plan_stanza.asked(args.adopt) is not None:
+        return None
+    place = place_of(args.adopt)
+    dumps = adopted_bucket(args.adopt, name) if place is None else None
+    if place is not None or dumps is not None:
+        kind = "directory" if place is not None else "bucket"
+        by_pattern = f", and choose the dumps by a pattern: --adopt '{kind.upper()}/web1-*'"
+        _refuse_choices(args, f"dumps in a {kind} were made", by_pattern)
+    return adopted_directory(*place, name) if place is not None else dumps
+
+
+def _refuse_choices(args: argparse.Namespace, made: str, instead: str) -> None:
+    """Raise UsageError for options that choose copies of restic."""
+    if args.tag:
+        raise UsageError("--tag works only for copies made by restic", hint="leave out --tag.")
+    if args.host:
+        raise UsageError(
+            "--host works only for copies made by restic. drd cannot find out on which host "
+            f"{made}",
+            hint=f"leave out --host{instead}.",
+        )
 
 
 def _of_kinds(given: Sequence[Sequence[str]]) -> dict[str, list[str]]:

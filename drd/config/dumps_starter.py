@@ -1,4 +1,5 @@
-"""Write a commented starting plan for dumps that another tool writes into a directory."""
+"""Write a commented starting plan for dumps that another tool writes into a directory or a
+bucket."""
 
 from __future__ import annotations
 
@@ -6,35 +7,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from drd.config.dump_places import DumpsPlace
 from drd.config.problems import as_name
 from drd.config.starter import Starter, in_comment
 from drd.config.writing import inline
-from drd.model.dump_names import Series, exactly
+from drd.model.dump_names import Series
 from drd.model.plan import OWN_COMPONENT
 from drd.model.units import format_duration, format_time
-from drd.ports.dumps import FILE, FoundDump
+from drd.ports.dumps import FoundDump
 
 _DAILY_S = 26 * 3600.0
 _LOOKED_AT = 14
 _FAR_LONGER = 1.5
 _TOGETHER_S = 60.0
-_AHEAD = "1 hour"
-"""As `FAR_AHEAD`, for find."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundDumps:
-    """Dumps of one component: the directory, what their names below it have in common, and when
-    each was finished. A dump is finished if nobody has changed it for `settled_min` minutes.
-    `overwritten`: the name never changes, so the other tool writes to the same file each time."""
+    """Dumps of one component: the place, what their names below it have in common, and when each
+    was finished. `overwritten`: the name never changes, so the other tool writes to the same file
+    each time."""
 
-    directory: Path
+    place: DumpsPlace
     series: Series
-    settled_min: int
     times: Sequence[datetime]
     dump: FoundDump
     overwritten: bool = False
@@ -45,6 +43,7 @@ class _Writer:
     name: str
     found: FoundDumps
     component: str = field(init=False)
+    credentials: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         wish = as_name(self.found.dump.name)
@@ -53,12 +52,12 @@ class _Writer:
     def lines(self) -> Iterator[str]:
         survey = self.found
         yield "# yaml-language-server: $schema=plan.schema.json"
-        yield f"# Another tool makes the copies of this plan: dumps in {survey.directory}."
+        yield f"# Another tool makes the copies of this plan: dumps in {survey.place.where}."
         yield (
             "# drd lists, drills and recovers these copies, and never writes there "
             "(docs/adopted.md)."
         )
-        yield "# If that directory is a disk of this host, the dumps are lost with the host."
+        yield from survey.place.notes()
         yield f"plan: {inline(self.name)}"
         yield ""
         yield from self._objectives()
@@ -122,36 +121,12 @@ class _Writer:
 
     def _repository(self) -> Iterator[str]:
         survey = self.found
-        directory, most = str(survey.directory), survey.settled_min
-        depth = str(1 + survey.series.pattern.count("/"))
-        listed = ["/usr/bin/find", "-H", directory, "-maxdepth", depth, "-type", "f"]
-        listed += [
-            "-regextype",
-            "posix-extended",
-            "-regex",
-            f"{exactly(directory.rstrip('/'))}/{survey.series.expression}",
-        ]
-        printed = '{"name": "%P", "time": %T@, "bytes": %s}\\n'
-        file = f"{directory}/${{copy}}"
-        words = [word.replace(FILE, file) for word in survey.dump.unpack] or ["/bin/cat", file]
         yield "repositories:"
         yield "  theirs:"
         yield "    made_by: command"
         yield f"    url: command:{self.name}"
         yield "    command:"
-        yield (
-            f"      # A dump is finished if nobody has changed it for {most} min. Raise "
-            "this number if"
-        )
-        yield "      # the other tool can pause for longer while it writes."
-        yield (
-            "      # The list also has dumps dated in the future: drd reports that they "
-            "do not count."
-        )
-        settled = ["(", "-mmin", f"+{most}", "-o", "-newermt", _AHEAD, ")"]
-        listing = inline([*listed, *settled, "-printf", printed])
-        yield f"      list: {listing}"
-        yield f"      restore: {inline(words)}"
+        yield from survey.place.commands(self.name, survey.series, survey.dump, self.credentials)
 
 
 def gap_in_words(times: Sequence[datetime]) -> str:
@@ -169,9 +144,9 @@ def gap_in_words(times: Sequence[datetime]) -> str:
     )
 
 
-def crowded(times: Sequence[datetime]) -> str:
+def crowded(times: Sequence[datetime], expression: str) -> str:
     """Warn if most of the last dumps were finished right after another one, as dumps of several
-    databases are; empty otherwise."""
+    databases are; empty otherwise. `expression` says where the plan has that of the series."""
     gaps = _gaps_s(times)
     if not gaps or median(gaps) >= _TOGETHER_S:
         return ""
@@ -179,7 +154,7 @@ def crowded(times: Sequence[datetime]) -> str:
         f"half of the dumps were finished less than {format_duration(_TOGETHER_S)} after "
         "another dump: if these dumps are of several databases, a drill proves only one of "
         "the databases. Check some of the files, and choose the dumps of one database with "
-        "-regex in `list` of the plan"
+        f"{expression} in the plan"
     )
 
 
@@ -204,6 +179,7 @@ def dumps_starter(name: str, found: FoundDumps) -> Starter:
     writer = _Writer(name, found)
     text = "\n".join(writer.lines()) + "\n"
     kind = str(dict(found.dump.keys).get("kind", ""))
-    where = f"{found.directory}/{found.series.pattern} ({found.dump.holds})"
+    where = f"{found.place.where}/{found.series.pattern} ({found.dump.holds})"
     unseen = [found.dump.unseen] if found.dump.unseen else []
-    return Starter(text, (), "", [(writer.component, kind, where)], unseen)
+    parts = [(writer.component, kind, where)]
+    return Starter(text, tuple(writer.credentials), "", parts, unseen, found.place.programs)

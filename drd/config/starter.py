@@ -47,7 +47,8 @@ class FoundComponents:
 class Starter:
     """The text of a plan, and the credentials that it refers to, each with its purpose. `password`
     is the password of the repository. `components` are their names, kinds and places. `unseen` has,
-    for each component that no drill of the plan can prove, the reason and the remedy.
+    for each component that no drill of the plan can prove, the reason and the remedy. `programs`
+    are those that commands of the plan run, by their packages of Debian.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Starter:
     password: str
     components: Sequence[tuple[str, str, str]] = ()
     unseen: Sequence[str] = ()
+    programs: Sequence[str] = ()
 
 
 def starter(name: str, found: FoundComponents, repository: str | None) -> Starter:
@@ -287,12 +289,19 @@ def _step(unit: str) -> str:
     return as_name(unit.removesuffix(".service")[:30]) or "application"
 
 
-def bucket_keys(name: str, credentials: list[tuple[str, str]]) -> Iterator[str]:
-    """Return the lines of a repository with the keys of its bucket, and add these to the
+def bucket_credentials(name: str, credentials: list[tuple[str, str]]) -> tuple[str, str]:
+    """Return the names of the credentials with the keys of a bucket, and add these to the
     credentials of the plan."""
     key, secret = as_name(f"{name[:33]}-s3-id"), as_name(f"{name[:33]}-s3-key")
     credentials.append((key, "the access key id of the bucket"))
     credentials.append((secret, "the secret access key of the bucket"))
+    return key, secret
+
+
+def bucket_keys(name: str, credentials: list[tuple[str, str]]) -> Iterator[str]:
+    """Return the lines of a repository with the keys of its bucket, and add these to the
+    credentials of the plan."""
+    key, secret = bucket_credentials(name, credentials)
     yield "    s3:"
     yield f"      access_key: {{credential: {inline(key)}}}"
     yield f"      secret_key: {{credential: {inline(secret)}}}"

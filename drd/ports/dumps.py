@@ -1,5 +1,5 @@
-"""Contracts for dumps in a directory: the code that recognises a dump says how a plan can begin
-with it."""
+"""Contracts for dumps in a directory or a bucket: the code that recognises a dump says how a plan
+can begin with it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ FILE = "${file}"
 
 class DumpFile(NamedTuple):
     """A finished dump. `head` has its first bytes. If it is packed, `packed` names the program that
-    packed it, and `inner` has the first bytes of the unpacked data; otherwise `inner` is `head`."""
+    packed it, and `inner` has the first bytes of the unpacked data; otherwise `inner` is `head`.
+    Not `whole`: the dump is large and elsewhere, and the file has only its first megabytes."""
 
     path: Path
     head: bytes
     packed: str
     inner: bytes
+    whole: bool = True
 
 
 class FoundDump(NamedTuple):
@@ -29,7 +31,7 @@ class FoundDump(NamedTuple):
     the component. `suggested` is a check that somebody who knows the data has to complete. `unpack`
     is the command that restores the dump, if it is not restored unchanged as a file; it may contain
     `${file}`, `${copy}` and `${into}`. `unseen` says why no check examines the data, and the
-    remedy: then a drill proves nothing about the data."""
+    remedy: then a drill proves nothing about the data. `packed` is as in `DumpFile`."""
 
     name: str
     holds: str
@@ -38,6 +40,7 @@ class FoundDump(NamedTuple):
     suggested: Mapping[str, Any] | None = None
     unpack: Sequence[str] = ()
     unseen: str = ""
+    packed: str = ""
 
 
 class NotLoaded(NotSupported):

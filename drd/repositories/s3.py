@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -50,6 +50,16 @@ MOST_PAGES = 1000
 LISTING_S = 120.0
 """Limits of one listing: a page has a thousand objects."""
 _building = threading.Lock()
+
+
+class ListedObject(NamedTuple):
+    """An object, by its name below the prefix."""
+
+    name: str
+    written: datetime
+    size: int
+
+
 T = TypeVar("T")
 
 
@@ -178,14 +188,17 @@ class S3Place:
         }
 
     def _objects(self, below: str) -> Iterator[tuple[str, datetime | None, int]]:
-        """All objects there, as of `_entries`, page after page. Raises RepositoryError for a
-        listing that does not end.
-        """
+        """All objects there, as of `_entries`."""
+        for page in self._pages(below):
+            yield from _entries(page)
+
+    def _pages(self, below: str) -> Iterator[Mapping[str, Any]]:
+        """Yield a listing, page after page. Raises RepositoryError if it does not end."""
         more: dict[str, Any] = {}
         until = time.monotonic() + LISTING_S
         for _ in range(MOST_PAGES):
             page = self._ask("list_objects_v2", Prefix=self._below(below), **more)
-            yield from _entries(page)
+            yield page
             if not page.get("IsTruncated"):
                 return
             token = page.get("NextContinuationToken")
@@ -197,6 +210,46 @@ class S3Place:
             f"{self.location.bucket}",
             hint="check the S3 server's log: this answer does not follow the S3 protocol.",
         )
+
+    def listing(self, begin: str, most: int) -> tuple[list[ListedObject], bool]:
+        """Return the first `most` objects whose names, without the prefix, begin like this, and
+        whether there are more. Raises as `probe`."""
+        prefix = self._below("")
+        listed: list[ListedObject] = []
+        for page in self._pages(begin):
+            for entry in page.get("Contents", []):
+                if len(listed) == most:
+                    return listed, True
+                key, (written, size) = str(entry.get("Key", "")), _state(entry)
+                if key.startswith(prefix + begin) and written is not None:
+                    listed.append(ListedObject(key[len(prefix) :], written, size))
+        return listed, False
+
+    def piece(self, name: str, begin: int, count: int) -> bytes | None:
+        """Return at most `count` bytes of an object, which are at most `LARGEST_ANSWER`; None if
+        the object is not there, or if the server must first restore it from an archive."""
+
+        def part(client: Any) -> bytes:
+            answer = client.get_object(
+                Bucket=self.location.bucket,
+                Key=self._below(name),
+                Range=f"bytes={begin}-{begin + count - 1}",
+            )
+            if begin and not str(answer.get("ContentRange", "")).startswith(f"bytes {begin}-"):
+                raise RepositoryError(
+                    f"{self.location.endpoint} does not send the part of an object that drd "
+                    "asked for",
+                    hint="check the S3 server's log: this answer does not follow the S3 protocol.",
+                )
+            with answer["Body"] as body:
+                return bytes(body.read(count))
+
+        try:
+            return self._asking(part, count)
+        except ClientError as error:
+            if trouble.code_of(error) in ("NoSuchKey", "InvalidObjectState"):
+                return None
+            raise trouble.translated(error, self.location) from error
 
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())
@@ -361,7 +414,11 @@ def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, in
     size.
     """
     for entry in page.get("Contents", []):
-        written = entry.get("LastModified")
-        dated = isinstance(written, datetime) and written.tzinfo is not None
-        name, size = str(entry.get("Key", "")).rpartition("/")[2], entry.get("Size")
-        yield name, written if dated else None, size if isinstance(size, int) else 0
+        yield str(entry.get("Key", "")).rpartition("/")[2], *_state(entry)
+
+
+def _state(entry: Mapping[str, Any]) -> tuple[datetime | None, int]:
+    """Return when a listed object was written, and its size."""
+    written, size = entry.get("LastModified"), entry.get("Size")
+    dated = isinstance(written, datetime) and written.tzinfo is not None
+    return written if dated else None, size if isinstance(size, int) else 0

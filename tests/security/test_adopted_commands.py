@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from drd import process
+from drd.config.dump_places import DumpsDirectory
 from drd.config.dumps_starter import FoundDumps, dumps_starter
 from drd.errors import DeadlineExceeded, RepositoryError, RepositoryUnreachable
 from drd.kit.adopted_by_hand import choosing
@@ -216,7 +217,9 @@ def test_the_documented_list_commands_leave_out_names_that_could_add_a_line(tmp_
     words = yaml.safe_load(page.rstrip(", \n") + ", -printf]")
     assert words[2:] == documented[2:-1]
     series = series_of(["shop-2020-01-01.dump"])["shop-2020-01-01.dump"]
-    found = FoundDumps(base, series, 10, [], FoundDump("shop", "", (("kind", "files"),), []))
+    found = FoundDumps(
+        DumpsDirectory(base, 10), series, [], FoundDump("shop", "", (("kind", "files"),), [])
+    )
     written = yaml.safe_load(dumps_starter("shop", found).text)
     for lists in (documented, written["repositories"]["theirs"]["command"]["list"]):
         printed = subprocess.run(lists, check=True, capture_output=True).stdout

@@ -22,6 +22,7 @@ from drd.registry import KINDS
 from drd.repositories.adopted import dumps
 from drd.repositories.adopted.command import CommandCopies
 from drd.repositories.adopted.cut_off import of_path
+from drd.repositories.adopted.dump_sources import DirectoryDumps
 from drd.repositories.adopted.manifest import describe
 from drd.repositories.adopted.one_database import of_one_database
 from drd.repositories.adopted.pg_archive import origin
@@ -92,13 +93,13 @@ def test_a_series_whose_dumps_name_several_databases_is_refused(
     )
     for day, database in ((1, "shop"), (2, "crm"), (3, "shop")):
         written(tmp_path / f"db-2026110{day}.dump", archive(database), 100 - 24 * day)
-    seen = dumps.search_dumps(tmp_path)
+    seen = dumps.search_dumps(DirectoryDumps(tmp_path))
     assert seen.series == []
     assert (
         "2 databases, shop (db-20261103.dump), crm (db-20261102.dump)" in seen.refused["db-*.dump"]
     )
     (tmp_path / "db-20261102.dump").unlink()
-    assert len(dumps.search_dumps(tmp_path).series) == 1
+    assert len(dumps.search_dumps(DirectoryDumps(tmp_path)).series) == 1
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_a_newest_file_that_is_no_dump_does_not_hide_the_older_ones(tmp_path: Pa
         written(path := tmp_path / f"shop-2026110{day}.db", path.read_bytes(), 100 - 24 * day)
     written(tmp_path / "shop-20261103.db", bytes(8192), 2)
     written(tmp_path / "notes.txt", b"call home", 2)
-    seen = dumps.search_dumps(tmp_path)
+    seen = dumps.search_dumps(DirectoryDumps(tmp_path))
     [series] = seen.series
     assert (series.kind, len(series.dumps)) == ("sqlite", 3)
     assert series.cut_off == {"shop-20261103.db": "is not a dump that drd recognises"}
@@ -224,7 +225,7 @@ def test_a_format_that_drd_does_not_load_is_told_with_the_command_for_another(
         b"-- PostgreSQL database cluster dump complete\n",
         30,
     )
-    refused = dumps.search_dumps(tmp_path).refused
+    refused = dumps.search_dumps(DirectoryDumps(tmp_path)).refused
     assert refused["shop-*/toc.dat"] == (
         "a dump of PostgreSQL in the directory format: let the other tool dump with "
         "`pg_dump --format=custom`, which compresses by itself"

@@ -15,6 +15,7 @@ from drd.ports.dumps import FILE, DumpFile, FoundDump, Unreadable
 from drd.process import Command, find_tool
 
 _LOOK_S = 60.0
+_BY_HAND = "write the plan by hand: docs/adopted.md"
 _MOST = 16 << 20
 _LINE = re.compile(r"^([-d])\S* +\S+ +(\d+) +\S+ +\S+ (.+)$")
 _ROOTS = frozenset({"boot", "etc", "home", "lib", "opt", "root", "srv", "usr", "var"})
@@ -25,6 +26,10 @@ def recognise(file: DumpFile) -> FoundDump | None:
     """Implements `RecognisesOf`."""
     if file.inner[257:262] != b"ustar" or file.inner.startswith(b"toc.dat\0"):
         return None
+    if not file.whole:
+        raise NotSupported(
+            "a tar archive that is too large for drd to fetch and list", hint=_BY_HAND
+        )
     files = dict(_listed(file))
     if not files:
         raise NotSupported("a tar archive that does not contain any files", hint="")

@@ -12,6 +12,7 @@ from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
 from drd.kinds.dump_checks import (
     NO_ROWS,
+    ONLY_BEGINNING,
     needs_no_quotes,
     recent,
     table_checks,
@@ -79,8 +80,10 @@ def _found(file: DumpFile) -> FoundDump:
     name = database[1] if database else "postgres"
     tables = [_Table(*row) for row in _TABLE.findall(listed)][:_MOST_TABLES]
     with_data = [_Table(*row) for row in _DATA.findall(listed)][:_MOST_PEEKS]
-    _require_whole(file)
-    filled = [table for table in with_data if _has_rows(file, table)][:_MOST_CHECKS]
+    if file.whole:
+        _require_whole(file)
+    looked = with_data if file.whole else []
+    filled = [table for table in looked if _has_rows(file, table)][:_MOST_CHECKS]
     return FoundDump(
         name,
         tables_in_words([table.sql for table in tables]),
@@ -90,8 +93,8 @@ def _found(file: DumpFile) -> FoundDump:
             ("dsn", f"postgresql:///{quote(name, safe='')}"),
         ),
         tuple(table_checks(len(tables), _EVERY, [(t.sql, t.sql) for t in filled], ROWS)),
-        _suggested(file, filled),
-        unseen="" if filled else NO_ROWS,
+        _suggested(file, filled if file.whole else with_data),
+        unseen="" if filled else NO_ROWS if file.whole else ONLY_BEGINNING,
     )
 
 

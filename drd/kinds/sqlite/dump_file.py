@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -32,6 +32,8 @@ def recognise(file: DumpFile) -> FoundDump | None:
     """Implements `RecognisesOf`."""
     if file.packed or not file.head.startswith(SPEC.begins):
         return None
+    if not file.whole:
+        return FoundDump(*_named(file), (), unseen=_NOT_SEEN)
     try:
         with closing(connect(file.path, immutable=True)) as connection:
             # What is in the file must not make drd run on, or call functions.
@@ -48,19 +50,26 @@ def _found(file: DumpFile, connection: sqlite3.Connection) -> FoundDump:
     names = [str(row[0]) for row in connection.execute(_TABLES).fetchmany(_MOST_TABLES)]
     names = [name for name in names if name.isprintable()]
     filled = [n for n in names if _has_rows(connection, n)][:_MOST_CHECKS]
-    base = base_of(file.path.stem) or file.path.stem
+    base, _, keys = _named(file)
     return FoundDump(
         base,
         tables_in_words(names),
-        (
-            ("kind", "sqlite"),
-            ("#", "CHANGE THIS to the path of the service's database. A drill does not use it."),
-            ("path", f"/srv/CHANGE-THIS/{base}{file.path.suffix}"),
-        ),
+        keys,
         tuple(table_checks(len(names), _EVERY, [(n, _sql(n)) for n in filled], _rows(names))),
         _suggested(connection, filled),
         unseen="" if filled else NO_ROWS,
     )
+
+
+def _named(file: DumpFile) -> tuple[str, str, Sequence[tuple[str, Any]]]:
+    """Return what the name of the file says: its base, what the file is, and the keys."""
+    base = base_of(file.path.stem) or file.path.stem
+    keys = (
+        ("kind", "sqlite"),
+        ("#", "CHANGE THIS to the path of the service's database. A drill does not use it."),
+        ("path", f"/srv/CHANGE-THIS/{base}{file.path.suffix}"),
+    )
+    return base, "a SQLite file", keys
 
 
 def _rows(names: list[str]) -> Mapping[str, Any]:

@@ -1,4 +1,5 @@
-"""Look through a directory for the dumps that another tool writes there: by their content."""
+"""Look through a directory or a bucket for the dumps that another tool writes there: by their
+content."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import lzma
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,10 +16,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from drd import process
-from drd.errors import DrdError, NotSupported
+from drd.errors import DrdError, NotSupported, RepositoryError
 from drd.exhaustion import system_reason
 from drd.model import dump_names
 from drd.model.clock import FAR_AHEAD
@@ -28,11 +28,12 @@ from drd.registry import KINDS
 from drd.repositories.adopted import one_database
 from drd.repositories.adopted.command import is_copy_name
 from drd.repositories.adopted.cut_off import SQLITE, unpack_whole, why_cut_off
+from drd.repositories.adopted.dump_sources import Dump, DumpSource, Fetched
 
 FINISHED_S = 600.0
 """A dump counts as finished if nobody has changed it for this many seconds."""
 
-_MOST_FILES, _DEEPEST, _MOST_SERIES, _MOST_CUT, _MOST_HEADS = 20_000, 3, 40, 5, 200
+_MOST_SERIES, _MOST_CUT = 40, 5
 _ROOM = "/var/tmp"  # noqa: S108 - a new directory of our own in it
 LARGEST = 256 << 20
 """The largest size in bytes of a file that drd copies to examine it."""
@@ -42,13 +43,6 @@ _LOOK_S = 20.0
 """How many seconds drd reads a packed dump to find out whether it is complete."""
 
 _HEAD, _BLOCK, _MEMORY = 1024, 1 << 20, 128 << 20
-
-
-class Dump(NamedTuple):
-    path: Path
-    name: str
-    changed_at: datetime
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +62,12 @@ class Series:
 
 @dataclass(slots=True)
 class Dumps:
-    """The content of a directory: the series that drd can adopt, the largest first, and by pattern
-    why it cannot adopt the others. `unknown` has the patterns of files that are not dumps, `unsafe`
+    """The content of a place: the series that drd can adopt, the largest first, and by pattern why
+    it cannot adopt the others. `unknown` has the patterns of files that are not dumps, `unsafe`
     names that drd refuses, `ahead` dumps that are dated in the future, and `empty` dumps of 0
     bytes. `beyond` is how many series drd did not examine."""
 
-    directory: Path
+    where: str
     series: list[Series] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
@@ -83,28 +77,31 @@ class Dumps:
     beyond: int = 0
 
 
-def search_dumps(directory: Path, wanted: str = "*") -> Dumps:
-    """Search a directory for series of dumps; at least one dump of each has a name that matches a
-    pattern. Raises OSError."""
-    seen = Dumps(directory)
-    grouped = _grouped(seen, wanted)
+def search_dumps(source: DumpSource, wanted: str = "*") -> Dumps:
+    """Search a place for series of dumps; at least one dump of each has a name that matches a
+    pattern. Raises OSError, and RepositoryError for a bucket that does not answer."""
+    seen = Dumps(source.where)
+    grouped = _grouped(seen, source.files(), wanted)
     seen.beyond = max(0, len(grouped) - _MOST_SERIES)
     for names, dumps in grouped[:_MOST_SERIES]:
         pattern = names.pattern
         dumps.sort(key=lambda dump: dump.changed_at)
         cut: dict[str, str] = {}
         try:
-            known = _known(dumps, cut)
+            known = _known(source, dumps, cut)
+            several = _several_databases(source, dumps) if known is not None else ""
         except OSError as error:  # it vanished meanwhile, or its disk is damaged
             seen.refused[pattern] = f"cannot be read: {error.strerror or error}"
             continue
+        except RepositoryError:
+            raise
         except DrdError as error:
             seen.refused[pattern] = f"{error.message}: {error.hint}".rstrip(": .")
             continue
         if known is None:
             seen.unknown.append(pattern)
             continue
-        if several := _several_databases(dumps):
+        if several:
             seen.refused[pattern] = several
             continue
         unfit = sum(not _fits(dump.name, wanted) for dump in dumps)
@@ -112,11 +109,11 @@ def search_dumps(directory: Path, wanted: str = "*") -> Dumps:
     return seen
 
 
-def _several_databases(dumps: Sequence[Dump]) -> str:
+def _several_databases(source: DumpSource, dumps: Sequence[Dump]) -> str:
     """Say of which databases these dumps are, if their headers name several; empty otherwise."""
     by_series: dict[str, str] = {}
-    for dump in reversed(dumps[-_MOST_HEADS:]):
-        if database := one_database.database_in(dump.path):
+    for dump in reversed(dumps[-source.most_heads :]):
+        if database := one_database.database_in(source.beginning(dump)):
             by_series.setdefault(database, dump.name)
     if len(by_series) < 2:
         return ""
@@ -128,12 +125,14 @@ def _several_databases(dumps: Sequence[Dump]) -> str:
     )
 
 
-def _grouped(seen: Dumps, wanted: str) -> list[tuple[dump_names.Series, list[Dump]]]:
+def _grouped(
+    seen: Dumps, files: Iterable[Dump], wanted: str
+) -> list[tuple[dump_names.Series, list[Dump]]]:
     """Return the dumps by series, the series of exactly this pattern first, then the largest; note
     the files that cannot count."""
     latest = datetime.now(UTC) + FAR_AHEAD
     usable = []
-    for dump in _files(seen.directory):
+    for dump in files:
         is_safe = is_copy_name(dump.name)
         if is_safe and dump.bytes and dump.changed_at <= latest:
             usable.append(dump)
@@ -161,30 +160,9 @@ def _fits(name: str, wanted: str) -> bool:
     return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
 
 
-def _files(directory: Path) -> Iterator[Dump]:
-    """Yield the regular files that are not hidden. Raises OSError for the directory itself."""
-    left = _MOST_FILES
-
-    def cannot(error: OSError) -> None:
-        if error.filename == str(directory):
-            raise error
-
-    for folder, below, names in os.walk(directory, onerror=cannot):
-        depth = len(Path(folder).relative_to(directory).parts)
-        below[:] = sorted(n for n in below if not n.startswith(".")) if depth < _DEEPEST else []
-        for name in sorted(names):
-            path = Path(folder, name)
-            state = path.lstat()
-            if name.startswith(".") or not path.is_file() or path.is_symlink():
-                continue
-            at = datetime.fromtimestamp(state.st_mtime, UTC)
-            yield Dump(path, str(path.relative_to(directory)), at, state.st_size)
-            left -= 1
-            if left == 0:
-                return
-
-
-def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] | None:
+def _known(
+    source: DumpSource, dumps: Sequence[Dump], cut: dict[str, str]
+) -> tuple[str, FoundDump] | None:
     """Return the kind of the newest finished dump, else of the newest, that is whole, and what is
     in it; note in `cut` those that are not. Raises NotSupported, also if there is none."""
     old_enough = datetime.now(UTC).timestamp() - FINISHED_S
@@ -193,11 +171,12 @@ def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] 
     unreadable: Unreadable | None = None
     unknown = 0
     for dump in candidates:
-        if why := _why_cut_off(dump):
+        file = source.fetched(dump)
+        if why := _why_cut_off(file):
             cut[dump.name] = f"is cut off: {why}"
             continue
         try:
-            if (known := recognised(dump.path)) is not None:
+            if (known := recognised(*file)) is not None:
                 return known
             unknown += 1
             cut[dump.name] = "is not a dump that drd recognises"
@@ -209,17 +188,20 @@ def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] 
     if unknown == len(candidates):
         return None
     with suppress(NotSupported):  # that it is cut off explains more
-        if recognised(candidates[0].path) is None:
+        if recognised(*source.fetched(candidates[0])) is None:
             return None
     name, why = next(iter(cut.items()))
     raise NotSupported(f"{name} {why}", hint="")
 
 
-def _why_cut_off(dump: Dump) -> str:
-    """Return how a dump shows that it is cut off. Raises NotSupported if it cannot be read."""
+def _why_cut_off(file: Fetched) -> str:
+    """Return how a dump shows that it is cut off; empty if drd has only its beginning. Raises
+    NotSupported if it cannot be read."""
+    if not file.whole:
+        return ""
     try:
-        with dump.path.open("rb") as file:
-            return why_cut_off(file, unpacks=True, seconds=_LOOK_S)
+        with file.path.open("rb") as opened:
+            return why_cut_off(opened, unpacks=True, seconds=_LOOK_S)
     except OSError as error:
         reason = system_reason(error)
         raise NotSupported(
@@ -228,29 +210,33 @@ def _why_cut_off(dump: Dump) -> str:
         ) from error
 
 
-def recognised(path: Path) -> tuple[str, FoundDump] | None:
-    """Return the kind of a dump, and what it contains. Raises NotSupported and OSError."""
+def recognised(path: Path, whole: bool = True) -> tuple[str, FoundDump] | None:
+    """Return the kind of a dump, and what it contains. Not `whole`: the file has only the beginning
+    of the dump. Raises NotSupported and OSError."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     packed, inner = _unpacked(path, head)
-    dump = DumpFile(path, head, packed, inner)
+    dump = DumpFile(path, head, packed, inner, whole)
     for spec in KINDS:
         if spec.recognises:
             recognises: RecognisesOf = resolve_name(spec.recognises)
             dump_kind = recognises(dump)
             if dump_kind is not None:
+                dump_kind = dump_kind._replace(packed=packed)
                 within = packed and inner.startswith(SQLITE)
-                return spec.name, _by_what_is_packed(path, dump_kind) if within else dump_kind
+                return spec.name, _by_what_is_packed(dump, dump_kind) if within else dump_kind
     return None
 
 
-def _by_what_is_packed(path: Path, found: FoundDump) -> FoundDump:
+def _by_what_is_packed(dump: DumpFile, found: FoundDump) -> FoundDump:
     """Return the dump with the checks that the file has which is packed in it."""
+    if not dump.whole:
+        return found._replace(checks=(), unseen=_TOO_LARGE)
     with TemporaryDirectory(prefix="drd-", dir=room()) as place:
-        file = Path(place, path.stem)
+        file = Path(place, dump.path.stem)
         most = min(LARGEST, shutil.disk_usage(place).free // 2)
         try:
-            if not unpack_whole(path, file, most):
+            if not unpack_whole(dump.path, file, most):
                 return found._replace(checks=(), unseen=_TOO_LARGE)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             text = f"a packed SQLite file that cannot be unpacked: {error}"

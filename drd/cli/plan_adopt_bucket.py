@@ -1,0 +1,91 @@
+"""`drd plan new --adopt s3:https://HOST/BUCKET/PREFIX`: a starting plan for dumps in a bucket."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import PurePosixPath
+
+from drd.cli.plan_adopt_dumps import GLOB, AdoptedDumps, adopted_dumps, require_dumps
+from drd.config.dump_places import DumpsBucket
+from drd.errors import RepositoryError, SecretUnavailable, UsageError
+from drd.model.location import S3Location, is_s3, parse_s3
+from drd.model.malformed import Malformed
+from drd.model.text import counted
+from drd.repositories.adopted.bucket_dumps import MOST_KEYS, BucketDumps
+from drd.repositories.adopted.dumps import search_dumps
+
+_NAME_OF_BUCKET = re.compile(r"s3://(?=[^/.:@]+(?:/|\Z))")
+_KEYS = (
+    "This command reads the keys of the bucket from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+    "and its region from AWS_DEFAULT_REGION."
+)
+_AMAZON = "https://s3.amazonaws.com"
+
+
+def adopted_bucket(given: str, name: str | None) -> AdoptedDumps | None:
+    """Search a bucket for dumps; None if the person gave no bucket, or one with a repository of
+    restic. Raises UsageError, and RepositoryError if the bucket does not answer or refuses the
+    keys."""
+    if not is_s3(given):
+        return None
+    location, wanted = _location(given)
+    try:
+        with BucketDumps(location) as bucket:
+            if bucket.is_restic():
+                return None
+    except (RepositoryError, SecretUnavailable) as error:
+        if type(error) in (RepositoryError, SecretUnavailable):  # not: unreachable, missing
+            raise type(error)(error.message, hint=f"{error.hint} {_KEYS}") from error
+        raise
+    if wanted == "*" and location.prefix:
+        location, wanted = _object(location)
+    fixed = re.split(r"[*?[]", wanted)[0]
+    with BucketDumps(location, fixed) as bucket:
+        seen = search_dumps(bucket, wanted)
+        more = bucket.more
+    require_dumps(seen)
+    region = os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    made = adopted_dumps(seen, wanted, DumpsBucket(location, region), name)
+    if more:
+        made.left_out.append(_more(location))
+    return made
+
+
+def _location(given: str) -> tuple[S3Location, str]:
+    """Return the bucket, and the pattern of names in it."""
+    server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    of_bucket = f"s3:{(server or _AMAZON).rstrip('/')}/"  # as other tools take s3://BUCKET
+    try:
+        location = parse_s3(_NAME_OF_BUCKET.sub(lambda _: of_bucket, given))
+    except ValueError as error:
+        malformed = Malformed.of(error)
+        raise UsageError(f"--adopt: {malformed.fact}", hint=malformed.remedy) from None
+    if not location.prefix.isprintable() or "${" in location.prefix:
+        raise UsageError(
+            f"--adopt: drd does not use the prefix {location.prefix!a}",
+            hint="write a prefix without control characters and without `${`",
+        )
+    parts = location.prefix.split("/")
+    first = next((n for n, part in enumerate(parts) if GLOB & set(part)), None)
+    if first is None:
+        return location, "*"
+    above = S3Location(location.endpoint, location.bucket, "/".join(parts[:first]))
+    return above, "/".join(parts[first:])
+
+
+def _object(location: S3Location) -> tuple[S3Location, str]:
+    """Return where to search if the person gave the address of one object."""
+    path = PurePosixPath(location.prefix)
+    prefix = "" if path.parent == PurePosixPath(".") else str(path.parent)
+    above = S3Location(location.endpoint, location.bucket, prefix)
+    with BucketDumps(above) as bucket:
+        return (above, path.name) if bucket.has(path.name) else (location, "*")
+
+
+def _more(location: S3Location) -> str:
+    return (
+        f"drd looked only at the first {counted(MOST_KEYS, 'object')} of {location.url}. The "
+        "command `list` of the plan lists all dumps of its series. To look at others, choose them "
+        f"by the beginning of their names, for example --adopt '{location.url}/shop-*'"
+    )

@@ -1,0 +1,263 @@
+"""`drd plan new --adopt` of dumps that somebody else's script has put into a bucket."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from drd.cli import plan_adopt_bucket
+from drd.cli.main import main
+from drd.repositories.adopted import bucket_dumps
+from tests.integration.test_adopt_dumps import archive, drilled
+from tests.integration.test_adopted import Site
+from tests.servers import PostgresServer, S3Server
+
+
+@pytest.fixture
+def site(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A host whose administrator has the keys of the bucket in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret_key)
+    made = Site(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bucket(s3: S3Server) -> str:
+    name = f"dumps-{secrets.token_hex(4)}"
+    s3.create_bucket(name)
+    return name
+
+
+def adopt(site: Site, place: str, name: str) -> int:
+    return main(["--config", str(site.base / "drd.yaml"), "plan", "new", "--adopt", place,
+                 "--name", name])  # fmt: skip
+
+
+def database(site: Site, rows: int) -> bytes:
+    path = site.base / "made.db"
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("create table orders (id integer primary key, created_at text)")
+        made.executemany("insert into orders values (?, '2026-11-25')", [(n,) for n in range(rows)])
+        made.commit()
+    return path.read_bytes()
+
+
+def give_keys(site: Site, s3: S3Server, monkeypatch: pytest.MonkeyPatch, *plans: str) -> None:
+    """Write the credentials that `plan new` asked for, and forget those of the administrator."""
+    folder = site.base / "credentials"
+    folder.mkdir(mode=0o700)
+    for plan in plans:
+        for what, value in (("id", s3.access_key), ("key", s3.secret_key)):
+            (folder / f"{plan}-s3-{what}").write_text(value)
+            (folder / f"{plan}-s3-{what}").chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+
+def test_dumps_in_a_bucket_become_plans_that_drill_as_they_are_written(
+    site: Site,
+    s3: S3Server,
+    bucket: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = s3.client()
+
+    def put(name: str, data: bytes) -> None:
+        client.put_object(Bucket=bucket, Key=f"nightly/{name}", Body=data)
+
+    for day in (1, 2, 3):
+        put(f"shop-2026-11-2{day}.db", database(site, day))
+    archive(site, "conf.tar.gz", "--gzip", "etc")
+    put("sub/conf-20261121.tgz", (site.base / "dumps/conf.tar.gz").read_bytes())
+    put("shop-2026-11-24.db", database(site, 4)[:5000])
+    put("empty-1.dump", b"")
+    put("notes.txt", b"call home\n")
+    hostile = "shop-2026-11-25.db\nshop-2026-11-26.db", "a b-1.db", "sub/.hidden-1.db"
+    for name in hostile:
+        put(name, database(site, 9))
+
+    place = s3.repository(bucket, "nightly")
+    assert adopt(site, place, "shop") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Seen: 4 copies, the newest from" in said
+    assert "1 table: orders" in said
+    assert "shop-2026-11-24.db is cut off: the SQLite file has only 5,000 of" in said
+    assert f"drd plan new --adopt '{place}/sub/conf-*.tgz'" in said
+    assert "empty-1.dump: 0 bytes. This is not a copy" in said
+    assert "'a b-1.db'" in said
+    assert r"'shop-2026-11-25.db\nshop-2026-11-26.db': drd does not use these files" in said
+    assert ".hidden" not in said
+    assert "shop-s3-id (the access key id of the bucket)" in said
+    assert "apt-get install" not in said
+    assert adopt(site, f"{place}/sub/conf-*.tgz", "conf") == 0
+    assert "1 copy, the newest from" in " ".join(capsys.readouterr().out.split())
+    (site.base / "bin").mkdir()
+    (site.base / "bin/tar").symlink_to("/usr/bin/tar")
+    (site.base / "bin/gzip").symlink_to("/usr/bin/gzip")
+    with monkeypatch.context() as bare:
+        bare.setenv("PATH", f"{site.base}/bin")
+        assert adopt(site, f"{place}/sub/conf-20261121.tgz", "again") == 0
+    said = capsys.readouterr().out
+    assert "  1. install what the plan runs: apt-get install rclone jq" in said
+
+    written = (site.base / "plans/shop.yaml").read_text()
+    assert s3.secret_key not in written
+    client.delete_object(Bucket=bucket, Key="nightly/shop-2026-11-24.db")
+    put("shop-test-2026-11-29.db", database(site, 9))
+    put("sub/shop-2026-11-29.db", database(site, 9))
+    give_keys(site, s3, monkeypatch, "shop", "conf")
+    evidence = drilled(site, "shop")
+    assert [c.name for c in evidence.checks if c.verdict == "passed"] == [
+        "the table is restored",
+        "orders has rows",
+    ]
+    assert evidence.result == "passed"
+    plan = site.app.plans.load("shop")
+    assert len(site.app.catalogue.points.of_plan("shop")) == 3
+    assert plan.components["shop"].kind == "sqlite"
+    evidence = drilled(site, "conf")
+    assert evidence.result == "passed", evidence.checks
+    listed = plan.primary.adopted
+    assert listed is not None
+    keys = {"RCLONE_S3_ACCESS_KEY_ID": s3.access_key, "RCLONE_S3_SECRET_ACCESS_KEY": s3.secret_key}
+    rows = subprocess.run(
+        listed.command.list, env={"PATH": "/usr/bin:/bin", **keys}, check=True, capture_output=True
+    )
+    assert sorted(json.loads(row)["name"] for row in rows.stdout.splitlines()) == [
+        f"shop-2026-11-2{day}.db" for day in (1, 2, 3)
+    ]
+    assert rows.stderr == b""
+
+
+def test_a_dump_that_is_too_large_to_fetch_is_recognised_by_its_beginning(
+    site: Site,
+    s3: S3Server,
+    bucket: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    postgres: PostgresServer,
+) -> None:
+    postgres.execute("create database adopted_bucket")
+    try:
+        postgres.execute(
+            "create table orders as select n as id, now() as made_at, repeat(md5(n::text), 9) as x "
+            "from generate_series(1, 5000) n",
+            "adopted_bucket",
+        )
+        dump = subprocess.check_output(
+            [postgres.bin_dir / "pg_dump", "-Fc", postgres.dsn("adopted_bucket")]
+        )
+    finally:
+        postgres.execute("drop database adopted_bucket with (force)")
+    for name, data in (("big.dump", dump), ("big.db", database(site, 3000)), ("big.tar", b"")):
+        head = b"x" * 257 + b"ustar\0" + b"y" * 9000
+        s3.client().put_object(Bucket=bucket, Key=name, Body=data or head)
+    monkeypatch.setattr(bucket_dumps, "LARGEST", 4096)
+    monkeypatch.setattr(bucket_dumps, "_BEGINNING", 8192)
+    assert len(dump) > 2 * 8192
+    place = s3.repository(bucket)
+    assert adopt(site, f"{place}/big.dump", "shop") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 table: orders" in said
+    assert "the newest dump is large, so drd read only its beginning" in said
+    text = (site.base / "plans/shop.yaml").read_text()
+    assert "dsn: postgresql:///adopted_bucket" in text
+    assert "there are rows" in text
+    assert 'max("made_at") from orders' in text
+    assert adopt(site, f"{place}/big.tar", "tar") == 2
+    assert "a tar archive that is too large for drd to fetch" in capsys.readouterr().err
+    assert adopt(site, f"{place}/big.db", "lite") == 0
+    assert "drd did not read the tables of this file" in " ".join(capsys.readouterr().out.split())
+    give_keys(site, s3, monkeypatch, "shop")
+    assert drilled(site, "shop").result == "passed"
+
+
+def test_a_bucket_without_dumps_is_refused_with_what_it_has(
+    site: Site, s3: S3Server, bucket: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adopt(site, s3.repository(bucket), "x") == 2
+    said = capsys.readouterr().err
+    assert f"{s3.repository(bucket)} does not contain a dump that drd can adopt\n" in said
+    for name in ("photos/cat.jpg", "notes.txt", "full.sql", "conf-1.tar"):
+        data = b"-- PostgreSQL database dump\n" if name == "full.sql" else b"call home\n"
+        s3.client().put_object(Bucket=bucket, Key=name, Body=data)
+    assert adopt(site, s3.repository(bucket), "x") == 2
+    said = capsys.readouterr().err
+    assert "full.sql: full.sql is cut off: a dump of PostgreSQL ends with the line" in said
+    assert "drd does not recognise a dump in these files" in said
+    assert "notes.txt" in said
+    assert adopt(site, s3.repository(f"{bucket}-gone"), "x") != 0
+    assert f"{bucket}-gone" in capsys.readouterr().err
+    assert list((site.base / "plans").iterdir()) == []
+
+
+def test_keys_that_the_bucket_refuses_and_a_server_that_is_not_there_are_told(
+    site: Site,
+    s3: S3Server,
+    bucket: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3.client().put_object(Bucket=bucket, Key="shop-1.db", Body=database(site, 1))
+    for key, secret in (("drd-test", "wrong"), ("alpha", s3.limited["alpha"])):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        assert adopt(site, s3.repository(bucket), "x") == 1
+        said = capsys.readouterr().err
+        assert "the keys of the bucket from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in said
+        assert f"does not accept the access key, or the key may not use bucket {bucket}" in said
+        assert secret not in said
+    assert adopt(site, "s3:http://127.0.0.1:1/acme/shop", "x") == 1
+    assert "connection refused" in capsys.readouterr().err
+    assert list((site.base / "plans").iterdir()) == []
+
+
+def test_an_address_may_be_that_of_a_bucket_alone_and_a_repository_of_restic_needs_its_password(
+    site: Site,
+    s3: S3Server,
+    bucket: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for day in (1, 2, 3, 4):
+        data = database(site, day)
+        s3.client().put_object(Bucket=bucket, Key=f"a/shop-2026-11-2{day}.db", Body=data)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
+    assert adopt(site, f"s3://{bucket}/a", "shop") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Seen: 4 copies" in said
+    assert f"{s3.repository(bucket, 'a')}/shop-*-*-*.db" in said
+    monkeypatch.setattr(plan_adopt_bucket, "MOST_KEYS", 2)
+    monkeypatch.setattr(bucket_dumps, "MOST_KEYS", 2)
+    assert adopt(site, f"s3://{bucket}/a/shop-*", "some") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Seen: 2 copies" in said
+    assert "drd looked only at the first 2 objects" in said
+    for option in ("--host", "--tag"):
+        given = ["plan", "new", "--adopt", f"s3://{bucket}/a", option, "web1"]
+        assert main(["--config", str(site.base / "drd.yaml"), *given]) == 2
+        assert f"{option} works only for copies made by restic" in capsys.readouterr().err
+
+    restic = s3.repository(bucket, "restic")
+    subprocess.run(
+        ["restic", "init", "--quiet"],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(site.base), "RESTIC_PASSWORD": "x",
+             "RESTIC_REPOSITORY": restic, "AWS_ACCESS_KEY_ID": s3.access_key,
+             "AWS_SECRET_ACCESS_KEY": s3.secret_key},
+        check=True,
+    )  # fmt: skip
+    assert adopt(site, restic, "x") == 2
+    assert "--adopt REPOSITORY needs the password of this repository" in capsys.readouterr().err

@@ -1,0 +1,90 @@
+"""A bucket whose names and answers somebody else chooses."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from drd.errors import NotSupported, RepositoryError
+from drd.model.location import parse_s3
+from drd.repositories.adopted.bucket_dumps import BucketDumps
+from drd.repositories.adopted.dump_sources import Dump
+from drd.repositories.adopted.dumps import search_dumps
+from drd.repositories.s3 import S3Place
+from drd.repositories.s3_access import S3Keys
+
+AT = datetime.now(UTC) - timedelta(days=1)
+SQL = b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nINSERT INTO orders VALUES(1);\nCOMMIT;\n"
+
+
+class Client:
+    """Answers a listing with names, and each request for an object with the same bytes."""
+
+    def __init__(self, names: Mapping[str, object], body: bytes, part: str = "") -> None:
+        self.names, self.body, self.part = names, body, part
+        self.asked: list[str] = []
+
+    def list_objects_v2(self, **_: object) -> Mapping[str, Any]:
+        rows = [{"Key": k, "LastModified": AT, "Size": size} for k, size in self.names.items()]
+        return {"Contents": [*rows, {"Key": "acme/undated.db", "Size": 1}]}
+
+    def get_object(self, **given: str) -> Mapping[str, Any]:
+        self.asked.append(given["Key"])
+        return {"Body": io.BytesIO(self.body), "ContentRange": self.part}
+
+
+def bucket(client: Client, monkeypatch: pytest.MonkeyPatch) -> BucketDumps:
+    made = BucketDumps(parse_s3("s3:https://s3.example.com/dumps/acme"))
+    monkeypatch.setattr(made, "_place", S3Place(made.location, S3Keys, client))
+    return made
+
+
+def test_only_names_that_can_lead_nowhere_else_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = [
+        "../up-1.sql", "a/../../b-1.sql", "/etc/cron.d/x-1.sql", "a//b-1.sql", "--option-1.sql",
+        "x\n-1.sql", "x\x1b[31m-1.sql", "$(id)-1.sql", "é-1.sql", "n" * 900,
+    ]  # fmt: skip
+    names = {f"acme/{name}": len(SQL) for name in [*bad, "shop-1.sql", ".hidden", "a/b/c/d/e.sql"]}
+    other = {"elsewhere/x-1.sql": len(SQL), "acme/many-1.sql": "many", "acme/folder/": 0}
+    client = Client({**names, **other}, SQL)
+    with bucket(client, monkeypatch) as source:
+        seen = search_dumps(source)
+    assert [series.names.pattern for series in seen.series] == ["shop-1.sql"]
+    assert sorted(seen.unsafe) == sorted(bad)
+    assert [dump.name for dump in seen.empty] == ["many-1.sql"]
+    assert set(client.asked) == {"acme/shop-1.sql"}
+
+
+def test_an_object_that_has_fewer_bytes_than_listed_or_another_part_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with bucket(Client({"acme/shop-1.sql": 9999}, b""), monkeypatch) as source:
+        seen = search_dumps(source)
+    assert "lists it with 9,999 bytes, but gives only 0" in seen.refused["shop-1.sql"]
+    begun = Client({}, SQL, part="bytes 0-99/100")
+    with bucket(begun, monkeypatch) as source, pytest.raises(RepositoryError) as caught:
+        source.fetched(Dump("shop-1.sql", AT, 2 * len(SQL)))
+    assert "does not send the part of an object" in caught.value.message
+
+
+def test_drd_fetches_dumps_for_some_minutes_and_up_to_a_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Client({}, SQL)
+    with bucket(client, monkeypatch) as source:
+        dump = Dump("shop-1.sql", AT, len(SQL))
+        fetched = source.fetched(dump)
+        assert (fetched.path.read_bytes(), fetched.whole) == (SQL, True)
+        assert source.beginning(dump) == fetched.path
+        assert client.asked == ["acme/shop-1.sql"]
+        monkeypatch.setattr(source, "_left", 10)
+        with pytest.raises(NotSupported, match="it has fetched enough of this bucket"):
+            source.fetched(Dump("shop-2.sql", AT, 1 << 30))
+        monkeypatch.setattr(source, "_until", 0.0)
+        with pytest.raises(NotSupported, match="it reads dumps of a bucket for 5m at most"):
+            source.beginning(Dump("shop-3.sql", AT, 100))
+    assert not fetched.path.exists()
