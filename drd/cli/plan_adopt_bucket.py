@@ -35,15 +35,23 @@ def adopted_bucket(given: str, name: str | None) -> AdoptedDumps | None:
             if bucket.is_restic():
                 return None
     except (RepositoryError, SecretUnavailable) as error:
-        if type(error) in (RepositoryError, SecretUnavailable):  # not: unreachable, missing
-            raise type(error)(error.message, hint=f"{error.hint} {_KEYS}") from error
+        if isinstance(error, SecretUnavailable):
+            raise SecretUnavailable(error.message, hint=_KEYS) from error
+        if type(error) is RepositoryError:  # not: unreachable, missing
+            raise RepositoryError(error.message, hint=f"{error.hint} {_KEYS}") from error
         raise
     if wanted == "*" and location.prefix:
         location, wanted = _object(location)
     fixed = re.split(r"[*?[]", wanted)[0]
     with BucketDumps(location, fixed) as bucket:
         seen = search_dumps(bucket, wanted)
-        more = bucket.more
+        more, is_empty = bucket.more, bucket.is_empty
+    if is_empty:
+        raise UsageError(
+            f"there is no object in {location.url}",
+            hint="correct the bucket or the prefix, or find out why the other tool has not written "
+            "a dump there.",
+        )
     require_dumps(seen)
     region = os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     made = adopted_dumps(seen, wanted, DumpsBucket(location, region), name)

@@ -133,7 +133,7 @@ def gap_in_words(times: Sequence[datetime]) -> str:
     """Return the longest time between two of the last dumps, if it is far longer than usual; empty
     otherwise."""
     last, gaps = times[-_LOOKED_AT:], _gaps_s(times)
-    if not gaps or max(gaps) < _FAR_LONGER * median(gaps):
+    if not gaps or max(gaps) < max(_TOGETHER_S, _FAR_LONGER * median(gaps)):
         return ""
     at, usual = gaps.index(max(gaps)), _roughly(median(gaps))
     return (

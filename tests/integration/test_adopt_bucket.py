@@ -190,12 +190,13 @@ def test_a_bucket_without_dumps_is_refused_with_what_it_has(
 ) -> None:
     assert adopt(site, s3.repository(bucket), "x") == 2
     said = capsys.readouterr().err
-    assert f"{s3.repository(bucket)} does not contain a dump that drd can adopt\n" in said
+    assert f"there is no object in {s3.repository(bucket)}\n" in said
     for name in ("photos/cat.jpg", "notes.txt", "full.sql", "conf-1.tar"):
         data = b"-- PostgreSQL database dump\n" if name == "full.sql" else b"call home\n"
         s3.client().put_object(Bucket=bucket, Key=name, Body=data)
     assert adopt(site, s3.repository(bucket), "x") == 2
     said = capsys.readouterr().err
+    assert f"{s3.repository(bucket)} does not contain a dump that drd can adopt" in said
     assert "full.sql: full.sql is cut off: a dump of PostgreSQL ends with the line" in said
     assert "drd does not recognise a dump in these files" in said
     assert "notes.txt" in said
@@ -220,6 +221,16 @@ def test_keys_that_the_bucket_refuses_and_a_server_that_is_not_there_are_told(
         assert "the keys of the bucket from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in said
         assert f"does not accept the access key, or the key may not use bucket {bucket}" in said
         assert secret not in said
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    assert adopt(site, s3.repository(bucket), "x") == 2
+    said = capsys.readouterr().err
+    assert "there is no access key for" in said
+    assert "HINT: This command reads the keys of the bucket from AWS_ACCESS_KEY_ID" in said
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     assert adopt(site, "s3:http://127.0.0.1:1/acme/shop", "x") == 1
     assert "connection refused" in capsys.readouterr().err
     assert list((site.base / "plans").iterdir()) == []

@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from drd.config.dump_places import DumpsBucket
 from drd.errors import NotSupported, RepositoryError
+from drd.model.dump_names import series_of
 from drd.model.location import parse_s3
+from drd.ports.dumps import FoundDump
 from drd.repositories.adopted.bucket_dumps import BucketDumps
 from drd.repositories.adopted.dump_sources import Dump
 from drd.repositories.adopted.dumps import search_dumps
@@ -88,3 +93,33 @@ def test_drd_fetches_dumps_for_some_minutes_and_up_to_a_size(
         with pytest.raises(NotSupported, match="it reads dumps of a bucket for 5m at most"):
             source.beginning(Dump("shop-3.sql", AT, 100))
     assert not fetched.path.exists()
+
+
+def test_the_page_has_the_commands_that_a_new_plan_has() -> None:
+    page = Path("docs/adopted.md").read_text().partition("### Dumps in a bucket")[2]
+    shown = yaml.safe_load(page.split("```")[1].removeprefix("yaml"))["command"]
+    series = series_of(["shop-2026-11-28.dump"])["shop-2026-11-28.dump"]
+    dump = FoundDump("shop", "", (), ())
+    place = DumpsBucket(parse_s3("s3:https://s3.example.com/acme-backups/shop"), "us-east-1")
+    written = "\n".join(place.commands("shop", series, dump, []))
+    assert yaml.safe_load(written) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "settings"),
+    [
+        ("s3:https://s3.amazonaws.com/acme", "provider=AWS,region=eu-west-1,"),
+        (
+            "s3:https://oss-eu.aliyuncs.com/acme",
+            'provider=Alibaba,endpoint="https://oss-eu.aliyuncs.com",region=eu-west-1,',
+        ),
+    ],
+)
+def test_rclone_gets_the_server_as_it_calls_it(url: str, settings: str) -> None:
+    series = series_of(["sub/shop-2026-11-28.dump"])["sub/shop-2026-11-28.dump"]
+    lines = DumpsBucket(parse_s3(url), "eu-west-1").commands(
+        "shop", series, FoundDump("shop", "", (), ()), []
+    )
+    written = yaml.safe_load("\n".join(lines))
+    assert written["restore"][-1] == f":s3,{settings}list_url_encode=true:acme/${{copy}}"
+    assert " --max-depth 2 --recursive " in written["list"][4]

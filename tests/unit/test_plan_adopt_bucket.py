@@ -22,12 +22,12 @@ def missing(*_: object) -> NoReturn:
     [
         (
             "s3:https://s3.example.com/acme/shop",
-            'with rclone (docs/adopted.md, "Dumps in a bucket")',
+            "If the bucket contains dumps, and no repository, leave out --password-file",
         ),
         ("sftp:backup@nas:/srv/restic", "check the disk"),
     ],
 )
-def test_a_bucket_without_a_repository_may_have_dumps_and_the_remedy_names_the_page(
+def test_a_bucket_without_a_repository_may_have_dumps_and_the_remedy_says_how_to_adopt_these(
     url: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan_adopt, "survey", missing)

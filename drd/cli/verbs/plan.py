@@ -49,6 +49,7 @@ examples:
   drd plan new --output -                             print the plan, write nothing
   drd plan new --name shop --adopt /mnt/nas/restic --password-file /root/nas-password
   drd plan new --adopt /var/backups/shop              dumps that another tool writes there
+  drd plan new --adopt s3:https://s3.example.com/acme/shop                dumps in a bucket
   drd plan new --name shop --adopt main               the stanza main of pgBackRest"""
 
 RISKS_EXAMPLES = """\
@@ -220,7 +221,8 @@ def _add_adoption(parser: Any) -> None:
         "--adopt",
         metavar="URL|DIRECTORY|STANZA",
         help="write a plan for backups that another tool makes: restic in the repository at "
-        "URL; dumps in DIRECTORY (or a quoted pattern that their paths match); or "
+        "URL; dumps in DIRECTORY or in a bucket (s3:https://HOST/BUCKET/PREFIX), or a quoted "
+        "pattern that their paths match; or "
         "pgBackRest in STANZA (or its FILE.conf, or the directory of its repository). "
         "drd reads the newest backup to write the plan, and does not change the backups",
     )

@@ -32,15 +32,15 @@ _FETCH_S = 300.0
 
 class BucketDumps:
     """Implements `DumpSource`. What it fetches is removed at the end of the context. `begin` is how
-    the wanted names begin: if the bucket has too many objects, drd lists only these. `more` is true
-    if it has still more."""
+    the wanted names begin: if the bucket has too many objects, drd lists only these. `files` finds
+    out whether it has still `more`, or `is_empty`."""
 
     most_heads = 20
 
     def __init__(self, location: S3Location, begin: str = "") -> None:
         self.location = location
         self.where = location.url
-        self.more = False
+        self.more = self.is_empty = False
         self._place = S3Place(location, S3Keys)
         self._begin = begin
         self._until = time.monotonic() + _FETCH_S
@@ -73,6 +73,7 @@ class BucketDumps:
         listed, self.more = self._place.listing("", MOST_KEYS)
         if self.more and self._begin:
             listed, self.more = self._place.listing(self._begin, MOST_KEYS)
+        self.is_empty = not listed
         for one in listed:
             parts = one.name.split("/")
             is_hidden = any(p.startswith(".") and p not in (".", "..") for p in parts)
