@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from drd.cli.plan_adopt_dumps import GLOB, AdoptedDumps, adopted_dumps, require_dumps
 from drd.config.dump_places import DumpsBucket
 from drd.errors import RepositoryError, SecretUnavailable, UsageError
-from drd.model.location import S3Location, is_s3, parse_s3
+from drd.model.location import S3Location, parse_s3
 from drd.model.malformed import Malformed
 from drd.model.text import counted
 from drd.repositories.adopted.bucket_dumps import MOST_KEYS, BucketDumps
@@ -24,11 +24,8 @@ _AMAZON = "https://s3.amazonaws.com"
 
 
 def adopted_bucket(given: str, name: str | None) -> AdoptedDumps | None:
-    """Search a bucket for dumps; None if the person gave no bucket, or one with a repository of
-    restic. Raises UsageError, and RepositoryError if the bucket does not answer or refuses the
-    keys."""
-    if not is_s3(given):
-        return None
+    """Search a bucket for dumps; None if it has a repository of restic. Raises UsageError, and
+    RepositoryError if the bucket does not answer or refuses the keys."""
     location, wanted = _location(given)
     try:
         with BucketDumps(location) as bucket:

@@ -6,15 +6,15 @@ import argparse
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from shlex import quote
 from textwrap import fill
 from typing import TextIO
 
 from drd.cli import plan_stanza
 from drd.cli.plan_adopt import adopted, say_what_is_next
-from drd.cli.plan_adopt_bucket import adopted_bucket
 from drd.cli.plan_adopt_dumps import AdoptedDumps, adopted_directory, place_of
 from drd.cli.session import without_host
 from drd.config.daemon import DaemonSettings, load_settings
@@ -27,13 +27,16 @@ from drd.errors import ConfigError, UsageError
 from drd.exhaustion import system_reason
 from drd.flows.host import containers
 from drd.masking import masked
-from drd.model.location import normal_url
+from drd.model.location import is_s3, normal_url
 from drd.model.malformed import Malformed
 from drd.model.plan import NAME
 from drd.model.text import escaped
 from drd.ports.kinds import KindSpec, Wish
 from drd.registry import KINDS
 from drd.secrets import directory_for_new
+
+_OF_BUCKET = "drd.cli.plan_adopt_bucket:adopted_bucket"
+"""Imports boto3, which only those need who have a bucket."""
 
 
 def new(args: argparse.Namespace) -> int:
@@ -100,7 +103,10 @@ def _adopted_dumps(args: argparse.Namespace, name: str | None) -> AdoptedDumps |
     if plan_stanza.asked(args.adopt) is not None:
         return None
     place = place_of(args.adopt)
-    dumps = adopted_bucket(args.adopt, name) if place is None else None
+    dumps = None
+    if place is None and is_s3(args.adopt):
+        adopt: Callable[[str, str | None], AdoptedDumps | None] = resolve_name(_OF_BUCKET)
+        dumps = adopt(args.adopt, name)
     if place is not None or dumps is not None:
         kind = "directory" if place is not None else "bucket"
         by_pattern = f", and choose the dumps by a pattern: --adopt '{kind.upper()}/web1-*'"
