@@ -15,7 +15,8 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "runs",
-        description="List the runs, the newest first.",
+        description="List the runs, the newest first. A run whose process died is interrupted, "
+        "even if drd has not recorded its end yet.",
         epilog=EXAMPLES,
     )
     global_options(parser)
