@@ -167,11 +167,12 @@ SELECT plan, repository, copy_of, data_time, available_at, pause_s, added_at FRO
 WHERE OF(plan) ORDER BY plan, position
 """
 LOG_COPIES = """
-SELECT s.plan, c.repository, s.component, d.value
-FROM copies c
-  JOIN component_summary s ON s.plan = c.plan
-  JOIN daemon_state d ON d.key = 'log-copy:' || c.plan || ':' || c.repository || ':' || s.component
-WHERE OF(c.plan) ORDER BY c.plan, s.position
+SELECT s.plan, copies.repository, s.component, d.value
+FROM copies
+  JOIN component_summary s ON s.plan = copies.plan
+  JOIN daemon_state d
+    ON d.key = 'log-copy:' || s.plan || ':' || copies.repository || ':' || s.component
+WHERE OF(copies.plan) ORDER BY copies.plan, s.position
 """
 REPOSITORIES = """
 SELECT r.plan, r.repository, r.copy_of, n.id, n.data_time, n.available_at, n.bytes,

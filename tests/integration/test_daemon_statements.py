@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,10 +37,12 @@ retention: {{last: 10}}
 
 
 class Statements:
-    """Counts what is asked, through SQLAlchemy or without it."""
+    """Counts what the thread that made it asks, through SQLAlchemy or without it. A thread of a
+    daemon that an earlier test of this process stopped may still ask."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
+        self._thread = threading.get_ident()
         connect = sqlite3.connect
 
         def counted(*args: Any, **keys: Any) -> sqlite3.Connection:
@@ -54,7 +57,8 @@ class Statements:
         event.remove(Engine, "before_cursor_execute", self._asked)
 
     def _asked(self, *_: Any, **__: Any) -> None:
-        self.count += 1
+        if threading.get_ident() == self._thread:
+            self.count += 1
 
     def of(self, work: Callable[[], object]) -> int:
         before = self.count

@@ -134,7 +134,7 @@ def test_after_a_reload_what_was_wrong_is_checked_at_once(house: House) -> None:
     assert digest is not None
     health, now = house.app.catalogue.health, house.app.clock.now()
     health.record_config_digest(str(place), digest)
-    for asked in (lambda: None, house.probes.look_again):  # a start is as good as a reload
+    for asked in (lambda: None, house.probes.check_at_once):  # a start is as good as a reload
         health.record_state(str(place), Meeting("emptied", "somebody had moved it"), now)
         asked()
         house.until(None, "shop")

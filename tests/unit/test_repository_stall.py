@@ -31,8 +31,8 @@ class Watched:
         for _ in range(seconds):
             self.now += 1.0
             self._watch.tick()
-            if self._watch._look is not None and not self._hangs:
-                self._watch._look.join()
+            if self._watch._attempt is not None and not self._hangs:
+                self._watch._attempt.join()
 
     def ends_after(self) -> float:
         """The error that ends it has to come within ten minutes; the seconds until then."""
