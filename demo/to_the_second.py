@@ -89,8 +89,9 @@ class ToTheSecond:
                 before, at = self._destroy()
                 after = placed()
                 self._until(lambda: placed() > after, "an order after the statement")
+            rest = datetime.now(UTC)
             with timed("the daemon stores the rest"):
-                self._until(lambda: (self._reachable() or at) > at, "the WAL up to the statement")
+                self._until(lambda: (self._reachable() or at) > rest, "the WAL after the statement")
         self.shell.show("drd", "points", PLAN)
         chapter("The recovery: everything before the bad statement")
         moment = at.isoformat().replace("+00:00", "Z")

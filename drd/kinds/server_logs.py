@@ -60,12 +60,10 @@ def rolled_to(
     """Return the text and the data time of a replay. The text `replayed` names the replayed part,
     `end` is the end of the log, `around` are the last replayed transaction and the first one after
     it, None if there is none. `stopped`: the replay stopped before the end of the log."""
-    text, at = replayed, end.at
+    text, at = replayed, end.at if target.before is None else min(target.before, end.at)
     if not stopped:
         until = format_time(end.at, seconds=True)
         text += f", the end of the stored log (everything that was committed at {until})"
-    elif target.before is not None:
-        at = min(target.before, end.at)
     before, after = around
     if before is not None:
         text += f"; transaction {before} is there"

@@ -1,0 +1,30 @@
+"""What a replay of a server's log says of the data that it leads to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from drd.kinds.server_logs import rolled_to
+from drd.model.log import LogMark, LogTarget
+
+END = datetime(2026, 11, 30, 2, 33, 31, 600000, UTC)
+MARK = LogMark(100, 1, END)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+@pytest.mark.parametrize("later_s", [-0.1, 0.0, 0.1])
+def test_the_data_is_never_newer_than_the_time_asked_for_nor_than_the_log(
+    later_s: float, stopped: bool
+) -> None:
+    before = END + timedelta(seconds=later_s)
+    rolled = rolled_to("the WAL", LogTarget(before), MARK, (None, None), stopped=stopped)
+    assert rolled.data_time == min(before, END)
+
+
+def test_a_replay_to_the_end_says_until_when_it_has_everything() -> None:
+    rolled = rolled_to("the WAL", LogTarget(), MARK, (7, None), stopped=False)
+    assert rolled.data_time == END
+    assert "(everything that was committed at 2026-11-30 02:33:31 UTC)" in rolled.words
+    assert rolled.words.endswith("; transaction 7 is there")
