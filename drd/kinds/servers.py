@@ -130,6 +130,19 @@ def room(component: str, place: Workplace, needed: int) -> Finding:
     )
 
 
+def room_for_copy(component: str, place: Workplace, needed: int) -> Finding:
+    """Check whether the workplace's disk has space for the copy of a whole server."""
+    free = shutil.disk_usage(place.directory).free
+    text = (
+        f"a backup first copies the whole server to {place.directory}: this needs "
+        f"{format_size(needed)}; {format_size(free)} are free"
+    )
+    if free > needed:
+        return Finding("room", "ok", component, text)
+    remedy = "free space there, or set work_dir in drd.yaml to a larger disk."
+    return Finding("room", "error", component, text, remedy)
+
+
 def no_space(directory: Path) -> SandboxUnavailable:
     return SandboxUnavailable(f"no space left for the sandbox in {directory}", hint=_MORE_ROOM)
 

@@ -3,7 +3,6 @@ there as a directory."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -34,6 +33,7 @@ from drd.kinds.mariadb.physical.manifest import DATA, LIST
 from drd.kinds.mariadb.physical.moment import Moment
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.mariadb.tools import Program, program, series, series_text
+from drd.kinds.servers import room_for_copy
 from drd.model.snapshot import Fingerprint, StoredSnapshot
 from drd.model.text import escaped
 from drd.model.units import format_size
@@ -99,7 +99,7 @@ class ServerSource:
             yield Finding("mariadb-backup", "error", self._name, error.message, error.hint)
         yield from examined
         if size:
-            yield self._room(size)
+            yield room_for_copy(self._name, self._place, size + _LOG)
         if self._settings.binlog is not None:
             yield from self._of_binlog(connection)
 
@@ -115,17 +115,6 @@ class ServerSource:
             yield Finding("mariadb-binlog", "ok", self._name, f"version {tool.version}")
         except DrdError as error:
             yield Finding("mariadb-binlog", "error", self._name, error.message, error.hint)
-
-    def _room(self, size: int) -> Finding:
-        free, need = shutil.disk_usage(self._place.directory).free, size + _LOG
-        text = (
-            f"a backup first copies the whole server to {self._place.directory}: this needs "
-            f"{format_size(need)}; {format_size(free)} are free"
-        )
-        if free > need:
-            return Finding("room", "ok", self._name, text)
-        remedy = "free space there, or set work_dir in drd.yaml to a larger disk."
-        return Finding("room", "error", self._name, text, remedy)
 
     def now(self) -> tuple[datetime, Fingerprint | None]:
         wanted = self._settings.fingerprint

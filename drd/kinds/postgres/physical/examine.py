@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 
 from psycopg import conninfo, pq
@@ -16,6 +15,7 @@ from drd.kinds.postgres.physical.programs import programs_of_server
 from drd.kinds.postgres.physical.settings import ClusterSettings
 from drd.kinds.postgres.physical.wal.needs import needs
 from drd.kinds.postgres.pooler import require_own_session
+from drd.kinds.servers import room_for_copy
 from drd.log import mask
 from drd.model.text import counted
 from drd.model.units import format_size
@@ -60,7 +60,7 @@ class Examination:
         yield increments.finding(connection, self._settings, self._name)
         yield self._found("replication", lambda: _replication(address))
         if size is not None:
-            yield self._room(size)
+            yield room_for_copy(self._name, self._place, size + _WAL)
 
     def of_wal(self, connection: Connection, found: list[Finding]) -> Iterator[Finding]:
         """Yield what only the receiver of the WAL needs, without what a backup lacks as well, as
@@ -111,17 +111,6 @@ class Examination:
                 "and backups contain the damaged page",
                 "stop the server, then run: pg_checksums --enable --pgdata=DIRECTORY",
             )  # fmt: skip
-
-    def _room(self, size: int) -> Finding:
-        free, need = shutil.disk_usage(self._place.directory).free, size + _WAL
-        text = (
-            f"a backup first copies the whole server to {self._place.directory}: this needs "
-            f"{format_size(need)}; {format_size(free)} are free"
-        )
-        if free > need:
-            return Finding("room", "ok", self._name, text)
-        remedy = "free space there, or set work_dir in drd.yaml to a larger disk."
-        return Finding("room", "error", self._name, text, remedy)
 
 
 def _own_session(address: Address, connection: Connection) -> str:
