@@ -5,6 +5,7 @@ What is the same for all kinds of servers is here. A subclass says how its kind 
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -193,6 +194,21 @@ class Databases(ABC):
             others=of_it(known.others),
         )
         return part_of_it if saved or part_of_it.tables or part_of_it.not_reached else None
+
+
+def parts_of(text: str, part: re.Pattern[str]) -> list[re.Match[str]]:
+    """Split a name at its dots. Each match of `part` is one part of the name; empty if the text is
+    not a name."""
+    matches: list[re.Match[str]] = []
+    at = 0
+    while (match := part.match(text, at)) is not None:
+        matches.append(match)
+        if match.end() == len(text):
+            return matches
+        if text[match.end()] != ".":
+            break
+        at = match.end() + 1
+    return []
 
 
 def require_in(names: Collection[str], name: str) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from drd.errors import NotInPoint, UsageError
+from drd.kinds.databases import parts_of
 from drd.kinds.dump_checks import needs_no_quotes
 from drd.kinds.mariadb.quoting import ident
 from drd.model.single_item import Part, hint_of_names, near
@@ -21,21 +22,13 @@ _PART = re.compile(r'`((?:[^`]|``)+)`|"((?:[^"]|"")+)"|([^.`"]+)')
 def parts(text: str) -> list[str]:
     """Split a name at its dots, and remove the quotes of each part. Empty if the text is not a
     name."""
-    names, at = [], 0
-    while at < len(text):
-        match = _PART.match(text, at)
-        if match is None:
-            return []
-        ticked, quoted, plain = match.groups()
-        names.append(
-            ticked.replace("``", "`") if ticked else quoted.replace('""', '"') if quoted else plain
-        )
-        at = match.end()
-        if at < len(text):
-            if text[at] != "." or at + 1 == len(text):
-                return []
-            at += 1
-    return names
+    return [_unquoted(*match.groups()) for match in parts_of(text, _PART)]
+
+
+def _unquoted(ticked: str | None, quoted: str | None, plain: str) -> str:
+    if ticked:
+        return ticked.replace("``", "`")
+    return quoted.replace('""', '"') if quoted else plain
 
 
 def name_of(table: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from drd.errors import NotInPoint, UsageError
+from drd.kinds.databases import parts_of
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.quoting import ident
 from drd.model.single_item import Part, hint_of_names, near
@@ -53,19 +54,10 @@ def qualified(schema: str, name: str) -> str:
 def parts(text: str) -> list[tuple[str, bool]]:
     """Split a name at its dots; each part says whether it was quoted. Empty if the text is not a
     name."""
-    names, at = [], 0
-    while at < len(text):
-        match = _PART.match(text, at)
-        if match is None:
-            return []
-        quoted, plain = match.groups()
-        names.append((quoted.replace('""', '"'), True) if quoted else (plain, False))
-        at = match.end()
-        if at < len(text):
-            if text[at] != "." or at + 1 == len(text):
-                return []
-            at += 1
-    return names
+    pairs = (match.groups() for match in parts_of(text, _PART))
+    return [
+        (quoted.replace('""', '"'), True) if quoted else (plain, False) for quoted, plain in pairs
+    ]
 
 
 def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | None]:
