@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
             if not (in_force or names_a_file(name) or is_alive(app)):
                 _note_places(app, plan)
             findings += exposed_findings(plan, app.plans.trusted_users)
-            findings = [found_by_file(app, name, plan, f) for f in findings]
-            items += [doctor_document(plan.name, f) for f in findings]
+            as_called = found_by_file(app, name, plan)
+            items += [doctor_document(plan.name, as_called(f)) for f in findings]
         settings = app.settings
         for wrong in settings.left_out:
             broken = Finding("configuration", "error", "", str(wrong), wrong.hint)

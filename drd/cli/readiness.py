@@ -47,10 +47,8 @@ def run(args: argparse.Namespace) -> int:
                 if not args.plan:
                     app.services(plan).note(_text_of_check(plan))
                 report = _evaluate(app, name, plan)
-                judged = [
-                    replace(j, finding=found_by_file(app, name, plan, j.finding))
-                    for j in report.findings
-                ]
+                as_called = found_by_file(app, name, plan)
+                judged = [replace(j, finding=as_called(j.finding)) for j in report.findings]
                 plans.append(readiness_document(plan.name, report.readiness, judged))
     if args.json:
         output.print_json({"plans": plans})

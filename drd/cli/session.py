@@ -137,13 +137,17 @@ def as_if_in_force(app: App, name: str, plan: Plan) -> Iterator[bool]:
         yield False
 
 
-def found_by_file(app: App, name: str, plan: Plan, finding: Finding) -> Finding:
-    """Return a finding with commands that find the plan: if a person called it by its file, and no
-    file of the plans directory has its name, they call it by its file, too."""
+def found_by_file(app: App, name: str, plan: Plan) -> Callable[[Finding], Finding]:
+    """Return what gives a finding commands that find the plan: if a person called it by its file,
+    and no file of the plans directory has its name, they call it by its file, too."""
     if not names_a_file(name) or plan.name in app.plans.names():
-        return finding
-    text, remedy = (by_file(t, plan.name, quote(name)) for t in (finding.text, finding.remedy))
-    return replace(finding, text=text, remedy=remedy)
+        return lambda finding: finding
+
+    def by_its_file(finding: Finding) -> Finding:
+        text, remedy = (by_file(t, plan.name, quote(name)) for t in (finding.text, finding.remedy))
+        return replace(finding, text=text, remedy=remedy)
+
+    return by_its_file
 
 
 @contextmanager
