@@ -22,7 +22,15 @@ from drd.api.investigation_documents import investigation_of
 from drd.bootstrap import App
 from drd.cli import incident_intake, output
 from drd.cli.enduring import app_of
-from drd.cli.incident_acting import acted, author, newly_opened, path_of, zone_of, zoned
+from drd.cli.incident_acting import (
+    acted,
+    author,
+    newly_opened,
+    path_of,
+    warn_of_notes,
+    zone_of,
+    zoned,
+)
 from drd.cli.incident_screen import screen
 from drd.cli.remote import Answered, Remote
 from drd.cli.render import terminal_width
@@ -119,8 +127,7 @@ def _ask(app: App, args: argparse.Namespace, made: Mapping[str, Any]) -> None:
 
     def act(verb: str, **given: Any) -> object:
         document = acted(app, args, verb, number, given)
-        for note in document.get("notes", ()):  # an older service gives none
-            output.warn(note)
+        warn_of_notes(document)
         return document
 
     def scope(answer: str) -> object:

@@ -59,6 +59,12 @@ def acted(
     return acted_document(act(app, desk, takes.model_construct(**given)), desk)
 
 
+def warn_of_notes(document: Mapping[str, Any]) -> None:
+    """Warn the person who acted of what drd noticed about the act."""
+    for note in document.get("notes", ()):  # an older service gives none
+        output.warn(note)
+
+
 def newly_opened(app: App, args: argparse.Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
     """Open an incident, and return its document. Raises UsageError."""
     if not app.state.is_ours:

@@ -10,7 +10,7 @@ from typing import Any
 from drd.api.action_documents import action_of, listed
 from drd.bootstrap import App
 from drd.cli import output
-from drd.cli.incident_acting import acted, zoned
+from drd.cli.incident_acting import acted, warn_of_notes, zoned
 from drd.cli.session import session
 from drd.errors import UsageError
 from drd.flows.incidents.actions import with_items
@@ -97,8 +97,7 @@ def _tell(
         closes = f". drd closes the item when {item.verified_by} passes" if item.verified_by else ""
         times = " and ".join(document["times"])
         output.say(f"{about}: action item {item.entry} added, due {times}{escaped(closes)}")
-        for note in document.get("notes", ()):  # an older service gives none
-            output.warn(note)
+        warn_of_notes(document)
 
 
 def _list(args: argparse.Namespace, number: int | None) -> int:

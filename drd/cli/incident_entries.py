@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drd.cli import incident_scope, output
-from drd.cli.incident_acting import acted
+from drd.cli.incident_acting import acted, warn_of_notes
 from drd.cli.session import session
 from drd.errors import UsageError
 from drd.model.incidents.durations import contradictions
@@ -36,8 +36,7 @@ def _tell(args: argparse.Namespace, document: Mapping[str, Any]) -> None:
     elif not args.quiet:
         title = escaped(document["title"] or "")
         output.say(f"incident {document['incident']} ({title}): {_done(args, document)}")
-        for note in document.get("notes", ()):  # an older service gives none
-            output.warn(note)
+        warn_of_notes(document)
 
 
 def _split(args: argparse.Namespace, words: int) -> tuple[int | None, Sequence[str]]:
