@@ -14,23 +14,26 @@ from drd.notifiers import pgp
 
 def findings(settings: DaemonSettings) -> list[Finding]:
     """Return the findings of `drd doctor` about the PGP keys of contacts."""
-    unusable, found = dict(unusable_keys(settings)), []
-    for index, contact in enumerate(settings.contacts.contacts):
-        error = unusable.get(index)
-        if error is not None:
-            found.append(Finding("contact-key", "warning", contact.name, error.message, error.hint))
-        elif contact.key.startswith(PGP_KEY):
-            text = "gpg can encrypt to the contact's PGP key"
-            found.append(Finding("contact-key", "ok", contact.name, text))
-    return found
+    works = "gpg can encrypt to the contact's PGP key"
+    return [
+        Finding("contact-key", "ok", name, works)
+        if error is None
+        else Finding("contact-key", "warning", name, error.message, error.hint)
+        for _, name, error in tried_keys(settings)
+    ]
 
 
-def unusable_keys(settings: DaemonSettings) -> Iterator[tuple[int, DrdError]]:
-    """Try each PGP key. Yield the number of each contact to whose key drd cannot encrypt, and the
-    error."""
+def tried_keys(settings: DaemonSettings) -> Iterator[tuple[int, str, DrdError | None]]:
+    """Try each PGP key. Yield the number and the name of its contact, and the error if drd cannot
+    encrypt to it."""
     for index, contact in enumerate(settings.contacts.contacts):
         if contact.key.startswith(PGP_KEY):
-            try:
-                pgp.encrypted("drd tries this key.", contact.key)
-            except DrdError as error:
-                yield index, error
+            yield index, contact.name, _error(contact.key)
+
+
+def _error(key: str) -> DrdError | None:
+    try:
+        pgp.encrypted("drd tries this key.", key)
+    except DrdError as error:
+        return error
+    return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd import secrets
-from drd.config.contact_keys import unusable_keys
+from drd.config.contact_keys import tried_keys
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.intake import load_mapping
 from drd.config.paths import DEFAULT_STATE
@@ -102,9 +102,8 @@ def _absent_places(settings: DaemonSettings, document: Document, file: Path) -> 
         places.append((("metrics", "textfile"), settings.metrics_textfile.parent))
     for path, place in places:
         if _is_there(place) is False:
-            line, message = document.line(path), f"the directory {place} does not exist"
             hint = f"make it: mkdir -p {shlex.quote(str(place))}"
-            yield Problem(str(file), line, dotted(path), message, hint, "warning")
+            yield _warning(document, path, f"the directory {place} does not exist", hint, file)
 
 
 def _absent_secrets(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
@@ -120,10 +119,10 @@ def _absent_secrets(settings: DaemonSettings, document: Document, file: Path) ->
 
 def _unusable_keys(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
     """Warn of the PGP keys of contacts to which this host cannot encrypt."""
-    for index, error in unusable_keys(settings):
-        path: KeyPath = ("contacts", index, "pgp")
-        line, place = document.line(path), dotted(path)
-        yield Problem(str(file), line, place, error.message, error.hint, "warning")
+    for index, _, error in tried_keys(settings):
+        if error is not None:
+            path = ("contacts", index, "pgp")
+            yield _warning(document, path, error.message, error.hint, file)
 
 
 def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
@@ -138,11 +137,10 @@ def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Ite
         ("cache_dir", settings.cache_dir, "restic keeps its cache in"),
     ):
         if key not in data:
-            line = document.line(("state",))
             message = f"the state is in {state}, but {used} {place}, because `{key}` is missing"
             beside = state.parent / key.removesuffix("_dir")
             hint = f"if {place} is intended, add {key}: {place}. If not, add {key}: {beside}"
-            yield Problem(str(file), line, "state", message, hint, "warning")
+            yield _warning(document, ("state",), message, hint, file)
 
 
 def _credentials(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
@@ -169,6 +167,10 @@ def _missing(document: Document, path: KeyPath, message: str, hint: str, file: P
     if path == ("records", "key"):
         message += ". Without it, drd does not sign entries of the records and restore points"
         hint = "if there was a key before, restore its file. Otherwise make a key: drd records init"
+    return _warning(document, path, message, hint, file)
+
+
+def _warning(document: Document, path: KeyPath, message: str, hint: str, file: Path) -> Problem:
     return Problem(str(file), document.line(path), dotted(path), message, hint, "warning")
 
 
