@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -97,18 +97,7 @@ class S3Place:
 
     def read(self, name: str, most: int) -> bytes | None:
         """Uses GET: HEAD does not distinguish a missing bucket from a missing object."""
-
-        def beginning(client: Any) -> bytes:
-            answer = client.get_object(Bucket=self.location.bucket, Key=self._below(name))
-            with answer["Body"] as body:
-                return bytes(body.read(most))
-
-        try:
-            return self._asking(beginning, most)
-        except ClientError as error:
-            if trouble.code_of(error) == "NoSuchKey":
-                return None
-            raise trouble.translated(error, self.location) from error
+        return self._content(name, most, ["NoSuchKey"])
 
     def signed_probe(self, valid_s: float) -> str:
         """Return an address that lets anyone read the `config` for so many seconds. Raises as
@@ -228,13 +217,17 @@ class S3Place:
     def piece(self, name: str, begin: int, count: int) -> bytes | None:
         """Return at most `count` bytes of an object, which are at most `LARGEST_ANSWER`; None if
         the object is not there, or if the server must first restore it from an archive."""
+        return self._content(name, count, ["NoSuchKey", "InvalidObjectState"], begin)
 
-        def part(client: Any) -> bytes:
-            answer = client.get_object(
-                Bucket=self.location.bucket,
-                Key=self._below(name),
-                Range=f"bytes={begin}-{begin + count - 1}",
-            )
+    def _content(
+        self, name: str, most: int, gone: Collection[str], begin: int | None = None
+    ) -> bytes | None:
+        """Return at most `most` bytes of an object, from `begin` on if given; None if the server
+        refuses with one of the codes `gone`."""
+        part = {} if begin is None else {"Range": f"bytes={begin}-{begin + most - 1}"}
+
+        def content(client: Any) -> bytes:
+            answer = client.get_object(Bucket=self.location.bucket, Key=self._below(name), **part)
             if begin and not str(answer.get("ContentRange", "")).startswith(f"bytes {begin}-"):
                 raise RepositoryError(
                     f"{self.location.endpoint} does not send the part of an object that drd "
@@ -242,12 +235,12 @@ class S3Place:
                     hint="check the S3 server's log: this answer does not follow the S3 protocol.",
                 )
             with answer["Body"] as body:
-                return bytes(body.read(count))
+                return bytes(body.read(most))
 
         try:
-            return self._asking(part, count)
+            return self._asking(content, most)
         except ClientError as error:
-            if trouble.code_of(error) in ("NoSuchKey", "InvalidObjectState"):
+            if trouble.code_of(error) in gone:
                 return None
             raise trouble.translated(error, self.location) from error
 
