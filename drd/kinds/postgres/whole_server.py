@@ -27,10 +27,11 @@ from drd.kinds.postgres.restore import sandbox_findings
 from drd.kinds.postgres.restored_server import OLDEST, RestoredServer
 from drd.kinds.postgres.server import sandbox_programs
 from drd.kinds.postgres.tools import PostgresPrograms
+from drd.kinds.server_sandbox import ticking
 from drd.model.adopted import ROLLED_FORWARD
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_time
-from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
+from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 from drd.ports.destinations import DumpUnusable
 from drd.process import Command
 
@@ -100,15 +101,12 @@ def recovered(
         )
     last = max(names, key=lambda name: (name[8:], name))
 
-    def tick() -> None:
-        on_progress(Progress(component, "restore", 0, snapshot.bytes))
-
     server = RestoredServer(
         place,
         programs_of(snapshot, bin_dir),
         timeline=int(last[:8], 16),
         until=until,
-        on_tick=tick,
+        on_tick=ticking(component, snapshot, on_progress),
     )
     try:
         server.take_over(data, landing / SPACES)
