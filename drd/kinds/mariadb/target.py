@@ -286,8 +286,11 @@ class MariadbTargetDatabase(NamedDestination):
     def inspector(self) -> Inspector:
         with self._asking:
             if self._inspector is None:
-                self._inspector = MariadbInspector(self._address(), self._login())
+                self._inspector = self._new_inspector()
             return self._inspector
+
+    def _new_inspector(self) -> MariadbInspector:
+        return MariadbInspector(self._address(), self._login())
 
     def _login(self) -> dict[str, str]:
         """Return the variables that a command needs to log in."""

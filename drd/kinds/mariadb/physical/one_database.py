@@ -47,7 +47,6 @@ from drd.model.strict import UnexpectedValue
 from drd.model.text import escaped, some
 from drd.ports import (
     Finding,
-    Inspector,
     OnProgress,
     Restored,
     RestoreOptions,
@@ -225,11 +224,8 @@ class DatabaseOfServer(OfServer):
         done = replace(done, notes=(*(f.text for f in foreign_code), *done.notes))
         return self.in_words(dumped, done)
 
-    def inspector(self) -> Inspector:
-        with self._asking:
-            if self._inspector is None:
-                self._inspector = _DatabaseInspector(self._address(), self._login())
-            return self._inspector
+    def _new_inspector(self) -> MariadbInspector:
+        return _DatabaseInspector(self._address(), self._login())
 
 
 class _DatabaseInspector(MariadbInspector):

@@ -25,7 +25,6 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerpri
 from drd.model.text import escaped
 from drd.ports import (
     Finding,
-    Inspector,
     OnProgress,
     Progress,
     Restored,
@@ -139,19 +138,16 @@ class TablesOfServer(OfServer):
                 )
         return triggers_left_out(connection, read.name, self._only)
 
-    def inspector(self) -> Inspector:
-        with self._asking:
-            if self._inspector is None:
-                names = dict(zip(self._copies, self._part.tables, strict=True))
-                self._inspector = _CopiesInspector(self._address(), self._login(), names)
-            return self._inspector
+    def _new_inspector(self) -> MariadbInspector:
+        names = {c.name: table for c, table in zip(self._copies, self._part.tables, strict=True)}
+        return _CopiesInspector(self._address(), self._login(), names)
 
 
 class _CopiesInspector(MariadbInspector):
-    """Inspects only the copies of tables, by the names in the point."""
+    """Inspects only the copies of tables. `names` are their names in the point, by their own."""
 
     def __init__(
-        self, address: Address, environment: Mapping[str, str], names: Mapping[Copy, str]
+        self, address: Address, environment: Mapping[str, str], names: Mapping[str, str]
     ) -> None:
         super().__init__(address, environment)
         self._names = names
@@ -159,14 +155,13 @@ class _CopiesInspector(MariadbInspector):
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         assert isinstance(like, DatabaseFingerprint)
         mode: Literal["counts", "digest"] = "digest" if like.mode == "digest" else "counts"
-        known = {copy.name: name for copy, name in self._names.items()}
         with self._lock:
             connection = self._connection()
             described = describe(
-                connection, self._address.database, mode=mode, budget_s=budget_s, only=known
+                connection, self._address.database, mode=mode, budget_s=budget_s, only=self._names
             )
         return DatabaseFingerprint(
             mode,
-            {known[name]: state for name, state in described.tables.items()},
-            {known[name]: why for name, why in described.not_reached.items()},
+            {self._names[name]: state for name, state in described.tables.items()},
+            {self._names[name]: why for name, why in described.not_reached.items()},
         )
