@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from shlex import quote
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from drd.errors import NotInPoint, TargetError, UsageError
 from drd.model.single_item import Part, hint_of_names, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
 from drd.model.text import either, escaped, some
+
+Mode = Literal["counts", "digest"]
+"""What a fingerprint has of each table."""
 
 Value = TypeVar("Value")
 
@@ -194,6 +197,11 @@ class Databases(ABC):
             others=of_it(known.others),
         )
         return part_of_it if saved or part_of_it.tables or part_of_it.not_reached else None
+
+
+def mode_of(like: DatabaseFingerprint) -> Mode:
+    """Return the mode in which drd describes tables to compare them with a fingerprint."""
+    return "digest" if like.mode == "digest" else "counts"
 
 
 def parts_of(text: str, part: re.Pattern[str]) -> list[re.Match[str]]:

@@ -6,15 +6,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from drd.errors import NotSupported
+from drd.kinds.databases import Mode
 from drd.kinds.held import Held
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.ports import Inspector
-
-Mode = Literal["counts", "digest"]
-"""What a fingerprint has of each table."""
 
 A = TypeVar("A")
 _S = TypeVar("_S", bound="DatabasesInspector[Any]")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from drd.errors import DeadlineExceeded, NotSupported, SourceError, SourceUnreachable
 from drd.kinds.mariadb.connection import (
@@ -206,11 +206,10 @@ def describe_now(
     try:
         if like.mode == "off":
             return DatabaseFingerprint("off", properties=properties(connection, database))
-        mode: Literal["counts", "digest"] = "digest" if like.mode == "digest" else "counts"
         with interruptible(connection):
             connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             try:
-                return describe(connection, database, mode=mode, budget_s=budget_s)
+                return describe(connection, database, mode=like.mode, budget_s=budget_s)
             finally:
                 connection.execute("ROLLBACK")
     except ServerError as error:

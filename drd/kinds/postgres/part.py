@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Literal
 
+from drd.kinds.databases import mode_of
 from drd.kinds.postgres import database
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import Connection, connect, interruptible
@@ -41,7 +41,7 @@ def live(address: Address, part: Part, like: Fingerprint, budget_s: float) -> Da
             if part.tables:
                 only = {split_name(n) for n in _leaves(connection, part.tables)}
             fingerprint = describe(
-                connection, mode=_mode(like), budget_s=budget_s, properties=properties, only=only
+                connection, mode=mode_of(like), budget_s=budget_s, properties=properties, only=only
             )
     return fingerprint.only(part.tables) if part.tables else fingerprint
 
@@ -71,14 +71,10 @@ class TablesInspector(PostgresInspector):
             with interruptible(connection), connection.transaction():
                 fingerprint = describe(
                     connection,
-                    mode=_mode(like) if self._comparable else "counts",
+                    mode=mode_of(like) if self._comparable else "counts",
                     budget_s=budget_s,
                     properties={},
                     names=ours,
                     only=ours.keys(),
                 )
         return DatabaseFingerprint(fingerprint.mode, fingerprint.tables, fingerprint.not_reached)
-
-
-def _mode(like: DatabaseFingerprint) -> Literal["counts", "digest"]:
-    return "digest" if like.mode == "digest" else "counts"

@@ -8,16 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from drd import process
+from drd.kinds.databases import Mode
 from drd.kinds.mariadb.connection import Connection, ServerError, is_late, words
 from drd.kinds.mariadb.fingerprint import Table, describe, state_of, tables_of
 from drd.kinds.mariadb.naming import in_database, plain
 from drd.model.snapshot import DatabaseFingerprint, TableState
 from drd.model.units import format_duration
-
-Mode = Literal["counts", "digest"]
 
 _NAMES = """
 SELECT SCHEMA_NAME FROM information_schema.SCHEMATA

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from drd.errors import SourceError
+from drd.kinds.databases import Mode
 from drd.kinds.mariadb.connection import Address, ServerError, connect, words
 from drd.kinds.mariadb.inspect import KEY_TEXT, MariadbInspector
 from drd.kinds.mariadb.physical import contents
-from drd.kinds.server_inspector import DatabasesInspector, Mode
+from drd.kinds.server_inspector import DatabasesInspector
 from drd.model.snapshot import Fingerprint
 
 Reach = Callable[[str], Address]

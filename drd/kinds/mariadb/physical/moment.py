@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from drd.errors import SourceError
+from drd.kinds.databases import Mode
 from drd.kinds.mariadb.connection import Connection, ServerError, words
 from drd.kinds.mariadb.naming import plain
 from drd.kinds.mariadb.physical import contents
@@ -92,7 +93,7 @@ class Moment:
         except ServerError as error:
             raise _unreadable(error) from error
 
-    def frozen(self, mode: contents.Mode, budget_s: float) -> DatabaseFingerprint:
+    def frozen(self, mode: Mode, budget_s: float) -> DatabaseFingerprint:
         """Describe all tables, those with snapshots as of the moment."""
         part = {name: one.frozen for name, one in self.found.items()}
         read = contents.some_tables(self.reader, part, mode=mode, budget_s=budget_s)

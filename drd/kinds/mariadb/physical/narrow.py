@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Literal
 
 from drd.errors import SourceError, UsageError
-from drd.kinds.databases import Databases
+from drd.kinds.databases import Databases, Mode, mode_of
 from drd.kinds.mariadb import naming
 from drd.kinds.mariadb.connection import (
     Connection,
@@ -109,7 +108,7 @@ def live(
 ) -> DatabaseFingerprint:
     """Implements `Kind.live`."""
     assert isinstance(like, DatabaseFingerprint)
-    mode: Literal["counts", "digest"] = "digest" if like.mode == "digest" else "counts"
+    mode = mode_of(like)
     try:
         with connect(address_of(settings.dsn), database=False) as connection:
             if part.database is None:
@@ -124,9 +123,7 @@ def live(
         ) from error
 
 
-def whole(
-    connection: Connection, mode: Literal["counts", "digest"], budget_s: float
-) -> DatabaseFingerprint:
+def whole(connection: Connection, mode: Mode, budget_s: float) -> DatabaseFingerprint:
     """Describe all databases of a server that others use, as of one moment as far as their storage
     engines can do that. Raises ServerError."""
     with interruptible(connection):
@@ -135,9 +132,7 @@ def whole(
         return contents.everything(connection, names, mode=mode, budget_s=budget_s)
 
 
-def one(
-    connection: Connection, part: Part, mode: Literal["counts", "digest"], budget_s: float
-) -> DatabaseFingerprint:
+def one(connection: Connection, part: Part, mode: Mode, budget_s: float) -> DatabaseFingerprint:
     """Describe the part's database, or only its tables, with the names that `within` gives."""
     database = str(part.database)
     only = {naming.name_of(table) for table in part.tables} or None

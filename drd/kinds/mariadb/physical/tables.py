@@ -4,10 +4,10 @@ of a live database."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from drd.errors import TargetError
-from drd.kinds.databases import Dumped
+from drd.kinds.databases import Dumped, mode_of
 from drd.kinds.file_system import remove
 from drd.kinds.mariadb.connection import Address, Connection
 from drd.kinds.mariadb.copies import Copies, Copy, triggers_left_out
@@ -154,7 +154,7 @@ class _CopiesInspector(MariadbInspector):
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         assert isinstance(like, DatabaseFingerprint)
-        mode: Literal["counts", "digest"] = "digest" if like.mode == "digest" else "counts"
+        mode = mode_of(like)
         with self._lock:
             connection = self._connection()
             described = describe(

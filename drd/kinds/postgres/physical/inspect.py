@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
+from drd.kinds.databases import Mode
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.physical import contents
-from drd.kinds.server_inspector import DatabasesInspector, Mode
+from drd.kinds.server_inspector import DatabasesInspector
 from drd.model.snapshot import Fingerprint
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
-from drd.kinds.databases import Databases
+from drd.kinds.databases import Databases, mode_of
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect
@@ -103,5 +103,4 @@ def live(
         live_part = parts.live(address.to_database(part.database), part, like, budget_s)
         return replace(live_part, properties=_of_database(part.database, live_part.properties))
     with closing(connect(address)) as connection:
-        mode: Literal["counts", "digest"] = "digest" if like.mode == "digest" else "counts"
-        return contents.of_server(address, connection, mode=mode, budget_s=budget_s)
+        return contents.of_server(address, connection, mode=mode_of(like), budget_s=budget_s)
