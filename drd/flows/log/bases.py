@@ -7,7 +7,7 @@ from datetime import datetime
 
 from drd.flows.services import Services
 from drd.model.log import LogRange, reaching
-from drd.model.plan import Plan
+from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
 from drd.ports.logs import LogStart
 
@@ -38,6 +38,12 @@ def bases(
         if start is not None:
             usable_bases.append((point, start))
     return usable_bases
+
+
+def continued(beside: RepositorySpec) -> list[str] | None:
+    """Return the repositories whose points the log beside this repository continues: a copy has to
+    do without the others. None means all repositories of the plan."""
+    return [beside.name] if beside.copy_of is not None else None
 
 
 def spans(

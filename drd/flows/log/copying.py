@@ -12,13 +12,13 @@ from datetime import datetime
 
 from drd import log
 from drd.errors import DrdError, UsageError
-from drd.flows.log.bases import bases, reaches, spans
 from drd.flows.log.noted import noted_copy, noted_state
 from drd.flows.log.repository import batches_in, log_spec
+from drd.flows.log.states import every_s, state_of, with_problem
 from drd.flows.log.upkeep import Upkeep, superfluous
 from drd.flows.repository.identity import confirm, confirm_or_initialise, same_repository
 from drd.flows.services import Services
-from drd.model.log import LogBatch, LogState, copy_noted_as, newest_of_each, ranges
+from drd.model.log import LogBatch, LogState, copy_noted_as, newest_of_each
 from drd.model.plan import Component, Plan, RepositorySpec
 
 _log = log.get()
@@ -48,7 +48,6 @@ class LogCopy:
         self._plan = plan
         self._component = component
         self._spec = spec
-        self._every_s = _every_s(services, component)
         self._source = services.open_repository(log_spec(plan, str(spec.copy_of)))
         self._into = services.open_repository(log_spec(plan, spec.name))
         self._upkeep = Upkeep(services, plan, component.name, self._into, spec)
@@ -66,7 +65,7 @@ class LogCopy:
             copied, complete_at = self._turn(source, tidy=tidy)
         except DrdError as error:
             self._there = None
-            self._note(self._state.complete_at if self._state is not None else None, error)
+            self._note(None, error)
             raise
         self._note(complete_at)
         return copied, Stored(tuple(self._there or ()), complete_at)
@@ -129,27 +128,11 @@ class LogCopy:
         now, before, code = services.clock.now(), self._state, NOT_COPIED if error else ""
         state = before
         if self._there is not None:
-            known = ranges(self._there)
-            points = bases(services, plan, name, [self._spec.name])
-            place = services.kinds(self._component.kind).log_place
-            state = LogState(
-                doing=COPIES,
-                since=now,
-                every_s=self._every_s,
-                repository=self._spec.name,
-                complete_at=complete_at,
-                end=place(known[-1].end.position) if known else "",
-                spans=tuple(spans(known, points)),
-                reaches=reaches(known, points, complete_at, now),
-            )
-        state = state or LogState(doing=COPIES, since=now, every_s=self._every_s)
-        self._state = replace(
-            state,
-            since=before.since if before is not None and before.code == code else now,
-            trouble=error.message if error is not None else "",
-            remedy=(error.hint or "") if error is not None else "",
-            code=code,
-        )
+            state = state_of(services, plan, self._component, self._spec, self._there,
+                             doing=COPIES, complete_at=complete_at, now=now)  # fmt: skip
+        if state is None:
+            state = LogState(doing=COPIES, since=now, every_s=every_s(services, self._component))
+        self._state = with_problem(state, before, error, code, now)
         if before is None or before.code != code:
             level = _log.warning if code else _log.info
             level("log.copy", plan=plan.name, component=name, repository=self._spec.name,
@@ -161,9 +144,3 @@ class LogCopy:
 def _content(batch: LogBatch) -> LogBatch:
     """Return what makes a snapshot of a batch the same in two repositories."""
     return replace(batch, snapshot="", stored_at=None)
-
-
-def _every_s(services: Services, component: Component) -> float:
-    policy = services.kinds(component.kind).spec.log(component.settings)
-    assert policy is not None
-    return policy.every_s

@@ -19,12 +19,13 @@ from pathlib import Path
 from drd import log, process
 from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
 from drd.flows.log.base_request import BaseRequest
-from drd.flows.log.bases import bases, leading, reaches, spans
+from drd.flows.log.bases import bases, leading
 from drd.flows.log.copiers import Copiers
 from drd.flows.log.copying import Stored
 from drd.flows.log.events import Events
 from drd.flows.log.left import note as note_kept
 from drd.flows.log.repository import batches_in, log_spec
+from drd.flows.log.states import every_s, state_of, with_problem
 from drd.flows.log.upkeep import Upkeep
 from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
@@ -66,9 +67,7 @@ class Keeper:
         self._services = services
         self._plan = plan
         self._component = component
-        policy = services.kinds(component.kind).spec.log(component.settings)
-        assert policy is not None
-        self.every_s = policy.every_s
+        self.every_s = every_s(services, component)
         self._kind = services.kinds(component.kind)
         self._repository = services.open_repository(log_spec(plan))
         self._place = services.work_dir / "logs" / plan.name / component.name
@@ -280,26 +279,11 @@ class Keeper:
         self._note(RECEIVES, error, code)
 
     def _note(self, doing: str, error: DrdError | None = None, code: str = "") -> None:
-        now, before = self._services.clock.now(), self._state
-        known = ranges(self._batches)
-        points = bases(self._services, self._plan, self._component.name)
-        end = self._kind.log_place(known[-1].end.position) if known else ""
-        since = before.since if before is not None and before.code == code else now
-        self._state = LogState(
-            doing=doing,
-            since=since,
-            every_s=self.every_s,
-            complete_at=self._complete_at,
-            end=end,
-            spans=tuple(spans(known, points)),
-            trouble=error.message if error is not None else "",
-            remedy=(error.hint or "") if error is not None else "",
-            code=code,
-            reaches=reaches(known, points, self._complete_at, now),
-            event=self._events.text,
-            event_at=self._events.at,
-            repository=self._plan.primary.name,
-        )
+        now, before, primary = self._services.clock.now(), self._state, self._plan.primary
+        state = state_of(self._services, self._plan, self._component, primary, self._batches,
+                         doing=doing, complete_at=self._complete_at, now=now)  # fmt: skip
+        state = replace(state, event=self._events.text, event_at=self._events.at)
+        self._state = with_problem(state, before, error, code, now)
         if before is None or before.code != code:
             level = _log.warning if code else _log.info
             level("log.state", plan=self._plan.name, component=self._component.name,

@@ -18,7 +18,7 @@ from drd.errors import (
     RepositoryMissing,
     SecretUnavailable,
 )
-from drd.flows.log.bases import bases, spans, start_of
+from drd.flows.log.bases import bases, continued, spans, start_of
 from drd.flows.log.repository import batches_in, log_spec, logged, with_logs
 from drd.flows.repository.identity import confirm
 from drd.flows.services import Services
@@ -187,7 +187,7 @@ def _times(
     """Return the end of a message, with the times to which drd can recover the component; empty if
     there are none.
     """
-    held_by = [name] if plan.repositories[name].copy_of is not None else None
+    held_by = continued(plan.repositories[name])
     texts = [
         f"{format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
         for begin, end in spans(known, bases(services, plan, component, held_by))

@@ -7,7 +7,7 @@ import time
 
 from drd import log
 from drd.errors import DrdError
-from drd.flows.log.bases import bases
+from drd.flows.log.bases import bases, continued
 from drd.flows.services import Services
 from drd.model.log import LogBatch, newest_of_each
 from drd.model.plan import Plan, RepositorySpec
@@ -74,7 +74,7 @@ class Upkeep:
         """Return, by server, the first position in the log that the oldest restore point in the
         repository needs."""
         by_source: dict[str, int] = {}
-        held_by = [self._beside.name] if self._beside.copy_of is not None else None
+        held_by = continued(self._beside)
         for _, start in bases(self._services, self._plan, self._component, held_by):
             by_source[start.source] = min(
                 start.position, by_source.get(start.source, start.position)
