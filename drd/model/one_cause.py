@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from os.path import commonprefix
 
 from drd.errors import (
     RepositoryDamaged,
@@ -139,9 +140,8 @@ def _together(names: Sequence[str]) -> str:
     """Name several findings at once: `target standby: app, sessions: target`."""
     parts = [name.split(": ") for name in names]
     shortest = min(map(len, parts)) - 1
-    begin = next((n for n in range(shortest) if len({p[n] for p in parts}) > 1), shortest)
-    end = next((n for n in range(shortest - begin) if len({p[-1 - n] for p in parts}) > 1), None)
-    end = shortest - begin if end is None else end
+    begin = min(len(commonprefix(parts)), shortest)
+    end = min(len(commonprefix([p[::-1] for p in parts])), shortest - begin)
     middle = (": ".join(p[begin : len(p) - end]) for p in parts)
     return ": ".join([*parts[0][:begin], ", ".join(middle), *parts[0][len(parts[0]) - end :]])
 
