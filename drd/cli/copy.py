@@ -104,8 +104,9 @@ def _print(outcome: CopyOutcome, *, quiet: bool) -> None:
             f"{counted(outcome.held, 'restore point')}"
         )
         for name, number in outcome.logs.copied.items():
-            what = f"{counted(number, 'snapshot')} copied" if number else "nothing to copy"
-            output.say(f"{outcome.plan}: repository {outcome.repository}: log of {name}: {what}")
+            there = f"the log of {name} in repository {outcome.repository}"
+            what = f"{counted(number, 'snapshot')} copied to" if number else "nothing to copy to"
+            output.say(f"{outcome.plan}: {what} {there}")
     for point, error in outcome.errors.items():
         output.complain(f"restore point {point} was not copied: {error.message}", error.hint)
     for name, error in outcome.logs.errors.items():

@@ -49,7 +49,8 @@ class Dumped:
 
 
 class Databases(ABC):
-    """Finds databases and tables of a server by their names."""
+    """Finds the database and the tables that a person named, in a restore point of a server. A
+    subclass knows how its kind writes names."""
 
     @abstractmethod
     def split(self, table: str) -> tuple[str | None, str]:
@@ -67,7 +68,8 @@ class Databases(ABC):
 
     @abstractmethod
     def new_name(self, text: str) -> str:
-        """Check the name of a new database, and return it. Raises UsageError."""
+        """Return `text` as the name of a database that drd will create. Raises UsageError if a
+        database cannot have this name."""
 
     @abstractmethod
     def resolve(self, part: Part, known: DatabaseFingerprint | None, where: str) -> Part:

@@ -1,5 +1,5 @@
-"""Ask a restored server, whichever of its databases a question is about. The parts that are the
-same for every server with databases are here."""
+"""Query the databases of a restored server, for checks and steps. This module has what is the same
+for every server with databases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _S = TypeVar("_S", bound="DatabasesInspector[Any]")
 
 
 class OpenInspector(Protocol):
-    """Asks one database over a connection, until it is closed."""
+    """Queries one database over a connection that stays open until `close`."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any: ...
 
@@ -29,10 +29,11 @@ class OpenInspector(Protocol):
 
 
 class DatabasesInspector(Inspector, Generic[A]):
-    """Asks a restored server. `opened` is the server, open for questions: it returns the address of
-    a database by its name, which is valid until the server is closed. `place` is the name of the
-    server for people, `default` the database that answers if a question does not name one. `shown`
-    are the environment variables by which a command reaches the server."""
+    """Queries the databases of a restored server. `opened` opens the server for queries, and gives
+    a function that returns the address of a database by its name. An address is valid until the
+    server is closed. `place` is the name of the server for people, `default` the database that
+    answers if a question does not name one. `shown` are the environment variables by which a
+    command reaches the server."""
 
     names_database: ClassVar[str]
     """The environment variable that names the database."""

@@ -1,12 +1,13 @@
 """One alert for one cause: if conditions have the same cause, one of them reports the others as
 well. Pure.
 
-What would be lost tells why: `rpo` and `no-point` contain the error of the failed backups, and get
-their alert. A repository that is gone, or does not answer, tells that runs fail because of it, and
-failed backups tell that their source cannot be read. What needs a secret tells that its file is
-missing, with what to do about it. Whatever retention waits for tells that it waits. Of findings
-that say the same about several subjects, the first tells the others: a directory that is missing
-for three components is one cause.
+The alerts `rpo` and `no-point` also report that backups fail, with the error. The alert about a
+repository that is gone, or does not answer, also reports the runs that fail because of it. The
+alert about failed backups also reports that their source cannot be read. The alert about something
+that needs a secret also reports that the file of the secret is missing, with the remedy. The alert
+about what retention waits for also reports that retention waits. If several findings say the same
+about different subjects, the first one reports all of them: for example, a directory that is
+missing for three components.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ def _place(run: Condition, conditions: Iterable[Condition]) -> Condition | None:
 
 
 def _needs_a_secret(condition: Condition) -> bool:
-    """Return whether it is there because a secret cannot be read. It outlasts the file's absence,
-    until something has read the secret again."""
+    """Return whether a secret that cannot be read causes the condition. After the file is back, the
+    condition stays until something has read the secret again."""
     return condition.why in _OF_SECRETS or condition.code in _SECRET_FINDINGS
 
 
@@ -137,7 +138,9 @@ def _of_finding(condition: Condition) -> tuple[str, ...]:
 
 
 def _together(names: Sequence[str]) -> str:
-    """Name several findings at once: `target standby: app, sessions: target`."""
+    """Return one name for several findings, which names the common beginning and end only once:
+    `target standby: app: target` and `target standby: sessions: target` become `target standby:
+    app, sessions: target`."""
     parts = [name.split(": ") for name in names]
     shortest = min(map(len, parts)) - 1
     begin = min(len(commonprefix(parts)), shortest)

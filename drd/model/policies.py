@@ -19,9 +19,9 @@ class Blackout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """When runs of one kind start: every `every_s` seconds, or by `cron` in `timezone`; with
-    neither by hand only. `longest_gap_s` is the longest time between two starts by `cron`.
-    `timeout_s` ends a run.
+    """When runs of one kind start: every `every_s` seconds, or by `cron` in `timezone`. With
+    neither, runs start by hand only. `longest_gap_s` is the longest time between two starts by
+    `cron`. drd ends a run after `timeout_s`.
     """
 
     every_s: float | None = None
@@ -33,20 +33,20 @@ class Times:
 
     @property
     def interval_s(self) -> float | None:
-        """The longest time between two starts; None: by hand only."""
+        """The longest time between two starts by `every_s` or `cron`; None without both."""
         return self.every_s if self.every_s is not None else self.longest_gap_s
 
     @property
     def is_regular(self) -> bool:
-        """Whether there are regular starts."""
+        """True if runs start at regular times, by `every_s` or `cron`."""
         return self.every_s is not None or self.cron is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPolicy(Times):
     """When backups start. With `auto` the RPO decides, and `longest_gap_s` is the resulting
-    exposure. `jitter_s` None: drd chooses. `rpo_s` is the shortest RPO of a component that has no
-    log; None if it is the RPO of the plan.
+    exposure. If `jitter_s` is None, drd chooses it. `rpo_s` is the shortest RPO of a component that
+    has no log; None if it is the RPO of the plan.
     """
 
     auto: bool = False
@@ -57,8 +57,8 @@ class BackupPolicy(Times):
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How many restore points to keep; a point that no rule keeps is forgotten. `every_s` None:
-    only by hand. `max_repack_bytes` limits how much one prune rewrites.
+    """How many restore points to keep; drd forgets a point that no rule keeps. If `every_s` is
+    None, drd does this only by hand. `max_repack_bytes` limits how much one prune rewrites.
     """
 
     keep_within_s: float | None = None
@@ -73,15 +73,15 @@ class RetentionPolicy:
 
     @property
     def keeps_everything(self) -> bool:
-        """Whether there are no rules: then nothing is ever forgotten."""
+        """True if the policy has no rules. Then drd never forgets a restore point."""
         return replace(self, max_repack_bytes=None, every_s=None) == RetentionPolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyPolicy(Times):
     """When the repositories with `copy_of` receive the points that they lack. With neither
-    `every_s` nor `cron`: after each backup; `by_hand`: never automatically. `pause_s` is the
-    longest time between two copies; 0 after each backup.
+    `every_s` nor `cron`, drd copies after each backup. With `by_hand`, drd never copies by itself.
+    `pause_s` is the longest time between two copies; 0 if drd copies after each backup.
     """
 
     by_hand: bool = False
@@ -90,13 +90,13 @@ class CopyPolicy(Times):
 
     @property
     def follows(self) -> bool:
-        """Whether a copy follows each backup."""
+        """True if drd copies after each backup."""
         return not self.by_hand and not self.is_regular
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePolicy(Times):
-    """When data that no snapshot needs is removed from each repository."""
+    """When drd removes from each repository the data that no snapshot needs."""
 
     every_s: float | None = 7 * 86400.0
     timeout_s: float = 6 * 3600.0
@@ -104,7 +104,7 @@ class PrunePolicy(Times):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationPolicy(Times):
-    """When each repository is verified. Within `read_all_within_s` every byte is read once."""
+    """When drd verifies each repository. It reads every byte once within `read_all_within_s`."""
 
     every_s: float | None = 7 * 86400.0
     timeout_s: float = 12 * 3600.0

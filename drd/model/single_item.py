@@ -34,7 +34,8 @@ class Part:
 
     @property
     def has_items(self) -> bool:
-        """Whether the part consists of tables or paths, not of a whole database or component."""
+        """True if the part consists of tables or paths, and is not a whole database or
+        component."""
         return bool(self.tables or self.paths)
 
     @property

@@ -53,7 +53,7 @@ _building = threading.Lock()
 
 
 class ListedObject(NamedTuple):
-    """An object, by its name below the prefix."""
+    """An object in a bucket, as a listing describes it. `name` is its name without the prefix."""
 
     name: str
     written: datetime
@@ -177,7 +177,7 @@ class S3Place:
         }
 
     def _objects(self, below: str) -> Iterator[tuple[str, datetime | None, int]]:
-        """All objects there, as of `_entries`."""
+        """Yield all objects `below` the prefix, in the form of `_entries`."""
         for page in self._pages(below):
             yield from _entries(page)
 

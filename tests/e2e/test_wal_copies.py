@@ -76,7 +76,9 @@ def test_the_copy_alone_leads_to_the_transaction(server: PostgresServer, site: S
         await_copied(site, running, now_of(server))
         assert len(copy_of_log(site)["reachable"]) == 1
         assert_all_is_told_of_the_copy(site)
-    assert "log of server: nothing to copy" in site.drd("copy", "shop").out
+    assert (
+        "shop: nothing to copy to the log of server in repository" in site.drd("copy", "shop").out
+    )
     drilled = site.drd("drill", "shop", "--scenario", "region-loss", "--json").json
     assert drilled["result"] == "passed"
     site.drd("verify", "shop", "--repository", "offsite")

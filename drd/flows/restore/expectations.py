@@ -17,13 +17,13 @@ from drd.model.snapshot import RestorePoint
 MeasuredBy = Literal["drill", "recovery"]
 
 _DRILLS = 200
-"""Among so many, at least one was a whole one, unless there was none."""
+"""How many of the newest drills and recoveries drd looks through for one of the whole plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTime:
-    """How long a whole recovery takes, as the newest drill or recovery has measured it: `whole_s`,
-    None if none did, and by step the seconds of each executed step."""
+    """How long a recovery of the whole plan takes. `whole_s` is the time that the newest drill or
+    recovery has measured, None if none has. `steps` has the seconds of each executed step."""
 
     whole_s: float | None = None
     measured_by: MeasuredBy = "drill"
@@ -43,8 +43,8 @@ def expected_time(services: Services, plan: Plan) -> ExpectedTime:
 
 
 def _measured(services: Services, plan: Plan) -> Evidence | None:
-    """Return the newest evidence of how long a whole recovery takes; that of a recovery only if
-    there is none of a drill, since a recovery also waited for people."""
+    """Return the newest evidence of how long a whole recovery takes; the evidence of a recovery
+    counts only if no drill has any, because a recovery also waits for people."""
     known = services.catalogue.evidence.newest(plan.name, limit=_DRILLS)
     measured = [
         e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
@@ -54,7 +54,7 @@ def _measured(services: Services, plan: Plan) -> Evidence | None:
 
 
 def _durations(services: Services, run: str) -> dict[str, float]:
-    """Seconds of each executed step of a run."""
+    """Return how many seconds each executed step of a run took."""
     return {
         r.name: (r.finished_at - r.started_at).total_seconds()
         for r in services.catalogue.steps.of_run(run)
@@ -65,7 +65,7 @@ def _durations(services: Services, run: str) -> dict[str, float]:
 def data_time_of(
     point: RestorePoint, names: Sequence[str], logs: Mapping[str, LogOrder]
 ) -> datetime:
-    """Return of when the oldest of the restored data will be."""
+    """Return the data time of the component that will have the oldest data after the recovery."""
     return min((logs[n].data_time if n in logs else point.data_time for n in names),
                default=point.data_time)  # fmt: skip
 
@@ -73,7 +73,8 @@ def data_time_of(
 def lost_rows(
     services: Services, point: RestorePoint, names: Sequence[str], lost_at: datetime
 ) -> tuple[RowLoss, ...]:
-    """Estimate the lost rows from the neighbouring points."""
+    """Estimate how many rows of each table the recovery of `point` would lose. The numbers of rows
+    in the restore points before and after it show how fast the tables grow."""
     known = services.catalogue.points.of_plan(point.plan)
     newer = (p for p in known if point.data_time < p.data_time <= lost_at)
     older = (p for p in known if p.data_time < point.data_time)

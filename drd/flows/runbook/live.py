@@ -165,8 +165,8 @@ def _require_stored(file: Path, earlier: StepRecord, until: Mapping[str, str]) -
         "the step has happened (`done_when` succeeded), but an earlier try ended before drd had "
         f"written the new secret to {file}: this secret is lost",
         result=dict(until),
-        hint=f"revoke the lost secret, make a further one by hand, and write it to {file}, with "
-        "mode 0600. Then: drd skip RUN STEP --why TEXT",
+        hint=f"revoke the lost secret, create another one by hand, and write it to {file}, with "
+        "mode 0600. Then skip this step: drd skip RUN STEP --why TEXT",
     )
 
 

@@ -271,8 +271,8 @@ class StepRunner:
             raise StepFailed(
                 f"the {key} of step {step} is lost: an earlier try has carried out the step, and "
                 "ended before drd had the answer",
-                hint=f"find this {key} at the service, and do by hand what this step does. Then: "
-                "drd skip RUN STEP --why TEXT",
+                hint=f"find this {key} at the service, and do by hand what this step does. Then "
+                "skip this step: drd skip RUN STEP --why TEXT",
             )
         if value is None:
             raise StepFailed(

@@ -52,7 +52,7 @@ class Copies:
 
     @property
     def placed(self) -> bool:
-        """Whether this run has given the copies their names."""
+        """True if this run has already given the copies their final names."""
         return self._has(self._working, self._done)
 
     def require_free(self) -> None:

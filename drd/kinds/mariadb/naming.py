@@ -59,8 +59,8 @@ def is_of_server(name: str) -> bool:
 
 
 def database_name(text: str) -> str:
-    """Check the name of a new database. Raises UsageError for an invalid name, and for a system
-    database of the server."""
+    """Return `text` as the name of a database that drd will create. Raises UsageError for an
+    invalid name, and for a system database of the server."""
     _require_fitting(text, "database")
     if is_of_server(text):
         raise UsageError(

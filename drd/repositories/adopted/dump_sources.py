@@ -1,4 +1,5 @@
-"""Where dumps of another tool lie: a directory of this host. `bucket_dumps` is the other place."""
+"""Find the dumps of another tool in a directory of this host. `bucket_dumps` finds them in a
+bucket."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _MOST_FILES = 20_000
 
 
 class Dump(NamedTuple):
-    """A file that may be a dump, by its name below the place."""
+    """A file that may be a dump. `name` is its path, relative to the place."""
 
     name: str
     changed_at: datetime
@@ -23,7 +24,8 @@ class Dump(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """A file of this host with the content of a dump; not `whole`: only with its beginning."""
+    """A file of this host with the content of a dump. If it is not `whole`, it has only the
+    beginning of the dump."""
 
     path: Path
     whole: bool = True

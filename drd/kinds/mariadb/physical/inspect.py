@@ -1,4 +1,4 @@
-"""Ask a restored server, whichever of its databases a question is about."""
+"""Query the databases of a restored MariaDB server, for checks and steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Reach = Callable[[str], Address]
 
 
 class ServerInspector(DatabasesInspector[Address]):
-    """Asks a restored MariaDB server."""
+    """Gets the answers of a restored MariaDB server to the queries of checks and steps."""
 
     names_database = "MYSQL_DATABASE"
 

@@ -91,8 +91,7 @@ def compared(data: Path, files: list[Listed], jobs: int) -> Iterator[None]:
                 one.cancel()
     if faults:
         raise RepositoryDamaged(
-            f"the backup is damaged or incomplete: {faults[0]} (compared with the manifest of "
-            "pg_basebackup)",
+            f"the backup is damaged or incomplete: {faults[0]}, by the list of pg_basebackup",
             hint=ANOTHER_POINT,
         )
 

@@ -38,7 +38,7 @@ SELECT pg_catalog.current_setting('wal_level'),
 
 
 class Examination:
-    """Asks a running server."""
+    """Examines a running server for `drd doctor`, and for backups."""
 
     def __init__(self, name: str, settings: ClusterSettings, place: Workplace) -> None:
         self._name = name
@@ -63,8 +63,8 @@ class Examination:
             yield room_for_copy(self._name, self._place, size + _WAL)
 
     def of_wal(self, connection: Connection, found: list[Finding]) -> Iterator[Finding]:
-        """Yield what only the receiver of the WAL needs, without what a backup lacks as well, as
-        `found` says."""
+        """Yield a finding for each thing that only the receiver of the WAL needs. `found` are the
+        findings of the backup: what failed there is not reported again."""
         if self._settings.wal is None:
             return
         told = {f.code for f in found if f.failed}
@@ -109,7 +109,8 @@ class Examination:
                 "data-checksums", "warning", self._name,
                 "data checksums are off on the server: if its disk damages a page, nobody notices, "
                 "and backups contain the damaged page",
-                "stop the server, then run: pg_checksums --enable --pgdata=DIRECTORY",
+                "stop the server, then run, with its data directory as DIRECTORY: pg_checksums "
+                "--enable --pgdata=DIRECTORY. Then start the server.",
             )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Ask a restored server, whichever of its databases a question is about."""
+"""Query the databases of a restored PostgreSQL server, for checks and steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drd.model.snapshot import Fingerprint
 
 
 class ClusterInspector(DatabasesInspector[Address]):
-    """Asks a restored PostgreSQL server."""
+    """Gets the answers of a restored PostgreSQL server to the queries of checks and steps."""
 
     names_database = "PGDATABASE"
 

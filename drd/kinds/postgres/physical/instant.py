@@ -199,7 +199,7 @@ class InstantSandbox(ClusterSandbox):
 
 
 def _read_through(file: Path) -> None:
-    """Read a whole file. Raises OSError."""
+    """Read a file to its end, to find out whether all of it can be read. Raises OSError if not."""
     with file.open("rb", buffering=0) as opened:
         while opened.read(_PIECE):
             process.check_cancelled()
