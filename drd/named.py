@@ -1,9 +1,10 @@
 """A `NamedTuple` that costs little at a cold start.
 
-`typing`'s compiles the text of each annotation when a class is made, and `collections.namedtuple` a
-constructor for each class. `drd status` makes fifty classes before it can print a word, and one or
-two instances of most: here a constructor is compiled when a class has made several. For a type
-checker this is `typing.NamedTuple`, and its instances behave the same.
+When a class is made, `typing.NamedTuple` compiles the text of each annotation, and
+`collections.namedtuple` compiles a constructor. `drd status` makes fifty classes before it prints a
+word, and only one or two instances of most classes. So a class here compiles its constructor only
+after it has made several instances. For a type checker this is `typing.NamedTuple`, and its
+instances behave the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from typing import NamedTuple
 else:
     _FEW = 20
-    """So many instances are made without a constructor of their own, which costs as much as these.
+    """How many instances a class makes before it compiles a constructor. Compiling costs about as
+    much time as making these without one.
     """
 
     class _Values(tuple):

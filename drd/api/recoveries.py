@@ -62,9 +62,9 @@ def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
 
 
 def as_they_are(app: App, runs: Sequence[Run]) -> list[Run]:
-    """Return the runs as a person has to see them: a run whose process died is interrupted,
-    although its row is open: for the process that resumes a recovery, or until drd cleans up after
-    another run."""
+    """Return the runs as a person has to see them: a run whose process died is `interrupted`. The
+    row of such a run is still open, because a process may resume the recovery, or because drd has
+    not cleaned up after the run yet."""
     plans = {r.plan for r in runs if not r.state.final and r.state is not RunState.PENDING}
     dead = {r.id for plan in sorted(plans) for r in app.catalogue.runs.abandoned(plan)}
     return [

@@ -32,7 +32,7 @@ from drd.ports.queue import PlanRow
 
 _NOBODY = OwnerProcess(0, None, "")
 _IN_STATUS = (RECORDS_CHECK, STORED_ENTRIES)
-"""The facts that `drd status` shows and no trigger counts (`changes`)."""
+"""Facts that `drd status` shows, although no trigger counts their changes (module `changes`)."""
 
 # Made once, as in `runs`.
 _SINCE = select(jobs).where(jobs.c.changed > bindparam("since"))

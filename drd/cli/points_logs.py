@@ -32,7 +32,8 @@ def in_repository(document: dict[str, Any], repository: str) -> dict[str, Any]:
 
 
 def _there(log: Mapping[str, Any], repository: str) -> dict[str, Any]:
-    """Return the log as the repository has it: with nothing, if it is not there."""
+    """Return what the repository has of the log. If it has nothing, the result names no time to
+    which drd could recover."""
     copies = log.get("copies", ())
     copy = next((c for c in copies if c["repository"] == repository), None)
     if copy is None and log.get("repository") in (repository, None):
@@ -50,7 +51,7 @@ def print_logs(logs: Sequence[dict[str, Any]]) -> None:
         for copy in one.get("copies", ()):  # a daemon of an older version sends none
             _print_copied_log(name, copy)
         if not one["reachable"]:
-            text = "a recovery cannot use the stored log, which continues no restore point"
+            text = "a recovery cannot use the stored log, because it continues no restore point"
             output.say(f"  {name}: {text}")
         if one["trouble"]:
             output.say(f"  {name}: {escaped(one['trouble'])}; {escaped(one['remedy'] or '')}")
@@ -66,10 +67,10 @@ def _print_copied_log(name: str, copy: Mapping[str, Any]) -> None:
             f"  {name} can be recovered from {repository} alone to any time from {begin} to {end}"
         )
     if not copy["reachable"]:
-        output.say(f"  {name}: a recovery from {repository} alone cannot use the log there yet")
+        output.say(f"  a recovery of {name} from {repository} alone cannot use the log there yet")
     if copy["trouble"]:
         text = f"{copy['trouble']}; {copy['remedy'] or ''}"
-        output.say(f"  {name} in {repository}: {escaped(text)}")
+        output.say(f"  the copied log of {name} in {repository}: {escaped(text)}")
 
 
 def _spans(log: Mapping[str, Any]) -> list[tuple[str, str]]:

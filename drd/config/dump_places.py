@@ -15,22 +15,25 @@ from drd.model.location import S3Location
 from drd.ports.dumps import FILE, FoundDump
 
 _AHEAD = "1 hour"
-"""As `FAR_AHEAD`, for find."""
+"""`FAR_AHEAD`, as the program find takes it."""
 
 _PROVIDERS = {".amazonaws.com": "AWS", ".aliyuncs.com": "Alibaba"}
-"""The servers whose buckets are parts of host names, as rclone calls them."""
+"""What rclone calls the servers whose host names contain the bucket, by the end of the host
+name."""
 _AMAZON = "s3.amazonaws.com"
 
 _SELECT = (
     '.[] | select(.Path | test("\\\\A(" + $series + ")\\\\z")) | '
     "{name: .Path, time: .ModTime, bytes: .Size}"
 )
-"""Makes the list from that of rclone. `^` and `$` would match at each newline of a name."""
+"""The program for jq that makes the list of drd from the list of rclone. It has no `^` and `$`,
+because these would match at each newline in a name."""
 
 
 class DumpsPlace(Protocol):
-    """`where` is the place in words, `expression` where the plan has that of the series, and
-    `programs` are those that the commands need, by their packages of Debian."""
+    """A place with dumps, for a new plan. `where` is the place in words. `expression` says where in
+    the plan the regular expression of the series is. `programs` are the Debian packages of the
+    programs that the commands need."""
 
     @property
     def where(self) -> str: ...
@@ -148,7 +151,7 @@ class DumpsBucket:
 
     @property
     def _remote(self) -> str:
-        """Return the place as rclone takes it, without a file of its own."""
+        """Return the place as rclone takes it in an argument, without a configuration file."""
         host, endpoint = self.location.host, f'endpoint="{self.location.endpoint}",'
         provider = next((p for end, p in _PROVIDERS.items() if host.endswith(end)), "Other")
         said = "" if host == _AMAZON else endpoint

@@ -146,7 +146,8 @@ def gap_in_words(times: Sequence[datetime]) -> str:
 
 def crowded(times: Sequence[datetime], expression: str) -> str:
     """Warn if most of the last dumps were finished right after another one, as dumps of several
-    databases are; empty otherwise. `expression` says where the plan has that of the series."""
+    databases are; empty otherwise. `expression` says where in the plan the regular expression of
+    the series is."""
     gaps = _gaps_s(times)
     if not gaps or median(gaps) >= _TOGETHER_S:
         return ""

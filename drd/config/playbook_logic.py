@@ -185,7 +185,8 @@ class _Review:
                 self.report.error(path, message, hint)
 
     def _plain(self, name: str, more: list[str]) -> list[str]:
-        """Return the names of the values without a dot in a step, and in what belongs to it."""
+        """Return the names of the values whose names have no dot, and which a step and its
+        `rollback` can use."""
         own = next(step.start for other, step, _ in self.steps if other == name)
         itself = [own.known_as] if own is not None and own.known_as is not None else []
         return [*self.inputs, *PLAIN_VALUES, *more, *self._services(), *itself]

@@ -331,8 +331,8 @@ class Network:
                 os.umask(mask)
 
     def _near(self, ours: int, domain: int, data: bytes) -> bytes:
-        """Return the loopback address to bind: the given one, or that instead of a wildcard
-        address. Raises OSError for any other address.
+        """Return the address to bind: the given one if it is a loopback address, and the loopback
+        address if it is a wildcard address. Raises OSError for any other address.
         """
         address, port = inet(data)
         if is_loopback(address):

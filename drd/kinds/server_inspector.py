@@ -87,7 +87,7 @@ class DatabasesInspector(Inspector, Generic[A]):
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         if not isinstance(like, DatabaseFingerprint):
-            raise NotSupported("a server cannot be compared with a tree of files")
+            raise NotSupported("drd cannot compare a server with a tree of files")
         if like.mode == "off":
             return DatabaseFingerprint("off")
         with self._opened() as reach:

@@ -49,7 +49,8 @@ class FilesSandbox(Destination, Generic[S]):
         self._log = log
 
     def prepare(self) -> None:
-        """The server starts on what is still to be fetched; only its programs have to be here."""
+        """Check only the programs of the server: drd has not fetched the files yet on which it will
+        start."""
         self._require_programs()
 
     def landing(self) -> Path:

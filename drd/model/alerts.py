@@ -55,7 +55,7 @@ class Condition:
     the same kind in a plan (a repository, a disk). `brief` are words for the title beside the kind.
     `why` is the kind of another condition with the same cause, or the code of the error because of
     which a run failed. `also` are conditions with the same cause that this condition reports as
-    well. `runs` are the ids of runs about whose end this condition, or one of `also`, is. With
+    well. `runs` are the ids of the runs whose end this condition, or one of `also`, reports. With
     `unless`, the condition is an older finding that is checked again: it is not reported while one
     of these alerts, which report the same, is open. `fact` is what an examination found about the
     subject; conditions with the same kind, code and fact have one cause."""

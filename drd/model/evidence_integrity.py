@@ -102,7 +102,7 @@ def _with_checks(evidence: Evidence) -> Comparison:
 
 
 def _shown(evidence: Evidence, follows: DrillResult) -> str:
-    """What the checks show instead of the result."""
+    """Return what the checks of the evidence show, if this contradicts its result."""
     failed = sum(c.verdict is CheckVerdict.FAILED for c in evidence.checks)
     if failed:
         return f"{failed} of {len(evidence.checks)} checks failed"

@@ -98,8 +98,8 @@ def judge_exposure(
 
 
 def _exceeded(stake: AtStake, verdict: Verdict, put_back: str, now: datetime) -> str:
-    """Return the text which RPO is exceeded or nearly exceeded: the RPO of the worst component,
-    with the other components that have the same verdict."""
+    """Return a text that names the RPO that is exceeded or nearly exceeded. This is the RPO of the
+    worst component; the text also names the other components with the same verdict."""
     worst = stake.worst
     is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
     rpo = f"RPO of {worst.component}" if worst.component else "RPO"

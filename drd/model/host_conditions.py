@@ -33,7 +33,7 @@ _EXCHANGED = ("removed", "replaced")
 """The trouble of a catalogue whose file only the service still has open."""
 _FULL = "full"
 _STATE = "state"
-"""What a disk is used for on which the catalogue is."""
+"""The use of the disk on which the catalogue is."""
 
 CHANNEL = "channel"
 """The kind of the alert about a channel; it belongs to a plan if the channel does."""
@@ -61,7 +61,8 @@ def host_conditions(
 
 
 def _without_told_disks(host: HostFacts, conditions: list[Condition]) -> list[Condition]:
-    """Return the conditions. If the disk of the catalogue is full, the catalogue tells it."""
+    """Return the conditions without those about the disk of the catalogue, if this disk is full:
+    then the condition of the catalogue reports it."""
     told = [c for disk in host.disks if _STATE in disk.uses for c in _disk(disk)]
     if host.catalogue_trouble != _FULL or not told:
         return conditions

@@ -55,7 +55,8 @@ def _event(plan: str, component: str, state: LogState, now: datetime) -> Conditi
 def log_copy_condition(
     plan: str, component: str, repository: str, state: LogState, now: datetime
 ) -> Condition | None:
-    """Return that the log does not come to a copy as a condition; None if it does."""
+    """Return the condition that drd does not copy the log to a repository; None if drd copies
+    it."""
     if not state.code or now - state.since < PATIENCE:
         return None
     text = f"drd does not copy the log of {component} to repository {repository}: {state.trouble}"

@@ -26,7 +26,7 @@ ROLLBACK = "rollback"
 """The kind of a step that rolls another step back, and the first word of its name."""
 
 SANDBOX = "sandbox"
-"""The name in a drill instead of the name of a target."""
+"""What a drill calls the place of a restore: a recovery uses the name of a target."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,8 @@ def no_service(_: Any) -> Service | None:
 
 
 def no_ability(_: Any) -> Ability | None:
-    """Return no ability: for a kind of step that needs the same whatever its settings are."""
+    """Return None, for a kind of step whose settings make no difference to what the component must
+    be able to do."""
     return None
 
 

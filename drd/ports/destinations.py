@@ -117,8 +117,8 @@ class ReadsInPlace(Destination, Protocol):
         """Return how much of the files was read, after the checks."""
 
     def unreadable(self) -> RepositoryDamaged | None:
-        """Return that the server asked for a file which nobody can read from the mount; None if it
-        could read all that it asked for."""
+        """Return an error for a file that the server asked for and that nobody can read from the
+        mount; None if the server could read all files that it asked for."""
 
 
 class NamedDestination(Destination, Protocol):

@@ -41,7 +41,7 @@ class Inspector(Protocol):
 
     @property
     def key_text(self) -> str:
-        """The type, in SQL, of a column of texts that can be a primary key."""
+        """The SQL type of a column for text that can be a primary key."""
         return "text"
 
     def kept(self) -> AbstractContextManager[None]:

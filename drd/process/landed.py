@@ -76,6 +76,7 @@ def _in_the_way(place: bytes, what: str) -> NotADirectoryError:
 
 
 def _as_itself(top: Path) -> int:
-    """Return the flag against a link instead of `top`; none if it is the path of a descriptor."""
+    """Return the flag with which opening `top` fails if it is a link. Return 0 for the path of a
+    descriptor in /proc, which is always a link."""
     is_descriptor = top.is_relative_to("/proc") and top.parent.name == "fd"
     return 0 if is_descriptor else os.O_NOFOLLOW

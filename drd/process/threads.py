@@ -1,8 +1,8 @@
 """Run work in its own thread, which can be abandoned or restricted to one directory.
 
-A system call that waits for another process (such as opening a pipe that stands instead of a file)
-does not react to a cancel; the caller that waits for the thread does. Landlock restricts what a
-thread can change until the thread ends.
+A system call that waits for another process (for example, opening a named pipe in the place of a
+file) does not react to a cancel; the caller that waits for the thread does. Landlock restricts what
+a thread can change until the thread ends.
 """
 
 from __future__ import annotations

@@ -201,8 +201,8 @@ class S3Place:
         )
 
     def listing(self, begin: str, most: int) -> tuple[list[ListedObject], bool]:
-        """Return the first `most` objects whose names, without the prefix, begin like this, and
-        whether there are more. Raises as `probe`."""
+        """Return the first `most` objects whose names, without the prefix, begin with `begin`, and
+        whether there are more. Raises the same errors as `probe`."""
         prefix = self._below("")
         listed: list[ListedObject] = []
         for page in self._pages(begin):

@@ -178,7 +178,10 @@ def test_what_no_server_says_of_a_database_becomes_no_sql_of_an_administrator(
     usual = _read([USER], [VIEW])
     require_usual(_with(usual), usual)
     odd = _read([{**USER, **one} for one in accounts], [{**VIEW, **one} for one in code])
-    with pytest.raises(RepositoryDamaged, match="what no server says") as caught:
+    with pytest.raises(
+        RepositoryDamaged,
+        match="as no MariaDB server does, so the backup was changed or is damaged",
+    ) as caught:
         require_usual(_with(odd), odd)
     assert words in caught.value.message
 

@@ -240,8 +240,8 @@ class _Rehearsal:
             return None
         why = "; ".join(error.message for error in damaged.values())
         self._begun.services.warn(
-            f"a check met damage in {some(list(damaged))}, and the drill begins again with another "
-            f"repository: {why}"
+            f"a check could not read the data in {some(list(damaged))}, so drd begins the drill "
+            f"again with another repository: {why}"
         )
         self._attempt.close()
         for record in self._begun.services.catalogue.steps.of_run(self._begun.runner.run.id):

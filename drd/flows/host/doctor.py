@@ -100,8 +100,8 @@ def examine(
 
 
 def _about(component: str, finding: Finding) -> Finding:
-    """Return a finding of a kind with the component that the kind examined: a kind need not name it
-    where it looks for room."""
+    """Return a finding of a kind, with the examined component as its subject: a kind may leave out
+    the component in its finding about free space."""
     if finding.code == "source" or (finding.code == DISK_SPACE and not finding.subject):
         return replace(finding, subject=component)
     return finding

@@ -24,7 +24,7 @@ LONGEST_REPORT = 200_000
 """Characters of one version of a report."""
 
 _MORE = {
-    True: "A statement in writing can ask for a longer one: then leave out --oral.",
+    True: "A statement in writing can ask for a longer delay: then leave out --oral.",
     False: "Record a further delay when the authority has asked for it.",
 }
 

@@ -92,7 +92,8 @@ class LogCopy:
         return len(lacking), source.complete_at
 
     def _listed_source(self) -> Stored:
-        """List the copied repository. What was complete before that is in the list."""
+        """List the copied repository. The list contains all that was complete before drd listed
+        it."""
         queue, plan, name = self._services.catalogue.queue, self._plan.name, self._component.name
         of = str(self._spec.copy_of)
         is_copy = self._plan.repositories[of].copy_of is not None
@@ -105,7 +106,8 @@ class LogCopy:
         return self._there is None or time.monotonic() - self._listed_at >= LIST_S
 
     def _list(self) -> list[LogBatch]:
-        """List the copy; the first time, make it."""
+        """Return the batches in the copy. If the repository of the copy does not exist yet, make
+        it."""
         made = confirm_or_initialise(self._services, self._into, chunker_from=self._source)
         if made == self._services.catalogue.repositories.id_of(self._source.url):
             text, hint = same_repository(self._into.name, self._source.name, made)

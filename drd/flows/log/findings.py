@@ -44,8 +44,8 @@ def findings(services: Services, plan: Plan) -> list[Finding]:
 def _of_copy(
     services: Services, plan: Plan, copy: RepositorySpec, names: Sequence[str]
 ) -> list[Finding]:
-    """Return the findings whether drd can reach the copy of the logs beside a repository with
-    `copy_of`, and whether they arrive there."""
+    """Return findings that say whether drd can reach the copy of the logs beside a repository with
+    `copy_of`, and whether drd copies the logs there."""
     try:
         spec = log_spec(plan, copy.name)
         log_spec(plan, str(copy.copy_of))
@@ -90,7 +90,8 @@ def _of_log(services: Services, plan: Plan, name: str) -> list[Finding]:
 
 
 def _arrival(plan: Plan, name: str, state: LogState, noted_at: datetime, now: datetime) -> Finding:
-    """Return the finding whether the log arrives: with the text of the alert, if there is one."""
+    """Return a finding that says whether drd receives the log. If there is an alert about the log,
+    the finding has its text."""
     wrong = log_condition(plan.name, name, state, noted_at, now)
     if wrong is not None:
         code = _GAP if state.code == _GAP else "log-arrival"

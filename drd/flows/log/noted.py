@@ -18,12 +18,12 @@ def noted_state(queue: Queue, plan: str, component: str) -> tuple[datetime, LogS
 def noted_copy(
     queue: Queue, plan: str, repository: str, component: str
 ) -> tuple[datetime, LogState] | None:
-    """Return the same of the copy of this log in a repository with `copy_of`."""
+    """Return the same about the copy of this log in a repository with `copy_of`."""
     return _read(queue, copy_noted_as(plan, repository, component))
 
 
 def noted_copies(queue: Queue, plan: str, component: str) -> list[tuple[str, datetime, LogState]]:
-    """Return the same of all copies of this log, each with the name of its repository."""
+    """Return the same about all copies of this log, each with the name of its repository."""
     copies = []
     for key in queue.notes(copy_noted_as(plan)):
         repository, _, name = key.removeprefix(copy_noted_as(plan)).partition(":")

@@ -230,8 +230,9 @@ def _is_its(
     manifest: SnapshotInfo,
     unreadable: dict[str, str],
 ) -> bool:
-    """Return whether a manifest with the mark of a point is that point's. For a copy, reading it
-    shows that; a manifest that was stored instead of the known one is checked here."""
+    """Return whether a manifest with the mark of a point belongs to this point. A copied manifest
+    is checked when it is read. This function checks a manifest that somebody stored instead of the
+    known one."""
     if manifest.original is not None:
         return True
     try:

@@ -71,7 +71,7 @@ def damaged_logs(
     except RepositoryDamaged as error:
         others = [n for n in with_logs(plan) if n != spec.name]
         hint = (
-            "the restore points are not concerned. Make a backup now, so that recoveries do not "
+            "the restore points are not affected. Make a backup now, so that recoveries do not "
             f"need the damaged log: drd backup {plan.name}"
         )
         if others:

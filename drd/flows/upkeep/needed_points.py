@@ -12,9 +12,9 @@ def needed_points(
     catalogue: Catalogue, plan: str, points: Iterable[RestorePoint]
 ) -> dict[str, str]:
     """Return the points of a plan in the scope of an open incident whose data is from before the
-    incident was opened, each with the reason why retention keeps it. Any of them can turn out to
-    be the newest clean one, or the one in which people are counted, when somebody learns that the
-    first sign was earlier. Later points can not."""
+    incident was opened, each with the reason why retention keeps it. Any of them can turn out to be
+    the newest clean one, or the one in which people are counted, when somebody learns that the
+    first sign was earlier. Later points cannot."""
     numbers = catalogue.incidents.open_numbers()
     opened = [i for i in map(catalogue.incidents.get, numbers) if plan in i.plans and i.opened_at]
     kept: dict[str, str] = {}

@@ -108,7 +108,8 @@ class _VerificationRun:
         self.reading = begun(known, parts, self.begun_at)
         self.read = 0
         self.subset: str | None = None
-        """What was read last, in restic's words."""
+        """The part of the data that restic read last, as an argument of `restic check
+        --read-data-subset`."""
         self.verifier = spec.adopted.verifier if spec.adopted is not None else ""
 
     def execute(self, *, everything: bool) -> VerificationOutcome:

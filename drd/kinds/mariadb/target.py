@@ -151,11 +151,12 @@ class MariadbTargetDatabase(NamedDestination):
         ]
 
     def room(self, snapshot: ComponentSnapshot) -> Finding:
-        """Check whether there is room for what lands, and for what is made of it there."""
+        """Check whether there is room for the fetched dump, and for what drd makes of it."""
         return room(self._component, self._place, snapshot.bytes)
 
     def _about_code(self, admin: Connection, snapshot: ComponentSnapshot) -> list[Finding]:
-        """Return what a person has to know of the code that the recovery makes."""
+        """Return findings about the code (views, procedures, events …) that the recovery
+        creates."""
         return [*self._others_code(admin, snapshot.facts["definers"]), *self._events(snapshot)]
 
     def _client(self) -> Finding:

@@ -45,7 +45,7 @@ class Into(NamedTuple):
     most: int
 
     def require_plausible(self) -> None:
-        """Raise DumpFailed if the copy is larger. The copy need not exist yet."""
+        """Raise DumpFailed if the copy is larger than `most`. The copy need not exist yet."""
         with suppress(FileNotFoundError):
             if self.copy.stat().st_size > self.most:
                 raise DumpFailed(

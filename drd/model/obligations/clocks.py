@@ -227,7 +227,8 @@ class _Clocks:
         return self.known[regime.id]
 
     def _held(self, regime: Regime, times: Times) -> Times:
-        """A delay that is allowed and was asked for in time moves what would end before it."""
+        """Return the times after a delay that the law allows and that was asked for in time: what
+        would be due before the end of the delay is due at its end."""
         hold = self.case.holds.get(regime.id)
         target, due = times.target_at, times.due_at
         until = held_until(regime, hold, due) if hold is not None else None

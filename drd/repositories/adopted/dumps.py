@@ -1,5 +1,5 @@
-"""Look through a directory or a bucket for the dumps that another tool writes there: by their
-content."""
+"""Find the dumps that another tool writes into a directory or a bucket. drd recognises them by
+their content."""
 
 from __future__ import annotations
 

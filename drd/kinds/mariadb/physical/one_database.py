@@ -58,8 +58,8 @@ from drd.ports.logs import LogReplay
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """The database of a copied server to restore, `into` which database it or its tables are
-    restored, and the directory of the programs that can run the copy."""
+    """Which `database` of a copied server to restore. `into` is the database that gets it or its
+    tables, `bin_dir` the directory of the programs that can run the copy."""
 
     database: str
     into: str
@@ -123,7 +123,7 @@ class OfServer(MariadbTargetDatabase):
 
     @property
     def _only(self) -> Sequence[str]:
-        """The tables to dump; empty for the whole database."""
+        """The tables to dump. If empty, drd dumps the whole database."""
         return ()
 
     def _dumped(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> tuple[Dumped, Read]:
@@ -201,7 +201,8 @@ class OfServer(MariadbTargetDatabase):
             )
 
     def in_words(self, dumped: Dumped, done: Restored) -> Restored:
-        """Return what was done, with what is known about the server that made the dump."""
+        """Return the result of the restore, with the notes about the copied server, and with how
+        far it replayed its log."""
         return replace(done, notes=(*dumped.notes, *done.notes), **dumped.replayed)
 
 
@@ -268,12 +269,13 @@ def _rounded(read: Read, only: Sequence[str]) -> list[str]:
 
 
 def require_usual(snapshot: ComponentSnapshot, read: Read) -> None:
-    """Require that the copied server says of the database what drd writes into a manifest: it
-    becomes SQL that an administrator runs. Raises RepositoryDamaged."""
+    """Require that the copied server describes the database as a MariaDB server does: an
+    administrator runs SQL that drd makes of this description. Raises RepositoryDamaged."""
     try:
         require_written(replace(snapshot, fingerprint=None), read.private)
     except UnexpectedValue as error:
         raise RepositoryDamaged(
-            f"the copied server says of database {escaped(read.name)} what no server says: {error}",
+            f"the copied server describes database {escaped(read.name)} as no MariaDB server does, "
+            f"so the backup was changed or is damaged: {error}",
             hint=ANOTHER_POINT,
         ) from error

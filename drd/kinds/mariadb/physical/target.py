@@ -41,8 +41,8 @@ _USUAL = {
 
 
 def running_in(data: Path) -> int | None:
-    """Return the process of the server that runs in a data directory, or may run there for all that
-    drd can see; None if there is none."""
+    """Return the process of the server that runs in a data directory, or of one that perhaps runs
+    there and that drd may not see; None if there is none."""
     return servers_in(data, _is_mariadb).first
 
 

@@ -76,9 +76,10 @@ def proven_for(
     room: Path,
     log: LogReplay | None,
 ) -> tuple[_Server, Landed, Roll | None]:
-    """Prove the files that have landed in `room`, and the log that is replayed on them, if there is
-    one. Return the server that is to take over the files, and both. Raises RepositoryDamaged, and
-    TargetError for a target that the log does not have."""
+    """Prove the fetched files in `room`, and the log that drd will replay on them, if there is one.
+    Return the server that will take over the files, the proven files, and the proven log. Raises
+    RepositoryDamaged, and TargetError if the replay should stop at a place that the log does not
+    contain."""
     landed = proven(room, snapshot, programs, place)
     roll = arranged(landed, snapshot, log, programs, place) if log is not None else None
     return server_of(made, snapshot, programs, place, on_tick, roll=roll), landed, roll

@@ -160,9 +160,11 @@ class _Scan:
             raise self._other()
 
     def _other(self) -> RepositoryDamaged:
+        lacks = f"lacks {', '.join(self._gtids)}"
+        differs = lacks if self._gtids else "has other content than the server had at the backup"
         return RepositoryDamaged(
-            f"the binary log in the repository does not belong to the restore point: the log "
-            f"before {show(self._begin)} lacks {', '.join(self._gtids) or 'the same content'}",
+            "the binary log in the repository does not belong to the restore point: before "
+            f"{show(self._begin)}, the log {differs}",
             hint="recover the restore point without the log: --point ID.",
         )
 
