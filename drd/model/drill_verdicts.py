@@ -13,9 +13,9 @@ from drd.model.check_words import RESTORES, check_name, failed_words
 from drd.model.clock import age, at_time
 from drd.model.drill_facts import DrillFacts, ScenarioFacts, Unproven
 from drd.model.facts import PlanFacts
-from drd.model.former_name import BELONG
+from drd.model.not_loaded import not_loaded
 from drd.model.scenarios import INSTANT, OPERATOR, turn_s, valid_s, valid_until
-from drd.model.text import counted, some, without_output
+from drd.model.text import some, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
     NOT_LOADED,
@@ -45,7 +45,7 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
     judged = [_judge(facts, s, wanted, now) for s in scenarios]
     reasons = [reason for _, reasons_of_one in judged for reason in reasons_of_one]
     # Another text of the plan changes nothing about what is in force; another package does.
-    reasons += _not_loaded(facts)
+    reasons += not_loaded(facts)
     proven = worst(
         (
             Verdict.MET,
@@ -64,66 +64,6 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
         proven,
         facts.proven_elsewhere,
     ), reasons
-
-
-def _not_loaded(facts: PlanFacts) -> list[Reason]:
-    """Return the reason that the file on disk is not in force, with what is in force meanwhile."""
-    reload = "systemctl reload drd"
-    in_force = f"drd still uses the plan that it loaded at {format_time(facts.loaded_at)}"
-    if facts.twin:
-        text = f"{facts.twin} has the same plan name as {facts.file}: drd loads neither of these "
-        text += f"files, and does not back up a component that is in only one of them; {in_force}"
-        command = f"drd plan check{f' && {reload}' if facts.served else ''}"
-        return [Reason(Verdict.AT_RISK, text, command, NOT_LOADED)]
-    if facts.load_error is None:
-        return []
-    # Without its package drd can neither back the plan up nor recover it.
-    verdict = Verdict.UNKNOWN if facts.package_missing else Verdict.AT_RISK
-    if facts.file_gone:
-        text, command = _of_gone_file(facts, in_force)
-    elif facts.package_changed:
-        text, command = facts.load_error, facts.anew
-        if facts.package_missing:
-            command = f"drd doctor {facts.plan}"
-        elif facts.served:
-            command = "systemctl restart drd"
-    elif facts.edited:
-        text = f"the plan file was edited, but not reloaded: {in_force}"
-        command = reload if facts.served else facts.anew
-    else:
-        text = f"drd refused the plan file ({facts.load_error}): {in_force}"
-        command = f"drd plan check {facts.file or facts.plan}"
-        if facts.served:
-            command += f" && {'systemctl restart drd' if facts.needs_restart else reload}"
-    state = PlanState.NEEDS_DRILL if facts.package_changed else PlanState.AT_RISK
-    return [Reason(verdict, text, command, NOT_LOADED, at_least=state)]
-
-
-def _of_gone_file(facts: PlanFacts, in_force: str) -> tuple[str, str]:
-    """Return that no file contains the plan any more, and the command that leads out."""
-    forget = f"drd plan forget {facts.plan}"
-    if facts.renamed and not facts.complete_points:
-        return f"{facts.load_error}; {in_force}", forget
-    if facts.renamed:
-        points = counted(facts.complete_points, "restore point")
-        text = (
-            f"{facts.load_error}; {in_force}. {BELONG[0].upper()}{BELONG[1:]}: if this is the same "
-            f"plan with a new name, write `plan: {facts.plan}` again. If nobody needs its {points} "
-            f"any more: {forget}"
-        )
-    else:
-        text = f"{_no_more(facts, in_force)}. If the service does not exist any more: {forget}"
-    return text, f"drd plan show {facts.plan} --loaded"  # its text, for the file
-
-
-def _no_more(facts: PlanFacts, in_force: str) -> str:
-    """Return that the file is gone, and what drd still does with the plan."""
-    if not facts.served:
-        return f"{facts.load_error}; {in_force}, but does not start backups or drills of this plan"
-    return (
-        f"{facts.load_error}. After a reload or restart of the service, drd does not start "
-        f"backups or drills of this plan any more; until then {in_force}"
-    )
 
 
 def of_plan(facts: PlanFacts) -> tuple[ScenarioFacts, ...]:
@@ -204,30 +144,14 @@ def _of_result(
         )
 
     if last is None:
-        by_people = _proven_by_people(facts, scenario, now)
-        text = by_people or _never(facts)
-        text = f"{_name(scenario)}: {text}" if named else text
-        if by_people:
-            return [reason(Verdict.AT_RISK, text, "time-unmeasured")]
-        return [reason(Verdict.UNKNOWN, text, "never-drilled")]
-    why = f": {without_output(last.reason)}" if last.reason else ""
-    since_s = age(last.at, now)
-    when = at_time(last.at, now)
+        return [_without_drill(facts, scenario, now, reason, named=named)]
     if last.result == "failed":
-        first = check_name(last.failed[0].name, last.failed[0].expected) if last.failed else ""
-        more, what_next = _after_failure(facts, last, again)
-        text = f"the last {drill} failed {when}{_failed_text(last) or why}{more}"
-        return [
-            reason(Verdict.BREACHED, text, "drill-failed", what_next, brief=first, run=last.run)
-        ]
+        return [_failed(facts, last, drill, now, reason, again=again)]
     if not scenario.wanted:
         return []
     if last.result != "passed":
-        # The reason may be over now.
-        why = f". The reason at that time{why}" if why else _left_out_text(last)
-        text = f"the last {drill} was inconclusive {when}{why}"
-        remedy = remedy_of(last.unproven) or again
-        return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", remedy, run=last.run)]
+        return [_inconclusive(last, drill, now, reason, again=again)]
+    since_s = age(last.at, now)
     if since_s is None:
         text = (
             f"the last {drill} is dated {format_time(last.at, seconds=True)}, which is in the "
@@ -242,6 +166,47 @@ def _of_result(
         *_late_reasons(facts, last, drill, since_s, reason),
         *_whole_late(facts, scenario, drill, now, reason),
     ]
+
+
+MakeReason = Callable[..., Reason]
+
+
+def _without_drill(
+    facts: PlanFacts, scenario: ScenarioFacts, now: datetime, reason: MakeReason, *, named: bool
+) -> Reason:
+    """Return the reason that this scenario was not drilled yet."""
+    by_people = _proven_by_people(facts, scenario, now)
+    text = by_people or _never(facts)
+    text = f"{_name(scenario)}: {text}" if named else text
+    if by_people:
+        return reason(Verdict.AT_RISK, text, "time-unmeasured")
+    return reason(Verdict.UNKNOWN, text, "never-drilled")
+
+
+def _failed(
+    facts: PlanFacts, last: DrillFacts, drill: str, now: datetime, reason: MakeReason, *, again: str
+) -> Reason:
+    """Return the reason that the last drill failed."""
+    first = check_name(last.failed[0].name, last.failed[0].expected) if last.failed else ""
+    more, what_next = _after_failure(facts, last, again)
+    why = _failed_text(last) or _reason_of(last)
+    text = f"the last {drill} failed {at_time(last.at, now)}{why}{more}"
+    return reason(Verdict.BREACHED, text, "drill-failed", what_next, brief=first, run=last.run)
+
+
+def _inconclusive(
+    last: DrillFacts, drill: str, now: datetime, reason: MakeReason, *, again: str
+) -> Reason:
+    """Return the reason that the last drill proved nothing. Its cause may be over now."""
+    why = _reason_of(last)
+    why = f". The reason at that time{why}" if why else _left_out_text(last)
+    text = f"the last {drill} was inconclusive {at_time(last.at, now)}{why}"
+    remedy = remedy_of(last.unproven) or again
+    return reason(Verdict.UNKNOWN, text, "drill-inconclusive", remedy, run=last.run)
+
+
+def _reason_of(last: DrillFacts) -> str:
+    return f": {without_output(last.reason)}" if last.reason else ""
 
 
 def _after_failure(facts: PlanFacts, last: DrillFacts, again: str) -> tuple[str, str]:
@@ -305,9 +270,6 @@ def _has_left(facts: PlanFacts, drill: DrillFacts) -> bool:
     """Return whether the point of a drill, which was the newest, is not kept any more."""
     newest, data_time = facts.newest, drill.data_time
     return newest is not None and data_time is not None and data_time > newest.data_time
-
-
-MakeReason = Callable[..., Reason]
 
 
 def _unproven(last: DrillFacts, drill: str, reason: MakeReason) -> list[Reason]:
