@@ -156,9 +156,7 @@ def plan_recovery(
     begun = continued.started_at if continued is not None else None
     lost_at = request.lost_at or begun or now
     if continued is not None:
-        point = services.catalogue.points.get(plan.name, str(continued.detail.point))
-        point = _stopping_at(point, _before(request))
-        require_sound(services.kinds, point, plan)
+        point = _chosen_before(services, plan, request, continued)
     else:
         point = _choose(services, plan, request)
     held, away = _reachable_repositories(
@@ -192,7 +190,7 @@ def plan_recovery(
         expected_s=takes.whole_s,
         measured_by=takes.measured_by,
         expected_steps=takes.steps,
-        continues=continued.id if continued else None,
+        continues=run,
         notes=(
             *away,
             *without,
@@ -261,6 +259,16 @@ def _stopping_at(point: RestorePoint, before: datetime | None) -> RestorePoint:
     if before is None or point.data_time < before or not rolled_forward(point):
         return point
     return replace(point, data_time=before)
+
+
+def _chosen_before(
+    services: Services, plan: Plan, request: RecoveryRequest, run: Run
+) -> RestorePoint:
+    """Return the point that a run to resume has chosen."""
+    point = services.catalogue.points.get(plan.name, str(run.detail.point))
+    point = _stopping_at(point, _before(request))
+    require_sound(services.kinds, point, plan)
+    return point
 
 
 def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> RestorePoint:
