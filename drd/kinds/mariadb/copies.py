@@ -13,13 +13,11 @@ from typing import NamedTuple
 
 from drd.errors import TargetNotEmpty
 from drd.kinds.mariadb.connection import Connection
-from drd.kinds.mariadb.described import create_sql
+from drd.kinds.mariadb.described import create_sql, has_table
 from drd.kinds.mariadb.fingerprint import properties
 from drd.kinds.mariadb.quoting import ident
 from drd.model.text import escaped
 
-_TABLE = """
-SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
 _FOREIGN_KEYS = """
 SELECT TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME
   FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = %s ORDER BY 1, 2"""
@@ -53,12 +51,12 @@ class Copies:
     @property
     def placed(self) -> bool:
         """True if this run has already given the copies their final names."""
-        return self._has(self._working, self._done)
+        return has_table(self._admin, self._working, self._done)
 
     def require_free(self) -> None:
         """Raise TargetNotEmpty if a name is in use."""
         for copy in self._copies:
-            if self._has(copy.database, copy.name):
+            if has_table(self._admin, copy.database, copy.name):
                 raise TargetNotEmpty(
                     f"database {escaped(copy.database)} already has a table or view "
                     f"{escaped(copy.name)}",
@@ -108,9 +106,6 @@ class Copies:
         moves = [f"{ident(self._working)}.{ident(c.table)} TO {c.place}" for c in self._copies]
         self._admin.execute(f"RENAME TABLE {', '.join([*moves, f'{begun} TO {done}'])}")
         return notes
-
-    def _has(self, database: str, table: str) -> bool:
-        return bool(self._admin.value(_TABLE, [database, table]))
 
 
 def triggers_left_out(connection: Connection, database: str, tables: Collection[str]) -> list[str]:

@@ -17,6 +17,8 @@ from drd.model.text import some
 _SIZE = """
 SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES
  WHERE TABLE_SCHEMA = %s"""
+_TABLE = """
+SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
 _HISTORY = """
 SELECT COUNT(*) FROM information_schema.TABLES
  WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'SYSTEM VERSIONED'"""
@@ -81,6 +83,11 @@ def read(connection: Connection, database: str) -> Read:
 def size(connection: Connection, database: str) -> int:
     """Return the bytes of the tables of a database, with their indexes."""
     return int(connection.value(_SIZE, [database]) or 0)
+
+
+def has_table(connection: Connection, database: str, table: str) -> bool:
+    """Return whether a database has a table or a view of this name."""
+    return bool(connection.value(_TABLE, [database, table]))
 
 
 def create_sql(name: str, saved: Mapping[str, Any]) -> str:

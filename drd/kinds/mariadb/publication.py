@@ -20,7 +20,7 @@ from typing import Any
 from drd.errors import DrdError, TargetError, TargetNotEmpty
 from drd.kinds.mariadb import inbound_links, objects, users
 from drd.kinds.mariadb.connection import Connection, ServerError, is_locked_out, words
-from drd.kinds.mariadb.described import create_sql
+from drd.kinds.mariadb.described import create_sql, has_table
 from drd.kinds.mariadb.fingerprint import properties, tables_of
 from drd.kinds.mariadb.quoting import ident, literal
 from drd.model.text import counted, escaped
@@ -32,9 +32,6 @@ _COUNTS = """
 SELECT (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s),
        (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s),
        (SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s)"""
-
-_TABLE = """
-SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
 
 
 def without_mark(comment: str) -> str:
@@ -296,9 +293,10 @@ class Publication:
         return self._holds(database, self._record)
 
     def _holds(self, database: str, record: str) -> bool:
-        recorded = self._admin.value(_TABLE, [database, record])
+        if not has_table(self._admin, database, record):
+            return False
         place = f"{ident(database)}.{ident(record)}"
-        return bool(recorded) and bool(self._admin.value(f"SELECT COUNT(*) FROM {place}"))  # noqa: S608 - quoted name
+        return bool(self._admin.value(f"SELECT COUNT(*) FROM {place}"))  # noqa: S608 - quoted name
 
     def _write_record(
         self,
