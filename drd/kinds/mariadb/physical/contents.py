@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from drd import process
 from drd.kinds.databases import Mode
 from drd.kinds.mariadb.connection import Connection, ServerError, is_late, words
-from drd.kinds.mariadb.fingerprint import Table, describe, state_of, tables_of
+from drd.kinds.mariadb.fingerprint import Table, Tables, describe, state_of, tables_of
 from drd.kinds.mariadb.naming import in_database, plain
 from drd.model.snapshot import DatabaseFingerprint, TableState
 from drd.model.units import format_duration
@@ -57,7 +57,11 @@ def names(connection: Connection) -> list[str]:
 
 
 def find(connection: Connection, database: str) -> Found:
-    tables = tables_of(connection, database)
+    return found_in(tables_of(connection, database), database)
+
+
+def found_in(tables: Tables, database: str) -> Found:
+    """Divide the tables of a database by what a copy has of them."""
     frozen, moving, without = [], [], {}
     for table in tables.with_rows:
         if database == SYSTEM and table.name not in _OF_THE_SYSTEM:

@@ -122,7 +122,7 @@ class TablesOfServer(OfServer):
 
     def _notes(self, connection: Connection, read: Read) -> list[str]:
         """Return what is left out. Raises TargetError for a table without rows in the copy."""
-        content = contents.find(connection, read.name)
+        content = contents.found_in(read.tables, read.name)
         there = {table.name for table in read.tables.with_rows}
         for table in self._only:
             if table not in there:
