@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from drd.cli.plan_adopt_dumps import GLOB, AdoptedDumps, adopted_dumps, require_dumps
 from drd.config.dump_places import DumpsBucket
@@ -12,8 +13,10 @@ from drd.errors import RepositoryError, SecretUnavailable, UsageError
 from drd.model.location import S3Location, parse_s3
 from drd.model.malformed import Malformed
 from drd.model.text import counted
-from drd.repositories.adopted.bucket_dumps import MOST_KEYS, BucketDumps
-from drd.repositories.adopted.dumps import search_dumps
+from drd.repositories.adopted.bucket_dumps import MOST_KEYS, BucketDumps, has, is_restic
+from drd.repositories.adopted.dumps import room, search_dumps
+from drd.repositories.s3 import S3Place
+from drd.repositories.s3_access import S3Keys
 
 _NAME_OF_BUCKET = re.compile(r"s3://(?=[^/.:@]+(?:/|\Z))")
 _KEYS = (
@@ -27,33 +30,33 @@ def adopted_bucket(given: str, name: str | None) -> AdoptedDumps | None:
     """Search a bucket for dumps; None if it has a repository of restic. Raises UsageError, and
     RepositoryError if the bucket does not answer or refuses the keys."""
     location, wanted = _location(given)
+    place = S3Place(location, S3Keys)
     try:
-        with BucketDumps(location) as bucket:
-            if bucket.is_restic():
-                return None
-    except (RepositoryError, SecretUnavailable) as error:
-        if isinstance(error, SecretUnavailable):
-            raise SecretUnavailable(error.message, hint=_KEYS) from error
-        if type(error) is RepositoryError:  # not: unreachable, missing
-            raise RepositoryError(error.message, hint=f"{error.hint} {_KEYS}") from error
-        raise
+        if is_restic(place):
+            return None
+    except SecretUnavailable as error:
+        raise SecretUnavailable(error.message, hint=_KEYS) from error
+    except RepositoryError as error:
+        if type(error) is not RepositoryError:  # unreachable, missing
+            raise
+        raise RepositoryError(error.message, hint=f"{error.hint} {_KEYS}") from error
     if wanted == "*" and location.prefix:
-        location, wanted = _object(location)
+        place, wanted = _object(place)
     fixed = re.split(r"[*?[]", wanted)[0]
-    with BucketDumps(location, fixed) as bucket:
+    with TemporaryDirectory(prefix="drd-", dir=room()) as into:
+        bucket = BucketDumps(place, Path(into), fixed)
         seen = search_dumps(bucket, wanted)
-        more, is_empty = bucket.more, bucket.is_empty
-    if is_empty:
+    if bucket.is_empty:
         raise UsageError(
-            f"there is no object in {location.url}",
+            f"there is no object in {place.url}",
             hint="correct the bucket or the prefix, or find out why the other tool has not written "
             "a dump there.",
         )
     require_dumps(seen)
     region = os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    made = adopted_dumps(seen, wanted, DumpsBucket(location, region), name)
-    if more:
-        made.left_out.append(_more(location))
+    made = adopted_dumps(seen, wanted, DumpsBucket(place.location, region), name)
+    if bucket.more:
+        made.left_out.append(_more(place.url))
     return made
 
 
@@ -79,18 +82,18 @@ def _location(given: str) -> tuple[S3Location, str]:
     return above, "/".join(parts[first:])
 
 
-def _object(location: S3Location) -> tuple[S3Location, str]:
+def _object(place: S3Place) -> tuple[S3Place, str]:
     """Return where to search if the person gave the address of one object."""
-    path = PurePosixPath(location.prefix)
+    path = PurePosixPath(place.location.prefix)
     prefix = "" if path.parent == PurePosixPath(".") else str(path.parent)
-    above = S3Location(location.endpoint, location.bucket, prefix)
-    with BucketDumps(above) as bucket:
-        return (above, path.name) if bucket.has(path.name) else (location, "*")
+    location = S3Location(place.location.endpoint, place.location.bucket, prefix)
+    above = S3Place(location, S3Keys, place.client)
+    return (above, path.name) if has(above, path.name) else (place, "*")
 
 
-def _more(location: S3Location) -> str:
+def _more(url: str) -> str:
     return (
-        f"drd looked only at the first {counted(MOST_KEYS, 'object')} of {location.url}. The "
+        f"drd looked only at the first {counted(MOST_KEYS, 'object')} of {url}. The "
         "command `list` of the plan lists all dumps of its series. To look at others, choose them "
-        f"by the beginning of their names, for example --adopt '{location.url}/shop-*'"
+        f"by the beginning of their names, for example --adopt '{url}/shop-*'"
     )

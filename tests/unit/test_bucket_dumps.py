@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -42,13 +44,14 @@ class Client:
         return {"Body": io.BytesIO(self.body), "ContentRange": self.part}
 
 
-def bucket(client: Client, monkeypatch: pytest.MonkeyPatch) -> BucketDumps:
-    made = BucketDumps(parse_s3("s3:https://s3.example.com/dumps/acme"))
-    monkeypatch.setattr(made, "_place", S3Place(made.location, S3Keys, client))
-    return made
+@contextmanager
+def bucket(client: Client) -> Iterator[BucketDumps]:
+    location = parse_s3("s3:https://s3.example.com/dumps/acme")
+    with TemporaryDirectory() as into:
+        yield BucketDumps(S3Place(location, S3Keys, client), Path(into))
 
 
-def test_only_names_that_can_lead_nowhere_else_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_names_that_can_lead_nowhere_else_are_fetched() -> None:
     bad = [
         "../up-1.sql", "a/../../b-1.sql", "/etc/cron.d/x-1.sql", "a//b-1.sql", "--option-1.sql",
         "x\n-1.sql", "x\x1b[31m-1.sql", "$(id)-1.sql", "é-1.sql", "n" * 900,
@@ -56,7 +59,7 @@ def test_only_names_that_can_lead_nowhere_else_are_fetched(monkeypatch: pytest.M
     names = {f"acme/{name}": len(SQL) for name in [*bad, "shop-1.sql", ".hidden", "a/b/c/d/e.sql"]}
     other = {"elsewhere/x-1.sql": len(SQL), "acme/many-1.sql": "many", "acme/folder/": 0}
     client = Client({**names, **other}, SQL)
-    with bucket(client, monkeypatch) as source:
+    with bucket(client) as source:
         seen = search_dumps(source)
     assert [series.names.pattern for series in seen.series] == ["shop-1.sql"]
     assert sorted(seen.unsafe) == sorted(bad)
@@ -64,14 +67,12 @@ def test_only_names_that_can_lead_nowhere_else_are_fetched(monkeypatch: pytest.M
     assert set(client.asked) == {"acme/shop-1.sql"}
 
 
-def test_an_object_that_has_fewer_bytes_than_listed_or_another_part_is_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with bucket(Client({"acme/shop-1.sql": 9999}, b""), monkeypatch) as source:
+def test_an_object_that_has_fewer_bytes_than_listed_or_another_part_is_told() -> None:
+    with bucket(Client({"acme/shop-1.sql": 9999}, b"")) as source:
         seen = search_dumps(source)
     assert "lists it with 9,999 bytes, but gives only 0" in seen.refused["shop-1.sql"]
     begun = Client({}, SQL, part="bytes 0-99/100")
-    with bucket(begun, monkeypatch) as source, pytest.raises(RepositoryError) as caught:
+    with bucket(begun) as source, pytest.raises(RepositoryError) as caught:
         source.fetched(Dump("shop-1.sql", AT, 2 * len(SQL)))
     assert "does not send the part of an object" in caught.value.message
 
@@ -80,7 +81,7 @@ def test_drd_fetches_dumps_for_some_minutes_and_up_to_a_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = Client({}, SQL)
-    with bucket(client, monkeypatch) as source:
+    with bucket(client) as source:
         dump = Dump("shop-1.sql", AT, len(SQL))
         fetched = source.fetched(dump)
         assert (fetched.path.read_bytes(), fetched.whole) == (SQL, True)

@@ -6,18 +6,14 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
 
 from drd import process
 from drd.errors import NotSupported
-from drd.model.location import S3Location
 from drd.model.units import format_duration
 from drd.repositories.adopted.dump_sources import DEEPEST, Dump, Fetched
-from drd.repositories.adopted.dumps import LARGEST, room
+from drd.repositories.adopted.dumps import LARGEST
 from drd.repositories.place import LARGEST_ANSWER
 from drd.repositories.s3 import S3Place
-from drd.repositories.s3_access import S3Keys
 
 MOST_KEYS = 5000
 """How many objects of a bucket drd looks at."""
@@ -30,43 +26,33 @@ _FETCH_S = 300.0
 """How many seconds drd fetches dumps to examine them."""
 
 
+def is_restic(place: S3Place) -> bool:
+    """Return whether the bucket has a repository of restic here. Raises RepositoryMissing without
+    the bucket, RepositoryUnreachable and RepositoryError."""
+    return place.probe() is not None and bool(place.objects("keys"))
+
+
+def has(place: S3Place, name: str) -> bool:
+    """Return whether there is an object of exactly this name."""
+    return any(listed.name == name for listed in place.listing(name, 1)[0])
+
+
 class BucketDumps:
-    """Implements `DumpSource`. What it fetches is removed at the end of the context. `begin` is how
-    the wanted names begin: if the bucket has too many objects, drd lists only these. `files` finds
-    out whether it has still `more`, or `is_empty`."""
+    """Implements `DumpSource`. What it fetches is in the directory `into`. `begin` is how the
+    wanted names begin: if the bucket has too many objects, drd lists only these. `files` finds out
+    whether it has still `more`, or `is_empty`."""
 
     most_heads = 20
 
-    def __init__(self, location: S3Location, begin: str = "") -> None:
-        self.location = location
-        self.where = location.url
+    def __init__(self, place: S3Place, into: Path, begin: str = "") -> None:
+        self.where = place.url
         self.more = self.is_empty = False
-        self._place = S3Place(location, S3Keys)
+        self._place = place
+        self._into = into
         self._begin = begin
         self._until = time.monotonic() + _FETCH_S
         self._files: dict[tuple[str, int], Path] = {}
-        self._room = TemporaryDirectory(prefix="drd-", dir=room())
-        self._left = min(_ALL, shutil.disk_usage(self._room.name).free // 2)
-
-    def __enter__(self) -> BucketDumps:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._room.cleanup()
-
-    def is_restic(self) -> bool:
-        """Return whether the bucket has a repository of restic here. Raises RepositoryMissing
-        without the bucket, RepositoryUnreachable and RepositoryError."""
-        return self._place.probe() is not None and bool(self._place.objects("keys"))
-
-    def has(self, name: str) -> bool:
-        """Return whether there is an object of exactly this name."""
-        return any(listed.name == name for listed in self._place.listing(name, 1)[0])
+        self._left = min(_ALL, shutil.disk_usage(into).free // 2)
 
     def files(self) -> Iterator[Dump]:
         """Yield the objects that are not hidden, as `DirectoryDumps` does."""
@@ -100,7 +86,7 @@ class BucketDumps:
     def _fetch(self, dump: Dump, size: int) -> Path:
         if (known := self._files.get((dump.name, size))) is not None:
             return known
-        folder = Path(self._room.name, str(len(self._files)))
+        folder = self._into / str(len(self._files))
         folder.mkdir()
         path = folder / Path(dump.name).name
         with path.open("xb") as file:
