@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from drd.cli.plan_adopt_dumps import GLOB, AdoptedDumps, adopted_dumps, require_dumps
+from drd.cli.plan_adopt_dumps import AdoptedDumps, adopted_dumps, first_pattern, require_dumps
 from drd.config.dump_places import DumpsBucket
 from drd.errors import RepositoryError, SecretUnavailable, UsageError
 from drd.model.location import S3Location, parse_s3
@@ -75,19 +76,17 @@ def _location(given: str) -> tuple[S3Location, str]:
             hint="write a prefix without control characters and without `${`",
         )
     parts = location.prefix.split("/")
-    first = next((n for n, part in enumerate(parts) if GLOB & set(part)), None)
+    first = first_pattern(parts)
     if first is None:
         return location, "*"
-    above = S3Location(location.endpoint, location.bucket, "/".join(parts[:first]))
-    return above, "/".join(parts[first:])
+    return replace(location, prefix="/".join(parts[:first])), "/".join(parts[first:])
 
 
 def _object(place: S3Place) -> tuple[S3Place, str]:
     """Return where to search if the person gave the address of one object."""
     path = PurePosixPath(place.location.prefix)
     prefix = "" if path.parent == PurePosixPath(".") else str(path.parent)
-    location = S3Location(place.location.endpoint, place.location.bucket, prefix)
-    above = S3Place(location, S3Keys, place.client)
+    above = S3Place(replace(place.location, prefix=prefix), S3Keys, place.client)
     return (above, path.name) if has(above, path.name) else (place, "*")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from drd.repositories.adopted.dumps import FINISHED_S, Dumps, Series, search_dum
 
 _SETTLED_MIN, _FIRST_LOOK_MIN = 10, 1
 _LONGEST = 200
-GLOB = frozenset("*?[")
+_GLOB = frozenset("*?[")
 
 
 class AdoptedDumps(NamedTuple):
@@ -40,15 +40,20 @@ def place_of(given: str) -> tuple[Path, str] | None:
     path = Path(given).expanduser().absolute()
     if path.is_dir():
         return None if _is_restic(path) else (path, "*")
-    if path.parent.is_dir() and GLOB & set(path.name):  # what it contains stands for itself
+    if path.parent.is_dir() and _GLOB & set(path.name):  # what it contains stands for itself
         return path.parent, path.name
     parts = path.parts
-    first = next((n for n, part in enumerate(parts) if GLOB & set(part)), None)
+    first = first_pattern(parts)
     if first is not None:
         return Path(*parts[:first]), "/".join(parts[first:])
     if path.is_file():
         return path.parent, path.name
     raise UsageError(f"there is no directory {path}", hint="correct --adopt.")
+
+
+def first_pattern(parts: Sequence[str]) -> int | None:
+    """Return the index of the first part of a path that is a pattern; None if there is none."""
+    return next((n for n, part in enumerate(parts) if _GLOB & set(part)), None)
 
 
 def _is_restic(path: Path) -> bool:
