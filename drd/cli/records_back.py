@@ -116,7 +116,7 @@ def tell(app: App, came: CameBack, *, quiet: bool) -> None:
 
 RECORD_IT = (
     "record what is lost: drd records continue --reason TEXT. If the key of the records is lost, "
-    "first: drd records rotate --lost"
+    "first run: drd records rotate --lost"
 )
 """What ends the alert about entries that only the lost host had."""
 

@@ -265,7 +265,8 @@ def _pieces(word: str, width: int) -> list[str]:
 
 
 def sentence(note: Note, *, width: int, colour: bool, indent: int = 2) -> list[str]:
-    """The lines of a text, broken at `width`, and below it its commands, which can be copied."""
+    """Return the lines of a text, broken at `width`, and below them the lines of its commands,
+    which a person can copy."""
     left = " " * indent
     parts = wrap(note.text.text, max(20, width - indent))
     lines = [left + paint(part, note.text.style, colour) for part in parts]
@@ -304,10 +305,10 @@ class Fitted(NamedTuple):
 def fitted(
     header: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, keep: int, colour: bool
 ) -> Fitted:
-    """Lay out a table in `width` columns. A header may be broken where it has a newline. What does
-    not fit otherwise: a long text of the first column gets a line of its own, the texts of the last
-    column get several lines, then columns are left out from the right, but never the first
-    `keep`."""
+    """Lay out a table in `width` columns. A header may be broken where it has a newline. If the
+    table is still too wide, a long text of the first column gets a line of its own, and the texts
+    of the last column get several lines. If that is not enough, columns are left out from the
+    right, but never the first `keep`."""
     flat = [name.replace("\n", " ") for name in header]
     plainly = None if colour else _uncoloured(flat, rows, NO_LIMIT, keep)
     if plainly is not None and max(map(len, plainly)) <= width:

@@ -63,7 +63,7 @@ class Runner:
         return result
 
     def forget(self, name: str, why: str) -> None:
-        """Let a step that succeeded run again: what it made is of no use."""
+        """Let a step run again although it succeeded, because its result cannot be used: `why`."""
         self._end(name, StepState.FAILED, Cause(why))
 
     def _end(

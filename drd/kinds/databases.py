@@ -1,7 +1,7 @@
-"""A single database of a copied server, and tables in this database: find by the names that a
-person gives what the restore point contains.
+"""Find a single database of a copied server, or tables in it, by the names that a person gives.
 
-What is the same for all kinds of servers is here. A subclass says how its kind writes names."""
+This module has what is the same for all kinds of servers. A subclass knows how its kind writes
+names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Dumped:
 
     @property
     def replayed(self) -> Mapping[str, Any]:
-        """How far the log went, for `Restored`."""
+        """The fields of `Restored` that say how far the server replayed its log."""
         return {
             "reached": self.reached,
             "data_time": self.data_time,

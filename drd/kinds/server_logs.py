@@ -38,8 +38,8 @@ def refused(log: str, said: str, *, lost: bool) -> SourceError:
 
 
 def begun_anew(directory: Path, *, keep: bool) -> None:
-    """Empty the directory of a receiver. `keep` its former content beside it: the repository may
-    not have this part of the log yet, and the server may be gone."""
+    """Empty the directory of a receiver. With `keep`, its former content stays in a directory
+    beside it: the repository may not have this part of the log yet, and the server may be gone."""
     if keep:
         aside = directory.with_name(_ASIDE)
         shutil.rmtree(aside, ignore_errors=True)

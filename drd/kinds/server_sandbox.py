@@ -15,7 +15,7 @@ from drd.ports.logs import LogReplay
 
 
 class Stoppable(Protocol):
-    """A server of drd's own."""
+    """A server that drd has started."""
 
     def stop(self) -> None: ...
 

@@ -144,8 +144,8 @@ def _of_log(component: str, every_s: float, rpo_s: float) -> Achievable:
 
 def _by_points_s(plan: PlanFacts) -> float | None:
     """Return the exposure that backups alone allow: their interval plus their usual (95th
-    percentile) duration; only the interval until a backup was measured. None if drd does not know
-    the interval. With `auto`, drd makes the interval as long as the RPO allows.
+    percentile) duration. Until drd has measured a backup, only the interval counts. Return None if
+    drd does not know the interval. With `auto`, drd makes the interval as long as the RPO allows.
     """
     if plan.interval_s is None:
         return None

@@ -71,8 +71,8 @@ def add_parser(sub: Verbs) -> None:
         action="append",
         default=[],
         help="secret that the repository needs besides its password, by its name in the "
-        "plan: for sftp: key and known_hosts, for rest: password, for rclone: config. "
-        "If a value is not a secret, write the value instead of a file: user=NAME. "
+        "plan. An sftp repository needs key and known_hosts, rest needs password, rclone needs "
+        "config. If a value is not a secret, write the value instead of a file: user=NAME. "
         "Repeat --access for each value",
     )
     parser.add_argument(

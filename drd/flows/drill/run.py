@@ -232,8 +232,8 @@ class _Rehearsal:
     def _elsewhere(
         self, restoring: RunbookBegun, damaged: Mapping[str, RepositoryDamaged]
     ) -> RunbookBegun | None:
-        """A server met damage in a file of a mounted restore point. Drill again with the
-        repositories that still have the point; None if there is none."""
+        """Drill again with another repository that has the restore point, after a server could not
+        read a file of the mounted one. Return None if no other repository has it."""
         chosen, before = restoring.chosen, restoring.work.holders
         known = {*damaged, *before.ruled_out}
         if not any(r.name not in known and _has(r, before.point) for r in before.repositories):

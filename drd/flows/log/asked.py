@@ -127,8 +127,8 @@ def orders(
 
 
 def _no_place(only: Collection[str], *, wanted: bool) -> tuple[dict[str, LogOrder], list[str]]:
-    """Return that the repositories of a recovery have no place for a log beside them; raises
-    NotSupported if the person asked for the log."""
+    """Return no logs, and a note that the repositories of a recovery have no place for a log beside
+    them. Raises NotSupported if the person asked for the log."""
     text = (
         "this recovery does not replay the log: drd does not store the log beside "
         f"{some(list(only))}, because this is a whole bucket or server"
@@ -149,8 +149,8 @@ def rehearsing(
     names: Sequence[str],
     only: Collection[str] | None,
 ) -> dict[str, LogOrder]:
-    """Return, by component, the log that a drill replays. Warn if drd cannot replay the log of a
-    component, with the reason.
+    """Return, by component, the log that a drill replays. If drd cannot replay the log of a
+    component, it warns, and names the reason.
     """
     log_orders = dict[str, LogOrder]()
     if not with_logs(plan, only):

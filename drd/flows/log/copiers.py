@@ -25,8 +25,9 @@ ENDS_WITHIN_S = 5.0
 
 
 class Copiers(AbstractContextManager["Copiers"]):
-    """A thread for each repository with `copy_of`. If the plan says itself when drd copies, there
-    is none: then the runs of the copies copy the log as well (`drd copy`)."""
+    """The threads that copy a log, one for each repository with `copy_of`. If the plan has its own
+    schedule for copies, there are no threads: then the runs of the copies copy the log as well
+    (`drd copy`)."""
 
     def __init__(self, services: Services, plan: Plan, component: Component) -> None:
         specs = copied_to(plan)

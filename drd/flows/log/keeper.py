@@ -208,8 +208,8 @@ class Keeper:
         self._batches = self._upkeep.turn(self._batches, self._number)
 
     def _staged(self, receiver: LogReceiver, mark: LogMark, stage: Path) -> LogBatch:
-        """Put the log up to `mark` into the directory `stage`, and return the batch that it belongs
-        to: the newest one, or a new one if it does not contain all of that."""
+        """Put the log up to `mark` into the directory `stage`, and return its batch. This is the
+        newest batch, or a new one if the directory does not contain all of the newest batch."""
         begin = receiver.stage(mark, stage)
         before = self._batches[-1] if self._batches else None
         lines = receiver.lines(mark.line)

@@ -43,7 +43,8 @@ class LogOrder:
     place: str = ""
     """The position of the target, as people write it; empty without one."""
     repository: str = ""
-    """The repository of the plan beside which this log is; empty for that of the backups."""
+    """The repository of the plan beside which this log is stored; empty if this is the repository
+    of the backups."""
     others: tuple[str, ...] = ()
     """The repositories to try next if this one cannot deliver the log."""
     passed_over: str = ""

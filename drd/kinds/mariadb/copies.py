@@ -1,9 +1,9 @@
 """Copies of single tables, beside those of the live database.
 
-A working database of the same server receives the tables of a dump. What would act on other data,
-or depends on it (foreign keys to other tables), is removed there. Then one statement renames all
-copies to their final names, and with them a table of the working database whose name says from then
-on that they are in place: so a run that was killed knows it."""
+A working database of the same server receives the tables of a dump. drd removes there what would
+act on other data, or depend on it (foreign keys to other tables). Then one statement renames all
+copies to their final names. The same statement renames a table of the working database: if the run
+is killed, the new name of this table shows that the copies are in place."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Copy(NamedTuple):
 
 
 class Copies:
-    """The copies of one run on one server. All methods raise ServerError."""
+    """The copies of tables that one run makes on one server. All methods raise ServerError."""
 
     def __init__(self, admin: Connection, working: str, mark: str, copies: Sequence[Copy]) -> None:
         self._admin = admin

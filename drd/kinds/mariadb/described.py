@@ -1,6 +1,6 @@
-"""What describes one database of a server besides its rows: code, users, rights, properties.
+"""Read the code, the users, the rights and the properties of one database of a server.
 
-A dump contains tables only. What is read here goes into the manifest of the dump."""
+A dump contains tables only. drd writes what it reads here into the manifest of the dump."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Read(NamedTuple):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The facts of a dump that the description gives."""
+        """The facts for the manifest of a dump of this database."""
         return {
             "database": self.name,
             "database_bytes": self.bytes,
@@ -50,7 +50,7 @@ class Read(NamedTuple):
 
     @property
     def private(self) -> dict[str, Any]:
-        """The private part of the manifest of a dump."""
+        """The private part for the manifest of a dump of this database."""
         return {
             "objects": self.code,
             "users": self.accounts,
@@ -61,8 +61,8 @@ class Read(NamedTuple):
 
 
 def read(connection: Connection, database: str) -> Read:
-    """Read the description. Raises ServerError, and SourceError for code whose definition the login
-    may not see."""
+    """Read the description of a database. Raises ServerError, and SourceError for code whose
+    definition the login may not see."""
     code = objects.read(connection, database)
     if hidden := objects.hidden(code):
         raise SourceError(

@@ -62,7 +62,7 @@ def _quoted_end(sql: str, at: int) -> int:
 
 
 def moved(sql: str, old: str, new: str) -> str:
-    """Return SQL that the server printed, with `new`.t instead of `old`.t before every name t."""
+    """Return SQL that the server printed, in which every name `old`.NAME becomes `new`.NAME."""
     if old == new:
         return sql
     parts = list(pieces(sql))

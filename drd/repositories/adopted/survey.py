@@ -76,12 +76,12 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Survey:
-    """The newest copy of the usual paths: when and on which host it was made, and of which paths;
-    `other_paths` are the paths of other copies of the host. Databases in it, and a sample of each
-    path that has other files. `cut_off` has by path why a dump is incomplete, and `unnamed` why no
-    component of a plan can name a dump. `astray` are entries that the paths of the copy do not
-    cover: restic stored them under a relative path. `other_tags` are tags that only copies of
-    other paths have."""
+    """What drd has found in the newest copy of the usual `paths`: when and on which host it was
+    made, the `databases` in it, and by path a sample of its `others`, which are other files.
+    `other_paths` are the paths of other copies of the host. `cut_off` says, by path, why a dump is
+    incomplete, `unnamed` why no component of a plan can name a dump. `astray` are entries that the
+    paths of the copy do not cover: restic stored them under a relative path. `other_tags` are tags
+    that only copies of other paths have."""
 
     host: str
     made_at: datetime

@@ -207,7 +207,8 @@ class OfServer(MariadbTargetDatabase):
 
 
 class DatabaseOfServer(OfServer):
-    """One database, under its own name or under another name."""
+    """The target that restores one database of a copied server, under its own name or under another
+    name."""
 
     def restore(
         self,
@@ -230,7 +231,7 @@ class DatabaseOfServer(OfServer):
 
 
 class _DatabaseInspector(MariadbInspector):
-    """Inspects a restored database, with the names of tables that the point has."""
+    """Inspects a restored database, and names its tables as the restore point does."""
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         described = super().fingerprint(like, budget_s)

@@ -38,7 +38,8 @@ _COPIES = "copies.json"
 
 
 class TablesOfServer(OfServer):
-    """Tables of one database, restored beside the tables of the live database."""
+    """The target that restores tables of one database of a copied server, as copies beside the
+    tables of the live database."""
 
     def __init__(
         self,
@@ -121,7 +122,8 @@ class TablesOfServer(OfServer):
         return notes
 
     def _notes(self, connection: Connection, read: Read) -> list[str]:
-        """Return what is left out. Raises TargetError for a table without rows in the copy."""
+        """Return notes about triggers that drd leaves out. Raises TargetError if the copied server
+        has no such table, or has it without rows of its own, like a view."""
         content = contents.found_in(read.tables, read.name)
         there = {table.name for table in read.tables.with_rows}
         for table in self._only:
@@ -144,7 +146,8 @@ class TablesOfServer(OfServer):
 
 
 class _CopiesInspector(MariadbInspector):
-    """Inspects only the copies of tables. `names` are their names in the point, by their own."""
+    """Inspects only the copies of tables. `names` has, by the name of a copy, the name of its table
+    in the restore point."""
 
     def __init__(
         self, address: Address, environment: Mapping[str, str], names: Mapping[str, str]

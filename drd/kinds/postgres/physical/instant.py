@@ -191,8 +191,7 @@ class InstantSandbox(ClusterSandbox):
             except OSError as error:
                 if error.errno == errno.EIO:
                     return RepositoryDamaged(
-                        f"the server cannot read the files of the backup: {name}: "
-                        f"{system_reason(error)}",
+                        f"the server cannot read file {name} of the backup: {system_reason(error)}",
                         hint=ANOTHER_POINT,
                     )
         return None

@@ -1,5 +1,5 @@
-"""A single database of a copied server, and tables in this database: find by the names that a
-person gives what the restore point and the live server contain."""
+"""Find a single database of a copied server, or tables in it, by the names that a person gives: in
+the restore point, and in the live server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerpri
 
 
 class _Databases(Databases):
-    """Databases and tables as people name them in PostgreSQL."""
+    """Finds databases and tables by their names as people write them for PostgreSQL."""
 
     def split(self, table: str) -> tuple[str | None, str]:
         given = parts_of(table)

@@ -140,7 +140,8 @@ class _OfServer(PostgresTargetDatabase):
 
 
 class DatabaseOfServer(_OfServer):
-    """One database, under its own name or under another name."""
+    """The target that restores one database of a copied server, under its own name or under another
+    name."""
 
     def __init__(
         self,
@@ -181,7 +182,8 @@ class DatabaseOfServer(_OfServer):
 
 
 class TablesOfServer(_OfServer, PostgresTables):
-    """Tables of one database, restored beside the tables of the live database."""
+    """The target that restores tables of one database of a copied server, as copies beside the
+    tables of the live database."""
 
     def __init__(
         self,

@@ -63,7 +63,7 @@ def _of_log(
         yield Finding(
             "binlog-filter", "error", component,
             f"the server does not log all databases (binlog_do_db, binlog_ignore_db: "
-            f"{escaped(', '.join(left_out))}): drd cannot recover the changes of the other "
+            f"{escaped(', '.join(left_out))}), so drd cannot recover the changes of the other "
             "databases",
             "remove these settings from the configuration of the server, then restart it.",
         )  # fmt: skip

@@ -68,7 +68,7 @@ class Roll:
 
     @property
     def rolled_to(self) -> RolledTo:
-        """How far the server is, once the log is replayed."""
+        """How far the server has replayed the log, after a replay of all that this log contains."""
         part = (
             f"the binary log from {show(self.begin)} to {show(self.stop)} "
             f"({counted(self.count, 'transaction')})"
