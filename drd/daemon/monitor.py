@@ -85,29 +85,9 @@ class Monitor:
         self._app = app
         self._place = place
         self._schedule = schedule
-        settings = app.settings
-        places = {"work_dir": settings.work_dir, "cache_dir": settings.cache_dir}
-        if settings.state_dir is not None:
-            places["state"] = settings.state_dir
         self._exposed = ExposedFiles(app)
         self._facts = KeptFacts(app.settings.state_url, app.settings.state_password)
-        self._watch = AlertWatch(
-            WatchSources(
-                catalogue=app.catalogue,
-                read_facts=self._read_facts,
-                plan_files=lambda: plan_files(app.settings.plans_dir),
-                schedule=schedule,
-                places=places,
-                channels=settings.channels,
-                rules=settings.alert_rules,
-                opening=settings.opening_rules,
-                tier_of=self._tier_of,
-                exposed=self._exposed,
-                room=room_of,
-                needs=needs_of,
-                differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
-            )
-        )
+        self._watch = AlertWatch(self._sources(texts))
         self._sender = app.channels.outbox_sender()
         self._letters = LetterThread(app)
         self._heartbeats = RunHeartbeats(app)
@@ -136,6 +116,28 @@ class Monitor:
         self._progress_at = time.monotonic()
         self._ticked_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="drd-monitor", daemon=True)
+
+    def _sources(self, texts: PlanTexts) -> WatchSources:
+        """Return what the alerts are made from."""
+        app, settings = self._app, self._app.settings
+        places = {"work_dir": settings.work_dir, "cache_dir": settings.cache_dir}
+        if settings.state_dir is not None:
+            places["state"] = settings.state_dir
+        return WatchSources(
+            catalogue=app.catalogue,
+            read_facts=self._read_facts,
+            plan_files=lambda: plan_files(app.settings.plans_dir),
+            schedule=self._schedule,
+            places=places,
+            channels=settings.channels,
+            rules=settings.alert_rules,
+            opening=settings.opening_rules,
+            tier_of=self._tier_of,
+            exposed=self._exposed,
+            room=room_of,
+            needs=needs_of,
+            differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
+        )
 
     # --- for the loop ---------------------------------------------------------------------------
 
