@@ -8,13 +8,12 @@ import shutil
 import signal
 import time
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.copies import offsite_of
 from tests.e2e.daemons import Daemon, until
-from tests.e2e.logs import LONG, log_of, recovered
+from tests.e2e.logs import LONG, is_complete, log_of, recovered
 from tests.e2e.site import Site
 
 
@@ -25,29 +24,28 @@ def copy_of_log(site: Site) -> dict[str, Any]:
 
 def await_copied(site: Site, running: Daemon, since: str) -> None:
     """Wait until everything that was committed before `since` is in the copy."""
-    at = datetime.fromisoformat(since)
 
     def copied() -> bool:
         copy = copy_of_log(site)
-        complete_at = copy.get("complete_at")
-        reaches = bool(copy.get("reachable"))
-        return reaches and bool(complete_at) and datetime.fromisoformat(complete_at) > at
+        return bool(copy.get("reachable")) and is_complete(copy, since)
 
     until(copied, "the copy of the log", running, **LONG)
 
 
-def kill_while_copying(running: Daemon, began: int) -> None:
-    """Kill the receiver, with SIGKILL, while restic copies for it. `began` receivers were started
-    so far."""
-    receiver = running.events("receiver.started")[-1]["pid"]
+def kill_while_copying(running: Daemon) -> None:
+    """Kill the receiver, with SIGKILL, while restic copies for it, and wait for another one."""
+    started = running.events("receiver.started")
+    receiver = started[-1]["pid"]
     end = time.monotonic() + LONG["within_s"]
     while not _copies(receiver):
         assert time.monotonic() < end, "restic has copied nothing"
         time.sleep(0.01)
     os.kill(receiver, signal.SIGKILL)
-    until(
-        lambda: len(running.events("receiver.started")) > began, "another receiver", running, **LONG
-    )
+
+    def another() -> bool:
+        return len(running.events("receiver.started")) > len(started)
+
+    until(another, "another receiver", running, **LONG)
 
 
 def _copies(parent: int) -> bool:

@@ -19,7 +19,7 @@ from tests.e2e.daemons import Daemon, until
 from tests.e2e.site import Site
 from tests.e2e.test_docs import commands, section
 from tests.e2e.test_mariadb_kind import bash
-from tests.servers import MariadbServer, PostgresServer, postgres_server
+from tests.servers import MariadbServer, PostgresServer, mariadb_server, postgres_server
 
 LONG = {"within_s": 250.0}
 
@@ -68,13 +68,14 @@ def await_reachable(site: Site, running: Daemon) -> None:
 
 def await_stored(site: Site, running: Daemon, since: str) -> None:
     """Wait until everything that was committed before `since` is stored."""
+    until(lambda: is_complete(log_of(site), since), "the push", running, **LONG)
+
+
+def is_complete(log: dict[str, Any], since: str) -> bool:
+    """Whether a log, or the copy of one, has everything that was committed before `since`."""
+    complete_at = log.get("complete_at")
     at = datetime.fromisoformat(since)
-
-    def stored() -> bool:
-        complete_at = log_of(site).get("complete_at")
-        return bool(complete_at) and datetime.fromisoformat(complete_at) > at
-
-    until(stored, "the push", running, **LONG)
+    return bool(complete_at) and datetime.fromisoformat(complete_at) > at
 
 
 def kill_receiver(running: Daemon) -> None:
@@ -162,6 +163,11 @@ def postgres_with_orders(directory: Path) -> Iterator[PostgresServer]:
         yield server
 
 
+def wal_site(base: Path, server: PostgresServer, *, copied: bool = False) -> Site:
+    settings = f'kind: postgres-cluster, dsn: "{server.dsn()}", wal: {{every: 5s}}'
+    return logged_site(base, settings, server.data_dir, copied=copied)
+
+
 def keep_wal(server: PostgresServer) -> None:
     server.execute("alter system set max_slot_wal_keep_size = '64MB'")
     server.execute("select pg_reload_conf()")
@@ -182,6 +188,22 @@ def now_of(server: PostgresServer) -> str:
 
 
 # --- MariaDB -------------------------------------------------------------------------------
+
+
+@contextmanager
+def mariadb_with_orders(directory: Path, *options: str) -> Iterator[MariadbServer]:
+    """A server that writes a binary log, and one order."""
+    with mariadb_server(directory, options=("--log-bin=bin", "--server-id=7", *options)) as server:
+        server.execute("create database shop")
+        server.execute(
+            "create table orders (n int)", "insert into orders values (1)", database="shop"
+        )
+        yield server
+
+
+def binlog_site(base: Path, server: MariadbServer, *, copied: bool = False) -> Site:
+    settings = f'kind: mariadb-server, dsn: "{server.dsn("shop")}", binlog: {{every: 5s}}'
+    return logged_site(base, settings, server.directory / "data", copied=copied)
 
 
 def mariadb_order(server: MariadbServer, number: int) -> str:

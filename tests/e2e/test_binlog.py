@@ -19,33 +19,29 @@ from tests.e2e.logs import (
     await_reachable,
     await_stored,
     between_seconds,
+    binlog_site,
     by_hand,
     kill_receiver,
-    logged_site,
     mariadb_order,
+    mariadb_with_orders,
     script_of,
 )
 from tests.e2e.site import Site
-from tests.servers import MariadbServer, mariadb_server, short_directory
+from tests.servers import MariadbServer, short_directory
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariadbServer]:
     with (
         short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
-        mariadb_server(base / "m", options=("--log-bin=bin", "--server-id=7")) as server,
+        mariadb_with_orders(base / "m") as server,
     ):
-        server.execute("create database shop")
-        server.execute(
-            "create table orders (n int)", "insert into orders values (1)", database="shop"
-        )
         yield server
 
 
 @pytest.fixture
 def site(server: MariadbServer, short_tmp: Path) -> Site:
-    settings = f'kind: mariadb-server, dsn: "{server.dsn("shop")}", binlog: {{every: 5s}}'
-    return logged_site(short_tmp, settings, server.directory / "data")
+    return binlog_site(short_tmp, server)
 
 
 @pytest.mark.timeout(900)  # it waits for what a daemon does on a busy machine

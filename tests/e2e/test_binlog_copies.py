@@ -18,29 +18,29 @@ from tests.e2e.log_copies import (
     destroy_main,
     kill_while_copying,
 )
-from tests.e2e.logs import await_reachable, between_seconds, logged_site, mariadb_order
+from tests.e2e.logs import (
+    await_reachable,
+    between_seconds,
+    binlog_site,
+    mariadb_order,
+    mariadb_with_orders,
+)
 from tests.e2e.site import Site
-from tests.servers import MariadbServer, mariadb_server, short_directory
+from tests.servers import MariadbServer, short_directory
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariadbServer]:
-    options = ("--log-bin=bin", "--server-id=7", "--binlog-format=ROW")
     with (
         short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
-        mariadb_server(base / "m", options=options) as server,
+        mariadb_with_orders(base / "m", "--binlog-format=ROW") as server,
     ):
-        server.execute("create database shop")
-        server.execute(
-            "create table orders (n int)", "insert into orders values (1)", database="shop"
-        )
         yield server
 
 
 @pytest.fixture
 def site(server: MariadbServer, short_tmp: Path) -> Site:
-    settings = f'kind: mariadb-server, dsn: "{server.dsn("shop")}", binlog: {{every: 5s}}'
-    return logged_site(short_tmp, settings, server.directory / "data", copied=True)
+    return binlog_site(short_tmp, server, copied=True)
 
 
 @pytest.mark.timeout(1200)  # it waits for what a daemon does on a busy machine
@@ -52,7 +52,7 @@ def test_the_copy_alone_leads_to_the_transaction(server: MariadbServer, site: Si
         between = between_seconds()
         server.execute("flush binary logs")
         mariadb_order(server, 4)
-        kill_while_copying(running, 1)
+        kill_while_copying(running)
         mariadb_order(server, 5)
         await_copied(site, running, between_seconds())
         assert len(copy_of_log(site)["reachable"]) == 1

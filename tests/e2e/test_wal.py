@@ -22,12 +22,12 @@ from tests.e2e.logs import (
     by_hand,
     keep_wal,
     kill_receiver,
-    logged_site,
     now_of,
     order,
     postgres_with_orders,
     script_of,
     value_of,
+    wal_site,
 )
 from tests.e2e.site import Site
 from tests.servers import PostgresServer, short_directory
@@ -44,8 +44,7 @@ def server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def site(server: PostgresServer, short_tmp: Path) -> Site:
-    settings = f'kind: postgres-cluster, dsn: "{server.dsn()}", wal: {{every: 5s}}'
-    return logged_site(short_tmp, settings, server.data_dir)
+    return wal_site(short_tmp, server)
 
 
 @pytest.mark.timeout(900)  # it waits for what a daemon does on a busy machine

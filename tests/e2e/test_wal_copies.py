@@ -27,10 +27,10 @@ from tests.e2e.logs import (
     await_reachable,
     await_stored,
     keep_wal,
-    logged_site,
     now_of,
     order,
     postgres_with_orders,
+    wal_site,
 )
 from tests.e2e.site import Site
 from tests.servers import PostgresServer, short_directory
@@ -48,8 +48,7 @@ def server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def site(server: PostgresServer, short_tmp: Path) -> Site:
-    settings = f'kind: postgres-cluster, dsn: "{server.dsn()}", wal: {{every: 5s}}'
-    return logged_site(short_tmp, settings, server.data_dir, copied=True)
+    return wal_site(short_tmp, server, copied=True)
 
 
 @pytest.mark.timeout(1200)  # it waits for what a daemon does on a busy machine
@@ -71,7 +70,7 @@ def test_the_copy_alone_leads_to_the_transaction(server: PostgresServer, site: S
         await_copied(site, running, away)
         assert copy_of_log(site)["trouble"] is None
         order(server, 6)
-        kill_while_copying(running, 1)
+        kill_while_copying(running)
         order(server, 7)
         await_copied(site, running, now_of(server))
         assert len(copy_of_log(site)["reachable"]) == 1
