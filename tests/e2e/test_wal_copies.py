@@ -4,13 +4,12 @@ transaction."""
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.copies import offsite_of
+from tests.e2e.copies import flip_a_byte, offsite_of
 from tests.e2e.daemons import daemon
 from tests.e2e.log_copies import (
     assert_all_is_told_of_the_copy,
@@ -88,14 +87,7 @@ def test_the_copy_alone_leads_to_the_transaction(server: PostgresServer, site: S
 
 def _assert_damage_is_found(site: Site) -> None:
     """Verification of the copy reads the copied log as well."""
-    packs = [
-        p for p in (offsite_of(site).with_name("offsite-wal") / "data").rglob("*") if p.is_file()
-    ]
-    pack = random.Random(1).choice(packs)
-    data = bytearray(pack.read_bytes())
-    data[len(data) // 2] ^= 1
-    pack.chmod(0o600)
-    pack.write_bytes(data)
+    flip_a_byte(offsite_of(site).with_name("offsite-wal"))
     said = " ".join(site.drd("verify", "shop", "--repository", "offsite", code=None).err.split())
     assert f"the repository of the logs, {offsite_of(site)}-wal, is damaged" in said
     assert "drd backup shop" in said
