@@ -1,3 +1,4 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.e2e.logs")  # its assertions say what differs, as in tests
+# Their assertions say what differs, as in tests.
+pytest.register_assert_rewrite("tests.e2e.log_copies", "tests.e2e.logs")
