@@ -4,28 +4,30 @@ the other databases stay as they are."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import warm
-from tests.e2e.site import Result, Site
-from tests.e2e.test_docs import bash, commands
+from tests.e2e.one_database import (
+    HERE,
+    ask,
+    assert_beside_at_a_target,
+    assert_difference_of_single_databases,
+    assert_no_database_is_written_over,
+    assert_people_stay_erased,
+    assert_replaced_undone_and_done,
+    changes,
+    difference_since,
+    done_as_on_page,
+    erasures,
+    plan_of,
+)
+from tests.e2e.site import Site
 from tests.servers import PostgresServer, postgres_server, short_directory
 from tests.servers.postgres import left_as_found
 
-PLAN = """
-components:
-  server: {{kind: postgres-cluster, dsn: "{dsn}"}}
-targets:
-  elsewhere: {{server: {{data_dir: {back}, dsn: "{dsn}"}}}}
-  stopped: {{server: {{data_dir: {back}}}}}
-checks:
-  - {{name: items, kind: sql, component: server, database: stock,
-     query: select count(*) from items, expect: 50}}
-"""
+SETTINGS = "kind: postgres-cluster"
 
 SHOP = """
 create table customers (id int primary key, name text not null);
@@ -65,20 +67,13 @@ def server(running: PostgresServer) -> Iterator[PostgresServer]:
 @pytest.fixture
 def site(server: PostgresServer, short_tmp: Path) -> Site:
     site = Site(short_tmp / "s")
-    site.plan(PLAN.format(dsn=server.dsn("stock"), back=short_tmp / "back"))
+    site.plan(plan_of(server, SETTINGS, short_tmp / "back"))
     site.drd("backup", "shop")
     return site
 
 
-def _ask(server: PostgresServer, sql: str, database: str = "shop") -> list[object]:
-    return [value for (value,) in server.execute(sql, database)]
-
-
 def _databases(server: PostgresServer) -> list[object]:
-    return _ask(server, "select datname from pg_database order by 1", "postgres")
-
-
-HERE = ("recover", "shop", "--in-place", "--yes")
+    return ask(server, "select datname from pg_database order by 1", "postgres")
 
 
 def test_a_lost_table_comes_back_and_nothing_else_changes(
@@ -97,13 +92,13 @@ def test_a_lost_table_comes_back_and_nothing_else_changes(
     assert "table public.orders in database" in " ".join(shown.split()).replace('"', "")
     done = site.drd(*HERE, *wanted, "--json").json
     assert done["result"] == "passed"
-    assert _ask(server, "select sum(amount)::int from orders") == [6450]
-    assert _ask(server, "insert into orders (amount) values (1) returning id") == [301]
+    assert ask(server, "select sum(amount)::int from orders") == [6450]
+    assert ask(server, "insert into orders (amount) values (1) returning id") == [301]
     grant = "select has_table_privilege('clerk', 'orders', 'select')"
-    assert _ask(server, grant) == [True]
+    assert ask(server, grant) == [True]
     assert "to add this part yourself: ALTER TABLE" in str(done["components"][0]["notes"])
-    assert _ask(server, "select count(*) from customers") == [30]
-    assert _ask(server, "select count(*) from items", "stock") == [40]
+    assert ask(server, "select count(*) from customers") == [30]
+    assert ask(server, "select count(*) from items", "stock") == [40]
     assert _databases(server) == before
     again = site.drd(*HERE, *wanted, code=1)
     assert 'schema public already has an object "orders"' in again.err
@@ -113,8 +108,8 @@ def test_a_lost_table_comes_back_and_nothing_else_changes(
 def test_tables_are_named_with_their_database(server: PostgresServer, site: Site) -> None:
     two = ("--table", "shop.public.orders", "--table", "shop.public.customers")
     site.drd(*HERE, *two, "--into", "then")
-    assert _ask(server, 'select count(*) from "then".orders') == [300]
-    assert _ask(server, 'select count(*) from "then".customers') == [40]
+    assert ask(server, 'select count(*) from "then".orders') == [300]
+    assert ask(server, 'select count(*) from "then".customers') == [40]
     mixed = ("--table", "shop.public.orders", "--table", "stock.public.items", "--into", "x")
     assert "names a table of database stock, not of shop" in site.drd(*HERE, *mixed, code=2).err
     lost = ("--table", "shop.public.order", "--into", "x")
@@ -131,29 +126,15 @@ def test_tables_are_named_with_their_database(server: PostgresServer, site: Site
 def test_a_database_is_replaced_undone_and_done(server: PostgresServer, site: Site) -> None:
     server.execute("delete from orders where id > 100; drop view large", "shop")
     server.execute("delete from items where n > 40", "stock")
-    refused = site.drd(*HERE, "--database", "shop", code=1)
-    assert "would overwrite the production data" in refused.err
-    assert "--into NEW" in refused.err
-    replaced = (*HERE, "--database", "shop", "--overwrite")
-    done = site.drd(*replaced, "--json").json
-    assert done["result"] == "passed"
-    _assert_as_it_was(server, "shop")
-    assert _ask(server, "select count(*) from items", "stock") == [40]
-    site.drd("undo", done["run"], "--yes")
-    assert _ask(server, "select count(*) from orders") == [100]
-    site.drd("undo", done["run"], "--redo", "--yes")
-    assert _ask(server, "select count(*) from orders") == [300]
-    site.drd("done", done["run"], "--yes")
-    assert not [name for name in _databases(server) if "drd" in str(name)]
-    site.assert_clean()
+    assert_replaced_undone_and_done(server, site, _assert_as_it_was, _databases)
 
 
 def _assert_as_it_was(server: PostgresServer, name: str) -> None:
-    assert _ask(server, "select count(*) from orders", name) == [300]
-    assert _ask(server, "select count(*) from large", name) == [160]
-    assert _ask(server, "show timezone", name) == ["Asia/Tokyo"]
+    assert ask(server, "select count(*) from orders", name) == [300]
+    assert ask(server, "select count(*) from large", name) == [160]
+    assert ask(server, "show timezone", name) == ["Asia/Tokyo"]
     owner = f"select datdba::regrole::text from pg_database where datname = '{name}'"
-    assert _ask(server, owner, name) == ["clerk"]
+    assert ask(server, owner, name) == ["clerk"]
 
 
 def test_a_dropped_database_comes_back_with_its_owner(server: PostgresServer, site: Site) -> None:
@@ -164,15 +145,12 @@ def test_a_dropped_database_comes_back_with_its_owner(server: PostgresServer, si
     server.execute("drop role other")
     site.drd(*HERE, "--database", "shop")
     _assert_as_it_was(server, "shop")
-    assert _ask(server, "select rolcanlogin from pg_roles where rolname = 'clerk'") == [True]
+    assert ask(server, "select rolcanlogin from pg_roles where rolname = 'clerk'") == [True]
     # A role that this database does not need may be gone on purpose.
-    assert _ask(server, "select count(*) from pg_roles where rolname = 'other'") == [0]
+    assert ask(server, "select count(*) from pg_roles where rolname = 'other'") == [0]
     site.drd(*HERE, "--database", "stock", "--into", "stock_then")
-    assert _ask(server, "select count(*) from items", "stock_then") == [50]
-    taken = site.drd(*HERE, "--database", "stock", "--into", "shop", code=1)
-    assert "is not empty" in taken.err
-    own = site.drd(*HERE, "--database", "stock", "--into", "stock", code=2)
-    assert "is the name of the database itself" in own.err
+    assert ask(server, "select count(*) from items", "stock_then") == [50]
+    assert_no_database_is_written_over(site)
 
 
 def test_a_role_with_more_rights_is_not_made_silently(server: PostgresServer, site: Site) -> None:
@@ -184,29 +162,20 @@ def test_a_role_with_more_rights_is_not_made_silently(server: PostgresServer, si
     beside = (*HERE, "--database", "stock", "--into", "stock_then")
     refused = site.drd(*beside, code=1)
     assert "mighty (SUPERUSER" in refused.err
-    assert _ask(server, "select count(*) from pg_roles where rolname = 'mighty'") == [0]
+    assert ask(server, "select count(*) from pg_roles where rolname = 'mighty'") == [0]
     assert not [name for name in _databases(server) if "drd" in str(name)]
     site.drd(*beside, "--no-owner")
-    assert _ask(server, "select count(*) from items", "stock_then") == [50]
+    assert ask(server, "select count(*) from items", "stock_then") == [50]
 
 
 def test_targets_of_single_databases(server: PostgresServer, site: Site) -> None:
-    nowhere = ("recover", "shop", "--target", "stopped", "--yes", "--database", "shop")
-    assert "has no `dsn`" in site.drd(*nowhere, code=2).err
-    there = ("recover", "shop", "--target", "elsewhere", "--yes", "--database", "shop")
-    over: Result = site.drd(*there, "--overwrite", code=1)
-    assert "target elsewhere is production itself" in " ".join(over.err.split())
-    assert _ask(server, "select count(*) from orders") == [300]
-    site.drd(*there, "--into", "shop_then")
-    _assert_as_it_was(server, "shop_then")
+    assert_beside_at_a_target(server, site, _assert_as_it_was)
     site.drd(*HERE, "--database", "shop", "--into", "of_clerk", "--as-owner")
     owners = "select distinct tableowner from pg_tables where schemaname = 'public'"
-    assert _ask(server, owners, "of_clerk") == ["clerk"]
-    assert _ask(server, "select count(*) from orders", "of_clerk") == [300]
+    assert ask(server, owners, "of_clerk") == ["clerk"]
+    assert ask(server, "select count(*) from orders", "of_clerk") == [300]
     table = ("--table", "shop.public.orders", "--into", "x", "--as-owner")
     assert "does not work with single tables" in site.drd(*HERE, *table, code=2).err
-    whole = site.drd("recover", "shop", "--target", "elsewhere", "--into", "x", code=2)
-    assert "add --database NAME" in whole.err
 
 
 def test_the_difference_is_shown_by_database(server: PostgresServer, site: Site) -> None:
@@ -216,10 +185,9 @@ def test_the_difference_is_shown_by_database(server: PostgresServer, site: Site)
     server.execute("create database younger")
     server.execute("create table t as select 1", "younger")
     server.execute("alter database shop owner to postgres")
-    words = ("diff", "shop", "--component", "server", "--point", point)
+    words = difference_since(point)
     found = site.drd(*words, "--json").json
-    changes = {t["table"]: (t["change"], t["a_rows"], t["b_rows"]) for t in found["tables"]}
-    assert changes == {
+    assert changes(found) == {
         "shop.public.orders": ("removed", 300, None),
         "stock.public.items": ("rows", 50, 40),
         "younger.public.t": ("added", None, 1),
@@ -229,14 +197,9 @@ def test_the_difference_is_shown_by_database(server: PostgresServer, site: Site)
     assert '"clerk" -> "postgres"' in shown.replace("clerk -> postgres", '"clerk" -> "postgres"')
     assert "databases younger" in shown
     assert "is new" in shown
-    one = site.drd(*words, "--database", "stock", "--json").json
-    assert [t["table"] for t in one["tables"]] == ["stock.public.items"]
+    orders, items = "shop.public.orders", "stock.public.items"
+    one = assert_difference_of_single_databases(site, words, orders, items)
     assert one["properties"] == []
-    second = site.drd("backup", "shop", "--json").json["point"]
-    both = site.drd(*words, "--with", second, "--database", "shop", "--json").json
-    assert [t["table"] for t in both["tables"]] == ["shop.public.orders"]
-    nowhere = site.drd(*words, "--database", "shopp", code=2)
-    assert "both sides of the comparison lack database shopp" in nowhere.err
     assert not list((site.base / "work").iterdir())
 
 
@@ -246,24 +209,10 @@ def test_the_commands_of_the_page_work(server: PostgresServer, site: Site, short
     (site.base / "plans/orders-api.yaml").write_text(plan)
     point = site.drd("backup", "orders-api", "--json").json["point"]
     server.execute("create table notes (t text)", "shop")
-    script = commands("docs/postgres-cluster.md", "A single database or table")
-    script = re.sub(r"(drd recover .*?)(#|$)", r"\1 --yes \2", script, flags=re.MULTILINE)
-    there = {**site.env(), "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}"}
-    said = bash(script.replace("7c1e", point), short_tmp, there)
-    assert "kept copy" in said
-    assert "added shop.public.notes" in " ".join(said.split())
+    said = done_as_on_page(site, "docs/postgres-cluster.md", point, short_tmp)
+    assert "added shop.public.notes" in said
     _assert_as_it_was(server, "shop_yesterday")
-    assert _ask(server, "select count(*) from orders_yesterday") == [300]
-
-
-ERASURES = """
-erasures:
-  component: server
-  database: shop
-  register: {{file: {register}}}
-  replay: {{sql: "delete from customers where id::text in (select id from drd_erased)"}}
-  check: {{sql: "select count(*) from customers where id::text in (select id from drd_erased)"}}
-"""
+    assert ask(server, "select count(*) from orders_yesterday") == [300]
 
 
 def test_people_stay_erased_in_a_replaced_database(
@@ -271,24 +220,13 @@ def test_people_stay_erased_in_a_replaced_database(
 ) -> None:
     server.execute("truncate orders", "shop")
     register = short_tmp / "register"
-    register.touch()
-    body = PLAN.format(dsn=server.dsn("stock"), back=short_tmp / "back")
-    site.plan(body + ERASURES.format(register=register))
-    site.drd("backup", "shop")
-    register.write_text("2099-01-01T00:00:00Z 7\n")
-    drilled = site.drd("drill", "shop", "--json").json
-    verdicts = {c["name"]: c["verdict"] for c in drilled["checks"]}
-    assert verdicts["erased people stay erased"] == "passed"
-    server.execute("delete from customers where id < 9", "shop")
-    here = (*HERE, "--database", "shop", "--overwrite", "--json")
-    checks = {c["name"]: c["verdict"] for c in site.drd(*here).json["checks"]}
-    assert checks["erased people stay erased"] == "passed"
-    assert _ask(server, "select count(*) from customers") == [39]
-    assert _ask(server, "select to_regclass('drd_erased') is null") == [True]
+    body = plan_of(server, SETTINGS, short_tmp / "back")
+    people = erasures(register, "id::text")
+    assert_people_stay_erased(server, site, body + people, register)
+    assert ask(server, "select to_regclass('drd_erased') is null") == [True]
     # The other database has no such people: nothing is repeated there.
     site.drd(*HERE, "--database", "stock", "--into", "stock_then")
-    unnamed = ERASURES.replace("  database: shop\n", "")
-    site.plan(body + unnamed.format(register=register))
+    site.plan(body + people.replace("  database: shop\n", ""))
     shown = site.drd(
         "recover", "shop", "--in-place", "--database", "shop", "--overwrite", "--dry-run"
     )
@@ -298,16 +236,14 @@ def test_people_stay_erased_in_a_replaced_database(
 def test_the_difference_of_every_row_comes_from_a_sandbox(
     server: PostgresServer, site: Site, short_tmp: Path
 ) -> None:
-    body = PLAN.format(dsn=server.dsn("stock"), back=short_tmp / "back")
-    site.plan(body.replace("kind: postgres-cluster,", "kind: postgres-cluster, fingerprint: off,"))
+    site.plan(plan_of(server, f"{SETTINGS}, fingerprint: off", short_tmp / "back"))
     point = site.drd("backup", "shop", "--json").json["point"]
     server.execute("update orders set amount = amount + 1 where id = 7", "shop")
     server.execute("delete from items where n > 40", "stock")
-    words = ("diff", "shop", "--component", "server", "--point", point)
+    words = difference_since(point)
     assert "add --restored" in site.drd(*words, code=2).err
     found = site.drd(*words, "--restored", "--json").json
-    changes = {t["table"]: (t["change"], t["a_rows"], t["b_rows"]) for t in found["tables"]}
-    assert changes == {
+    assert changes(found) == {
         "shop.public.orders": ("contents", 300, 300),
         "stock.public.items": ("rows", 50, 40),
     }
@@ -317,5 +253,5 @@ def test_the_difference_of_every_row_comes_from_a_sandbox(
     # A table is found in the copy without a list of its tables.
     late = ("--database", "shop", "--table", "public.orders", "--into", "orders_then")
     assert "did not record a fingerprint" in site.drd(*HERE, *late, code=5).out
-    assert _ask(server, "select count(*) from orders_then") == [300]
+    assert ask(server, "select count(*) from orders_then") == [300]
     site.assert_clean()

@@ -4,27 +4,30 @@ other databases and the users stay as they are."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import warm
+from tests.e2e.one_database import (
+    HERE,
+    ask,
+    assert_beside_at_a_target,
+    assert_difference_of_single_databases,
+    assert_erased,
+    assert_no_database_is_written_over,
+    assert_people_stay_erased,
+    assert_replaced_undone_and_done,
+    changes,
+    difference_since,
+    done_as_on_page,
+    erasures,
+    plan_of,
+)
 from tests.e2e.site import Site
-from tests.e2e.test_docs import bash, commands
 from tests.servers import MariadbServer, mariadb_server, short_directory
 
-PLAN = """
-components:
-  server: {{kind: mariadb-server, dsn: "{dsn}", fingerprint: digest}}
-targets:
-  elsewhere: {{server: {{data_dir: {back}, dsn: "{dsn}"}}}}
-  stopped: {{server: {{data_dir: {back}}}}}
-checks:
-  - {{name: items, kind: sql, component: server, database: stock,
-     query: select count(*) from items, expect: 50}}
-"""
+SETTINGS = "kind: mariadb-server, fingerprint: digest"
 
 SHOP = """
 create table customers (id int primary key, name varchar(40) not null)
@@ -80,24 +83,17 @@ def server(running: MariadbServer) -> Iterator[MariadbServer]:
 @pytest.fixture
 def site(server: MariadbServer, short_tmp: Path) -> Site:
     site = Site(short_tmp / "s")
-    site.plan(PLAN.format(dsn=server.dsn("stock"), back=short_tmp / "back"))
+    site.plan(plan_of(server, SETTINGS, short_tmp / "back"))
     site.drd("backup", "shop")
     return site
 
 
-def _ask(server: MariadbServer, sql: str, database: str = "shop") -> list[object]:
-    return [row[0] for row in server.execute(sql, database=database)]
-
-
 def _databases(server: MariadbServer) -> list[object]:
-    return _ask(server, "select schema_name from information_schema.schemata order by 1", "mysql")
+    return ask(server, "select schema_name from information_schema.schemata order by 1", "mysql")
 
 
 def _users(server: MariadbServer) -> list[object]:
-    return _ask(server, "select user from mysql.global_priv order by 1", "mysql")
-
-
-HERE = ("recover", "shop", "--in-place", "--yes")
+    return ask(server, "select user from mysql.global_priv order by 1", "mysql")
 
 
 def test_a_lost_table_comes_back_and_nothing_else_changes(
@@ -115,16 +111,16 @@ def test_a_lost_table_comes_back_and_nothing_else_changes(
     assert "table shop.orders in database" in " ".join(shown.split()).replace("`", "")
     done = site.drd(*HERE, *wanted, "--json").json
     assert done["result"] == "passed"
-    assert _ask(server, "select sum(amount) > 6449 from orders") == [1]
+    assert ask(server, "select sum(amount) > 6449 from orders") == [1]
     server.execute("insert into orders (amount) values (1)", database="shop")
-    assert _ask(server, "select max(id) from orders") == [301]
+    assert ask(server, "select max(id) from orders") == [301]
     notes = " ".join(done["components"][0]["notes"])
     assert "foreign key of_customer of orders to customers" in notes
     assert "ALTER TABLE `shop`.`orders` ADD CONSTRAINT `of_customer` FOREIGN KEY" in notes
     assert "left out trigger counted of orders" in notes
-    assert _ask(server, "select count(*) from audit") == [0]
-    assert _ask(server, "select count(*) from customers") == [30]
-    assert _ask(server, "select count(*) from items", "stock") == [40]
+    assert ask(server, "select count(*) from audit") == [0]
+    assert ask(server, "select count(*) from customers") == [30]
+    assert ask(server, "select count(*) from items", "stock") == [40]
     assert (_databases(server), _users(server)) == (before, users)
     again = site.drd(*HERE, *wanted, code=1)
     assert "database shop already has a table or view orders" in again.err
@@ -134,17 +130,17 @@ def test_a_lost_table_comes_back_and_nothing_else_changes(
 def test_tables_are_named_with_their_database(server: MariadbServer, site: Site) -> None:
     two = ("--table", "shop.orders", "--table", "shop.customers")
     site.drd(*HERE, *two, "--into", "shop_then")
-    assert _ask(server, "select count(*) from orders", "shop_then") == [300]
+    assert ask(server, "select count(*) from orders", "shop_then") == [300]
     keys = "select constraint_name from information_schema.referential_constraints"
-    assert _ask(server, f"{keys} where constraint_schema = 'shop_then'") == ["of_customer"]
-    assert _ask(server, "select @@character_set_database", "shop_then") == ["latin1"]
+    assert ask(server, f"{keys} where constraint_schema = 'shop_then'") == ["of_customer"]
+    assert ask(server, "select @@character_set_database", "shop_then") == ["latin1"]
     odd = ("--database", "shop", "--table", "`odd.'\"näme`")
     site.drd(*HERE, *odd, "--into", "`even.name`")
-    assert _ask(server, "select n from `even.name`") == [7]
+    assert ask(server, "select n from `even.name`") == [7]
     site.drd(*HERE, "--table", "'the shop'.orders".replace("'", "`"), "--into", "stock.then")
-    assert _ask(server, "select n from `then`", "stock") == [1]
+    assert ask(server, "select n from `then`", "stock") == [1]
     site.drd(*HERE, "--table", "shop.history", "--into", "history_then")
-    assert _ask(server, "select count(*) from history_then for system_time all") == [2]
+    assert ask(server, "select count(*) from history_then for system_time all") == [2]
     mixed = ("--table", "shop.orders", "--table", "stock.items", "--into", "x")
     assert "names a table of database stock, not of shop" in site.drd(*HERE, *mixed, code=2).err
     lost = site.drd(*HERE, "--table", "shop.order", "--into", "x", code=2)
@@ -165,38 +161,25 @@ def test_tables_are_named_with_their_database(server: MariadbServer, site: Site)
 def test_a_database_is_replaced_undone_and_done(server: MariadbServer, site: Site) -> None:
     server.execute("delete from orders where id > 100", "drop view large", database="shop")
     server.execute("delete from items where n > 40", database="stock")
-    refused = site.drd(*HERE, "--database", "shop", code=1)
-    assert "would overwrite the production data" in refused.err
-    assert "--into NEW" in refused.err
-    done = site.drd(*HERE, "--database", "shop", "--overwrite", "--json").json
-    assert done["result"] == "passed"
-    _assert_as_it_was(server, "shop")
-    assert _ask(server, "select count(*) from items", "stock") == [40]
-    site.drd("undo", done["run"], "--yes")
-    assert _ask(server, "select count(*) from orders") == [100]
-    site.drd("undo", done["run"], "--redo", "--yes")
-    assert _ask(server, "select count(*) from orders") == [300]
-    site.drd("done", done["run"], "--yes")
-    assert not [name for name in _databases(server) if "drd" in str(name)]
-    site.assert_clean()
+    assert_replaced_undone_and_done(server, site, _assert_as_it_was, _databases)
 
 
 def _assert_as_it_was(server: MariadbServer, name: str) -> None:
-    assert _ask(server, "select count(*) from orders", name) == [300]
-    assert _ask(server, "select count(*) from large", name) == [160]
-    assert _ask(server, "call twice()", name) == [600]
-    assert _ask(server, "select three()", name) == [3]
-    assert _ask(server, "select count(*) from history for system_time all", name) == [2]
-    assert _ask(server, "select n from `odd.'\"näme`", name) == [7]
-    assert _ask(server, "select @@character_set_database", name) == ["latin1"]
+    assert ask(server, "select count(*) from orders", name) == [300]
+    assert ask(server, "select count(*) from large", name) == [160]
+    assert ask(server, "call twice()", name) == [600]
+    assert ask(server, "select three()", name) == [3]
+    assert ask(server, "select count(*) from history for system_time all", name) == [2]
+    assert ask(server, "select n from `odd.'\"näme`", name) == [7]
+    assert ask(server, "select @@character_set_database", name) == ["latin1"]
     of_it = f"from information_schema.{{}} where {{}}_schema = '{name}'"
     triggers = of_it.format("triggers", "trigger")
-    assert _ask(server, f"select trigger_name {triggers}") == ["counted"]
-    assert _ask(server, f"select event_name {of_it.format('events', 'event')}") == ["e"]
+    assert ask(server, f"select trigger_name {triggers}") == ["counted"]
+    assert ask(server, f"select event_name {of_it.format('events', 'event')}") == ["e"]
     definer = f"select definer {of_it.format('views', 'table')}"
-    assert _ask(server, definer) == ["clerk@localhost"]
+    assert ask(server, definer) == ["clerk@localhost"]
     comment = f"select schema_comment from information_schema.schemata where schema_name = '{name}'"
-    assert _ask(server, comment) == ["all of the shop"]
+    assert ask(server, comment) == ["all of the shop"]
 
 
 def test_a_dropped_database_comes_back_with_its_users(server: MariadbServer, site: Site) -> None:
@@ -204,36 +187,25 @@ def test_a_dropped_database_comes_back_with_its_users(server: MariadbServer, sit
     told = site.drd(*HERE, "--database", "shop")
     assert "can run on this server from now on" in " ".join(told.out.split())
     _assert_as_it_was(server, "shop")
-    grants = _ask(server, "show grants for clerk@localhost")
+    grants = ask(server, "show grants for clerk@localhost")
     assert any("SHOW VIEW ON `shop`.*" in str(grant) for grant in grants)
     # A user that this database does not need may be gone on purpose.
     assert "other" not in _users(server)
     server.execute("set password for clerk@localhost = password('changed')")
-    password = _ask(server, "show create user clerk@localhost")
+    password = ask(server, "show create user clerk@localhost")
     site.drd(*HERE, "--database", "shop", "--into", "shop_then")
     _assert_as_it_was(server, "shop_then")
-    assert _ask(server, "show create user clerk@localhost") == password
+    assert ask(server, "show create user clerk@localhost") == password
     site.drd(*HERE, "--database", "the shop", "--into", "the other's")
-    assert _ask(server, "select n from orders", "the other's") == [1]
-    taken = site.drd(*HERE, "--database", "stock", "--into", "shop", code=1)
-    assert "is not empty" in taken.err
-    own = site.drd(*HERE, "--database", "stock", "--into", "stock", code=2)
-    assert "is the name of the database itself" in own.err
+    assert ask(server, "select n from orders", "the other's") == [1]
+    assert_no_database_is_written_over(site)
     site.assert_clean()
 
 
 def test_targets_of_single_databases(server: MariadbServer, site: Site) -> None:
-    nowhere = ("recover", "shop", "--target", "stopped", "--yes", "--database", "shop")
-    assert "has no `dsn`" in site.drd(*nowhere, code=2).err
-    there = ("recover", "shop", "--target", "elsewhere", "--yes", "--database", "shop")
-    over = site.drd(*there, "--overwrite", code=1)
-    assert "target elsewhere is production itself" in " ".join(over.err.split())
-    site.drd(*there, "--into", "shop_then")
-    _assert_as_it_was(server, "shop_then")
+    assert_beside_at_a_target(server, site, _assert_as_it_was)
     owner = site.drd(*HERE, "--database", "shop", "--into", "x", "--as-owner", code=2)
     assert "leave out --as-owner" in owner.err
-    whole = site.drd("recover", "shop", "--target", "elsewhere", "--into", "x", code=2)
-    assert "add --database NAME" in whole.err
     for own in (("--database", "mysql"), ("--table", "mysql.proc", "--into", "x")):
         assert "a database of the server itself" in site.drd(*HERE, *own, code=2).err
 
@@ -243,27 +215,16 @@ def test_the_difference_is_shown_by_database(server: MariadbServer, site: Site) 
     server.execute("drop table orders", database="shop")
     server.execute("delete from items where n > 40", database="stock")
     server.execute("create database younger", "create table younger.t as select 1 as n")
-    words = ("diff", "shop", "--component", "server", "--point", point)
+    words = difference_since(point)
     found = site.drd(*words, "--json").json
-    changes = {
-        t["table"]: (t["change"], t["a_rows"], t["b_rows"])
-        for t in found["tables"]
-        if not t["table"].startswith("mysql.")
-    }
-    assert changes == {
+    assert {t: c for t, c in changes(found).items() if not t.startswith("mysql.")} == {
         "shop.orders": ("removed", 300, None),
         "stock.items": ("rows", 50, 40),
         "younger.t": ("added", None, 1),
     }
-    one = site.drd(*words, "--database", "stock", "--json").json
-    assert [t["table"] for t in one["tables"]] == ["stock.items"]
-    second = site.drd("backup", "shop", "--json").json["point"]
-    both = site.drd(*words, "--with", second, "--database", "shop", "--json").json
-    assert [t["table"] for t in both["tables"]] == ["shop.orders"]
+    assert_difference_of_single_databases(site, words, "shop.orders", "stock.items")
     restored = site.drd(*words, "--restored", "--database", "stock", "--json").json
     assert [t["table"] for t in restored["tables"]] == ["stock.items"]
-    nowhere = site.drd(*words, "--database", "shopp", code=2)
-    assert "both sides of the comparison lack database shopp" in nowhere.err
     assert not list((site.base / "work").iterdir())
 
 
@@ -272,50 +233,23 @@ def test_the_commands_of_the_page_work(server: MariadbServer, site: Site, short_
     server.execute("create table invoices as select seq as n from seq_1_to_9", database="billing")
     point = site.drd("backup", "shop", "--json").json["point"]
     server.execute("create table billing.notes (n int)", "delete from billing.invoices")
-    script = commands("docs/mariadb.md", "A single database or table")
-    script = re.sub(r"(drd recover .*?)(#|$)", r"\1 --yes \2", script, flags=re.MULTILINE)
-    there = {**site.env(), "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}"}
-    said = bash(script.replace("7c1e", point), short_tmp, there)
-    assert "kept copy" in said
-    assert "added billing.notes" in " ".join(said.split())
-    assert _ask(server, "select count(*) from invoices", "billing") == [9]
-    assert _ask(server, "select count(*) from invoices", "billing_yesterday") == [9]
-    assert _ask(server, "select count(*) from invoices_yesterday", "billing") == [9]
-
-
-ERASURES = """
-erasures:
-  component: server
-  database: shop
-  register: {{file: {register}}}
-  replay: {{sql: "delete from customers where id in (select id from drd_erased)"}}
-  check: {{sql: "select count(*) from customers where id in (select id from drd_erased)"}}
-"""
+    said = done_as_on_page(site, "docs/mariadb.md", point, short_tmp)
+    assert "added billing.notes" in said
+    assert ask(server, "select count(*) from invoices", "billing") == [9]
+    assert ask(server, "select count(*) from invoices", "billing_yesterday") == [9]
+    assert ask(server, "select count(*) from invoices_yesterday", "billing") == [9]
 
 
 def test_people_stay_erased(server: MariadbServer, site: Site, short_tmp: Path) -> None:
     server.execute("delete from orders", database="shop")
     register = short_tmp / "register"
-    register.touch()
     owner = (server.directory / "data").stat()
     (short_tmp / "b").mkdir()
     os.chown(short_tmp / "b", owner.st_uid, owner.st_gid)
-    body = PLAN.format(dsn=server.dsn("stock"), back=short_tmp / "b/data")
-    site.plan(body + ERASURES.format(register=register))
-    site.drd("backup", "shop")
-    register.write_text("2099-01-01T00:00:00Z 7\n")
-    drilled = site.drd("drill", "shop", "--json").json
-    verdicts = {c["name"]: c["verdict"] for c in drilled["checks"]}
-    assert verdicts["erased people stay erased"] == "passed"
-    server.execute("delete from customers where id < 9", database="shop")
-    here = (*HERE, "--database", "shop", "--overwrite", "--json")
-    checks = {c["name"]: c["verdict"] for c in site.drd(*here).json["checks"]}
-    assert checks["erased people stay erased"] == "passed"
-    assert _ask(server, "select count(*) from customers") == [39]
-    assert _ask(server, "show tables like 'drd_erased'") == []
-    whole = site.drd("recover", "shop", "--target", "stopped", "--yes", "--json").json
-    checks = {c["name"]: c["verdict"] for c in whole["checks"]}
-    assert checks["erased people stay erased"] == "passed"
+    body = plan_of(server, SETTINGS, short_tmp / "b/data") + erasures(register, "id")
+    assert_people_stay_erased(server, site, body, register)
+    assert ask(server, "show tables like 'drd_erased'") == []
+    assert_erased(site.drd("recover", "shop", "--target", "stopped", "--yes", "--json").json)
 
 
 def test_values_that_the_dump_rounds_are_named(server: MariadbServer, site: Site) -> None:
@@ -323,4 +257,4 @@ def test_values_that_the_dump_rounds_are_named(server: MariadbServer, site: Site
     site.drd("backup", "shop")
     done = site.drd(*HERE, "--table", "stock.f", "--into", "f_then", "--json", code=4).json
     assert "values of f.x are rounded" in " ".join(done["components"][0]["notes"])
-    assert _ask(server, "select x from f_then", "stock") == [1234570]
+    assert ask(server, "select x from f_then", "stock") == [1234570]
