@@ -19,20 +19,18 @@ def mounts() -> str:
     return Path("/proc/mounts").read_text()
 
 
-def test_point_is_listed_without_the_repository_except_for_times(short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    (point,) = site.drd("points", "shop", "--json").json["points"]
-    etc = f"{site.base}/etc"
+def test_point_is_listed_without_the_repository_except_for_times(stored: Site) -> None:
+    (point,) = stored.drd("points", "shop", "--json").json["points"]
+    etc = f"{stored.base}/etc"
     Path(etc, "app.conf").chmod(0o600)
 
-    told = site.drd("ls", "shop", "--json").json
+    told = stored.drd("ls", "shop", "--json").json
     assert (told["plan"], told["point"]) == ("shop", point["point"])
     by_name = {c["component"]: c for c in told["components"]}
     (orders,) = [i for i in by_name["db"]["items"] if i["name"] == "orders"]
     assert (orders["kind"], orders["rows"]) == ("table", 1000)
 
-    (conf,) = site.drd("ls", point["point"][:6], f"{etc}/app.conf", "--json").json["components"]
+    (conf,) = stored.drd("ls", point["point"][:6], f"{etc}/app.conf", "--json").json["components"]
     (item,) = conf["items"]
     file = Path(etc, "app.conf").stat()
     assert (item["name"], item["size_bytes"]) == (f"{etc}/app.conf", file.st_size)
@@ -41,20 +39,21 @@ def test_point_is_listed_without_the_repository_except_for_times(short_tmp: Path
     )
     assert item["mode"] != "0600", "the mode is that of the point"
 
-    (named,) = site.drd("ls", "shop", point["point"], "conf", "--json").json["components"]
+    (named,) = stored.drd("ls", "shop", point["point"], "conf", "--json").json["components"]
     assert (named["component"], named["within"]) == ("conf", etc), "a component instead of a path"
-    (named,) = site.drd("ls", "shop", "conf", "--json").json["components"]
+    (named,) = stored.drd("ls", "shop", "conf", "--json").json["components"]
     assert named["component"] == "conf", "of the newest point, since no point has this id"
     assert (
-        "The newest restore point does not contain" in site.drd("ls", "shop", "nosuch", code=13).err
+        "The newest restore point does not contain"
+        in stored.drd("ls", "shop", "nosuch", code=13).err
     )
-    wrong = site.drd("ls", "shop", "latest", f"{etc}/ap.conf", code=2).err
+    wrong = stored.drd("ls", "shop", "latest", f"{etc}/ap.conf", code=2).err
     assert f"HINT: did you mean {etc}/app.conf" in wrong
-    assert "app.conf" in site.drd("ls", "shop", "--before", "0s", etc).out
-    site.drd("ls", "shop", "--before", "3650d", code=13)
+    assert "app.conf" in stored.drd("ls", "shop", "--before", "0s", etc).out
+    stored.drd("ls", "shop", "--before", "3650d", code=13)
 
-    shutil.move(site.repository, f"{site.repository}.gone")
-    without = site.drd("ls", "shop", "latest", etc)
+    shutil.move(stored.repository, f"{stored.repository}.gone")
+    without = stored.drd("ls", "shop", "latest", etc)
     assert "app.conf" in without.out
     assert "the times of the files are unknown" in without.err
 
@@ -77,17 +76,15 @@ def test_a_component_without_a_fingerprint_says_how_to_see_its_tables(short_tmp:
     assert "app.conf" in told, "the other component is listed"
 
 
-def test_points_with_a_component_are_listed_with_its_size(short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    site.drd("backup", "shop", "--component", "db")
-    with_db = site.drd("points", "shop", "--component", "db", "--json").json["points"]
-    every = site.drd("points", "shop", "--json").json["points"]
+def test_points_with_a_component_are_listed_with_its_size(stored: Site) -> None:
+    stored.drd("backup", "shop", "--component", "db")
+    with_db = stored.drd("points", "shop", "--component", "db", "--json").json["points"]
+    every = stored.drd("points", "shop", "--json").json["points"]
     assert len(with_db) == len(every) == 2
-    (conf,) = site.drd("points", "shop", "--component", "conf", "--json").json["points"]
+    (conf,) = stored.drd("points", "shop", "--component", "conf", "--json").json["points"]
     sizes = {c["component"]: c["bytes"] for c in conf["components"]}
     assert conf["size_bytes"] == sizes["conf"] < sum(sizes.values())
-    refused = site.drd("points", "shop", "--component", "nope", code=2)
+    refused = stored.drd("points", "shop", "--component", "nope", code=2)
     assert "components of the restore points: conf, db" in refused.err
 
 
@@ -107,17 +104,15 @@ needs_fuse = pytest.mark.skipif(
 
 @needs_fuse
 @pytest.mark.parametrize("in_use", [False, True])
-def test_mount_shows_one_point_until_ctrl_c(in_use: bool, short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    site.drd("backup", "shop")
-    into = site.base / "look"
+def test_mount_shows_one_point_until_ctrl_c(in_use: bool, stored: Site) -> None:
+    stored.drd("backup", "shop")
+    into = stored.base / "look"
     into.mkdir()
-    child = _mounted(site, into)
+    child = _mounted(stored, into)
     shown = list(into.iterdir())
     assert len(shown) == 2, "one directory for each component of one point"
-    (conf,) = into.glob(f"*{site.base}/etc/app.conf")
-    assert conf.read_bytes() == (site.base / "etc" / "app.conf").read_bytes()
+    (conf,) = into.glob(f"*{stored.base}/etc/app.conf")
+    assert conf.read_bytes() == (stored.base / "etc" / "app.conf").read_bytes()
     with pytest.raises(OSError, match="Read-only"):
         conf.write_text("x")
     held = os.open(into, os.O_RDONLY) if in_use else None
@@ -127,7 +122,7 @@ def test_mount_shows_one_point_until_ctrl_c(in_use: bool, short_tmp: Path) -> No
     assert list(into.iterdir()) == []
     if held is not None:
         os.close(held)
-    site.assert_clean()
+    stored.assert_clean()
 
 
 @needs_fuse
@@ -150,19 +145,17 @@ def test_mount_reads_from_the_repository_that_a_recovery_would_choose(short_tmp:
 
 
 @needs_fuse
-def test_mount_behind_a_link_that_is_killed_in_use_says_how_to_remove_it(short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    place, into = site.base / "look", site.base / "link"
+def test_mount_behind_a_link_that_is_killed_in_use_says_how_to_remove_it(stored: Site) -> None:
+    place, into = stored.base / "look", stored.base / "link"
     place.mkdir()
     into.symlink_to(place)
-    child = _mounted(site, into)
+    child = _mounted(stored, into)
     held = os.open(place, os.O_RDONLY)
     try:
         os.kill(child.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         child.wait(60)  # type: ignore[attr-defined]
         for _ in range(100):
-            refused = site.drd("mount", "shop", str(into), code=1).err
+            refused = stored.drd("mount", "shop", str(into), code=1).err
             if "killed" in refused:
                 break
             time.sleep(0.1)
@@ -174,13 +167,11 @@ def test_mount_behind_a_link_that_is_killed_in_use_says_how_to_remove_it(short_t
     assert list(place.iterdir()) == []
 
 
-def test_mount_without_fuse_or_into_a_filled_directory_is_refused(short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    (site.base / "bin").mkdir()
-    (site.base / "bin" / "restic").symlink_to(str(shutil.which("restic")))
-    into = site.base / "look"
+def test_mount_without_fuse_or_into_a_filled_directory_is_refused(stored: Site) -> None:
+    (stored.base / "bin").mkdir()
+    (stored.base / "bin" / "restic").symlink_to(str(shutil.which("restic")))
+    into = stored.base / "look"
     into.mkdir()
-    site.environment["PATH"] = f"{site.base}/bin"
-    refused = site.drd("mount", "shop", str(into), code=1).err
+    stored.environment["PATH"] = f"{stored.base}/bin"
+    refused = stored.drd("mount", "shop", str(into), code=1).err
     assert "HINT: apt-get install fuse3" in refused or "HINT: load the kernel module" in refused

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drd.model.units import format_time
-from tests.e2e.site import PASSWORD, small_site
+from tests.e2e.site import PASSWORD, Site, small_site
 
 
 def test_a_changed_password_file_is_reported_with_its_time_and_the_kit_that_has_the_former_one(
@@ -47,12 +47,10 @@ def test_a_changed_password_file_is_reported_with_its_time_and_the_kit_that_has_
 
 
 def test_a_password_file_that_is_older_than_the_last_backup_was_not_changed(
-    short_tmp: Path,
+    stored: Site,
 ) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    secret = site.base / "secrets/restic"
+    secret = stored.base / "secrets/restic"
     stamp = secret.stat().st_mtime - 3600
     secret.write_text("another one\n")
     os.utime(secret, (stamp, stamp))
-    assert "was changed at" not in site.drd("backup", "shop", code=12).err
+    assert "was changed at" not in stored.drd("backup", "shop", code=12).err

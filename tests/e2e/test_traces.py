@@ -13,11 +13,9 @@ from tests.e2e.site import Site, small_site
 
 
 @pytest.fixture
-def small(short_tmp: Path) -> Site:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    site.drd("drill", "shop")
-    return site
+def small(stored: Site) -> Site:
+    stored.drd("drill", "shop")
+    return stored
 
 
 def stranger(site: Site) -> str:

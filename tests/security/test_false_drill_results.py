@@ -77,29 +77,29 @@ def test_plan_whose_drills_all_take_a_random_point_begins_with_the_newest(short_
     assert drilled() in (newest, old)
 
 
-def test_older_point_does_not_clear_what_a_newer_one_failed(short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    (old,) = site.points()
-    with sqlite3.connect(short_tmp / "shop.db") as connection:
+def test_older_point_does_not_clear_what_a_newer_one_failed(stored: Site) -> None:
+    (old,) = stored.points()
+    with sqlite3.connect(stored.base / "shop.db") as connection:
         connection.execute("insert into orders (id) select max(id) + 1 from orders")
-    site.drd("backup", "shop")
-    newer = next(p for p in site.points() if p["point"] != old["point"])
-    site.drd("drill", "shop")
-    assert plan_of(site)["verdict"] == "met"
+    stored.drd("backup", "shop")
+    newer = next(p for p in stored.points() if p["point"] != old["point"])
+    stored.drd("drill", "shop")
+    assert plan_of(stored)["verdict"] == "met"
 
     snapshot = next(c["snapshot"] for c in newer["components"] if c["component"] == "db")
-    site.restic("forget", snapshot)
-    site.drd("drill", "shop", "--point", newer["point"], code=4)
-    assert plan_of(site)["verdict"] == "breached"
-    site.drd("drill", "shop", "--point", old["point"])
-    assert plan_of(site)["verdict"] == "breached"
+    stored.restic("forget", snapshot)
+    stored.drd("drill", "shop", "--point", newer["point"], code=4)
+    assert plan_of(stored)["verdict"] == "breached"
+    stored.drd("drill", "shop", "--point", old["point"])
+    assert plan_of(stored)["verdict"] == "breached"
 
-    site.drd("backup", "shop")
-    site.drd("drill", "shop")
-    assert plan_of(site)["verdict"] == "at_risk", "a snapshot is missing, and nobody has seen to it"
-    site.drd("points", "forget", newer["point"], "--reason", "removed by hand")
-    assert plan_of(site)["verdict"] == "met", reasons(site)
+    stored.drd("backup", "shop")
+    stored.drd("drill", "shop")
+    assert plan_of(stored)["verdict"] == "at_risk", (
+        "a snapshot is missing, and nobody has seen to it"
+    )
+    stored.drd("points", "forget", newer["point"], "--reason", "removed by hand")
+    assert plan_of(stored)["verdict"] == "met", reasons(stored)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.site import Site, small_site
+from tests.e2e.site import Site
 
 KEY = "a passphrase of a kit"
 
@@ -37,57 +37,51 @@ def kit_finding(site: Site) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", ["gone", "emptied", "replaced"])
-def test_repository_that_a_kit_did_not_open_is_known_to_be_lost(
-    short_tmp: Path, state: str
-) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    verify = kit_of(site)
-    site.drd(*verify)
-    assert plan_of(site)["repositories"][0]["state"] == "ok"
+def test_repository_that_a_kit_did_not_open_is_known_to_be_lost(stored: Site, state: str) -> None:
+    verify = kit_of(stored)
+    stored.drd(*verify)
+    assert plan_of(stored)["repositories"][0]["state"] == "ok"
 
-    away = f"{site.repository}.away"
-    shutil.move(site.repository, away)
+    away = f"{stored.repository}.away"
+    shutil.move(stored.repository, away)
     if state != "gone":
-        Path(site.repository).mkdir()
+        Path(stored.repository).mkdir()
     if state == "replaced":
-        site.restic("init")
-    site.drd(*verify, code=10)
-    plan = plan_of(site)
+        stored.restic("init")
+    stored.drd(*verify, code=10)
+    plan = plan_of(stored)
     assert plan["verdict"] == "breached"
     assert plan["repositories"][0]["state"] == state
-    told = site.drd("kit", "export", "shop", "--to", *verify[2:])
+    told = stored.drd("kit", "export", "shop", "--to", *verify[2:])
     assert "primary" in told.err, (
         "a kit of a repository that is gone is written with a word about it"
     )
-    site.drd(*verify, code=10)
+    stored.drd(*verify, code=10)
 
     if state != "gone":
-        shutil.rmtree(site.repository)
-    shutil.move(away, site.repository)
-    finding = kit_finding(site)
+        shutil.rmtree(stored.repository)
+    shutil.move(away, stored.repository)
+    finding = kit_finding(stored)
     assert "kit verify" in finding["hint"], "a new kit would be no better"
     assert "kit export" not in finding["hint"]
-    site.drd(*verify)
-    assert plan_of(site)["repositories"][0]["state"] == "ok"
-    assert "opened every repository" in kit_finding(site)["detail"]
-    told = site.drd("kit", "export", "shop", "--to", *verify[2:]).err
+    stored.drd(*verify)
+    assert plan_of(stored)["repositories"][0]["state"] == "ok"
+    assert "opened every repository" in kit_finding(stored)["detail"]
+    told = stored.drd("kit", "export", "shop", "--to", *verify[2:]).err
     [warning] = re.findall("warning: .*", told)
     assert warning.startswith(
-        f"warning: plan shop stores only in directories ({site.repository}). "
+        f"warning: plan shop stores only in directories ({stored.repository}). "
     ), told
 
 
-def test_kit_with_an_old_password_says_nothing_about_the_repository(short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    verify = kit_of(site)
-    new = site.secret("new", "the password of today")
-    text = (site.base / "plans/shop.yaml").read_text()
-    site.drd("repository", "rekey", "shop", "--password", new, "--no-wait")
-    (site.base / "plans/shop.yaml").write_text(text.replace("secrets/restic", "secrets/new"))
-    site.drd("repository", "rekey", "shop")
-    site.drd(*verify, code=12)
-    plan = plan_of(site)
+def test_kit_with_an_old_password_says_nothing_about_the_repository(stored: Site) -> None:
+    verify = kit_of(stored)
+    new = stored.secret("new", "the password of today")
+    text = (stored.base / "plans/shop.yaml").read_text()
+    stored.drd("repository", "rekey", "shop", "--password", new, "--no-wait")
+    (stored.base / "plans/shop.yaml").write_text(text.replace("secrets/restic", "secrets/new"))
+    stored.drd("repository", "rekey", "shop")
+    stored.drd(*verify, code=12)
+    plan = plan_of(stored)
     assert plan["repositories"][0]["state"] == "ok", plan["reasons"]
-    assert "kit export" in kit_finding(site)["hint"], "that kit is of no use any more"
+    assert "kit export" in kit_finding(stored)["hint"], "that kit is of no use any more"

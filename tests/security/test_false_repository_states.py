@@ -261,14 +261,12 @@ def point_snapshot(site: Site, point: str, component: str) -> str:
     return str(found["id"])
 
 
-def test_dry_run_asks_the_repository_for_the_point(short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    site.drd("recover", "shop", "--target", "standby", "--dry-run")
-    (point,) = site.points()
-    listed = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{point['point']}"))
-    site.restic("forget", *(s["id"] for s in listed))
-    told = site.drd("recover", "shop", "--target", "standby", "--dry-run", code=None)
+def test_dry_run_asks_the_repository_for_the_point(stored: Site) -> None:
+    stored.drd("recover", "shop", "--target", "standby", "--dry-run")
+    (point,) = stored.points()
+    listed = json.loads(stored.restic("snapshots", "--json", "--tag", f"run:{point['point']}"))
+    stored.restic("forget", *(s["id"] for s in listed))
+    told = stored.drd("recover", "shop", "--target", "standby", "--dry-run", code=None)
     assert told.code != 0
     assert "does not contain restore point" in told.out + told.err
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from drd.model.kit_index import index_from_json
 from drd.model.manifest import manifest_from_bytes
 from drd.model.snapshot import Manifest
 from drd.repositories.restic.maintenance import _info
+from tests.e2e.site import Site
 from tests.unit.test_kit import FILES, pack
 from tests.unit.test_kit import INDEX as KIT
 
@@ -326,21 +326,18 @@ def test_a_kit_holds_plain_files_below_its_directory(kind: bytes, name: str) -> 
         unpack(buffer.getvalue(), name="k")
 
 
-def test_the_corpus_is_what_drd_writes_today(short_tmp: Path) -> None:
+def test_the_corpus_is_what_drd_writes_today(stored: Site) -> None:
     """The corpus is kept true by the real thing: what a backup stores is read, and has its keys."""
-    from tests.e2e.site import small_site
     from tests.security.forging import manifest_of
 
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    (point,) = site.points()
-    real = manifest_of(site, str(point["point"]))
+    (point,) = stored.points()
+    real = manifest_of(stored, str(point["point"]))
     assert set(real) == set(TODAY)
     rows = {c["kind"]: c for c in real["components"]}
     for known in TODAY["components"][1:3]:
         assert set(rows[known["kind"]]) == set(known)
         assert set(rows[known["kind"]]["facts"]) >= set(known["facts"]) - {"page_size"}
     require_harmless(read(json.dumps(real).encode()))
-    with sqlite3.connect(f"file:{site.base}/state/drd.db?mode=ro", uri=True) as catalogue:
+    with sqlite3.connect(f"file:{stored.base}/state/drd.db?mode=ro", uri=True) as catalogue:
         (digest,) = catalogue.execute("select digest from seals").fetchone()
     assert len(digest) == 64

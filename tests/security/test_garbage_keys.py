@@ -25,7 +25,7 @@ from drd.repositories.restic.ciphers import NoKey, key_file
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.repository import ResticRepository
 from tests.e2e.kit_site import Machine
-from tests.e2e.site import PASSWORD, Site, small_site
+from tests.e2e.site import PASSWORD, Site
 from tests.repository_support import founded, local_repository, new_bucket, s3_repository, shell
 from tests.servers import S3Server
 
@@ -82,11 +82,9 @@ def attacked(keys: Path, how: str) -> list[str]:
 
 
 @pytest.fixture
-def site(short_tmp: Path) -> Site:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    shutil.rmtree(site.base / "cache")  # nothing is remembered of the time before
-    return site
+def site(stored: Site) -> Site:
+    shutil.rmtree(stored.base / "cache")  # nothing is remembered of the time before
+    return stored
 
 
 def keys_of(site: Site) -> Path:

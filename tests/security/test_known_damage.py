@@ -40,22 +40,20 @@ def biggest_pack(repository: str) -> Path:
     return max(packs, key=lambda p: p.stat().st_size)
 
 
-def test_dry_run_and_doctor_name_damage_that_a_reading_has_found(short_tmp: Path) -> None:
-    site = small_site(short_tmp)
-    site.drd("backup", "shop")
-    assert "nothing prevents the recovery" in site.drd(*DRY).out
-    damage_every_pack(site.repository)
-    site.drd("verify", "shop", code=1)
-    (point,) = (p["point"] for p in site.points())
+def test_dry_run_and_doctor_name_damage_that_a_reading_has_found(stored: Site) -> None:
+    assert "nothing prevents the recovery" in stored.drd(*DRY).out
+    damage_every_pack(stored.repository)
+    stored.drd("verify", "shop", code=1)
+    (point,) = (p["point"] for p in stored.points())
 
-    told = site.drd(*DRY, code=1)
+    told = stored.drd(*DRY, code=1)
     assert f"restore point {point} perhaps cannot be restored completely from primary: " in told.err
     assert "nothing prevents the recovery" not in told.out
     assert "drd does not know another restore point that is complete" in told.err
-    parts = site.drd(*DRY, "--component", "db", "--component", "conf")
+    parts = stored.drd(*DRY, "--component", "db", "--component", "conf")
     assert "be restored completely" in parts.err, "what is left can be had, with a warning"
 
-    items = site.drd("doctor", "shop", "--json", code=1).json["items"]
+    items = stored.drd("doctor", "shop", "--json", code=1).json["items"]
     (bad,) = (i for i in items if not i["ok"])
     assert bad["name"] == "repository primary: known state"
     assert "is damaged" in bad["detail"]
