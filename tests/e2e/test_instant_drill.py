@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,14 +157,7 @@ def test_an_instant_drill_reads_from_the_copy_what_is_damaged_in_the_first_repos
     server: PostgresServer, short_tmp: Path
 ) -> None:
     """The damage shows only when the files are read: the mount itself is sound."""
-    site = Site(short_tmp)
-    offsite_of(site).parent.mkdir()
-    light_repository.begin(offsite_of(site), OFFSITE_PASSWORD)
-    body = PLAN.format(dsn=server.dsn("shop"), query=QUERY)
-    write_plan(site, body.replace("{", "{{").replace("}", "}}"))
-    site.drd("backup", "shop")
-    site.drd("copy", "shop")
-    assert site.drd("drill", "shop", "--json").json["rta_s"] is not None
+    site = _copied(server, short_tmp, QUERY)
     for pack in _data_packs(site):
         pack.chmod(0o600)
         pack.write_bytes(pack.read_bytes().translate(_OTHER))
@@ -181,15 +175,8 @@ def test_a_check_that_meets_damage_is_repeated_with_the_copy(
     server: PostgresServer, short_tmp: Path
 ) -> None:
     """The server starts on sound files; only the table that a check asks for is damaged."""
-    site = Site(short_tmp)
-    offsite_of(site).parent.mkdir()
-    light_repository.begin(offsite_of(site), OFFSITE_PASSWORD)
     asked = "select 300 from (select count(repeat) from never_asked) as counted"
-    body = PLAN.format(dsn=server.dsn("shop"), query=asked)
-    write_plan(site, body.replace("{", "{{").replace("}", "}}"))
-    site.drd("backup", "shop")
-    site.drd("copy", "shop")
-    assert site.drd("drill", "shop", "--json").json["rta_s"] is not None
+    site = _copied(server, short_tmp, asked)
     _damage_table(site, server, "never_asked")
     done = site.drd("drill", "shop", "--json").json
     assert (done["result"], bool(done["instant"])) == ("passed", True)
@@ -205,6 +192,19 @@ def test_a_check_that_meets_damage_is_repeated_with_the_copy(
     site.assert_clean(settled=False)
 
 
+def _copied(server: PostgresServer, base: Path, query: str) -> Site:
+    """A site with a copy, whose plan has had its whole drill."""
+    site = Site(base)
+    offsite_of(site).parent.mkdir()
+    light_repository.begin(offsite_of(site), OFFSITE_PASSWORD)
+    body = PLAN.format(dsn=server.dsn("shop"), query=query)
+    write_plan(site, body.replace("{", "{{").replace("}", "}}"))
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    assert site.drd("drill", "shop", "--json").json["rta_s"] is not None
+    return site
+
+
 def _damage_table(site: Site, server: PostgresServer, table: str) -> None:
     """Damage what the repository has of this table and of no other file."""
     path = server.execute(f"select pg_relation_filepath('{table}')", "shop")[0][0]
@@ -213,17 +213,15 @@ def _damage_table(site: Site, server: PostgresServer, table: str) -> None:
         for blob in blobs:
             uses.setdefault(blob, set()).add(ours)
     damaged = 0
-    for index in site.restic("list", "index").split():
-        for pack in json.loads(site.restic("cat", "index", index))["packs"]:
-            file = Path(site.repository, "data", pack["id"][:2], pack["id"])
-            data = bytearray(file.read_bytes())
-            for blob in pack["blobs"]:
-                if uses.get(blob["id"]) == {True}:
-                    there = slice(blob["offset"], blob["offset"] + blob["length"])
-                    data[there] = data[there].translate(_OTHER)
-                    damaged += 1
-            file.chmod(0o600)
-            file.write_bytes(data)
+    for file, blobs in _packs(site):
+        data = bytearray(file.read_bytes())
+        for blob in blobs:
+            if uses.get(blob["id"]) == {True}:
+                there = slice(blob["offset"], blob["offset"] + blob["length"])
+                data[there] = data[there].translate(_OTHER)
+                damaged += 1
+        file.chmod(0o600)
+        file.write_bytes(data)
     assert damaged
 
 
@@ -244,14 +242,16 @@ _OTHER = bytes(255 - byte for byte in range(256))
 
 def _data_packs(site: Site) -> list[Path]:
     """The files of the repository that have data of files, and no directories."""
-    indexes = [
-        json.loads(site.restic("cat", "index", i)) for i in site.restic("list", "index").split()
-    ]
-    packs = [pack for index in indexes for pack in index["packs"]]
-    plain = [p["id"] for p in packs if {blob["type"] for blob in p["blobs"]} == {"data"}]
-    found = [Path(site.repository, "data", one[:2], one) for one in plain]
+    found = [file for file, blobs in _packs(site) if {b["type"] for b in blobs} == {"data"}]
     assert found
     return found
+
+
+def _packs(site: Site) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+    """Each file of the repository with data, and the blobs in it."""
+    for index in site.restic("list", "index").split():
+        for pack in json.loads(site.restic("cat", "index", index))["packs"]:
+            yield Path(site.repository, "data", pack["id"][:2], pack["id"]), pack["blobs"]
 
 
 def test_a_drill_whose_repository_is_not_served_any_more_is_inconclusive(proven: Site) -> None:
