@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from drd.catalogue.engine import Database
 from drd.catalogue.migrate import OURS, Schema
@@ -290,3 +290,10 @@ def of_the_first_version(url: str, state_dir: Path) -> None:
             if statement.strip():
                 connection.execute(text(statement))
     database.close()
+
+
+def unguarded(connection: Connection) -> None:
+    """Remove from a file what keeps people from changing the records by accident."""
+    query = "SELECT name FROM sqlite_master WHERE type='trigger' AND tbl_name LIKE 'record%'"
+    for trigger in connection.execute(text(query)).scalars().all():
+        connection.execute(text(f"DROP TRIGGER {trigger}"))

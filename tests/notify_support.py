@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -232,3 +234,28 @@ def make_certificate(directory: Path) -> Path:
     subprocess.run(argv, check=True, capture_output=True)
     path.write_text(path.read_text() + (directory / "c.pem").read_text())
     return path
+
+
+# --- PGP --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def gnupg() -> Iterator[Callable[..., str]]:
+    """gpg with a home of its own: what it says to some words."""
+    home = tempfile.mkdtemp(prefix="gpg")  # a short path: gpg makes sockets in it
+
+    def gpg(*words: str, **more: Any) -> str:
+        argv = ["gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", "", *words]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, **more)
+        return done.stdout
+
+    try:
+        yield gpg
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def pgp_key(gpg: Callable[..., str]) -> str:
+    gpg("--quick-gen-key", "it@acme.example", "future-default")
+    return gpg("--armor", "--export", "it@acme.example").strip()

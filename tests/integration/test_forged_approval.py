@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import SecretUnavailable, UsageError
@@ -17,6 +16,7 @@ from drd.model.incidents.messages import Content
 from drd.model.record_drafts import of_key
 from drd.model.records import FIRST, Body, Entry, Header, canonical
 from drd.signing import Signer
+from tests.catalogue_support import unguarded
 from tests.integration.test_incident_letters import ACME, ANNA, Response
 from tests.notify_support import NOON, Post, mail_server
 from tests.records_support import key
@@ -91,12 +91,6 @@ def rewritten(catalogue: SqlCatalogue, forge: Callable[[Entry], tuple[str, str]]
             connection.exec_driver_sql(
                 "UPDATE record_bodies SET body=? WHERE seq=?", (body.text, made.seq)
             )
-
-
-def unguarded(connection: Connection) -> None:
-    query = "SELECT name FROM sqlite_master WHERE type='trigger' AND tbl_name LIKE 'record%'"
-    for trigger in connection.execute(text(query)).scalars().all():
-        connection.execute(text(f"DROP TRIGGER {trigger}"))
 
 
 def kept(entry: Entry) -> tuple[str, str]:

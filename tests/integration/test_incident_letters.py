@@ -3,9 +3,6 @@ mail once, and what is not known is said. The mail server is a real one."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +14,7 @@ from typing import Any
 
 import pyrage
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from drd import secrets
 from drd.bootstrap.channels import Channels, encrypted
@@ -44,8 +41,8 @@ from drd.notifiers.letters import NotifierPost, leads_to, open_post
 from drd.notifiers.smtp import SmtpSettings
 from drd.notifiers.webhook import WebhookSettings
 from drd.ports.notify import DeliveryUnknown, Letter
-from tests.catalogue_support import program
-from tests.notify_support import NOON, HandClock, Post, mail_server
+from tests.catalogue_support import program, unguarded
+from tests.notify_support import NOON, HandClock, Post, gnupg, mail_server, pgp_key
 
 ANNA = Actor(1000, "anna", 1000, "db1", "terminal", "anna")
 ACME = Contact("Acme", ContactKind.CUSTOMER, ("orders-*",), mails=("it@acme.example",))
@@ -216,13 +213,6 @@ def sent(response: Response, **more: Any) -> int:
     response.send(which)
     response.deliver()
     return which
-
-
-def unguarded(connection: Connection) -> None:
-    """Remove what keeps people from changing the records by accident."""
-    query = "SELECT name FROM sqlite_master WHERE type='trigger' AND tbl_name='record_bodies'"
-    for trigger in connection.execute(text(query)).scalars().all():
-        connection.execute(text(f"DROP TRIGGER {trigger}"))
 
 
 def said_in(mail: EmailMessage) -> str:
@@ -535,19 +525,9 @@ def test_mails_are_encrypted_where_it_is_asked_for(catalogue: SqlCatalogue, post
     assert SECRET in said_in(post.mails[1]), "only where it is asked for"
 
 
-def test_mails_are_encrypted_to_pgp_keys(
-    catalogue: SqlCatalogue, post: Post, tmp_path: Path
-) -> None:
-    home = Path(tempfile.mkdtemp(prefix="gpg"))  # a short path: gpg makes sockets in it
-
-    def gpg(*words: str, **more: Any) -> str:
-        argv = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", *words]
-        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, **more)
-        return done.stdout
-
-    try:
-        gpg("--quick-gen-key", "it@acme.example", "future-default")
-        key = gpg("--armor", "--export", "it@acme.example").strip()
+def test_mails_are_encrypted_to_pgp_keys(catalogue: SqlCatalogue, post: Post) -> None:
+    with gnupg() as gpg:
+        key = pgp_key(gpg)
         response = Response(catalogue, post.port, replace(ACME, key=key))
         sent(response, encrypt=True)
         (mail,) = post.mails
@@ -555,9 +535,6 @@ def test_mails_are_encrypted_to_pgp_keys(
         lead, armour = said_in(mail).split("\n\n", 1)
         assert "encrypted to your PGP key" in lead
         assert gpg("--decrypt", input=armour) == f"Subject: Incident\n\n{SECRET}\n"
-    finally:
-        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
-        shutil.rmtree(home, ignore_errors=True)
     with pytest.raises(UsageError, match="gpg cannot encrypt to the contact's PGP key"):
         pgp.encrypted("text", key.replace(key.splitlines()[3], ""))
 

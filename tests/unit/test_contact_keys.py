@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,24 +11,15 @@ import pytest
 from drd.cli.main import main
 from drd.config.contact_keys import findings
 from drd.config.daemon import load_settings
+from tests.notify_support import gnupg, pgp_key
 
 Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def key() -> Iterator[str]:
-    home = tempfile.mkdtemp(prefix="gpg")  # a short path: gpg makes sockets in it
-    gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", ""]
-    try:
-        made = ("--quick-gen-key", "it@acme.example", "future-default")
-        subprocess.run([*gpg, *made], check=True, capture_output=True, timeout=60)
-        shown = subprocess.run(
-            [*gpg, "--armor", "--export"], check=True, capture_output=True, text=True, timeout=60
-        )
-        yield shown.stdout.strip()
-    finally:
-        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
-        shutil.rmtree(home, ignore_errors=True)
+    with gnupg() as gpg:
+        yield pgp_key(gpg)
 
 
 def contact(name: str, key: str) -> str:
