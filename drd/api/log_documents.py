@@ -12,8 +12,8 @@ from drd.model.units import to_rfc3339
 
 
 def logs(app: App, plan: str, components: Iterable[str]) -> list[Document]:
-    """Return what drd last knew of the logs that it receives: to which times each component can be
-    recovered exactly (`from` and `to`), and what is wrong; and the same of the copies."""
+    """Return what drd last knew of the logs that it receives, and of their copies: to which times
+    it can recover each component exactly (`from` and `to`), and what is wrong."""
     documents, queue = [], app.catalogue.queue
     for component in sorted(components):
         noted = noted_state(queue, plan, component)

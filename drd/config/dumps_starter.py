@@ -28,7 +28,7 @@ _TOGETHER_S = 60.0
 @dataclass(frozen=True, slots=True)
 class FoundDumps:
     """Dumps of one component: the place, what their names below it have in common, and when each
-    was finished. `overwritten`: the name never changes, so the other tool writes to the same file
+    was finished. With `overwritten`, the name never changes: the other tool writes to the same file
     each time."""
 
     place: DumpsPlace

@@ -48,7 +48,7 @@ class Starter:
     """The text of a plan, and the credentials that it refers to, each with its purpose. `password`
     is the password of the repository. `components` are their names, kinds and places. `unseen` has,
     for each component that no drill of the plan can prove, the reason and the remedy. `programs`
-    are those that commands of the plan run, by their packages of Debian.
+    are the Debian packages of the programs that commands of the plan run.
     """
 
     text: str

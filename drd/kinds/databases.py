@@ -20,7 +20,7 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerpri
 from drd.model.text import either, escaped, some
 
 Mode = Literal["counts", "digest"]
-"""What a fingerprint has of each table."""
+"""What a fingerprint contains for each table: the number of its rows, or also a digest of them."""
 
 Value = TypeVar("Value")
 

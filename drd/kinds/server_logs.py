@@ -59,7 +59,8 @@ def rolled_to(
 ) -> RolledTo:
     """Return the text and the data time of a replay. The text `replayed` names the replayed part,
     `end` is the end of the log, `around` are the last replayed transaction and the first one after
-    it, None if there is none. `stopped`: the replay stopped before the end of the log."""
+    it, each None if there is none. `stopped` says whether the replay stopped before the end of the
+    log."""
     text, at = replayed, end.at if target.before is None else min(target.before, end.at)
     if not stopped:
         until = format_time(end.at, seconds=True)

@@ -42,8 +42,8 @@ def at_stake(facts: PlanFacts, now: datetime) -> AtStake | None:
 
 
 def leads_on(facts: PlanFacts) -> bool:
-    """Return whether the logs count: they continue the newest point, so drd must be able to read
-    this point, and no undo may have put back older data."""
+    """Return whether drd counts the logs. They continue the newest point: so drd must be able to
+    read this point, and no undo may have put back older data."""
     return unreadable_since(facts) is None and undoing(facts) is None
 
 
@@ -161,7 +161,7 @@ def _after_recovery(facts: PlanFacts) -> str:
 
 
 def _data_of(worst: Exposed) -> str:
-    """Return the time of the data with the age that is allowed."""
+    """Return words for the time of the data, and for the largest age that the RPO allows."""
     at, allowed = format_time(worst.data_time, seconds=True), format_duration(worst.rpo_s)
     return f"data of {at} (RPO {allowed})"
 
@@ -242,9 +242,9 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
 
 
 def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
-    """Return why there is no newer point, with the kind of the alert that reports the same:
-    failures since the last success, else the incomplete point (a point that was rebuilt from a
-    repository has no run).
+    """Return why there is no newer point, with the kind of the alert that reports the same. The
+    reason is that backups have failed since the last success, or else that the newest point is
+    incomplete (a point that was rebuilt from a repository has no run).
     """
     if facts.failures is not None:
         tries, run, at, error, _ = facts.failures

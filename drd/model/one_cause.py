@@ -125,7 +125,8 @@ def _what_stops(paused: Condition, conditions: Sequence[Condition]) -> Condition
 
 
 def _same_finding(finding: Condition, conditions: Iterable[Condition]) -> Condition | None:
-    """Return the first condition that says the same about another subject; None for the first."""
+    """Return the first condition that says the same about another subject. Return None if `finding`
+    itself is the first."""
     if not finding.fact:
         return None
     same = (c for c in conditions if _of_finding(c) == _of_finding(finding))

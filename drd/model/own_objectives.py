@@ -17,8 +17,8 @@ STORED_WITHIN_S = 5.0
 
 class Exposed(NamedTuple):
     """The data that a recovery would restore now, which is of `data_time`, and the RPO. `component`
-    is empty for a plan that is judged as a whole. `by_log`: the newest data is in the log, not in a
-    backup."""
+    is empty for a plan that is judged as a whole. With `by_log`, the newest data is in the log, not
+    in a backup."""
 
     component: str
     data_time: datetime
@@ -51,7 +51,7 @@ def has_own(plan: PlanFacts) -> bool:
 
 
 def has_logs(plan: PlanFacts) -> bool:
-    """Return whether every component has a log: then the logs decide the exposure."""
+    """Return whether every component has a log. Then the logs decide the exposure."""
     return bool(plan.components) and all(c.log_at is not None for c in plan.components)
 
 
@@ -80,7 +80,7 @@ def points_may_be_s(plan: PlanFacts) -> float:
 
 def exposed(plan: PlanFacts, point: PointFacts, *, leads_on: bool) -> tuple[Exposed, ...]:
     """Return the data that a recovery from this point would restore: of each component if one has
-    an RPO of its own, else of the plan as a whole. `leads_on`: the logs continue the point."""
+    an RPO of its own, else of the plan as a whole. With `leads_on`, the logs continue the point."""
     if not plan.components:
         return (Exposed("", point.data_time, plan.rpo_s, by_log=False),)
     parts = tuple(

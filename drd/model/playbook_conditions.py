@@ -45,8 +45,8 @@ def in_exercise(run: Run) -> bool:
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A temporary measure of a playbook's run, of the step with this `record`. `until` is when it
-    should have ended; `ended_at` when it was rolled back, None: not yet. `at` is the place of the
-    record among those of the run, from 1."""
+    should have ended. `ended_at` is when it was rolled back; None if this has not happened yet.
+    `at` is the number of the record in the run, counted from 1."""
 
     record: StepRecord
     at: int

@@ -34,8 +34,8 @@ _SIGNATURE = re.compile(r"[A-Za-z0-9+/=]{1,100}", re.ASCII)
 
 
 Hides = Callable[[Entry], str | None]
-"""Returns what a file contains instead of the body of an entry: the encrypted body, or "" for
-nothing. None if everybody who gets the file may read the body."""
+"""Returns what a file contains instead of the body of an entry: the encrypted body, or "" if it
+contains nothing instead. None if everybody who gets the file may read the body."""
 
 
 def hides_nothing(_: Entry) -> None:

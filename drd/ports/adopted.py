@@ -176,7 +176,7 @@ class AdoptsOf(Protocol):
 
     def __call__(self, component: Component, file: FoundFile | None) -> AdoptedPart:
         """`file` is the component's one file in the copy, for kinds that have one. Raises NotInCopy
-        if it is that of another component."""
+        if this file belongs to another component."""
 
 
 class AdoptsServerOf(Protocol):

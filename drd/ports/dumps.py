@@ -15,8 +15,9 @@ FILE = "${file}"
 
 class DumpFile(NamedTuple):
     """A finished dump. `head` has its first bytes. If it is packed, `packed` names the program that
-    packed it, and `inner` has the first bytes of the unpacked data; otherwise `inner` is `head`.
-    Not `whole`: the dump is large and elsewhere, and the file has only its first megabytes."""
+    packed it, and `inner` has the first bytes of the unpacked data; otherwise `inner` is `head`. If
+    it is not `whole`, the dump is large and in a bucket, and the file has only the first megabytes
+    of the dump."""
 
     path: Path
     head: bytes

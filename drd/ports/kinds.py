@@ -44,7 +44,7 @@ ONE_DATABASE = (
     "to restore one database under another name, add --database NAME; leave out --into to recover "
     "the whole server."
 )
-"""The remedy of a kind of servers for `Ability.BESIDE`."""
+"""What to do instead, for a kind of servers that lacks `Ability.BESIDE`."""
 
 _PARTS = {
     Holds.TABLES: "--table NAME --into NAME restores a table.",

@@ -51,8 +51,8 @@ def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
 
 
 def without_those_of_the_unit(findings: list[Finding], unit: list[Finding]) -> list[Finding]:
-    """Return the findings without those of repositories that the unit forbids: the finding about
-    the unit has the right remedy."""
+    """Return the findings without the findings about repositories to which the unit forbids access:
+    the finding about the unit has the right remedy."""
     forbidden = {f.subject for f in unit if f.code == OF_REPOSITORY}
     return [
         f for f in findings if not (f.failed and f.code == REPOSITORY and f.subject in forbidden)

@@ -57,10 +57,10 @@ class LogCopy:
         self._state = noted[1] if noted is not None else None
 
     def turn(self, source: Stored | None = None, *, tidy: bool = False) -> tuple[int, Stored]:
-        """Copy what is missing in the copy; return how many snapshots were copied, and what the
+        """Copy what is missing in the copy. Return how many snapshots were copied, and what the
         copy has then. `source` is what the copied repository has; without it, drd lists this
-        repository. `tidy`: remove at once what is not needed any more. Raises the errors of the
-        repositories, after it has noted them."""
+        repository. With `tidy`, drd also removes at once what the copy does not need any more.
+        Notes the errors of the repositories, then raises them."""
         try:
             copied, complete_at = self._turn(source, tidy=tidy)
         except DrdError as error:

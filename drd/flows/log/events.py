@@ -41,8 +41,8 @@ class Events:
     ) -> None:
         """Note that the server has changed to another timeline after the batch `before`, and which
         part of the former timeline the new one lacks. `lines` are the timelines before that of the
-        mark, each with the position at which the server left it. `anew`: there is a gap between
-        the batch and the mark."""
+        mark, each with the position at which the server left it. With `anew`, there is a gap
+        between the batch and the mark."""
         place = self._services.kinds(self._component.kind).log_place
         left = dict(lines).get(before.end.line, before.end.position)
         text = (

@@ -19,8 +19,9 @@ from drd.registry import KINDS
 
 
 def log_spec(plan: Plan, name: str = "") -> RepositorySpec:
-    """Return the repository of the logs that is beside the repository `name` of the plan; without a
-    name, beside that of the backups. Raises NotSupported if its URL has no place beside it."""
+    """Return the repository of the logs that is beside the repository `name` of the plan. Without a
+    name, it is beside the repository of the backups. Raises NotSupported if its URL has no place
+    beside it."""
     beside = plan.repositories[name] if name else plan.primary
     place = place_of_logs(beside.url)
     if place is None:

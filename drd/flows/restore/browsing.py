@@ -24,8 +24,9 @@ from drd.ports import Ability, Holds
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One component of a point: its contents, or why drd cannot list them. `holds` says what it
-    consists of, `untimed` why the times of its files are unknown. `alone`: drd can restore single
-    items of it; `beside`: drd can restore a copy of the whole under another name."""
+    consists of, `untimed` why the times of its files are unknown. If it is `alone`, drd can restore
+    single items of it. If it is `beside`, drd can restore a copy of the whole component under
+    another name."""
 
     component: str
     kind: str

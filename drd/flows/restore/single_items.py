@@ -166,8 +166,8 @@ def _only(services: Services, plan: Plan, component: Component, part: Part) -> P
 
 
 def _is_about(step: Step, name: str, part: Part) -> bool:
-    """Return whether the step names the restored database, such as the step that repeats the
-    erasures."""
+    """Return whether the step names the restored database, as the step that repeats the erasures
+    does."""
     if part.has_items or part.database is None or step.component != name:
         return False
     return getattr(step.settings, "database", None) == part.database

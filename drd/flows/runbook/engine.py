@@ -66,8 +66,9 @@ class Engine:
         self._stood_in: set[str] = set()
 
     def execute(self, *, anew: bool = False) -> Outcome:
-        """Execute the steps; `anew`: also those that have ended already. Raises errors that end a
-        run early: Cancelled, Fenced, an unreadable repository; all steps have ended then."""
+        """Execute the steps. With `anew`, execute also the steps that have ended already. Raises
+        errors that end a run early: Cancelled, Fenced, an unreadable repository; all steps have
+        ended then."""
         if not anew:
             self._load_earlier()
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="drd-step") as pool:

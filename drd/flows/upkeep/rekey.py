@@ -342,7 +342,7 @@ def _carry_out(
 def _tried(
     works: tuple[_Rekeying, _Rekeying | None], candidates: Sequence[SecretRef]
 ) -> RekeyStepResult:
-    """Find which known passwords open the repository, and that of its logs."""
+    """Find which known passwords open the repository, and the repository of its logs."""
     work, logs = works
     tried = work.try_candidates(candidates)
     if logs is None:

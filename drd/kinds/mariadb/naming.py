@@ -49,7 +49,7 @@ def plain(name: str) -> str:
 
 
 def in_database(name: str, table: str) -> str:
-    """Return the name of a table among those of all databases, as SQL can use it."""
+    """Return the name of a table together with the name of its database, as SQL can use it."""
     return f"{plain(name)}.{spelled(table)}"
 
 

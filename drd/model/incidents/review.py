@@ -33,10 +33,11 @@ _LONGER_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """A recovery in the record. `state` is its final state, empty while it has not ended. `loss_s`
-    is the age of the restored data, `took_s` the time to the end of the checks, in seconds; None:
-    not measured. `on_purpose`: a person chose the restore point, so its age does not count for the
-    RPO. `partial`: it restored a part of the service. `back`: `undone`, `rolled back` or empty.
-    `data_time` is the time of the oldest restored data."""
+    is the age of the restored data, `took_s` the time to the end of the checks, in seconds; each is
+    None if it was not measured. With `on_purpose`, a person chose the restore point, so its age
+    does not count for the RPO. With `partial`, the recovery restored only a part of the service.
+    `back` is `undone`, `rolled back` or empty. `data_time` is the time of the oldest restored
+    data."""
 
     run: str
     plan: str

@@ -27,8 +27,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A delay that an authority asked for: since when, until when (None: not stated), and whether
-    the statement was oral. `before` is the statement of the same authority before it."""
+    """A delay that an authority asked for: since when, until when (None if the authority did not
+    say), and whether the statement was oral. `before` is the statement of the same authority before
+    it."""
 
     kind: HoldKind
     since: datetime

@@ -19,8 +19,8 @@ MOST_KEYS = 5000
 """How many objects of a bucket drd looks at."""
 
 _ALL, _BEGINNING, _HEAD = 1 << 30, 16 << 20, 64 << 10
-"""How many bytes drd fetches in total; of a dump that is too large to be fetched; and of a dump
-that is only asked for its origin."""
+"""How many bytes drd fetches in total, how many of a dump that is too large to fetch as a whole,
+and how many of a dump of which drd only wants to know the origin."""
 
 _FETCH_S = 300.0
 """How many seconds drd fetches dumps to examine them."""

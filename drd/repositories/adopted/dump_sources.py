@@ -32,9 +32,9 @@ class Fetched(NamedTuple):
 
 
 class DumpSource(Protocol):
-    """A place with dumps. `where` is how people write it before the name of a dump; `most_heads` is
-    the number of dumps of a series whose first bytes drd reads. All methods raise OSError, and
-    RepositoryError if the place no longer answers."""
+    """A place with dumps. `where` is what people write before the name of a dump to name its place;
+    `most_heads` is the number of dumps of a series whose first bytes drd reads. All methods raise
+    OSError, and RepositoryError if the place no longer answers."""
 
     where: str
     most_heads: int

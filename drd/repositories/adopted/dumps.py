@@ -211,8 +211,8 @@ def _why_cut_off(file: Fetched) -> str:
 
 
 def recognised(path: Path, whole: bool = True) -> tuple[str, FoundDump] | None:
-    """Return the kind of a dump, and what it contains. Not `whole`: the file has only the beginning
-    of the dump. Raises NotSupported and OSError."""
+    """Return the kind of a dump, and what it contains. If it is not `whole`, the file has only the
+    beginning of the dump. Raises NotSupported and OSError."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     packed, inner = _unpacked(path, head)
