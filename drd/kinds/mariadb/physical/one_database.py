@@ -6,14 +6,12 @@ any other dump."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from drd import log, process
+from drd import process
 from drd.errors import DrdError, RepositoryDamaged, SourceError
 from drd.kinds.databases import Dumped, require_in
 from drd.kinds.file_system import ANOTHER_POINT, fresh, remove
@@ -138,7 +136,8 @@ class OfServer(MariadbTargetDatabase):
             server.prepare(data, on_tick)
             if self._log is not None:
                 rolled = replay(server, self._log, snapshot, self._copied.bin_dir, on_tick)
-            with _open(server) as connection:
+            # The tables of rights contain the rights in the database.
+            with server.governed(), connect(server.address("mysql")) as connection:
                 read, notes = self._read(connection)
                 dump = fresh(self._landing, parents=True) / filename(self._component)
                 self._dump(server, dumps, read, dump)
@@ -237,19 +236,6 @@ class _DatabaseInspector(MariadbInspector):
         described = super().fingerprint(like, budget_s)
         assert isinstance(described, DatabaseFingerprint)
         return narrow.as_within(described)
-
-
-@contextmanager
-def _open(server: RestoredServer) -> Iterator[Connection]:
-    """Run the server with its tables of rights, which contain the rights in the database, and
-    connect to it."""
-    password = secrets.token_urlsafe(24)
-    log.mask(password)
-    with (
-        server.governed(f"drd_{secrets.token_hex(4)}", password),
-        connect(server.address("mysql")) as connection,
-    ):
-        yield connection
 
 
 def _rounded(read: Read, only: Sequence[str]) -> list[str]:

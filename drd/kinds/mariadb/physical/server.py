@@ -8,6 +8,7 @@ and its directory of plugins is empty."""
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drd import process
+from drd import log, process
 from drd.errors import SandboxUnavailable, TargetError
 from drd.kinds.data_directory import open_room
 from drd.kinds.file_system import ANOTHER_POINT, remove
@@ -112,7 +113,7 @@ class RestoredServer(ThrowAwayServer):
         return address.as_user(*self._login) if self._login is not None else address
 
     @contextmanager
-    def writable(self, user: str, password: str) -> Iterator[None]:
+    def writable(self) -> Iterator[None]:
         """Run the server in the body as `governed` does, and with a binary log, from which drd can
         read the replayed transactions. The server is shut down at the end of the body."""
         base = Path(os.path.realpath(self._base))
@@ -123,7 +124,7 @@ class RestoredServer(ThrowAwayServer):
             "log-bin": str(written / "log"), "binlog-format": "ROW", "binlog-row-image": "MINIMAL",
         }  # fmt: skip
         try:
-            with self.governed(user, password, logged):
+            with self.governed(logged) as user:
                 yield
                 with connect(self.address("mysql")) as connection:
                     connection.execute("SET SESSION sql_log_bin = 0")
@@ -133,11 +134,11 @@ class RestoredServer(ThrowAwayServer):
             remove(written)
 
     @contextmanager
-    def governed(
-        self, user: str, password: str, logged: Mapping[str, str] | None = None
-    ) -> Iterator[None]:
-        """Run the server in the body, with its tables of rights. `user` has all rights. `logged`
-        are the settings of a binary log."""
+    def governed(self, logged: Mapping[str, str] | None = None) -> Iterator[str]:
+        """Run the server in the body, with its tables of rights. drd logs in as a new user, which
+        has all rights, and whose name is yielded. `logged` are the settings of a binary log."""
+        user, password = f"drd_{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+        log.mask(password)
         before = self.settings, self._base, self._data
         # The path may contain a descriptor of this process, which other processes cannot use.
         self._base = Path(os.path.realpath(self._base))
@@ -158,7 +159,7 @@ class RestoredServer(ThrowAwayServer):
         try:
             self.run()
             first.unlink()
-            yield
+            yield user
         finally:
             self._login = None
             self.settings, self._base, self._data = before

@@ -6,13 +6,12 @@ each file must continue the file before it, and the log must continue the copy."
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from drd import log, process
+from drd import process
 from drd.errors import RepositoryDamaged, TargetError
 from drd.kinds.mariadb.connection import OPTIONS, connect, write_options
 from drd.kinds.mariadb.physical.binlog.files import (
@@ -225,9 +224,7 @@ def replay(
     if roll.count:
         for file in (here, *roll.files):
             give(file, server.user)
-        password = secrets.token_urlsafe(24)
-        log.mask(password)
-        with server.writable(f"drd_{secrets.token_hex(4)}", password):
+        with server.writable():
             _pipe(server, roll, bin_dir, on_tick)
             _require_reached(server, roll)
     shutil.rmtree(here)
