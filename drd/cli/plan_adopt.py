@@ -51,7 +51,7 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
             "repository, leave out --password-file"
         )
         raise RepositoryMissing(error.message, hint=hint, state=error.state) from error
-    databases = [_database(copies) for copies in seen.databases]
+    databases = [_database(file) for file in seen.databases]
     others = [
         FoundFiles(path, one.path, one.files, _unnamed(seen, path))
         for path, one in seen.others.items()

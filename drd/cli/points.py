@@ -68,13 +68,13 @@ def _with(document: dict[str, Any], component: str) -> list[dict[str, Any]]:
             f"no restore point of {document['plan']} contains a component {component!r}",
             hint=f"components of the restore points: {', '.join(known)}.",
         )
-    points_of_copy = []
+    having_it = []
     for point in points:
         for one in point["components"]:
             if one["component"] == component and one["state"] == "captured":
                 more = {"size_bytes": one["bytes"], "data_time": one["data_time"]}
-                points_of_copy.append({**point, **more})
-    return points_of_copy
+                having_it.append({**point, **more})
+    return having_it
 
 
 def _may_be_there(point: dict[str, Any], lost: dict[str, str]) -> bool:

@@ -64,9 +64,9 @@ class _Writer:
     unseen: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        survey = self.found
+        copies = self.found
         yield "# yaml-language-server: $schema=plan.schema.json"
-        yield f"# Another tool makes the copies of this plan: restic, into {survey.url}."
+        yield f"# Another tool makes the copies of this plan: restic, into {copies.url}."
         yield (
             "# drd lists, drills and recovers these copies, and never writes there "
             "(docs/adopted.md)."
@@ -82,11 +82,11 @@ class _Writer:
         yield "repositories:"
         yield "  theirs:"
         yield "    made_by: restic"
-        yield f"    url: {inline(survey.url)}"
-        yield f"    password: {{file: {inline(survey.password)}}}"
+        yield f"    url: {inline(copies.url)}"
+        yield f"    password: {{file: {inline(copies.password)}}}"
         if is_s3(self.found.url):
             yield from bucket_keys(self.name, self.credentials)
-        only = {"host": survey.host, **({"tag": survey.tag} if survey.tag else {})}
+        only = {"host": copies.host, **({"tag": copies.tag} if copies.tag else {})}
         yield f"    only: {inline(only)}"
         yield ""
         yield (
@@ -106,16 +106,16 @@ class _Writer:
         yield "drill: {every: 7d}"
 
     def _components(self) -> Iterator[str]:
-        for survey in self.found.databases:
-            name = self._free(PurePosixPath(survey.path).stem, "database")
+        for database in self.found.databases:
+            name = self._free(PurePosixPath(database.path).stem, "database")
             yield f"  {name}:"
-            yield from self._unseen(name, survey.unseen)
-            for key, value in _keys(survey):
+            yield from self._unseen(name, database.unseen)
+            for key, value in _keys(database):
                 yield f"    # {value}" if key == "#" else f"    {key}: {inline(value)}"
-            self.components.append((name, survey.kind, survey.path))
-            self.checks += [self._check(check, name) for check in survey.checks.checks]
-            if survey.checks.suggested is not None:
-                self.suggested.append(self._check(survey.checks.suggested, name))
+            self.components.append((name, database.kind, database.path))
+            self.checks += [self._check(check, name) for check in database.checks.checks]
+            if database.checks.suggested is not None:
+                self.suggested.append(self._check(database.checks.suggested, name))
         for files in self.found.others:
             name = self._free(PurePosixPath(files.path).name, "files")
             yield f"  {name}:"

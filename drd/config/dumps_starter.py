@@ -50,21 +50,21 @@ class _Writer:
         self.component = wish if wish not in ("", "manifest", OWN_COMPONENT) else "data"
 
     def lines(self) -> Iterator[str]:
-        survey = self.found
+        dumps = self.found
         yield "# yaml-language-server: $schema=plan.schema.json"
-        yield f"# Another tool makes the copies of this plan: dumps in {survey.place.where}."
+        yield f"# Another tool makes the copies of this plan: dumps in {dumps.place.where}."
         yield (
             "# drd lists, drills and recovers these copies, and never writes there "
             "(docs/adopted.md)."
         )
-        yield from survey.place.notes()
+        yield from dumps.place.notes()
         yield f"plan: {inline(self.name)}"
         yield ""
         yield from self._objectives()
         yield ""
         yield "components:"
         yield f"  {self.component}:"
-        for key, value in survey.dump.keys:
+        for key, value in dumps.dump.keys:
             yield f"    # {value}" if key == "#" else f"    {key}: {inline(value)}"
         yield ""
         yield from self._repository()
@@ -76,13 +76,13 @@ class _Writer:
             "# any database with such a table: write the least number of rows that yours "
             "has: `> 900`."
         )
-        yield from in_comment(survey.dump.unseen, "")
-        yield "checks:" if survey.dump.checks else "checks: []"
-        for check in survey.dump.checks:
+        yield from in_comment(dumps.dump.unseen, "")
+        yield "checks:" if dumps.dump.checks else "checks: []"
+        for check in dumps.dump.checks:
             yield f"  - {inline(self._check(check))}"
-        if survey.dump.suggested is not None:
+        if dumps.dump.suggested is not None:
             yield "# Use this check if the data changes in every interval between two dumps:"
-            yield f"#  - {inline(self._check(survey.dump.suggested))}"
+            yield f"#  - {inline(self._check(dumps.dump.suggested))}"
         yield ""
         yield "drill: {every: 7d}"
 
@@ -120,13 +120,13 @@ class _Writer:
         yield "#retention: {daily: 7, weekly: 4}"
 
     def _repository(self) -> Iterator[str]:
-        survey = self.found
+        dumps = self.found
         yield "repositories:"
         yield "  theirs:"
         yield "    made_by: command"
         yield f"    url: command:{self.name}"
         yield "    command:"
-        yield from survey.place.commands(self.name, survey.series, survey.dump, self.credentials)
+        yield from dumps.place.commands(self.name, dumps.series, dumps.dump, self.credentials)
 
 
 def gap_in_words(times: Sequence[datetime]) -> str:

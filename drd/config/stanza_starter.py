@@ -41,9 +41,9 @@ class _Writer:
     components: list[tuple[str, str, str]] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        survey = self.found
+        stanza = self.found
         yield "# yaml-language-server: $schema=plan.schema.json"
-        yield f"# pgBackRest makes the backups of this plan, in its stanza {survey.name}."
+        yield f"# pgBackRest makes the backups of this plan, in its stanza {stanza.name}."
         yield (
             "# drd lists, drills and recovers these copies, and never writes there "
             "(docs/adopted.md)."
@@ -63,19 +63,19 @@ class _Writer:
         yield "repositories:"
         yield "  theirs:"
         yield "    made_by: pgbackrest"
-        yield f"    url: {inline(f'pgbackrest:{survey.name}')}"
+        yield f"    url: {inline(f'pgbackrest:{stanza.name}')}"
         yield "    pgbackrest:"
-        if survey.config:
-            yield f"      config: {inline(dict(survey.config))}"
-        if survey.options:
-            yield f"      options: {inline(dict(survey.options))}"
+        if stanza.config:
+            yield f"      config: {inline(dict(stanza.config))}"
+        if stanza.options:
+            yield f"      options: {inline(dict(stanza.options))}"
         yield ""
-        if survey.keeps:
+        if stanza.keeps:
             yield (
                 "# What pgBackRest keeps at least. If a backup disappears earlier, drd "
                 "raises an alert."
             )
-            yield f"retention: {inline(dict(survey.keeps))}"
+            yield f"retention: {inline(dict(stanza.keeps))}"
         else:
             yield (
                 "# What pgBackRest keeps at least. If a backup disappears earlier, drd "

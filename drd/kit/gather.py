@@ -255,11 +255,11 @@ def kit_plan_of(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[s
     drills = known_drills(plan.name, catalogue)
     tried = {d.refuted for d in drills}
     complete = [p for p in kept if p.complete]
-    wanted = [complete[:1], [p for p in complete if p.id not in tried][:1]]
+    wanted = [*complete[:1], *[p for p in complete if p.id not in tried][:1]]
     known = catalogue.origins.seals(plan.name)
     signed = signatures_of(catalogue, plan.name)  # a kit vouches for no point that may be forged
     chosen = kept[:POINTS]
-    chosen += [p for wanted_plan in wanted for p in wanted_plan if p not in chosen]
+    chosen += [p for p in wanted if p not in chosen]
     return KitPlan(
         plan.name,
         plan.digest,

@@ -186,8 +186,8 @@ def image_of(container: Container) -> Image:
             "containers that run. Each user has containers of their own with podman, and the "
             "service of drd needs access to the engine (docs/containers.md).",
         )
-    image = _first(done.stdout)
-    state = image.get("State")
+    described = _first(done.stdout)
+    state = described.get("State")
     if isinstance(state, Mapping) and state.get("Paused") is True:
         raise SourceUnreachable(
             f"the {container} is paused, so nothing in it answers",
@@ -198,11 +198,11 @@ def image_of(container: Container) -> Image:
             f"the {container} does not run",
             hint=f"start it: {container.engine} start {container.name}",
         )
-    settings = image.get("Config")
+    settings = described.get("Config")
     named = settings.get("Image") if isinstance(settings, Mapping) else ""
-    name = image.get("ImageName") or named
-    digest = image.get("ImageDigest") or image.get("Image")
-    return Image(_short(name), _short(digest), _short(image.get("Id")))
+    name = described.get("ImageName") or named
+    digest = described.get("ImageDigest") or described.get("Image")
+    return Image(_short(name), _short(digest), _short(described.get("Id")))
 
 
 def pinned(container: Container) -> Container:

@@ -111,14 +111,14 @@ def search_dumps(source: DumpSource, wanted: str = "*") -> Dumps:
 
 def _several_databases(source: DumpSource, dumps: Sequence[Dump]) -> str:
     """Say of which databases these dumps are, if their headers name several; empty otherwise."""
-    by_series: dict[str, str] = {}
+    databases: dict[str, str] = {}
     for dump in reversed(dumps[-source.most_heads :]):
         if database := one_database.database_in(source.beginning(dump)):
-            by_series.setdefault(database, dump.name)
-    if len(by_series) < 2:
+            databases.setdefault(database, dump.name)
+    if len(databases) < 2:
         return ""
     return (
-        f"these are dumps of {len(by_series)} databases, {one_database.named(by_series)}, but "
+        f"these are dumps of {len(databases)} databases, {one_database.named(databases)}, but "
         "their file names look like one series: let the script write the name of the database, as "
         "a separate word, into the name of each dump, or dump each database into a separate "
         "directory"
@@ -220,11 +220,11 @@ def recognised(path: Path, whole: bool = True) -> tuple[str, FoundDump] | None:
     for spec in KINDS:
         if spec.recognises:
             recognises: RecognisesOf = resolve_name(spec.recognises)
-            dump_kind = recognises(dump)
-            if dump_kind is not None:
-                dump_kind = dump_kind._replace(packed=packed)
+            content = recognises(dump)
+            if content is not None:
+                content = content._replace(packed=packed)
                 within = packed and inner.startswith(SQLITE)
-                return spec.name, _by_what_is_packed(dump, dump_kind) if within else dump_kind
+                return spec.name, _by_what_is_packed(dump, content) if within else content
     return None
 
 

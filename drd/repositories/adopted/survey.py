@@ -184,23 +184,23 @@ def _recognise_dumps(
     its name."""
     left = min(_ALL, shutil.disk_usage(place).free // 2)
     for path, size in candidates.items():
-        recognised = _Recognised()
+        examined = _Examined()
         if 0 < size <= min(left, LARGEST):
             left -= size
             file = place / PurePosixPath(path).name
             repository.save_file(copy, path, file, most=size)
             try:
-                recognised = _seen(file)
+                examined = _seen(file)
             finally:
                 file.unlink()
         elif size and _SQL.search(path):
-            recognised = _Recognised(
+            examined = _Examined(
                 why=f"a dump of {format_size(size)}, whose content drd did not read"
             )
-        _sort(found, path, size, recognised)
+        _sort(found, path, size, examined)
 
 
-class _Recognised(NamedTuple):
+class _Examined(NamedTuple):
     """What a look into a file showed: what it is, or what no kind loads and what the other tool
     could do instead, and why it is cut off."""
 
@@ -210,54 +210,54 @@ class _Recognised(NamedTuple):
     cut_off: str = ""
 
 
-def _seen(file: Path) -> _Recognised:
+def _seen(file: Path) -> _Examined:
     with file.open("rb") as opened:
         cut = why_cut_off(opened, unpacks=True)
     try:
         known = None if cut else recognised(file)
     except NotSupported as error:
         better = error.better if isinstance(error, NotLoaded) else ""
-        return _Recognised(why=error.message, better=better.rstrip("."))
-    return _Recognised(known, cut_off=cut)
+        return _Examined(why=error.message, better=better.rstrip("."))
+    return _Examined(known, cut_off=cut)
 
 
-def _sort(found: Survey, path: str, size: int, recognised: _Recognised) -> None:
+def _sort(found: Survey, path: str, size: int, examined: _Examined) -> None:
     """Note a file that may be a dump where it belongs."""
     by_name, name = _kind_of(path), PurePosixPath(path).name
-    if recognised.cut_off:
-        found.cut_off[path] = recognised.cut_off
-    is_dump = bool(recognised.known or by_name or _is_kept(path, recognised))
+    if examined.cut_off:
+        found.cut_off[path] = examined.cut_off
+    is_dump = bool(examined.known or by_name or _is_kept(path, examined))
     if is_dump and is_dated(_below(found.paths, path)):
         found.unnamed[path] = _DATE
         note(found.others, found.paths, path, size)
-    elif recognised.known is not None and not recognised.known[1].unpack:
-        found.databases.append(FoundFile(path, *recognised.known))
+    elif examined.known is not None and not examined.known[1].unpack:
+        found.databases.append(FoundFile(path, *examined.known))
     elif by_name:
         found.databases.append(FoundFile(path, by_name))
-    elif recognised.cut_off:
+    elif examined.cut_off:
         return
     elif is_dump:
-        found.databases.append(FoundFile(path, *_kept(name, recognised)))
+        found.databases.append(FoundFile(path, *_kept(name, examined)))
     else:
         note(found.others, found.paths, path, size)
 
 
-def _is_kept(path: str, recognised: _Recognised) -> bool:
+def _is_kept(path: str, examined: _Examined) -> bool:
     """Return whether a file is a dump or an archive that is one component, although no kind says
     that it is its own."""
-    if recognised.known is not None:
+    if examined.known is not None:
         return bool(_ARCHIVE.search(path))
-    return bool(recognised.why or (_SQL.search(path) and _packed(path)))
+    return bool(examined.why or (_SQL.search(path) and _packed(path)))
 
 
-def _kept(name: str, recognised: _Recognised) -> tuple[str, FoundDump]:
+def _kept(name: str, examined: _Examined) -> tuple[str, FoundDump]:
     (spec,) = (spec for spec in KINDS if spec.keeps)
-    if recognised.known is not None:
+    if examined.known is not None:
         unpacks: UnpacksOf = resolve_name(spec.unpacks)
-        return spec.name, unpacks(recognised.known[1])
+        return spec.name, unpacks(examined.known[1])
     keeps: KeepsOf = resolve_name(spec.keeps)
-    what = recognised.why or "a dump in a format that drd does not recognise"
-    return spec.name, keeps(name, _packed(name), what, recognised.better)
+    what = examined.why or "a dump in a format that drd does not recognise"
+    return spec.name, keeps(name, _packed(name), what, examined.better)
 
 
 def _packed(path: str) -> str:
