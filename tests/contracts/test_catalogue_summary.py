@@ -37,6 +37,7 @@ from drd.model.facts import (
     UnreadyFacts,
 )
 from drd.model.finding import Finding
+from drd.model.log import LogState, copy_noted_as, noted_as
 from drd.model.plan import DrillPolicy, RepositorySpec, SecretRef
 from drd.model.policies import BackupPolicy
 from drd.model.readiness_finding import ReadinessFinding
@@ -332,6 +333,29 @@ def kept(catalogue: SqlCatalogue, name: str, minutes: float, *, former: bool) ->
 def turned(catalogue: SqlCatalogue, name: str, action: str, minutes: float) -> None:
     catalogue.decisions.add(name, Decision("", action, "anna", "", 0, at(minutes)))
     kept(catalogue, name, minutes, former=action == "redo")
+
+
+def test_what_is_noted_of_a_log_and_of_its_copy_is_read_by_the_keys_of_the_notes(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    """The statements put these keys together again, so that `status` need not load what notes the
+    logs."""
+    offsite = RepositorySpec("offsite", "/srv/o", SecretRef("env", "P"), copy_of="primary")
+    primary = plan().repositories["primary"]
+    copied_plan = replace(plan(), repositories={"primary": primary, "offsite": offsite})
+    catalogue.plans.load(copied_plan, file_digest="f", at=at(0))
+    catalogue.points.record(point("p1", at(10)))
+    for key, minutes in (
+        (noted_as("orders-api", "orders-db"), 30),
+        (copy_noted_as("orders-api", "offsite", "orders-db"), 20),
+        (copy_noted_as("orders-api", "gone", "orders-db"), 25),
+    ):
+        state = LogState("receives", at(minutes), 30.0, reaches=at(minutes))
+        catalogue.queue.note(key, dict(state.to_json()), at(minutes), plan="orders-api")
+    components = {one.component: one.log_at for one in facts().components}
+    assert components["orders-db"] == at(30)
+    [copy] = facts().copies
+    assert (copy.repository, copy.logs) == ("offsite", (("orders-db", at(20)),))
 
 
 @pytest.mark.parametrize(
