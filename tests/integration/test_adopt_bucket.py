@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -13,33 +12,52 @@ from pathlib import Path
 import pytest
 
 from drd.cli import plan_adopt_bucket
-from drd.cli.main import main
 from drd.repositories.adopted import bucket_dumps
-from tests.integration.test_adopt_dumps import archive, drilled
+from tests import light_repository
+from tests.integration.test_adopt_dumps import archive, drilled, plan_new
 from tests.integration.test_adopted import Site
+from tests.repository_support import new_bucket
 from tests.servers import PostgresServer, S3Server
 
 
 @pytest.fixture
 def site(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A host whose administrator has the keys of the bucket in the environment."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret_key)
+    use_keys(monkeypatch, s3.access_key, s3.secret_key)
     made = Site(tmp_path)
     yield made
     made.close()
 
 
+class Bucket:
+    def __init__(self, server: S3Server) -> None:
+        self.name = new_bucket(server)
+        self._client = server.client()
+
+    def put(self, key: str, data: bytes) -> None:
+        self._client.put_object(Bucket=self.name, Key=key, Body=data)
+
+    def delete(self, key: str) -> None:
+        self._client.delete_object(Bucket=self.name, Key=key)
+
+
 @pytest.fixture
-def bucket(s3: S3Server) -> str:
-    name = f"dumps-{secrets.token_hex(4)}"
-    s3.create_bucket(name)
-    return name
+def bucket(s3: S3Server) -> Bucket:
+    return Bucket(s3)
+
+
+def use_keys(monkeypatch: pytest.MonkeyPatch, key: str, secret: str) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+
+
+def forget_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
 
 
 def adopt(site: Site, place: str, name: str) -> int:
-    return main(["--config", str(site.base / "drd.yaml"), "plan", "new", "--adopt", place,
-                 "--name", name])  # fmt: skip
+    return plan_new(site, place, "--name", name)
 
 
 def database(site: Site, rows: int) -> bytes:
@@ -61,34 +79,28 @@ def give_keys(site: Site, s3: S3Server, monkeypatch: pytest.MonkeyPatch, *plans:
             (folder / f"{plan}-s3-{what}").write_text(value)
             (folder / f"{plan}-s3-{what}").chmod(0o600)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    forget_keys(monkeypatch)
 
 
 def test_dumps_in_a_bucket_become_plans_that_drill_as_they_are_written(
     site: Site,
     s3: S3Server,
-    bucket: str,
+    bucket: Bucket,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    client = s3.client()
-
-    def put(name: str, data: bytes) -> None:
-        client.put_object(Bucket=bucket, Key=f"nightly/{name}", Body=data)
-
     for day in (1, 2, 3):
-        put(f"shop-2026-11-2{day}.db", database(site, day))
+        bucket.put(f"nightly/shop-2026-11-2{day}.db", database(site, day))
     archive(site, "conf.tar.gz", "--gzip", "etc")
-    put("sub/conf-20261121.tgz", (site.base / "dumps/conf.tar.gz").read_bytes())
-    put("shop-2026-11-24.db", database(site, 4)[:5000])
-    put("empty-1.dump", b"")
-    put("notes.txt", b"call home\n")
+    bucket.put("nightly/sub/conf-20261121.tgz", (site.base / "dumps/conf.tar.gz").read_bytes())
+    bucket.put("nightly/shop-2026-11-24.db", database(site, 4)[:5000])
+    bucket.put("nightly/empty-1.dump", b"")
+    bucket.put("nightly/notes.txt", b"call home\n")
     hostile = "shop-2026-11-25.db\nshop-2026-11-26.db", "a b-1.db", "sub/.hidden-1.db"
     for name in hostile:
-        put(name, database(site, 9))
+        bucket.put(f"nightly/{name}", database(site, 9))
 
-    place = s3.repository(bucket, "nightly")
+    place = s3.repository(bucket.name, "nightly")
     assert adopt(site, place, "shop") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Seen: 4 copies, the newest from" in said
@@ -114,9 +126,9 @@ def test_dumps_in_a_bucket_become_plans_that_drill_as_they_are_written(
 
     written = (site.base / "plans/shop.yaml").read_text()
     assert s3.secret_key not in written
-    client.delete_object(Bucket=bucket, Key="nightly/shop-2026-11-24.db")
-    put("shop-test-2026-11-29.db", database(site, 9))
-    put("sub/shop-2026-11-29.db", database(site, 9))
+    bucket.delete("nightly/shop-2026-11-24.db")
+    bucket.put("nightly/shop-test-2026-11-29.db", database(site, 9))
+    bucket.put("nightly/sub/shop-2026-11-29.db", database(site, 9))
     give_keys(site, s3, monkeypatch, "shop", "conf")
     evidence = drilled(site, "shop")
     assert [c.name for c in evidence.checks if c.verdict == "passed"] == [
@@ -144,31 +156,28 @@ def test_dumps_in_a_bucket_become_plans_that_drill_as_they_are_written(
 def test_a_dump_that_is_too_large_to_fetch_is_recognised_by_its_beginning(
     site: Site,
     s3: S3Server,
-    bucket: str,
+    bucket: Bucket,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     *,
     postgres: PostgresServer,
 ) -> None:
     postgres.execute("create database adopted_bucket")
-    try:
-        postgres.execute(
-            "create table orders as select n as id, now() as made_at, repeat(md5(n::text), 9) as x "
-            "from generate_series(1, 5000) n",
-            "adopted_bucket",
-        )
-        dump = subprocess.check_output(
-            [postgres.bin_dir / "pg_dump", "-Fc", postgres.dsn("adopted_bucket")]
-        )
-    finally:
-        postgres.execute("drop database adopted_bucket with (force)")
-    for name, data in (("big.dump", dump), ("big.db", database(site, 3000)), ("big.tar", b"")):
-        head = b"x" * 257 + b"ustar\0" + b"y" * 9000
-        s3.client().put_object(Bucket=bucket, Key=name, Body=data or head)
+    postgres.execute(
+        "create table orders as select n as id, now() as made_at, repeat(md5(n::text), 9) as x "
+        "from generate_series(1, 5000) n",
+        "adopted_bucket",
+    )
+    dump = subprocess.check_output(
+        [postgres.bin_dir / "pg_dump", "-Fc", postgres.dsn("adopted_bucket")]
+    )
+    bucket.put("big.dump", dump)
+    bucket.put("big.db", database(site, 3000))
+    bucket.put("big.tar", b"x" * 257 + b"ustar\0" + b"y" * 9000)
     monkeypatch.setattr(bucket_dumps, "LARGEST", 4096)
     monkeypatch.setattr(bucket_dumps, "_BEGINNING", 8192)
     assert len(dump) > 2 * 8192
-    place = s3.repository(bucket)
+    place = s3.repository(bucket.name)
     assert adopt(site, f"{place}/big.dump", "shop") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "1 table: orders" in said
@@ -186,51 +195,50 @@ def test_a_dump_that_is_too_large_to_fetch_is_recognised_by_its_beginning(
 
 
 def test_a_bucket_without_dumps_is_refused_with_what_it_has(
-    site: Site, s3: S3Server, bucket: str, capsys: pytest.CaptureFixture[str]
+    site: Site, s3: S3Server, bucket: Bucket, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert adopt(site, s3.repository(bucket), "x") == 2
+    assert adopt(site, s3.repository(bucket.name), "x") == 2
     said = capsys.readouterr().err
-    assert f"there is no object in {s3.repository(bucket)}\n" in said
-    for name in ("photos/cat.jpg", "notes.txt", "full.sql", "conf-1.tar"):
-        data = b"-- PostgreSQL database dump\n" if name == "full.sql" else b"call home\n"
-        s3.client().put_object(Bucket=bucket, Key=name, Body=data)
-    assert adopt(site, s3.repository(bucket), "x") == 2
+    assert f"there is no object in {s3.repository(bucket.name)}\n" in said
+    bucket.put("full.sql", b"-- PostgreSQL database dump\n")
+    for name in ("photos/cat.jpg", "notes.txt", "conf-1.tar"):
+        bucket.put(name, b"call home\n")
+    assert adopt(site, s3.repository(bucket.name), "x") == 2
     said = capsys.readouterr().err
-    assert f"{s3.repository(bucket)} does not contain a dump that drd can adopt" in said
+    assert f"{s3.repository(bucket.name)} does not contain a dump that drd can adopt" in said
     assert "full.sql: full.sql is cut off: a dump of PostgreSQL ends with the line" in said
     assert "drd does not recognise a dump in these files" in said
     assert "notes.txt" in said
-    assert adopt(site, s3.repository(f"{bucket}-gone"), "x") != 0
-    assert f"{bucket}-gone" in capsys.readouterr().err
+    assert adopt(site, s3.repository(f"{bucket.name}-gone"), "x") != 0
+    assert f"{bucket.name}-gone" in capsys.readouterr().err
     assert list((site.base / "plans").iterdir()) == []
 
 
 def test_keys_that_the_bucket_refuses_and_a_server_that_is_not_there_are_told(
     site: Site,
     s3: S3Server,
-    bucket: str,
+    bucket: Bucket,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    s3.client().put_object(Bucket=bucket, Key="shop-1.db", Body=database(site, 1))
+    bucket.put("shop-1.db", database(site, 1))
     for key, secret in (("drd-test", "wrong"), ("alpha", s3.limited["alpha"])):
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
-        assert adopt(site, s3.repository(bucket), "x") == 1
+        use_keys(monkeypatch, key, secret)
+        assert adopt(site, s3.repository(bucket.name), "x") == 1
         said = capsys.readouterr().err
         assert "the keys of the bucket from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in said
-        assert f"does not accept the access key, or the key may not use bucket {bucket}" in said
+        assert (
+            f"does not accept the access key, or the key may not use bucket {bucket.name}" in said
+        )
         assert secret not in said
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
+    forget_keys(monkeypatch)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    assert adopt(site, s3.repository(bucket), "x") == 2
+    assert adopt(site, s3.repository(bucket.name), "x") == 2
     said = capsys.readouterr().err
     assert "there is no access key for" in said
     assert "HINT: This command reads the keys of the bucket from AWS_ACCESS_KEY_ID" in said
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    use_keys(monkeypatch, "x", "x")
     assert adopt(site, "s3:http://127.0.0.1:1/acme/shop", "x") == 1
     assert "connection refused" in capsys.readouterr().err
     assert list((site.base / "plans").iterdir()) == []
@@ -239,36 +247,28 @@ def test_keys_that_the_bucket_refuses_and_a_server_that_is_not_there_are_told(
 def test_an_address_may_be_that_of_a_bucket_alone_and_a_repository_of_restic_needs_its_password(
     site: Site,
     s3: S3Server,
-    bucket: str,
+    bucket: Bucket,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for day in (1, 2, 3, 4):
-        data = database(site, day)
-        s3.client().put_object(Bucket=bucket, Key=f"a/shop-2026-11-2{day}.db", Body=data)
+        bucket.put(f"a/shop-2026-11-2{day}.db", database(site, day))
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
-    assert adopt(site, f"s3://{bucket}/a", "shop") == 0
+    assert adopt(site, f"s3://{bucket.name}/a", "shop") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Seen: 4 copies" in said
-    assert f"{s3.repository(bucket, 'a')}/shop-*-*-*.db" in said
+    assert f"{s3.repository(bucket.name, 'a')}/shop-*-*-*.db" in said
     monkeypatch.setattr(plan_adopt_bucket, "MOST_KEYS", 2)
     monkeypatch.setattr(bucket_dumps, "MOST_KEYS", 2)
-    assert adopt(site, f"s3://{bucket}/a/shop-*", "some") == 0
+    assert adopt(site, f"s3://{bucket.name}/a/shop-*", "some") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Seen: 2 copies" in said
     assert "drd looked only at the first 2 objects" in said
     for option in ("--host", "--tag"):
-        given = ["plan", "new", "--adopt", f"s3://{bucket}/a", option, "web1"]
-        assert main(["--config", str(site.base / "drd.yaml"), *given]) == 2
+        assert plan_new(site, f"s3://{bucket.name}/a", option, "web1") == 2
         assert f"{option} works only for copies made by restic" in capsys.readouterr().err
 
-    restic = s3.repository(bucket, "restic")
-    subprocess.run(
-        ["restic", "init", "--quiet"],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(site.base), "RESTIC_PASSWORD": "x",
-             "RESTIC_REPOSITORY": restic, "AWS_ACCESS_KEY_ID": s3.access_key,
-             "AWS_SECRET_ACCESS_KEY": s3.secret_key},
-        check=True,
-    )  # fmt: skip
+    restic = s3.repository(bucket.name, "restic")
+    light_repository.begin_in_bucket(s3, restic, "x")
     assert adopt(site, restic, "x") == 2
     assert "--adopt REPOSITORY needs the password of this repository" in capsys.readouterr().err

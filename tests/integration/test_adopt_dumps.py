@@ -75,9 +75,12 @@ def archive(site: Site, name: str, *words: str) -> None:
     written(site, name)
 
 
+def plan_new(site: Site, place: str, *words: str) -> int:
+    return main(["--config", f"{site.base}/drd.yaml", "plan", "new", "--adopt", place, *words])
+
+
 def adopt(site: Site, where: str, name: str) -> int:
-    given = ["plan", "new", "--adopt", f"{site.base}/{where}", "--name", name]
-    return main(["--config", str(site.base / "drd.yaml"), *given])
+    return plan_new(site, f"{site.base}/{where}", "--name", name)
 
 
 def drilled(site: Site, name: str) -> Evidence:
@@ -257,11 +260,9 @@ def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
     assert "empty-1.dump: 0 bytes. This is not a copy" in said
     assert adopt(site, "nowhere", "x") == 2
     assert f"there is no directory {site.base}/nowhere" in capsys.readouterr().err
-    given = ["plan", "new", "--adopt", f"{site.base}/dumps", "--host", "web1"]
-    assert main(["--config", str(site.base / "drd.yaml"), *given]) == 2
+    assert plan_new(site, f"{site.base}/dumps", "--host", "web1") == 2
     assert "--host works only for copies made by restic" in capsys.readouterr().err
-    given[-2:] = ["--tag", "shop"]
-    assert main(["--config", str(site.base / "drd.yaml"), *given]) == 2
+    assert plan_new(site, f"{site.base}/dumps", "--tag", "shop") == 2
     assert "--tag works only for copies made by restic" in capsys.readouterr().err
     (site.base / "borg/data").mkdir(parents=True)
     (site.base / "borg/config").write_text("[repository]\nversion = 1\n")
@@ -276,19 +277,16 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
     site: Site, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     postgres.execute("create database adopted_dump")
-    try:
-        postgres.execute(
-            "create table orders as select n as id, now() as made_at from generate_series(1, 5) n;"
-            'create schema s; create table s."Odd ""Name" as select 1 as x;'
-            "create table empty (x int); select lo_from_bytea(0, 'large');",
-            "adopted_dump",
-        )
-        made = site.base / "dumps/shop-202601"
-        dsn = postgres.dsn("adopted_dump")
-        subprocess.run([postgres.bin_dir / "pg_dump", "-Fc", "-f", made, dsn], check=True)
-        piped = subprocess.check_output([postgres.bin_dir / "pg_dump", "-Fc", dsn])
-    finally:
-        postgres.execute("drop database adopted_dump with (force)")
+    postgres.execute(
+        "create table orders as select n as id, now() as made_at from generate_series(1, 5) n;"
+        'create schema s; create table s."Odd ""Name" as select 1 as x;'
+        "create table empty (x int); select lo_from_bytea(0, 'large');",
+        "adopted_dump",
+    )
+    made = site.base / "dumps/shop-202601"
+    dsn = postgres.dsn("adopted_dump")
+    subprocess.run([postgres.bin_dir / "pg_dump", "-Fc", "-f", made, dsn], check=True)
+    piped = subprocess.check_output([postgres.bin_dir / "pg_dump", "-Fc", dsn])
     for archive_ in (made.read_bytes(), piped):
         assert how_cut_off(archive_) == ""
         for size in range(100, len(archive_), 7):
@@ -343,15 +341,10 @@ def test_no_drill_passes_because_the_tables_of_an_empty_database_are_restored(
     site: Site, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     postgres.execute("create database adopted_empty")
-    try:
-        postgres.execute(
-            "create table orders (id int); create table items (x int)", "adopted_empty"
-        )
-        dsn = postgres.dsn("adopted_empty")
-        made = site.base / "dumps/shop-202601"
-        subprocess.run([postgres.bin_dir / "pg_dump", "-Fc", "-f", made, dsn], check=True)
-    finally:
-        postgres.execute("drop database adopted_empty with (force)")
+    postgres.execute("create table orders (id int); create table items (x int)", "adopted_empty")
+    dsn = postgres.dsn("adopted_empty")
+    made = site.base / "dumps/shop-202601"
+    subprocess.run([postgres.bin_dir / "pg_dump", "-Fc", "-f", made, dsn], check=True)
     written(site, "shop-202601")
     site.dump(0)
     written(site, "orders.db")
