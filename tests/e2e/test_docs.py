@@ -188,7 +188,6 @@ def test_the_first_plan_of_the_readme_works(
 ) -> None:
     site = Site(short_tmp)
     make_tree(short_tmp / "nginx")
-    postgres.execute("drop database if exists readme")
     postgres.execute("create database readme")
     postgres.execute("create table orders as select generate_series(1, 100) as id", "readme")
     bucket = f"readme-{secrets.token_hex(4)}"

@@ -682,17 +682,14 @@ def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their
 ) -> None:
     dumps = site.base / "dumps"
     postgres.execute("create database adopted_rows")
-    try:
-        postgres.execute(
-            'create table "user" as select n as id, now() as made_at from generate_series(1, 5) n',
-            "adopted_rows",
-        )
-        words = [postgres.bin_dir / "pg_dump", "-Fc", postgres.dsn("adopted_rows")]
-        (dumps / "shop.backup").write_bytes(
-            subprocess.run(words, check=True, capture_output=True).stdout
-        )
-    finally:
-        postgres.execute("drop database adopted_rows with (force)")
+    postgres.execute(
+        'create table "user" as select n as id, now() as made_at from generate_series(1, 5) n',
+        "adopted_rows",
+    )
+    words = [postgres.bin_dir / "pg_dump", "-Fc", postgres.dsn("adopted_rows")]
+    (dumps / "shop.backup").write_bytes(
+        subprocess.run(words, check=True, capture_output=True).stdout
+    )
     sql = b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE a (x);\n"
     rows = b"INSERT INTO a VALUES(1);\nINSERT INTO a VALUES(2);\n"
     (dumps / "people.sql.gz").write_bytes(gzip.compress(sql + rows + b"COMMIT;\n"))

@@ -150,7 +150,6 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
 ) -> None:
     """Its locks cannot be seen from here; and in a SQLite file only this host writes, whatever it
     was called when the run began."""
-    postgres.execute("drop database if exists two_hosts")
     postgres.execute("create database two_hosts")
     shared = postgres.dsn("two_hosts").replace("postgresql://", "postgresql+psycopg://", 1)
     for url in (shared, f"sqlite:///{tmp_path}/state/drd.db"):

@@ -82,7 +82,6 @@ def test_postgres_answers_and_stops(short_tmp: Path) -> None:
 
 
 def test_postgres_has_a_database_of_any_name(postgres: PostgresServer) -> None:
-    postgres.execute('drop database if exists "50% off/on?"')
     postgres.execute('create database "50% off/on?"')
     assert postgres.execute("select current_database()", "50% off/on?") == [("50% off/on?",)]
 

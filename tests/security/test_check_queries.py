@@ -132,13 +132,11 @@ def open_to_all(directory: Path) -> Path:
 @pytest.fixture
 def ask(postgres: PostgresServer) -> Iterator[Callable[[str], Any]]:
     name = f"check_queries_{os.getpid()}"
-    postgres.execute(f"drop database if exists {name}")
     postgres.execute(f"create database {name}")
     postgres.execute("create table t as select generate_series(1, 2) as a", name)
     inspector = PostgresInspector(address_of(SecretRef("text", postgres.dsn(name))))
     yield inspector.scalar
     inspector.close()
-    postgres.execute(f"drop database {name}")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +248,6 @@ def test_a_stored_query_of_a_server_is_accepted_first_and_runs_no_command(
 ) -> None:
     mark = open_to_all(short_tmp) / "ran"
     name = f"stored_query_{os.getpid()}"
-    postgres.execute(f"drop database if exists {name}")
     postgres.execute(f"create database {name}")
     postgres.execute("create table orders as select 1 as id", name)
     site = Site(short_tmp)
@@ -267,4 +264,3 @@ def test_a_stored_query_of_a_server_is_accepted_first_and_runs_no_command(
     machine.drd(*words(site, machine), "--accept-commands")
     machine.after("backup", "shop")
     assert not mark.exists()
-    postgres.execute(f"drop database {name}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from drd.kinds.dump_checks import needs_no_quotes
@@ -13,20 +11,17 @@ from tests.servers import PostgresServer
 
 
 @pytest.fixture
-def shop(postgres: PostgresServer) -> Iterator[PostgresServer]:
+def shop(postgres: PostgresServer) -> PostgresServer:
     postgres.execute("create database first_checks")
-    try:
-        postgres.execute(
-            'create table "user" as select n as id, now() as made_at from generate_series(1, 9) n;'
-            'create schema s; create table s."Odd ""Name" as select 1 as x;'
-            "create unlogged table cache as select generate_series(1, 99) as n;"
-            "create table empty (x int); create table p (x int) partition by range (x);"
-            "create table p1 partition of p for values from (0) to (9); insert into p values (1)",
-            "first_checks",
-        )
-        yield postgres
-    finally:
-        postgres.execute("drop database first_checks with (force)")
+    postgres.execute(
+        'create table "user" as select n as id, now() as made_at from generate_series(1, 9) n;'
+        'create schema s; create table s."Odd ""Name" as select 1 as x;'
+        "create unlogged table cache as select generate_series(1, 99) as n;"
+        "create table empty (x int); create table p (x int) partition by range (x);"
+        "create table p1 partition of p for values from (0) to (9); insert into p values (1)",
+        "first_checks",
+    )
+    return postgres
 
 
 def asked(server: PostgresServer, **other: object) -> FirstChecks:

@@ -26,7 +26,7 @@ def test_a_role_that_does_not_exist_is_named_with_the_statement_that_makes_it(
 
 
 def test_no_time_limit_of_the_server_ends_our_sessions(postgres: PostgresServer) -> None:
-    postgres.execute("DROP ROLE IF EXISTS hurried; CREATE ROLE hurried LOGIN")
+    postgres.execute("CREATE ROLE hurried LOGIN")
     postgres.execute("ALTER ROLE hurried SET idle_session_timeout = '1s'")
     postgres.execute("ALTER ROLE hurried SET transaction_timeout = '1s'")
     with connection.connect(
