@@ -378,18 +378,7 @@ class S3Place:
 
     def _versioning_finding(self) -> Finding:
         state = self._ask("get_bucket_versioning").get("Status")
-        bucket = self.location.bucket
-        if state == "Enabled":
-            return Finding(PROTECTION, "ok", "", f"bucket {bucket} keeps versions")
-        return Finding(
-            PROTECTION,
-            "warning" if state is None else "error",
-            "",
-            f"the plan has `protection: versioning`, but bucket {bucket} reports that "
-            "versioning is "
-            "not enabled",
-            "enable versioning, and deny s3:PutBucketVersioning to the access key of drd.",
-        )
+        return s3_protection.finding_of_versioning(state, self.location.bucket)
 
 
 def _time_of(answer: Mapping[str, Any]) -> datetime | None:

@@ -1,4 +1,4 @@
-"""The findings about a bucket's Object Lock."""
+"""The findings about the protection of a bucket: its Object Lock, and its versions."""
 
 from __future__ import annotations
 
@@ -51,4 +51,18 @@ def finding_of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
     mode = str(retention["Mode"])
     return Finding(
         PROTECTION, "ok", "", f"Object Lock is on: new objects are locked for {length} ({mode})"
+    )
+
+
+def finding_of_versioning(state: str | None, bucket: str) -> Finding:
+    """Judge the status in the answer; a bucket that never had versions answers without it."""
+    if state == "Enabled":
+        return Finding(PROTECTION, "ok", "", f"bucket {bucket} keeps versions")
+    return Finding(
+        PROTECTION,
+        "warning" if state is None else "error",
+        "",
+        f"the plan has `protection: versioning`, but bucket {bucket} reports that versioning is "
+        "not enabled",
+        "enable versioning, and deny s3:PutBucketVersioning to the access key of drd.",
     )
