@@ -13,7 +13,7 @@ import pwd
 import re
 import signal
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,10 @@ from drd.kinds.postgres.physical.sandbox import (
 )
 from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.tools import PostgresPrograms
-from drd.kinds.server_sandbox import ticking
 from drd.kinds.servers import end_servers, give
 from drd.model.instant import Reading
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import OnProgress, Restored, Workplace
+from drd.ports import Restored, Workplace
 from drd.process import rights
 from drd.process.mounter import clear_room
 
@@ -129,14 +128,7 @@ class InstantSandbox(ClusterSandbox):
     def below(self, snapshot: ComponentSnapshot) -> str:
         return str(snapshot.facts["place"]).strip("/")
 
-    def restore(
-        self,
-        snapshot: ComponentSnapshot,
-        private: Mapping[str, Any],  # noqa: ARG002 - the server itself has everything
-        *,
-        on_progress: OnProgress,
-    ) -> Restored:
-        self.close(landing=False)
+    def _start(self, snapshot: ComponentSnapshot, on_tick: Callable[[], None]) -> Restored:
         programs = programs_of(snapshot, self._bin_dir)
         if os.geteuid() == 0 and self._place.run_as is None:
             raise SandboxUnavailable(
@@ -145,16 +137,11 @@ class InstantSandbox(ClusterSandbox):
         files = Path(os.path.realpath(self.room() / SHOWN))
         with _readable():
             self._prove(files, snapshot, programs)
-        on_tick = ticking(self._component, snapshot, on_progress)
         server = server_of(InstantServer, snapshot, programs, self._place, on_tick)
         self._server = server
-        try:
-            with _readable():
-                server.run_over(files)
-                return restored(snapshot, server)
-        except BaseException:
-            self.close()
-            raise
+        with _readable():
+            server.run_over(files)
+            return restored(snapshot, server)
 
     def _prove(self, files: Path, snapshot: ComponentSnapshot, programs: PostgresPrograms) -> None:
         """Prove what can be proven without reading the tables."""
