@@ -60,7 +60,7 @@ def test_a_statement_that_is_not_in_writing_delays_for_30_days(
         UsageError, match=r"until 2026-12-02 09:00 UTC at the latest, not"
     ) as raised:
         flow.hold(desk, state(name, catalogue), asked, "by phone")
-    assert "in writing can ask for a longer one" in raised.value.hint
+    assert "in writing can ask for a longer delay" in raised.value.hint
     flow.hold(desk, state(name, catalogue), Hold(POLICE, AT, oral=True), "by phone")
     assert state(name, catalogue).hold_until == AT + 30 * DAY
 
