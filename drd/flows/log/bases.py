@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from drd.flows.services import Services
 from drd.model.log import LogRange, reaching
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
 from drd.ports.logs import LogStart
+
+Base: TypeAlias = tuple[RestorePoint, LogStart]
+"""A restore point, and the place at which a replay begins after it is restored."""
 
 
 def start_of(
@@ -26,7 +30,7 @@ def start_of(
 
 def bases(
     services: Services, plan: Plan, component: str, held_by: Collection[str] | None = None
-) -> list[tuple[RestorePoint, LogStart]]:
+) -> list[Base]:
     """Return the complete points that contain the component, newest first, each with the place at
     which a replay begins; only points that one of the repositories `held_by` has.
     """
@@ -46,9 +50,7 @@ def continued(beside: RepositorySpec) -> list[str] | None:
     return [beside.name] if beside.copy_of is not None else None
 
 
-def spans(
-    known: Sequence[LogRange], points: Sequence[tuple[RestorePoint, LogStart]]
-) -> list[tuple[datetime, datetime]]:
+def spans(known: Sequence[LogRange], points: Sequence[Base]) -> list[tuple[datetime, datetime]]:
     """Return the intervals of time to which the component can be recovered exactly: one for each
     part of the log, from the oldest point in this part to its end."""
     intervals = []
@@ -59,9 +61,7 @@ def spans(
     return intervals
 
 
-def leading(
-    known: Sequence[LogRange], points: Sequence[tuple[RestorePoint, LogStart]]
-) -> LogStart | None:
+def leading(known: Sequence[LogRange], points: Sequence[Base]) -> LogStart | None:
     """Return where the newest base backup ends; a recovery begins with this backup. A base backup
     that is newer than the stored log does not count yet: the next mark of the log reaches it."""
     ends = (start for _, start in points)
@@ -70,7 +70,7 @@ def leading(
 
 def reaches(
     known: Sequence[LogRange],
-    points: Sequence[tuple[RestorePoint, LogStart]],
+    points: Sequence[Base],
     complete_at: datetime | None,
     now: datetime,
 ) -> datetime | None:

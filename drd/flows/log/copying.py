@@ -12,6 +12,7 @@ from datetime import datetime
 
 from drd import log
 from drd.errors import DrdError, UsageError
+from drd.flows.log.bases import bases, continued
 from drd.flows.log.noted import noted_copy, noted_state
 from drd.flows.log.repository import batches_in, log_spec
 from drd.flows.log.states import every_s, state_of, with_problem
@@ -130,7 +131,8 @@ class LogCopy:
         now, before, code = services.clock.now(), self._state, NOT_COPIED if error else ""
         state = before
         if self._there is not None:
-            state = state_of(services, plan, self._component, self._spec, self._there,
+            points = bases(services, plan, name, continued(self._spec))
+            state = state_of(services, self._component, self._spec, self._there, points,
                              doing=COPIES, complete_at=complete_at, now=now)  # fmt: skip
         if state is None:
             state = LogState(doing=COPIES, since=now, every_s=every_s(services, self._component))

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +20,7 @@ from pathlib import Path
 from drd import log, process
 from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
 from drd.flows.log.base_request import BaseRequest
-from drd.flows.log.bases import bases, leading
+from drd.flows.log.bases import Base, bases, leading
 from drd.flows.log.copiers import Copiers
 from drd.flows.log.copying import Stored
 from drd.flows.log.events import Events
@@ -257,12 +258,12 @@ class Keeper:
         else:
             self._base.was_made()
         if known and not leads:
-            self._note_unusable()
+            self._note_unusable(points)
             return
         self._gap = None
-        self._note(RECEIVES)
+        self._note(RECEIVES, points=points)
 
-    def _note_unusable(self) -> None:
+    def _note_unusable(self, points: Sequence[Base]) -> None:
         """Note that a recovery cannot use the log yet; after a gap, also why there is one."""
         text = (
             "a recovery cannot use the log that drd receives now, because there is no base backup "
@@ -272,15 +273,25 @@ class Keeper:
             f"{self._gap.message}; {text}" if self._gap is not None else text,
             hint=f"drd makes a base backup at once. To see this backup: drd runs {self._plan.name}",
         )
-        self._note(RECEIVES, error, NO_BASE if self._gap is None else GAP)
+        self._note(RECEIVES, error, NO_BASE if self._gap is None else GAP, points=points)
 
     def failed(self, error: DrdError, code: str) -> None:
         """Note an error while the receiver itself still works."""
         self._note(RECEIVES, error, code)
 
-    def _note(self, doing: str, error: DrdError | None = None, code: str = "") -> None:
+    def _note(
+        self,
+        doing: str,
+        error: DrdError | None = None,
+        code: str = "",
+        *,
+        points: Sequence[Base] | None = None,
+    ) -> None:
+        """Note the state of the log; `points` are the base backups, if they were just read."""
         now, before, primary = self._services.clock.now(), self._state, self._plan.primary
-        state = state_of(self._services, self._plan, self._component, primary, self._batches,
+        if points is None:
+            points = bases(self._services, self._plan, self._component.name)
+        state = state_of(self._services, self._component, primary, self._batches, points,
                          doing=doing, complete_at=self._complete_at, now=now)  # fmt: skip
         state = replace(state, event=self._events.text, event_at=self._events.at)
         self._state = with_problem(state, before, error, code, now)

@@ -3,15 +3,15 @@ note of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from drd.errors import DrdError
-from drd.flows.log.bases import bases, continued, reaches, spans
+from drd.flows.log.bases import Base, reaches, spans
 from drd.flows.services import Services
 from drd.model.log import LogBatch, LogState, ranges
-from drd.model.plan import Component, Plan, RepositorySpec
+from drd.model.plan import Component, RepositorySpec
 
 
 def every_s(services: Services, component: Component) -> float:
@@ -23,18 +23,18 @@ def every_s(services: Services, component: Component) -> float:
 
 def state_of(
     services: Services,
-    plan: Plan,
     component: Component,
     beside: RepositorySpec,
     batches: Iterable[LogBatch],
+    points: Sequence[Base],
     *,
     doing: str,
     complete_at: datetime | None,
     now: datetime,
 ) -> LogState:
-    """Return the state of the log that is beside a repository and consists of these batches."""
+    """Return the state of the log that is beside a repository and consists of these batches.
+    `points` are those that it continues."""
     known = ranges(batches)
-    points = bases(services, plan, component.name, continued(beside))
     place = services.kinds(component.kind).log_place
     return LogState(
         doing=doing,
