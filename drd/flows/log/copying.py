@@ -119,12 +119,12 @@ class LogCopy:
     def _lacking(self, source: Sequence[LogBatch], there: Sequence[LogBatch]) -> Sequence[LogBatch]:
         """Return the batches that the copy needs and lacks, in the order of the log: of each its
         longest snapshot. What ends before the oldest restore point in the copy is not needed."""
-        newest = newest_of_each(source)
-        if not newest:
+        newest, known = newest_of_each(source), {_content(b) for b in there}
+        lacking = [b for b in newest if _content(b) not in known]
+        if not lacking:
             return []
         old = superfluous(newest, self._upkeep.oldest(), newest[-1].number)
-        known = {_content(b) for b in there}
-        return [b for b in newest if b not in old and _content(b) not in known]
+        return [b for b in lacking if b not in old]
 
     def _note(self, complete_at: datetime | None, error: DrdError | None = None) -> None:
         services, plan, name = self._services, self._plan, self._component.name
