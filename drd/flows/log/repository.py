@@ -46,6 +46,15 @@ def with_logs(plan: Plan, only: Collection[str] | None = None) -> list[str]:
     return with_log
 
 
+def stored_beside(services: Services, plan: Plan, name: str) -> RepositorySpec | None:
+    """Return the repository of the logs that is beside the repository `name` of the plan; None if
+    nothing was ever stored there."""
+    if not with_logs(plan, [name]):
+        return None
+    spec = log_spec(plan, name)
+    return spec if services.catalogue.repositories.id_of(spec.url) is not None else None
+
+
 def copied_to(plan: Plan) -> list[RepositorySpec]:
     """Return the repositories with `copy_of` to which drd copies the logs."""
     able = with_logs(plan)

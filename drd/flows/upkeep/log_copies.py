@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from drd.errors import DrdError, RepositoryDamaged
 from drd.flows.durable_steps import Runner
 from drd.flows.log.copying import LogCopy
-from drd.flows.log.repository import copied_to, log_spec, logged, with_logs
+from drd.flows.log.repository import copied_to, logged, stored_beside, with_logs
 from drd.flows.repository.identity import confirm
 from drd.flows.services import Services
 from drd.model.plan import Plan, RepositorySpec
@@ -54,12 +54,10 @@ def damaged_logs(
 ) -> RepositoryDamaged | None:
     """Check the repository with the logs that is beside `spec`, and read a `subset` of its data, as
     of `spec` itself. Return the damage; None if there is none. Raises the errors of access."""
-    names = logged(services, plan)
-    if not names or not with_logs(plan, [spec.name]):
+    of_logs = stored_beside(services, plan, spec.name)
+    if of_logs is None or not logged(services, plan):
         return None
-    repository = services.open_repository(log_spec(plan, spec.name))
-    if services.catalogue.repositories.id_of(repository.url) is None:
-        return None  # nothing was ever stored there
+    repository = services.open_repository(of_logs)
 
     def effect() -> CheckStepResult:
         confirm(services, repository, writing=False)

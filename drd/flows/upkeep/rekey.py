@@ -20,7 +20,7 @@ from functools import partial
 from drd import process
 from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
 from drd.flows.durable_steps import Runner, new_run
-from drd.flows.log.repository import log_spec, with_logs
+from drd.flows.log.repository import stored_beside
 from drd.flows.repository import adopted, contested
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.shared import plans_of_others
@@ -257,7 +257,8 @@ def rekey(
             hint="give a reference to the new password: --password '{credential: NAME}'.",
         )
     work = _Rekeying(services, order, new, resolve)
-    logs = _beside(services, plan, work)
+    of_logs = stored_beside(services, plan, spec.name)
+    logs = work.on(of_logs) if of_logs is not None else None
     if order.new == spec.password and earlier.to is None and (logs is None or logs.opens(new)):
         work.require_change()
     detail = RekeyDetail(to=digest_of(new), waits_for=())
@@ -265,18 +266,7 @@ def rekey(
         services, plan, RunKind.REKEY, trigger="manual", detail=detail, subject=spec.name
     ) as runner:
         before = earlier.among([s.password for s in plan.repositories.values()])
-        return _carry_out(runner, (work, logs), order, (earlier, before), lambda: missing(new))
-
-
-def _beside(services: Services, plan: Plan, work: _Rekeying) -> _Rekeying | None:
-    """Return the same work on the repository with the logs, which has the keys of the repository
-    that it is beside; None if nothing was ever stored there."""
-    if work.order.repository.name not in with_logs(plan):
-        return None
-    spec = log_spec(plan, work.order.repository.name)
-    if services.catalogue.repositories.id_of(spec.url) is None:
-        return None
-    return work.on(spec)
+        return _carry_out(runner, (work, logs), (earlier, before), lambda: missing(new))
 
 
 def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
@@ -288,14 +278,13 @@ def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
 def _carry_out(
     runner: Runner,
     works: tuple[_Rekeying, _Rekeying | None],
-    order: Rekey,
     known_before: tuple[Earlier, Sequence[SecretRef]],
     missing: MissingCopies,
 ) -> Rekeyed:
-    services, spec = runner.services, order.repository
     earlier, before = known_before
     work, logs = works
-    given = (order.old, spec.password, *before, BY_MASK)
+    services, order = runner.services, work.order
+    given = (order.old, order.repository.password, *before, BY_MASK)
     candidates = dict.fromkeys(r for r in given if r is not None and r != work.new)
     tried = runner.step(TRY_PASSWORDS, "rekey", lambda: _tried(works, list(candidates)))
     old = work.old
