@@ -17,7 +17,8 @@ class LogSettings(Settings):
     every: Duration = Field(
         30.0,
         description="How often drd stores the received log in the repository. At least 5s. "
-        "If the server is lost, you lose at most the data of one interval and of one storing.",
+        "If the server is lost, you lose at most the data of one interval, and of the time that "
+        "storing it takes.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

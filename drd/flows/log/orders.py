@@ -221,9 +221,9 @@ def fetch(
         if other is None:
             raise
         services.warn(
-            f"drd reads the log of {order.component} from repository {other.repository}, because "
-            f"drd could not read it from repository {order.repository}: {error.message}. This log "
-            f"ends at {format_time(other.end.at, seconds=True)}"
+            f"drd reads the log of {order.component} from repository {other.repository}, where it "
+            f"ends at {format_time(other.end.at, seconds=True)}. drd could not read it from "
+            f"repository {order.repository}: {error.message}"
         )
         return fetch(services, plan, point, other, into, cache=cache)
 

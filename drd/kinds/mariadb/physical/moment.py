@@ -26,8 +26,8 @@ DDL_S = 20.0
 """The longest time, in seconds, for which drd reads the lists of tables."""
 
 _UNLISTED = (
-    f"drd reads the lists of tables for at most {DDL_S:.0f} s, because nobody can make or change a "
-    "table meanwhile; these seconds were over before drd read the list of this database"
+    f"drd stops reading the lists of tables after {DDL_S:.0f} s, because nobody can create or "
+    "change a table meanwhile: by then, it had not read the list of this database"
 )
 _POSITION = (
     "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, "
