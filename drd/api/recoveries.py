@@ -110,8 +110,8 @@ def _measured(app: App, evidence: Evidence | None, plan: Plan | None) -> Documen
 
 
 def loss_document(app: App, plan: Plan | None, evidence: Evidence | None) -> Document | None:
-    """Return the key `loss`: the loss, and the RPO that it counts against; null if no loss was
-    measured."""
+    """Return the value of the key `loss`: the loss, and the RPO that it counts against. Return None
+    if no loss was measured."""
     if plan is None or evidence is None:
         return None
     rpa_s, data_time = evidence.rpa_s, evidence.data_time

@@ -69,8 +69,8 @@ def _words(command: str) -> Iterator[str]:
 
 
 def _filled(words: list[str], width: int, measure: Measure, *, mark: str) -> list[str]:
-    """Return lines of at most `width` columns; all but the last one end with the mark. Each line of
-    a comment is one."""
+    """Return lines of at most `width` columns; all but the last one end with the mark. If the words
+    are a comment, each line begins with `#`."""
     more = f"{_COMMENT} " if words[0] == _COMMENT else "  "
     lines = [words[0]]
     for number, word in enumerate(words[1:], 2):

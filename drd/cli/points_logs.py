@@ -1,4 +1,4 @@
-"""What `drd points` says of logs, and of one repository."""
+"""Print what `drd points` says about logs, and about a single repository."""
 
 from __future__ import annotations
 

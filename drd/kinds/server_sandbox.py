@@ -15,7 +15,7 @@ from drd.ports.logs import LogReplay
 
 
 class Stoppable(Protocol):
-    """A server that drd has started."""
+    """A server that drd has started, and can stop."""
 
     def stop(self) -> None: ...
 

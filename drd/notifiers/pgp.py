@@ -1,4 +1,4 @@
-"""Encryption to PGP keys of contacts, by the program gpg."""
+"""Encrypt to the PGP keys of contacts, with the program gpg."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ from drd.ports.sources import Source, Workplace
 
 
 class DumpUnusable(TargetError):
-    """The stored data itself is at fault: no target can receive it. Another `TargetError` of a
-    recovery says nothing about the data; in a drill, whose target drd makes, it does."""
+    """The stored data itself is at fault, so no target can receive it. Any other `TargetError` says
+    in a recovery nothing about the data. In a drill, it does: drd has made the target itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,7 @@ def _keep(services: Services) -> Path:
 
 
 def believed_root(services: Services) -> Path:
-    """Return the directory for this process's notes to itself, in which `believed_directory` is
-    for each run."""
+    """Return the directory in which each run has its `believed_directory`."""
     return services.work_dir if rights.acts_for() is None else outside(services)
 
 
@@ -136,8 +135,8 @@ def run_directory(services: Services, run: str) -> Path:
 
 
 def believed_directory(services: Services, run: str) -> Path:
-    """Return the run's directory for this process's own notes, and for data that it restored with
-    root's rights.
+    """Return the directory of a run for what drd later trusts: its own notes, and data that it
+    restored with root's rights.
     """
     return _directory_in(believed_root(services), services, run)
 

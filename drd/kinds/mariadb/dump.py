@@ -1,4 +1,4 @@
-"""How drd calls mariadb-dump: it dumps tables and sequences, and drd stores the code apart."""
+"""Call mariadb-dump: it dumps tables and sequences only, and drd stores the code separately."""
 
 from __future__ import annotations
 

@@ -95,9 +95,10 @@ class Contained:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """All that is known of an incident at `now`. `goals` are by plan, `predictions` by run of the
-    recovery, and `losses` of plans in which a component has an RPO of its own. `clocks_unknown`
-    says why there are no clocks. `contained` are the runs of playbooks."""
+    """All that is known of an incident at `now`. `goals` has the objectives by plan, and
+    `predictions` and `losses` are by the run of a recovery; only plans in which a component has an
+    RPO of its own have `losses`. `clocks_unknown` says why there are no clocks. `contained` are the
+    runs of playbooks."""
 
     incident: Incident
     now: datetime

@@ -83,8 +83,9 @@ def end_of_hold(regime: Regime, hold: Hold) -> datetime | None:
 
 
 def latest_end(rule: HoldRule, hold: Hold) -> datetime | None:
-    """Return until when the rule allows this delay, whatever the statement says; None for as long
-    as it says. Limits count from the first statement: repeating one does not prolong the delay."""
+    """Return until when the rule allows this delay, whatever the statement says; None if the rule
+    has no limit. Limits count from the first statement: repeating one does not prolong the
+    delay."""
     limits = []
     if hold.oral and rule.oral_days is not None:
         first = min(one.since for one in hold.statements if one.oral)
@@ -96,8 +97,8 @@ def latest_end(rule: HoldRule, hold: Hold) -> datetime | None:
 
 
 def _place(hold: Hold) -> int:
-    """Return 1 for the first statement, 2 for the second: one within a day of another corrects
-    it."""
+    """Return the number of the statement: 1 for the first one, 2 for the second one. A statement
+    within a day of another one only corrects it, and does not count."""
     place, counted = 1, hold.statements[0].since
     for one in hold.statements[1:]:
         if one.since <= hold.since and one.since - counted >= _ANOTHER:
@@ -107,7 +108,7 @@ def _place(hold: Hold) -> int:
 
 def held_until(regime: Regime, hold: Hold, due: datetime | None) -> datetime | None:
     """Return until when a delay moves what is due at `due`; None if it moves nothing. A later
-    statement replaces an earlier one. One that was made after the report was due comes too late."""
+    statement replaces an earlier one. A statement from after the report was due comes too late."""
     end: datetime | None = None
     for one in hold.statements:
         current = due if due is None or end is None else max(due, end)

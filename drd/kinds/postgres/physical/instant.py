@@ -76,8 +76,8 @@ class InstantServer(RestoredServer):
             (self._base / "log").unlink(missing_ok=True)
 
     def not_read(self) -> set[str]:
-        """Return the files that the server could not read, by its log. Code in the data can write
-        there as well."""
+        """Return the files that the server could not read, according to its log. Code in the
+        restored data can write to this log as well."""
         return set(_NOT_READ.findall(self._log.text()))
 
     @property
