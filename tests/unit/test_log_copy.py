@@ -181,7 +181,8 @@ def test_the_log_comes_from_the_first_repository_that_has_it(
     found = orders.fetch(logs.services, logs.plan, point, whole, tmp_path / "log")
     assert found.end.position == 10
     [said] = logs.warnings
-    assert "from repository offsite, because" in said
+    assert "from repository offsite, where it ends at" in said
+    assert "could not read it from repository primary: a pack is gone" in said
     assert "a pack is gone" in said
     monkeypatch.setattr(logs.repository(), "preflight", damaged)
     away = _order(logs)
