@@ -48,7 +48,6 @@ from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import (
     Finding,
-    Inspector,
     OnProgress,
     Progress,
     Restored,
@@ -309,12 +308,8 @@ class PostgresTables(PostgresTargetDatabase):
         known = read_journal(self._place.directory / _PLACED)
         return PlacedTables(known["sources"], comparable=known["comparable"]) if known else None
 
-    def inspector(self) -> Inspector:
-        if self._inspector is None:
-            placed = self._placed()
-            address, login = self._login()
-            self._inspector = TablesInspector(address, login, placed or PlacedTables({}))
-        return self._inspector
+    def _new_inspector(self) -> TablesInspector:
+        return TablesInspector(*self._login(), self._placed() or PlacedTables({}))
 
     def _tidy(self) -> None:
         """Remove the working places, and the marks by which this run recognised its tables."""

@@ -350,8 +350,11 @@ class PostgresTargetDatabase(NamedDestination):
     def inspector(self) -> Inspector:
         with self._asking:
             if self._inspector is None:
-                self._inspector = PostgresInspector(*self._login())
+                self._inspector = self._new_inspector()
             return self._inspector
+
+    def _new_inspector(self) -> PostgresInspector:
+        return PostgresInspector(*self._login())
 
     def _login(self) -> tuple[Address, dict[str, str]]:
         """Return the address for queries, and the variables that a command needs to log in."""
