@@ -101,7 +101,7 @@ def describe(error: BaseException) -> Cause:
 
 def require_not_executed(services: Services, run: Run) -> None:
     """Raise AlreadyRunning while a process executes a run of this kind and plan."""
-    services.row_trust.require_idle(services.row_trust.known(run).plan)
+    services.row_trust.require_idle(services.row_trust.plan_of(run))
     dead = {r.id for r in services.catalogue.runs.abandoned(run.plan)}
     for other in services.catalogue.runs.newest(run.plan, limit=200, kind=run.kind):
         if not other.state.final and other.id not in dead:

@@ -43,6 +43,10 @@ class RowTrust:
         """
         return run
 
+    def plan_of(self, run: Run) -> str:
+        """Return the plan or playbook of the run: from root's record if there is one."""
+        return run.plan
+
     def ended(self, run: Run) -> tuple[RecoveryDetail, str | None]:
         """Return the request and the result of a recovery. If only rows that others can write
         describe the places and tasks, these are left out, and the second value says why.
@@ -155,6 +159,10 @@ class RootsRowTrust(RowTrust):
         self._notes.release(run.id)
         ledger = self._notes.ledger(run.id)
         return run if ledger is None else ledger.believed(run)
+
+    def plan_of(self, run: Run) -> str:
+        ledger = self._notes.ledger(run.id)  # a record that is held stays held
+        return run.plan if ledger is None else str(ledger.head["plan"])
 
     def ended(self, run: Run) -> tuple[RecoveryDetail, str | None]:
         detail = _recovery(run.detail)
