@@ -33,7 +33,7 @@ from drd.model.playbook import Input, Playbook, reference
 from drd.model.playbook_names import playbook_of
 from drd.model.run import Run, StepState
 from drd.model.run_details import PlaybookDetail
-from drd.model.runbook import Live, OwnRun, Preserving
+from drd.model.runbook import Live, OwnRun, Preserving, can_be_undone
 from drd.model.text import escaped
 from drd.model.units import format_time
 from drd.model.values import filled, references
@@ -370,12 +370,14 @@ def _print(run: Run, playbook: Playbook, outcome: Outcome, args: argparse.Namesp
         output.say(
             f"  temporary  {', '.join(temporary)}. To roll back later: drd rollback {run.id}"
         )
+    undoable = [s.name for s in playbook.runbook if can_be_undone(s) and s.name in outcome.states]
+    back = f" To roll back {', '.join(undoable)}: drd rollback {run.id}" if undoable else ""
     if outcome.succeeded:
-        output.say(f"done. To roll back all steps: drd rollback {run.id}")
+        output.say(f"done.{back or ' Nothing of it can be rolled back.'}")
     else:
         output.say(
             f"not done: {', '.join(failed) or 'steps are left'}. To continue the playbook: drd "
-            f"resume {run.id}. To roll back its steps: drd rollback {run.id}"
+            f"resume {run.id}{'.' if back else ''}{back}"
         )
 
 

@@ -248,7 +248,7 @@ def _report(sort: Sort, path: Path, trusted: Collection[int] | None) -> tuple[Re
 def _name(sort: Sort, report: Report) -> str:
     """Return the name that a file gives itself; if there is none, report it and return ""."""
     if not isinstance(report.data, dict):
-        hint = f"a {sort.what} has lines like `key: value`{sort.first}."
+        hint = f"write lines like `key: value`{sort.first}."
         report.error((), "is not a mapping", hint)
         return ""
     name = str(report.data.get(sort.named_by) or "")

@@ -79,7 +79,7 @@ def _step(name: str, step: PlaybookStep) -> Step:
         retries=step.retries,
         pause_s=step.pause,
         timeout_s=step.timeout,
-        on_failure="continue" if kind == "notify" and step.on_failure == "ask" else step.on_failure,
+        on_failure=step.on_failure or ("continue" if kind == "notify" else "ask"),
         repeat=_may_repeat(step),
         service=action.service(settings) if action is not None else None,
         component=action.component(settings) if action is not None else None,

@@ -269,10 +269,11 @@ class PlaybookStep(Settings):
     )
     pause: Duration = Field(5.0, description="The time between two tries.")
     timeout: Duration | None = Field(None, description="Time limit of one try.")
-    on_failure: Literal["abort", "continue", "ask"] = Field(
-        "ask",
+    on_failure: Literal["abort", "continue", "ask"] | None = Field(
+        None,
         description="What drd does after a failure. `ask`: a person decides (`drd retry`, `drd "
-        "skip`). `abort`: no other step begins. `continue`: go on, and report it.",
+        "skip`). `abort`: no other step begins. `continue`: go on, and report it. Default: "
+        "`continue` for notify, `ask` for all others.",
     )
     repeat: Literal["safe", "ask"] | None = Field(
         None,

@@ -15,7 +15,7 @@ from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
 from drd.config.yaml import Path
 from drd.model.malformed import Malformed
 from drd.model.nearest import closest
-from drd.model.text import either
+from drd.model.text import counted, either
 from drd.registry import CONTROLS, FAMILIES, Registry
 
 _WANTED = {
@@ -253,7 +253,13 @@ class _Translation:
                 return _Sentence(text, "write the whole path, which begins with /.")
             return _bad_name(str(value))
         if kind in ("too_short", "string_too_short"):
-            return _EMPTY
+            least = context.get("min_length", 1)
+            if kind == "string_too_short" or not value or least < 2:
+                return _EMPTY
+            return _Sentence(f"has only {counted(len(value), 'item')}", f"write at least {least}.")
+        if kind == "too_long":
+            most, there = context["max_length"], counted(len(value), "item")
+            return _Sentence(f"has {there}", f"write {most} at most.")
         if kind == "string_too_long":
             return _Sentence(f"is longer than {context['max_length']} characters", "shorten it.")
         reason = str(self.item["msg"]).removeprefix("Input ")

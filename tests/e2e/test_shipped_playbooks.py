@@ -25,7 +25,10 @@ from tests.servers.gateway import ADMIN, Gateway
 
 TOOL = """#!/bin/sh
 case "${0##*/} $*" in
-"usermod --lock "*) what=account now=locked ;;
+"passwd --status "*) sed 's/^unlocked/mallory P/; s/^locked/mallory L/' BASE/now/account; exit ;;
+"getent shadow "*) echo "mallory:x:1:0:9:7::$(cat BASE/now/expires):"; exit ;;
+"usermod --lock --expiredate "*) what=account now=locked; echo $3 >BASE/now/expires ;;
+"usermod --expiredate "*) what=expires now=$2 ;;
 "usermod --unlock "*) what=account now=unlocked ;;
 "systemctl stop "*) what=unit now=stopped ;;
 "systemctl start "*) what=unit now=started ;;
@@ -37,7 +40,14 @@ esac
 echo $now >BASE/now/$what
 echo "${0##*/} $*" >>BASE/did
 """
-BEFORE = {"account": "unlocked", "unit": "started", "host": "joined", "site": "here"}
+TOOLS = ("usermod", "passwd", "getent", "systemctl", "loginctl")
+BEFORE = {
+    "account": "unlocked",
+    "expires": "20999",
+    "unit": "started",
+    "host": "joined",
+    "site": "here",
+}
 PLAN = """\
 components:
   db: {{kind: sqlite, path: {base}/shop.db}}
@@ -88,7 +98,7 @@ CASES = [
     ),
     Case(
         "insider", {"account": "mallory", "home": "BASE/now", "reviewer": "bert"},
-        {"account": "locked"}, more=("--plan", "shop", "--incident", "1"),
+        {"account": "locked", "expires": "1"}, more=("--plan", "shop", "--incident", "1"),
     ),
     Case(
         "lost-region",
@@ -116,7 +126,7 @@ def site(short_tmp: Path) -> Site:
     base = made.base
     for name in ("playbooks", "bin", "now"):
         (base / name).mkdir()
-    for name in ("usermod", "systemctl", "loginctl", "isolate", "rejoin", "switch"):
+    for name in (*TOOLS, "isolate", "rejoin", "switch"):
         tool = base / "bin" / name
         tool.write_text(TOOL.replace("BASE", str(base)))
         tool.chmod(0o755)

@@ -261,7 +261,9 @@ def test_the_command_lists_shows_copies_and_checks(
     listed = {p["playbook"]: p["own"] for p in json.loads(capsys.readouterr().out)["playbooks"]}
     assert (len(listed), listed["leaver"], listed["insider"]) == (9, True, False)
     assert main(["playbook", "show", "leaver"]) == 0
-    assert "rollback: run `usermod --unlock --expiredate '' ${account}`" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "run `usermod --lock --expiredate 1 ${account}`; before this step, drd reads" in shown
+    assert "; rollback: run `sh -ec set -- $BEFORE" in shown
     assert main(["playbook", "check"]) == 0
     assert "needs the role lead, which nobody holds" in capsys.readouterr().out
     assert main(["playbook", "check", "leaver", "insider"]) == 0
