@@ -65,8 +65,9 @@ def changes(before: RestorePoint, after: RestorePoint) -> Changes:
 
 def _difference(old: ComponentSnapshot, new: ComponentSnapshot) -> Difference | None:
     a, b = old.fingerprint, new.fingerprint
-    if a is None or b is None or type(a) is not type(b):
+    if a is None or type(a) is not type(b):
         return None
+    assert b is not None
     if any(isinstance(one, DatabaseFingerprint) and one.mode == "off" for one in (a, b)):
         return None
     return difference(a, b, owners=False)

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,7 @@ DECIDES = (
 EQUIVALENTS = Path(__file__).parent.with_suffix(".equivalent")
 ENOUGH = 0.95
 SPARE_S = 300  # for all tests of a mutant, beside ten times what they took without it
+IMPORT_S = 180  # how long the tests take, without it, that run against what runs at an import
 TIMED_OUT = re.compile(r"^E +Failed: Timeout", re.MULTILINE)
 NOT_FOUND = re.compile(r"^ERROR: not found: .*?/(tests/[^\s\[]+)", re.MULTILINE)
 FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?\[.*?\]|tests/\S+)(?: - |$)", re.MULTILINE)
@@ -90,8 +91,9 @@ class Judge:
 
     def chosen(self, mutant: Mutant, tree: Path) -> list[str]:
         """The tests that ran the function, the quickest first. Of what runs at the import of a
-        module: those in files that import it, then those that ran any function of it, then those
-        of a module that imports it."""
+        module, as many as take `IMPORT_S`: those in the file named after it, in files that import
+        it, then those that ran any function of it, then those of a module that imports it. What
+        everything imports would have all tests run."""
         if mutant.function:
             names = list(functions((tree / mutant.file).read_bytes()))
             bit = 1 << names.index(mutant.function)
@@ -102,11 +104,17 @@ class Judge:
             asking = {t for t in self.tests if t.partition("::")[0] in near}
             chosen = {t for t, (_, files) in self.tests.items() if near & files.keys()} | asking
 
-        def order(test: str) -> tuple[bool, bool, float]:
-            seconds, files = self.tests[test]
-            return test not in asking, mutant.file not in files, seconds
+        named = f"/test_{Path(mutant.file).stem}.py::"
 
-        return sorted(chosen - self.unsound, key=order)
+        def order(test: str) -> tuple[bool, bool, bool, float]:
+            seconds, files = self.tests[test]
+            return named not in test, test not in asking, mutant.file not in files, seconds
+
+        tests = sorted(chosen - self.unsound, key=order)
+        if mutant.function:
+            return tests
+        spent = accumulate(self.tests[test][0] for test in tests)
+        return [test for test, seconds in zip(tests, spent, strict=True) if seconds <= IMPORT_S]
 
     def verdict(self, mutant: Mutant) -> tuple[str, list[str]]:
         """A test kills a mutant if it fails twice with it and passes without it: what a busy

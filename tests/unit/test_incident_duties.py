@@ -12,7 +12,7 @@ import pytest
 from drd.config.regimes import load_regimes
 from drd.model.alerts import Alert, AlertChange, Transition
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.duties import Duties, Submission, Version, duties, facts_of
+from drd.model.incidents.duties import Duties, Submission, Version, duties, facts_of, words
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
@@ -26,6 +26,7 @@ from drd.model.obligations.regime import ContentItem, HoldKind, Regime
 from tests.records_support import ANNA, Chain
 
 AT = datetime(2026, 12, 1, 9, tzinfo=UTC)
+AT_TEXT = "2026-12-01T09:00:00Z"
 HOUR = timedelta(hours=1)
 
 
@@ -60,6 +61,8 @@ def said(*bodies: dict[str, Any]) -> Duties:
            "proof": "p.pdf", "reason": "why"}],
          Duties(submissions={"r": (Submission(AT, "A7", "portal", "p.pdf", "why"),)},
                 late_reasons={"r": "why"})),
+        ([{"act": "submit", "regime": "r", "at": AT, "version": 3}],
+         Duties(submissions={"r": (Submission(AT, version=3),)})),
         ([{"act": "submit", "regime": "r", "at": AT, "reason": "by phone", "late": False},
           {"act": "submit", "regime": "r", "at": AT + HOUR, "reason": "more"},
           {"act": "late", "regime": "s", "reason": "aware earlier"}],
@@ -106,6 +109,22 @@ def test_versions_of_a_report_are_kept_one_after_the_other() -> None:
               Version(3, AT + 2 * HOUR, "anna", "c", "second")),
         "s": (Version(2, AT + HOUR, "anna", "b", "other"),),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ({"act": "keep", "sha256": "4e1f", "text": "x"},
+         "r: version of the report kept, SHA-256 4e1f"),
+        ({"act": "submit", "at": AT_TEXT, "reference": "A7", "version": 3, "late": True},
+         "r submitted 2026-12-01 09:00 UTC, reference A7, version 3, late"),
+        ({"act": "submit", "at": AT_TEXT}, "r submitted 2026-12-01 09:00 UTC"),
+    ],
+)  # fmt: skip
+def test_a_version_and_a_submission_have_a_line_in_the_timeline(
+    body: dict[str, Any], line: str
+) -> None:
+    assert words({"regime": "r", **body}, UTC) == line
 
 
 def test_entries_after_one_that_cannot_be_read_count() -> None:

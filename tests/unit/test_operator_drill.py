@@ -16,7 +16,14 @@ from drd.errors import Refused
 from drd.flows.drill.operator import require_possible
 from drd.flows.drill.request import DrillRequest
 from drd.model.actor import Actor
-from drd.model.operator_drill import OperatorDrill, PersonStep, Starter, judged, person_steps
+from drd.model.operator_drill import (
+    OperatorDrill,
+    PersonStep,
+    Starter,
+    judged,
+    names_another,
+    person_steps,
+)
 from drd.model.records import Draft
 from drd.model.run import Decision, DrillResult, StepState
 from drd.model.step_record import StepRecord
@@ -58,20 +65,27 @@ def test_drill_counts_for_the_starter_who_did_the_manual_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "why"),
+    ("step", "of", "why"),
     [
-        (outcome(DONE, actor=ROOT), "root without a login started the drill"),
-        (outcome(DONE, by="Bob"), "--by names Bob, but Anna (user anna) started the drill"),
-        (outcome(DONE, result="failed"), "the result of the drill is failed, not passed"),
-        (outcome(replace(DONE, user="bob")), "step dns was done by Bob, not by Anna"),
-        (outcome(replace(DONE, user="")), "step dns was done by an unknown person"),
-        (outcome(replace(APPROVED, action="skip")), "step go was skipped by Bob"),
-        (outcome(DONE, actor=replace(BOB, came="schedule")), "nobody"),
+        (DONE, {"actor": ROOT}, "root without a login started the drill"),
+        (DONE, {"by": "Bob"}, "--by names Bob, but Anna (user anna) started the drill"),
+        (DONE, {"result": "failed"}, "the result of the drill is failed, not passed"),
+        (replace(DONE, user="bob"), {}, "step dns was done by Bob, not by Anna"),
+        (replace(DONE, user=""), {}, "step dns was done by an unknown person"),
+        (replace(APPROVED, action="skip"), {}, "step go was skipped by Bob"),
+        (DONE, {"actor": replace(BOB, came="schedule")}, "drd cannot prove which person it was"),
+        (DONE, {"actor": None}, "an unknown user started the drill"),
     ],
 )
-def test_drill_counts_for_nobody(found: OperatorDrill, why: str) -> None:
+def test_drill_counts_for_nobody(step: PersonStep, of: dict[str, Any], why: str) -> None:
+    found = outcome(step, **of)
     assert not found.counts
-    assert why in found.why or why == "nobody"
+    assert why in found.why
+
+
+@pytest.mark.parametrize("by", ["", "Anna", "anna", "ANNA"])
+def test_a_person_who_gives_their_own_name_names_nobody_else(by: str) -> None:
+    assert names_another(Starter(ANNA, by, CREW)) == ""
 
 
 def test_claimed_name_is_not_the_person() -> None:

@@ -22,6 +22,7 @@ from drd.model.training import (
     AwarenessRule,
     AwarenessText,
     Crew,
+    Drilled,
     Known,
     OperatorsRule,
     Qualification,
@@ -29,6 +30,8 @@ from drd.model.training import (
     Standing,
     TrainingPolicy,
     attestations,
+    operators,
+    unknown_texts,
 )
 from drd.model.training_findings import of_review, of_training
 from drd.model.training_records import (
@@ -70,6 +73,38 @@ def test_attestation_counts_until_its_time_is_over_or_the_text_changes() -> None
     assert by_person()["Bob"].standing is Standing.NEVER
     assert by_person(read("anna", -1))["Anna"].standing is Standing.NEVER, "of the future"
     assert set(by_person(rule=replace(RULE, roles=("dba",)))) == {"Anna"}
+
+
+def test_attestation_counts_from_its_moment_to_the_end_of_its_time() -> None:
+    assert by_person(read("anna", 0))["Anna"].standing is Standing.VALID
+    assert by_person(read("anna", 365))["Anna"].standing is Standing.VALID
+    assert by_person(read("anna", 365.001))["Anna"].standing is Standing.EXPIRED
+
+
+def test_rule_asks_only_for_the_texts_that_it_names_and_that_exist() -> None:
+    texts = TEXTS | {"phishing": replace(REPORT, name="phishing")}
+
+    def asked(*names: str) -> set[str]:
+        rule = replace(RULE, texts=names)
+        return {q.subject for q in attestations(rule, Known(()), CREW, texts, NOW)}
+
+    assert asked() == {"report", "phishing"}
+    assert asked("report", "gone") == {"report"}
+    assert list(unknown_texts(replace(RULE, texts=("report", "gone")), texts)) == ["gone"]
+
+
+def test_passed_operator_drill_counts_until_its_time_is_over() -> None:
+    def standing(days: float, rule: OperatorsRule | None) -> list[tuple[str, Standing]]:
+        drilled = Drilled("anna", "shop", "r1", NOW - timedelta(days=days), blind=False, entry=1)
+        known = Known((), drilled=(drilled, replace(drilled, plan="wiki")))
+        return [(q.person, q.standing) for q in operators(rule, "shop", known, CREW, NOW)]
+
+    rule = OperatorsRule(1, 86400.0 * 30)
+    assert standing(0, rule) == [("Anna", Standing.VALID)]
+    assert standing(30, rule) == [("Anna", Standing.VALID)]
+    assert standing(30.001, rule) == [("Anna", Standing.EXPIRED)]
+    assert standing(3000, None) == [("Anna", Standing.VALID)], "without a rule, for ever"
+    assert standing(-0.001, None) == [], "of the future"
 
 
 def test_user_with_the_name_of_a_person_is_another_one() -> None:

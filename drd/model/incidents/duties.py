@@ -216,6 +216,4 @@ def facts_of(data: Iterable[DataSet]) -> dict[str, Fact]:
 def _sum(counts: Iterable[int | None]) -> int | None:
     """The sum, or None if one is unknown."""
     known_counts = list(counts)
-    return (
-        None if None in known_counts else sum(count for count in known_counts if count is not None)
-    )
+    return None if None in known_counts else sum(filter(None, known_counts))
