@@ -67,5 +67,5 @@ def projected_s(whole: Evidence, whole_bytes: int, checks_s: float) -> float | N
     if whole.rta_s is None:
         return None
     before_s = max(0.0, whole.rta_s - whole.phases.get("validate_s", 0.0))
-    growth = whole_bytes / whole.restored_bytes if whole.restored_bytes else 1.0
-    return round(before_s * max(1.0, growth) + checks_s, 3)
+    growth = max(1.0, whole_bytes / whole.restored_bytes) if whole.restored_bytes else 1.0
+    return round(before_s * growth + checks_s, 3)

@@ -38,19 +38,20 @@ def main() -> None:
     with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):  # noqa: PTH123
         pytest.main([*ARGUMENTS, "--collect-only", *TESTS])  # imports the modules of the tests
     gc.collect()
+    live = [f for f in gc.get_objects() if type(f) is FunctionType]
     gc.freeze()
     out, sys.stdout = sys.stdout, sys.stderr
     print(READY, end="", file=out, flush=True)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            _carry_out(json.loads(line))
+            _carry_out(json.loads(line), live)
         print(child, file=out, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), file=out, flush=True)
 
 
-def _carry_out(order: dict[str, Any]) -> None:
+def _carry_out(order: dict[str, Any], live: list[FunctionType]) -> None:
     """In the fork, which ends here."""
     code = 1
     try:
@@ -61,7 +62,7 @@ def _carry_out(order: dict[str, Any]) -> None:
             os.dup2(source, target)
         sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "rw"[n > 0]) for n in range(3))
         sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc, assignment]
-        if "path" in order and not put(order["path"], order["before"], order["after"]):
+        if "path" in order and not put(live, order["path"], order["before"], order["after"]):
             code = CANNOT
         else:
             code = int(pytest.main(order["arguments"]))
@@ -74,14 +75,12 @@ def _carry_out(order: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def put(path: str, before: str, after: str) -> bool:
-    """Replace the code of each function of a module that was loaded from `before` by that of
+def put(live: list[FunctionType], path: str, before: str, after: str) -> bool:
+    """Replace the code of each `live` function of a module that was loaded from `before` by that of
     `after`; return whether there was one.
     """
     old, new = (dict(_codes(compile(text, path, "exec"))) for text in (before, after))
     changed = {_place(old[n]): new[n] for n in old.keys() & new.keys() if old[n] != new[n]}
-    gc.unfreeze()
-    live = [f for f in gc.get_objects() if type(f) is FunctionType]
     met = False
     for function in live:
         code = function.__code__

@@ -81,6 +81,7 @@ def test_the_share_is_never_more_than_was_read(read: int, share: str) -> None:
 def test_what_was_not_read_is_not_verified_and_does_not_change_the_result() -> None:
     row = not_verified(READ)
     assert row.verdict is CheckVerdict.NOT_RUN
+    assert (row.part, row.looked_at_data) == (True, False)
     assert "read 6.9 % of the bytes (41.0 MiB of 590 MiB, in 204 of 1,268 files)" in row.observed
     looked = replace(row, part=False, verdict=CheckVerdict.PASSED, looked_at_data=True)
     assert drill_result([looked, row]) is DrillResult.PASSED
@@ -98,6 +99,7 @@ def test_the_last_whole_drill_is_of_this_plan_and_scenario_and_passed() -> None:
     whole = evidence(9)
     others = [
         evidence(1, instant=INSTANT, rta_s=None),
+        evidence(1, instant=INSTANT),
         evidence(2, plan_digest="another"),
         evidence(3, scenario="region-loss"),
         evidence(4, result=DrillResult.FAILED),
@@ -118,7 +120,17 @@ def test_a_whole_drill_of_one_repository_says_nothing_about_another() -> None:
 
 @pytest.mark.parametrize(
     ("days_ago", "interval_s", "whole"),
-    [(1, 7 * DAY, False), (22, 7 * DAY, False), (24, 7 * DAY, True), (31, None, True)],
+    [
+        (0, None, False),
+        (1, 7 * DAY, False),
+        (22, 7 * DAY, False),
+        (23, 7 * DAY, False),  # the next one is just in time
+        (24, 7 * DAY, True),
+        (30, None, False),
+        (30 + 0.5 / DAY, None, True),
+        (31, None, True),
+        (-0.5 / DAY, None, True),  # a clock was set back
+    ],
 )
 def test_a_drill_restores_everything_before_the_next_one_would_be_late(
     days_ago: float, interval_s: float | None, whole: bool
@@ -137,6 +149,10 @@ def test_the_projection_grows_with_the_data_and_adds_the_checks_of_this_drill() 
     assert projected_s(evidence(1), 2 << 30, 5.0) == 165.0
     assert projected_s(evidence(1), 1 << 20, 5.0) == 85.0  # never less than was measured
     assert projected_s(evidence(1, rta_s=None), 1 << 30, 5.0) is None
+    assert projected_s(evidence(1, restored_bytes=0), 1 << 30, 5.0) == 85.0  # unknown growth
+    assert projected_s(evidence(1), 1 << 30, 0.12345) == 80.123
+    assert projected_s(evidence(1, rta_s=0.5, phases={}), 0, 5.0) == 5.5
+    assert projected_s(evidence(1, rta_s=0.5, phases={"validate_s": 3.0}), 0, 5.0) == 5.0
 
 
 # --- what it counts for -------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from drd.model.manifest_signature import (
     Trust,
     accepted_by,
     following,
+    is_unlisted,
     of_new_key,
     signature_of,
     signed_manifest,
@@ -166,6 +167,49 @@ def test_a_replaced_key_signs_nothing_later_and_endorses_no_second_key(signer: S
     claimed = ManifestKeys({}, {second: "k"})
     assert trust_in(said, claimed) is Trust.UNCONFIRMED
     assert trust_in(replace(said, public=""), claimed) is Trust.UNKNOWN_KEY
+
+
+@pytest.mark.parametrize(
+    ("keys", "trust"),
+    [
+        (ManifestKeys({"k": "public"}), Trust.SIGNED),
+        (ManifestKeys({}, {"k": "public"}), Trust.UNCONFIRMED),
+        (ManifestKeys({"k": "another"}), Trust.WRONG),
+        (ManifestKeys({}, {"k": "another"}), Trust.WRONG),
+        (ManifestKeys({"l": "public"}), Trust.UNKNOWN_KEY),
+        (ManifestKeys(), Trust.UNCONFIRMED),
+    ],
+)
+def test_trust_depends_on_who_says_that_the_valid_key_is_drds(
+    keys: ManifestKeys, trust: Trust
+) -> None:
+    assert trust_in(ManifestSignature("d", "k", "signed", "public"), keys) is trust
+
+
+def test_an_empty_key_makes_no_signature_valid() -> None:
+    nameless = ManifestSignature("d", "k", "signed")
+    assert trust_in(nameless, ManifestKeys({"k": ""})) is Trust.UNKNOWN_KEY
+    assert trust_in(nameless, ManifestKeys({}, {"k": ""})) is Trust.WRONG
+
+
+@pytest.mark.parametrize(
+    ("keys", "by_kit", "unlisted"),
+    [
+        (ManifestKeys(), False, False),
+        (ManifestKeys(), True, False),
+        (ManifestKeys(points={"k": frozenset({"d" * 32})}), False, False),
+        (ManifestKeys(points={"k": frozenset({"e" * 32})}), False, True),
+        (ManifestKeys(points={"k": frozenset()}), True, True),
+        (ManifestKeys(points={"l": frozenset()}), True, False),
+        (ManifestKeys(before_kit=frozenset("k")), True, True),
+        (ManifestKeys(before_kit=frozenset("k")), False, False),
+        (ManifestKeys(before_kit=frozenset("l")), True, False),
+    ],
+)
+def test_a_replaced_key_signed_only_the_manifests_that_are_listed(
+    keys: ManifestKeys, *, by_kit: bool, unlisted: bool
+) -> None:
+    assert is_unlisted(ManifestSignature("d" * 64, "k"), keys, by_kit=by_kit) is unlisted
 
 
 def test_a_point_without_a_signature_after_one_by_a_claimed_key_is_not_chosen() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from drd.model.plan_history import Version, differences, prove, read_texts, versions
 from drd.model.proof import proof_hash
@@ -74,3 +77,42 @@ def test_what_changed_is_told_by_names() -> None:
     assert len(told[3]) < 150
     assert told[4:] == ['~ tags: ["a"] -> ["a", "b"]']
     assert list(differences(FIRST, FIRST)) == []
+
+
+def test_the_first_run_of_a_version_is_the_earliest_in_any_order() -> None:
+    runs = [run("r2", "d1", 4), run("r1", "d1", 0), run("same", "d1", 0), run("r3", "d1", 9)]
+    waiting = replace(run("r0", "d1", 0), started_at=None)
+    [one] = versions([waiting, *runs], [], "d1", at(20))
+    assert one.first is not None
+    assert one.first.id == "r1"
+
+
+def test_a_point_of_an_unknown_version_makes_no_version() -> None:
+    nameless = replace(point("p1", at(1)), plan_digest="")
+    assert [v.digest for v in versions([], [nameless], "d1", at(2))] == ["d1"]
+
+
+def test_a_version_without_a_text_is_proven_only_by_drills_that_ran_with_it() -> None:
+    found = [Version("d1", at(0), at(0))]
+    prove(found, [evidence("e1", plan_digest="d1"), evidence("e2", plan_digest="d2")], [])
+    assert [e.id for e in found[0].drills] == ["e1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        ({"a": 1, "c": 3}, {"c": 3}, ["- a: 1"]),
+        ({"a": {}}, {"a": {"b": 1}}, ["- a: {}", "+ a.b: 1"]),
+        ({"a": [{"k": 1}, "x"]}, {"a": [{"k": 2}, "y"]}, ["~ a[1].k: 1 -> 2", "~ a[2]: x -> y"]),
+        (
+            {"a": [{"name": "n", "k": 1}, {"name": "n", "k": 2}]},
+            {"a": [{"name": "n", "k": 1}, {"name": "n", "k": 3}]},
+            ["~ a[2].k: 2 -> 3"],
+        ),
+        ({"a": ["x"]}, {"a": ["é"]}, ['~ a: ["x"] -> ["é"]']),
+    ],
+)
+def test_each_changed_value_is_a_line(
+    before: dict[str, Any], after: dict[str, Any], lines: list[str]
+) -> None:
+    assert list(differences(before, after)) == lines

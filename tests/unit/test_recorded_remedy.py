@@ -60,10 +60,19 @@ _PROGRAMS = {"bash", "sh", "curl", "chmod", "rm", "reboot", "python3.11", "7z", 
         "drd status\u2028sh",
         "`drd status`",
         "to see why: `drd run show 4f2a1c3e`",
+        "SH fix",
+        "the server\x0bstops",
     ],
 )
 def test_a_line_that_could_do_more_than_look_is_not_shown_to_root(line: str) -> None:
-    assert not is_harmless(line, _PROGRAMS.__contains__, lambda path: path == "/etc/drd/drd.yaml")
+    roots = "/etc/drd/drd.yaml".__eq__
+    assert is_harmless(line, _PROGRAMS.__contains__, roots) is False
+
+
+def test_only_paths_and_no_programs_can_be_roots_own() -> None:
+    assert not is_harmless("sh fix", _PROGRAMS.__contains__, lambda _: True)
+    again = "cp -n /run/credentials/drd.service/drd_a /etc/drd/credentials/a"
+    assert is_harmless(again, _PROGRAMS.__contains__, lambda _: True)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +98,9 @@ def test_a_line_that_could_do_more_than_look_is_not_shown_to_root(line: str) -> 
         "correct `expect` in /etc/drd/drd.yaml, or leave out --point.",
         "free space on this disk. drd's records are not lost.",
         "start the server again: drd waits for it",
+        "find out why the server stopped",
+        "the server said … and stopped",
+        "the file /etc/drd/drd.yaml is not complete",
         "raise `timeout` (drd run show 4f2a1c3e), or run it by hand",
     ],
 )
