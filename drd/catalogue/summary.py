@@ -132,12 +132,12 @@ def _plans(
     for row in query(queries.PLANS):
         name = row[0]
         one = rows.plan(row, tuple(failed[name]))
+        one = rows.with_open_run(one, running[name][-1] if running[name] else None)
         facts.append(
             one._replace(
                 components=tuple(components[name]),
                 missed=rows.until(missed[name], newest_ever(one)),
                 alerts=tuple(alerts.get(name, ())),
-                running=running[name][-1] if running[name] else None,
                 unfinished=unfinished.get(name),
                 undone=undone.get(name),
                 unrestorable=unrestorable.get(name),

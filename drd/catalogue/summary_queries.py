@@ -74,16 +74,16 @@ ORDER BY plan, CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2
 """
 # Not by OF: few runs are open, and SQLite's planner would look through all those of the plan.
 RUNNING = """
-SELECT plan, id, kind, started_at FROM runs
+SELECT plan, id, kind, started_at, owner_pid, owner_start, owner_host, owner_boot FROM runs
 WHERE finished_at IS NULL AND started_at IS NOT NULL
   AND (state <> 'waiting' OR owner_pid IS NOT NULL)
   AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan) ORDER BY plan, started_at, id
 """
-# The plans that changed after `since`. The facts of one that is being recovered change without a
-# change of the catalogue, when the process of its recovery dies.
+# The plans that changed after `since`. The facts of one with a run change without a change of the
+# catalogue, when the process of its run dies.
 CHANGED = """
 SELECT plan FROM plan_changes WHERE seq > {since}
-UNION SELECT plan FROM runs WHERE finished_at IS NULL AND kind = 'recovery'
+UNION SELECT plan FROM runs WHERE finished_at IS NULL AND kind IN ('backup', 'recovery')
 """
 # The newest recovery over production of each plan that was not taken back, if it stopped before its
 # end: an undo of a later one brings back what it left. One with `into` replaces nothing. One

@@ -376,7 +376,21 @@ def _named(point: str | None, facts: str | None) -> str:
 
 
 def running(row: Sequence[Any]) -> RunningFacts:
-    return RunningFacts(row[1], row[2], time(row[3]))
+    _, run, kind, at, pid, *owner = row
+    return RunningFacts(run, kind, time(at), pid is None or has_ended(pid, *owner))
+
+
+def with_open_run(one: PlanFacts, open_run: RunningFacts | None) -> PlanFacts:
+    """Add the run that has not ended. A backup whose process died since the last success counts as
+    failed before anybody has recorded that."""
+    if open_run is None or not open_run.died or open_run.kind != "backup":
+        return one._replace(running=open_run)
+    if one.backup is not None and open_run.started_at <= one.backup.started_at:
+        return one
+    tries = one.failures.tries + 1 if one.failures is not None else 1
+    words = "the backup was interrupted: its process died"
+    failed = FailureFacts(tries, open_run.run, open_run.started_at, words)
+    return one._replace(failures=failed)
 
 
 def span(row: Sequence[Any]) -> tuple[datetime, datetime]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.cli import output, render
 from drd.cli.checks_table import against_rpo, against_rto, loss_in, of_component, of_the_whole
+from drd.cli.command_lines import command_lines
 from drd.model.down import start_commands
 from drd.model.losses import Loss
 from drd.model.text import escaped, noun, some
@@ -69,14 +70,14 @@ def print_next(document: Mapping[str, Any]) -> None:
 
 
 def _lines(task: Mapping[str, Any], room: int) -> Iterator[str]:
-    """Wrap the text, and never the command: people copy it."""
+    """Wrap the text; a command that is too long continues behind a backslash: people copy it."""
     about = f"{task['component']}: " if task["component"] else ""
     text, command = f"{about}{task['text']}", task["command"]
     lines = render.wrap(f"{text}:" if command else text, room)
     if command and render.measure(lines[-1]) + 1 + render.measure(command) <= room:
         lines[-1] += f" {command}"
     elif command:
-        lines.append(command)
+        lines += command_lines(command, room, render.measure)
     yield from lines
 
 

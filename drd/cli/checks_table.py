@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drd.cli import output
 from drd.cli.recorded import recorded_error
+from drd.cli.render import measure, terminal_width
 from drd.model.cause import with_remedy
+from drd.model.cells import Cell
 from drd.model.check_words import RESTORES, STEP_SUCCEEDS
 from drd.model.coverage import Coverage
 from drd.model.drill_facts import Unproven
@@ -28,6 +31,8 @@ from drd.model.run import (
 from drd.model.units import format_duration, from_rfc3339
 
 STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "warn"}
+
+_EVIDENCE = "   evidence "
 
 
 def evidence_of(document: Mapping[str, Any]) -> Evidence:
@@ -77,7 +82,7 @@ def print_phases(phases: Mapping[str, Any]) -> None:
         if isinstance(seconds, int | float)  # others are from a later drd
     ]
     if took:
-        output.say(f"  took       {', '.join(took)}")
+        output.say_below("  took       ", ", ".join(took))
 
 
 def print_signature(evidence: Evidence) -> None:
@@ -98,13 +103,13 @@ def print_signature(evidence: Evidence) -> None:
     }
     told = {str(trust): text for trust, text in words.items()}.get(evidence.signature or "")
     if told:
-        output.say(f"  signature  {told}")
+        output.say_below("  signature  ", told)
 
 
 def print_unproven(evidence: Evidence) -> None:
     """Print the components about which the drill proves nothing."""
     for unproven in evidence.unproven:
-        output.say(f"  not proven {unproven.component}: {unproven.why}")
+        output.say_below("  not proven ", f"{unproven.component}: {unproven.why}")
 
 
 def print_coverage(evidence: Evidence) -> None:
@@ -113,28 +118,32 @@ def print_coverage(evidence: Evidence) -> None:
     if coverage is None:
         return
     for step, stand_in in coverage.simulated:
-        output.say(f"  simulated  {step}: {stand_in}")
+        output.say_below("  simulated  ", f"{step}: {stand_in}")
     for step in coverage.granted:
-        output.say(f"  approved   {step}: by the drill itself, not by a person")
+        output.say_below("  approved   ", f"{step}: by the drill itself, not by a person")
     for step, reason in evidence.not_rehearsed:
-        output.say(f"  not rehearsed  {step}: {reason}")
+        output.say_below("  not rehearsed  ", f"{step}: {reason}")
     if evidence.not_rehearsed or coverage.simulated or coverage.granted:
-        output.say(f"  {coverage.words()}")
+        output.say_below("  ", coverage.words())
 
 
 def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
     """Print which fence surrounded the data's own code, and which accesses it refused."""
     if fence is None or not (fence.fenced or fence.missing):
         return
-    text = f"programs in the drill could not use this host's {fence.words()}"
-    if not fence.is_complete:
-        text = output.paint(fence.words(), "warn", colour)
-    output.say(f"  fence      {text}")
+    if fence.is_complete:
+        words = f"programs in the drill could not use this host's {fence.words()}"
+        output.say_below("  fence      ", words)
+    else:
+        output.say_marked(
+            Cell("fence", "warn"), fence.words(), left="  ", right="      ", colour=colour
+        )
     for one in (*fence.reach, *fence.read):
-        output.say(f"  allowed    {one} (by `drill` in the plan)")
+        output.say_below("  allowed    ", f"{one} (by `drill` in the plan)")
     for attempt in fence.tried:
-        refused = output.paint("the fence refused", "warn", colour)
-        output.say(f"  {refused} an access by {output.unmarked(attempt.words)}")
+        text = f"an access by {output.unmarked(attempt.words)}"
+        refused = Cell("the fence refused", "warn")
+        output.say_marked(refused, text, left="  ", right=" ", colour=colour)
 
 
 def what_failed(evidence: Evidence) -> str:
@@ -213,7 +222,7 @@ def conclusion(
         told += against_rpo(loss)
     if evidence.result == "inconclusive":
         told += "; no check could confirm the data"
-    return f"{told}   evidence {evidence.id}"
+    return f"{told}{_EVIDENCE}{evidence.id}"
 
 
 def _instantly(evidence: Evidence, instant: InstantDrill) -> str:
@@ -221,7 +230,7 @@ def _instantly(evidence: Evidence, instant: InstantDrill) -> str:
     told = f"{failed}; " if failed else ""
     told += f"instant drill, checks answered in {format_duration(instant.answered_s)}"
     told += f", the data was {format_duration(evidence.rpa_s)} old"
-    return f"{told}   evidence {evidence.id}"
+    return f"{told}{_EVIDENCE}{evidence.id}"
 
 
 def print_instant(instant: InstantDrill | None) -> None:
@@ -229,7 +238,7 @@ def print_instant(instant: InstantDrill | None) -> None:
     if instant is None:
         return
     for reading in instant.readings:
-        output.say(f"  instant    {reading.component}: {reading.words}")
+        output.say_below("  instant    ", f"{reading.component}: {reading.words}")
     if instant.projected_rta_s is None:
         told = "no whole drill has measured from which drd could compute it"
     else:
@@ -237,7 +246,7 @@ def print_instant(instant: InstantDrill | None) -> None:
             f"about {format_duration(instant.projected_rta_s)} (not measured: computed from this "
             f"drill and the whole drill {instant.projected_from})"
         )
-    output.say(f"  projected  time of a whole recovery: {told}")
+    output.say_below("  projected  ", f"time of a whole recovery: {told}")
 
 
 def print_evidence(
@@ -258,16 +267,21 @@ def print_evidence(
     if evidence.checks or evidence.result != "inconclusive":
         print_checks(evidence, colour=colour, steps=steps)
     for note in notes:
-        output.say(f"  note       {note}")
+        output.say_below("  note       ", note)
     print_signature(evidence)
     print_unproven(evidence)
     print_coverage(evidence)
     print_fence(evidence.fence, colour=colour)
-    result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
+    result = Cell(str(evidence.result), STYLE[str(evidence.result)])
     first, *rest = conclusion(evidence, goals, loss).splitlines()
-    output.say(f"{result}: {first}")
+    said, gap, named = first.partition(_EVIDENCE)
+    if measure(f"{result.text}: {first}") <= terminal_width(sys.stdout):
+        said, gap, named = first, "", ""
+    output.say_marked(result, said, right=": ", colour=colour)
+    if named:
+        output.say(f"    {gap.strip()} {named}")
     for line in rest:
-        output.say(f"    {line}")
+        output.say_below("    ", line)
 
 
 def only_steps_failed(evidence: Evidence) -> bool:
@@ -281,16 +295,39 @@ def _failed(evidence: Evidence) -> list[CheckResult]:
 
 def print_checks(evidence: Evidence, *, colour: bool, steps: bool = True) -> None:
     """One line for each check: name, observation, the verdict last; failures also show what was
-    expected. Without `steps` there is none for a failed step."""
+    expected. Without `steps` there is none for a failed step. If a terminal is too narrow for this,
+    each check begins with its verdict, and what does not fit goes on in further lines."""
     rows = [_row(c) for c in evidence.checks if steps or c.expected != STEP_SUCCEEDS]
     if not rows:
         output.say("  check      no check ran: the data is not checked")
         return
     name_width = min(44, max(len(r[0]) for r in rows))
     seen_width = min(60, max(len(r[1]) for r in rows))
+    width = terminal_width(sys.stdout)
+    lines = [(f"  check      {n:<{name_width}}  {s:<{seen_width}}  ", v) for n, s, v in rows]
+    if any(measure(line + verdict) > width for line, verdict in lines):
+        _print_below(rows, width, colour)
+        return
+    for line, verdict in lines:
+        output.say(line + output.paint(_words(verdict), STYLE[verdict], colour))
+
+
+def _print_below(rows: list[tuple[str, str, str]], width: int, colour: bool) -> None:
+    """Print for each check its verdict, its name, and what it observed, below the name if there is
+    no room beside it."""
+    left = "  check      "
+    marks = max(len(verdict) for _, _, verdict in rows)
     for name, seen, verdict in rows:
-        mark = output.paint(verdict.replace("_", " "), STYLE[verdict], colour)
-        output.say(f"  check      {name:<{name_width}}  {seen:<{seen_width}}  {mark}")
+        mark = Cell(f"{_words(verdict):<{marks}}", STYLE[verdict])
+        beside = measure(f"{left}{mark.text}  {name}: {seen}") <= width
+        text = f"{name}: {seen}" if beside else name
+        output.say_marked(mark, text, left=left, right="  ", colour=colour)
+        if not beside:
+            output.say_below(" " * (len(left) + marks + 4), seen)
+
+
+def _words(verdict: str) -> str:
+    return verdict.replace("_", " ")
 
 
 def _row(check: CheckResult) -> tuple[str, str, str]:

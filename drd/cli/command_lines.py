@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 _PROGRAMS = {"apt-get", "cd", "chmod", "chown", "cp", "df", "drd", "install", "journalctl", "ln"}
 _PROGRAMS |= {"mkdir", "mv", "openssl", "psql", "restic", "rm", "su", "sudo", "systemctl"}
-_PROGRAMS |= {"timedatectl", "umask", "usermod"}
+_PROGRAMS |= {"timedatectl", "umask", "usermod", "vacuumdb"}
 """The first words of commands. What begins with another word is a sentence."""
 _MARK = " \\"
 _COMMENT = "#"
@@ -20,17 +20,19 @@ def command_lines(line: str, width: int, measure: Measure) -> list[str]:
     its own. A single word is never broken, because people copy it."""
     if measure(line) <= width:
         return [line]
+    if not is_command(line):
+        return _filled(line.split(), width, measure, mark="")
     command, explanation = _apart(line)
     words = list(_words(command))
-    if not _is_command(words):
-        return _filled(line.split(), width, measure, mark="")
     lines = _filled(words, width, measure, mark=_MARK)
     return [*lines, *(_filled(explanation.split(), width, measure, mark="") if explanation else ())]
 
 
-def _is_command(words: list[str]) -> bool:
-    """Return whether these are the words of a command. A sentence may begin with the same word, but
-    it has a comma, a colon or a stop; `install` with an option is a command."""
+def is_command(line: str) -> bool:
+    """Return whether this is a command, maybe with an explanation behind it. A sentence may begin
+    with the same word, but it has a comma, a colon or a stop; `install` with an option is a
+    command."""
+    words = list(_words(_apart(line)[0]))
     first = words[0] if words else ""
     if first not in _PROGRAMS or any(word[:-1].isalnum() and word[-1] in ",:." for word in words):
         return False

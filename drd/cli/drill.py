@@ -159,9 +159,10 @@ def _print(
     if choice is not None:
         age = (evidence.started_at - choice.point.data_time).total_seconds()
         at = format_time(choice.point.data_time, seconds=True)
-        output.say(
-            f"{plan}: drill of point {with_copy(choice.point)} (data of {at}, "
-            f"{format_duration(age)} ago) in a sandbox on this host"
+        output.say_below(
+            f"{plan}: ",
+            f"drill of point {with_copy(choice.point)} (data of {at}, {format_duration(age)} ago) "
+            "in a sandbox on this host",
         )
     elif evidence.point is not None:
         output.say(f"{plan}: drill of point {evidence.point} in a sandbox on the daemon's host")

@@ -131,9 +131,10 @@ def _print_integrity(integrity: Mapping[str, Any], *, colour: bool) -> None:
     output.say("compared with the other records of the catalogue:")
     for one in integrity["comparisons"]:
         word, style = _MARKS[one["agrees"]]
-        output.say(f"  {output.paint(f'{word:<11}', style, colour)}  {one['text']}")
-    output.say(integrity["text"])
+        mark = Cell(f"{word:<11}", style)
+        output.say_marked(mark, one["text"], left="  ", right="  ", colour=colour)
+    output.say_below("", integrity["text"])
 
 
 def _line(name: str, text: str) -> None:
-    output.say(f"  {name:<10} {text}")
+    output.say_below(f"  {name:<10} ", text)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from drd.cli import output
+from drd.cli.render import terminal_width
+from drd.model.cells import Cell
 from drd.model.units import from_rfc3339
 
 _MARKS = {"ok": ("ok", "good"), "warning": ("WARN", "warn"), "error": ("FAILED", "bad")}
+_BESIDE = 12
+"""Columns for the mark of a finding, and for the gaps beside its name."""
+_TEXT = 40
+_LEAST = 12
 
 
 def print_findings(findings: Iterable[Mapping[str, Any]], *, width: int, colour: bool) -> None:
@@ -24,8 +31,10 @@ def worth_showing(findings: Iterable[Mapping[str, Any]], *, quiet: bool) -> list
 
 
 def name_width(findings: Iterable[Mapping[str, Any]]) -> int:
-    """Return the length of the longest name."""
-    return max((len(f["name"]) for f in findings), default=0)
+    """Return the columns for the names: as many as the longest name has, but on a narrow terminal
+    at least `_TEXT` are left for the texts. A name that is longer gets a line of its own."""
+    longest = max((len(f["name"]) for f in findings), default=0)
+    return min(longest, max(_LEAST, terminal_width(sys.stdout) - _BESIDE - _TEXT))
 
 
 def _print(finding: Mapping[str, Any], width: int, colour: bool) -> None:
@@ -33,17 +42,20 @@ def _print(finding: Mapping[str, Any], width: int, colour: bool) -> None:
     accepted = finding.get("exception")
     if accepted:
         word, style = "known", "warn"
-    mark = output.paint(f"{word:<6}", style, colour)
+    mark, name = Cell(f"{word:<6}", style), str(finding["name"])
     # A daemon of the former version has only the former key.
     text = finding["text"] if "text" in finding else finding["evidence"]
     first, *rest = text.splitlines() or [""]
-    output.say(f"  {mark}  {finding['name']:<{width}}  {first}")
-    indent = " " * (width + 12)
+    indent = " " * (width + _BESIDE)
+    if len(name) > width:
+        output.say_marked(mark, name, left="  ", right="  ", colour=colour)
+        rest.insert(0, first)
+    else:
+        output.say_marked(mark, first, left="  ", right=f"  {name:<{width}}  ", colour=colour)
     for line in rest:
-        output.say(indent + line)
+        output.say_below(indent, line)
     if accepted:
         last = from_rfc3339(accepted["until"]) - timedelta(seconds=1)
-        output.say(f"{indent}accepted until {last:%Y-%m-%d}: {accepted['reason']}")
+        output.say_below(indent, f"accepted until {last:%Y-%m-%d}: {accepted['reason']}")
     elif finding["remedy"] and finding["severity"] != "ok":
-        for number, line in enumerate(finding["remedy"].splitlines()):
-            output.say(indent + ("HINT: " if not number else "      ") + line)
+        output.say_remedy(f"{indent}HINT: ", finding["remedy"])

@@ -124,9 +124,9 @@ def _print(each: Listed) -> None:
     output.say()
     if each.contents is None:
         assert each.error is not None
-        output.say(f"{each.component} ({each.kind}): {each.error.message}")
+        output.say_below("", f"{each.component} ({each.kind}): {each.error.message}")
         if each.error.hint:
-            output.say(f"  HINT: {each.error.hint}")
+            output.say_remedy("  HINT: ", each.error.hint)
         return
     items, within = each.contents.items, each.contents.within
     where = f" in {escaped(within)}" if within else ""

@@ -100,9 +100,10 @@ def _say(attempt: DeliveryAttempt) -> None:
     if error is None:
         output.say(output.masked(f"{name}: delivered in {took}: {attempt.said}"))
         return
-    output.say(output.masked(f"{name}: not delivered after {took}: {error.message}"))
+    said = f"{name}: not delivered after {took}: {error.message}"
+    output.say_below("", output.masked(said))
     if error.hint:
-        output.say(output.masked(f"  HINT: {error.hint}"))
+        output.say_remedy("  HINT: ", output.masked(error.hint))
 
 
 def list_channels(args: argparse.Namespace) -> int:

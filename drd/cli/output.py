@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from drd.model.cells import Cell
+
 SCHEMA = 1
 __all__ = [
     "colours",
@@ -24,6 +26,8 @@ __all__ = [
     "print_json",
     "say",
     "say_below",
+    "say_marked",
+    "say_remedy",
     "shown",
     "table",
     "unmarked",
@@ -76,17 +80,26 @@ def complain(message: str, hint: str = "", *, untouched: bool = False) -> None:
     """Print `drd: fact` and `HINT: remedy` on stderr. `untouched`: the command has changed
     nothing."""
     _clear_line()
-    print(f"drd: {shown(masked(message))}", file=sys.stderr)
+    _print_below("drd: ", shown(masked(message)))
     if untouched:
         print("     drd changed no data.", file=sys.stderr)
     if hint:
-        lines = shown(masked(hint)).split("\n")
-        print("HINT: " + "\n      ".join(lines), file=sys.stderr)
+        width = render.terminal_width(sys.stderr)
+        for line in render.remedy("HINT: ", shown(masked(hint)), width):
+            print(line, file=sys.stderr)
 
 
 def warn(message: str) -> None:
     _clear_line()
-    print(f"drd: warning: {shown(masked(message))}", file=sys.stderr)
+    _print_below("drd: warning: ", shown(masked(message)))
+
+
+def _print_below(head: str, text: str) -> None:
+    """Print a text on stderr; on a terminal that is narrower, it goes on below itself."""
+    first, *more = text.split("\n")
+    width = render.terminal_width(sys.stderr)
+    for line in (*render.hanging(head, first, width), *more):
+        print(line, file=sys.stderr)
 
 
 def say(text: str = "", *, beside: bool = False) -> None:
@@ -100,8 +113,24 @@ def say_below(head: str, text: str, *, beside: bool = False) -> None:
     """Say `head` and a text, which goes on below itself on a terminal that is narrower; `beside` a
     document, on stderr."""
     out = sys.stderr if beside else sys.stdout
-    for line in render.hanging(head, text, render.terminal_width(out)):
+    for line in render.hanging(head, shown(text), render.terminal_width(out)):
         say(line, beside=beside)
+
+
+def say_remedy(head: str, text: str) -> None:
+    """Say what to do, in one line or several, with `head` before the first."""
+    for line in render.remedy(head, text, render.terminal_width(sys.stdout)):
+        say(line)
+
+
+def say_marked(mark: Cell, text: str, *, left: str = "", right: str = "", colour: bool) -> None:
+    """Say `left`, a coloured mark, `right` and a text, which goes on below itself as in
+    `say_below`."""
+    head = f"{left}{mark.text}"
+    first, *more = render.hanging(f"{head}{right}", text, render.terminal_width(sys.stdout))
+    say(f"{left}{paint(mark.text, mark.style, colour)}{first[len(head) :]}")
+    for line in more:
+        say(line)
 
 
 def colours(no_color: bool) -> bool:

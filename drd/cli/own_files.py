@@ -50,8 +50,8 @@ def say_checked(
         print_problem(problem)
     for finding in [] if args.quiet else warnings:
         name = f"{escaped(finding.name)}: " if named else ""
-        output.say(f"warning: {name}{escaped(finding.text)}")
-        output.say(f"HINT: {escaped(finding.remedy)}")
+        output.say_below("", f"warning: {name}{escaped(finding.text)}")
+        output.say_remedy("HINT: ", escaped(finding.remedy))
     if not problems and not args.quiet:
         output.say(f"{count}: ok ({counted(len(warnings), 'warning')})")
     return 2 if problems else 0

@@ -187,9 +187,9 @@ def _print_check(loaded: list[LoadedPlan], problems: list[Problem], *, quiet: bo
 
 
 def print_problem(problem: Problem) -> None:
-    output.say(str(problem))
+    output.say_below("", str(problem))
     if problem.hint:
-        output.say(f"HINT: {problem.hint}")
+        output.say_remedy("HINT: ", problem.hint)
 
 
 def _ok_line(loaded: LoadedPlan) -> str:

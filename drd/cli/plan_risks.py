@@ -69,13 +69,14 @@ def _print(plans: dict[str, list[Judged]], *, only_open: bool) -> None:
                 for line in _named(one):
                     output.say(line)
         if unnamed := [one for one in plan_risks if one.risk is None]:
-            output.say(
+            output.say_below(
+                "",
                 "the plan does not name these risks. Decide about each, and add it under "
-                "`risks` in the plan:"
+                "`risks` in the plan:",
             )
         for one in unnamed:
-            output.say(f"  {one.what}: {one.title}")
-            output.say(f"    usually covered by: {one.usual}")
+            output.say_below("  ", f"{one.what}: {one.title}")
+            output.say_below("    ", f"usually covered by: {one.usual}")
 
 
 def _summary(all_of_them: int, left: int) -> str:

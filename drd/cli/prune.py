@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         for outcome in done.outcomes if not args.quiet else ():
             output.say(f"{plan.name}: repository {outcome.repository}: {outcome.said}")
             for pause in outcome.pauses:
-                output.say(f"  HINT: {pause.remedy}")
+                output.say_remedy("  HINT: ", pause.remedy)
         done.complain()
     return done.exit_code()
 

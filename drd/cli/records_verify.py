@@ -182,7 +182,7 @@ def _told(
         _print_report(report, vouched)
         _print_stamps(stamped)
         if strange:
-            output.say(f"  no record here is signed by key {wanted}")
+            output.say_below("  ", f"no record here is signed by key {wanted}")
     if report.faults or strange or (vouched is not None and vouched.faults):
         return 1
     return 0 if vouched is not None and vouched.newest is not None else 5
@@ -197,20 +197,23 @@ def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
         output.say(f"records: {counted(report.entries, 'entry', 'entries')}, up to {until}")
     for fault in faults[:_SHOWN_FAULTS]:
         entry = f"entry {fault.seq}: " if fault.seq else ""  # an incident may have none
-        output.say(f"  {entry}{escaped(fault.text)} ({fault.code})")
+        output.say_below("  ", f"{entry}{escaped(fault.text)} ({fault.code})")
     if faults:
         what = "these records were changed" if report.last is not None else "they were removed"
-        output.say(f"  {what}{left_out(len(faults) - _SHOWN_FAULTS)}")
+        output.say_below("  ", f"{what}{left_out(len(faults) - _SHOWN_FAULTS)}")
         if any(fault.code in _AFTER_A_LOSS for fault in faults):
             how = records_back.RECORD_IT
-            output.say(f"  if this host was made from a kit or a copy of its state, {how}")
+            output.say_below(
+                "  ", f"if this host was made from a kit or a copy of its state, {how}"
+            )
     elif report.last is not None:
-        output.say("  the chain is whole: no entry was changed, removed or moved")
+        output.say_below("  ", "the chain is whole: no entry was changed, removed or moved")
     _print_keys(report)
     if vouched is None:
-        output.say(
-            "  drd did not compare the records with an anchor. Somebody could have removed "
-            "entries at the end. Compare the id of the key with the id in the recovery kit"
+        output.say_below(
+            "  ",
+            "drd did not compare the records with an anchor. Somebody could have removed "
+            "entries at the end. Compare the id of the key with the id in the recovery kit",
         )
     else:
         _print_anchors(report, vouched)
@@ -219,25 +222,26 @@ def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
 def _print_stamps(stamped: Stamped) -> None:
     if stamped.unchecked:
         count = counted(stamped.count, "time stamp")
-        output.say(f"  {count} not checked: {escaped(stamped.unchecked)}")
+        output.say_below("  ", f"{count} not checked: {escaped(stamped.unchecked)}")
     if stamped.proven:
         last, at = stamped.proven[-1]
         of = f", by the newest of {len(stamped.proven)}" if len(stamped.proven) > 1 else ""
-        output.say(
-            f"  entry {last.seq}, and all before it, existed at "
+        output.say_below(
+            "  ",
+            f"entry {last.seq}, and all before it, existed at "
             f"{format_time(at, seconds=True)}, as a time stamp proves{of} "
-            f"({escaped(last.authority)})"
+            f"({escaped(last.authority)})",
         )
     if stamped.failing:
-        output.say(f"  {escaped(stamped.failing)}; drd tries again")
+        output.say_below("  ", f"{escaped(stamped.failing)}; drd tries again")
     for why in stamped.wrong[:_SHOWN_FAULTS]:
-        output.say(f"  {escaped(why)}")
+        output.say_below("  ", escaped(why))
 
 
 def _print_keys(report: ChainReport) -> None:
     for key in report.keys:
         how = "" if key.attested else "; the former key was lost, so no other key confirms this one"
-        output.say(f"  signed since entry {key.since} by key {key.id}{how}")
+        output.say_below("  ", f"signed since entry {key.since} by key {key.id}{how}")
     for one in report.continuations:
         if one.chain == report.chain and one.seq <= one.after:
             lost = f"all entries that an anchor confirms, up to {one.seq}, were restored"
@@ -245,46 +249,49 @@ def _print_keys(report: ChainReport) -> None:
             lost = f"an older copy was restored, and later entries, up to {one.seq}, are lost"
         else:
             lost = f"the chain before it, up to entry {one.seq}, is lost"
-        output.say(f"  entry {one.entry} continues the chain after a loss: {lost}")
+        output.say_below("  ", f"entry {one.entry} continues the chain after a loss: {lost}")
     if report.last is not None and not report.keys:
-        output.say("  no entry is signed. To make a key: drd records init")
+        output.say_below("  ", "no entry is signed. To make a key: drd records init")
     elif report.unsigned:
-        output.say(f"  not signed: {numbers(report.unsigned)}")
+        output.say_below("  ", f"not signed: {numbers(report.unsigned)}")
     for word, seqs in (
         ("redacted", report.redacted),
         ("without its body", report.withheld),
         ("encrypted", report.sealed),
     ):
         if seqs:
-            output.say(f"  {word}: {numbers(seqs)}")
+            output.say_below("  ", f"{word}: {numbers(seqs)}")
 
 
 def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
     newest, last = vouched.newest, report.last.seq if report.last is not None else 0
     if newest is None:
-        output.say(
-            "  no anchor confirms any entry. Somebody could have removed entries at the end, or "
-            "replaced the whole chain"
+        output.say_below(
+            "  ",
+            "no anchor confirms any entry. Somebody could have removed entries at the end, or "
+            "replaced the whole chain",
         )
     else:
-        output.say(f"  confirmed up to {_at(newest)}{_weakness(newest)}")
+        output.say_below("  ", f"confirmed up to {_at(newest)}{_weakness(newest)}")
         strong = vouched.newest_strong
         if newest.weak and strong is not None:
-            output.say(f"  and up to {_at(strong)}: this host cannot delete that anchor")
+            output.say_below("  ", f"and up to {_at(strong)}: this host cannot delete that anchor")
         if newest.checkpoint.seq < last:
             since = newest.checkpoint.seq + 1
-            output.say(
-                f"  no anchor confirms entry {since} and later entries. Somebody could have "
-                "replaced or removed these entries"
+            output.say_below(
+                "  ",
+                f"no anchor confirms entry {since} and later entries. Somebody could have "
+                "replaced or removed these entries",
             )
     for name, why in vouched.unreached.items():
-        output.say(f"  not compared with {name}: {escaped(why)}")
+        output.say_below("  ", f"not compared with {name}: {escaped(why)}")
     if vouched.strangers:
         places = sorted({a.place for a in vouched.strangers})
         count = counted(len(vouched.strangers), "anchor")
-        output.say(
-            f"  drd did not use {count} in {', '.join(places)}: each belongs to another "
-            "installation or has a wrong signature"
+        output.say_below(
+            "  ",
+            f"drd did not use {count} in {', '.join(places)}: each belongs to another "
+            "installation or has a wrong signature",
         )
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import zip_longest
 
 from drd import record_writer
-from drd.cli.command_lines import command_lines
+from drd.cli.command_lines import command_lines, is_command
 from drd.model.cells import Cell, Note
 from drd.named import NamedTuple
 
@@ -37,6 +37,8 @@ _COMMAND = "> "
 """What stands before a command below a text."""
 _COMMANDS = r"(?:^|(?<=\s))\s*\(?`([^`]+)`[).;,]*(?:\s+|$)"
 """A command in a text, with what encloses it."""
+_SEVERAL_WORDS = r"(?:--)?[a-z][\w./-]* "
+"""How a command begins; behind a key there is a colon."""
 _PAINTED = r"(\x1b\[(?:0|1|2|31|32|33)m)"
 """The codes of `paint`."""
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
@@ -220,7 +222,7 @@ def hanging(head: str, text: str, width: int) -> list[str]:
         return [whole]
     room = " " * measure(head)
     lines: list[str] = []
-    for number, part in enumerate(_pattern(_COMMANDS).split(plain(text))):
+    for number, part in enumerate(_with_commands(plain(text))):
         if number % 2:
             lines.append(f"{room}{part}")
             continue
@@ -233,6 +235,33 @@ def hanging(head: str, text: str, width: int) -> list[str]:
                 lines.append(f"{room}{word}")
     lines = lines or [room]
     return [f"{head}{lines[0][measure(head) :]}", *lines[1:]]
+
+
+def _with_commands(text: str) -> list[str]:
+    """Return a text without its commands, and its commands, in turns. A key of a plan in quotes is
+    no command, and stays in the text."""
+    parts, begin = [], 0
+    for command in _pattern(_COMMANDS).finditer(text):
+        if _pattern(_SEVERAL_WORDS).match(command[1]) or is_command(command[1]):
+            parts += [text[begin : command.start()], command[1]]
+            begin = command.end()
+    return [*parts, text[begin:]]
+
+
+def remedy(head: str, text: str, width: int) -> list[str]:
+    """Return the lines of a remedy, which may have several: `head` before the first, the others
+    indented like it. A command that is too long continues behind a backslash, a sentence as
+    `hanging` says."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        left = (" " * measure(head) if lines else head) + line[: -len(line.lstrip()) or None]
+        if is_command(line):
+            room = max(_LONG, width - measure(left))
+            parts = command_lines(plain(line.lstrip()), room, measure)
+            lines += [f"{left}{parts[0]}", *(" " * measure(left) + part for part in parts[1:])]
+        else:
+            lines += hanging(left, line.lstrip(), width)
+    return lines
 
 
 def wrap(text: str, width: int) -> list[str]:

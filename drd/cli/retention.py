@@ -66,7 +66,7 @@ def _show(
         return
     for pause in forgetting.pauses:
         output.say(f"{plan}: retention is paused, so drd forgets nothing. Reason: {pause.text}")
-        output.say(f"  HINT: {pause.remedy}")
+        output.say_remedy("  HINT: ", pause.remedy)
     stay = len(forgetting.chosen.keep)
     output.say(
         f"{plan}: {counted(stay, 'restore point stays', 'restore points stay')}, "
@@ -92,7 +92,7 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
     for share in forgetting.shares[1:]:
         number = len(share.snapshots)
         what = counted(number, "snapshot") if number else "nothing"
-        output.say(f"  copy {share.name}: {what} {goes}")
+        output.say_below("  ", f"copy {share.name}: {what} {goes}")
     if forgetting.chosen.over:
         output.complain(
             f"{counted(len(forgetting.chosen.over), 'more restore point')} must wait: one run "

@@ -78,7 +78,7 @@ def _print_decisions(run: dict[str, Any]) -> None:
     for decision in run["decisions"]:
         if decision["step"] is None:
             at = format_rfc3339(decision["at"], seconds=True)
-            output.say(f"  {decision['action']:<10} {at} by {_actor_text(decision)}")
+            output.say_below(f"  {decision['action']:<10} ", f"{at} by {_actor_text(decision)}")
 
 
 def _actor_text(decision: dict[str, Any]) -> str:
@@ -114,11 +114,11 @@ def _only(detail: RecoveryDetail) -> str:
 def _print_actors(run: dict[str, Any]) -> None:
     actor = Actor.from_json(run["actor"])
     if actor is not None:
-        output.say(f"  asked by   {actor.words()}")
+        output.say_below("  asked by   ", actor.words())
     actor, at = Actor.from_json(run["cancel_actor"]), run["cancel_asked_at"]
     if actor is not None:
         when = f"{format_rfc3339(at, seconds=True)} " if at else ""
-        output.say(f"  cancelled  {when}by {actor.words()}")
+        output.say_below("  cancelled  ", f"{when}by {actor.words()}")
 
 
 def _print(run: dict[str, Any]) -> None:
@@ -129,24 +129,28 @@ def _print(run: dict[str, Any]) -> None:
     head = "run" if playbook_of(run["plan"]) is not None else run["kind"]
     output.say(f"{head} {run['run']} {whose}{subject}: {run['state']}")
     why = f": {run['why']}" if run["why"] else ""
-    output.say(f"  trigger    {run['trigger']}{why}")
+    output.say_below("  trigger    ", f"{run['trigger']}{why}")
     _print_actors(run)
     copy = run.get("copy")  # a daemon of an older version sends none
     named = f" (copy {escaped(short_copy(copy))})" if copy else ""
     if isinstance(detail, RecoveryDetail) and detail.point and detail.target:
-        output.say(f"  point      {detail.point}{named} into {detail.target}{_only(detail)}")
+        output.say_below(
+            "  point      ", f"{detail.point}{named} into {detail.target}{_only(detail)}"
+        )
     elif detail.point and named:
-        output.say(f"  point      {detail.point}{named}")
+        output.say_below("  point      ", f"{detail.point}{named}")
     if run["due_at"]:
-        output.say(f"  due        {format_rfc3339(run['due_at'], seconds=True)}")
+        output.say_below("  due        ", format_rfc3339(run["due_at"], seconds=True))
     if run["started_at"]:
         took_s = run["duration_s"]
         took = f", took {format_duration(took_s)}" if took_s is not None else ""
-        output.say(f"  started    {format_rfc3339(run['started_at'], seconds=True)}{took}")
+        output.say_below(
+            "  started    ", f"{format_rfc3339(run['started_at'], seconds=True)}{took}"
+        )
     if run["deadline_at"]:
         within = format_duration(detail.timeout_s)
         at = format_rfc3339(run["deadline_at"], seconds=True)
-        output.say(f"  deadline   {at}, {within} after its start")
+        output.say_below("  deadline   ", f"{at}, {within} after its start")
     fact, remedy = recorded_error(run)
     if fact:
         first, *rest = with_remedy(fact, remedy).splitlines()
@@ -175,7 +179,7 @@ def _print_reasons(detail: RunDetail) -> None:
     if isinstance(detail, RetentionDetail):
         for word, reason in (("--force", detail.force), ("clock", detail.clock_is_right)):
             if reason:
-                output.say(f"  {word:<10} {escaped(reason)}")
+                output.say_below(f"  {word:<10} ", escaped(reason))
 
 
 def _step(step: dict[str, Any], *, over: bool) -> list[str]:

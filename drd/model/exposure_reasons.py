@@ -238,6 +238,9 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
         )
         return Reason(verdict, text, f"drd doctor {facts.plan}", "no-point")
     text = f"{text}: nothing can be restored"
+    began = _backup_running(facts, now)
+    if began is not None:
+        return Reason(verdict, f"{text}; {began.text}", began.remedy, "no-point")
     return Reason(verdict, text, facts.anew, "no-point")
 
 

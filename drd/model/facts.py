@@ -191,11 +191,13 @@ class AlertFacts(NamedTuple):
 
 
 class RunningFacts(NamedTuple):
-    """A run that has not ended; its process may be dead."""
+    """A run that has not ended. `died`: its process is dead, and nobody has recorded that yet. The
+    process of a run of another host may be dead without this."""
 
     run: str
     kind: str
     started_at: datetime
+    died: bool = False
 
 
 class UnfinishedFacts(NamedTuple):

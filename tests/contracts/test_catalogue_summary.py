@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from drd.catalogue import summary_rows
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts, read_through_sqlalchemy
 from drd.errors import CatalogueError, TargetError
@@ -585,6 +586,23 @@ def test_the_newest_open_run_is_returned(catalogue: SqlCatalogue, facts: Facts) 
     assert facts().running == RunningFacts(drill.run.id, "drill", at(10))
     catalogue.runs.finish(drill, RunState.SUCCEEDED, at=at(22))
     assert facts().running is None
+
+
+def test_a_backup_whose_process_died_is_not_running(
+    catalogue: SqlCatalogue, facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has recorded the death yet; `drd runs` says `interrupted`, too."""
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    run(catalogue, RunState.SUCCEEDED, 1)
+    run(catalogue, RunState.FAILED, 5, error="pg_dump cannot connect")
+    dead = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(10))
+    assert facts().running == RunningFacts(dead.run.id, "backup", at(10))
+
+    monkeypatch.setattr(summary_rows, "has_ended", lambda *_: True)
+
+    assert facts().running is None
+    words = "the backup was interrupted: its process died"
+    assert facts().failures == FailureFacts(2, dead.run.id, at(10), words)
 
 
 # --- drills and alerts ----------------------------------------------------------------------

@@ -173,6 +173,13 @@ def test_breach_while_a_backup_runs_shows_the_run(since_s: float, words: str) ->
     assert str(plan.reasons[0]).endswith(f"{words}: drd run show b001")
 
 
+def test_the_first_backup_that_runs_is_named() -> None:
+    plan = judged(newest=None, running=RunningFacts("b001", "backup", ago(90)))
+    told = str(plan.reasons[0])
+    assert "nothing can be restored; a backup has been running since" in told
+    assert told.endswith(": drd run show b001"), "and not the command that starts another one"
+
+
 def test_other_runs_do_not_explain_a_breach() -> None:
     plan = judged(newest=point(3 * HOUR), running=RunningFacts("b001", "drill", ago(90)))
     assert "drd has not tried a backup since then" in words(plan)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from drd.cli import runs
+from drd.cli.checks_table import print_checks
+from drd.cli.findings import name_width, print_findings
 from drd.cli.progress import ProgressLine
-from drd.cli.render import NO_LIMIT, cut, hanging, measure, table
+from drd.cli.render import NO_LIMIT, cut, hanging, measure, remedy, table
+from drd.model.run import CheckResult, CheckVerdict
 from drd.ports import Progress
+from tests.catalogue_support import evidence
 
 RUNS = ["RUN", "STATE", "STARTED", "WHY"]
 FAILED = ["4f2a", "failed", "12:00", "pg_dump cannot connect to the server"]
@@ -149,3 +154,73 @@ def test_a_long_error_is_shortened_on_a_terminal_and_whole_elsewhere(
     assert more == "… To see the whole text: drd run show 4f2a"
     runs._print([row], None)
     assert long.strip() in capsys.readouterr().out
+
+
+def test_a_remedy_goes_on_below_itself_and_a_command_behind_a_backslash() -> None:
+    command = "drd kit export shop --to FILE --passphrase-file F"
+    text = f"{command}\nadd such a repository under `repositories:`, then run `drd doctor shop`"
+    assert remedy("HINT: ", text, 40) == [
+        "HINT: drd kit export shop --to FILE \\",
+        "        --passphrase-file F",
+        "      add such a repository under",
+        "      `repositories:`, then run",
+        "      drd doctor shop",
+    ]
+    assert remedy("HINT: ", command, NO_LIMIT) == [f"HINT: {command}"]
+
+
+CHECKS = (
+    CheckResult("orders: rows", "orders", CheckVerdict.PASSED, "500 rows", "== 500"),
+    CheckResult(
+        "newest order is recent",
+        "orders",
+        CheckVerdict.FAILED,
+        "B, C, D, E, F, G, H, I, J, K, L, M, N",
+        "== ok",
+    ),
+    CheckResult("api answers", None, CheckVerdict.NOT_RUN, "no answer", "200"),
+)
+
+
+def narrow(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+
+def test_checks_on_a_narrow_terminal_begin_with_their_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    narrow(monkeypatch, 51)
+    print_checks(replace(evidence("d1"), checks=CHECKS), colour=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "  check      passed   orders: rows: 500 rows",
+        "  check      failed   newest order is recent",
+        "                        B, C, D, E, F, G, H, I, J,",
+        "                        K, L, M, N (expected == ok)",
+        "  check      not run  api answers: no answer",
+    ]
+
+
+FINDINGS = [
+    {"severity": "ok", "name": "restic", "text": "restic 0.18.0", "remedy": ""},
+    {
+        "severity": "error",
+        "name": "repository primary: a name that is long",
+        "text": "drd can reach the place, but it cannot write there",
+        "remedy": "chown drd /srv/backup",
+    },
+]
+
+
+def test_findings_on_a_narrow_terminal_go_on_below_themselves(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    narrow(monkeypatch, 66)
+    print_findings(FINDINGS, width=name_width(FINDINGS), colour=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "  ok      restic          restic 0.18.0",
+        "  FAILED  repository primary: a name that is long",
+        "                          drd can reach the place, but it cannot",
+        "                          write there",
+        "                          HINT: chown drd /srv/backup",
+    ]

@@ -28,10 +28,6 @@ if only the copy that is furthest behind were left (never (1 of 3): one of three
 copies has no restore point yet; drd status PLAN shows each).
 All words of drd: docs/glossary.md
 
-drd status shows what drd has recorded: a killed backup counts as running until
-the service or the next run of its plan records the end (or its time is over).
-drd runs shows at once that it was interrupted.
-
 exit codes: 0 every plan is ok, at risk or needs a drill; 2 drd.yaml is broken;
 3 any plan is breached, unknown or not ready. With --nagios: 0 ok; 1 at risk,
 needs drill or not ready; 2 breached; 3 unknown."""
