@@ -191,6 +191,7 @@ def _stanza(repository: schema.RepositorySettings) -> Stanza | None:
         tuple(settings.env.items()),
         settings.repo,
         settings.timeout,
+        settings.check,
     )
 
 

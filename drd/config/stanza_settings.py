@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -22,6 +23,8 @@ _OWN = frozenset({
 
 class StanzaSettings(Settings):
     """What pgBackRest needs to read its repository: `config`, or `options`, or both."""
+
+    unsaid: ClassVar = {"check": (False,)}
 
     stanza: str | None = Field(
         None,
@@ -48,11 +51,21 @@ class StanzaSettings(Settings):
         1, strict=True, ge=1, le=256, description="Which repository of the configuration drd reads."
     )
     timeout: Duration = Field(86400.0, description="Time limit of one restore or verification.")
+    check: bool = Field(
+        False,
+        description="If true, `drd doctor`, and so each readiness check of the daemon, also runs "
+        "`pgbackrest check`: it makes the server begin a new WAL segment, and sees whether this "
+        "segment arrives in the archive. It needs `config` with pg1-path, and the server on this "
+        "host or within reach of pgBackRest. If false, drd changes nothing on the server.",
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.config is None and not self.options:
             hint = "add `config: {credential: pgbackrest.conf}`."
             yield Contradiction((), "needs `config` or `options`", hint)
+        elif self.config is None and self.check:
+            hint = "add `config: {credential: pgbackrest.conf}`, with pg1-path, or remove `check`."
+            yield Contradiction(("check",), "needs `config`, which says where the server is", hint)
         for name in self.options:
             yield from _wrong_option(name)
         for name in self.env:

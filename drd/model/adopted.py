@@ -31,7 +31,8 @@ class CommandTool:
 class Stanza:
     """A stanza of pgBackRest. `config` is the text of its configuration file; `options` are options
     that replace or complete it; `env` are secrets, all by the variables that pgBackRest reads.
-    `repo` is the number of the repository, if there are several."""
+    `repo` is the number of the repository, if there are several. With `check`, drd may let the
+    server begin a new WAL segment, to see whether it arrives in the archive."""
 
     name: str
     config: SecretRef | None = None
@@ -39,6 +40,7 @@ class Stanza:
     env: tuple[tuple[str, SecretRef], ...] = ()
     repo: int = 1
     timeout_s: float = 86400.0
+    check: bool = False
 
 
 @dataclass(frozen=True, slots=True)

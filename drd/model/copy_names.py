@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 COPY = "copy"
 """The fact of a component that names the tool's copy."""
 
+UNREAD = "not_read_to_its_end"
+"""The fact of a component whose copy may be cut off: only a restore shows whether it is whole."""
+
 _RESTIC_ID = r"[0-9a-f]{64}"
 
 

@@ -13,6 +13,7 @@ KNOWN_STATE = "repository-known-state"
 ADOPTED = "repository-copies"
 ARCHIVE = "repository-archive"
 BACKUP_ERRORS = "repository-backup-errors"
+CHECK = "repository-check"
 IN_REPOSITORY = frozenset({"repository-keys", "repository-locks", "repository-index"})
 """Codes of findings about the content of a repository: they do not say whether it is the plan's
 own.
@@ -35,6 +36,7 @@ _ASPECTS = {
     ADOPTED: "copies",
     ARCHIVE: "archive",
     BACKUP_ERRORS: "backup errors",
+    CHECK: "check",
     "repository-env": "secrets of its commands",
     "repository-keys": "keys",
     "repository-locks": "locks",

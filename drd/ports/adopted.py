@@ -85,8 +85,9 @@ class FoundFile(NamedTuple):
     """An entry of a copy; its `changed_at` is when it was written before it was copied. `is_empty`
     is a file of 0 bytes, or a directory in which nothing is. `leads_to` is where a symbolic link
     leads; empty if the tool does not say. `cut_off` says by which sign a dump shows that it is
-    incomplete. `origin` is None if drd has not read the dump, or the dump does not say it. `head`
-    are the first bytes of the file as it is restored, if drd has read it."""
+    incomplete; if that is `unknown`, only a restore shows it. `origin` is None if drd has not read
+    the dump, or the dump does not say it. `head` and `tail` are the first and last bytes of the
+    file as it is restored, if drd has read it, and if it is not packed."""
 
     is_file: bool
     bytes: int
@@ -100,6 +101,8 @@ class FoundFile(NamedTuple):
     cut_off: str = ""
     origin: DumpOrigin | None = None
     head: Head = b""
+    tail: Head = b""
+    unknown: bool = False
 
 
 class Landing(NamedTuple):

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from drd.errors import RepositoryDamaged
-from drd.repositories.adopted.cut_off import _PACKERS, Looked, of_path, require_whole, why_cut_off
+from drd.repositories.adopted.cut_off import Looked, of_path, require_whole, why_cut_off
+from drd.repositories.adopted.packers import PACKERS
 
 ROWS = b"".join(b"%d\tx\n" % n for n in range(5000))
 
@@ -126,7 +127,7 @@ def test_empty_members_do_not_keep_drd_from_looking_at_the_time(tmp_path: Path) 
         path = tmp_path / packed
         path.write_bytes(PACK[packed](ROWS) + PACK[packed](b"") * 5000 + bytes(99))
         with path.open("rb") as file:
-            packer = next(p for m, p in _PACKERS.items() if path.read_bytes().startswith(m))
+            packer = next(p for m, p in PACKERS.items() if path.read_bytes().startswith(m))
             blocks = list(packer.blocks(file))
         assert len(blocks) > 5000
         assert b"".join(blocks) == ROWS

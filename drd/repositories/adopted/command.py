@@ -40,7 +40,9 @@ from drd.ports.adopted import (
 )
 from drd.process import Command, Completed
 from drd.registry import KINDS
-from drd.repositories.adopted import cut_off, one_database, pg_archive
+from drd.repositories.adopted import afar, cut_off, one_database, pg_archive, rclone_object
+from drd.repositories.adopted.cut_off import Looked
+from drd.repositories.adopted.rclone_object import READ_S, RcloneObject
 from drd.repositories.adopted.running import keeping_room, require_program, run_into
 
 LIST_S = 120.0
@@ -124,21 +126,28 @@ class CommandCopies:
         return _told(listed_copies)
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:  # noqa: ARG002 - one file
+        return self._looked(copy).found(FoundFile(True, copy.bytes, None, 0o600, 0, 0))
+
+    def _looked(self, copy: ForeignCopy) -> Looked:
+        if rclone_object.reads_whole(self._tool.restore):
+            return afar.looked(self._object(copy))
         file, is_plain = self._file_of(copy)
-        seen = cut_off.of_path(file, copy.bytes) if file is not None else cut_off.Looked()
-        if not is_plain:  # what the file holds is not what lands, but zeros are nothing packed
-            seen = cut_off.Looked(head=b"" if seen.head.strip(b"\0") else seen.head)
-        return FoundFile(
-            True,
-            copy.bytes,
-            None,
-            0o600,
-            0,
-            0,
-            cut_off=seen.cut_off,
-            origin=seen.origin,
-            head=seen.head,
-        )
+        if file is None:
+            return Looked()
+        seen = cut_off.of_path(file, copy.bytes)
+        if is_plain or cut_off.is_packed(seen.head):
+            return seen if is_plain else seen.of_packing()
+        # What the file holds is not what lands, but zeros are nothing packed.
+        return Looked(head=b"" if seen.head.strip(b"\0") else seen.head)
+
+    def _object(self, copy: ForeignCopy) -> RcloneObject:
+        def run(words: Sequence[str], output: IO[bytes], most: int) -> Completed:
+            return self._run("restore", list(words), output, READ_S, most=most)
+
+        return RcloneObject(copy.name, copy.bytes, self._words(copy), run)
+
+    def _words(self, copy: ForeignCopy) -> list[str]:
+        return [word.replace("${copy}", copy.name) for word in self._tool.restore]
 
     def _plain_file(self, copy: ForeignCopy) -> Path | None:
         file, is_plain = self._file_of(copy)
@@ -165,7 +174,7 @@ class CommandCopies:
         deadline_s: float | None,
         on_progress: OnProgress,
     ) -> int:
-        words = [word.replace("${copy}", copy.name) for word in self._tool.restore]
+        words = self._words(copy)
         deadline_s = min(deadline_s or self._tool.timeout_s, self._tool.timeout_s)
         if what.paths:
             size = self._fetch_tree(copy, words, into, deadline_s)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 
 from drd.model.adopted import Adopted
-from drd.model.copy_names import COPY
+from drd.model.copy_names import COPY, UNREAD
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, canonical_json
 from drd.ports.adopted import (
@@ -41,7 +41,7 @@ def manifest_id(adopted: Adopted, copy: ForeignCopy) -> str:
     copy, or if drd reads more of the copy than before: the number in it stands for what drd reads.
     """
     parts = [[c.name, c.kind, *wanted(c)] for c in adopted.components]
-    said = ["drd manifest 4", adopted.made_by, adopted.plan, copy.id, parts]
+    said = ["drd manifest 5", adopted.made_by, adopted.plan, copy.id, parts]
     return hashlib.sha256(canonical_json(said)).hexdigest()
 
 
@@ -78,14 +78,8 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
             return _lacking(component, copy, f"the copy does not contain {path}")
         if single and not copied_file.is_file:
             return _lacking(component, copy, f"{path} is not a regular file in the copy")
-        if no_dump := cut_off.why_no_dump(
-            copied_file.head, copy.name, KINDS[component.kind].begins
-        ):
-            why = f"{copy.name} is not a dump: {no_dump}"
-            return _lacking(component, copy, why, f"{cut_off.REMEDY}.")
-        if copied_file.cut_off:
-            why = f"the dump is cut off: {copied_file.cut_off}"
-            return _lacking(component, copy, why, f"{cut_off.REMEDY}.")
+        if (lacking := _no_whole_dump(component, copy, copied_file)) is not None:
+            return lacking
         if (lacks := why_no_data(copied_file, path, wanted(component))) is not None:
             remedy = _NO_DATA if copied_file.leads_to is None else ANOTHER_PATH
             return _lacking(component, copy, f"{path} {lacks}", remedy)
@@ -97,6 +91,9 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
         part = _adopted_by_its_kind(component, copy, copied_file if single else None)
     except NotInCopy as error:
         return _lacking(component, copy, error.message, error.hint)
+    ends_wrong, unread = _end_of(copied_file, part.landing.ends_with)
+    if ends_wrong:
+        return _cut_off(component, copy, ends_wrong)
     return Described(
         ComponentSnapshot(
             component=component.name,
@@ -105,10 +102,31 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
             data_time=data_time,
             snapshot=component_id(component, copy),
             bytes=part.landing.bytes if single else copy.bytes,
-            facts={**part.facts, COPY: copy.name},
+            facts={**part.facts, COPY: copy.name, **unread},
         ),
         part,
     )
+
+
+def _no_whole_dump(component: Component, copy: ForeignCopy, found: FoundFile) -> Described | None:
+    """Return the description of a copy whose file is not a dump, or is cut off; None otherwise."""
+    begins = KINDS[component.kind].begins
+    if no_dump := cut_off.why_no_dump(found.head, copy.name, begins):
+        why = f"{copy.name} is not a dump: {no_dump}"
+        return _lacking(component, copy, why, f"{cut_off.REMEDY}.")
+    return _cut_off(component, copy, found.cut_off) if found.cut_off else None
+
+
+def _end_of(found: FoundFile | None, ends_with: str) -> tuple[str, dict[str, bool]]:
+    """Return by which sign a file does not end as the plan says, and the fact that drd cannot know
+    whether it is whole."""
+    if found is not None and found.tail and ends_with:
+        return cut_off.why_ends_wrong(found.tail, ends_with), {}
+    return "", {UNREAD: True} if found is not None and found.unknown else {}
+
+
+def _cut_off(component: Component, copy: ForeignCopy, why: str) -> Described:
+    return _lacking(component, copy, f"the dump is cut off: {why}", f"{cut_off.REMEDY}.")
 
 
 def _adopted_by_its_kind(

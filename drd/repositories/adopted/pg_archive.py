@@ -3,12 +3,14 @@
 Its table of contents is at its beginning, so pg_restore lists an archive that is cut off like a
 complete one. The table says which entries have data. Each block of data has a length, so a walk
 from block to block shows where the file ends. If `pg_dump` could seek, the table also has the place
-of each block: then the walk begins at the last block."""
+of each block: then the walk begins at the last block. Where the walk cannot go, or takes too long,
+the last bytes decide."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import IO, NamedTuple
 
 from drd.ports.adopted import DumpOrigin
@@ -19,6 +21,9 @@ _OLDEST, _NEWEST = (1, 12), (1, 16)
 
 _CUSTOM, _TABLE, _LARGE_OBJECTS = 1, 1, 3
 _KNOWN_PLACE, _NO_DATA = 2, 3
+_STATES = (1, _KNOWN_PLACE, _NO_DATA)
+_ZERO = 5
+"""How many bytes the number 0 has."""
 _MOST_ENTRIES, _LONGEST, _LONGEST_WORD = 1_000_000, 64 << 20, 1024
 _WALK_S = 2.0
 """How long a walk may take: each kilobyte of compressed data can be a step."""
@@ -26,6 +31,14 @@ _WALK_S = 2.0
 
 class _Ends(Exception):
     """The file ends within the archive."""
+
+
+class NotRead(Exception):
+    """These bytes of the file were not read."""
+
+
+class _TooLong(Exception):
+    """The walk takes too long."""
 
 
 class _Unknown(Exception):
@@ -37,17 +50,22 @@ class _Entry(NamedTuple):
     place: int | None
 
 
-def why_cut_off(file: IO[bytes]) -> str:
-    """Return by which sign an archive shows that it is cut off; empty if it is complete, or if drd
-    cannot find out."""
+def judged(file: IO[bytes]) -> str | None:
+    """Return by which sign an archive shows that it is cut off; empty if it is complete, None if
+    drd cannot find out."""
     file.seek(0)
     reader = _Reader(file)
     try:
-        entries = _contents(reader)
+        return _by_its_data(reader, _contents(reader))
     except _Ends:
         return "the archive of PostgreSQL ends within its table of contents"
+    except (NotRead, _TooLong):
+        return _by_its_end(reader)
     except _Unknown:
-        return ""
+        return None
+
+
+def _by_its_data(reader: _Reader, entries: Sequence[_Entry]) -> str:
     left = {entry.id for entry in entries}
     places = [entry.place for entry in entries]
     if places and all(place is not None for place in places):
@@ -58,14 +76,23 @@ def why_cut_off(file: IO[bytes]) -> str:
                 f"table begins at byte {begins:,}"
             )
         left = {entry.id for entry in entries if entry.place == begins}
-        file.seek(begins)
+        reader.go_to(begins)
     try:
         _walk(reader, left)
     except _Ends:
         return "the archive of PostgreSQL ends within the data of a table"
-    except _Unknown:
-        return ""
     return f"the archive of PostgreSQL lacks the data of {len(left)} of its tables" if left else ""
+
+
+def _by_its_end(reader: _Reader) -> str:
+    """Judge an archive by its last bytes: data ends with the number 0, and a table of contents,
+    which stands at the end if it was appended, with the place of its last entry."""
+    end = reader.end()
+    if end.endswith(bytes(_ZERO)):
+        return ""
+    if end[0] in _STATES and int.from_bytes(end[1:], "little") < reader.size:
+        return ""
+    return "the archive of PostgreSQL does not end like one that pg_dump has finished"
 
 
 def origin(file: IO[bytes]) -> DumpOrigin | None:
@@ -90,6 +117,15 @@ class _Reader:
         self._int, self._offset = self.byte(), self.byte()
         if self._int not in (4, 8) or self._offset not in (4, 8):
             raise _Unknown
+
+    def go_to(self, place: int) -> None:
+        self._file.seek(place)
+
+    def end(self) -> bytes:
+        """Return the last place in the file, with the byte before it."""
+        count = 1 + self._offset
+        self.go_to(max(0, self.size - count))
+        return self.bytes(min(count, self.size))
 
     def ended(self) -> bool:
         return self._file.tell() >= self.size
@@ -202,4 +238,4 @@ def _skip_data(reader: _Reader, until: float) -> None:
     while length := reader.number():
         reader.skip(length)
         if time.monotonic() > until:
-            raise _Unknown
+            raise _TooLong

@@ -29,6 +29,7 @@ from drd.ports.adopted import (
 )
 from drd.repositories.adopted import landed, stanza_info, wal
 from drd.repositories.adopted.archive_finding import archive_finding
+from drd.repositories.adopted.stanza_check import check_finding
 from drd.repositories.adopted.stanza_info import Backup, StanzaInfo
 from drd.repositories.adopted.stanza_program import StanzaProgram
 from drd.repositories.adopted.wal import Archive
@@ -320,8 +321,8 @@ class StanzaCopies:
         return {"pgBackRest": self._program.version()}
 
     def doctor(self) -> list[Finding]:
-        """Return findings without writing: `pgbackrest check` would make the server begin a new
-        segment."""
+        """Return findings. Nothing writes, except for `pgbackrest check`, which makes the server
+        begin a new segment: it needs the plan's permission."""
         version = self._program.version()
         info = self._info()
         name = self._name
@@ -345,9 +346,14 @@ class StanzaCopies:
                     "amcheck, and make a full backup after the repair.",
                 )
             )
+        if self._stanza.check:
+            findings.append(self._checked())
         if info.backups:
             findings.append(self._archive_finding(info.backups[-1]))
         return findings
+
+    def _checked(self) -> Finding:
+        return check_finding(self._name, self._stanza.name, self._program.config(), self._program)
 
     def _archive_finding(self, newest: Backup) -> Finding:
         archive = self._archives([newest])[newest.archive]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from drd.errors import NotSupported, PointGone
 from drd.model.adopted import Adopted
 from drd.model.clock import FAR_AHEAD
-from drd.model.finding_codes import ADOPTED
+from drd.model.finding_codes import ADOPTED, CHECK
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.plan import Component, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE
@@ -223,7 +223,7 @@ class AdoptedRepository:
 
     def doctor(self, *, source: object = None) -> list[Finding]:  # noqa: ARG002 - no copies
         findings = self._tool.doctor()
-        if any(f.failed for f in findings):
+        if any(f.failed for f in findings if f.code != CHECK):
             return findings
         return [*findings, self._newest()]
 

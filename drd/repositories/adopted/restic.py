@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from drd.errors import RepositoryError
@@ -27,16 +24,17 @@ from drd.ports.adopted import (
     Landing,
     NotInCopy,
 )
+from drd.ports.kinds import Holds
 from drd.registry import KINDS
-from drd.repositories.adopted import pg_archive
+from drd.repositories.adopted import afar
 from drd.repositories.adopted.manifest import wanted
 from drd.repositories.adopted.running import keeping_room
+from drd.repositories.adopted.stored_file import StoredFile
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.payload import ids
 
 _MOST_MODE = 0o7777
-_HEAD, _MOST_PIECE, _LONGEST = 1024, 16 << 20, 120
-_PIECE = re.compile("[0-9a-f]{64}")
+_LONGEST = 120
 
 ABSOLUTE = (
     "let the other tool back up the whole path (`restic backup /srv/dumps`, not `restic backup .`)."
@@ -66,10 +64,10 @@ class ResticCopies:
         self._runner.only_reads = True
         self._adopted = adopted
         self._only = dict(adopted.only)
-        self._archives = {
+        self._files = {
             path
             for component in adopted.components
-            if KINDS[component.kind].begins == pg_archive.MAGIC
+            if KINDS[component.kind].holds is not Holds.PATHS
             for path in wanted(component)
         }
 
@@ -131,24 +129,12 @@ class ResticCopies:
             return entry_of_file._replace(is_empty=not any(nodes))
         if entry_of_file.leads_to is not None:
             return entry_of_file._replace(leads_to=str(self._told(copy, path, "linktarget")))
-        if entry_of_file.is_file and entry_of_file.bytes and path in self._archives:
-            head = self._first_piece(copy, path)
-            return entry_of_file._replace(
-                origin=pg_archive.origin(BytesIO(head)), head=head[:_HEAD]
+        if entry_of_file.is_file and entry_of_file.bytes and path in self._files:
+            stored = StoredFile(
+                path, entry_of_file.bytes, copy.id, self._told(copy, path, "content"), self._runner
             )
+            return afar.looked(stored).found(entry_of_file)
         return entry_of_file
-
-    def _first_piece(self, copy: ForeignCopy, path: str) -> bytes:
-        """Return the first piece of a file as restic stores it: at most some megabytes, however
-        large the file is."""
-        pieces = self._told(copy, path, "content")
-        first = pieces[0] if isinstance(pieces, list) and pieces else None
-        if not isinstance(first, str) or not _PIECE.fullmatch(first):
-            raise RepositoryError(f"drd cannot read what restic stores of {escaped(path)}")
-        with TemporaryFile() as piece:
-            self._runner.capture_into(piece, ["cat", "blob", first], most=_MOST_PIECE)
-            piece.seek(0)
-            return piece.read()
 
     def _told(self, copy: ForeignCopy, path: str, key: str) -> Any:
         """Return a value that the listing does not have of a file."""

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
@@ -118,13 +118,16 @@ class StanzaProgram:
         most: int = ANSWER_BYTES,
         writes: Sequence[Path] = (),
         take: Callable[[IO[bytes]], None] | None = None,
+        user: str | None = None,
     ) -> tuple[int, bytes, str]:
         """Run a command; return its exit status, its output and its messages. If the command
         succeeds, `take` gets the output instead. A command with `writes` trusts what the repository
         says, so it may change only these directories: it runs as their owner instead of root,
-        and drd ends it before it fills their disk."""
+        and drd ends it before it fills their disk. As a `user`, root runs it without root's rights.
+        """
         tool = process.find_tool(PROGRAM, package=PROGRAM)
         with (
+            rights.root(rights.Purpose.PROCESSES) if user else nullcontext(),
             self._private() as private,
             tempfile.TemporaryFile() as output,
         ):
@@ -133,6 +136,8 @@ class StanzaProgram:
             if writes:
                 command = self._confined(command, (private, *writes))
                 room = keeping_room(writes[0], f"pgBackRest {words[0]}")
+            if user:
+                command = _run_by(command, user, private)
 
             def tick() -> None:
                 if os.fstat(output.fileno()).st_size > most:
@@ -178,13 +183,20 @@ class StanzaProgram:
             return root_directory() / "cache"
         return self._cache if rights.acts_for() is None else self._owners
 
+    def config(self) -> str:
+        """Return the configuration that the plan gives; empty if it gives none. Its secrets are
+        masked."""
+        if self._stanza.config is None:
+            return ""
+        config = self._resolve(self._stanza.config)
+        for secret in _SECRET_LINE.findall(config):
+            log.mask(secret)
+        return config
+
     def _command(self, words: list[str], private: Path, deadline_s: float) -> Command:
         stanza = self._stanza
-        files, config = {}, ""
+        files, config = {}, self.config()
         if stanza.config is not None:
-            config = self._resolve(stanza.config)
-            for secret in _SECRET_LINE.findall(config):
-                log.mask(secret)
             files["PGBACKREST_CONFIG"] = f"{config}\n".encode()
         else:
             words = [words[0], "--no-config", *words[1:]]
@@ -219,15 +231,11 @@ class StanzaProgram:
         said = f"{list(command.env)}\n{command.files}"
         if os.geteuid() != 0 or rights.acts_for() is not None or _THROUGH_SSH.search(said):
             return command  # ssh needs the keys and the home of its user
-        account = pwd.getpwnam(_NOBODY)
-        for directory in writes:
-            os.chown(directory, account.pw_uid, account.pw_gid)
-        return replace(command, user=_NOBODY, reads_all=True)
+        return _run_by(command, _NOBODY, *writes)
 
     def fail(self, verb: str, said: str) -> NoReturn:
         """Raise the error for what pgBackRest printed, by the codes of its messages."""
-        match = _SAID.search(said)
-        code, text = (match[1], match[2]) if match else ("", said)
+        code, text = code_and_text(said)
         if code in _MISSING:
             raise PointGone(
                 f"pgBackRest {verb}: {plain(text)}",
@@ -288,6 +296,21 @@ class StanzaProgram:
             "`url` or `stanza` in the plan. If you mean a stanza of another "
             "repository, correct `config` or `repo`.",
         )
+
+
+def code_and_text(said: str) -> tuple[str, str]:
+    """Return the code of pgBackRest's error, empty without one, and its text."""
+    match = _SAID.search(said)
+    return (match[1], match[2]) if match else ("", said)
+
+
+def _run_by(command: Command, user: str, *writes: Path) -> Command:
+    """Return the command of root as another user's, with the right to read, and give that user
+    these directories."""
+    account = pwd.getpwnam(user)
+    for directory in writes:
+        os.chown(directory, account.pw_uid, account.pw_gid)
+    return replace(command, user=user, reads_all=True)
 
 
 def plain(text: str) -> str:
