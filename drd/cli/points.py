@@ -237,7 +237,10 @@ def _state(point: dict[str, Any]) -> str:
     state = "complete" if point["complete"] else "incomplete: " + _lacking(point)
     # A daemon of an older version does not say it.
     made = [c["component"] for c in point["components"] if _is_incremental(c)]
-    return f"{state}, incremental: {', '.join(made)}" if made else state
+    state += f", incremental: {', '.join(made)}" if made else ""
+    unread = [c["component"] for c in point["components"] if c.get("unread")]
+    is_untried = unread and point["complete"] and not point["proven_by"]
+    return f"{state}, not read to its end: {', '.join(unread)}" if is_untried else state
 
 
 def _is_incremental(component: dict[str, Any]) -> bool:

@@ -89,7 +89,7 @@ def test_a_file_of_sqlite_has_all_of_its_pages(tmp_path: Path) -> None:
         made.executemany("insert into a values (?)", [("y" * 500,)] * 100)
         made.commit()
     data = path.read_bytes()
-    assert of_path(path, len(data)) == Looked("", None, data[:1024])
+    assert of_path(path, len(data)) == Looked("", None, data[:1024], data[-4096:], unknown=False)
     assert "the SQLite file has " in why(data[: len(data) // 2], tmp_path)
     assert of_path(path, len(data)) == Looked(), "another file than the list describes"
     assert of_path(path, len(data) // 2).cut_off

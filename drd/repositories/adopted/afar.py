@@ -37,7 +37,7 @@ def looked(dump: Afar) -> Looked:
     """Examine a dump that is not empty."""
     head = dump.first(min(FIRST, dump.size))
     _require(dump, len(head), min(FIRST, dump.size))
-    if cut_off.is_packed(head) and dump.size <= cut_off.SMALL:
+    if cut_off.is_small(head, dump.size):
         with TemporaryFile() as file:
             dump.whole(file)
             _require(dump, file.seek(0, 2), dump.size)

@@ -25,9 +25,8 @@ REMEDY = (
 )
 
 _HEAD, _TAIL = 1024, 4096
-SMALL, _MOST_UNPACKED = 8 << 20, 1 << 30
-"""The largest size in bytes of a packed file that drd reads to its end when it is listed, and of
-what it unpacks to."""
+_MOST_UNPACKED = 1 << 30
+"""How many bytes of what a file unpacks to drd reads when it is listed."""
 SQLITE = b"SQLite format 3\0"
 _PAGES = frozenset(1 << n for n in range(9, 17))
 """The sizes that a page can have."""
@@ -131,10 +130,10 @@ def of_file(file: IO[bytes], *, whole: bool = True) -> Looked:
     """Examine an open file. If it is not `whole`, only its first and last bytes can be read. How
     much is read depends on the file alone, so that the answer is always the same."""
     size = file.seek(0, os.SEEK_END)
-    why = _judged(file, _enough if whole and size <= SMALL else None)
-    origin = pg_archive.origin(file)
     file.seek(0)
     head = file.read(min(size, _HEAD))
+    why = _judged(file, _enough if whole and is_small(head, size) else None)
+    origin = pg_archive.origin(file)
     file.seek(max(0, size - _TAIL))
     tail = b"" if packers.packer_of(head) else file.read(min(size, _TAIL))
     return Looked(why or "", origin, head, tail, why is None)
@@ -142,6 +141,13 @@ def of_file(file: IO[bytes], *, whole: bool = True) -> Looked:
 
 def _enough(unpacked: int) -> bool:
     return unpacked > _MOST_UNPACKED
+
+
+def is_small(head: bytes, size: int) -> bool:
+    """Return whether a file that begins like this is packed, and small enough to be read to its
+    end when it is listed."""
+    packer = packers.packer_of(head)
+    return packer is not None and size <= packers.small(packer)
 
 
 def is_packed(head: bytes) -> bool:

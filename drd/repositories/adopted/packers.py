@@ -28,6 +28,10 @@ SUFFIXES = {
 }
 """The packers by the ends of names."""
 
+SMALL, _SMALL_WITH_END = 8 << 20, 1 << 20
+"""The largest size in bytes of a packed file that drd reads to its end when it is listed; the
+second where the last bytes show whether the end is there."""
+
 _XZ_FOOTER, _XZ_ENDS = 12, b"YZ"
 _BZIP2_ENDS, _BZIP2_BITS = 0x177245385090, 48
 
@@ -39,6 +43,11 @@ def by_end(packer: Packer, tail: bytes) -> str | None:
     if ends is None:
         return None
     return "" if ends(tail) else f"the end that {packer.program} writes is missing"
+
+
+def small(packer: Packer) -> int:
+    """Return the largest size of a file that drd reads to its end when it is listed."""
+    return _SMALL_WITH_END if packer.program in _ENDS else SMALL
 
 
 def _ends_xz(tail: bytes) -> bool:

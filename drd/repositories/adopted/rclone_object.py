@@ -9,7 +9,7 @@ from typing import IO
 
 from drd.errors import RepositoryUnreachable
 from drd.process import Completed
-from drd.repositories.adopted.cut_off import SMALL
+from drd.repositories.adopted.packers import SMALL
 
 READ_S = 120.0
 

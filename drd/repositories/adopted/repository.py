@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, NoReturn
 from drd.errors import NotSupported, PointGone
 from drd.model.adopted import Adopted
 from drd.model.clock import FAR_AHEAD
+from drd.model.copy_names import UNREAD
 from drd.model.finding_codes import ADOPTED, CHECK
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.plan import Component, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE
-from drd.model.text import and_more, called, counted, itself
+from drd.model.text import and_more, called, counted, itself, some
 from drd.model.units import format_time
 from drd.ports import (
     Fetched,
@@ -267,6 +268,11 @@ class AdoptedRepository:
         text = (
             f"{counted(len(copies), 'copy', 'copies')}, the newest from {of}, with all components"
         )
+        if unread := [row.component for row in rows if UNREAD in row.facts]:
+            text += (
+                f"; without a drill drd cannot know whether {some(unread)} is whole there, "
+                "because it does not read such a dump to its end"
+            )
         if listed.left_out:
             text += (
                 f"; {counted(listed.left_out, 'older copy', 'older copies')} left out: drd "

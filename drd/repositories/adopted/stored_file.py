@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from drd.errors import RepositoryError
 from drd.model.text import escaped
-from drd.repositories.adopted.cut_off import SMALL
+from drd.repositories.adopted.packers import SMALL
 from drd.repositories.restic.payload import ids
 from drd.repositories.restic.runner import ResticRunner
 
