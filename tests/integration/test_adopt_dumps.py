@@ -23,7 +23,7 @@ from drd.flows.repository.adopted import list_copies
 from drd.flows.restore.point_choice import choose
 from drd.model.run import CheckVerdict, Evidence
 from drd.repositories.adopted.dumps import recognised
-from drd.repositories.adopted.pg_archive import why_cut_off
+from drd.repositories.adopted.pg_archive import judged
 from tests.integration.test_adopted import Site
 from tests.servers import PostgresServer
 
@@ -62,7 +62,7 @@ def how_cut_off(data: bytes) -> str:
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
-        return why_cut_off(file)
+        return judged(file) or ""
 
 
 def archive(site: Site, name: str, *words: str) -> None:

@@ -54,6 +54,7 @@ from drd.model.run import CheckVerdict, RunKind, RunState
 from drd.model.schedule import schedule_of
 from drd.model.snapshot import RestorePoint
 from drd.ports import Fetched
+from drd.repositories.adopted import packers
 from drd.repositories.adopted.repository import AdoptedRepository
 from drd.repositories.adopted.survey import survey
 from drd.repositories.restic import ResticRepository
@@ -724,7 +725,7 @@ def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their
 
 
 def test_a_packed_dump_that_drd_does_not_load_is_read_to_its_end_and_proves_nothing(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dumps = site.base / "dumps"
     (dumps / "orders.db").unlink()
@@ -751,14 +752,20 @@ def test_a_packed_dump_that_drd_does_not_load_is_read_to_its_end_and_proves_noth
         (gzip.compress(whole)[:-2000], "the end that gzip writes is missing"),
     ):
         (dumps / "shop.sql.gz").write_bytes(dump)
-        site.copy("dumps")
-        evidence = site.drilled(plan).evidence
+        copied = site.copy("dumps")
+        assert site.drilled(plan).evidence.result == "inconclusive"
+        (small,) = [p for p in site.points(plan) if copy_name(p) == copied]
+        assert why in (small.components[0].error or "")
+        with monkeypatch.context() as large:
+            large.setattr(packers, "SMALL", 0)  # only a drill reads it
+            site.copy("dumps", "app")
+            evidence = site.drilled(plan).evidence
         assert evidence.result == "failed"
         assert why in evidence.checks[0].observed
 
 
 def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_are_reported(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dumps = site.base / "dumps"
     with tarfile.open(dumps / "conf-backup.tar.gz", "w:gz") as archive:
@@ -792,6 +799,7 @@ def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_ar
     assert site.points(plan)[0].proven_by is None
     packed = dumps / "conf-backup.tar.gz"
     packed.write_bytes(packed.read_bytes()[:-30])
+    monkeypatch.setattr(packers, "SMALL", 0)  # only a drill reads it
     site.copy()
     (row, *_) = [c for c in site.drilled(plan).evidence.checks if c.verdict == "failed"]
     assert "the end that gzip writes is missing" in row.observed

@@ -75,13 +75,15 @@ class Site:
             str(base / "drd.yaml"), settings=load_settings(base / "drd.yaml", explicit=True)
         )
 
-    def plan(self, *, more: str = "", checks: str = "", stanza: str = "main") -> Plan:
+    def plan(
+        self, *, more: str = "", checks: str = "", stanza: str = "main", check: bool = False
+    ) -> Plan:
         file = self.base / "plans/shop.yaml"
         file.write_text(
             "plan: shop\nobjectives: {rpo: 1h, rto: 1h}\ncomponents:\n"
             f'  orders: {{kind: postgres, dsn: "{self.stanza.server.dsn("shop")}"}}\n'
             f"repositories:\n  theirs:\n    made_by: pgbackrest\n    url: pgbackrest:{stanza}\n"
-            f"    pgbackrest: {{config: {{file: {self.config}}}}}\n"
+            f"    pgbackrest: {{config: {{file: {self.config}}}, check: {str(check).lower()}}}\n"
             "checks:\n"
             "  - {name: orders, kind: sql, component: orders, query: select count(*) from orders, "
             'expect: "> 0"}\n'
@@ -653,3 +655,57 @@ def _ended_as_said(said: str) -> str:
     subprocess.run(["bash", "-c", stop], check=True, capture_output=True, timeout=60)
     assert not Path(directory).exists()
     return directory
+
+
+def test_pgbackrest_check_runs_if_the_plan_allows_it_and_each_failure_has_a_remedy(
+    one_backup: Site,
+) -> None:
+    site, server = one_backup, one_backup.stanza.server
+    config = site.config.read_text()
+    with_time = config.replace("[global]\n", "[global]\narchive-timeout=3\n")
+
+    def found(text: str = with_time, *, check: bool = True) -> dict[str, Any]:
+        site.config.write_text(text)
+        plan = site.plan(check=check)
+        findings = site.services(plan).open_repository(plan.primary).doctor()
+        return {f.code: f for f in findings}
+
+    def segment() -> str:
+        ((name,),) = server.execute("select pg_walfile_name(pg_current_wal_lsn())")
+        return str(name)
+
+    unchecked = site.plan().digest
+    assert site.plan(check=True).digest != unchecked
+    server.execute("create table written (id int)", "shop")
+    before = segment()
+    assert "repository-check" not in found(check=False)
+    assert segment() == before, "without the key drd changes nothing"
+
+    assert found()["repository-check"].severity == "ok"
+    assert segment() != before
+
+    server.execute("alter system set archive_command = 'false # pgbackrest'")
+    server.execute("select pg_reload_conf()")
+    broken = found()
+    assert broken["repository-check"].severity == "error"
+    assert "does not arrive in the archive" in broken["repository-check"].text
+    assert "archive_command" in broken["repository-check"].remedy
+    assert "repository-copies" in broken, "what the copies hold is said all the same"
+    server.execute("alter system set archive_command = 'true'")
+    server.execute("select pg_reload_conf()")
+    assert "does not archive with pgBackRest" in found()["repository-check"].text
+    server.execute("alter system reset archive_command")
+    server.execute("select pg_reload_conf()")
+
+    port = f"pg1-port={server.port}"
+    nowhere = found(with_time.replace(port, "pg1-port=1"))["repository-check"]
+    assert "pgBackRest cannot ask the server" in nowhere.text
+    server.stop()
+    down = found()["repository-check"]
+    assert (down.severity, "start the server" in down.remedy) == ("error", True)
+
+    archive = site.stanza.repository / "archive"
+    (archive / "main").rename(archive / "renamed")
+    with pytest.raises(RepositoryMissing, match="stanza"):
+        found()
+    (archive / "renamed").rename(archive / "main")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
 from configparser import Error as NoConfiguration
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from drd.errors import DrdError
 from drd.model.finding import Finding
 from drd.model.finding_codes import CHECK
+from drd.process import rights
 from drd.repositories.adopted.stanza_place import configured
 from drd.repositories.adopted.stanza_program import StanzaProgram, code_and_text, plain
 
@@ -76,7 +78,15 @@ def check_finding(name: str, stanza: str, config: str, program: StanzaProgram) -
     """Run `pgbackrest check` as the owner of the server's directory, if root runs it, and return
     the finding about the repository `name`."""
     try:
-        code, _, said = program.run(["check"], deadline_s=CHECK_S, user=_owner(config, stanza))
+        options = configured(config).get(stanza, {})
+    except NoConfiguration:
+        options = {}
+    owner, service = _owner(options), rights.acts_for()
+    words = ["check"]
+    if owner and service and options.get("pg1-user") == service.name:
+        words += [f"--pg1-user={owner}"]  # the owner has not the service's login, but its own
+    try:
+        code, _, said = program.run(words, deadline_s=CHECK_S, user=owner)
     except DrdError as error:
         return Finding(CHECK, "error", name, error.message, error.hint)
     if code == 0:
@@ -94,15 +104,14 @@ def check_finding(name: str, stanza: str, config: str, program: StanzaProgram) -
     )
 
 
-def _owner(config: str, stanza: str) -> str | None:
+def _owner(options: Mapping[str, str]) -> str | None:
     """Return the user who owns the server's directory; None if this process cannot become that
     user, or if the directory is not on this host."""
     if 0 not in os.getresuid():
         return None
+    path = options.get("pg1-path", "")
     try:
-        options = configured(config)
-        path = options.get(stanza, {}).get("pg1-path", "")
         uid = Path(path).stat().st_uid if path.startswith("/") else 0
         return pwd.getpwuid(uid).pw_name if uid else None
-    except (NoConfiguration, OSError, KeyError):
+    except (OSError, KeyError):
         return None
