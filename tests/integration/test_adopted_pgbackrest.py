@@ -704,8 +704,7 @@ def test_pgbackrest_check_runs_if_the_plan_allows_it_and_each_failure_has_a_reme
     down = found()["repository-check"]
     assert (down.severity, "start the server" in down.remedy) == ("error", True)
 
-    archive = site.stanza.repository / "archive"
-    (archive / "main").rename(archive / "renamed")
+    for part in ("archive", "backup"):
+        (site.stanza.repository / part / "main").rename(site.stanza.repository / part / "renamed")
     with pytest.raises(RepositoryMissing, match="stanza"):
         found()
-    (archive / "renamed").rename(archive / "main")
