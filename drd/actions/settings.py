@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from drd.fields import Settings
 
@@ -68,10 +70,16 @@ def short(key: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def or_text(model: type[Settings]) -> WithJsonSchema:
-    """Return the JSON schema of settings that a text alone may replace."""
-    own = model.model_json_schema(by_alias=True)
-    own.pop("$defs", None)
-    return WithJsonSchema(
-        {"anyOf": [{"type": "string", "minLength": 1}, {**own, "title": model.__name__}]}
-    )
+class OrText:
+    """Adds to the JSON Schema that a text alone may replace these settings."""
+
+    def __init__(self, model: type[Settings]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        own = self._model.model_json_schema(by_alias=True)
+        own.pop("$defs", None)
+        named = {**own, "title": self._model.__name__}
+        return {"anyOf": [{"type": "string", "minLength": 1}, named]}

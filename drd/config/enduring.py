@@ -23,7 +23,6 @@ _VITAL = sorted(set(DaemonFile.model_fields) - _SPARE_KEYS)
 _KEY = re.compile(r"([A-Za-z_][\w-]*|\"[^\"]*\"|'[^']*')[ ]*:(?=\s|$)")
 _ANY_KEY = re.compile(r"^[\s\-]*[\"']?([A-Za-z_][\w-]*)[\"']?[ ]*:", re.MULTILINE)
 _CLOSE = 0.75
-_VIEW = SchemaView(DaemonFile)
 _ROUNDS = 20
 
 
@@ -139,4 +138,6 @@ def _may_be_vital(key: str) -> bool:
 def _is_unknown(path: Path, report: Report) -> bool:
     """Return whether the schema has no such key there: contacts have `plans` of their own."""
     key = path[-1]
-    return isinstance(key, str) and key not in _VIEW.properties(path[:-1], report.document.data)
+    return isinstance(key, str) and key not in SchemaView(DaemonFile).properties(
+        path[:-1], report.document.data
+    )

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from drd.actions.settings import Rehearsed, StepSettings, Text, or_text, short
+from drd.actions.settings import OrText, Rehearsed, StepSettings, Text, short
 from drd.config.registry_fields import union
 from drd.fields import Duration, Name, Settings
 from drd.model.malformed import Malformed
@@ -139,9 +139,9 @@ class WaitSettings(Rehearsed):
     time: Duration = Field(alias="for", description="How long the step waits, for example `30s`.")
 
 
-Manual = Annotated[ManualSettings, short("do"), or_text(ManualSettings)]
-Notify = Annotated[NotifySettings, short("message"), or_text(NotifySettings)]
-Wait = Annotated[WaitSettings, short("for"), or_text(WaitSettings)]
+Manual = Annotated[ManualSettings, short("do"), OrText(ManualSettings)]
+Notify = Annotated[NotifySettings, short("message"), OrText(NotifySettings)]
+Wait = Annotated[WaitSettings, short("for"), OrText(WaitSettings)]
 """Each of these may be written as a text alone."""
 
 
