@@ -58,7 +58,7 @@ def _renumber(server: MariadbServer) -> None:
     [
         (_purge, "does not have file 000001 of its binary log any more: the file was purged"),
         (_reset, "file 000001 of the binary log is not the file that drd has received"),
-        (_renumber, "server_id 7, but `dsn` now names a server with server_id 8"),
+        (_renumber, "server_id 7, but the server that `dsn` names has server_id 8 now"),
     ],
 )
 def test_a_log_that_does_not_go_on_is_a_gap_and_begins_anew(
@@ -93,6 +93,29 @@ def test_the_program_says_when_the_log_began_again_under_it(
             marked(receiver, base / "push")
     assert receiver.lost("ERROR: Could not find first log file name in binary log index file")
     assert not receiver.lost("ERROR: Failed on connect: Can't connect to local server")
+
+
+def test_a_server_id_that_changes_while_the_log_arrives_is_a_gap_at_the_next_mark(
+    fresh: tuple[MariadbServer, Path],
+) -> None:
+    server, base = fresh
+    with receiving(server, base) as receiver:
+        assert receiver.mark() is not None  # before anything has arrived
+        _renumber(server)
+        with pytest.raises(LogLost, match="server_id 7, but the server that `dsn` names has"):
+            receiver.mark()
+        server.execute("set global server_id = 7")
+        _insert(server)
+        marked(receiver, base / "push")
+        _renumber(server)
+        with pytest.raises(LogLost, match="server_id 7, but the server that `dsn` names has"):
+            receiver.mark()  # although nothing was written since
+    with ServerKind().log(component_of(server)).open(base / "received", "drd_wal_test") as receiver:
+        receiver.begin_anew()
+    with receiving(server, base) as receiver:
+        _insert(server)
+        marked(receiver, base / "push")
+        assert receiver.source == "8"
 
 
 def test_what_had_arrived_stays_when_the_program_is_killed_and_begins_the_file_again(

@@ -61,7 +61,7 @@ _FROM_NOW = (
     "times that drd can recover: drd points PLAN"
 )
 
-_NOW = "SELECT UTC_TIMESTAMP(6)"
+_NOW = "SELECT UTC_TIMESTAMP(6), @@GLOBAL.server_id"
 
 
 class BinlogSource:
@@ -152,14 +152,7 @@ class BinlogReceiver:
         return {n: (str(row[0]), int(row[1])) for n, row in numbered if n is not None}
 
     def require(self) -> None:
-        if self._state and self._state["source"] != self.source:
-            raise LogLost(
-                f"drd has received the binary log of the server with server_id "
-                f"{self._state['source']}, but `dsn` now names a server with server_id "
-                f"{self.source}",
-                hint="drd now receives the log of the server that `dsn` names, and makes a base "
-                "backup of it at once. If this is the wrong server, correct `dsn` in the plan.",
-            )
+        self._require_source(self.source)
         arrived = self._copies()
         if not arrived:
             return
@@ -176,6 +169,19 @@ class BinlogReceiver:
         if there[last][1] < size:
             raise self._began_again(last)
         self._require_same(arrived)
+
+    def _require_source(self, source: str) -> None:
+        """Raise LogLost if `source`, the server_id of the server now, is not that of the received
+        log: a base backup of this server would not lead into this log."""
+        known = self._state["source"] if self._state else self.source
+        if known != source:
+            raise LogLost(
+                f"drd has received the binary log of a server with server_id {known}, but the server "
+                f"that `dsn` names has server_id {source} now",
+                hint="drd now receives the log from its newest file, and makes a base backup at "
+                "once. If this is the wrong server, correct `dsn` in the plan. If somebody changed "
+                "server_id, nothing else is to be done.",
+            )
 
     def _require_same(self, arrived: dict[int, list[Path]]) -> bool:
         """Return whether all copies of each file are from the same file of the same server; False
@@ -230,8 +236,9 @@ class BinlogReceiver:
         return said if any(text in said.lower() for text in _GONE) else ""
 
     def mark(self) -> LogMark | None:
-        at = self._one(_NOW)[0]
+        at, source = self._one(_NOW)
         assert isinstance(at, datetime)
+        self._require_source(str(source))  # SET GLOBAL changes it while the server runs
         status = self._one("SHOW MASTER STATUS")
         number = number_of(str(status[0]))
         if number is None:
