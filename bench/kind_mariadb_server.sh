@@ -83,6 +83,7 @@ recover() {
     serve
     kill "$server"
     wait "$server" || true
+    sync -f "$data" # a crash of the host must not leave half of it under the final name
     mv -T "$data" "$TARGET" # an empty directory may be there
 }
 

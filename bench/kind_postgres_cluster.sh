@@ -64,6 +64,7 @@ recover() {
     fetch
     serve
     stop fast
+    sync -f "$data" # a crash of the host must not leave half of it under the final name
     mv "$data" "$TARGET"
 }
 

@@ -56,6 +56,7 @@ recover() {
     trap 'rm -rf "$SANDBOX"' EXIT
     fetch
     examine
+    sync "$SANDBOX"/fetched/* # a crash of the host must not leave half of it under the final name
     mv "$SANDBOX"/fetched/* "$TARGET"
 }
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryFile
+from typing import IO
 
 from tests.servers.child import tied_to_us
 
@@ -36,12 +38,14 @@ class Run:
     """One finished command. `peak_bytes` is the resident peak of its first process alone, by the
     kernel's own mark, without the children that it started. `cpu_s` has the processor time of all
     that it started, also of servers in the background; None if the kernel does not count it for us.
+    `own_cpu_s` is the part of the first process alone.
     """
 
     seconds: float
     peak_bytes: int
     output: str
     cpu_s: float | None = None
+    own_cpu_s: float = 0.0
 
 
 def run(
@@ -57,30 +61,45 @@ def run(
     measures the peak, in a thread.
     """
     group = _Group()
-    begun = time.perf_counter()
-    child = subprocess.Popen(
-        tied_to_us(argv, death_signal="TERM") if tied else argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(environment),
-        preexec_fn=group.enter,  # noqa: PLW1509 - it writes one byte to an open file
-    )
-    peak = _Peak(child.pid) if memory else None
-    try:
-        out, err = child.communicate()
-    except BaseException:
-        child.terminate()
-        child.wait()
-        group.close()
-        raise
-    seconds = time.perf_counter() - begun
-    cpu_s = group.close()
+    with TemporaryFile() as out, TemporaryFile() as err:
+        begun = time.perf_counter()
+        child = subprocess.Popen(
+            tied_to_us(argv, death_signal="TERM") if tied else argv,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=dict(environment),
+            preexec_fn=group.enter,  # noqa: PLW1509 - it writes one byte to an open file
+        )
+        peak = _Peak(child.pid) if memory else None
+        try:
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            own_cpu_s = _own_cpu_s(child.pid)
+            child.wait()
+        except BaseException:
+            child.terminate()
+            child.wait()
+            group.close()
+            raise
+        seconds = time.perf_counter() - begun
+        cpu_s = group.close()
+        said, complained = (_all_of(file) for file in (out, err))
     if child.returncode not in exits:
         raise BenchFailed(
-            f"{' '.join(argv)[:300]}: exit {child.returncode}\n{(err or out).decode()[-2000:]}"
+            f"{' '.join(argv)[:300]}: exit {child.returncode}\n{(complained or said)[-2000:]}"
         )
-    return Run(seconds, peak.result() if peak else 0, out.decode(), cpu_s)
+    return Run(seconds, peak.result() if peak else 0, said, cpu_s, own_cpu_s)
+
+
+def _own_cpu_s(pid: int) -> float:
+    """Return the processor time of a process that has ended and that nobody has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _all_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def write_secret(path: Path, text: str) -> None:
@@ -166,6 +185,13 @@ def in_turn(
 def cpu_seconds(runs: Sequence[Run]) -> float | None:
     """Return the median of the processor time in seconds; None if it was not counted."""
     counted = [r.cpu_s for r in runs if r.cpu_s is not None]
+    return median(counted) if counted else None
+
+
+def cpu_of_programs(runs: Sequence[Run]) -> float | None:
+    """Return the median of the processor time of all that the commands have started, without the
+    commands themselves; None if it was not counted."""
+    counted = [r.cpu_s - r.own_cpu_s for r in runs if r.cpu_s is not None]
     return median(counted) if counted else None
 
 

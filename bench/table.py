@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.measure import Run, cpu_seconds
+from bench.measure import Run, cpu_of_programs, cpu_seconds
 
 _HEADER = ("WHAT", "DRD", "BASELINE", "RATIO", "TARGET", "")
 
@@ -40,14 +40,17 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def cpu(what: str, left: Sequence[Run], right: Sequence[Run]) -> list[Row]:
-    """Return a row with the processor time of both; none if it was not counted."""
-    ours, theirs = cpu_seconds(left), cpu_seconds(right)
-    if ours is None or theirs is None:
-        return []
-    return [
-        Row(f"  processor time of {what}", f"{ours:.2f} s", f"{theirs:.2f} s", ours / theirs, "",
-            None)
-    ]  # fmt: skip
+    """Return rows with the processor time of both, and of the programs that both started: without
+    drd's own time, and that of the script's shell. None if it was not counted."""
+    found = []
+    for of, counted in ((what, cpu_seconds), (f"{what}, programs only", cpu_of_programs)):
+        ours, theirs = counted(left), counted(right)
+        if ours is not None and theirs:
+            found.append(
+                Row(f"  processor time of {of}", f"{ours:.2f} s", f"{theirs:.2f} s",
+                    ours / theirs, "", None)
+            )  # fmt: skip
+    return found
 
 
 def mb(size: float) -> str:

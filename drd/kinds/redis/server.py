@@ -21,10 +21,12 @@ from drd.kinds.redis.address import Address
 from drd.kinds.redis.client import Client, Login, ServerRefused
 from drd.kinds.redis.manifest import DUMP
 from drd.kinds.redis.programs import ServerProgram, cannot_read
+from drd.kinds.redis.server_facts import info, number
 from drd.kinds.servers import ServerLog, fence_failures, give, make_base
 from drd.masking import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped
+from drd.model.units import format_duration, format_size
 from drd.ports import Workplace
 from drd.process import Child, Command
 
@@ -103,7 +105,8 @@ class SandboxServer:
 
     def start(self, users: Sequence[str], databases: int, within_s: float) -> None:
         """Start the server on what is in `data`, with these users of ACLs, and wait until it has
-        loaded everything. Raises SandboxUnavailable, LoadFailed."""
+        loaded everything, as long as it loads more within `within_s`. Raises SandboxUnavailable,
+        LoadFailed."""
         self._write_users(users)
         self._child = self._started(databases)
         try:
@@ -170,33 +173,49 @@ class SandboxServer:
         )
 
     def _await(self, child: Child, within_s: float) -> None:
-        end = time.monotonic() + within_s
+        end, loaded = time.monotonic() + within_s, 0
         pause = _POLL_S
         while child.exit_code is None and time.monotonic() < end:
             process.check_cancelled()
-            if self.socket.exists():
-                try:
-                    with self.client() as client:
-                        client.ask("PING")
-                        return
-                except ServerRefused as error:
-                    if error.reason != "LOADING":
-                        raise
-                    pause = _LOOK_S
-                except DrdError:
-                    pass
+            try:
+                so_far = self._loaded()
+            except ServerRefused:
+                raise
+            except DrdError:
+                so_far = 0  # it does not answer yet
+            if so_far is None:
+                return
+            if so_far > loaded:
+                end, loaded = time.monotonic() + within_s, so_far
+                pause = _LOOK_S
             time.sleep(pause)
         if child.exit_code is None:
+            done = f" after the first {format_size(loaded)}" if loaded else ""
             raise SandboxUnavailable(
-                f"the sandbox's {self.program.version.words} has not loaded the data in time: "
-                f"{self.last_words()}",
-                hint="check the free memory of this host, then try again.",
+                f"the sandbox's {self.program.version.words} has loaded no data for "
+                f"{format_duration(round(within_s))}{done}: {self.last_words()}",
+                hint="check the free memory and the load of this host, then try again.",
             )
         if failures := fence_failures(self._place):
             raise SandboxUnavailable(
                 f"the fence of the sandbox cannot be set up: {failures}", hint="run drd doctor."
             )
         raise LoadFailed(self.last_words())
+
+    def _loaded(self) -> int | None:
+        """Return how many bytes of its file the server has loaded so far; None if it has loaded the
+        whole file. Raises a DrdError while the server does not answer, ServerRefused if it refuses.
+        """
+        if not self.socket.exists():
+            return 0
+        with self.client() as client:
+            try:
+                client.ask("PING")
+            except ServerRefused as error:
+                if error.reason != "LOADING":
+                    raise
+                return number(info(client, "persistence"), "loading_loaded_bytes")
+        return None
 
     @property
     def was_killed(self) -> bool:

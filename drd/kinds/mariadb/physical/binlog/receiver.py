@@ -176,8 +176,8 @@ class BinlogReceiver:
         known = self._state["source"] if self._state else self.source
         if known != source:
             raise LogLost(
-                f"drd has received the binary log of a server with server_id {known}, but the server "
-                f"that `dsn` names has server_id {source} now",
+                f"drd has received the binary log of a server with server_id {known}, but the "
+                f"server that `dsn` names has server_id {source} now",
                 hint="drd now receives the log from its newest file, and makes a base backup at "
                 "once. If this is the wrong server, correct `dsn` in the plan. If somebody changed "
                 "server_id, nothing else is to be done.",
