@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, Field
 
 from drd.fields import Settings
 
@@ -68,18 +66,3 @@ def short(key: str) -> BeforeValidator:
         return {key: value} if isinstance(value, str) else value
 
     return BeforeValidator(read)
-
-
-class OrText:
-    """Adds to the JSON Schema that a text alone may replace these settings."""
-
-    def __init__(self, model: type[Settings]) -> None:
-        self._model = model
-
-    def __get_pydantic_json_schema__(
-        self, _: CoreSchema, __: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        own = self._model.model_json_schema(by_alias=True)
-        own.pop("$defs", None)
-        named = {**own, "title": self._model.__name__}
-        return {"anyOf": [{"type": "string", "minLength": 1}, named]}

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from drd.actions.settings import OrText, Rehearsed, StepSettings, Text, short
+from drd.actions.settings import Rehearsed, StepSettings, Text, short
 from drd.config.registry_fields import union
 from drd.fields import Duration, Name, Settings
 from drd.model.malformed import Malformed
@@ -139,9 +139,24 @@ class WaitSettings(Rehearsed):
     time: Duration = Field(alias="for", description="How long the step waits, for example `30s`.")
 
 
-Manual = Annotated[ManualSettings, short("do"), OrText(ManualSettings)]
-Notify = Annotated[NotifySettings, short("message"), OrText(NotifySettings)]
-Wait = Annotated[WaitSettings, short("for"), OrText(WaitSettings)]
+class _OrText:
+    """Adds to the JSON Schema that a text alone may replace these settings."""
+
+    def __init__(self, model: type[Settings]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        own = self._model.model_json_schema(by_alias=True)
+        own.pop("$defs", None)
+        named = {**own, "title": self._model.__name__}
+        return {"anyOf": [{"type": "string", "minLength": 1}, named]}
+
+
+Manual = Annotated[ManualSettings, short("do"), _OrText(ManualSettings)]
+Notify = Annotated[NotifySettings, short("message"), _OrText(NotifySettings)]
+Wait = Annotated[WaitSettings, short("for"), _OrText(WaitSettings)]
 """Each of these may be written as a text alone."""
 
 
