@@ -362,12 +362,37 @@ def test_only_regimes_of_the_places_are_proposed_and_decided_ones_stay() -> None
     assert not ids & {"contract", "eu-digital-omnibus"}
 
 
-def test_people_of_unknown_residence_may_live_where_a_regime_counts_residents() -> None:
+def test_people_of_unknown_residence_may_live_where_a_regime_protects_residents() -> None:
     facts = {"people": 9000, "residents.DE": 8100, "residents.unknown": 900}
     found = clocks(regimes().values(), Case({Instant.AWARE: AT}, facts=facts), AT, NoHolidays())
     states = {state.regime.id: state for state in found}
     assert "residents.US-CA" in states["us-ca-ag"].missing
-    assert "us-ca-1798.82" not in states
+    assert states["us-ca-1798.82"].proposed is None
+    assert states["us-ca-1798.82"].missing == ("residents.unknown", "encrypted")
+    assert states["eu-gdpr-33-5"].missing == ()
+    assert "us-hipaa-media" not in states
+
+
+def test_people_of_a_country_without_a_state_may_live_in_each_state() -> None:
+    facts: dict[str, Fact] = {"people": 5010, "residents.US": 5000, "residents.US-TX": 10}
+    found = clocks(regimes().values(), Case({Instant.AWARE: AT}, facts=facts), AT, NoHolidays())
+    states = {state.regime.id: state for state in found}
+    assert states["us-ny-899aa"].missing == ("residents.US", "encrypted")
+    assert states["us-ca-ag"].missing[0] == "residents.US"
+    assert states["us-tx-ag"].proposed is None  # 10 people in Texas are certain, 250 possible
+    assert "eu-gdpr-33" not in states
+    facts["residents.US"] = 0
+    found = clocks(regimes().values(), Case({Instant.AWARE: AT}, facts=facts), AT, NoHolidays())
+    states = {state.regime.id: state for state in found}
+    assert "us-ny-899aa" not in states
+    assert states["us-tx-ag"].proposed is False
+
+
+@pytest.mark.parametrize("place", ["NO", "RE", "AX", "DE-BY", "EL"])
+def test_the_law_of_the_union_covers_the_whole_area_where_it_applies(place: str) -> None:
+    case = Case({Instant.AWARE: AT}, facts={"people": 9, f"residents.{place}": 9})
+    found = clocks(regimes().values(), replace(case, jurisdictions=("US-CA",)), AT, NoHolidays())
+    assert "eu-gdpr-33" in {state.regime.id for state in found}
 
 
 def test_a_rule_that_begins_later_is_not_proposed_before() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drd.errors import SourceError
-from drd.flows.drill.people import counted_by
+from drd.flows.drill.people import Counted, counted_by
 
 
 class Asked:
@@ -27,19 +27,24 @@ class Asked:
         return rows[0][0]
 
 
-def count(query: str) -> tuple[int, tuple[tuple[str, int | None], ...]]:
+def count(query: str) -> Counted:
     return counted_by(Asked(), query)  # type: ignore[arg-type]
 
 
 def test_one_number_or_rows_of_residences() -> None:
-    assert count("select 42") == (42, ())
-    assert count("values ('DE', 3), ('FR', 2)") == (5, (("DE", 3), ("FR", 2)))
-    assert count("select 'DE', 0 -- only Germany") == (0, (("DE", 0),))
+    assert count("select 42") == Counted(42)
+    assert count("values ('DE', 3), ('FR', 2)") == Counted(5, (("DE", 3), ("FR", 2)))
+    assert count("select 'DE', 0 -- only Germany") == Counted(0, (("DE", 0),))
 
 
 def test_people_without_a_residence_count() -> None:
     rows = "values ('DE', 8100), (null, 700), (' ', 150), ('unknown', 50)"
-    assert count(rows) == (9000, (("unknown", 900), ("DE", 8100)))
+    assert count(rows) == Counted(9000, (("unknown", 900), ("DE", 8100)))
+
+
+def test_a_residence_that_is_no_code_counts_as_unknown_and_is_counted_as_such() -> None:
+    rows = "values ('de', 1), ('us-ca ', 2), ('Germany', 4), ('USA', 8), ('XX', 16), ('r=p', 32)"
+    assert count(rows) == Counted(63, (("DE", 1), ("unknown", 60), ("US-CA", 2)), astray=60)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.flows.components.repository_choice import Holders
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
 from drd.flows.services import Services
+from drd.model.countries import residence
 from drd.model.incidents.affected import Affected, Known, declared
 from drd.model.inventory import DataSet
 from drd.model.obligations.conditions import RESIDENTS, UNKNOWN_RESIDENCE
@@ -116,37 +118,61 @@ def _ask(
         return said
     name = data.components[0]
     try:
-        total, residents = counted_by(destinations[name].inspector(), data.count)
+        counted = counted_by(destinations[name].inspector(), data.count)
     except (DrdError, KeyError) as error:
         why = error.message if isinstance(error, DrdError) else f"{name} was not restored"
         return replace(said, why=f"drd could not count: {why}")
     return replace(
         said,
         known=Known.COUNTED,
-        people=total,
-        residents=residents or said.residents,
+        people=counted.people,
+        residents=counted.residents or said.residents,
+        why=_not_codes(counted),
         point=point.id,
         # The row could be the user's, on whose state root acts and signs.
         data_time=point.data_time if rights.acts_for() is None else None,
     )
 
 
-def counted_by(inspector: Inspector, query: str) -> tuple[int, tuple[tuple[str, int | None], ...]]:
-    """Return the number of people by a query, and their residences if it returns rows of a
-    residence and a number. Raises SourceError for any other answer, and the errors of the
-    inspector.
+class Counted(NamedTuple):
+    """The number of people by a query, and their residences if it returns rows of a residence and a
+    number. `astray`: how many have a residence that is no code of a country or state, so that
+    nobody knows by which law they are protected; they count as UNKNOWN."""
+
+    people: int
+    residents: tuple[tuple[str, int | None], ...] = ()
+    astray: int = 0
+
+
+def _not_codes(counted: Counted) -> str:
+    # The words themselves stay out of the entry: a wrong query may return personal data.
+    if not counted.astray:
+        return ""
+    return (
+        f"for {counted.astray:,} of these people the query `count` returns a residence that is no "
+        f"code of a country or state. They count as {UNKNOWN}. Change `count`: it must return "
+        "codes like DE or US-CA"
+    )
+
+
+def counted_by(inspector: Inspector, query: str) -> Counted:
+    """Return the number of people by a query. Raises SourceError for an answer that is neither one
+    number nor rows of a residence and a number, and the errors of the inspector.
     """
     asked = query.strip().rstrip(";")
     try:
-        return _number(inspector.scalar(asked, timeout_s=_TIMEOUT_S)), ()
+        return Counted(_number(inspector.scalar(asked, timeout_s=_TIMEOUT_S)))
     except SourceUnreachable:
         raise
     except SourceError as error:
         rows = _rows(inspector, asked, error)
     residents: Counter[str] = Counter()
-    for residence, number in rows:
-        residents[residence] += number
-    return residents.total(), tuple(residents.items())
+    astray = 0
+    for written, number in rows:
+        code = residence(written)
+        residents[code or UNKNOWN] += number
+        astray += number if code is None and written != UNKNOWN else 0
+    return Counted(residents.total(), tuple(residents.items()), astray)
 
 
 def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[str, int]]:
@@ -168,7 +194,8 @@ def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[st
             hint="change `count`: it must return one number, or one row for each country or state",
         )
     where = "coalesce(substr(cast(residence as varchar(99)), 1, 41), '')"
-    text = f"{where} || '=' || cast(people as varchar(99))"
+    # `||` is "or" in MariaDB, and SQLite has had concat() only since 3.44.
+    text = f"replace(replace('r=p', 'p', cast(people as varchar(99))), 'r', {where})"
     return [
         _row(ask(f"{text} from drd_people order by residence, people limit 1 offset {at}"))
         for at in range(count)
@@ -181,13 +208,13 @@ def _row(value: object) -> tuple[str, int]:
             "the query `count` returns a row in which the number of people is NULL",
             hint="change `count`: for example, write count(*) or coalesce(number, 0)",
         )
-    residence, _, number = str(value).rpartition("=")
-    if len(residence) > _LONGEST or not residence.isprintable():
+    written, _, number = str(value).rpartition("=")
+    if len(written) > _LONGEST or not written.isprintable():
         raise SourceError(
             "the query `count` returns a residence that is too long, or has control characters",
             hint="change `count`: it must return the code of a country or state",
         )
-    return residence.strip() or UNKNOWN, _number(number)
+    return written.strip() or UNKNOWN, _number(number)
 
 
 def _number(value: object) -> int:

@@ -26,7 +26,7 @@ class Affected:
     """The people of one data set of a plan. `people` is None if nobody knows the number; then the
     worst case counts. `residents` are codes of countries and states, each with a number or None. If
     the number was counted, `point` is the restore point in which drd counted, and `data_time` its
-    data time. `why` says why drd could not count.
+    data time. `why` says why drd could not count, or what of the count is doubtful.
     """
 
     plan: str

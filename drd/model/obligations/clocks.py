@@ -12,7 +12,13 @@ from drd.model.incidents.instants import Instant
 from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.calendars import Calendars
 from drd.model.obligations.case import Case, Decision, end_of_hold, held_until
-from drd.model.obligations.conditions import RESIDENTS, UNKNOWN_RESIDENCE, Condition
+from drd.model.obligations.conditions import (
+    PERSONAL_DATA,
+    RESIDENTS,
+    Condition,
+    both,
+    elsewhere,
+)
 from drd.model.obligations.places import EVERYWHERE, is_in, places_of
 from drd.model.obligations.regime import Regime, Status
 from drd.model.obligations.rules import Setting, Times, evaluate, relieved
@@ -138,14 +144,18 @@ def clock(
 def _is_possible(regime: Regime, case: Case, places: tuple[str, ...], now: datetime) -> bool:
     first = min(case.instants.values(), default=now)
     in_force = regime.is_in_force_on(first.date()) or regime.is_in_force_on(now.date())
-    return in_force and (is_in(regime.jurisdiction, places) or _may_have_residents(regime, case))
+    return in_force and (
+        is_in(regime.jurisdiction, places) or bool(_may_have_residents(regime, case))
+    )
 
 
-def _may_have_residents(regime: Regime, case: Case) -> bool:
-    """Whether it asks for a number of residents of its place, and people of unknown residence may
-    live there."""
-    asks = any(c.fact == RESIDENTS + regime.jurisdiction for c in regime.when.conditions)
-    return asks and bool(case.facts.get(UNKNOWN_RESIDENCE))
+def _may_have_residents(regime: Regime, case: Case) -> tuple[str, ...]:
+    """Return the facts with people of whom nobody knows whether they live at the place of a regime
+    that depends on where people live: one that is about personal data, or counts residents."""
+    here = RESIDENTS + regime.jurisdiction
+    if not any(c.fact in (here, PERSONAL_DATA) for c in regime.when.conditions):
+        return ()
+    return tuple(name for name in elsewhere(here) if case.facts.get(name, 0) != 0)
 
 
 class _Clocks:
@@ -164,6 +174,11 @@ class _Clocks:
         times = self._times(regime)
         setting = self._setting(regime)
         proposed = setting.applies(regime.when)
+        unsettled = (
+            () if is_in(regime.jurisdiction, self.places) else _may_have_residents(regime, case)
+        )
+        if unsettled:
+            proposed = both(proposed, None)
         unknown = [c for c in regime.when.conditions if c.holds(setting) is None]
         unsure = tuple(unknown) + (times.unsure if times is not None else ())
         decision = case.decisions.get(regime.id)
@@ -172,7 +187,7 @@ class _Clocks:
             ClockKind.UNDECIDED,
             proposed=proposed,
             because=tuple(_reasons(regime, setting)),
-            missing=tuple(dict.fromkeys(c.fact for c in unsure if c.fact)),
+            missing=tuple(dict.fromkeys((*unsettled, *(c.fact for c in unsure if c.fact)))),
             reason=decision.reason if decision is not None else "",
             outdated=decision is not None and decision.outdated,
             no_clock=_why_no_clock(regime),

@@ -29,6 +29,9 @@ UNKNOWN_RESIDENCE = "residents.unknown"
 """The number of people of whom nobody knows where they live: they may all live in one place."""
 ANY_STATE = "residents.*"
 """The largest of these counts."""
+PERSONAL_DATA = "personal_data"
+_IN_STATES = RESIDENTS + "US"
+"""Residents of a country whose States have laws of their own, and whose State nobody knows."""
 
 _NAME = r"[a-z_]+(?:\.(?:[A-Z]{2}(?:-[A-Z0-9]{1,3})?|\*))?"
 _COUNTED = re.compile(rf"({_NAME}) *(>=|<=|>|<) *(\d+)")
@@ -39,6 +42,8 @@ _SUBMITTED = re.compile(rf"submitted\({ID}\)")
 _IN_TIME = re.compile(rf"([a-z_]+) *<= *(due\({ID}\))")
 
 FORMS = "people >= 500, entity in a, b, risk = high, encrypted, not encrypted, submitted(ID)"
+
+_MANY = 10**12
 
 _ORDER: Mapping[str, Callable[[int, int], bool]] = {
     ">=": lambda a, b: a >= b,
@@ -120,8 +125,8 @@ class Condition:
         if count is None:
             return self._within_all(facts) if name.startswith(RESIDENTS) else None
         holds = compare(count, self.number)
-        more = _number(facts.get(UNKNOWN_RESIDENCE)) if name.startswith(RESIDENTS) else None
-        return None if more and compare(count + more, self.number) is not holds else holds
+        more = sum(_most(facts, other) for other in elsewhere(name) if other in facts)
+        return None if compare(count + more, self.number) is not holds else holds
 
     def _within_all(self, facts: Facts) -> bool | None:
         """Return whether the condition holds, if that is the same for every number of residents
@@ -134,10 +139,26 @@ class Condition:
         return holds if compare(people, self.number) is holds else None
 
 
+def elsewhere(name: str) -> tuple[str, ...]:
+    """Return the facts with the numbers of people who may be residents of the place of this fact as
+    well, because nobody knows better: for a State, also those of its country without a State."""
+    if not name.startswith(RESIDENTS):
+        return ()
+    country, dash, _ = name.partition("-")
+    return (UNKNOWN_RESIDENCE, country) if dash else (UNKNOWN_RESIDENCE,)
+
+
+def _most(facts: Facts, name: str) -> int:
+    """Return the largest number that the fact can be: without a number, all people."""
+    number = _number(facts.get(name))
+    people = _number(facts.get(PEOPLE))
+    return number if number is not None else _MANY if people is None else people
+
+
 def _in_any_state(facts: Facts, holds: Callable[[int], bool]) -> bool | None:
     """Whether the condition holds for the residents of one State. No State has more than all
     people, and those whose State is not known may all live in one."""
-    named = {k: v for k, v in facts.items() if k != UNKNOWN_RESIDENCE}
+    named = {k: v for k, v in facts.items() if k not in (UNKNOWN_RESIDENCE, _IN_STATES)}
     counts = (_number(v) for k, v in named.items() if k.startswith(RESIDENTS))
     known = [count for count in counts if count is not None]
     if any(map(holds, known)):

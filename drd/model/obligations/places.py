@@ -26,17 +26,26 @@ EVERYWHERE = frozenset({"contract", "cards", "any"})
 
 
 _ALSO = {"UK": "GB", "EL": "GR"}
+_EEA = frozenset({"IS", "LI", "NO"})
+"""No members, but the GDPR and other law of the EU applies there."""
+_PART_OF = {
+    **dict.fromkeys(("GF", "GP", "MF", "MQ", "RE", "YT"), "FR"),
+    "AX": "FI",
+    **dict.fromkeys(("AS", "GU", "MP", "PR", "VI"), "US"),
+}
+"""Places with a code of their own where the law of another country applies as well."""
 
 
 def covering(place: str) -> tuple[str, ...]:
     """Return the jurisdictions whose law applies in a place, the nearest first: `US-CA` is in
-    `US`, and `DE-BY` in `DE` and the EU. `UK` and `EL` are GB and GR, as people write them."""
+    `US`, and `DE-BY` in `DE` and the EU. `UK` and `EL` are GB and GR, as people write them.
+    Overseas parts of a country belong to it."""
     written, dash, part = place.partition("-")
     country = _ALSO.get(written, written)
     place = f"{country}{dash}{part}"
-    return tuple(
-        dict.fromkeys((place, country, *((EU,) if country in MEMBERS or country == EU else ())))
-    )
+    whole = _PART_OF.get(country, country)
+    in_eu = whole in MEMBERS or whole in _EEA or whole == EU
+    return tuple(dict.fromkeys((place, country, whole, *((EU,) if in_eu else ()))))
 
 
 def places_of(jurisdictions: Iterable[str], facts: Facts) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import subprocess
 import threading
 from typing import cast
 
+from drd.flows.drill.people import Counted, counted_by
 from drd.kinds.mariadb.sandbox import MariadbSandbox
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports import no_progress
@@ -60,6 +61,9 @@ def test_everything_comes_back_in_a_sandbox(shop: Shop) -> None:
         assert sandbox.inspector().scalar("select greet('Ana')") == "grüß Ana"
         assert sandbox.inspector().scalar("select count(*) from a_sums") == 2
         assert sandbox.inspector().scalar("select count(*) from nested") == 2
+        by_country = "select 'AT', 30 union all select null, 5 union all select 'CH', 15"
+        residents = (("unknown", 5), ("AT", 30), ("CH", 15))
+        assert counted_by(sandbox.inspector(), by_country) == Counted(50, residents)
     finally:
         sandbox.close()
 

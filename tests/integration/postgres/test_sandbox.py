@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from drd.errors import SandboxUnavailable, SourceError, TargetError
-from drd.flows.drill.people import counted_by
+from drd.flows.drill.people import Counted, counted_by
 from drd.kinds.postgres import template
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
@@ -147,11 +147,11 @@ def test_queries_see_what_the_application_would_and_change_nothing(
         ask = made.inspector()
         assert ask.scalar("select max(what) from orders where id = 7") == "order 7"
         assert ask.scalar("select null") is None
-        assert counted_by(ask, "select count(*) from orders;") == (500, ())
+        assert counted_by(ask, "select count(*) from orders;") == Counted(500)
         by_kind = (
             "select case id % 2 when 0 then 'DE' else 'FR' end, count(*) from orders group by 1"
         )
-        assert counted_by(ask, by_kind) == (500, (("DE", 250), ("FR", 250)))
+        assert counted_by(ask, by_kind) == Counted(500, (("DE", 250), ("FR", 250)))
         for query, words in (
             ("delete from orders returning 1", "is not one SELECT"),
             ("select 1; select 2", "is not one SELECT"),
