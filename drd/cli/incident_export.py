@@ -29,7 +29,7 @@ from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.investigation import investigation
 from drd.model.incidents.message_fold import messages
-from drd.model.incidents.stix import bundle
+from drd.model.incidents.stix import bundle_text
 from drd.model.incidents.timeline import timeline
 from drd.model.records import Draft, Entry, body_of
 
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         files = {
             "timeline.json": f"{output.json_text(document)}\n",
             "timeline.txt": "\n".join(text) + "\n",
-            "indicators.stix.json": f"{output.json_text(bundle(investigated.indicators))}\n",
+            "indicators.stix.json": bundle_text(investigated.indicators),
             **_afterwards(app, incident, entries),
         }
         done = export(

@@ -18,7 +18,7 @@ from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.investigating import read_file
 from drd.model.incidents import investigation_words as screen
 from drd.model.incidents.investigation import Investigation, investigation
-from drd.model.incidents.stix import bundle, left_out
+from drd.model.incidents.stix import bundle_text, left_out
 from drd.model.text import counted
 
 
@@ -120,16 +120,18 @@ def _lines(verb: str, found: Investigation, now: datetime, zone: tzinfo) -> Iter
 
 
 def _write_stix(args: argparse.Namespace, found: Investigation) -> int:
-    made = bundle(found.indicators)
-    if left := left_out(found.indicators):
+    left = left_out(found.indicators)
+    if left:
         output.warn(
             f"the file does not contain {counted(len(left), 'indicator')} of type other, because "
             "STIX has no pattern for this type"
         )
     if args.stix == "-":
-        output.print_json(made)
+        output.say(bundle_text(found.indicators).rstrip())
         return 0
-    write_new(args.stix, f"{output.json_text(made)}\n".encode())
+    write_new(args.stix, bundle_text(found.indicators).encode())
     if not args.quiet:
-        output.say(f"wrote {counted(len(made.get('objects', ())), 'indicator')} to {args.stix}")
+        output.say(
+            f"wrote {counted(len(found.indicators) - len(left), 'indicator')} to {args.stix}"
+        )
     return 0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from drd.controls.requests import asked
+from drd.controls.requests import LARGEST, asked
 from drd.controls.settings import RequestControl
-from drd.model.controls import ControlResult, ControlSpec
+from drd.fields import Contradiction
+from drd.model.controls import ControlResult, ControlSpec, ControlUnknown
 from drd.model.text import either
+from drd.model.units import format_size
 from drd.ports.control import ControlContext, ControlKind
 
 
@@ -31,6 +34,14 @@ class HttpControl(RequestControl):
         None, min_length=1, description="A text that the answer must not contain."
     )
 
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Report a text that an answer without a body cannot have."""
+        yield from super().contradictions()
+        for key in ("contains", "lacks"):
+            if self.method == "HEAD" and getattr(self, key) is not None:
+                hint = f"use method GET, or remove `{key}`."
+                yield Contradiction((key,), "the answer to HEAD has no text", hint)
+
 
 class HttpAnswer:
     """A right status and text hold; no answer is unknown."""
@@ -39,13 +50,22 @@ class HttpAnswer:
         settings = spec.settings
         assert isinstance(settings, HttpControl)
         wanted = [settings.expect] if isinstance(settings.expect, int) else settings.expect
-        status, text = asked(settings, context, method=settings.method, within_s=spec.timeout_s)
+        answer = asked(settings, context, method=settings.method, within_s=spec.timeout_s)
+        status, text = answer.status, answer.text
         expected = f"status {either(wanted)}"
         asks = f"{settings.method} {settings.url}"
         remedy = f"check the answer of {asks}; if it is right, correct control {spec.name}"
         if status not in wanted:
             return ControlResult(False, f"{asks} answers {status}", expected, remedy)
-        if settings.contains is not None and settings.contains not in text:
+        misses = settings.contains is not None and settings.contains not in text
+        clean = settings.lacks is not None and settings.lacks not in text
+        if not answer.whole and (misses or clean):
+            raise ControlUnknown(
+                f"the answer of {asks} is longer than {format_size(LARGEST)}, and drd looks at the "
+                "beginning only",
+                hint=f"use a URL with a shorter answer for control {spec.name}",
+            )
+        if misses:
             wants = f'an answer with "{settings.contains}"'
             return ControlResult(
                 False, f'the answer of {asks} does not contain "{settings.contains}"', wants, remedy

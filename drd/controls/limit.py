@@ -45,8 +45,8 @@ class Limit:
                     f"{format_duration(spec.timeout_s)}, and did not refuse a request",
                     hint=f"raise `timeout` of control {spec.name}, or lower its `requests`",
                 )
-            status, _ = asked(settings, context, method="GET", within_s=left_s)
-            if status == settings.expect:
+            answer = asked(settings, context, method="GET", within_s=left_s)
+            if answer.status == settings.expect:
                 return ControlResult(True, f"request {number} was refused", expected)
         remedy = f"check the rate limit of {settings.url}, or correct control {spec.name}"
         return ControlResult(

@@ -24,6 +24,7 @@ from drd.model.holds import Hold
 from drd.model.incidents.entries import LEFT_OUT, LOG, Author, draft
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.instants import Instant
 from drd.model.records import body_of
 from drd.model.run import RunKind, RunState
 from drd.signing import Signer, new_key
@@ -205,6 +206,33 @@ def test_one_that_continues_in_another_is_in_its_timeline(loaded: SqlCatalogue) 
     assert kinds(loaded, 1)[-1] == "incident.merge"
 
 
+def test_the_earlier_moments_of_both_count_after_a_merge(catalogue: SqlCatalogue) -> None:
+    open_incident(catalogue, by_anna(), "one")
+    open_incident(catalogue, by_anna(30), "two")
+    for number, name, minute in (
+        (1, Instant.AWARE, 20), (1, Instant.CLASSIFIED, 25), (1, Instant.CONTAINED, 26),
+        (2, Instant.AWARE, 35), (2, Instant.DISCOVERED, 31),
+    ):  # fmt: skip
+        desk(catalogue, number, minute=40).anchor(name.value, at(minute), "")
+    first = catalogue.incidents.get(1).opened_at
+    assert first is not None
+    desk(catalogue, 1, minute=50).add_task("change the key", "bert", None)
+    at_work = desk(catalogue, 1, minute=50)
+    at_work.merge(2, "")
+    assert "nobody is reminded of them any more: change the key" in at_work.notes[0]
+    both = catalogue.incidents.get(2)
+    assert both.instants == {
+        Instant.AWARE: at(20),
+        Instant.CLASSIFIED: at(25),
+        Instant.DISCOVERED: at(31),
+        Instant.SUSPECTED: first,
+    }
+    assert both.first_sign == first
+    # A correction counts, as that of any other moment.
+    desk(catalogue, 2, minute=55).anchor("aware", at(22), "read the log again")
+    assert catalogue.incidents.get(2).instants[Instant.AWARE] == at(22)
+
+
 def test_a_merge_keeps_what_is_restricted_with_those_of_the_restricted_one(
     catalogue: SqlCatalogue,
 ) -> None:
@@ -213,6 +241,8 @@ def test_a_merge_keeps_what_is_restricted_with_those_of_the_restricted_one(
     at_work = desk(catalogue, 1)
     at_work.merge(2, "it was bert")
     assert "its plans are not in the scope of incident 2" in at_work.notes[0]
+    assert "The moments of incident 1 do not count in incident 2" in at_work.notes[0]
+    assert catalogue.incidents.get(2).instants == {}
     assert catalogue.incidents.get(2).plans == ("orders-api",)
     assert [row[3] for row in rows(catalogue)] == ['["payroll"]', '["orders-api"]']
     said = {e.header.kind: body_of(e)["reason"] for e in catalogue.records.read() if e.seq > 2}

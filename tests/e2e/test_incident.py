@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyrage
 import pytest
+import stix2
 
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import PASSWORD, Site, make_tree, one_tree
@@ -80,7 +81,8 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     assert (made["incident"], made["directory"]) == (1, str(there))
     assert json.loads((there / "timeline.json").read_text()) == shown
     assert "blocked the key" in (there / "timeline.txt").read_text()
-    assert "203.0.113.7" in (there / "indicators.stix.json").read_text()
+    shared = stix2.parse((there / "indicators.stix.json").read_text(), version="2.1")
+    assert "203.0.113.7" in shared.objects[0].pattern
     given = (there / "records.txt").read_text()
     assert "blocked the key" in given
     assert "another secret" not in given
@@ -155,7 +157,8 @@ def _investigate(site: Site) -> None:
     assert listed[1:3] == ["ip", "203.0.113.7"]
     there = site.base / "stix.json"
     site.drd("incident", "indicator", "--stix", str(there))
-    assert json.loads(there.read_text())["objects"][0]["pattern"] == (
+    assert list(json.loads(there.read_text())) == ["type", "id", "objects"]
+    assert stix2.parse(there.read_text(), version="2.1").objects[0].pattern == (
         "[ipv4-addr:value = '203.0.113.7']"
     )
 

@@ -48,10 +48,10 @@ def api(limit: int = 10**9, certificate: Path | None = None) -> Iterator[int]:
         def do_GET(self) -> None:
             asked.append(self.path)
             known = self.headers.get("Authorization") == "Bearer right"
-            status = 200 if known or self.path == "/open" else 401
+            status = 200 if known or self.path in ("/open", "/long") else 401
             self.send_response(429 if len(asked) > limit else status)
             self.end_headers()
-            self.wfile.write(b"version 7")
+            self.wfile.write(b"x" * (1 << 20) * self.path.endswith("/long") + b"version 7")
 
         def log_message(self, *_: Any) -> None:
             return
@@ -134,6 +134,28 @@ def test_requests_must_get_the_answers_that_the_plan_expects(home: Path, capsys:
     out = capsys.readouterr().out
     assert "  refused: holds, checked " in out
     assert "    > check the answer of GET" in out
+
+
+def test_a_text_is_not_missing_from_an_answer_that_was_not_read_to_its_end(
+    home: Path, capsys: Output
+) -> None:
+    with api() as port:
+        url = f"http://127.0.0.1:{port}/long"
+        plan(
+            home,
+            f'name: lacks, kind: http, url: "{url}", lacks: version',
+            f'name: contains, kind: http, url: "{url}", contains: version',
+            f'name: begins, kind: http, url: "{url}", contains: xxx',
+            f'name: found, kind: http, url: "{url}", lacks: xxx',
+        )
+        found = checked(capsys, code=4)
+    assert {name: one["state"] for name, one in found.items()} == {
+        "lacks": "unknown",
+        "contains": "unknown",
+        "begins": "holds",
+        "found": "does not hold",
+    }
+    assert f"the answer of GET {url} is longer than 1 MiB" in found["lacks"]["text"]
 
 
 def test_a_limit_must_be_reached(home: Path, capsys: Output) -> None:
@@ -354,6 +376,9 @@ controls:
         "controls[2].component": 'there is no component "ect" HINT did you mean "etc"?',
         "controls[3].name": 'line 27 already has "c" HINT remove one.',
     }
+    head = '{name: k, kind: http, url: "https://x.example/", method: HEAD, lacks: a}'
+    told = {p.path: p.message for p in problems(tmp_path, f"{GOOD}controls: [{head}]\n")}
+    assert told == {"controls[0].lacks": "the answer to HEAD has no text"}
     wrong = "[{name: d, kind: tls, address: api.example.com}, {name: e, kind: ssh}, {name: f}]"
     other = f"{GOOD}controls: {wrong}\n"
     buckets = (

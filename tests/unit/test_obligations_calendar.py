@@ -75,6 +75,7 @@ def test_control_characters_of_a_regime_stay_out_of_the_calendar() -> None:
     hostile = replace(regime, title="a\rATTACH:x\x1b[2J\x07\nb")
     states = clocks([hostile], Case({Instant.AWARE: AT}), AT, HolidayCalendars())
     text = icalendar(7, states, AT, "UTC")
+    assert "DTEND" not in text  # RFC 5545, 3.8.2.2: it would have to be later than the start
     lines = text.replace("\r\n ", "").split("\r\n")
     assert all(line.isprintable() for line in lines)
     assert any(line.startswith(r"DESCRIPTION:a\\rATTACH:x\\x1b[2J\\x07\nb.") for line in lines)

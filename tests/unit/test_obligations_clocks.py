@@ -368,8 +368,7 @@ def test_people_of_unknown_residence_may_live_where_a_regime_protects_residents(
     states = {state.regime.id: state for state in found}
     assert "residents.US-CA" in states["us-ca-ag"].missing
     assert states["us-ca-1798.82"].proposed is None
-    assert states["us-ca-1798.82"].missing == ("residents.unknown", "encrypted")
-    assert states["eu-gdpr-33-5"].missing == ()
+    assert states["us-ca-1798.82"].missing == ("residents.unknown", "personal_data", "encrypted")
     assert "us-hipaa-media" not in states
 
 
@@ -377,7 +376,7 @@ def test_people_of_a_country_without_a_state_may_live_in_each_state() -> None:
     facts: dict[str, Fact] = {"people": 5010, "residents.US": 5000, "residents.US-TX": 10}
     found = clocks(regimes().values(), Case({Instant.AWARE: AT}, facts=facts), AT, NoHolidays())
     states = {state.regime.id: state for state in found}
-    assert states["us-ny-899aa"].missing == ("residents.US", "encrypted")
+    assert states["us-ny-899aa"].missing == ("residents.US", "personal_data", "encrypted")
     assert states["us-ca-ag"].missing[0] == "residents.US"
     assert states["us-tx-ag"].proposed is None  # 10 people in Texas are certain, 250 possible
     assert "eu-gdpr-33" not in states

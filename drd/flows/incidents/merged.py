@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from drd.errors import UsageError
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.instants import ENDS, Instant
+from drd.model.incidents.states import SEVERITIES
 from drd.model.playbook_conditions import incident_of
 from drd.model.run import Run
+from drd.model.text import some
+from drd.model.units import to_rfc3339
 from drd.ports import Catalogue
 
 
@@ -36,6 +40,50 @@ def hides(catalogue: Catalogue, run: Run) -> bool:
         return True
 
 
+def moments_of(ends: Incident, continues: Incident) -> dict[str, str]:
+    """Return the moments of an incident that count in the one in which it continues, if they are
+    the earlier ones: deadlines and the choice of a clean restore point depend on them. An incident
+    that was opened before all its moments was suspected then. None of a restricted incident in one
+    that everybody reads."""
+    if ends.restricted and not continues.restricted:
+        return {}
+    moments = {name: at for name, at in ends.instants.items() if name not in ENDS}
+    first = ends.first_sign
+    if first is not None and first not in moments.values():
+        moments[Instant.SUSPECTED] = first
+    return {name.value: to_rfc3339(at) for name, at in moments.items()}
+
+
+def left_behind(ends: Incident, continues: Incident) -> list[str]:
+    """Return sentences about what of an incident does not continue by itself."""
+    one, other = ends.number, continues.number
+    notes = []
+    if ends.severity and not _is_as_severe(continues.severity, ends.severity):
+        now = f"is {continues.severity}" if continues.severity else "has no severity"
+        notes.append(
+            f"incident {one} was {ends.severity}, and incident {other} {now}. To change that: "
+            f"drd incident severity {other} {ends.severity}"
+        )
+    if tasks := ends.open_tasks:
+        notes.append(
+            f"tasks of incident {one} are not done, and nobody is reminded of them any more: "
+            f"{some([task.text for task in tasks], 5)}. To go on with one: drd incident task "
+            f'{other} "TEXT"'
+        )
+    if promised := [name for name, told in ends.told.items() if told.promise is not None]:
+        notes.append(
+            f"incident {one} promised updates to {some(promised)}, and nobody is reminded of them "
+            f"any more. To write to them: drd incident message draft {other} AUDIENCE"
+        )
+    return notes
+
+
+def _is_as_severe(severity: str, other: str) -> bool:
+    if severity in SEVERITIES and other in SEVERITIES:
+        return SEVERITIES.index(severity) >= SEVERITIES.index(other)
+    return severity == other
+
+
 def merge_notes(ends: Incident, continues: Incident) -> list[str]:
     """Return sentences about who will see what after a merge, if one of the two incidents is
     restricted."""
@@ -46,7 +94,9 @@ def merge_notes(ends: Incident, continues: Incident) -> list[str]:
             f"role in incident {one} can read its entries, and its plans are not in the "
             f"scope of incident {other}. To add a plan (everybody can then see it): drd "
             f"incident scope {other} --add PLAN. To let somebody read the entries: drd "
-            f"incident role {one} ROLE NAME"
+            f"incident role {one} ROLE NAME. The moments of incident {one} do not count in "
+            f"incident {other}: if one is earlier, record it there, because deadlines count from "
+            f"it: drd incident anchor {other} MOMENT TIME"
         )
         return [told]
     if continues.restricted and not ends.restricted:

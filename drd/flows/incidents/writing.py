@@ -12,7 +12,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.flows.incidents import times
-from drd.flows.incidents.merged import merge_notes
+from drd.flows.incidents.merged import left_behind, merge_notes, moments_of
 from drd.flows.incidents.texts import LONGEST_NAME
 from drd.flows.incidents.texts import name_of as _name
 from drd.flows.incidents.texts import reason_of as _reason
@@ -297,9 +297,9 @@ class Desk:
             why = _reason(reason, needed=False)
             here = "" if target.restricted and not incident.restricted else why
             there = "" if incident.restricted and not target.restricted else why
-            self.notes.extend(merge_notes(incident, target))
+            self.notes.extend((*merge_notes(incident, target), *left_behind(incident, target)))
             end = {"merged_into": into, "reason": here}
-            begin = {"from": self.number, "reason": there}
+            begin = {"from": self.number, "reason": there, "moments": moments_of(incident, target)}
             return [
                 self._draft(kinds.CLOSE, end),
                 draft(kinds.MERGE, into, self.author, begin),

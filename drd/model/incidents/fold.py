@@ -267,7 +267,12 @@ def _told(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident
 
 
 def _merged(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
-    return replace(incident, merged=(*incident.merged, int(body["from"])))
+    instants = dict(incident.instants)
+    for name in body.get("moments") or ():
+        at = time_in(body["moments"], name)
+        if at is not None:
+            instants[Instant(name)] = min(at, instants.get(Instant(name), at))
+    return replace(incident, merged=(*incident.merged, int(body["from"])), instants=instants)
 
 
 def _taken_in(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:

@@ -56,3 +56,7 @@ SIGNS = (
     Instant.NOTIFIED_BY_THIRD_PARTY,
 )
 """The moments at which something was wrong already."""
+
+ENDS = frozenset({Instant.CONTAINED, Instant.RECOVERED_REGULAR, Instant.HANDLED})
+"""The moments at which something was over: an incident that continues in another one has not shown
+that this one is over, too."""

@@ -6,6 +6,7 @@ Times have milliseconds, as STIX 2.1 section 3.2 wants them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -25,6 +26,11 @@ def bundle(indicators: Iterable[Indicator]) -> dict[str, Any]:
     names = "\n".join(f"{each['id']} {each['modified']}" for each in objects)
     made: dict[str, Any] = {"type": "bundle", "id": f"bundle--{_uuid(f'bundle {names}')}"}
     return {**made, "objects": objects} if objects else made
+
+
+def bundle_text(indicators: Iterable[Indicator]) -> str:
+    """Return the bundle as a file has it: without `schema`, which STIX does not allow there."""
+    return f"{json.dumps(bundle(indicators), indent=2)}\n"
 
 
 def left_out(indicators: Iterable[Indicator]) -> list[Indicator]:

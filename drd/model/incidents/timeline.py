@@ -319,6 +319,16 @@ _OF_RECOVERY = {
     "done": "removes the kept copies for good",
 }
 
+
+def _merged(body: Mapping[str, Any]) -> str:
+    times = body.get("moments") or {}
+    moments = ", ".join(
+        f"{name} {format_time(from_rfc3339(at), zone=body[_ZONE])}" for name, at in times.items()
+    )
+    known = f"; its moments: {moments}" if moments else ""
+    return f"incident {body['from']} continues here{known}{_because(body)}"
+
+
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.OPEN: _opened,
     kinds.REPORT: _reported,
@@ -347,7 +357,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.EVIDENCE: investigation.evidence_words,
     kinds.CAUSE: investigation.cause_words,
     kinds.ACTION: _action,
-    kinds.MERGE: lambda b: f"incident {b['from']} continues here{_because(b)}",
+    kinds.MERGE: _merged,
     kinds.CLOSE: _closed,
     kinds.INTAKE: _taken_in,
     kinds.LEFT_OUT: _left_out,

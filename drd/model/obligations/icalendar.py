@@ -45,7 +45,6 @@ def _events(incident: int, state: ClockState, now: datetime, zone: str) -> Itera
         yield f"UID:incident-{incident}-{state.regime.id}-{name}@drd"
         yield f"DTSTAMP:{_stamp(now)}"
         yield f"DTSTART:{_stamp(at)}"
-        yield f"DTEND:{_stamp(at)}"
         yield f"SUMMARY:{_escaped(f'{name}: {state.regime.id} (incident {incident})')}"
         yield f"DESCRIPTION:{_escaped(text)}"
         yield "BEGIN:VALARM"
