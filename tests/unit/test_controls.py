@@ -155,7 +155,7 @@ def test_a_text_is_not_missing_from_an_answer_that_was_not_read_to_its_end(
         "begins": "holds",
         "found": "does not hold",
     }
-    assert f"the answer of GET {url} is longer than 1 MiB" in found["lacks"]["text"]
+    assert f"the answer of GET {url} is longer than 1.0 MiB" in found["lacks"]["text"]
 
 
 def test_a_limit_must_be_reached(home: Path, capsys: Output) -> None:

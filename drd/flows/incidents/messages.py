@@ -303,7 +303,7 @@ def settle(
         and to in {recipients[n].name, recipients[n].to}
     ]
     if not places:
-        names = some([r.name for r in recipients], 10)
+        names = some([r.to or r.name for r in recipients], 10)
         raise UsageError(
             f"message {which} was not sent to {escaped(to)!r}",
             hint=f"recipients of the message: {escaped(names)}. Send the message first.",
