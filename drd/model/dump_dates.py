@@ -88,11 +88,12 @@ def _are_apart(times: Sequence[datetime]) -> bool:
 
 
 def _are_runs(dumps: Sequence[Numbered]) -> bool:
-    times = [dump.at for dump in dumps if dump.at is not None]
-    if len(dumps) < _RUNS or len(times) < len(dumps) or not _are_apart(times):
+    times = sorted((dump.at, dump.value) for dump in dumps if dump.at is not None)
+    are_apart = _are_apart([at for at, _ in times])
+    if len(dumps) < _RUNS or len(times) < len(dumps) or not are_apart:
         return False
-    values = [value for _, value in sorted(zip(times, (d.value for d in dumps), strict=True))]
-    return len({d.dates for d in dumps}) == len(dumps) and all(a < b for a, b in pairwise(values))
+    is_rising = all(a < b for (_, a), (_, b) in pairwise(times))
+    return is_rising and len({dump.dates for dump in dumps}) == len(dumps)
 
 
 def _are_hours(dumps: Sequence[Numbered]) -> bool:
@@ -106,7 +107,5 @@ def _are_hours(dumps: Sequence[Numbered]) -> bool:
 
 
 def _goes_round(values: Sequence[int]) -> bool:
-    pairs = list(zip(values, [*values[1:], *values[:1]], strict=True))
-    if len(values) == 1:
-        return True
+    pairs = list(pairwise([*values, *values[:1]]))
     return sum(a >= b for a, b in pairs) <= 1 or sum(a <= b for a, b in pairs) <= 1

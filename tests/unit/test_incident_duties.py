@@ -253,6 +253,25 @@ def test_a_draft_shows_the_number_of_people_by_country() -> None:
     assert "## A\n\n0 people\n- DE: 0\n- FR: MISSING\n\n1 item missing: a\n" in made
 
 
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({"people": 10, "residents.DE": 4, "residents.FR": 6}, ""),
+        ({"people": 10, "residents.DE": 4, "residents.FR": 5}, "- unknown residence: 1\n"),
+        ({"people": 10, "residents.DE": 4, "residents.FR": None}, ""),
+        ({"people": 10, "residents.DE": 6, "residents.FR": 5}, "residents is higher by 1 than the"),
+        ({"people": None, "residents.DE": 4}, ""),
+        ({"people": 10}, ""),
+    ],
+)
+def test_a_draft_compares_the_residents_with_all_people_if_each_number_is_known(
+    facts: dict[str, Any], line: str
+) -> None:
+    made = text(Case(facts=facts), content=(ContentItem("a", "A", "scope.people"),))
+    assert line in made
+    assert bool(line) is ("unknown residence" in made or "is higher by" in made)
+
+
 # --- rules that open incidents ----------------------------------------------------------------
 
 

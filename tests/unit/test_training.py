@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -36,8 +37,10 @@ from drd.model.training import (
 from drd.model.training_findings import of_review, of_training
 from drd.model.training_records import (
     ATTESTED,
+    DRILLED,
     Belief,
     attested,
+    drilled,
     of_attestation,
     proven_user,
     took_part,
@@ -284,3 +287,50 @@ def test_exercise_counts_for_those_who_typed_with_their_own_account() -> None:
         ("anna", "leaked-api-key"),
         ("bob", "leaked-api-key"),
     ]
+
+
+def test_exercise_counts_once_for_a_person_and_only_by_entries_that_are_believed() -> None:
+    chain = Chain(key())
+    bob = Actor(1001, "bob", None, "db1", "socket")
+    text = exercise_to_json(load_exercises(None).known["leaked-api-key"])
+
+    def play() -> list[Entry]:
+        def add(kind: str, actor: Actor, **body: object) -> Entry:
+            whole = {**body, "by": "Anna", "actor": actor}
+            return chain.add(Draft(kind, "exercise:leaked-api-key", whole, BEGUN, actor))
+
+        begun = add(kinds.BEGIN, ANNA, text=text, speed=0)
+        said = {"note": "", "text": "late", "improves": True, "elapsed_s": None}
+        note = add(kinds.NOTE, bob, begun=begun.seq, **said)
+        return [begun, note, add(kinds.END, ANNA, begun=begun.seq)]
+
+    def users(doubtful: Entry | None) -> list[str]:
+        belief = cast("Belief", lambda entry: doubtful is None or entry.seq != doubtful.seq)
+        return [one.user for one in took_part(chain.entries, belief)]
+
+    begun, note, ended = play()
+    assert users(None) == ["anna", "bob"]
+    assert users(note) == ["anna"]
+    assert users(begun) == users(ended) == []
+    again, *_ = play()
+    found = list(took_part(chain.entries, belief_of(chain)))
+    assert [(one.user, one.number) for one in found] == [("anna", again.seq), ("bob", again.seq)]
+
+
+@pytest.mark.parametrize("blind", [True, False, None])
+def test_an_operator_drill_without_hints_is_told_as_that(*, blind: bool | None) -> None:
+    chain = Chain(key())
+    body = {"user": "anna", "plan": "shop", "run": "r1", "counts": True, "result": "passed"}
+    whole = {**body, "blind": blind, "actor": ANNA}
+    entry = chain.add(Draft(DRILLED, "shop/r1", whole, BEGUN, ANNA))
+    [found] = drilled(chain.entries, belief_of(chain))
+    assert found == Drilled("anna", "shop", "r1", BEGUN, blind is True, entry.seq)
+
+
+def test_entry_of_an_unknown_key_or_with_another_hash_is_not_believed() -> None:
+    signer = key()
+    made = Chain(signer).add(of_attestation(REPORT, BEGUN, ANNA))
+    belief = Belief({signer.public.id: signer.public.text}, lambda *_: True)
+    assert belief(made)
+    assert belief(replace(made, key="another")) is False
+    assert belief(replace(made, hash="0" * len(made.hash))) is False
