@@ -13,6 +13,7 @@ from drd.cli import output, records_back
 from drd.cli.session import require_owner, session
 from drd.errors import SecretUnavailable, UsageError
 from drd.flows.records import anchors
+from drd.flows.records.at_once import anchor_each
 from drd.flows.records.key import RecordKey
 from drd.flows.records.noted import NOTED, NOTED_SOON
 from drd.flows.records.restricted import hiding, recipients
@@ -37,24 +38,32 @@ def run(args: argparse.Namespace) -> int:
         authority = None if args.incidents or args.reencrypt else app.settings.authority
         stamping = Stamping(app.catalogue, authority, now)
         hides = hiding(app.catalogue, app.settings.role_keys)
-        results = [
-            anchors.anchor(
+        known = app.catalogue.queue.noted(kept_as)
+        before = known[1].get("places", {}) if known is not None else {}
+
+        def work(place: anchors.Place) -> anchors.Result:
+            return anchors.anchor(
                 app.catalogue,
                 place,
                 app.open_repository,
                 signer,
-                now,
+                app.clock.now(),
                 entries=args.incidents,
                 anew=args.reencrypt,
                 hides=hides,
             )
-            for place in wanted
-        ]
+
+        def note_entries(results: Sequence[anchors.Result]) -> None:
+            places = {**before, **anchors.noted(results, before)}
+            app.catalogue.queue.note(kept_as, {"places": places}, now)
+
+        if args.incidents:
+            results = anchor_each(wanted, work, lambda: _newest(app), note_entries)
+        else:
+            results = anchor_each(wanted, work)
         unstored = not args.incidents and bool(app.catalogue.incidents.open_numbers())
         stamping.store([r.place for r in results if not r.error], app.open_repository)
         if not args.reencrypt:
-            known = app.catalogue.queue.noted(kept_as)
-            before = known[1].get("places", {}) if known is not None else {}
             places = {**anchors.noted(results, before), **stamping.noted(results)}
             app.catalogue.queue.note(kept_as, {"places": places}, now)
     _tell_of_anchors(results, stamping, args)
@@ -64,6 +73,11 @@ def run(args: argparse.Namespace) -> int:
             "within a minute; without the service: drd records anchor --incidents"
         )
     return 1 if any(result.error for result in results) else 0
+
+
+def _newest(app: App) -> int:
+    head = app.catalogue.records.head()
+    return head.seq if head is not None else 0
 
 
 def _tell_of_anchors(

@@ -266,10 +266,12 @@ def _print_keys(report: ChainReport) -> None:
 def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
     newest, last = vouched.newest, report.last.seq if report.last is not None else 0
     if newest is None:
+        first = report.first_at
+        begun = f" since the first one, of {format_time(first, seconds=True)}" if first else ""
         output.say_below(
             "  ",
-            "no anchor confirms any entry. Somebody could have removed entries at the end, or "
-            "replaced the whole chain",
+            f"no anchor confirms any entry{begun}. Somebody could have removed entries at the "
+            "end, or replaced the whole chain",
         )
     else:
         output.say_below("  ", f"confirmed up to {_at(newest)}{_weakness(newest)}")

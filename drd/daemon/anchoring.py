@@ -2,7 +2,8 @@
 within a minute while an incident is open. Starts `drd records verify --here` hourly.
 
 Each is a separate process, because a repository may take minutes to answer, and neither the
-daemon's loop nor its monitor may wait for this."""
+daemon's loop nor its monitor may wait for this. Nor may the entries of an incident wait for the
+repositories of all plans, so these have a thread of their own."""
 
 from __future__ import annotations
 
@@ -35,6 +36,7 @@ SOON = timedelta(seconds=15)
 """The time between two anchors of the same repositories while an incident is open."""
 SOON_AGAIN = timedelta(minutes=1)
 LOOK_S = 15.0
+LOOK_SOON_S = 5.0
 """Seconds between two checks of the newest entry; each check costs one query."""
 LONGEST_S = 1800.0
 _PROGRAM = (sys.executable, "-P", "-m", "drd", "records")
@@ -67,9 +69,9 @@ def is_soon(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: da
     if noted is None or noted[0] > now:
         return True
     since, places = now - noted[0], noted[1].get("places", {}).values()
-    if any(place.get("error") for place in places):
-        return since >= SOON_AGAIN
-    return since >= SOON and any(place.get("seq", 0) < head for place in places)
+    if any(place.get("seq", 0) < head and not place.get("failed") for place in places):
+        return since >= SOON
+    return since >= SOON_AGAIN and any(place.get("error") for place in places)
 
 
 def is_waiting(noted: tuple[datetime, Mapping[str, Any]] | None, entry: int) -> bool:
@@ -96,44 +98,49 @@ class Anchoring:
         self._config = ["--config", config] if config is not None else []
         self._check_at = time.monotonic() + CHECK_FIRST_S
         self._ends = threading.Event()
-        self._child: Child | None = None
-        self._not_before = 0.0
-        self._not_soon_before = 0.0
-        self._was_soon = False
+        self._children: set[Child] = set()
+        self._not_before = self._not_soon_before = 0.0
         self._looked_at = 0
         self._last_entry = 0
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="drd-anchors", daemon=True).start()
+        for turn, look_s in ((self.turn, LOOK_S), (self.turn_soon, LOOK_SOON_S)):
+            threading.Thread(
+                target=self._run, args=(turn, look_s), name="drd-anchors", daemon=True
+            ).start()
 
     def stop(self) -> None:
-        """End a child process that works: the next start repeats its work."""
+        """End the child processes that work: the next start repeats their work."""
         self._ends.set()
-        child = self._child
-        if child is not None:
+        for child in list(self._children):
             child.stop(grace_s=8.0)
 
-    def _run(self) -> None:
+    def _run(self, turn: Callable[[], object], look_s: float) -> None:
         while not self._ends.is_set():
             try:
-                self.turn()
+                turn()
             except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
                 _log.error("records.unanchored", error=f"{type(error).__name__}: {error}")
-            self._ends.wait(LOOK_S)
+            self._ends.wait(look_s)
 
     def turn(self) -> None:
-        """Store anchors if they are due, and check the chain if that is due."""
+        """Store anchors in all repositories if they are due, and check the chain if that is due."""
         self._report_damage()
-        words = self._due()
-        if words is not None:
-            code = self._work([*_ANCHOR, *words])
-            _log.info("records.anchored", exit=code, incidents=bool(words))
+        if self._is_due():
+            code = self._work(_ANCHOR)
+            _log.info("records.anchored", exit=code, incidents=False)
         if time.monotonic() >= self._check_at:
             began = time.monotonic()
             code = self._work(_CHECK)
             took_s = time.monotonic() - began
             self._check_at = time.monotonic() + max(CHECK_S, SHARE * took_s)
             _log.info("records.checked", exit=code)
+
+    def turn_soon(self) -> None:
+        """Store the entries of incidents if some are due."""
+        if self._is_soon_due():
+            code = self._work([*_ANCHOR, "--incidents"])
+            _log.info("records.anchored", exit=code, incidents=True)
 
     def _report_damage(self) -> None:
         with suppress(CatalogueError):
@@ -143,13 +150,14 @@ class Anchoring:
     def _work(self, words: Sequence[str]) -> int | None:
         """Run drd with these words in a separate process, and return its exit code."""
         command = Command([*_PROGRAM, *words, *self._config], env=environment(None))
-        self._child = process.start(command, stdout=2, stderr=2)
+        child = process.start(command, stdout=2, stderr=2)
+        self._children.add(child)
         until = time.monotonic() + LONGEST_S
-        while not self._child.ends_within(0.5):
+        while not child.ends_within(0.5):
             if self._ends.is_set() or time.monotonic() > until:
-                self._child.stop(grace_s=8.0)
-        code, self._child = self._child.exit_code, None
-        return code
+                child.stop(grace_s=8.0)
+        self._children.discard(child)
+        return child.exit_code
 
     def _newest_of_incidents(self, head: int) -> int:
         """Return the number of the newest entry about an incident, or of a redaction: that body has
@@ -162,28 +170,44 @@ class Anchoring:
             self._looked_at = head
         return self._last_entry
 
-    def _due(self) -> list[str] | None:
-        """Return the options by which anchors are due; None if none are."""
+    def _is_due(self) -> bool:
+        """Return whether anchors are due in all repositories, at most once in `AGAIN`."""
+        clock = time.monotonic()
         try:
-            records, queue = self._app.catalogue.records, self._app.catalogue.queue
-            head = records.head()
-            if head is None or not records.current_key():
-                return None
+            head, queue = self._signed_head(), self._app.catalogue.queue
+            if head == 0:
+                return False
             noted, early = queue.noted(NOTED), queue.noted(NOTED_SOON)
-            now, clock = self._app.clock.now(), time.monotonic()
             self._tell(next((t for n in (noted, early) if n and (t := forked(n[1]))), None))
-            waits = is_waiting(early, self._newest_of_incidents(head.seq))
-            waits = waits or bool(self._app.catalogue.incidents.open_numbers())
-            soon = waits and clock >= self._not_soon_before and is_soon(early, head.seq, now)
-            hourly = clock >= self._not_before and is_due(noted, head.seq, now)
-            if soon and not (hourly and self._was_soon):  # in turns, so that neither waits for ever
-                self._was_soon = True
-                self._not_soon_before = clock + SOON.total_seconds()
-                return ["--incidents"]
-            if hourly:
-                self._was_soon = False
-                self._not_before = clock + AGAIN.total_seconds()
-                return []
         except CatalogueError:
-            return None
-        return None
+            return False
+        if clock < self._not_before or not is_due(noted, head, self._app.clock.now()):
+            return False
+        self._not_before = clock + AGAIN.total_seconds()
+        return True
+
+    def _is_soon_due(self) -> bool:
+        """Return whether entries of incidents are due in the repositories that get them at once; at
+        most once in `SOON`."""
+        try:
+            head, catalogue = self._signed_head(), self._app.catalogue
+            if head == 0:
+                return False
+            noted = catalogue.queue.noted(NOTED_SOON)
+            waits = is_waiting(noted, self._newest_of_incidents(head))
+            waits = waits or bool(catalogue.incidents.open_numbers())
+        except CatalogueError:
+            return False
+        clock = time.monotonic()
+        if not waits or clock < self._not_soon_before:
+            return False
+        if not is_soon(noted, head, self._app.clock.now()):
+            return False
+        self._not_soon_before = clock + SOON.total_seconds()
+        return True
+
+    def _signed_head(self) -> int:
+        """Return the number of the newest entry; 0 if there is none, or no key."""
+        records = self._app.catalogue.records
+        head = records.head()
+        return head.seq if head is not None and records.current_key() else 0

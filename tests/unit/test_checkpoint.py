@@ -16,7 +16,7 @@ from drd.daemon.anchoring import (
     AGAIN,
     AT_LEAST,
     EVERY,
-    LOOK_S,
+    LOOK_SOON_S,
     SOON,
     SOON_AGAIN,
     is_due,
@@ -361,9 +361,10 @@ def test_while_an_incident_is_open_each_entry_has_anchors_within_a_minute() -> N
     assert not is_soon(noted(), 5, BEGUN + SOON / 2)
     assert is_soon(noted(), 5, BEGUN + SOON)
     assert not is_soon(noted(), 4, BEGUN + EVERY)
-    assert not is_soon(noted(error="no answer"), 5, BEGUN + SOON_AGAIN / 2)
+    assert not is_soon(noted(error="no answer", failed=True), 5, BEGUN + SOON_AGAIN / 2)
+    assert is_soon(noted(error="a backup runs"), 5, BEGUN + SOON), "it has the entries before"
     assert is_soon(noted(error="no answer"), 4, BEGUN + SOON_AGAIN)
-    longest_s = SOON.total_seconds() + LOOK_S
+    longest_s = SOON.total_seconds() + LOOK_SOON_S
     assert longest_s < 45
 
 

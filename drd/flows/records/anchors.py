@@ -184,11 +184,9 @@ def anchor(
             stored = store.entries(there, head, hides, anew=anew)
         else:
             stored = [] if any(a.checkpoint.seq == head.seq for a in ours) else [store.bare(head)]
-        gone = 0
-        if stored:
-            left = segments.held(catalogue, [*known, *stored], again)
-            gone = _take_back(place, repository, [*ours, *stored], left)
-        done = Result(place, seq=head.seq, stored=bool(stored), taken_back=gone)
+        left = segments.held(catalogue, [*known, *stored], again)
+        done = Result(place, seq=head.seq, stored=bool(stored))
+        done = _without_older(done, repository, [*ours, *stored], left)
         return replace(done, error=unknown.text, ahead=unknown.anchor) if unknown else done
     except DrdError as error:
         return Result(place, error=error.message)
@@ -285,14 +283,19 @@ def _says_more(ahead: Anchor, head: Entry) -> str:
     )
 
 
-def _take_back(
-    place: Place, repository: Repository, ours: Sequence[Anchor], held: segments.Held
-) -> int:
-    """Forget anchors that later ones cover, where this host may forget anything."""
-    covered = to_take_back(ours, held.needed, held.spoiled) if place.weak else []
-    if covered:
+def _without_older(
+    done: Result, repository: Repository, ours: Sequence[Anchor], held: segments.Held
+) -> Result:
+    """Forget anchors that later ones cover, where this host may forget anything. If that fails, for
+    example while a backup runs there, the new anchor is there all the same."""
+    covered = to_take_back(ours, held.needed, held.spoiled) if done.place.weak else []
+    if not covered:
+        return done
+    try:
         repository.forget([a.snapshot for a in covered])
-    return len(covered)
+    except DrdError as error:
+        return replace(done, error=f"older anchors were not removed: {error.message}")
+    return replace(done, taken_back=len(covered))
 
 
 def noted(results: Iterable[Result], before: Mapping[str, object]) -> dict[str, object]:
@@ -306,6 +309,7 @@ def noted(results: Iterable[Result], before: Mapping[str, object]) -> dict[str, 
             "place": result.place.name,
             "seq": seq,
             "error": result.error,
+            "failed": bool(result.error) and not result.seq,
             "forked": result.ahead is not None,
         }
     return now
