@@ -243,7 +243,7 @@ def _print_keys(report: ChainReport) -> None:
         how = "" if key.attested else "; the former key was lost, so no other key confirms this one"
         output.say_below("  ", f"signed since entry {key.since} by key {key.id}{how}")
     for one in report.continuations:
-        if one.chain == report.chain and one.seq <= one.after:
+        if one.chain == report.chain and one.seq <= one.common:
             lost = f"all entries that an anchor confirms, up to {one.seq}, were restored"
         elif one.chain == report.chain:
             lost = f"an older copy was restored, and later entries, up to {one.seq}, are lost"

@@ -83,6 +83,10 @@ def continuation(entry: Entry) -> Continuation | None:
     return Continuation(entry.seq, entry.header.at, after, common, chain, seq, digest)
 
 
+CAME_SEALED = "sealed"
+"""The code of the fault that a signed record of the restored entries ends."""
+
+
 @dataclass(slots=True)
 class ChainReport:
     """What a check found. `unsigned` are the numbers of the entries without a signature, `redacted`
@@ -228,7 +232,7 @@ class ChainCheck:
                     "its body is encrypted, and no signed record says that the body was restored "
                     "in encrypted form (drd records continue)"
                 )
-                self.report.faults.append(Fault(seq, "sealed", text))
+                self.report.faults.append(Fault(seq, CAME_SEALED, text))
         for seq in self._without_body:
             if seq in self._redactions:
                 self.report.redacted.append(seq)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import DatabaseError
 
+from drd.catalogue.record_rows import SEALED
 from drd.catalogue.record_tables import record_bodies
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
@@ -20,7 +21,7 @@ from drd.flows.incidents.opening import open_incident
 from drd.flows.incidents.writing import Desk
 from drd.flows.records.anchors import Place, Result, anchor, compare, standing
 from drd.flows.records.coming_back import Known, bring_back
-from drd.flows.records.continuing import came_back
+from drd.flows.records.continuing import came_back, go_on
 from drd.flows.records.restricted import Opened, hiding, put_back
 from drd.model.incidents.entries import Author
 from drd.model.plan import RepositorySpec, SecretRef
@@ -202,3 +203,37 @@ def test_restricted_entries_come_back_although_the_key_was_replaced_after_the_ki
     stranger = make()
     came = bring_back(stranger, [PLACE], lambda _: repository, Known(frozenset(["0" * 16])))
     assert came.count == 0
+
+
+def test_a_host_that_could_not_sign_when_entries_came_back_records_this_later(
+    host: SqlCatalogue, make: MakeHost, repository: MemoryRepository
+) -> None:
+    def faults() -> list[tuple[int, str]]:
+        report, vouched = compare(new, [PLACE], lambda _: repository)
+        return [(f.seq, f.code) for f in (*report.faults, *vouched.faults)]
+
+    new = make()
+    assert bring_back(new, [PLACE], lambda _: repository, Known(frozenset({KEY.public.id}))).count
+    assert {code for _, code in faults()} == {"sealed"}
+    (record,) = go_on(new, [PLACE], lambda _: repository, reason="the host burnt down", at=at(9))
+    assert record.signature
+    assert faults() == []
+    with pytest.raises(UsageError, match="do not have a gap"):
+        go_on(new, [PLACE], lambda _: repository, reason="again", at=at(10))
+
+
+def test_a_body_that_somebody_put_away_after_the_newest_anchor_is_a_change(
+    host: SqlCatalogue, repository: MemoryRepository
+) -> None:
+    Desk(host, 1, Author("Anna B.", at(3), ANNA)).log("later", None)
+    head = host.records.head()
+    assert head is not None
+    with host.database.engine.begin() as connection:
+        for (name,) in connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        ).all():
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        sealed = update(record_bodies).where(record_bodies.c.seq == head.seq)
+        connection.execute(sealed.values(salt=SEALED, body="away"))
+    with pytest.raises(UsageError, match=f"changed the records at entry {head.seq}"):
+        go_on(host, [PLACE], lambda _: repository, reason="?", at=at(9))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from drd.errors import UsageError
 from drd.flows.records.anchors import Open, Place, compare, continuations, installation
-from drd.model.chain import ChainReport
+from drd.model.chain import CAME_SEALED, ChainReport
 from drd.model.checkpoint import Anchor
 from drd.model.record_drafts import of_continuation
 from drd.model.records import Entry
@@ -33,14 +33,16 @@ def go_on(
     UsageError if there is nothing to record, or if the records themselves were changed. `own` is
     the public key of this host."""
     report, vouched = compare(catalogue, places, open_repository, own=own)
-    if report.faults:
+    newest = vouched.newest
+    sealed = [f.seq for f in report.faults if f.code == CAME_SEALED and _knows(newest, f.seq)]
+    changed = [f for f in report.faults if f.code != CAME_SEALED or f.seq not in sealed]
+    if changed:
         raise UsageError(
-            f"somebody changed the records at entry {report.faults[0].seq}. This is not the "
+            f"somebody changed the records at entry {changed[0].seq}. This is not the "
             "effect of a restored copy",
             hint="to see what was changed: drd records verify",
         )
-    newest = vouched.newest
-    from_elsewhere = newest if came_from(catalogue, newest) else None
+    from_elsewhere = newest if sealed or came_from(catalogue, newest) else None
     if not vouched.contradicting and (last := returned or from_elsewhere) is not None:
         return [came_back(catalogue, last, reason=reason, at=at)]
     if not vouched.contradicting:
@@ -67,6 +69,12 @@ def go_on(
         beyond = anchor.checkpoint.seq if same else 0
         entries.append(catalogue.records.go_on(draft, beyond=beyond))
     return entries
+
+
+def _knows(newest: Anchor | None, seq: int) -> bool:
+    """Return whether the anchor covers this entry: an anchor can have brought it back encrypted,
+    and a host that could not sign then has no record of it yet."""
+    return newest is not None and seq <= newest.checkpoint.seq
 
 
 def _require_possible(anchor: Anchor, report: ChainReport) -> None:
