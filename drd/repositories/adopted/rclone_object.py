@@ -11,7 +11,7 @@ from drd.errors import RepositoryUnreachable
 from drd.process import Completed
 from drd.repositories.adopted.packers import SMALL
 
-READ_S = 120.0
+READ_S = 60.0
 
 _NOT_WHOLE = ("--head", "--tail", "--offset", "--count", "--discard", "--separator")
 """Options with which rclone prints something else than one whole object."""

@@ -17,9 +17,9 @@ from drd.process import rights
 from drd.repositories.adopted.stanza_place import configured
 from drd.repositories.adopted.stanza_program import StanzaProgram, code_and_text, plain
 
-CHECK_S = 300.0
-"""How long the check may take. By default pgBackRest waits a minute for the WAL (archive-timeout).
-"""
+CHECK_S = 120.0
+"""How long the check may take, within the time of a readiness check. By default pgBackRest waits a
+minute for the WAL (archive-timeout)."""
 
 
 class _Cause(NamedTuple):
