@@ -44,15 +44,22 @@ def verify(args: argparse.Namespace) -> int:
         require_owner(app, "records verify")
         others = [*_kept_elsewhere(args.against or []), *_in_kit(args)]
         wanted = [] if args.here else anchors.places(records_back.loaded(app))
-        own = _own(app)
-        report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others, own)
-        report.faults += _wrong_incidents(app)
-        stamped = _stamped(app, wanted, args)
-        report.faults += stamped.faults
-        faults = vouched.faults if wanted or others else None
-        note_check(app.catalogue, app.clock.now(), report.faults, faults)
+        report, vouched, stamped = _checked(app, wanted, others, args.timestamp_ca)
         _warn_of_guards(app.catalogue.records.missing_guards())
     return _told(report, vouched if wanted or others else None, stamped, args)
+
+
+def _checked(
+    app: App, wanted: Sequence[anchors.Place], others: Sequence[Anchor], ca: str | None
+) -> tuple[ChainReport, Vouched, Stamped]:
+    """Check the records of this host, and note the result for status and alerts."""
+    report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others, _own(app))
+    report.faults += _wrong_incidents(app)
+    stamped = _stamped(app, wanted, ca)
+    report.faults += stamped.faults
+    faults = vouched.faults if wanted or others else None
+    note_check(app.catalogue, app.clock.now(), report.faults, faults)
+    return report, vouched, stamped
 
 
 def _own(app: App) -> str | None:
@@ -83,11 +90,12 @@ def _of_file(file: Path, args: argparse.Namespace) -> int:
     return _told(report, None, stamped, args)
 
 
-def _stamped(app: App, wanted: Sequence[anchors.Place], args: argparse.Namespace) -> Stamped:
-    """What time stamps say of the chain: those of this host, and those beside the anchors."""
+def _stamped(app: App, wanted: Sequence[anchors.Place], ca: str | None) -> Stamped:
+    """What time stamps say of the chain: those of this host, and those beside the anchors. `ca` is
+    the file with the certificates of their authority, if the caller names one."""
     hash_of = timestamps.hashes_in(app.catalogue)
     authority = app.settings.authority
-    ca = args.timestamp_ca or (authority.ca if authority is not None else None)
+    ca = ca or (authority.ca if authority is not None else None)
     here = app.catalogue.stamps.newest(_MOST_STAMPS)
     asked = wanted if authority or here else []
     there = timestamps.found(asked, app.open_repository, hash_of, here)
@@ -153,6 +161,8 @@ def go_on(args: argparse.Namespace) -> int:
             returned=came.newest if came.count else None,
             own=_own(app),
         )
+        # Otherwise status and alerts show the former fault until the next check.
+        _checked(app, anchors.places(plans), (), None)
     if args.json:
         output.print_json({"records": [entry_document(entry) for entry in made]})
     elif not args.quiet:

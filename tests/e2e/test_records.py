@@ -512,8 +512,11 @@ def test_an_installation_that_comes_back_from_a_copy_goes_on(site: Site) -> None
     put_back(site, copy)
     hold_again(site, "of after the loss")
     assert faults(site) == [(7, "truncated")]
+    site.drd("records", "verify", code=None)
+    assert "drd records verify" in site.drd("status", code=None).out
 
     [made] = site.drd(*GO_ON, "--json").json["records"]
+    assert "drd records verify" not in site.drd("status", code=None).out, "without another check"
     body = made["body"]
     assert (made["kind"], made["entry"]) == ("continued", 8)
     assert (body["after"], body["seq"]) == (5, 7)
