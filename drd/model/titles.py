@@ -121,5 +121,6 @@ def title_of(kind: str, severity: str, subject: str, brief: str = "") -> str:
 
 
 def titled(about: str, what: str) -> str:
-    """Return `ABOUT: WHAT`, as long as a title may be."""
-    return shortened(f"{about}: {what}", LONGEST)
+    """Return `ABOUT: WHAT`, as long as a title may be; only WHAT if it is about nothing in
+    particular."""
+    return shortened(f"{about}: {what}" if about else what, LONGEST)

@@ -406,3 +406,28 @@ def test_an_edited_playbook_runs_after_a_reload(site: Site) -> None:
         site.drd(*words, "--yes")
     assert done.read_text() == "twice\n"
     site.assert_clean()
+
+
+TELL = """
+playbook: tell
+title: Tell people
+about: Tells people.
+use_when: Always.
+tasks:
+  - name: tell
+    text: Tell people.
+    role: dba
+    steps:
+      - {name: say, notify: {message: The key is revoked, severity: warning}}
+"""
+
+
+def test_a_message_of_a_playbook_without_a_plan_begins_with_what_it_says(site: Site) -> None:
+    (site.base / "playbooks/tell.yaml").write_text(TELL)
+    told = site.base / "told"
+    with (site.base / "drd.yaml").open("a") as file:
+        file.write(f'notify:\n  - {{kind: exec, command: [sh, -c, "cat >>{told}"]}}\n')
+    site.drd("playbook", "run", "tell", "--yes")
+    message = json.loads(told.read_text())
+    assert (message["title"], message["plan"]) == ("The key is revoked", "")
+    assert message["text"] == f"The key is revoked\nStep say of playbook run {run_of(site)}."

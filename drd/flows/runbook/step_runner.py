@@ -223,14 +223,14 @@ class StepRunner:
     def _notify(self, step: Step, notice: Notice) -> NotifyStepResult:
         run, plan, what = self.run, self.around.plan, self.around.what
         words = self.text(notice.text)
-        lead = "this is a drill: " if self.around.drill else ""
+        said = f"{'this is a drill: ' if self.around.drill else ''}{in_one_line(words)}"
         told = self.services.notify_now(
             Message(
                 event=self.around.event,
                 plan=plan,
                 severity="info" if self.around.drill else notice.severity,
-                title=titled(plan, f"{lead}{in_one_line(words)}"),
-                text=f"{words}\nStep {step.name} of {what} {run.id}.",
+                title=titled(plan, said),
+                text=f"{words}\nStep {step.name} of {what} run {run.id}.",
                 # The same in every try, so that receivers recognise a repetition.
                 at=run.started_at or self.services.clock.now(),
                 run=run.id,
