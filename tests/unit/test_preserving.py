@@ -42,6 +42,18 @@ class Response(Chain):
         return found
 
 
+def test_custody_is_of_entries_about_evidence_and_names_the_person() -> None:
+    made = Response()
+    made.begin()
+    taken = {"act": "taken", "set": "4f2a", **TAKEN, "missing": []}
+    made.add(draft(kinds.PRESERVE, 1, Author("Bob", NOON, ANNA), taken))
+    body = {"act": "released", "set": "4f2a", "reason": "x"}
+    made.add(draft(kinds.LOG, 1, Author("anna", NOON, ANNA), body))
+    assert made.only.state == "held"
+    assert [one.by for one in made.only.custody] == ["anna", "Bob"]
+    assert made.only.custody[-1].words.startswith("1 item; SHA-256 of the list of digests ccc")
+
+
 def test_a_set_is_whole_only_after_all_of_it_was_taken() -> None:
     made = Response()
     made.begin()
