@@ -34,6 +34,7 @@ from drd.kinds.mariadb.physical.manifest import DATA, LIST, require_written
 from drd.kinds.mariadb.physical.moment import Moment
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
 from drd.kinds.mariadb.physical.settings import ServerSettings
+from drd.kinds.mariadb.server import ThrowAwayServer
 from drd.kinds.mariadb.tools import Program
 from drd.model.plan import Component, SecretRef
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
@@ -396,3 +397,29 @@ innochecksum() {{ :; }}
     assert done.exit_code != 0
     assert f"not a plain file: ./{place}" in done.stdout
     assert list(victim.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "full"),
+    [
+        (
+            "InnoDB: preallocating 67108864 bytes for file ./ib_logfile101 failed with error 28",
+            True,
+        ),
+        ("[ERROR] InnoDB: Cannot open ./ib_logfile0, failed with error 13", False),
+        ('[ERROR] mariadbd: Error writing file (Errcode: 28 "No space left on device")', True),
+    ],
+)
+def test_a_server_that_cannot_start_says_that_its_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, full: bool
+) -> None:
+    class Ended:
+        exit_code = 1
+
+    program = Program("/usr/sbin/mariadbd", "11.8.9")
+    server: Any = ThrowAwayServer(Workplace(tmp_path, "run1"), program, None)
+    monkeypatch.setattr(server._log, "text", lambda: said)
+    monkeypatch.setattr(server._log, "last_lines", lambda: said)
+    with pytest.raises(SandboxUnavailable) as caught:
+        server._await(Ended())
+    assert ("no space left for the sandbox's MariaDB 11.8.9" in caught.value.message) is full

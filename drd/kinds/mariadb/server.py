@@ -81,7 +81,8 @@ def sandbox_programs(version: str, bin_dir: str | None) -> Program:
 
 
 def says_no_space(text: str) -> bool:
-    return os.strerror(errno.ENOSPC) in text or "is full" in text or "Disk full" in text
+    words = (os.strerror(errno.ENOSPC), f"failed with error {errno.ENOSPC}", "is full", "Disk full")
+    return any(word in text for word in words)
 
 
 class ThrowAwayServer:
@@ -203,6 +204,11 @@ class ThrowAwayServer:
                     connect(self.address("mysql")).close()
                     return
             time.sleep(0.05)
+        if self.ran_out_of_space:
+            raise SandboxUnavailable(
+                f"no space left for the sandbox's MariaDB {self.program.version} in {self._data}",
+                hint="free space on this disk, then try again.",
+            )
         state = "did not answer in time" if child.exit_code is None else "ended at once"
         raise SandboxUnavailable(
             f"the sandbox's MariaDB {self.program.version} {state}: "

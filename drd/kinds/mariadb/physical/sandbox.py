@@ -19,7 +19,7 @@ from drd.model.text import escaped, some
 from drd.ports import Finding, Restored
 from drd.ports.logs import RolledTo
 
-_LOG = 128 << 20
+OWN_FILES = 128 << 20
 """Bytes that a server makes beside the restored files."""
 
 
@@ -71,7 +71,7 @@ class ServerSandbox(FilesSandbox[RestoredServer]):
             version = programs_of(snapshot, self._bin_dir).version
         except SandboxUnavailable as error:
             return [Finding("sandbox", "error", name, error.message, error.hint)]
-        needed = int(snapshot.facts["server_bytes"]) + _LOG
+        needed = int(snapshot.facts["server_bytes"]) + OWN_FILES
         return [
             Finding("sandbox", "ok", name, f"MariaDB {version}"),
             room(name, self._place, needed),

@@ -18,7 +18,7 @@ from drd.kinds.mariadb.physical.examine import data_dir_of
 from drd.kinds.mariadb.physical.inspect import ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
-from drd.kinds.mariadb.physical.sandbox import programs_of, restored
+from drd.kinds.mariadb.physical.sandbox import OWN_FILES, programs_of, restored
 from drd.kinds.mariadb.physical.server import AskedServer, RestoredServer, of_source
 from drd.kinds.mariadb.server import end_server
 from drd.kinds.mariadb.tools import program
@@ -73,7 +73,7 @@ class ServerDirectory(DataDirectory[Address]):
             hint += (
                 f" The replay of the binary log ({format_size(self._log_bytes)}) needs room, too."
             )
-        return size + room_of_log(self._log_bytes), hint
+        return size + OWN_FILES + room_of_log(self._log_bytes), hint
 
     def _fits(self, snapshot: ComponentSnapshot) -> str:
         programs = programs_of(snapshot, self._settings.bin_dir)
