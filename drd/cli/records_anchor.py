@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from drd.api.record_documents import anchor_document
+from drd import process
+from drd.api.record_documents import anchor_document, numbers
 from drd.bootstrap import App
 from drd.cli import output, records_back
 from drd.cli.session import require_owner, session
 from drd.errors import SecretUnavailable, UsageError
-from drd.flows.records import anchors
+from drd.flows.records import anchors, expiring
 from drd.flows.records.at_once import anchor_each
 from drd.flows.records.key import RecordKey
 from drd.flows.records.noted import NOTED, NOTED_SOON
 from drd.flows.records.restricted import hiding, recipients
 from drd.flows.records.timestamps import Stamping
 from drd.model.text import counted, escaped
+from drd.model.units import format_duration
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
             )
         if args.reencrypt:
             _require_keys(app)
+        if not args.incidents and not args.reencrypt:
+            _remove_expired(app, args)
         wanted, kept_as = _wanted(app, args)
         authority = None if args.incidents or args.reencrypt else app.settings.authority
         stamping = Stamping(app.catalogue, authority, now)
@@ -73,6 +77,20 @@ def run(args: argparse.Namespace) -> int:
             "within a minute; without the service: drd records anchor --incidents"
         )
     return 1 if any(result.error for result in results) else 0
+
+
+def _remove_expired(app: App, args: argparse.Namespace) -> None:
+    """Remove bodies after their time, before the anchors: these then contain the records of it."""
+    keep_s = app.settings.keep_bodies_s
+    if keep_s is None:
+        return
+    gone = expiring.remove_expired(app.catalogue, keep_s, app.clock.now(), process.actor_here())
+    if gone and not (args.json or args.quiet):
+        bodies = counted(len(gone), "body", "bodies")
+        output.say(
+            f"removed {bodies} of entries {numbers(gone)}: kept for {format_duration(keep_s)}, as "
+            "records.keep_bodies of drd.yaml says"
+        )
 
 
 def _newest(app: App) -> int:

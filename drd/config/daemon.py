@@ -91,6 +91,7 @@ class DaemonSettings:
     state_password: SecretRef | None = None
     own_records_key: SecretRef | None = None
     authority: Authority | None = None
+    keep_bodies_s: float | None = None
     triage_s: float = 3600.0
     opening_rules: tuple[OpeningRule, ...] = ()
     severities: tuple[str, ...] = SEVERITIES
@@ -285,6 +286,7 @@ def _settings(
         state_password=file.state.password,
         own_records_key=file.records.key,
         authority=authority(file.records.timestamp, base),
+        keep_bodies_s=file.records.keep_bodies,
         triage_s=file.incident.triage,
         opening_rules=tuple(
             OpeningRule(rule.alert or "", rule.severity or "", rule.plans or "", rule.tier)

@@ -233,6 +233,9 @@ class Timestamp(Settings):
     )
 
 
+SIX_YEARS_S = 2192 * 86400.0
+
+
 class Records(Settings):
     """The signed records of what was proven, decided and done."""
 
@@ -247,6 +250,12 @@ class Records(Settings):
         description="The private key (Ed25519, PEM) by which drd signs its records: a credential "
         "or a file. `drd records init` and `drd install` make it (default: "
         "`{credential: drd-records-key}`).",
+    )
+
+    keep_bodies: Annotated[Duration, Field(ge=SIX_YEARS_S)] | None = Field(
+        None,
+        description="How long drd keeps the bodies of entries, at least `2192d` (six years). Then "
+        "it removes them by a signed record; the chain still verifies (default: for ever).",
     )
 
 

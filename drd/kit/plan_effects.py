@@ -63,7 +63,7 @@ data.*.encrypted data.*.processors
 _DAEMON = """
 plans limits log alerts kit.required kit.shares kit.verify incident.severities
 incident.approval.roles incident.intake.label incident.intake.severities incident.intake.plans
-organisation.jurisdictions organisation.timezone
+organisation.jurisdictions organisation.timezone records.keep_bodies
 """
 
 _DATA = """
