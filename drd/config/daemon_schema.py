@@ -236,6 +236,12 @@ class Timestamp(Settings):
 SIX_YEARS_S = 2192 * 86400.0
 
 
+def _six_years(keep_s: float | None) -> float | None:
+    if keep_s is not None and keep_s < SIX_YEARS_S:
+        raise Malformed("this is less than six years", "write at least 2192d, or leave it out")
+    return keep_s
+
+
 class Records(Settings):
     """The signed records of what was proven, decided and done."""
 
@@ -252,7 +258,7 @@ class Records(Settings):
         "`{credential: drd-records-key}`).",
     )
 
-    keep_bodies: Annotated[Duration, Field(ge=SIX_YEARS_S)] | None = Field(
+    keep_bodies: Annotated[Duration | None, AfterValidator(_six_years)] = Field(
         None,
         description="How long drd keeps the bodies of entries, at least `2192d` (six years). Then "
         "it removes them by a signed record; the chain still verifies (default: for ever).",
