@@ -194,7 +194,8 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         description="Store an anchor in the repositories of all plans: a signed statement of "
         "the newest entry. Repositories that contain this anchor already are "
         "left out. The daemon does this every hour; while an incident is open, "
-        "within a minute of each entry, with --incidents.",
+        "within a minute of each entry, with --incidents. With `records: {keep_bodies: …}` in "
+        "drd.yaml it first removes the bodies of older entries.",
         epilog=EXAMPLES,
     )
     which = anchor.add_mutually_exclusive_group()
