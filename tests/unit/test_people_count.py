@@ -51,6 +51,7 @@ def test_a_residence_that_is_no_code_counts_as_unknown_and_is_counted_as_such() 
     "query",
     [
         "select -1",
+        "select null",
         "select 'many'",
         "select 1.5",
         "select '1' || hex(zeroblob(20))",

@@ -218,7 +218,7 @@ def _row(value: object) -> tuple[str, int]:
 
 
 def _number(value: object) -> int:
-    text = str(value)[: _LONGEST + 1]
+    text = "NULL" if value is None else str(value)[: _LONGEST + 1]
     if not text.isdecimal() or len(text) > _MOST_DIGITS:
         raise SourceError(
             f'the query `count` returns "{escaped(text[:_LONGEST])}", which is not a number of '
