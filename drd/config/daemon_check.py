@@ -6,6 +6,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from drd import secrets
@@ -13,10 +14,12 @@ from drd.config.contact_keys import tried_keys
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.intake import load_mapping
 from drd.config.paths import DEFAULT_STATE
+from drd.config.plan_search import plans_by_name
 from drd.config.reading import read_bytes
 from drd.config.references import written_references
 from drd.config.yaml import Document, dotted, read
 from drd.errors import ConfigError, Problem
+from drd.model.text import some
 from drd.presence import is_gone
 
 KeyPath = tuple[str | int, ...]
@@ -56,6 +59,7 @@ def check_settings(file: Path, *, explicit: bool) -> CheckedSettings:
     if settings is not None:
         warnings = [*settings.warnings, *_absent_places(settings, document, file)]
         warnings += _far_places(settings, document, file)
+        warnings += _idle_rules(settings, document, file)
         warnings += _absent_secrets(settings, document, file)
         warnings += _unusable_keys(settings, document, file)
         problems = tuple(_of_mapping(settings))
@@ -141,6 +145,17 @@ def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Ite
             beside = state.parent / key.removesuffix("_dir")
             hint = f"if {place} is intended, add {key}: {place}. If not, add {key}: {beside}"
             yield _warning(document, ("state",), message, hint, file)
+
+
+def _idle_rules(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
+    """Warn of a rule for opening incidents that names no plan there is."""
+    rules = settings.opening_rules
+    names = list(plans_by_name(settings.plans_dir)) if rules else []
+    for number, rule in enumerate(rules):
+        if rule.plans and not any(fnmatchcase(name, rule.plans) for name in names):
+            message = f'no plan matches "{rule.plans}": this rule opens no incident'
+            hint = f"correct the pattern. Plans: {some(names, 10) or 'none'}"
+            yield _warning(document, ("incident", "open", number, "plans"), message, hint, file)
 
 
 def _credentials(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:

@@ -191,3 +191,17 @@ def test_a_file_of_a_secret_that_is_not_there_is_a_warning(
     assert found.message.startswith(words)
     assert ("drd does not sign entries" in found.message) is ("records" in key)
     assert hint in found.hint
+
+
+def test_a_rule_that_opens_no_incident_because_it_names_no_plan_is_a_warning(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "plans/shop.yaml").write_text("plan: shop-api\n")
+    (here / "drd.yaml").write_text(
+        'plans: plans\nincident:\n  open:\n    - {plans: "shop-*"}\n    - {plans: "shopp-*"}\n'
+    )
+    assert check("drd.yaml") == 0
+    told = capsys.readouterr()
+    assert 'drd.yaml:5: warning: incident.open[1].plans: no plan matches "shopp-*"' in str(told)
+    assert "Plans: shop-api" in str(told)
+    assert "incident.open[0]" not in str(told)

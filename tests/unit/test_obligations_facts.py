@@ -286,6 +286,10 @@ def test_a_word_on_which_nothing_depends_is_a_warning(name: str, value: Fact, wa
         ("DE", ("DE", "EU")),
         ("EU", ("EU",)),
         ("GB", ("GB",)),
+        ("NO", ("NO", "EU")),
+        ("RE", ("RE", "FR", "EU")),
+        ("PR", ("PR", "US")),
+        ("CH", ("CH",)),
     ],
 )
 def test_whose_law_applies_in_a_place(place: str, laws: tuple[str, ...]) -> None:
