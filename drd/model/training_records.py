@@ -120,7 +120,7 @@ def took_part(entries: Iterable[Entry], belief: Belief) -> Iterator[TookPart]:
     for played in reversed(plays(known)):
         users = said.get(played.number, {})
         new = {u: e for u, e in users.items() if (u, played.exercise.name) not in people}
-        if played.ended_at is None or not new:
+        if played.ended_at is None or played.untold or not new:
             continue
         if not (belief(by_number[played.number]) and belief(ends[played.number])):
             continue

@@ -267,6 +267,9 @@ def test_own_text_replaces_the_shipped_one_and_a_broken_one_does_not_hide(tmp_pa
     assert error.value.hint == "did you mean report?"
 
 
+INJECTS = ("report", "largest-client", "what-was-read", "run-it")
+
+
 def test_exercise_counts_for_those_who_typed_with_their_own_account() -> None:
     chain = Chain(key())
     bob = Actor(1001, "bob", None, "db1", "socket")
@@ -280,6 +283,8 @@ def test_exercise_counts_for_those_who_typed_with_their_own_account() -> None:
     add(kinds.NOTE, bob, begun=number, note="", text="late", improves=True, elapsed_s=None)
     belief = belief_of(chain)
     assert list(took_part(chain.entries, belief)) == [], "not over yet"
+    for name in INJECTS:
+        add(kinds.INJECT, ANNA, begun=number, inject=name, elapsed_s=None)
     add(kinds.END, Actor(0, "root", None, "db1", "terminal"), begun=number)
     found = list(took_part(chain.entries, belief))
     assert not list(took_part(chain.entries, replace(belief, keys={})))
@@ -294,7 +299,7 @@ def test_exercise_counts_once_for_a_person_and_only_by_entries_that_are_believed
     bob = Actor(1001, "bob", None, "db1", "socket")
     text = exercise_to_json(load_exercises(None).known["leaked-api-key"])
 
-    def play() -> list[Entry]:
+    def play(told: tuple[str, ...] = INJECTS) -> list[Entry]:
         def add(kind: str, actor: Actor, **body: object) -> Entry:
             whole = {**body, "by": "Anna", "actor": actor}
             return chain.add(Draft(kind, "exercise:leaked-api-key", whole, BEGUN, actor))
@@ -302,12 +307,16 @@ def test_exercise_counts_once_for_a_person_and_only_by_entries_that_are_believed
         begun = add(kinds.BEGIN, ANNA, text=text, speed=0)
         said = {"note": "", "text": "late", "improves": True, "elapsed_s": None}
         note = add(kinds.NOTE, bob, begun=begun.seq, **said)
+        for name in told:
+            add(kinds.INJECT, ANNA, begun=begun.seq, inject=name, elapsed_s=None)
         return [begun, note, add(kinds.END, ANNA, begun=begun.seq)]
 
     def users(doubtful: Entry | None) -> list[str]:
         belief = cast("Belief", lambda entry: doubtful is None or entry.seq != doubtful.seq)
         return [one.user for one in took_part(chain.entries, belief)]
 
+    play(INJECTS[:-1])
+    assert users(None) == [], "it was ended before its last news"
     begun, note, ended = play()
     assert users(None) == ["anna", "bob"]
     assert users(note) == ["anna"]
