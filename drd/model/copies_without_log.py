@@ -12,7 +12,7 @@ def copies_without_log(facts: PlanFacts) -> list[Reason]:
     the plan has no log."""
     logged = [c.component for c in facts.components if c.log_every_s is not None]
     copies = [c.repository for c in facts.copies if not set(logged) <= {n for n, _ in c.logs}]
-    if not logged or not copies:
+    if not copies:
         return []
     lacks = noun(len(copies), "copy", "copies")
     do, it = noun(len(copies), "does", "do"), noun(len(copies), "it", "one of them")
