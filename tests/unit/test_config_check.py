@@ -198,7 +198,8 @@ def test_a_rule_that_opens_no_incident_because_it_names_no_plan_is_a_warning(
 ) -> None:
     (here / "plans/shop.yaml").write_text("plan: shop-api\n")
     (here / "drd.yaml").write_text(
-        'plans: plans\nincident:\n  open:\n    - {plans: "shop-*"}\n    - {plans: "shopp-*"}\n'
+        "plans: plans\nincident:\n  open:\n"
+        '    - {severity: critical, plans: "shop-*"}\n    - {severity: critical, plans: "shopp-*"}\n'
     )
     assert check("drd.yaml") == 0
     told = capsys.readouterr()
