@@ -81,7 +81,7 @@ def _shown(evidence: Evidence) -> str:
 
 
 def show(args: argparse.Namespace) -> int:
-    if "/" in args.evidence:
+    if evidence_file.is_named(args.evidence):
         return evidence_file.show(args)
     document = remote.document(
         args,

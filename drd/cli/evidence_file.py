@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ from drd.flows.records.export import check_export, read_export
 from drd.model.evidence_integrity import cited_evidence
 from drd.model.records import Entry
 from drd.model.text import escaped
+
+
+_ID = re.compile(r"[0-9a-f-]+")
+
+
+def is_named(name: str) -> bool:
+    """Whether this names a file or a directory: a path, or what is there and cannot be an id."""
+    return "/" in name or (not _ID.fullmatch(name) and Path(name).exists())
 
 
 def show(args: argparse.Namespace) -> int:
