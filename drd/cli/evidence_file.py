@@ -15,7 +15,6 @@ from drd.model.evidence_integrity import cited_evidence
 from drd.model.records import Entry
 from drd.model.text import escaped
 
-
 _ID = re.compile(r"[0-9a-f-]+")
 
 
