@@ -144,3 +144,24 @@ def test_readiness_repeats_what_the_last_drill_tried_and_missed() -> None:
     assert "ran without a fence" in said.finding.text
     whole: Any = SimpleNamespace(target=None, fence=replace(tried, missing={}, tried=()))
     assert of_fence(SimpleNamespace(file="shop.yaml"), [whole]) == []  # type: ignore[arg-type]
+
+
+def test_a_drill_with_a_part_of_the_fence_is_told_apart_from_one_without_a_fence() -> None:
+    part = FenceReport(("files",), {"network": WHY}, "rlimits", ("app",))
+    last: Any = SimpleNamespace(target=None, fence=part)
+    [said] = of_fence(SimpleNamespace(file="shop.yaml"), [last])  # type: ignore[arg-type]
+    assert said.finding.text.startswith("the last drill ran with only a part of the fence: ")
+
+
+def test_only_the_last_drill_in_a_sandbox_tells_of_its_fence() -> None:
+    part = FenceReport(("files",), {"network": WHY}, "rlimits", ("app",), tried=(TRIED,))
+    without, target = (
+        SimpleNamespace(target=None, fence=None),
+        SimpleNamespace(target="standby", fence=part),
+    )
+    plan: Any = SimpleNamespace(file="shop.yaml")
+    evidence: Any
+    for evidence in ([], [without], [target], [without, SimpleNamespace(target=None, fence=part)]):
+        assert of_fence(plan, evidence) == []
+    evidence = [target, SimpleNamespace(target=None, fence=part)]
+    assert len(of_fence(plan, evidence)) == 2

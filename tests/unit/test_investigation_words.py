@@ -108,3 +108,17 @@ def test_the_row_of_evidence_tells_when_it_was_taken_and_where_it_is(
     of: dict[str, Any], shown: tuple[str, str]
 ) -> None:
     assert evidence_row(EvidenceItem(6, NOON, "anna", "the log", **of), UTC)[1:] == shown
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Investigation(hypotheses=(OPEN,)),
+        Investigation(indicators=(indicator(),)),
+        Investigation(evidence=(EVIDENCE,)),
+        Investigation(cause=CAUSE),
+    ],
+)
+def test_an_investigation_with_any_finding_is_not_empty(found: Investigation) -> None:
+    assert found
+    assert not Investigation()
