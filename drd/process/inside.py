@@ -29,9 +29,12 @@ PATIENCE_S = 4.0
 _CHUNK = 1 << 18
 _MARKS = ("DRD_RUN", "DRD_STATE_ID")
 
-# No signal but PIPE ends a shell's command without a message of that shell. The program starts when
-# the shell that watches has said by a line that PIPE can end it. Before, that shell still has the
-# trap of its parent, and would wait for the end of the input also after the program's end.
+# The shell leaves no child: it waits for the program and for the shell that watches its input, and
+# that one for its own children. Else the first process of the container would become their parent.
+# That is often the server itself, and PostgreSQL takes a child that a signal ended for a crashed
+# process of its own: it restarts, and all sessions are lost. So TERM and PIPE go to all, but TERM
+# ends only the program, and USR1 makes the shell beside the program kill it.
+# The program starts when the shell that watches has said by a line that PIPE can end it.
 SHELL = r"""
 size=$1 list=$2 forget=$3; shift 3
 while read -r l name; do
@@ -47,12 +50,17 @@ if [ -n "$list" ]; then
   exec 4>"$f"; rm -f "$f"
   while IFS= read -r l && [ -n "$l" ]; do printf '%s\n' "$l"; done >&4
 fi
-trap : PIPE
+trap : PIPE TERM USR1
 exec 3<&0
-{ echo; if [ "$size" -gt 0 ]; then head -c "$size" <&3; fi
-  exec >/dev/null; cat <&3
-  trap '' TERM; kill -TERM 0; trap - TERM; sleep 5; kill -KILL 0
-} | { read -r l; "$@" 3<&-; code=$?; trap '' PIPE; kill -PIPE 0; exit "$code"; }
+{ trap 'exit 0' PIPE
+  echo; if [ "$size" -gt 0 ]; then head -c "$size" <&3; fi
+  exec >/dev/null; trap - PIPE; while read -r l <&3; do :; done
+  trap 'exit 0' PIPE; trap '' TERM USR1; kill -TERM 0; sleep 5; kill -USR1 0
+} | { t= p=; trap t=y TERM; trap '[ -z "$p" ] || kill -KILL "$p"' USR1
+  read -r l; exec 5<&0
+  "$@" <&5 3<&- 5<&- & p=$!; exec 2>/dev/null; [ -z "$t" ] || kill "$p"
+  while wait "$p"; code=$?; kill -0 "$p"; do :; done
+  trap '' PIPE; kill -PIPE 0; exit "$code"; }
 exit "$?"
 """
 

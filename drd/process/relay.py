@@ -22,9 +22,14 @@ from drd.process.container import Container, shell_in
 
 _SAID = 300
 
-# One direction in each process, so that neither waits for the other; both end together.
+# One process for both directions, and no child that outlives its parent. The engine's `exec` starts
+# a program beside the server. If that program leaves a child, the first process of the container
+# becomes its parent, and that is often the server itself: PostgreSQL takes a child that a signal
+# ended for a crashed process of its own, and restarts with all its sessions lost.
 _PERL = r"""
 use Socket qw(:DEFAULT getaddrinfo);
+use IO::Handle;
+$SIG{PIPE} = "IGNORE";
 my ($h, $p) = @ARGV; my ($s, $ok);
 if ($h =~ m{^/}) {
   $ok = socket($s, PF_UNIX, SOCK_STREAM, 0) && connect($s, pack_sockaddr_un($h));
@@ -37,23 +42,35 @@ if ($h =~ m{^/}) {
   }
 }
 $ok or do { print STDERR "$h: $!\n"; exit 4 };
-sub pass {
-  my ($in, $out) = @_; my $b;
-  while (sysread($in, $b, 65536)) {
-    my $n = 0;
-    while ($n < length $b) {
-      my $w = syswrite($out, $b, length($b) - $n, $n); defined $w or return; $n += $w;
+my @from = (\*STDIN, $s); my @to = ($s, \*STDOUT); my @left = ("", "");
+$_->blocking(0) for @from, \*STDOUT;
+my $over;
+until (defined $over && !length $left[$over]) {
+  my ($r, $w) = ("", "");
+  for (0, 1) {
+    vec($r, fileno $from[$_], 1) = 1 if !defined $over && length $left[$_] < 65536;
+    vec($w, fileno $to[$_], 1) = 1 if length $left[$_];
+  }
+  select($r, $w, undef, undef) < 0 and next;
+  for (0, 1) {
+    if (vec($w, fileno $to[$_], 1)) {
+      my $n = syswrite($to[$_], $left[$_]);
+      if (defined $n) { substr($left[$_], 0, $n) = "" } else { $!{EAGAIN} || $!{EINTR} or exit 0 }
+    }
+    if (!defined $over && vec($r, fileno $from[$_], 1)) {
+      my $n = sysread($from[$_], $left[$_], 65536, length $left[$_]);
+      if (defined $n ? !$n : !($!{EAGAIN} || $!{EINTR})) { $over = $_ }
     }
   }
 }
-my $c = fork; defined $c or exit 5;
-if ($c) { pass(\*STDIN, $s); kill 9, $c } else { pass($s, \*STDOUT); kill 9, getppid }
+exit 0;
 """
 _BASH = r"""
 exec 3<>"/dev/tcp/$0/$1" 4<&0 || exit 4
-cat <&3 4<&- & c=$!
-{ cat <&4 >&3; kill "$c"; } >/dev/null 2>&1 &
-wait "$c"; trap : PIPE; kill -PIPE 0; exit 0
+exec 2>/dev/null
+cat <&3 3<&- 4<&- & c=$!
+cat <&4 >&3 3<&- 4<&- & e=$!
+wait -n "$c" "$e"; kill "$c" "$e"; wait; exit 0
 """
 _SHELL = r"""
 if command -v perl >/dev/null 2>&1; then exec perl -e "$3" "$1" "$2"; fi

@@ -4,8 +4,12 @@ session of their own, as an engine does; tests/e2e/test_containers.py has a real
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +52,26 @@ fi
 shift 4
 exec setsid -w {shell} "$@"
 """
+_INIT = """\
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+main = subprocess.Popen(sys.argv[2:], start_new_session=True).pid
+code, left = 0, []
+while True:
+    try:
+        pid, status = os.wait()
+    except ChildProcessError:
+        break
+    if pid == main:
+        code = os.waitstatus_to_exitcode(status)
+    else:
+        left.append(f"{os.waitstatus_to_exitcode(status)}\\n")
+with open(sys.argv[1], "a") as file:
+    file.write("".join(left) + "ended\\n")
+sys.exit(code if code >= 0 else 128 - code)
+"""
+"""The first process of a container: it becomes the parent of every process that has lost its own,
+and writes how each of these ended."""
 BOX = Container("podman", "shop-db")
 
 
@@ -144,6 +168,101 @@ def _number(file: Path) -> int:
         assert time.monotonic() < limit
         time.sleep(0.01)
     return int(file.read_text())
+
+
+@pytest.fixture
+def first(engine: Path) -> Path:
+    """What the first process of the container writes, a line `ended` after each `exec`."""
+    (engine / "init.py").write_text(_INIT)
+    first = f"setsid {sys.executable} -I -S {engine}/init.py {engine}/first"
+    script = (engine / "podman").read_text().replace("exec setsid -w", f"exec 5<&0; {first}")
+    (engine / "podman").write_text(f"{script.rstrip()} <&5 5<&- & wait $!\n")
+    return engine / "first"
+
+
+def _first(file: Path, ends: int = 1) -> list[str]:
+    """The processes that had lost their parent, after so many programs have ended."""
+    limit = time.monotonic() + 60
+    while not file.exists() or file.read_text().split().count("ended") < ends:
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    return [line for line in file.read_text().split() if line != "ended"]
+
+
+def test_a_program_that_ends_leaves_no_process_to_the_first_one_of_the_container(
+    engine: Path, first: Path
+) -> None:
+    """This is often PostgreSQL: it restarts if a child of it ended by a signal."""
+    dump = engine / "dump"
+    dump.write_bytes(bytes(3_000_000))
+    for words, feed in ((["true"], None), (["cat"], dump), (["head", "-c", "3"], dump)):
+        assert process.run(process.inside(Command(words), BOX, feed=feed)).exit_code == 0
+    killed = process.run(process.inside(Command(["sh", "-c", "kill -9 $$"]), BOX))
+    assert killed.exit_code == 128 + 9
+    assert _first(first, 4) == []
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("begin", ["", 'trap "" TERM; '], ids=["ends", "has to be killed"])
+def test_the_end_of_drd_leaves_no_process_to_the_first_one_of_the_container(
+    engine: Path, first: Path, begin: str, end: signal.Signals
+) -> None:
+    command = Command(["sh", "-c", f"{begin}echo $$ >{engine}/pid; exec sleep 600"])
+    child = process.start(process.inside(command, BOX))
+    pid = _number(engine / "pid")
+    os.kill(child.pid, end)
+    child.wait()
+    assert _first(first) == []
+    assert not process.process_alive(pid, None)
+
+
+@pytest.mark.parametrize("tools", [["perl"], ["bash", "cat"]], ids=["perl", "bash"])
+@pytest.mark.parametrize("closes", ["server", "drd"])
+def test_a_relayed_connection_leaves_no_process_to_the_first_one_of_the_container(
+    engine: Path, first: Path, tools: list[str], closes: str
+) -> None:
+    programs = engine / "programs"
+    programs.mkdir()
+    for tool in tools:
+        (programs / tool).symlink_to(str(shutil.which(tool)))
+    script = (engine / "podman").read_text()
+    for shell in ("dash", "bash"):
+        script = script.replace(f' {shell} "$@"', f' {shutil.which(shell)} "$@"')
+    script = script.replace("exec 5<&0; setsid", f"exec 5<&0; {shutil.which('setsid')}")
+    (engine / "podman").write_text(script.replace("shift 4", f"shift 4; export PATH={programs}"))
+    data = os.urandom(1_000_000)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                sent = threading.Thread(target=connection.sendall, args=[data])
+                sent.start()
+                got = b""
+                while len(got) < len(data):
+                    got += connection.recv(65536)
+                assert got == data
+                sent.join()
+                if closes == "drd":
+                    assert connection.recv(1) == b""
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        name = process.relay(BOX, "127.0.0.1", server.getsockname()[1]).name
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"\0{name}")
+            sending = threading.Thread(target=client.sendall, args=[data])
+            sending.start()
+            got = b""
+            while len(got) < len(data):
+                got += client.recv(65536)
+            sending.join()
+            assert got == data
+            if closes == "server":
+                assert client.recv(1) == b""
+        answering.join(60)
+        assert not answering.is_alive()
+    assert _first(first) == []
 
 
 def test_only_this_process_can_use_a_relay(engine: Path) -> None:
