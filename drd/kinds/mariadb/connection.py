@@ -350,7 +350,10 @@ def _refused(address: Address, error: BaseException) -> SourceError:
         return LoginRefused(
             f"{address.named} refuses the login: {said}",
             hint="correct user and password in dsn. If the user does not exist yet, run the "
-            "script that `drd doctor PLAN --grants` prints: it creates the user with all rights.",
+            "script that `drd doctor PLAN --grants` prints: it creates the user with all rights. "
+            "Without a password, the server lets in only the system user of the same name "
+            "(unix_socket): run drd as this user, or give the user of the server a password, and "
+            "write it into dsn.",
         )
     if isinstance(error, RuntimeError):
         return LoginRefused(

@@ -63,6 +63,9 @@ _EFFECT = (
     "these sessions see the restored tables from their next statement on. An open transaction "
     "makes drd wait for up to 60 s"
 )
+_MOVES_TABLES = ("CREATE", "ALTER", "DROP", "INSERT")
+"""The rights without which the server renames no table into a database, or out of it."""
+
 _POWERFUL = """
 SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES
  WHERE GRANTEE = %s AND PRIVILEGE_TYPE IN ('SUPER', 'FILE', 'CREATE USER', 'SET USER')"""
@@ -183,10 +186,17 @@ class MariadbTargetDatabase(NamedDestination):
                     admin.execute(f"DROP USER IF EXISTS {who}")
             finally:
                 admin.execute(f"DROP DATABASE IF EXISTS {ident(mark)}")
+            database = self._address().database
+            held = users.held(admin, database)
         except ServerError as error:
             text = f"the login may not restore a database on this server: {words(error)}"
             return [Finding("target-rights", "error", name, text, self.rights_hint)]
-        return [Finding("target-rights", "ok", name, "the login may make databases and users")]
+        lacking = [] if "ALL PRIVILEGES" in held else [r for r in _MOVES_TABLES if r not in held]
+        if lacking:
+            text = f"the login does not have {', '.join(lacking)} on database {escaped(database)}"
+            return [Finding("target-rights", "error", name, text, self.rights_hint)]
+        text = f"the login may make databases and users, and restore database {escaped(database)}"
+        return [Finding("target-rights", "ok", name, text)]
 
     def _others_code(self, admin: Connection, definers: Iterable[str]) -> list[Finding]:
         """Report code that will run with the rights of powerful users of this server."""

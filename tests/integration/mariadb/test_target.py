@@ -169,8 +169,13 @@ def test_the_grants_script_gives_what_a_backup_and_a_recovery_need(shop: Shop) -
         shop.server.execute(f"CREATE DATABASE {shop.new}")
         shop.server.execute("CREATE TABLE theirs (x INT)", database=shop.new)
         destination = shop.kind.target(component, target, shop.work, RestoreOptions(keep=True))
-        found = destination.check_access(snapshot)
-        assert [f for f in found if f.failed] == []
+        pattern = db_pattern(shop.new)
+        shop.server.execute(f"REVOKE ALTER, INSERT ON {pattern}.* FROM drd_login@localhost")
+        (found,) = (f for f in destination.check_access(snapshot) if f.failed)
+        assert found.code == "target-rights"
+        assert f"does not have ALTER, INSERT on database {shop.new}" in found.text
+        shop.server.execute(f"GRANT ALTER, INSERT ON {pattern}.* TO drd_login@localhost")
+        assert [f for f in destination.check_access(snapshot) if f.failed] == []
         restore_components(destination, snapshot, shop.restic, overwrite=True)
         destination.close()
         kept = shop.kind.kept(component, target, snapshot, shop.work.run)
