@@ -149,7 +149,8 @@ def plan_recovery(
     Raises UsageError for missing names, NoRestorePoint, or TargetError for a point that is
     incomplete or from after the stated loss."""
     names = _components(plan, request)
-    _require_able(services, plan, request, names)
+    if request.part is None:
+        _require_able(services, plan, request, names)
     only = request.only(plan)
     continued = continues or _abandoned(services, plan, request)
     now = services.clock.now()
@@ -165,6 +166,7 @@ def plan_recovery(
     chosen = replayed = None
     if request.part is not None:
         names = (component_of(services, plan, point, names, request.part),)
+        _require_able(services, plan, request, names)
         replayed = _logs(services, plan, request, point, names)
         replays = bool(replayed[0])
         chosen = single(services, plan, point, names[0], request.part, replays=replays)
