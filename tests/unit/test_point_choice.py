@@ -119,10 +119,17 @@ def test_without_a_point_the_remedy_is_a_backup(world: World) -> None:
         "to make a restore point: `drd backup shop`. If the repository has points that this "
         "host does not know: `drd catalogue rebuild shop`"
     )
-    world.stored("aaaaaaaa", NOON - HOUR, complete=False)
+    world.stored("aaaaaaaa", NOON - 2 * HOUR, complete=False)
     world.stored("bbbbbbbb", NOON - HOUR, complete=False)
-    with pytest.raises(NoRestorePoint, match=r"no complete restore point \(2 incomplete\)$"):
+    with pytest.raises(
+        NoRestorePoint, match=r"no complete restore point \(2 incomplete\)$"
+    ) as caught:
         choose(world.services, world.plan)
+    assert caught.value.hint == (
+        "restore point bbbbbbbb is incomplete, but contains conf. To use this point: --point "
+        "bbbbbbbb\nto make a restore point: `drd backup shop`. If the repository has points that "
+        "this host does not know: `drd catalogue rebuild shop`"
+    )
 
 
 def test_without_a_point_in_a_copy_the_remedy_is_to_copy(world: World) -> None:

@@ -25,7 +25,7 @@ from drd.model.plan import Plan
 from drd.model.run import Evidence
 from drd.model.scenarios import is_random_turn, next_scenario
 from drd.model.snapshot import RestorePoint, newest_complete
-from drd.model.text import called, counted, either
+from drd.model.text import called, counted, either, some
 from drd.model.units import format_time, from_rfc3339, parse_duration
 from drd.model.unrestorable import left_out_words
 
@@ -88,7 +88,7 @@ def choose(
         where = f" in {either(held_by)}" if held_by is not None else ""
         raise NoRestorePoint(
             f"plan {plan.name} has no complete restore point{where}" + _but_incomplete(points),
-            hint=_how_to_get_one(services, plan, held_by),
+            hint=_what_is_there(points) + _how_to_get_one(services, plan, held_by),
         )
     chosen = newest
     if before is not None:
@@ -238,6 +238,18 @@ def _how_to_get_one(services: Services, plan: Plan, held_by: Collection[str] | N
     return (
         f"to make a restore point: `drd backup {plan.name}`. If the repository has points "
         f"that this host does not know: `drd catalogue rebuild {plan.name}`"
+    )
+
+
+def _what_is_there(points: list[RestorePoint]) -> str:
+    """Name the newest incomplete point, and what can be restored from it."""
+    newest = max(points, key=lambda p: (p.data_time, p.available_at), default=None)
+    names = [c.component for c in newest.components if c.snapshot is not None] if newest else []
+    if newest is None or not names:
+        return ""
+    return (
+        f"restore point {newest.id} is incomplete, but contains {some(names)}. To use this point: "
+        f"--point {newest.id}\n"
     )
 
 
