@@ -53,7 +53,7 @@ class PostgresSource:
 
     def probe(self) -> Probe:
         self._container = pinned(self._container)
-        with connect(self._address()) as connection:
+        with _asked(self._address()), connect(self._address()) as connection:
             address = self._address().pinned(connection)
             note = require_own_session(address, connection)
             programs = self._programs(connection)
@@ -102,15 +102,19 @@ class PostgresSource:
             examined(
                 "pg_dump", lambda: f"pg_dump {self._programs(connection).version} fits the server"
             )
-            findings += rights.examine(connection, self._name, connection.info.user)
             user = connection.info.user
-            findings += rights.login_of_application(connection, self._name, user)
+            try:
+                with _asked(address):
+                    findings += rights.examine(connection, self._name, user)
+                    findings += rights.login_of_application(connection, self._name, user)
+            except SourceUnreachable as error:
+                findings.append(Finding("rights", "error", self._name, error.message, error.hint))
         return findings
 
     @contextmanager
     def open(self) -> Iterator[PostgresCapture]:
         self._container = pinned(self._container)
-        with one_container(self._container), ExitStack() as stack:
+        with one_container(self._container), _asked(self._address()), ExitStack() as stack:
             holder = stack.enter_context(connect(self._address()))
             address = self._address().pinned(holder)
             programs = self._programs(holder)
@@ -132,6 +136,19 @@ class PostgresSource:
             bin_dir=self._settings.bin_dir,
             inside=self._container,
         )
+
+
+@contextmanager
+def _asked(address: Address) -> Iterator[None]:
+    """Raise SourceUnreachable if the server does not answer a query, for example because it
+    restarts."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise SourceUnreachable(
+            f"a query of drd failed at {address.named}: {words(error)}",
+            hint="if the server ended the connection, its log has the reason. Then try again.",
+        ) from error
 
 
 def _exported(holder: Connection) -> Moment:

@@ -21,6 +21,7 @@ from drd.errors import (
     ToolMissing,
     ToolTooOld,
 )
+from drd.kinds.postgres import rights
 from drd.kinds.postgres.source import PostgresCapture
 from drd.model.snapshot import DatabaseFingerprint, StoredSnapshot
 from drd.ports import Source, Stream, Workplace
@@ -80,6 +81,29 @@ def test_a_stopped_server_is_unreachable_and_worth_a_retry(
     assert "server runs" in caught.value.hint
     (finding,) = source(f"host={short_tmp} dbname=x user=y", place).doctor()
     assert (finding.name, finding.failed) == ("orders-db: reachable", True)
+
+
+def test_a_server_that_ends_the_connection_is_unreachable_and_worth_a_retry(
+    shop: PostgresServer, place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While drd looks at its rights, or during the backup."""
+
+    def ends(connection: psycopg.Connection[tuple[object, ...]], *_: object) -> None:
+        connection.execute("SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())")
+
+    def backs_up() -> None:
+        with source(shop.dsn("shop"), place).open() as capture:
+            assert isinstance(capture, PostgresCapture)
+            ends(capture._holder)
+
+    with pytest.raises(SourceUnreachable, match="a query of drd failed"):
+        backs_up()
+    monkeypatch.setattr(rights, "examine", ends)
+    with pytest.raises(SourceUnreachable, match=r"failed at .*: terminating") as caught:
+        source(shop.dsn("shop"), place).probe()
+    assert not caught.value.permanent
+    found = source(shop.dsn("shop"), place).doctor()[-1]
+    assert (found.code, found.failed, found.text) == ("rights", True, caught.value.message)
 
 
 @pytest.fixture(scope="module")
