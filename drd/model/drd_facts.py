@@ -37,8 +37,10 @@ _SHOWN = 5
 
 
 def records_faults(faults: Sequence[tuple[int, str]]) -> dict[str, Any]:
-    """Return what is noted about these faults: entry and code of each."""
-    return {"count": len(faults), "first": [[seq, code] for seq, code in faults[:_SHOWN]]}
+    """Return what is noted about these faults: entry and code of each, once, also if the anchors in
+    several repositories show the same."""
+    each = list(dict.fromkeys(faults))
+    return {"count": len(each), "first": [[seq, code] for seq, code in each[:_SHOWN]]}
 
 
 def _place(seq: int, code: str) -> str:

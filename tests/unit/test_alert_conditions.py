@@ -90,6 +90,8 @@ def test_changed_records_are_an_alert_until_a_check_finds_nothing() -> None:
     noted = {"here": records_faults([(7, "body")])}
     assert of_host(records_damage=records_damage(noted)) == [("records-changed", "critical")]
     assert of_host(records_damage=records_damage({"here": records_faults([])})) == []
+    same = records_damage({"anchors": records_faults([(35, "rewritten")] * 5)})
+    assert same == "the last check of the records found 1 fault: entry 35 (rewritten)"
     rowless = records_damage({"here": records_faults([(0, "incident")])})
     assert rowless.endswith("found 1 fault: no entry (incident)")
 
