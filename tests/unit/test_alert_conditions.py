@@ -386,7 +386,8 @@ def test_a_clock_jump_says_in_which_direction() -> None:
     [back] = host_conditions(
         HostFacts(clock_jump_s=-0.5, clock_jumped_at=ago(MINUTE)), [("shop", 900.0)], NOW
     )
-    assert "jumped back by 0.5s to" in back.text
+    assert "jumped back by 0.5s to 2026-11-25 00:30:00 UTC" in back.text
+    assert of_host(clock_jump_s=9.0) == of_host(clock_jumped_at=ago(MINUTE)) == []
 
 
 @pytest.mark.parametrize("kind", ["retention", "prune", "verification", "copy"])
@@ -672,7 +673,8 @@ def test_a_full_disk_of_the_catalogue_is_one_alert() -> None:
     assert of_host(**full, disks=disks) == [("catalogue", "critical"), ("disk", "critical")]
     first, second = host_conditions(HostFacts(**full, disks=disks), (("shop", 900.0),), NOW)
     assert (first.remedy, first.also) == ("df -h /var", (("", "disk", "/var"),))
-    assert second.subject == "/srv"
+    assert (second.subject, second.remedy) == ("/srv", "df -h /srv")
+    assert of_host(**full) == [("catalogue", "critical")], "the disk has room again"
     other = full | {"catalogue_trouble": "read-only"}
     assert len(of_host(**other, disks=disks)) == 3
     assert len(of_host(disks=disks)) == 2
@@ -713,6 +715,9 @@ def test_a_dead_channel_is_critical_when_it_was_the_last() -> None:
     assert of_host(channels=(dead, alive)) == [("channel", "warning")]
     assert of_host(channels=(dead,)) == [("channel", "critical")]
     assert of_host(channels=(alive, beat)) == [("channel", "warning")]
+    living_beat = replace(beat, dead=False)
+    assert of_host(channels=(dead, living_beat)) == [("channel", "critical")]
+    assert of_host(channels=(dead, beat)) == [("channel", "critical"), ("channel", "warning")]
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
@@ -740,6 +745,7 @@ def test_downtime_beyond_an_rpo_raises_an_alert() -> None:
         ended: dict[str, Any] = {"down_from": ago(ended_s + DAY), "down_to": ago(ended_s)}
         assert bool(of_host(rpos, **ended)) == told
     assert of_host(None, **down) == []
+    assert of_host(rpos, down_from=ago(DAY)) == of_host(rpos, down_to=NOW) == []
     [two] = host_conditions(HostFacts(down_from=ago(DAY), down_to=NOW), rpos, NOW)
     assert two.text.endswith("longer than the RPO of a, b")
 
@@ -752,7 +758,45 @@ def test_no_plan_and_no_catalogue_fire() -> None:
         facts = HostFacts(configuration_error="drd.yaml:3: x", needs_restart=restart)
         [condition] = host_conditions(facts, None, NOW)
         assert condition.remedy == f"drd config check && systemctl {command} drd"
+        assert condition.text.endswith("the settings that it read before: drd.yaml:3: x")
     assert {"catalogue", "clock-jumped", "configuration", "disk"} == AT_THE_HOST
+
+
+@pytest.mark.parametrize(
+    ("trouble", "remedy"),
+    [
+        ("removed", "systemctl restart drd && drd catalogue rebuild"),
+        ("replaced", "systemctl restart drd && drd catalogue rebuild"),
+        ("read-only", "drd status"),
+        ("", "drd status"),
+    ],
+)
+def test_a_catalogue_that_is_gone_is_made_anew_and_any_other_is_looked_at(
+    trouble: str, remedy: str
+) -> None:
+    host = HostFacts(catalogue_error="it does not work", catalogue_trouble=trouble)
+    [found] = host_conditions(host, None, NOW)
+    assert (found.text, found.remedy) == (
+        "drd cannot use its catalogue: it does not work", remedy,
+    )  # fmt: skip
+
+
+def test_a_forked_chain_of_records_is_critical_and_reports_of_others_are_told() -> None:
+    [forked] = host_conditions(HostFacts(records_forked="two hosts continue it"), None, NOW)
+    assert (forked.kind, forked.severity, forked.text, forked.remedy) == (
+        "records-forked", "critical", "two hosts continue it", "drd records verify",
+    )  # fmt: skip
+    assert host_conditions(HostFacts(reports=(forked,)), None, NOW) == [forked]
+
+
+def test_a_state_that_is_a_copy_or_that_others_can_change_is_critical() -> None:
+    [copy] = host_conditions(HostFacts(contested="this may be a copy"), None, NOW)
+    assert (copy.kind, copy.severity, copy.remedy) == ("state-contested", "critical", "drd adopt")
+    assert copy.text.startswith("this may be a copy: ")
+    [shared] = host_conditions(HostFacts(state_wrong="/var is open"), None, NOW)
+    assert (shared.kind, shared.severity, shared.text, shared.remedy) == (
+        "state-shared", "critical", "/var is open", "drd doctor",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,7 @@ def told(
          ["mail through channel mail [en]", "grave through channel grave [en]"]),
         ("internal", (), {"scope": (Scoped("billing", 1),)},
          ["mail through channel mail [en]", "billing through channel billing [en]"]),
+        ("internal", (), {"scope": ()}, ["mail through channel mail [en]"]),
         ("internal", ("bob", "bob"), {}, ["bob, by a person: +49 2 [en]"]),
         ("internal", (), {"restricted": True, "lead": "eve", "roles": {"x": "ann"}},
          ["ann by mail to ann@shop.example [en]", "eve, by a person: (no address known) [en]"]),
@@ -314,6 +315,26 @@ def test_mails_are_encrypted_only_where_it_is_asked_for() -> None:
         told("partners", encrypt=True)
 
 
+@pytest.mark.parametrize(
+    ("number", "last"), [(5, ", c4, by a person: 1: a"), (6, " and 1 more: a")]
+)
+def test_five_recipients_without_a_key_are_named_and_the_others_counted(
+    number: int, last: str
+) -> None:
+    keyless = tuple(Contact(f"c{n}", ContactKind.CUSTOMER, phones=("1",)) for n in range(number))
+    reach = replace(REACH, book=ContactBook((), keyless))
+    with pytest.raises(UsageError) as caught:
+        told("customers", *(one.name for one in keyless), reach=reach, encrypt=True)
+    assert last in caught.value.message
+    assert caught.value.message.count("by a person") == 5
+
+
+def test_a_person_named_as_the_owner_comes_before_one_with_this_address() -> None:
+    named = Colleague("ann@shop.example", phone="+49 7")
+    reach = replace(REACH, book=ContactBook((ANN, named)), owners=(named.name,))
+    assert told("business-owner", reach=reach) == ["ann@shop.example, by a person: +49 7 [en]"]
+
+
 NO_BOOK = replace(REACH, book=ContactBook(), owners=())
 
 
@@ -344,6 +365,9 @@ NO_BOOK = replace(REACH, book=ContactBook(), owners=())
         ("internal", ("zoe",), NO_BOOK, {}, "contain 'zoe'", "add this name under `people` in"),
         ("customers", (), replace(REACH, mail_channels=()), {}, "cannot send mails to Acme",
          "add {kind: smtp"),
+        ("customers", ("Other",), replace(REACH, channels=CHANNELS[:-1]), {},
+         "drd.yaml does not define channel hook under `notify`, but contact Other uses",
+         "add this channel"),
     ],
 )  # fmt: skip
 def test_a_message_that_nobody_would_get_is_refused(  # noqa: PLR0917
@@ -377,6 +401,9 @@ def test_a_message_that_nobody_would_get_is_refused(  # noqa: PLR0917
         (Recipient("Other", Way.CHANNEL, "hook", leads="to hook"), True),
         (Recipient("Other", Way.CHANNEL, "hook", leads="elsewhere"), False),
         (Recipient("Other", Way.CHANNEL, "mail"), False),
+        (Recipient("Other", Way.CHANNEL, "mail", leads="to mail"), False),
+        (Recipient("eve", Way.HAND, "(no address known)"), True),
+        (Recipient("eve", Way.MAIL, "", "smtp"), False),
         (Recipient("Acme", Way.CHANNEL, "hook"), False),
         (Recipient("nobody", Way.CHANNEL, "hook"), False),
     ],
@@ -397,6 +424,8 @@ def test_a_message_of_a_restricted_incident_leaves_only_to_people_with_a_role_in
     for other in (Recipient("bob", Way.HAND, "+49 2"), OWN):
         assert is_current(other, REACH, Audience.INTERNAL)
         assert not is_current(other, REACH, Audience.INTERNAL, secret)
+    acme = Recipient("Acme", Way.MAIL, "a@x.example", "smtp")
+    assert is_current(acme, REACH, Audience.CUSTOMERS, secret)
 
 
 def is_current(

@@ -367,6 +367,31 @@ def test_alerts_are_the_document_a_list_or_at_a_path() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "title"),
+    [
+        (["a", "b"], "b"),
+        (["a"], "alert of guard"),
+        ("ab", "alert of guard"),
+        ({"1": "c"}, "c"),
+    ],
+)
+def test_a_position_leads_into_lists_alone(value: object, title: str) -> None:
+    [found] = by(Mapped("guard", "id", "t.1"), {"id": 1, "t": value})
+    assert found.title == title
+
+
+def test_what_a_mapping_does_not_name_is_not_taken() -> None:
+    [found] = by(BY, {"id": 1, "t": "x", "severity": "high"})
+    assert (found.labels, found.severity, found.title) == ({}, "", "x")
+
+
+def test_a_key_that_is_there_twice_is_named_by_its_first_60_characters() -> None:
+    for key, told in (("k" * 60, "k" * 60), ("k" * 61, "k" * 59 + "…")):
+        with pytest.raises(UsageError, match=f'has the key "{told}" twice'):
+            signals(f'{{"{key}": 1, "{key}": 2}}'.encode(), None)
+
+
 def test_a_nul_in_an_alert_is_escaped_as_in_the_records() -> None:
     signal = made("x", unique="a\0b", title="c\0d", text="e\0f")
     assert (signal.id, signal.title, signal.text) == ("a\\x00b", "c\\x00d", "e\\x00f")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from drd.model.obligations.paragraphs import DISCLAIMER, facts, paragraphs
 from drd.model.obligations.regime import Prompt, Recipient
 from tests.obligation_support import AT, AWARE, DAY, HOUR, HOURS, SENT, regime
 
+SECOND = timedelta(seconds=1)
 BERLIN = ZoneInfo("Europe/Berlin")
 TO = replace(regime(), recipient=Recipient("the authority"))
 
@@ -76,6 +78,16 @@ def state(kind: str, made: Any = TO, **of: Any) -> ClockState:
           "does not apply according to the known facts: a; b holds"]),
         (state("running", started_at=AT, proposed=False, because=("a",)),
          ["due without undue delay", "to the authority"]),
+        (state("undecided", started_at=AT, because=("a",)),
+         ["due without undue delay", "to the authority"]),
+        (state("overdue", started_at=AT, due_at=AT - SECOND),
+         ["due 2026-12-01 09:59 CET, 1s ago", "to the authority"]),
+        (state("filed-late", submitted_at=AT, late_reason="x"),
+         ["submitted 2026-12-01 10:00 CET"]),
+        (state("undecided", started_at=AT, outdated=True, reason="no data", because=("b", "c")),
+         ["due without undue delay", "to the authority",
+          ("somebody decided that this regime does not apply: no data. The facts changed since "
+              "then: b; c. Decide again")]),
     ],
 )  # fmt: skip
 def test_each_state_of_a_clock_has_its_facts(one: ClockState, said: list[str]) -> None:
@@ -145,3 +157,15 @@ def test_clocks_of_unknown_places_are_counted_and_say_how_to_name_the_place() ->
     target = lines(replace(FAR, due_at=None, target_at=AT + HOUR))
     assert "the first report would be far, due 2026-12-01 11:00 CET" in target
     assert "UNDECIDED far: A duty" in lines(FAR, every=True)
+
+
+def test_regimes_that_are_not_needed_are_counted_beside_those_of_unknown_places() -> None:
+    assert any(line.startswith("1 regime more: not needed") for line in lines(FAR, FAR, QUIET))
+    assert not any("more: not needed" in line for line in lines(FAR))
+
+
+def test_a_regime_with_a_zone_of_its_own_has_its_times_in_this_zone() -> None:
+    athens = replace(TO, zone="Europe/Athens")
+    assert "due 2026-12-01 11:00 EET, in 0s" in lines(state("due-soon", athens, due_at=AT))
+    far = replace(FAR, regime=replace(athens, id="far"))
+    assert "the first report would be far, due 2026-12-01 11:00 EET" in lines(far)

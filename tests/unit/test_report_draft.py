@@ -153,6 +153,9 @@ def test_residents_that_are_more_than_all_people_are_a_contradiction() -> None:
         ("incident.message", "message 1 not accepted for Acme: 550", ""),
         ("evidence", "recovery of shop from point 12c8: passed (run 3)", "recovery of shop passed"),
         ("evidence", "recovery of shop from point 12c8001f: failed: x (run 3)", ""),
+        ("incident.recovery", "recovered shop", "recovered shop"),
+        ("incident.log", SENT.format("customers"), ""),
+        ("incident.log", "recovery of shop from point 12c8: passed (run 3)", ""),
         ("run.end", "readiness of shop failed: /x (run 3)", ""),
         ("incident.anchor", "occurred: 2026-10-25 02:30 CEST", ""),
         ("incident.hypothesis", "hypothesis: key in public repo", ""),
@@ -180,3 +183,72 @@ def test_a_carriage_return_in_a_regime_begins_no_line_of_a_draft(
     lines = capsys.readouterr().out.split("\n")
     assert lines[0] == r"# x\r  > sh evil\x1b[2J"
     assert len(lines) == made.text().count("\n") + 1
+
+
+def of_items(made: ReportDraft, *items: ContentItem, late_needs_reasons: bool = True) -> str:
+    regime = replace(made.state.regime, content=items, late_needs_reasons=late_needs_reasons)
+    made.state = replace(made.state, regime=regime)
+    return made.text()
+
+
+def test_only_a_law_that_asks_for_reasons_lacks_one_and_only_a_late_report_has_one() -> None:
+    made = draft("eu-gdpr-33", Case({Instant.AWARE: AT}))
+    made.state = replace(made.state, late=True)
+    assert "late" not in of_items(made, late_needs_reasons=False)
+    made.state = replace(made.state, late=False, late_reason="it was the weekend")
+    text = of_items(made)
+    assert "weekend" not in text
+    assert "\n- A late report must give the reasons.\n" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("moment.aware", "2026-12-01 09:00 UTC"),
+        ("facts.aware", "aware: yes"),
+        ("facts.people", "people: 5"),
+        ("scope.encrypted", "MISSING: x"),
+        ("ask", "MISSING: x"),
+    ],
+)
+def test_an_item_is_filled_only_from_what_its_source_names(source: str, said: str) -> None:
+    facts = {"people": 5, "aware": True, "encrypted": False}
+    made = draft("eu-gdpr-33", Case({Instant.AWARE: AT}, facts))
+    assert f"## X\n\n{said}\n" in of_items(made, ContentItem("x", "X", source))
+
+
+def test_the_word_missing_in_an_entry_does_not_make_its_item_missing() -> None:
+    made = draft("eu-gdpr-33", Case(), line(3, "MISSING rows in orders"))
+    of_items(made, ContentItem("course", "Course", "timeline"))
+    assert made.missing() == []
+
+
+def test_what_happened_also_says_what_was_done() -> None:
+    lines = [
+        replace(line(3, "task 1 done: new key"), kind="incident.task"),
+        replace(line(4, "task: new key (anna)"), kind="incident.task"),
+    ]
+    text = of_items(
+        draft("eu-gdpr-33", Case(), *lines), ContentItem("course", "Course", "timeline")
+    )
+    assert "## Course\n\n- 2026-12-01 09:00 UTC: task 1 done: new key\n\nNo item" in text
+
+
+def test_an_item_about_people_alone_says_nothing_before_their_number_is_known() -> None:
+    who = ContentItem("who", "Who", "scope.people")
+    assert "MISSING: who" in of_items(draft("eu-gdpr-33", Case(), line(3, "requests")), who)
+
+
+def test_data_without_categories_lack_them_in_a_report_that_asks_for_them() -> None:
+    who = ContentItem("who", "Who, with categories", "scope.people")
+    known = Case(facts={"people": 5})
+    bare = replace(ORDERS, categories=(), special=False)
+    made = draft("eu-gdpr-33", known, data=[bare])
+    assert "- categories of data, orders (4,000 people (estimated)): MISSING\n" in of_items(
+        made, who
+    )
+    assert made.missing() == ["who"]
+    nothing = draft("eu-gdpr-33", known)
+    assert "- categories: MISSING\n" in of_items(nothing, who)
+    without = of_items(draft("eu-gdpr-33", known, data=[bare]), replace(who, text="Who"))
+    assert "categories" not in without.partition("## Who")[2]

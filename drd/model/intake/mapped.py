@@ -87,12 +87,11 @@ def _signal(alert: Any, raw: str, mapping: Mapped, number: int) -> Signal:
     labels = labels_of(found(mapping.labels))
     if plan := word(found(mapping.plan)):
         labels[PLAN] = plan
-    title = found(mapping.title)
     text = found(mapping.text)
     return made(
         mapping.source,
         unique=unique,
-        title=title if isinstance(title, str) else word(title),
+        title=word(found(mapping.title)),
         text=text if isinstance(text, str) else word(text),
         severity=mapping.severities.get(severity, severity),
         resolved=word(found(mapping.status)).lower() in mapping.resolved,
