@@ -208,6 +208,17 @@ def test_containers_and_all_that_is_left_out_are_named_in_the_plan_and_on_the_sc
     assert list(yaml.safe_load(screen.out)["components"]) == ["configuration"]
 
 
+def test_a_container_whose_image_has_no_name_has_no_empty_brackets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(tmp_path / "docker", "exit 125")
+    script(tmp_path / "podman", "printf 'crm-db ()\\nweb (nginx:1.27)\\n'")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(container, "_STORAGE", (str(tmp_path), str(tmp_path)))
+    (note,) = [note for note in containers.notes() if "podman" in note]
+    assert note.startswith("Containers of podman: crm-db, web (nginx:1.27). drd looked for ")
+
+
 def test_podman_is_not_asked_where_it_has_no_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,9 @@ from drd import process
 from drd.errors import ToolError
 from drd.model.text import in_one_line, some
 
+_NO_IMAGE = " ()"
+"""The end of the line of a container that was made from a directory, or whose image has no name."""
+
 
 def notes() -> list[str]:
     """Say which containers run, and what drd looked for in them."""
@@ -27,7 +30,11 @@ def _note(program: str) -> str:
     if done.exit_code != 0:
         reason = in_one_line(done.stderr).strip().rstrip(".")
         return f"Containers of {program}: unknown, because `{program} ps` failed: {reason}."
-    running = [in_one_line(line) for line in done.stdout.splitlines() if line.strip()]
+    running = [
+        in_one_line(line).strip().removesuffix(_NO_IMAGE)
+        for line in done.stdout.splitlines()
+        if line.strip()
+    ]
     if not running:
         return ""
     return (
