@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import grp
 import os
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,7 +82,34 @@ def test_summary_that_the_group_cannot_read_is_reported(
 
     monkeypatch.setattr(os, "fchown", refused)
     assert not written(tmp_path, data)
+    if os.geteuid() == 0:
+        os.chown(tmp_path / NAME, 4711, -1)  # drd.yaml's user wrote it
     [found] = publishing.findings(tmp_path, ours)
     assert found.failed
     assert str(tmp_path / NAME) in found.text
     assert f" {ours} && sudo systemctl restart drd" in found.remedy
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes files as root")
+@pytest.mark.parametrize(("mode", "whom"), [(0o640, "only to the group games"), (0o600, "to none")])
+def test_root_is_told_to_open_the_summary_and_to_join_no_group(
+    tmp_path: Path, mode: int, whom: str
+) -> None:
+    """A group that was named or made after root had written the summary."""
+    public = tmp_path / "pub lic"
+    public.mkdir(mode=0o700)
+    assert written(public, b"of today")
+    games, mail = grp.getgrnam("games").gr_gid, grp.getgrnam("mail").gr_gid
+    os.chown(public / NAME, 0, games)
+    (public / NAME).chmod(mode)
+    [found] = publishing.findings(public, "mail")
+    assert found.failed
+    place = public / NAME
+    why = f"root wrote this file and opened it {whom}"
+    assert found.text == f"the group mail cannot read {place}: {why}"
+    assert "adduser" not in found.remedy
+    subprocess.run(["/bin/sh", "-ec", found.remedy.replace("sudo ", "")], check=True)
+    assert publishing.findings(public, "mail") == []
+    assert (public.stat().st_gid, public.stat().st_mode & 0o777) == (mail, 0o751)
+    assert written(public, b"of tomorrow")
+    assert publishing.findings(public, "mail") == []

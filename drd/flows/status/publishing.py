@@ -16,15 +16,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 import drd
 from drd import acl, log, modes
 from drd.errors import CatalogueError, DamagedSummary
 from drd.flows.status.overview import SUMMARY as NAME
-from drd.flows.status.summary_file import Summary, read_summary, write_summary
+from drd.flows.status.summary_file import MODE, Summary, read_summary, write_summary
 from drd.model.changes import Changed
 from drd.ports import Finding
-from drd.process import user_name
+from drd.process import group_name, user_name
 from drd.process.state_owner import acting_for_owner
 
 _log = log.get()
@@ -106,7 +107,8 @@ class Publisher:
             self._kept = False
         elif not self._kept:
             self._kept = True
-            group, remedy = self._place.group, _remedy(os.geteuid(), self._place.group)
+            group = self._place.group
+            remedy = _remedy(os.geteuid(), group, self._place.directory)
             _log.warning("summary.not_for_the_group", group=group, remedy=remedy)
         self._summary, self._written = summary, _mark(directory)
         return True
@@ -160,11 +162,22 @@ def findings(directory: Path, group: str) -> list[Finding]:
     if readers:
         return []
     owner = user_name(info.st_uid)
-    what = f"the group {group} cannot read {directory / NAME}: user {owner} is not in this group"
-    return [Finding("status-for-others", "error", "", what, _remedy(info.st_uid, group))]
+    why = f"user {owner} is not in this group"
+    if info.st_uid == 0:  # root needs no group
+        only = f"only to the group {group_name(info.st_gid)}" if info.st_mode & 0o040 else "to none"
+        why = f"root wrote this file and opened it {only}"
+    what = f"the group {group} cannot read {directory / NAME}: {why}"
+    remedy = _remedy(info.st_uid, group, directory)
+    return [Finding("status-for-others", "error", "", what, remedy)]
 
 
-def _remedy(uid: int, group: str) -> str:
+def _remedy(uid: int, group: str, directory: Path) -> str:
+    """Return the command that opens the summary of this user to the group. Root needs to be in no
+    group: what it writes later gets the group of the directory."""
+    if uid == 0:
+        here, file = quote(str(directory)), quote(str(directory / NAME))
+        opened = f"chmod {modes.PUBLIC_DIRECTORY:04o} {here} && sudo chmod {MODE:04o} {file}"
+        return f"sudo chgrp {group} {here} {file} && sudo {opened}"
     return f"sudo adduser {user_name(uid)} {group} && sudo systemctl restart drd"
 
 
