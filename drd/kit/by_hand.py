@@ -280,6 +280,10 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
     of_target = f", target {target}" if target else ""
     steps = StepsByHand(plan, target, components)
     left = dict.fromkeys(components)
+    if first := "".join(hand.first for hand in components.values()):
+        yield Heading(3, f"Look whether the recovery can begin{of_target}")
+        yield Paragraph("These commands change nothing, and end with what is missing:")
+        yield Commands(first)
     yield from steps.begin()
     for step in plan.runbook:
         if step.kind == "restore":

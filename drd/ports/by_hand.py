@@ -36,7 +36,9 @@ class ByHand:
     input. `values` has the values of `${COMPONENT.…}`, each as a part of a word; `environment` has
     the assignments that tell a command where the component is. `key_text` is the inspector's. If
     the component has several databases, `database` is the variable that leads `ask`, `change` and
-    `feed`, or a command, to another one than usual.
+    `feed`, or a command, to another one than usual. `first` are commands that run before
+    the passages of all components and change nothing: they end with a message where a passage would
+    fail after other components were restored.
     """
 
     passages: tuple[Passage, ...]
@@ -48,6 +50,7 @@ class ByHand:
     environment: str = ""
     key_text: str = "text"
     database: str = ""
+    first: str = ""
 
 
 class ByHandOf(Protocol):

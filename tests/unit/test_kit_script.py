@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from drd.checks.expectation import by_hand_words, parse_expectation
 from drd.config.plan_file import load_plan
 from drd.kinds.files.by_hand import by_hand
 from drd.kinds.files.settings import FilesSettings
+from drd.kinds.redis.by_hand import by_hand as server_by_hand
+from drd.kinds.redis.settings import RedisTarget, ServerSettings
 from drd.kit import by_hand as by_hand_page
 from drd.kit.adopted_by_hand import _select
 from drd.kit.answers import judges, judging
 from drd.kit.document import Block, Commands, Heading, Paragraph
 from drd.kit.script import script, script_file
 from drd.model.plan import Component
-from drd.ports.by_hand import Passage
+from drd.ports.by_hand import ByHand, Passage
 
 PLANS = Path(__file__).parents[2] / "plans"
 
@@ -211,3 +214,39 @@ def test_a_script_leaves_to_a_person_what_it_cannot_compare(tmp_path: Path) -> N
         "(data time 2026-11-28T10:00:00Z)\n"
     ) in done.stdout
     assert done.stdout.endswith("Every command succeeded.\nLeft to you (see above): 3\n")
+
+
+def test_the_script_names_a_data_directory_that_is_missing_before_it_restores_anything(
+    tmp_path: Path,
+) -> None:
+    plan = load_plan(PLANS / "sessions.yaml").plan
+    directory = tmp_path / "it's the data"
+    server = server_by_hand(
+        plan.components["sessions"], RedisTarget(path=str(directory)), place="", resolve=str
+    )
+    restores = (Passage("", "echo restored\n"),)
+    hands = {"files": ByHand(restores), "sessions": replace(server, passages=restores)}
+    blocks = list(by_hand_page._target(replace(plan, runbook=()), "standby", hands))
+    done = _run(tmp_path, *blocks)
+    assert done.returncode == 1
+    assert "restored" not in done.stdout
+    said, how, command = done.stderr.splitlines()
+    assert said == f"The data directory of sessions does not exist: {directory}"
+    assert how == (
+        "Mount its disk, or make it for the user of the server, then begin again. For example:"
+    )
+    assert command.startswith("install -d -o valkey -g valkey -m 0750 -- ")
+    plainly = command.replace("-o valkey -g valkey ", "")
+    subprocess.run(["bash", "-c", plainly], check=True)
+    again = _run(tmp_path, *blocks)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.count("restored\n") == 2
+
+
+def test_without_a_known_data_directory_a_script_looks_for_none() -> None:
+    plan = load_plan(PLANS / "sessions.yaml").plan
+    sessions = plan.components["sessions"]
+    assert isinstance(sessions.settings, ServerSettings)
+    settings = sessions.settings.model_copy(update={"dir": None})
+    nowhere = replace(sessions, settings=settings)
+    assert server_by_hand(nowhere, None, place="", resolve=str).first == ""

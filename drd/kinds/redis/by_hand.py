@@ -53,6 +53,7 @@ def by_hand(
     path = where or quote("/var/lib/redis")
     return ByHand(
         tuple(passages),
+        first=_exists(name, component.kind, where) if where else "",
         ask=_asks(name),
         values={"location": path, "path": path, "url": quote(own.url)},
         environment=f"DRD_PATH={path} DRD_URL={quote(own.url)}",
@@ -62,6 +63,18 @@ def by_hand(
 def _asks(name: str) -> str:
     """Return the name of the function of bash that asks the restored data."""
     return f"ask_{name.replace('-', '_')}"
+
+
+def _exists(name: str, kind: str, where: str) -> str:
+    return f"""\
+DIR={where}
+if [[ ! -d $DIR ]]; then
+    echo "The data directory of {name} does not exist: $DIR"
+    echo "Mount its disk, or make it for the user of the server, then begin again. For example:"
+    echo "install -d -o {kind} -g {kind} -m 0750 -- ${{DIR@Q}}"
+    false
+fi >&2
+"""
 
 
 def _fetch(name: str) -> str:
