@@ -133,7 +133,10 @@ class DecideBody(Act):
 
 
 class LinkBody(Act):
-    to: BoundedText = Field(description="What the link points to: an address, an id.")
+    to: BoundedText = Field(
+        description="What the link points to: an address, an id. A "
+        "number is that of another incident."
+    )
     text: LongText = Field("", description="What the link shows, in a few words.")
 
 

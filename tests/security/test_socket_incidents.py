@@ -55,6 +55,12 @@ def test_operator_responds_and_the_kernel_says_who_it_was(house: House) -> None:
     assert act(house, "1/log", text="x" * 10_001)[0] == 400
     assert act(house, "1/log", text="x", at="tomorrow")[0] == 400
     assert act(house, "1/scope", add=["none"])[0] == 400
+    for other in ("7", "1", "0", "9" * 40):  # a number is that of another incident
+        status, told = act(house, "1/link", to=other)
+        assert status == 400
+        words = "incident 1 itself" if other == "1" else f"there is no incident {other}"
+        assert words in told["error"]["message"]
+    assert act(house, "1/link", to="ticket 7")[0] == 200
     assert act(house, "7/log", text="x")[0] == 400
     assert act(house, "0/log", text="x")[1]["error"]["message"].startswith("'0' is not a valid")
     status, told = act(house, "1/close", reason="a test of ours")

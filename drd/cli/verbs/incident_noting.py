@@ -89,7 +89,8 @@ def _link(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "WHAT",
         examples='drd incident link https://tickets.example/4711 --text "ticket of the gateway '
         'team"',
-        description="Add a link to something outside this incident.",
+        description="Add a link to something outside this incident: a text, an address, or the "
+        "number of another incident.",
     )
     parser.add_argument(
         "--text", default="", metavar="TEXT", help="a few words about what the link leads to"

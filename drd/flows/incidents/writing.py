@@ -30,6 +30,9 @@ from drd.model.text import some
 from drd.model.units import format_time
 from drd.ports import Catalogue
 
+_LARGEST = 10**9
+"""No incident has a larger number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -259,9 +262,29 @@ class Desk:
         return self._add(kinds.DECIDE, body)
 
     def link(self, to: str, text: str) -> Incident:
-        """Point to something elsewhere: a ticket, a run, a document."""
+        """Point to something elsewhere: a ticket, a run, a document. A number is that of another
+        incident."""
         body = {"to": _text(to, "the link", LONGEST_NAME * 5), "text": text.strip()}
+        self._require_other(body["to"])
         return self._add(kinds.LINK, body)
+
+    def _require_other(self, to: str) -> None:
+        """Raise UsageError if this is a number, but not the number of another incident."""
+        if not (to.isascii() and to.isdecimal()):
+            return
+        if int(to) == self.number:
+            raise UsageError(
+                f"the link leads to incident {self.number} itself",
+                hint=f"give the number of the other incident: drd incident link {self.number} M",
+            )
+        try:
+            self.catalogue.incidents.get(min(int(to), _LARGEST))
+        except UsageError:
+            raise UsageError(
+                f"the link is the number {to}, but there is no incident {to}",
+                hint="to list the incidents: drd incident list --all. For a ticket with this "
+                f'number, give its address, or write "ticket {to}".',
+            ) from None
 
     def recovering(self, plan: str, target: str, *, point: str = "", clean: str = "") -> Incident:
         """Record that a recovery of a plan begins, which is in the scope from now on. `clean` is
