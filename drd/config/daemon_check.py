@@ -4,7 +4,7 @@ before the daemon reads it."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,6 +19,7 @@ from drd.config.reading import read_bytes
 from drd.config.references import written_references
 from drd.config.yaml import Document, dotted, read
 from drd.errors import ConfigError, Problem
+from drd.model.incidents.rules import OpeningRule
 from drd.model.text import some
 from drd.presence import is_gone
 
@@ -148,14 +149,50 @@ def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Ite
 
 
 def _idle_rules(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
-    """Warn of a rule for opening incidents that names no plan there is."""
+    """Warn of a rule for opening incidents that names no plan there is, or no tier of its plans."""
     rules = settings.opening_rules
-    names = list(plans_by_name(settings.plans_dir)) if rules else []
+    names = plans_by_name(settings.plans_dir) if rules else {}
     for number, rule in enumerate(rules):
+        path = ("incident", "open", number)
         if rule.plans and not any(fnmatchcase(name, rule.plans) for name in names):
             message = f'no plan matches "{rule.plans}": this rule opens no incident'
             hint = f"correct the pattern. Plans: {some(names, 10) or 'none'}"
-            yield _warning(document, ("incident", "open", number, "plans"), message, hint, file)
+            yield _warning(document, (*path, "plans"), message, hint, file)
+        elif rule.tier is not None:
+            tiers = {
+                name: _most_important(files)
+                for name, files in names.items()
+                if not rule.plans or fnmatchcase(name, rule.plans)
+            }
+            if all(tier is None or tier > rule.tier for tier in tiers.values()):
+                yield _warning(document, (*path, "tier"), *_no_tier(rule, tiers), file)
+
+
+def _no_tier(rule: OpeningRule, tiers: Mapping[str, int | None]) -> tuple[str, str]:
+    which = "the plans of this rule" if rule.plans else "the plans"
+    more = f" or a more important one (1 to {rule.tier})" if rule.tier != 1 else ""
+    known = [f"{name} has {tier or 'no tier'}" for name, tier in tiers.items()]
+    hint = f"correct the tier here, or write `tier: {rule.tier}` into a plan. Tiers now: "
+    return (
+        f"none of {which} has tier {rule.tier}{more}: this rule opens no incident",
+        f"{hint}{some(known, 10) or 'there is no plan'}",
+    )
+
+
+def _most_important(files: Iterable[Path]) -> int | None:
+    """Return the tier of the plan with these files. One that cannot be read counts as the most
+    important, as it does for the daemon."""
+    tiers = [_tier(file) for file in files]
+    return min((tier for tier in tiers if tier is not None), default=None)
+
+
+def _tier(file: Path) -> int | None:
+    try:
+        data = read(read_bytes(file, what="plan")[0], str(file)).data
+    except ConfigError:
+        return 1
+    tier = data.get("tier") if isinstance(data, dict) else 1
+    return tier if tier is None or isinstance(tier, int) else 1
 
 
 def _credentials(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:

@@ -206,3 +206,32 @@ def test_a_rule_that_opens_no_incident_because_it_names_no_plan_is_a_warning(
     assert 'drd.yaml:5: warning: incident.open[1].plans: no plan matches "shopp-*"' in str(told)
     assert "Plans: shop-api" in str(told)
     assert "incident.open[0]" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("{severity: info, tier: 1}", "none of the plans has tier 1: this rule opens no incident"),
+        ("{severity: info, tier: 2}", ""),
+        ("{severity: info, tier: 5}", ""),
+        (
+            '{severity: info, tier: 3, plans: "web*"}',
+            "none of the plans of this rule has tier 3 or a more important one (1 to 3)",
+        ),
+        # The daemon takes it as the most important:
+        ('{severity: info, tier: 1, plans: "broken"}', ""),
+    ],
+)
+def test_a_rule_whose_tier_no_plan_has_is_a_warning(
+    here: Path, capsys: pytest.CaptureFixture[str], rule: str, words: str
+) -> None:
+    (here / "plans/shop.yaml").write_text("plan: shop\ntier: 2\n")
+    (here / "plans/web.yaml").write_text("plan: web\n")
+    if "broken" in rule:
+        (here / "plans/broken.yaml").write_text("plan: broken\ntier: [\n")
+    (here / "drd.yaml").write_text(f"plans: plans\nincident:\n  open:\n    - {rule}\n")
+    assert check("drd.yaml") == 0
+    told = str(capsys.readouterr())
+    assert ("drd.yaml:4: warning: incident.open[0].tier: " in told) is bool(words)
+    assert words in told
+    assert ("web has no tier" in told) is bool(words)
