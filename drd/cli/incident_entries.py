@@ -65,9 +65,23 @@ def _split(args: argparse.Namespace, words: int) -> tuple[int | None, Sequence[s
 def _done(args: argparse.Namespace, document: Mapping[str, Any]) -> str:
     if args.incident_verb == "state":
         return f"{document['state']} (entry {document['entry']})"
-    before = ", due" if args.incident_verb == "task" else " for"
-    times = f"{before} {' and '.join(document['times'])}" if document["times"] else ""
-    return f"entry {document['entry']} recorded{times}"
+    return f"entry {document['entry']} recorded{_times(args, document['times'])}"
+
+
+_MEANT = {
+    "task": {"due": "due "},
+    "indicator": {"seen": "seen ", "expires": "expires "},
+    "evidence": {"taken": "taken "},
+}
+"""What the times mean that were typed, by the option, where this is not the time of the entry."""
+
+
+def _times(args: argparse.Namespace, times: Sequence[str]) -> str:
+    meant = _MEANT.get(args.incident_verb, {})
+    given = [words for name, words in meant.items() if getattr(args, name, None) is not None]
+    if len(given) != len(times):
+        return f" for {' and '.join(times)}" if times else ""
+    return "".join(f", {words}{at}" for words, at in zip(given, times, strict=True))
 
 
 def log(args: argparse.Namespace) -> int:

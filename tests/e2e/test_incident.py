@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -152,7 +153,8 @@ def _investigate(site: Site) -> None:
         "incident", "cause", "a key was public", "--evidence", "1", code=2
     ).err  # fmt: skip
     site.drd("incident", "cause", "1", "a key was public", *shows)
-    site.drd("incident", "indicator", "203[.]0.113[.]7", "--seen", "-1h", "--expires", "30d")
+    told = site.drd("incident", "indicator", "203[.]0.113[.]7", "--seen", "-1h", "--expires", "30d")
+    assert re.search(r"entry \d+ recorded, seen 20\S+ \S+ \S+, expires 20\S+ ", told.out)
     listed = site.drd("incident", "indicator").out.splitlines()[1].split()
     assert listed[1:3] == ["ip", "203.0.113.7"]
     there = site.base / "stix.json"
