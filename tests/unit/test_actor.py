@@ -95,6 +95,13 @@ def test_own_user_is_no_person_without_a_login(monkeypatch: pytest.MonkeyPatch) 
     assert who(Namespace(by="carla"), settings)["actor"].service is False
 
 
+def test_who_may_be_anybody_is_named_by_what_the_kernel_says() -> None:
+    assert actor(0, None).anybody() == "root without a login"
+    assert own_user(None).anybody() == "drd's own user u38 without a login"
+    unread = replace(own_user(None), login_known=False)
+    assert unread.anybody() == "a user whose login cannot be read"
+
+
 def test_process_of_the_daemon_works_by_the_schedule() -> None:
     assert actor_here({"DRD_DAEMON": "1"}).came == "schedule"
 

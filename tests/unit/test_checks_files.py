@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import pwd
 from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
@@ -39,6 +41,7 @@ def check(
     is_root: bool = True,
     may_be_empty: bool = False,
     exposed: bool = False,
+    owners: dict[str, dict[str, str]] | None = None,
 ) -> list[CheckResult]:
     def fingerprint(like: object, budget_s: float) -> Fingerprint:
         assert like is before
@@ -49,6 +52,7 @@ def check(
 
     inspector = cast(Inspector, SimpleNamespace(fingerprint=fingerprint))
     snapshot = ComponentSnapshot("it", "files", "captured", AT, "s", fingerprint=before)
+    snapshot = replace(snapshot, facts={"owners": owners} if owners else {})
     around = replace(context({"it": inspector}, snapshot, is_root=is_root), exposed=exposed)
     if may_be_empty:
         component = Component("it", "files", None, may_be_empty=True)
@@ -127,6 +131,9 @@ def test_one_difference_is_reported_and_more_are_counted() -> None:
     [own] = check(tree(a=FILE), tree(a=FILE, c=FILE), exposed=True)
     assert own.verdict == FAILED
     assert own.observed == ("/t/c: did not exist at backup: does the application write already?")
+    other = replace(FILE, digest="d2")
+    [own] = check(tree(a=FILE), tree(a=other, c=FILE), exposed=True)
+    assert own.observed.endswith("/t/a: contents; /t/c: did not exist at backup")
 
 
 def test_entries_changed_during_the_capture_are_a_separate_part_that_is_not_run() -> None:
@@ -156,6 +163,28 @@ def test_new_names_in_a_directory_that_changed_prove_nothing() -> None:
         "n: could not be read",
         "1 entry not compared: /t/d",
     )
+
+
+def test_a_name_outside_all_that_the_backup_had_did_not_exist_at_backup() -> None:
+    named = TreeFingerprint({"/etc/shop": FILE})
+    [own] = check(named, TreeFingerprint({**named.entries, "/srv/shop": FILE}))
+    assert (own.verdict, own.observed) == (FAILED, "/srv/shop: did not exist at backup")
+
+
+def test_files_alone_are_counted_without_directories() -> None:
+    named = TreeFingerprint({"/etc/shop": FILE})
+    [own] = check(named, named)
+    assert own.observed == "1 file, 100 B, 0 differ"
+
+
+def test_owners_are_compared_by_the_numbers_that_they_have_here() -> None:
+    accounts = {"users": {"4711": "daemon"}, "groups": {"4712": "bin"}}
+    made = replace(FILE, uid=4711, gid=4712)
+    here = replace(FILE, uid=pwd.getpwnam("daemon").pw_uid, gid=grp.getgrnam("bin").gr_gid)
+    [own] = check(tree(a=made), tree(a=here), owners=accounts)
+    assert own.verdict is PASSED
+    [own] = check(tree(a=made), tree(a=made), owners=accounts)
+    assert own.verdict is FAILED
 
 
 def test_an_entry_that_could_not_be_read_is_not_missing() -> None:
@@ -201,6 +230,8 @@ def test_a_named_path_that_is_a_link_beside_files_is_a_part_of_its_own() -> None
     assert [r.verdict for r in check(whole, whole)] == [PASSED]
     inner = tree(a=FILE, b=replace(LINK, link="/elsewhere"))
     assert [r.verdict for r in check(inner, inner)] == [PASSED]
+    [own] = check(mixed, mixed, may_be_empty=True)
+    assert own.verdict is PASSED
     loop = TreeFingerprint({"/a": replace(LINK, link="b"), "/b": replace(LINK, link="a")})
     assert [r.verdict for r in check(loop, loop)] == [NOT_RUN]
 

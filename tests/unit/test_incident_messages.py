@@ -302,7 +302,11 @@ def test_people_with_the_role_stand_in_for_a_business_owner_that_no_plan_names()
     chief = Recipient("chief@x.example", Way.MAIL, "chief@x.example", "smtp")
     assert is_current(chief, outside, Audience.BUSINESS_OWNER)
     assert not is_current(chief, REACH, Audience.BUSINESS_OWNER)
+    namesake = Contact("ann", ContactKind.PARTNER, phones=("+49 9",))
+    both = replace(REACH, book=replace(BOOK, contacts=(namesake,)), owners=("ann",))
+    assert told("business-owner", reach=both) == ["ann by mail to ann@shop.example [en]"]
     unwired = replace(REACH, mail_channels=())
+    assert told("partners", reach=unwired) == ["Hoster, by a person: +49 3, https://h.example [en]"]
     assert told("executives", reach=unwired)[0] == "ann, by a person: +49 1 [en]"
 
 
@@ -377,6 +381,15 @@ def test_a_message_that_nobody_would_get_is_refused(  # noqa: PLR0917
         told(audience, *to, reach=reach, **of)
     assert fact in caught.value.message
     assert str(caught.value.hint).startswith(remedy)
+
+
+@pytest.mark.parametrize(("scope", "about"), [((), ""), ((Scoped("shop", 1),), " for shop")])
+def test_the_plans_are_named_for_which_nobody_gets_a_message(
+    scope: tuple[Scoped, ...], about: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        told("executives", reach=NO_BOOK, scope=scope)
+    assert caught.value.message == (f"nobody in drd.yaml belongs to the audience executives{about}")
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,13 @@ def test_open_clocks_stand_above_and_the_next_first() -> None:
         state("running", "d", due_at=AT + DAY, target_at=AT),
         state("running", "e", target_at=AT + HOUR),
         state("not-applicable", "f"),
+        state("filed-late", "g", due_at=AT + DAY, late_reason="x"),
+        state("filed-late", "h", due_at=AT + HOUR),
     ]
     for given in (states, states[::-1]):
-        assert [s.regime.id for s in sorted(given, key=order)] == ["c", "e", "d", "b", "a", "f"]
+        assert [s.regime.id for s in sorted(given, key=order)] == [
+            "c", "e", "h", "d", "b", "a", "g", "f",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from drd.model.incidents.review import (
     Recovery,
     Review,
     drill_before,
+    is_much_longer,
     playbook_runs,
     promises,
     recoveries,
@@ -154,6 +155,25 @@ def test_steps_that_differed_from_the_drill() -> None:
         "step dns was not rehearsed in the drill: only in production",
         "restore of etc took 15m, but 10s in the drill",
     ]
+
+
+@pytest.mark.parametrize(
+    ("took_s", "before_s", "longer"),
+    [
+        (60.0, 0.0, False),
+        (60.5, 0.0, True),
+        (90.0, 30.0, False),
+        (90.5, 30.0, True),
+        (200.0, 100.0, False),
+        (200.5, 100.0, True),
+        (None, 1.0, False),
+        (900.0, None, False),
+    ],
+)
+def test_a_step_is_much_longer_beyond_twice_its_time_and_a_minute_more(
+    took_s: float | None, before_s: float | None, *, longer: bool
+) -> None:
+    assert is_much_longer(took_s, before_s) is longer
 
 
 def test_drill_before_the_recovery() -> None:

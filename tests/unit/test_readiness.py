@@ -33,6 +33,7 @@ from drd.model.readiness_finding import ReadinessException, ReadinessFinding
 from drd.model.run import DrillResult, Run, RunKind, RunState
 from drd.model.run_details import ReadinessDetail
 from drd.model.runbook import Ask, Step
+from drd.model.scenarios import valid_until
 from drd.model.source_version import SourceVersion
 from drd.model.units import format_time
 from drd.model.verdicts import PlanState, Readiness
@@ -177,6 +178,15 @@ def test_a_passed_operator_drill_counts_for_the_data_but_not_for_the_time() -> N
         {"unproven": (gap,)},
     ):
         assert text(**without) == "never drilled, so nobody knows whether a recovery works"
+
+
+def test_an_operator_drill_counts_to_the_last_second_of_its_validity() -> None:
+    weekly = replace(plan(), drill=replace(plan().drill, every_s=7 * 86400.0))
+    passed = evidence(scenario="operator")
+    until = valid_until(passed.finished_at, weekly.drill.interval_s, len(weekly.drill.scenarios))
+    for late, counts in ((timedelta(), True), (timedelta(seconds=1), False)):
+        [finding] = of_drills(weekly, [passed], until + late)
+        assert ("an operator drill passed" in finding.finding.text) is counts
 
 
 def test_each_scenario_is_judged_by_its_own_drill_and_comes_in_turn() -> None:

@@ -139,7 +139,7 @@ def _owner(name: str, book: ContactBook) -> str:
     address."""
     person = book.person(name)
     if person is None and _ADDRESS.fullmatch(name):
-        person = next((p for p in book.people if p.mail and is_same(p.mail, name)), None)
+        person = next((p for p in book.people if is_same(p.mail, name)), None)
     return person.name if person is not None else name
 
 
@@ -248,7 +248,7 @@ def _nobody(audience: Audience, incident: Incident) -> UsageError:
             hint=f"add a contact of kind {kinds} under `contacts` in drd.yaml, or name a "
             "recipient: --to NAME",
         )
-    if audience is Audience.INTERNAL or incident.restricted:
+    if incident.restricted:
         return UsageError(
             f"nobody who may read the restricted incident {incident.number} belongs to the "
             f"audience {audience}",
