@@ -346,7 +346,11 @@ def test_damage_raises_one_alert() -> None:
     def found(code: str) -> PlanMore:
         job = JobFacts(ran("verification", tries=2, last_error_code=code))
         return PlanMore(
-            (job,), verifications=(VerificationFacts("primary", "rot", None, ago(DAY)),)
+            (job,),
+            verifications=(
+                VerificationFacts("offsite", None, None, ago(DAY)),
+                VerificationFacts("primary", "rot", None, ago(DAY)),
+            ),
         )
 
     hurt = healthy(repositories=(repository(damage="rot", damaged_since=ago(HOUR)),))
@@ -366,6 +370,10 @@ def test_a_failing_backup_says_why_and_how_often() -> None:
     )
 
 
+def whys(facts: PlanFacts) -> dict[str, str]:
+    return {c.kind: c.why for c in conditions(assess(facts, NOW), facts, PlanMore(), NOW)}
+
+
 def test_an_incomplete_point_raises_one_alert() -> None:
     facts = healthy(incomplete=incomplete(), failures=failures(1)._replace(run="9b0d"))
     assert of_plan(facts) == [("point-incomplete", "warning")]
@@ -374,7 +382,10 @@ def test_an_incomplete_point_raises_one_alert() -> None:
         "point-incomplete : the newest restore point 9b0d is incomplete: sessions: redis is "
         "gone > drd points orders-api"
     )
+    assert whys(facts) == {"point-incomplete": facts.failures.code}
     later = facts._replace(failures=failures(2))
+    assert whys(later) == {"point-incomplete": "", "backup-failing": later.failures.code}
+    assert whys(facts._replace(failures=None)) == {"point-incomplete": ""}
     assert of_plan(later) == [("backup-failing", "warning"), ("point-incomplete", "warning")]
 
 
@@ -512,6 +523,7 @@ def test_drill_without_a_result_and_failed_drill_are_different_alerts() -> None:
     job = PlanMore((JobFacts(JobHistory(kind="drill", tries=2, last_error="no room")),))
     assert of_plan(healthy(), job) == [("drill-failing", "warning")]
     assert of_plan(healthy(last_drill=drill("failed")), job) == [("drill-failed", "critical")]
+    assert ("drill-failing", "warning") in of_plan(healthy(last_drill=None), job)
 
 
 # --- repositories ---------------------------------------------------------------------------

@@ -12,12 +12,19 @@ from typing import Any, cast
 import pytest
 
 from drd.checks.files import SPEC, FilesCheck, TreeComparison, compare
+from drd.checks.fingerprints import at_backup
 from drd.checks.words import number, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec, Component
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    FileEntry,
+    Fingerprint,
+    TreeFingerprint,
+)
 from drd.model.text import escaped
 from drd.ports import Inspector
 from drd.registry import KINDS
@@ -292,6 +299,13 @@ def test_an_error_while_comparing_files_is_in_the_verdict(
 def test_without_a_fingerprint_nothing_is_compared() -> None:
     [own] = check(None, tree())
     assert (own.verdict, own.looked_at_data, own.part) == (NOT_RUN, True, False)
+
+
+def test_a_fingerprint_counts_only_for_its_component_and_if_it_is_of_the_kind_asked_for() -> None:
+    around = context({}, ComponentSnapshot("it", "files", "captured", AT, "s", fingerprint=tree()))
+    assert at_backup(around, "it", TreeFingerprint) == tree()
+    assert at_backup(around, "it", DatabaseFingerprint) is None
+    assert at_backup(around, "other", TreeFingerprint) is None
 
 
 def test_the_files_check_fits_only_kinds_that_are_compared_by_it() -> None:

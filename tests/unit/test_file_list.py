@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from drd.model.file_list import KIND, LIST, digest_of, file_faults, list_of
@@ -9,7 +11,7 @@ from drd.model.records import Draft
 from tests.records_support import ANNA, BEGUN, Chain
 
 FILES = {"timeline.txt": b"a", "timestamps/ca.pem": b"b", "verify.sh": b"c"}
-LISTED = list_of({name: digest_of(data) for name, data in FILES.items()}).encode()
+LISTED = "".join(f"{sha256(FILES[n]).hexdigest()}  {n}\n" for n in sorted(FILES)).encode()
 
 
 def sealed() -> Chain:
@@ -24,6 +26,11 @@ def sealed() -> Chain:
 def test_what_was_sealed_is_right() -> None:
     assert file_faults(sealed().entries, {**FILES, LIST: LISTED}) == []
     assert LISTED.decode().splitlines()[1] == f"{digest_of(b'b')}  timestamps/ca.pem"
+
+
+def test_the_list_is_in_the_order_of_names_and_as_sha256sum_reads_it() -> None:
+    digests = {name: digest_of(data) for name, data in reversed(FILES.items())}
+    assert list_of(digests).encode() == LISTED
 
 
 def test_exports_of_before_have_no_list() -> None:
