@@ -124,13 +124,12 @@ class _Board:
 
     def __init__(self, running: Iterable[Running], limits: RunLimits) -> None:
         self._limits = limits
-        self._of_group = {
-            "backups": limits.runs if limits.backups is None else limits.backups,
+        self._of_group: dict[str, int | None] = {
+            "backups": limits.backups,
             "drills": limits.drills,
             "copies": limits.copies,
             "maintenance": limits.maintenance,
             RunKind.READINESS: 1,
-            RunKind.LISTING: limits.runs,
             RunKind.CONTROL: 1,
             RunKind.KIT: 1,  # a passphrase may take a GiB to try
         }

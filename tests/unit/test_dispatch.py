@@ -98,6 +98,18 @@ def test_a_due_job_starts_and_a_later_one_does_not() -> None:
     assert found.waiting == ()
 
 
+def test_a_job_is_due_from_its_very_instant_on() -> None:
+    assert ran(choose([due(at=NOW)], (), RunLimits(), NOW)) == ["backup of orders-api"]
+
+
+@pytest.mark.parametrize("limits", [RunLimits(runs=1), RunLimits(per_repository=1)])
+def test_a_backup_waits_for_no_backup_that_comes_earlier_than_its_end(limits: RunLimits) -> None:
+    shared = {"repositories": ("/srv/shared",)}
+    slow = due(plan="a", expected_s=HOUR, **shared)
+    soon = due(plan="b", at=ahead(1), deadline=ahead(MINUTE), **shared)
+    assert alone(slow, soon, limits=limits) == ""
+
+
 def test_earliest_deadline_first() -> None:
     dues = [due(plan=f"p{n}", deadline=ahead(60 * (5 - n))) for n in range(5)]
     found = choose(dues, (), RunLimits(runs=3), NOW)
@@ -118,6 +130,7 @@ def test_earliest_deadline_first() -> None:
         ("verification", RunLimits(), MAINTENANCE),
         ("readiness", RunLimits(), waits("1 of at most 1 readiness runs")),
         ("kit", RunLimits(), waits("1 of at most 1 kit runs")),
+        ("control", RunLimits(), waits("1 of at most 1 control runs")),
         ("backup", RunLimits(runs=1), waits("1 of at most 1 runs", "runs: 1")),
     ],
 )
@@ -180,6 +193,7 @@ def test_retention_and_prune_of_a_plan_exclude_each_other(one: str, other: str) 
     running = [Running("orders-api", one, "offsite")]
     assert alone(due(other), running=running) == f"{one} of orders-api is running"
     assert alone(due(other, "billing"), running=running) == ""
+    assert alone(due(other), running=[Running("orders-api", "backup")]) == ""
 
 
 def test_blackout_that_has_begun_meanwhile_holds_what_was_due_before() -> None:
@@ -224,8 +238,9 @@ def test_overdue_prune_is_let_in_before_runs_that_overlap_for_ever() -> None:
     found = choose([prune, backup], running, WIDE, NOW)
     assert found.start == ()
     assert why(found)["backup of b"] == "waits for prune of orders-api, which is overdue"
-    patient = replace(prune, deadline=ahead(DAY))
-    assert ran(choose([patient, backup], running, WIDE, NOW)) == ["backup of b"]
+    for deadline in (ahead(DAY), ahead(1)):
+        patient = replace(prune, deadline=deadline)
+        assert ran(choose([patient, backup], running, WIDE, NOW)) == ["backup of b"]
 
 
 def test_a_backup_in_the_second_half_of_its_rpo_has_priority() -> None:

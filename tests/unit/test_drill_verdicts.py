@@ -333,6 +333,16 @@ def test_a_later_drill_of_an_older_point_that_passed_is_told_beside_the_failed_o
     later = "; a later drill passed with restore point 0a1b, which does not prove restore point "
     assert reason.text.endswith(f"{later}7c1e")
     assert later not in reasons(failed())[0].text
+    for no_pass in (None, older._replace(result="failed")):
+        [reason] = judge_drill(facts._replace(last_drill=no_pass), NOW)[1]
+        assert later not in reason.text
+
+
+def test_a_scenario_has_the_time_and_result_of_its_last_drill_or_none() -> None:
+    found, _ = judge_drill(healthy(scenarios=(scenario(), ScenarioFacts("host-loss"))), NOW)
+    drilled, never = found.scenarios
+    assert (drilled.last_at, drilled.result) == (ago(2 * DAY), "passed")
+    assert (never.last_at, never.result) == (None, None)
 
 
 def test_a_failed_drill_says_which_checks_failed_and_its_alert_names_the_first() -> None:
@@ -364,7 +374,7 @@ def test_a_drill_that_could_not_read_a_repository_is_repeated_once_that_is_sound
     unread = FailedCheck("orders can be restored", "pack 5239 does not exist", RESTORES)
     wrong = FailedCheck("few orders", "7", "< 5")
 
-    def remedy(*checks: FailedCheck, **of_repository: str) -> str:
+    def remedy(*checks: FailedCheck, **of_repository: object) -> str:
         last = drill("failed", failed=checks)
         there = (repository(**of_repository),)
         facts = healthy(scenarios=(scenario(last=last),), repositories=there)
@@ -372,7 +382,8 @@ def test_a_drill_that_could_not_read_a_repository_is_repeated_once_that_is_sound
         return reason.remedy
 
     assert remedy(unread) == "drd drill orders-api"
-    assert remedy(unread, damage="pack 5239 does not exist") == "drd run show d14a"
+    for trouble, value in (("damage", "x"), ("lost", "gone"), ("unreachable", "x"), ("missing", 1)):
+        assert remedy(unread, **{trouble: value}) == "drd run show d14a"
     assert remedy(unread, wrong) == remedy(wrong) == remedy() == "drd run show d14a"
 
 
