@@ -144,6 +144,8 @@ def _plan_lines(number: int, plan: Mapping[str, Any], affected: list[Affected]) 
         yield f"  {escaped(one.what)}: {one.words()}{details(one)}"
         if one.residents:
             yield f"    residents: {', '.join(map(resident_words, one.residents))}"
+        elif one.people != 0:
+            yield "    residents: unknown, so each duty that depends on them is undecided"
         if one.point:
             at = one.data_time
             of = f", with data of {format_time(at, seconds=True)}" if at is not None else ""

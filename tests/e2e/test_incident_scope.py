@@ -68,7 +68,9 @@ def test_people_are_counted_on_the_point_before_the_first_sign(site: Site) -> No
     told = counted.out
     assert "but the catalogue says" in counted.err
     assert "  customers: 400 people (counted); contact\n    residents: DE 300, US-CA 100\n" in told
-    assert "  staff: 12 people (estimated)\n  visitors: unknown number of people\n" in told
+    unknown = "    residents: unknown, so each duty that depends on them is undecided\n"
+    assert f"  staff: 12 people (estimated)\n{unknown}" in told
+    assert f"  visitors: unknown number of people\n{unknown}" in told
     data = site.drd("incident", "scope", "--json").json["data"]
     assert [(one["known"], one["people"]) for one in data] == [
         ("counted", 400),

@@ -152,3 +152,22 @@ def test_facts_of_the_plans_are_the_worst_case() -> None:
     }
     unknown = facts_of([one, DataSet("c", residents=(("DE", None),))])
     assert (unknown["people"], unknown["residents.DE"], unknown["encrypted"]) == (None, None, None)
+    assert "residents.unknown" not in unknown
+
+
+def test_people_of_data_without_residents_may_live_anywhere() -> None:
+    german = DataSet("a", people=100, residents=(("DE", 90), ("unknown", 10)))
+    unknown = "residents.unknown"
+    assert facts_of([german, DataSet("b", people=50)])[unknown] == 60
+    assert facts_of([german, DataSet("b")])[unknown] is None
+    assert unknown not in facts_of([DataSet("b", people=0)])
+    case = Case({Instant.AWARE: AT}, facts=facts_of([DataSet("b", people=50)]))
+    here = replace(case, jurisdictions=("DE",))
+    found = clocks(load_regimes(None).known.values(), here, AT, HolidayCalendars())
+    states = {state.regime.id: state for state in found}
+    assert unknown in states["us-ca-1798.82"].missing
+    assert states["us-ca-1798.82"].proposed is None
+    assert unknown not in states["eu-gdpr-33"].missing
+    settled = replace(here, facts={**here.facts, unknown: 0})
+    found = clocks(load_regimes(None).known.values(), settled, AT, HolidayCalendars())
+    assert "us-ca-1798.82" not in {state.regime.id for state in found}

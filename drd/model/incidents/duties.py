@@ -18,7 +18,7 @@ from drd.model.incidents.fold import time_in
 from drd.model.incidents.incident import Incident
 from drd.model.inventory import DataSet
 from drd.model.obligations.case import Case, Decision, Hold
-from drd.model.obligations.conditions import PEOPLE, RESIDENTS, Fact, Facts
+from drd.model.obligations.conditions import PEOPLE, RESIDENTS, UNKNOWN_RESIDENCE, Fact, Facts
 from drd.model.obligations.regime import HoldKind
 from drd.model.records import Entry, body_of
 from drd.model.units import format_time, from_rfc3339
@@ -199,7 +199,8 @@ def _value(value: object) -> str:
 
 def facts_of(data: Iterable[DataSet]) -> dict[str, Fact]:
     """Return what the inventory of the plans in the scope says about people. A person may be in
-    several data sets, and is counted in each: this is the worst case."""
+    several data sets, and is counted in each: this is the worst case. Of data without `residents`,
+    nobody knows where the people live."""
     sets = list(data)
     if not sets:
         return {}
@@ -208,6 +209,10 @@ def facts_of(data: Iterable[DataSet]) -> dict[str, Fact]:
     for place in places:
         counts = (count for one in sets for where, count in one.residents if where == place)
         facts[RESIDENTS + place] = _sum(counts)
+    astray = [one.people for one in sets if not one.residents and one.people != 0]
+    if astray:
+        counted = facts.get(UNKNOWN_RESIDENCE, 0)
+        facts[UNKNOWN_RESIDENCE] = _sum((*astray, counted if isinstance(counted, int) else None))
     kept = {one.encrypted for one in sets}
     facts["encrypted"] = False if False in kept else (None if None in kept else True)
     return facts
