@@ -218,3 +218,48 @@ def test_a_directory_of_the_lost_host_gets_the_remedy_of_a_new_host(
     )
     assert "mkdir" not in told
     assert f"drd --config {machine.config} catalogue rebuild shop\n" in told
+
+
+OWN = {
+    "regimes/acme.yaml": "id: acme\nextends: contract\n",
+    "playbooks/contain.yaml": "playbook: contain\ntitle: Contain\nabout: A key.\n"
+    "use_when: A key leaked.\ntasks:\n  - name: call\n    text: Call the lead.\n    role: operator\n"
+    "    steps: [{name: call, manual: {do: Call the lead.}}]\n",
+    "exercises/friday.yaml": "exercise: friday\ntitle: Friday\nabout: A mail.\ninjects:\n"
+    "  - name: mail\n    at: 0m\n    tell: A mail came.\n"
+    "    questions: [{name: call, ask: Whom do you call?, words: [lead]}]\n",
+    "templates/press.j2": "{# audience: customers #}\nWe know of it.\n",
+    "awareness/report.md": "# Report\n\nCall the lead.\n",
+}
+
+
+@pytest.mark.parametrize("source", ["kit", "repository"])
+def test_an_empty_machine_gets_the_own_texts_of_the_lost_host(
+    short_tmp: Path, machine: Machine, source: str
+) -> None:
+    site = small_site(short_tmp / "site")
+    kinds = sorted({name.partition("/")[0] for name in OWN})
+    with (site.base / "drd.yaml").open("a") as file:
+        file.write("".join(f"{kind}: own-{kind}\n" for kind in kinds))
+    for name, text in OWN.items():
+        (site.base / f"own-{name}").parent.mkdir(exist_ok=True)
+        (site.base / f"own-{name}").write_text(text)
+    site.drd("config", "check")
+    site.drd("backup", "shop")
+    if source == "kit":
+        identity = pyrage.x25519.Identity.generate()
+        site.secret("identity", str(identity))
+        recipient = ("--recipient", str(identity.to_public()))
+        site.drd("kit", "export", "shop", "--to", f"{site.base}/k", *recipient)
+        words = ["--kit", f"{site.base}/k", "--identity", f"{site.base}/secrets/identity"]
+    else:
+        words = ["--repository", site.repository, "--accept-commands"]
+        words += ["--password-file", f"{site.base}/secrets/restic"]
+    machine.drd("bootstrap", *words, "--root", str(machine.root))
+    etc = machine.config.parent
+    for name, text in OWN.items():
+        assert (etc / name).read_text() == text, name
+    assert [f"{kind}: {kind}" in machine.config.read_text() for kind in kinds] == [True] * 5
+    assert "contain" in machine.after("playbook", "list").out
+    assert "friday" in machine.after("exercise", "list").out
+    assert "acme" in machine.after("obligations", "list").out
