@@ -223,8 +223,8 @@ def test_a_directory_of_the_lost_host_gets_the_remedy_of_a_new_host(
 OWN = {
     "regimes/acme.yaml": "id: acme\nextends: contract\n",
     "playbooks/contain.yaml": "playbook: contain\ntitle: Contain\nabout: A key.\n"
-    "use_when: A key leaked.\ntasks:\n  - name: call\n    text: Call the lead.\n    role: operator\n"
-    "    steps: [{name: call, manual: {do: Call the lead.}}]\n",
+    "use_when: A key leaked.\ntasks:\n  - name: call\n    text: Call the lead.\n"
+    "    role: operator\n    steps: [{name: call, manual: {do: Call the lead.}}]\n",
     "exercises/friday.yaml": "exercise: friday\ntitle: Friday\nabout: A mail.\ninjects:\n"
     "  - name: mail\n    at: 0m\n    tell: A mail came.\n"
     "    questions: [{name: call, ask: Whom do you call?, words: [lead]}]\n",
