@@ -13,11 +13,15 @@ from typing import Any
 import pytest
 import yaml
 
+from drd import process
 from drd.cli.main import main
 from drd.config.json_schema import plan_schema
 from drd.config.plan_file import load_plan
+from drd.flows.host import containers
 from drd.kinds.files import discovery as files_discovery
+from drd.kinds.mariadb import discovery as mariadb_discovery
 from drd.kinds.postgres.discovery import found as find_postgres
+from drd.kinds.redis import discovery as redis_discovery
 from drd.kinds.sqlite import discovery as sqlite_discovery
 from drd.registry import KINDS
 from tests.config_support import EXAMPLES, GOOD, changed
@@ -36,6 +40,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # What else this host has; tests/unit/test_plan_new_finds.py looks at that.
     monkeypatch.setattr(files_discovery, "GATEWAYS", ())
     monkeypatch.setattr(sqlite_discovery, "written_files", dict)
+    monkeypatch.setattr(redis_discovery, "_running", list)
+    monkeypatch.setattr(mariadb_discovery, "_sockets", lambda: iter(()))
+    monkeypatch.setattr(process, "running_containers", list)
+    monkeypatch.setattr(containers, "notes", list)
     return tmp_path
 
 
