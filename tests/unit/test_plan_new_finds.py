@@ -191,7 +191,8 @@ def test_containers_and_all_that_is_left_out_are_named_in_the_plan_and_on_the_sc
     monkeypatch.setattr(container, "_STORAGE", (str(tmp_path), str(tmp_path)))
     monkeypatch.setattr(files_discovery, "GATEWAYS", ("/etc/passwd",))
     monkeypatch.setattr(sqlite_discovery, "written_files", dict)
-    words = ["--no-postgres", "--no-sqlite", "--output", "-", "--name", "shop"]
+    others = [f"--no-{kind}" for kind in ("postgres", "sqlite", "mariadb", "redis", "valkey")]
+    words = [*others, "--output", "-", "--name", "shop"]
     assert main(["plan", "new", *words]) == 0
     screen = capsys.readouterr()
     assert screen.err.startswith(
