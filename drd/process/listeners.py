@@ -1,4 +1,4 @@
-"""Find out which programs listen on ports of loopback."""
+"""Find out which programs listen on ports of loopback, and where a program listens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pwd
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from drd.errors import DrdError
 from drd.masking import beginning
@@ -15,8 +16,44 @@ _LISTENS = "0A"
 _LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
 """127.0.0.1, ::1 and ::ffff:127.0.0.1, as the kernel's tables have them."""
 
+_ACCEPTS = "00010000"
+"""The flag of a Unix socket that listens (__SO_ACCEPTCON)."""
+
 _END_OF_LOG = 64 << 10
 _SHOWN = 300
+
+
+class Listening(NamedTuple):
+    """The Unix sockets and the ports of TCP where a process listens."""
+
+    sockets: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+
+
+def listening(pid: int) -> Listening:
+    """Return where a process listens, as far as the present process may see it."""
+    own = set()
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                own.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
+    sockets, ports = set(), set()
+    for line in _table(pid, "unix"):
+        _, _, _, flags, _, _, inode, *path = line.split(maxsplit=7)
+        if flags == _ACCEPTS and inode in own and path and path[0].startswith("/"):
+            sockets.add(path[0])
+    for table in ("tcp", "tcp6"):
+        for line in _table(pid, table):
+            _, local, _, state, _, _, _, _, _, inode, *_ = line.split()
+            if state == _LISTENS and inode in own:
+                ports.add(int(local.rpartition(":")[2], 16))
+    return Listening(tuple(sorted(sockets)), tuple(sorted(ports)))
+
+
+def _table(pid: int, name: str) -> list[str]:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/net/{name}").read_text(errors="replace").splitlines()[1:]
+    return []
 
 
 def listens(port: int) -> bool:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from drd.kinds.redis.discovery import is_passing
+from drd.errors import UsageError
+from drd.kinds.redis.discovery import valkey_wishes, wishes
+from drd.kinds.running_servers import is_passing
+from tests.servers.child import free_ports
+from tests.servers.redis import RedisServer
 
 
 @pytest.mark.parametrize(
@@ -21,3 +27,23 @@ from drd.kinds.redis.discovery import is_passing
 )
 def test_servers_that_will_soon_be_gone_are_in_no_new_plan(place: str, *, passing: bool) -> None:
     assert is_passing(place) is passing
+
+
+def test_a_server_that_is_named_gets_the_directory_that_the_search_would_find(
+    short_tmp: Path,
+) -> None:
+    port = free_ports(1)[0]
+    server = RedisServer(short_tmp / "data", "redis", "--port", str(port), "--bind", "127.0.0.1")
+    try:
+        (short_tmp / "link.s").symlink_to(server.socket)
+        for url in (server.url, f"unix://{short_tmp}/link.s", f"redis://localhost:{port}"):
+            (wish,) = wishes([url])
+            keys = {key: value for key, value in wish.keys([], "") if key != "#"}
+            assert keys == {"url": url, "dir": str(server.directory)}
+    finally:
+        server.kill()
+    for url in (server.url, "redis://db1:6379"):
+        (wish,) = wishes([url])
+        assert "dir" not in dict(wish.keys([], "")), "nobody knows it"
+    with pytest.raises(UsageError, match="--valkey http://h is not the address of a server"):
+        valkey_wishes(["http://h"])

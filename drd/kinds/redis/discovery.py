@@ -11,22 +11,17 @@ from typing import Any, NamedTuple
 
 from drd.errors import UsageError
 from drd.kinds.file_system import STANDBY
-from drd.kinds.redis.address import address_of, wrong_url
+from drd.kinds.redis.address import LOOPBACK, address_of, wrong_url
 from drd.kinds.redis.server_facts import PRODUCTS
+from drd.kinds.running_servers import is_elsewhere, is_of_a_run, working_directory
 from drd.ports.kinds import Wish
 from drd.process import rights
+from drd.process.listeners import listening
 from drd.process.open_files import unit_of
 
 _TITLE = re.compile(r"(\S*/)?(redis|valkey)-server (\S+)( \[\w+\])?")
 """How a server calls itself in the list of processes: `redis-server 127.0.0.1:6379`."""
 _SOCKET = "unixsocket:"
-_OWN = "drd.service"
-_TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108
-"""Servers of tests have their data there."""
-_OF_A_RUN = re.compile(r"/run-[0-9a-f]{8}/")
-"""The directory of a run: the paths of a drill's own servers contain it."""
-_REMOVED = " (deleted)"
-"""What /proc says after the name of a directory that no longer exists."""
 _ABOUT = (
     "The user that drd runs as must be allowed to connect. If the server asks for a password, add: "
     "user: drd and password: {credential: NAME}. docs/redis.md lists the rights of this user."
@@ -38,15 +33,17 @@ class _Running(NamedTuple):
     url: str
     directory: str
     unit: str
+    pid: int
+    passing: bool
 
 
 def wishes(given: Sequence[str]) -> list[Wish]:
     """Suggest a component for each address. Raises UsageError."""
-    return [_wish("redis", one) for one in given]
+    return [_given("redis", one) for one in given]
 
 
 def valkey_wishes(given: Sequence[str]) -> list[Wish]:
-    return [_wish("valkey", one) for one in given]
+    return [_given("valkey", one) for one in given]
 
 
 def found() -> tuple[list[Wish], list[str]]:
@@ -59,7 +56,7 @@ def valkey_found() -> tuple[list[Wish], list[str]]:
 
 
 def _found(product: str) -> tuple[list[Wish], list[str]]:
-    here = [one for one in _running() if one.product == product]
+    here = [one for one in _running() if one.product == product and not one.passing]
     made = [_wish(product, one.url, one.directory, one.unit) for one in here if one.url]
     notes = [
         f"drd cannot find the address of a {PRODUCTS[product]} server that runs on this host. Add "
@@ -70,11 +67,35 @@ def _found(product: str) -> tuple[list[Wish], list[str]]:
     return made, notes
 
 
-def _wish(product: str, url: str, directory: str = "", unit: str = "") -> Wish:
+def _given(product: str, url: str) -> Wish:
+    """Suggest a component for an address, with what is known of its server if that runs here."""
+    _refuse(product, url)
+    here = _server_at(url)
+    return _wish(product, url, here.directory, here.unit) if here else _wish(product, url)
+
+
+@rights.as_root(rights.Purpose.PROCESSES)
+def _server_at(url: str) -> _Running | None:
+    """Return the server of this host that listens at an address."""
+    address = address_of(url)
+    socket = os.path.realpath(address.socket) if address.socket else ""
+    for one in _running():
+        if is_elsewhere(str(one.pid)):
+            continue
+        at = listening(one.pid)
+        on_port = address.host.lower() in LOOPBACK and address.port in at.ports
+        if (not socket and on_port) or socket in map(os.path.realpath, at.sockets):
+            return one
+    return None
+
+
+def _refuse(product: str, url: str) -> None:
     if wrong := wrong_url(url):
         hint = "give redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH/OF/THE/SOCKET."
         raise UsageError(f"--{product} {url} {wrong}", hint=hint)
 
+
+def _wish(product: str, url: str, directory: str = "", unit: str = "") -> Wish:
     def keys(_: Sequence[str], __: str) -> Iterator[tuple[str, Any]]:
         yield "#", _ABOUT
         yield "url", url
@@ -91,7 +112,8 @@ def _wish(product: str, url: str, directory: str = "", unit: str = "") -> Wish:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def _running() -> list[_Running]:
-    """Return the servers by their titles, without sentinels and servers of drills."""
+    """Return the servers by their titles, without sentinels. `passing` are those of drills and of
+    tests."""
     servers = []
     for name in sorted((n for n in os.listdir("/proc") if n.isdecimal()), key=int):  # noqa: PTH208 - names
         with suppress(OSError):
@@ -99,26 +121,12 @@ def _running() -> list[_Running]:
             match = _TITLE.fullmatch(" ".join(words.split("\0")).strip())
             if match is None or match[4] == " [sentinel]":
                 continue
-            place, unit = _place(name), unit_of(int(name))
-            if unit == _OWN or is_passing(place) or is_passing(match[3].removeprefix(_SOCKET)):
-                continue
+            pid, place = int(name), working_directory(name)
+            passing = is_of_a_run(pid, (place, match[3].removeprefix(_SOCKET)))
             directory = place if Path(place).is_dir() else ""
-            servers.append(_Running(match[2], _url(match[3]), directory, unit))
+            found = (match[2], _url(match[3]), directory, unit_of(pid), pid, passing)
+            servers.append(_Running(*found))
     return servers
-
-
-def _place(pid: str) -> str:
-    """Return the working directory of a server, which is that of its data; empty if nobody may see
-    it."""
-    with suppress(OSError):
-        return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - no resolving
-    return ""
-
-
-def is_passing(place: str) -> bool:
-    """Return whether a server with this directory or socket will soon be gone."""
-    of_a_run = _OF_A_RUN.search(place) is not None
-    return of_a_run or place.startswith(_TEMPORARY) or place.endswith(_REMOVED)
 
 
 def _url(title: str) -> str:

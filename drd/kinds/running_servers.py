@@ -1,0 +1,96 @@
+"""Find the servers that run on this host, with the sockets and ports where they listen."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from drd.process import rights
+from drd.process.listeners import Listening, listening
+from drd.process.open_files import unit_of
+
+_OWN = "drd.service"
+_TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108
+"""Servers of tests have their data there."""
+_OF_A_RUN = re.compile(r"/run-[0-9a-f]{8}/")
+"""The directory of a run: the paths of a drill's own servers contain it."""
+_REMOVED = " (deleted)"
+"""What /proc says after the name of a directory that no longer exists."""
+
+
+class RunningServer(NamedTuple):
+    """A server, with its working directory, which is that of its data; empty if nobody may see
+    it."""
+
+    pid: int
+    directory: str
+    at: Listening
+
+    @property
+    def where(self) -> str:
+        """`/srv/pg/.s.PGSQL.5433 and port 5433 (process 812)`."""
+        places = [*self.at.sockets, *(f"port {port}" for port in self.at.ports)]
+        return f"{' and '.join(places)} (process {self.pid})"
+
+
+@rights.as_root(rights.Purpose.PROCESSES)
+def unseen(programs: Collection[str], seen: Iterable[str]) -> list[RunningServer]:
+    """Return the servers of these programs that listen somewhere, but on none of the sockets
+    `seen`. Servers in containers, of drills and of tests are left out."""
+    servers = []
+    known = {os.path.realpath(socket) for socket in seen}
+    for name in sorted((n for n in os.listdir("/proc") if n.isdecimal()), key=int):  # noqa: PTH208 - names
+        if _program(name) not in programs or is_elsewhere(name):
+            continue
+        at, directory = listening(int(name)), working_directory(name)
+        sockets = {os.path.realpath(socket) for socket in at.sockets}
+        if (
+            (sockets or at.ports)
+            and known.isdisjoint(sockets)
+            and not is_of_a_run(int(name), (directory, *at.sockets))
+        ):
+            servers.append(RunningServer(int(name), directory, at))
+    return servers
+
+
+def is_elsewhere(pid: str) -> bool:
+    """Return whether a process is in a container: its paths and ports are others than here."""
+    return _pid_space(pid) != _pid_space("self")
+
+
+def is_of_a_run(pid: int, places: Sequence[str]) -> bool:
+    """Return whether drd started this server, or it will soon be gone."""
+    return unit_of(pid) == _OWN or any(is_passing(place) for place in places)
+
+
+def is_passing(place: str) -> bool:
+    """Return whether a server with this directory or socket will soon be gone."""
+    of_a_run = _OF_A_RUN.search(place) is not None
+    return of_a_run or place.startswith(_TEMPORARY) or place.endswith(_REMOVED)
+
+
+def working_directory(pid: str) -> str:
+    """Return the working directory of a process; empty if nobody may see it."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - no resolving
+    return ""
+
+
+def _program(pid: str) -> str:
+    """Return the name of the program as it was called. Processes that a server started for its own
+    use have other titles."""
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return os.path.basename(os.fsdecode(words[0]))  # noqa: PTH119
+    return ""
+
+
+def _pid_space(pid: str) -> str:
+    """Return the namespace of processes, which is another one in a container."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115
+    return ""
