@@ -18,6 +18,7 @@ from drd.cli.main import main
 from drd.config.json_schema import plan_schema
 from drd.config.plan_file import load_plan
 from drd.flows.host import containers
+from drd.kinds import running_servers
 from drd.kinds.files import discovery as files_discovery
 from drd.kinds.mariadb import discovery as mariadb_discovery
 from drd.kinds.postgres.discovery import found as find_postgres
@@ -42,6 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sqlite_discovery, "written_files", dict)
     monkeypatch.setattr(redis_discovery, "_running", list)
     monkeypatch.setattr(mariadb_discovery, "_sockets", lambda: iter(()))
+    monkeypatch.setattr(running_servers, "_program", lambda _: "")
     monkeypatch.setattr(process, "running_containers", list)
     monkeypatch.setattr(containers, "notes", list)
     return tmp_path

@@ -19,7 +19,9 @@ from drd.cli import plan_new
 from drd.cli.main import main
 from drd.config.starter import FoundComponents, Starter, starter
 from drd.flows.host import containers
+from drd.kinds import running_servers
 from drd.kinds.files import discovery as files_discovery
+from drd.kinds.mariadb import discovery as mariadb_discovery
 from drd.kinds.postgres import discovery as postgres_discovery
 from drd.kinds.postgres.discovery import found as find_postgres
 from drd.kinds.sqlite import discovery as sqlite_discovery
@@ -135,6 +137,49 @@ def test_clusters_in_other_socket_directories_are_found_and_stopped_ones_named(
         "The PostgreSQL cluster 17 main is not running: start it (pg_ctlcluster 17 main start) "
         "and repeat this command, or add its databases with --postgres."
     )
+
+
+def test_a_running_server_whose_socket_is_elsewhere_is_named_with_its_option(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGHOST", raising=False)
+    monkeypatch.setattr(postgres_discovery, "_clusters", list)
+    note = (
+        f"drd did not ask the PostgreSQL server at {postgres.socket_dir}/.s.PGSQL.{postgres.port} "
+        f"(process {postgres.pid}): add its databases with --postgres, for example --postgres "
+        f"'postgresql:///DATABASE?host={postgres.socket_dir}&port={postgres.port}'."
+    )
+    assert note not in find_postgres()[1], "servers of tests pass"
+    monkeypatch.setattr(running_servers, "_TEMPORARY", ())
+    assert note in find_postgres()[1]
+    monkeypatch.setenv("PGHOST", str(postgres.socket_dir))
+    assert note not in find_postgres()[1], "drd asked it"
+
+
+def test_a_running_mariadb_whose_socket_is_elsewhere_is_named_with_its_option(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = short_tmp / "m.sock"
+    monkeypatch.setattr(running_servers, "_TEMPORARY", ())
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen()
+        process = subprocess.Popen(  # a server has this name and this socket
+            ["mariadbd", "600"], executable="/bin/sleep", pass_fds=[listener.fileno()]
+        )
+        note = (
+            f"drd did not ask the MariaDB or MySQL server at {place} (process {process.pid}): add "
+            "its databases with --mariadb, for example --mariadb "
+            f"'mariadb:///DATABASE?socket={place}'."
+        )
+        try:
+            assert note in mariadb_discovery._on_this_host()[1]
+            monkeypatch.setattr(mariadb_discovery, "SOCKETS", (str(place),))
+            monkeypatch.setattr(mariadb_discovery, "_databases", lambda *_: None)
+            assert note not in mariadb_discovery._on_this_host()[1], "drd asked it"
+        finally:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a socket of another user")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from drd import process
 from drd.errors import ToolError, UsageError
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.discovery_inside import servers_inside
+from drd.kinds.running_servers import RunningServer, unseen
 from drd.model.text import escaped
 from drd.ports.kinds import Wish
 from drd.users import user_name
@@ -36,6 +38,7 @@ _USER_INSIDE = (
     "This address is the one that is valid in the container. Better use a separate database user "
     "for drd: docs/mariadb.md lists the rights of this user."
 )
+_PROGRAMS = ("mariadbd", "mysqld")
 _LARGEST_FILE = 1 << 20
 _SERVER_USERS = ("mysql", "mariadb")
 
@@ -111,14 +114,14 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
     and notes about servers that could not be read. Never raises for a server's errors."""
     trusted = {0, os.geteuid(), *_servers_users()}
     sockets = list(_sockets())
+    notes = [_unseen(server) for server in unseen(_PROGRAMS, [socket for socket, _ in sockets])]
     if not sockets:
-        return [], []
+        return [], notes
     try:
         client = process.find_tool("mariadb", package="mariadb-client")
     except ToolError as error:
-        return [], [f"This host has a MariaDB or MySQL server, but {error.message}."]
+        return [], [f"This host has a MariaDB or MySQL server, but {error.message}.", *notes]
     databases: list[Wish] = []
-    notes: list[str] = []
     for socket, owner in sockets:
         where = f"The server at {escaped(socket)}"
         if owner not in trusted:
@@ -137,6 +140,17 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
         else:
             databases += [_of_socket(name, socket) for name in names]
     return databases, notes
+
+
+def _unseen(server: RunningServer) -> str:
+    """Name a server that runs on this host, and whose socket no option file names."""
+    example = "".join(f"mariadb://127.0.0.1:{port}/DATABASE" for port in server.at.ports[:1])
+    for socket in server.at.sockets[:1]:
+        example = f"mariadb:///DATABASE?{urlencode({'socket': socket}, safe='/')}"
+    return (
+        f"drd did not ask the MariaDB or MySQL server at {escaped(server.where)}: add its "
+        f"databases with --mariadb, for example --mariadb {shlex.quote(escaped(example))}."
+    )
 
 
 def _of_socket(name: str, socket: str) -> Wish:

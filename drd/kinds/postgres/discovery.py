@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +17,14 @@ from drd import process
 from drd.errors import ToolError
 from drd.kinds.postgres.discovery_inside import found_inside
 from drd.kinds.postgres.dsn import holds_password
+from drd.kinds.running_servers import RunningServer, unseen
+from drd.model.text import escaped
 from drd.ports.kinds import Wish
 from drd.users import user_name
 
 SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 (where servers put sockets)
 _SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)")
+_PROGRAMS = ("postgres", "postmaster")
 _DBNAME = re.compile(r"(?:^|\s)dbname\s*=\s*(?:'((?:\\.|[^'\\])*)'|(\S+))")
 _LIST = (
     "select datname from pg_database where datallowconn and not datistemplate "
@@ -115,6 +119,8 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
     every = list(_sockets(places))
     sockets = [one for one in every if one.is_named or one.owner in trusted]
     notes += [_of_a_stranger(one) for one in every if one not in sockets]
+    asked = [f"{one.directory}/.s.PGSQL.{one.port}" for one in every]
+    notes += [_unseen(server) for server in unseen(_PROGRAMS, asked)]
     if not sockets:
         return [], notes
     try:
@@ -132,6 +138,18 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
             notes.append(f"{where} has no database except its system databases.")
         databases += [_wish(name, _dsn(name, directory, port)) for name in names or ()]
     return databases, notes
+
+
+def _unseen(server: RunningServer) -> str:
+    """Name a server that runs on this host, where drd does not look for sockets."""
+    example = "".join(f"postgresql://127.0.0.1:{port}/DATABASE" for port in server.at.ports[:1])
+    for socket in map(Path, server.at.sockets):
+        if match := _SOCKET.fullmatch(socket.name):
+            example = _dsn("DATABASE", str(socket.parent), int(match[1]))
+    return (
+        f"drd did not ask the PostgreSQL server at {escaped(server.where)}: add its databases with "
+        f"--postgres, for example --postgres {shlex.quote(escaped(example))}."
+    )
 
 
 def _clusters() -> list[Mapping[str, Any]]:
