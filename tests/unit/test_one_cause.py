@@ -18,8 +18,9 @@ from drd.model.alert_facts import GoneSecret, PlanMore
 from drd.model.alerts import AlertChange, Condition, acknowledged
 from drd.model.compliance import assess
 from drd.model.conditions import conditions
+from drd.model.facts import RepositoryFacts
 from drd.model.host_conditions import missing_secret
-from drd.model.one_cause import OTHERS_TELL, SOURCE_FAILS, one_for_each_cause
+from drd.model.one_cause import OTHERS_TELL, SOURCE_FAILS, is_over, one_for_each_cause
 from tests.alert_support import NOON, World, after, bad
 from tests.status_support import NOW, ago, healthy, repository
 
@@ -112,6 +113,9 @@ def test_a_finding_about_a_secret_tells_that_its_file_is_missing() -> None:
     assert told(secret, replace(found, code="repository-password")) == [
         ("repository-unreachable", "repository primary: password", "warning")
     ]
+    with_fact = replace(found, code="repository-password", fact="the file is not there")
+    [only] = one_for_each_cause([secret, with_fact])
+    assert only.text == found.text, "its own fact belongs to no other name"
     assert len(told(secret, FAILED, found)) == 3, "nothing failed for a secret"
 
 
@@ -263,6 +267,7 @@ def test_a_directory_that_is_missing_for_three_components_is_one_alert_that_name
         (("t: a: target", "u: a: target"), "t, u: a: target"),
         (("t: a: x", "u: b: y"), "t: a: x, u: b: y"),
         (("a: x", "t: a: x"), "a, t: a: x"),
+        (("t: t", "t: t: t"), "t: t, t: t"),
     ],
 )
 def test_names_of_findings_are_joined_by_what_differs(
@@ -274,3 +279,36 @@ def test_names_of_findings_are_joined_by_what_differs(
     )
     [only] = one_for_each_cause([one, two])
     assert only.text == f"{together}: {NOWHERE}"
+
+
+def test_what_tells_no_other_keeps_its_text_and_what_it_told_before() -> None:
+    alone = replace(FAILED, also=(INCOMPLETE.key,))
+    assert one_for_each_cause([alone]) == [alone]
+
+
+PRIMARY = repository(newest=None, sound=None)
+SHUT, AWAY = PRIMARY._replace(lost="shut"), PRIMARY._replace(unreachable="no answer")
+COPY = PRIMARY._replace(repository="offsite", copy_of="primary")
+
+
+@pytest.mark.parametrize(
+    ("subject", "repositories", "over"),
+    [
+        ("", (), False),
+        ("", (PRIMARY,), True),
+        ("", (SHUT,), False),
+        ("", (AWAY,), False),
+        ("", (PRIMARY._replace(met=False),), False),
+        ("", (COPY,), False),
+        ("", (PRIMARY, COPY._replace(lost="gone")), True),
+        ("offsite", (SHUT, COPY), True),
+        ("offsite", (PRIMARY, COPY._replace(unreachable="no answer")), False),
+        ("former", (PRIMARY, COPY._replace(lost="gone")), True),
+    ],
+)
+def test_a_failure_by_a_key_is_over_when_the_repository_that_it_names_opens(
+    subject: str, repositories: tuple[RepositoryFacts, ...], *, over: bool
+) -> None:
+    assert is_over(WrongKey.code, subject, NOON, repositories) is over
+    assert not is_over(RepositoryUnreachable.code, subject, NOON, repositories)
+    assert not is_over(RepositoryDamaged.code, subject, NOON, repositories)
