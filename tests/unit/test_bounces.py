@@ -93,6 +93,7 @@ SES = {
         (SES, 3, "failed", "550 no such user"),
         ({"message_id": OWN, "status": "5.1.1"}, 3, "failed", "5.1.1"),
         ({"Message-ID": OWN, "Status": "4.4.1"}, 3, "delayed", "4.4.1"),
+        ({"message_id": OWN, "status": "5.1.1", "action": "Relayed"}, 3, "relayed", "5.1.1"),
         (
             {
                 "Original-Message-ID": OWN,
@@ -128,6 +129,8 @@ def test_json_with_the_same_fields(
         f"From: it@acme.example\nIn-Reply-To: <{ID}@us.example>\n\nThank you.\n".encode(),
         b"[" * 100_000,
         b"{}",
+        b"[]",
+        json.dumps({"message_id": OWN, "subject": "x"}).encode(),
         b'{"message_id": "7", "status": "firing"}',
         b'{"recipients": ["x@y.example"], "status": "firing"}',
         json.dumps([SES, {"version": "4", "alerts": []}]).encode(),

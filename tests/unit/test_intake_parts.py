@@ -246,6 +246,7 @@ def test_each_product_of_ocsf_is_a_source_of_its_own_whatever_it_is_called() -> 
         ({"finding_info_list": [{"uid": "l", "title": "x"}]}, "title", "x"),
         ({"finding_info_list": [{"uid": "l"}], "metadata": {}}, "id", "l"),
         ({"finding_info_list": []}, "title", "detection finding"),
+        ({"finding_info_list": {"uid": "l", "title": "x"}}, "title", "detection finding"),
         ({"message": "m"}, "title", "m"),
         ({"message": "m", "finding_info": {"title": 5}}, "title", "m"),
         ({"message": "m", "desc": "d", "finding_info": {"desc": "i"}}, "text", "i"),
@@ -254,6 +255,7 @@ def test_each_product_of_ocsf_is_a_source_of_its_own_whatever_it_is_called() -> 
         *(({"severity_id": n}, "severity", word_) for n, word_ in
           [(1, "informational"), (2, "low"), (3, "medium"), (4, "high"), (5, "critical"),
            (6, "critical"), (7, ""), ("4", "")]),
+        ({"severity_id": [4]}, "severity", ""),
         ({"severity_id": 0, "severity": "Odd"}, "severity", "odd"),
         ({"severity_id": 4, "severity": "Odd"}, "severity", "high"),
         *(({"activity_id": n}, "resolved", n == 3) for n in (2, 3, 4)),

@@ -84,6 +84,8 @@ def test_a_capture_disproves_that_a_source_cannot_be_read(code: str) -> None:
     assert not disproved(seen(60, "no route"), code, name)
     assert not disproved(seen(2 * HOUR), code, name), "another component's does not"
     assert not disproved(seen(60), "sandbox", "orders-db: sandbox")
+    never = ComponentFacts("orders-db", "postgres", None, 1, None)
+    assert not disproved(facts(components=(never,)), code, name), "it was never captured"
 
 
 def test_alerts_of_retention_stand_while_a_reason_says_why() -> None:
@@ -110,6 +112,7 @@ def test_a_finding_of_readiness_stands_until_a_run_disproves_it() -> None:
     name = name_of(KEY, "offsite")
     found = facts(unready=unready((KEY, name)))
     for kind in ("not-ready", SILENT):
+        assert not stands(healthy(unready=None), kind=kind, subject="x"), "nothing was found"
         assert stands(found, kind=kind, subject=name)
         assert not stands(found, kind=kind, subject="another")
         assert stands(found, reason(kind, "another"), kind=kind, subject="another")

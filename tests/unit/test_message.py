@@ -11,6 +11,7 @@ import pytest
 
 from drd.model.cause import STOPPED
 from drd.model.digest import ENTRIES, SHOWN, digest
+from drd.model.instant import InstantDrill, Reading
 from drd.model.message import DIGEST, SEVERITIES, Message, is_told, route
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Run, RunKind, RunState
 from drd.model.run_details import BackupDetail, DrillDetail
@@ -220,6 +221,25 @@ def test_a_measured_zero_is_reported_as_well() -> None:
     found = evidence(result=DrillResult.PASSED, rta_s=0.0, rpa_s=0.0, checks=())
     told = message_of_run(run(kind=RunKind.DRILL), found)
     assert told.text.splitlines() == ["recovered in 0s", "the data was 0s old"]
+
+
+def test_a_recovery_is_reported_with_the_data_that_it_lost() -> None:
+    found = evidence(result=DrillResult.PASSED, rta_s=60.0, rpa_s=63.0, checks=())
+    told = message_of_run(run(kind=RunKind.RECOVERY), found)
+    assert told.text.splitlines() == ["recovered in 1m", "lost: the data of the last 1m 03s"]
+
+
+def test_a_failed_drill_that_proved_nothing_is_a_warning() -> None:
+    found = evidence(result=DrillResult.INCONCLUSIVE, checks=())
+    assert message_of_run(run(RunState.FAILED, RunKind.DRILL), found).severity == "warning"
+
+
+def test_an_instant_drill_is_reported_with_what_it_read_of_each_component() -> None:
+    reading = Reading("orders-db", 10, 1000, 1, 7)
+    instant = InstantDrill((reading,), 1.0, 2.0)
+    found = evidence(result=DrillResult.PASSED, checks=(), instant=instant)
+    told = message_of_run(run(kind=RunKind.DRILL), found)
+    assert told.text.splitlines()[1] == f"instant drill: orders-db: {reading.words}"
 
 
 def test_the_reason_of_a_drill_without_a_result_is_reported_with_its_remedy() -> None:

@@ -188,6 +188,9 @@ def test_the_facts_that_regimes_ask_for() -> None:
     three = regime(when=when("submitted(r1)"))
     asked = asked_for([one, two, three])
     assert asked == {k: v for k, v in KNOWN.items() if k != "residents.*"}
+    every = regime(when=when("not losses", "losses > 5", "losses = many"))
+    asked = asked_for([every])["losses"]
+    assert asked == Asked(counts=True, flag=True, words=frozenset({"many"}))
     assert asked_for([]) == {k: KNOWN[k] for k in ("people", "records", "member_state")}
 
 

@@ -88,6 +88,13 @@ def test_a_person_who_gives_their_own_name_names_nobody_else(by: str) -> None:
     assert names_another(Starter(ANNA, by, CREW)) == ""
 
 
+@pytest.mark.parametrize("by", ["Anna Smith", "asmith"])
+def test_a_person_may_be_named_by_the_name_or_by_the_user(by: str) -> None:
+    crew = Crew({"Anna Smith": ()}, {"asmith": "Anna Smith"})
+    anna = Actor(1000, "asmith", None, "db1", "terminal")
+    assert names_another(Starter(anna, by, crew)) == ""
+
+
 def test_claimed_name_is_not_the_person() -> None:
     claims = replace(ROOT, claimed_by="Anna", claimed_user="anna")
     assert outcome(DONE, actor=claims).user == ""
