@@ -52,6 +52,8 @@ def test_in_place_nothing_has_to_be_pointed_anywhere() -> None:
         "same place as before"
     )
     assert "components" not in str(kit.text)
+    beside = replace(ENDED, detail=RecoveryDetail(target="standby", in_place=True))
+    assert [task.text for task in tasks(beside)] == [start.text, kit.text]
     (started, _) = tasks(replace(here, started=("start-web",)))
     assert started.text == (
         "check that the application works. The runbook has started it (step start-web)"
@@ -104,6 +106,12 @@ def test_another_schema_or_name_is_a_copy(into: str) -> None:
     assert codes(replace(ENDED, detail=copy)) == ["compare", "drop"]
 
 
+def test_what_uses_data_that_a_part_replaced_is_started_again() -> None:
+    part = RecoveryDetail(target=IN_PLACE, part=Part(("conf/a",), (), None))
+    [task, *_] = tasks(replace(ENDED, detail=part))
+    assert task.text == "restart or reload the programs that use this data"
+
+
 def test_a_failed_check_beside_a_live_application_is_not_a_reason_to_undo() -> None:
     live = Usage(component="db", what='database "shop"', by=("1 session of app",))
     detail = RecoveryDetail(target=IN_PLACE, usage=(live,))
@@ -128,6 +136,8 @@ def test_a_program_with_the_replaced_data_has_to_be_restarted() -> None:
     first = tasks(replace(ENDED, detail=RecoveryDetail(target=IN_PLACE, usage=(former,))))[0]
     assert (first.code, first.component) == ("restart", "app")
     assert first.command == "systemctl restart web.service"
+    by_hand = RecoveryDetail(target=IN_PLACE, usage=(replace(former, units=()),))
+    assert tasks(replace(ENDED, detail=by_hand))[0].command is None
     removed = replace(former, what="/srv/a.db (removed)")
     both = tasks(replace(ENDED, detail=RecoveryDetail(target=IN_PLACE, usage=(former, removed))))
     [once] = [task.text for task in both if task.code == "restart"]
