@@ -56,6 +56,7 @@ class MemoryRepository:
     """Keeps contents by absolute path; modes, owners and links are not its business."""
 
     made_by = ""
+    opened_with = ""
 
     def __init__(self, name: str = "primary", url: str = "/memory/repository") -> None:
         self.name = name

@@ -31,27 +31,29 @@ class SqlHealth(SqlStore):
     def places(self) -> list[PlaceRow]:
         rows = repository_health
         query = (
-            select(rows.c.url, rows.c.plan, repositories.c.config_digest, _IS_WRONG)
+            select(
+                rows.c.url, rows.c.plan, rows.c.opened_with, repositories.c.config_digest, _IS_WRONG
+            )
             .join(repositories, repositories.c.url == rows.c.url)
             .where(repositories.c.repository_id.is_not(None))
             .order_by(rows.c.plan, rows.c.position)
         )
         with self._database.read() as connection:
             return [
-                PlaceRow(url, plan, digest, bool(bad))
-                for url, plan, digest, bad in connection.execute(query)
+                PlaceRow(url, plan, opened_with or "", digest, bool(bad))
+                for url, plan, opened_with, digest, bad in connection.execute(query)
             ]
 
-    def record_state(self, url: str, found: Meeting, at: datetime) -> bool:
+    def record_state(self, url: str, found: Meeting, at: datetime, opened_with: str = "") -> bool:
         query = select(repository_health).where(repository_health.c.url == url)
         # Most often nothing has changed, and nobody has to wait for a writer.
         with self._database.read() as connection:
-            if not any(_news(row, found, at) for row in connection.execute(query)):
+            if not any(_news(row, found, at, opened_with) for row in connection.execute(query)):
                 return False
         changed = set()
         with self._database.write() as connection:
             for row in connection.execute(query).all():
-                values = _news(row, found, at)
+                values = _news(row, found, at, opened_with)
                 if values:
                     set_values(connection, row, **values)
                     changed.add(row.plan)
@@ -135,13 +137,15 @@ class SqlHealth(SqlStore):
         with self._database.write() as connection:
             return copies.vanished(connection, plan, repository, ids, at)
 
-    def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
+    def expected(self, url: str, opened_with: str) -> tuple[str | None, str | None, str | None]:
         rows = repository_health
         known = select(repositories.c.repository_id, repositories.c.config_digest).where(
             repositories.c.url == url
         )
         state = func.coalesce(rows.c.lost, "unreachable")
         wrong = select(state).where(rows.c.url == url, _IS_WRONG)
+        if opened_with:
+            wrong = wrong.where(func.coalesce(rows.c.opened_with, opened_with) == opened_with)
         with self._database.read() as connection:
             row = connection.execute(known).first()
             if row is None:
@@ -192,8 +196,16 @@ def _points_kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str
     return tuple(i for i in ids if i in known)
 
 
-def _news(row: Row[Any], found: Meeting, at: datetime) -> Mapping[str, Any]:
+_OF_THE_SECRETS = ("shut", "unreachable")
+"""States that other secrets may not meet. The others are states of the place."""
+
+
+def _news(row: Row[Any], found: Meeting, at: datetime, opened_with: str) -> Mapping[str, Any]:
     """Return the columns that change. Another text for the same state changes nothing."""
+    if opened_with and row.opened_with not in (None, opened_with):
+        known = row.lost or ("unreachable" if row.unreachable is not None else None)
+        if found.state in _OF_THE_SECRETS or (found.state == "ok" and known in _OF_THE_SECRETS):
+            return {}
     if found.state == "ok":
         return FINE if row.lost is not None or row.unreachable is not None else {}
     if found.state == "unreachable":

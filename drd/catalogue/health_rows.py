@@ -1,7 +1,8 @@
 """The rows about the state of repositories, and which of their points are sound.
 
 There is a row for each repository of a plan as it was loaded. What drd learns about a place counts
-for every plan that has a repository there.
+for every plan that has a repository there; what it learns with the secrets of a plan counts for the
+plans with the same secrets.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def begin(connection: Connection, plan: Plan) -> None:
                 "position": position,
                 "copy_of": spec.copy_of,
                 "url": spec.url,
+                "opened_with": spec.opened_with,
             }
             for position, spec in enumerate(plan.repositories.values())
         ],
@@ -77,7 +79,12 @@ def load(connection: Connection, plan: Plan, at: datetime) -> None:
     changed = bool(gone)
     for position, spec in enumerate(plan.repositories.values()):
         known = before.get(spec.name)
-        wanted = {"position": position, "copy_of": spec.copy_of, "url": spec.url}
+        wanted = {
+            "position": position,
+            "copy_of": spec.copy_of,
+            "url": spec.url,
+            "opened_with": spec.opened_with,
+        }
         if known is not None and all(getattr(known, k) == v for k, v in wanted.items()):
             continue
         changed = True

@@ -48,6 +48,7 @@ repository_health = Table(
     Column("position", Integer, nullable=False),
     Column("copy_of", String(40)),
     Column("url", Text, nullable=False),
+    Column("opened_with", String(16)),  # NULL: loaded by a version that did not write it
     Column("newest_point", String(80)),  # the newest complete one that it holds
     Column("sound_point", String(80)),  # … of those that need nothing of what is damaged
     Column("lost", String(16)),  # gone | emptied | replaced | shut; NULL: it is there

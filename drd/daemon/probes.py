@@ -45,11 +45,12 @@ REFRESH_S = 30.0
 
 @dataclass
 class _Place:
-    """A repository, and one of the plans that use it."""
+    """A repository, and one of the plans that open it with the same secrets."""
 
     url: str
     plan: str
     next_at: float
+    opened_with: str = ""
     digest: str | None = None
     waits: bool = False
     begun: float | None = None
@@ -67,7 +68,7 @@ class Probes:
         self._schedule = schedule
         self._news = news
         self._prober = Prober(secrets.resolve)
-        self._places: dict[str, _Place] = {}
+        self._places: dict[tuple[str, str], _Place] = {}
         self._access: dict[str, tuple[str, dict[str, S3Access]]] = {}
         self._queue: deque[_Place] = deque()
         self._ready = threading.Condition()
@@ -117,23 +118,25 @@ class Probes:
                 self._hand_out(place)
 
     def _refresh(self, now: float) -> None:
-        """Read the repositories of the plans in force, each once; new ones are spread over
-        a round.
+        """Read the repositories of the plans in force, each once for the same secrets; new ones are
+        spread over a round.
         """
         with self._ready:
             again, self._at_once = self._at_once, False
-        wanted: dict[str, PlaceRow] = {}
+        wanted: dict[tuple[str, str], PlaceRow] = {}
         for row in self._app.catalogue.health.places():
             if is_named_place(row.url):  # only commands of a plan reach it: listings do
                 continue
-            if self._schedule(row.plan) is not None and not (row.url in wanted and not row.wrong):
-                wanted[row.url] = row
-        for url in self._places.keys() - wanted.keys():
-            del self._places[url]
+            key = row.url, row.opened_with
+            if self._schedule(row.plan) is not None and not (key in wanted and not row.wrong):
+                wanted[key] = row
+        for key in self._places.keys() - wanted.keys():
+            del self._places[key]
         within_s = min(EVERY_S, len(wanted) / PER_SECOND)
-        for url, row in wanted.items():
-            first_at = now + within_s * _share(url)
-            known = self._places.setdefault(url, _Place(url, row.plan, first_at))
+        for key, row in wanted.items():
+            first_at = now + within_s * _share(row.url)
+            new = _Place(row.url, row.plan, first_at, row.opened_with)
+            known = self._places.setdefault(key, new)
             known.plan, known.digest = row.plan, None if row.wrong else row.digest
             if row.wrong and again:
                 known.next_at = now
@@ -233,6 +236,7 @@ class _Far:
         self._probes = probes
         self._place = place
         self.url = place.url
+        self.opened_with = place.opened_with
 
     def probe(self) -> str | None:
         return self._probes.ask(self._place)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Literal
 
 from drd.model import scenarios
@@ -164,6 +166,13 @@ class RepositorySpec:
             assert self.adopted is not None
             references |= self.adopted.secrets or {}
         return references
+
+    @property
+    def opened_with(self) -> str:
+        """A digest of where the secrets that open the repository are: two plans with the same one
+        are let in or refused together. It contains no secret."""
+        references = sorted((what, r.source, r.value) for what, r in self.secrets().items())
+        return blake2b(json.dumps(references).encode(), digest_size=8).hexdigest()
 
     @property
     def has_password(self) -> bool:

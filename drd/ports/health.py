@@ -30,11 +30,14 @@ class KnownRepository:
 
 @dataclass(frozen=True, slots=True)
 class PlaceRow:
-    """A repository of a plan. `digest` is the digest of the repository's `config`; None when it was
-    never read. `wrong` says that the repository was lost or unreachable when drd last used it."""
+    """A repository of a plan, and `RepositorySpec.opened_with` of it as it was loaded; empty if it
+    was loaded by an older version of drd. `digest` is the digest of the repository's `config`; None
+    when it was never read. `wrong` says that the repository was lost or unreachable when drd last
+    used it."""
 
     url: str
     plan: str
+    opened_with: str
     digest: str | None
     wrong: bool
 
@@ -50,10 +53,12 @@ class RepositoryHealth(Protocol):
     def places(self) -> list[PlaceRow]:
         """Return the repositories that drd has seen, each with every loaded plan that has it."""
 
-    def record_state(self, url: str, found: Meeting, at: datetime) -> bool:
-        """Record the state of a repository for every plan with a repository at this URL. Returns
-        whether the state has changed. If a repository does not answer, what was recorded before is
-        kept."""
+    def record_state(self, url: str, found: Meeting, at: datetime, opened_with: str = "") -> bool:
+        """Record the state of a repository for every plan with a repository at this URL. What drd
+        found with the secrets of one plan (`RepositorySpec.opened_with`; empty: without secrets)
+        says nothing about other secrets: that the repository is `shut`, is `unreachable`, or opens
+        again, counts for plans that open it with the same ones. Returns whether the state has
+        changed. If a repository does not answer, what was recorded before is kept."""
 
     def record_damage(
         self,
@@ -110,10 +115,10 @@ class RepositoryHealth(Protocol):
         Returns the points that no other repository keeps; these points are not restore points any
         more."""
 
-    def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
+    def expected(self, url: str, opened_with: str) -> tuple[str | None, str | None, str | None]:
         """Return the id of the repository and the digest of its `config`, None if unknown; and its
-        state: `unreachable`, or one of the values of `KnownRepository.lost`; None if nothing is
-        wrong."""
+        state for plans that open it with these secrets: `unreachable`, or one of the values of
+        `KnownRepository.lost`; None if nothing is wrong."""
 
     def config_digest(self, url: str) -> str | None:
         """Return the digest of the `config` of the recorded repository; None when it was never

@@ -107,11 +107,13 @@ class Serving(Protocol):
 
 class Repository(Protocol):
     """A place where copies are kept. All calls have deadlines and raise RepositoryError's children.
-    `made_by` is the other tool that fills it; empty if drd itself does."""
+    `made_by` is the other tool that fills it; empty if drd itself does. `opened_with`:
+    `RepositorySpec.opened_with`."""
 
     url: str
     name: str
     made_by: str
+    opened_with: str
 
     def preflight(self, *, writing: bool = True) -> None:
         """Check within a few seconds that the endpoint answers, the bucket or directory exists, and

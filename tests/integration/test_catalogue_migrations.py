@@ -39,6 +39,7 @@ from drd.model.compliance import assess
 from drd.model.consistency import Spread
 from drd.model.incidents.entries import Author
 from drd.model.manifest_signature import TrustedKeys
+from drd.model.repositories import Meeting
 from drd.model.run import RunKind, StepState
 from drd.model.run_details import ReadinessDetail
 from drd.model.step_record import RESTORE, step_about
@@ -877,4 +878,33 @@ def test_an_upgrade_lets_the_rpo_of_the_plan_count_for_all_until_one_has_its_own
     catalogue.plans.load(before, file_digest="d", at=at(6))
     within_s, found = told()
     assert (within_s, set(found.values())) == (before.objectives.rpo_s, {None})
+    catalogue.close()
+
+
+def test_an_upgrade_keeps_states_of_repositories_until_the_plan_is_loaded_again(
+    url: str, tmp_path: Path
+) -> None:
+    opened(url, tmp_path, Schema(OURS.scripts, "0024")).close()
+    executed(url, _OF_0018)
+    place = plan().primary.url
+    executed(
+        url,
+        "INSERT INTO repository_health (plan, repository, position, url, lost, lost_since, "
+        f"lost_says) VALUES ('orders-api', 'primary', 0, '{place}', 'shut', '@01', 'closed')",
+    )
+
+    catalogue = opened(url, tmp_path)
+
+    def lost() -> str | None:
+        return catalogue.health.of_plan("orders-api")[0].lost
+
+    assert lost() == "shut"
+    catalogue.health.record_state(place, Meeting("ok"), at(2), "any secrets")
+    assert lost() is None
+    catalogue.plans.load(plan(), file_digest="d", at=at(3))
+    catalogue.repositories.record(place, "0a" * 32, at(3))
+    catalogue.health.record_state(place, Meeting("shut"), at(4), "any secrets")
+    assert lost() is None
+    catalogue.health.record_state(place, Meeting("shut"), at(5), plan().primary.opened_with)
+    assert lost() == "shut"
     catalogue.close()

@@ -107,6 +107,7 @@ def test_a_repository_whose_password_is_missing_is_not_well_because_its_storage_
 
     class Local:
         url = str(place)
+        opened_with = ""
         opens = False
 
         def probe(self) -> str:
@@ -126,6 +127,20 @@ def test_a_repository_whose_password_is_missing_is_not_well_because_its_storage_
     repository.opens = True
     assert probe(catalogue, clock, repository)
     assert house.lost("shop") is None
+
+
+def test_plans_with_other_secrets_for_the_same_repository_are_probed_apart(house: House) -> None:
+    place = house.repository("shop")
+    for name, password in (("other", "Y"), ("like-shop", "X")):
+        file = house.directory / f"plans/{name}.yaml"
+        file.write_text(PLAN.format(name=name, url=place).replace("env: X", f"env: {password}"))
+        house.schedules[name] = house.app.plans.accept(load_plan(file))
+    house.probes.turn(time.monotonic())
+    secrets_of = {
+        name: house.app.plans.in_force(name).primary.opened_with for name in house.schedules
+    }
+    assert secrets_of["shop"] == secrets_of["like-shop"] != secrets_of["other"]
+    assert house.probes._places.keys() == {(str(place), of) for of in secrets_of.values()}
 
 
 def test_after_a_reload_what_was_wrong_is_checked_at_once(house: House) -> None:
@@ -167,7 +182,7 @@ def test_a_password_file_with_another_text_than_the_service_has_is_no_lost_repos
         return error
 
     services: Any = SimpleNamespace(catalogue=app.catalogue, clock=app.clock)
-    repository: Any = SimpleNamespace(url=str(place))
+    repository: Any = SimpleNamespace(url=str(place), opened_with="")
     with pytest.raises(WrongKey) as told, recording_state(services, repository):
         raise shut()
     assert house.lost("shop") == ("shut" if is_service else None)
@@ -181,6 +196,7 @@ def test_a_password_file_with_another_text_than_the_service_has_is_no_lost_repos
 
     class Local:
         url = str(place)
+        opened_with = ""
 
         def probe(self) -> str:
             return "d" * 64

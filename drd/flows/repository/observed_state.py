@@ -43,7 +43,7 @@ def recording_state(services: Services, repository: Repository) -> Iterator[None
                 error.message, hint=error.hint, permanent=error.permanent, line=error.line
             ) from error
         raise
-    _note(services.catalogue, services.clock, repository.url, _FINE)
+    _note(services.catalogue, services.clock, repository, _FINE)
 
 
 def note(services: Services, repository: Repository, error: DrdError) -> None:
@@ -53,7 +53,7 @@ def note(services: Services, repository: Repository, error: DrdError) -> None:
         tell_of_change(services.catalogue, repository.url, error)
     state = _of_error(error)
     if state is not None:
-        _note(services.catalogue, services.clock, repository.url, state)
+        _note(services.catalogue, services.clock, repository, state)
 
 
 def note_damage(
@@ -78,10 +78,15 @@ def remember(services: Services, repository: Repository) -> None:
                 health.record_config_digest(repository.url, digest)
 
 
-class Probed(Protocol):
-    """What `probe` needs of a repository."""
+class Place(Protocol):
+    """What of a repository a state is recorded for."""
 
     url: str
+    opened_with: str
+
+
+class Probed(Place, Protocol):
+    """What `probe` needs of a repository."""
 
     def probe(self) -> str | None: ...
 
@@ -94,7 +99,7 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
     not be opened the last time: its storage may have answered all the time. Does nothing if no
     repository was ever recorded.
     """
-    recorded, digest, wrong = catalogue.health.expected(repository.url)
+    recorded, digest, wrong = catalogue.health.expected(repository.url, repository.opened_with)
     if recorded is None:
         return False
     state = _probed(catalogue, repository, recorded, digest)
@@ -105,17 +110,15 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
         if opened is None:
             return False
         state = opened
-    return _note(catalogue, clock, repository.url, state)
+    return _note(catalogue, clock, repository, state)
 
 
 def no_answer(catalogue: Catalogue, clock: Clock, url: str, after_s: float) -> bool:
     """Record that a repository did not answer for so many seconds; returns whether that is new."""
-    return _note(
-        catalogue,
-        clock,
-        url,
-        Meeting("unreachable", f"no answer within {format_duration(after_s)}"),
-    )
+    state = Meeting("unreachable", f"no answer within {format_duration(after_s)}")
+    with suppress(CatalogueError):
+        return catalogue.health.record_state(url, state, clock.now())
+    return False
 
 
 def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str | None) -> Meeting:
@@ -174,10 +177,11 @@ def _of_error(error: DrdError) -> Meeting | None:
     return None
 
 
-def _note(catalogue: Catalogue, clock: Clock, url: str, found: Meeting) -> bool:
+def _note(catalogue: Catalogue, clock: Clock, place: Place, found: Meeting) -> bool:
     """Record a state; returns whether it is new. Does nothing for a read-only catalogue, or for a
     place that never held a repository."""
+    url = place.url
     with suppress(CatalogueError):
         if found.state in ("ok", "unreachable") or catalogue.repositories.id_of(url) is not None:
-            return catalogue.health.record_state(url, found, clock.now())
+            return catalogue.health.record_state(url, found, clock.now(), place.opened_with)
     return False

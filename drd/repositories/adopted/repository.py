@@ -82,6 +82,7 @@ class AdoptedRepository:
     def __init__(self, spec: RepositorySpec, adopted: Adopted, tool: ForeignTool) -> None:
         self.url = spec.url
         self.name = spec.name
+        self.opened_with = spec.opened_with
         self.made_by = adopted.made_by
         self._spec = spec
         self._adopted = adopted
