@@ -233,7 +233,7 @@ def test_the_status_reads_the_plans_that_changed_and_no_others(url: str, tmp_pat
     assert (names(first.facts), first.everything) == (["orders-api", "shop"], True)
     assert read_changed(url, first.seq).facts.plans == []
 
-    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(1))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(1))
     began = read_changed(url, first.seq)
     assert (names(began.facts), began.everything, began.gone) == (["orders-api"], False, ())
     catalogue.points.record(point("p1", at(2), components=[captured()]))
@@ -249,6 +249,23 @@ def test_the_status_reads_the_plans_that_changed_and_no_others(url: str, tmp_pat
 
     everything = read_status(url)
     assert read_changed(url, None).facts == everything
+    catalogue.close()
+
+
+@pytest.mark.parametrize("kind", [RunKind.BACKUP, RunKind.RECOVERY])
+def test_the_status_reads_a_plan_whose_run_may_have_died_each_time(
+    url: str, tmp_path: Path, kind: RunKind
+) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    for name in ("orders-api", "shop"):
+        catalogue.plans.load(replace(plan(), name=name), file_digest="f", at=at(0))
+    lease = catalogue.runs.begin(plan(), kind, trigger="manual", at=at(1))
+    seq = read_changed(url, None).seq
+    for _ in range(2):
+        assert names(read_changed(url, seq).facts) == ["orders-api"]
+    catalogue.runs.finish(lease, RunState.FAILED, error="it died", at=at(2))
+    seq = read_changed(url, None).seq
+    assert names(read_changed(url, seq).facts) == []
     catalogue.close()
 
 

@@ -110,7 +110,10 @@ def test_a_copy_that_a_drill_could_not_restore_before_the_kit_is_left_out_after_
 ) -> None:
     site.copy()
     plan(site)
-    (site.base / "dumps/orders.db").write_bytes(b"no database\x1b[31m" * 500)
+    dump = site.base / "dumps/orders.db"
+    whole_file = dump.read_bytes()
+    damaged = whole_file[:100] + b"no database\x1b[31m" * len(whole_file)  # only its head is whole
+    dump.write_bytes(damaged[: len(whole_file)])
     site.copy()
     machine = Machine(site, capsys)
     cut, whole = (p.id for p in site.app.catalogue.points.of_plan("shop"))
