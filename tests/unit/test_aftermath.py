@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,16 +39,20 @@ def test_the_duration_stands_beside_the_rto(times: dict[str, Any], said: str) ->
     assert measured({**TIMES, **times}, AT) == said
 
 
-def test_the_next_tasks_fit_into_80_columns_without_breaking_a_command(
+def test_the_next_tasks_fit_into_80_columns_with_a_long_command_that_can_be_pasted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(render, "terminal_width", lambda _: 80)
     print_next({"next": [ANALYZE, DONE]})
-    assert capsys.readouterr().out.splitlines() == [
+    said = capsys.readouterr().out
+    assert said.splitlines() == [
         "  next       1. db: collect planner statistics:",
-        f"                {COMMAND}",
+        "                vacuumdb --analyze-in-stages \\",
+        "                  --dbname='postgresql:///orders?host=/var/run/postgresql'",
         "             2. remove the kept copies for good: drd done 4f2a",
     ]
+    pasted = said[said.index("vacuumdb") : said.index("2. remove")].replace("\\\n", "")
+    assert shlex.split(pasted) == shlex.split(COMMAND)
 
 
 def test_the_places_of_the_data_and_its_users_are_listed(

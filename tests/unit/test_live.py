@@ -111,10 +111,10 @@ def test_lines_wrapped_by_a_narrower_terminal_are_erased(
 ) -> None:
     screen = Screen(None, colour=True)
     size = [os.terminal_size((80, 24)), os.terminal_size((20, 24))]
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: size[0])
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: size[0])
     shown = screen.lines(at(), 79, 23)
     screen(at())
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: size[1])
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: size[1])
     capsys.readouterr()
     screen(replace(at(), over=True))
     plain = (re.sub(r"\x1b\[\d*m", "", line) for line in shown)
