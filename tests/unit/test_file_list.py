@@ -60,3 +60,23 @@ def test_every_change_is_found(changes: dict[str, bytes | None], text: str) -> N
 def test_end_that_was_cut_off_is_found() -> None:
     [fault] = file_faults(sealed().entries[:1], {**FILES, LIST: LISTED})
     assert fault.text == "files.sha256 exists, but the last entry does not contain its digest"
+
+
+def test_only_the_entry_of_an_export_seals_a_list() -> None:
+    chain = Chain()
+    chain.note(list_sha256=digest_of(LISTED))
+    [fault] = file_faults(chain.entries, {**FILES, LIST: LISTED})
+    assert (fault.seq, fault.text) == (
+        1, "files.sha256 exists, but the last entry does not contain its digest",
+    )  # fmt: skip
+    [fault] = file_faults([], {LIST: LISTED})
+    assert fault.seq == 0, "there is no entry at all"
+
+
+def test_a_line_of_another_form_names_no_file() -> None:
+    listed = LISTED + b"# a comment\n"
+    chain = Chain()
+    chain.add(
+        Draft(KIND, "export:1", {"incident": 1, "list_sha256": digest_of(listed)}, BEGUN, ANNA)
+    )
+    assert file_faults(chain.entries, {**FILES, LIST: listed}) == []

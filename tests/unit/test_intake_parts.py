@@ -203,6 +203,21 @@ def test_an_alert_that_is_over_has_an_end() -> None:
         manager(labels=[1])
 
 
+@pytest.mark.parametrize("alerts", [{}, {"alerts": {}}, {"alerts": None}])
+def test_a_message_of_alertmanager_without_a_list_of_alerts_is_refused(
+    alerts: dict[str, Any],
+) -> None:
+    text = json.dumps({"version": 4, **alerts})
+    with pytest.raises(UsageError, match="is not a list"):
+        list(alertmanager.signals(text, next(documents(text))))
+
+
+def test_only_an_object_is_a_message_of_alertmanager() -> None:
+    assert alertmanager.is_alertmanager({"alerts": [], "version": "4"})
+    assert not alertmanager.is_alertmanager(["alerts", "version"])
+    assert not alertmanager.is_alertmanager("alerts of version 4")
+
+
 # --- OCSF -------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from drd.model.row_loss import RowLoss, rows_lost
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, RestorePoint, TableState
 from tests.catalogue_support import at
@@ -56,3 +58,15 @@ def test_points_of_the_same_moment_or_in_the_wrong_order_show_no_growth() -> Non
     assert rows_lost(CHOSEN, None, point(10, orders=100), at(13)) == ()
     assert rows_lost(CHOSEN, None, point(11, orders=100), at(13)) == ()
     assert rows_lost(CHOSEN, None, OLD, at(9)) == (RowLoss("db", 0, counted=False),)
+
+
+def test_no_time_without_a_backup_loses_no_rows_however_many_come_in() -> None:
+    busy = point(10, orders=1_000_000)
+    for minute in (9, 10):
+        assert rows_lost(busy, None, OLD, at(minute)) == (RowLoss("db", 0, counted=False),)
+
+
+def test_a_newer_point_without_the_database_counts_nothing() -> None:
+    newer = replace(point(20, orders=230), components=())
+    assert rows_lost(CHOSEN, newer, OLD, at(13)) == (RowLoss("db", 30, counted=False),)
+    assert rows_lost(CHOSEN, newer, replace(OLD, components=()), at(13)) == ()

@@ -52,7 +52,7 @@ def _signal(alert: Any, raw: str, number: int) -> Signal:
     return made(
         SOURCE,
         unique=whole(alert.get("fingerprint")) or _fingerprint(alert["labels"]),
-        title=summary if not name or name in summary else f"{name}: {summary}",
+        title=summary if name in summary else f"{name}: {summary}",
         text=notes.get("description") or notes.get("message") or "",
         severity=labels.get("severity", ""),
         resolved=alert.get("status") == "resolved",
