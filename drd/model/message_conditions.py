@@ -33,7 +33,7 @@ def message_conditions(
             yield _update(incident.number, clock, now, zone)
     for message in found:
         counts = Counter(d.fate for d in message.deliveries if d.fate in NEEDS_A_PERSON)
-        waiting = [d for d in message.deliveries if d.fate is Fate.WAITING and d.at is not None]
+        waiting = [d for d in message.deliveries if d.fate is Fate.WAITING]
         late = [d for d in waiting if d.at is not None and now - d.at > _WAITS]
         if late:
             counts[Fate.WAITING] = len(late)

@@ -52,6 +52,29 @@ def test_the_component_that_is_worst_against_its_own_rpo_counts(tmp_path: Path) 
     assert found.missed
 
 
+def test_of_two_that_are_as_bad_the_first_counts_and_the_whole_rpo_may_be_lost(
+    tmp_path: Path,
+) -> None:
+    plan = _plan(tmp_path)
+    found = worst_loss(plan, 3600.0, NOON, {"db": NOON, "store": NOON + 40 * MINUTE})
+    assert found == Loss("db", 3600.0, 3600.0)
+    assert not found.missed
+    assert Loss("db", 3600.5, 3600.0).missed
+
+
+def test_no_component_has_lost_more_than_the_one_with_the_oldest_data(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    for oldest in (NOON, None):
+        found = worst_loss(plan, 1000.0, oldest, {"db": None, "store": NOON - MINUTE})
+        assert found == Loss("store", 1000.0, 1200.0)
+
+
+def test_the_rows_of_losses_begin_with_what_is_lost(tmp_path: Path) -> None:
+    times = {"db": NOON, "store": NOON + timedelta(seconds=1)}
+    rows = rows_of_losses(_plan(tmp_path), NOON + timedelta(seconds=1), times)
+    assert [row.observed.partition(":")[0] for row in rows] == ["1s lost", "nothing lost"]
+
+
 def test_only_what_was_restored_counts(tmp_path: Path) -> None:
     plan = _plan(tmp_path)
     assert worst_loss(plan, 60.0, None, {"db": None}) == Loss("db", 60.0, 3600.0)

@@ -158,6 +158,7 @@ def test_words_name_the_local_time_only_where_it_differs() -> None:
     assert "(2026-11-28 13:00 CET)" in update_words(clock, NOON, BERLIN)
     assert update_words(clock, NOON, UTC).endswith(", in 0s")
     assert update_words(clock, NOON + MINUTE, UTC).endswith(", overdue by 1m")
+    assert update_words(clock, NOON + MINUTE / 60, UTC).endswith(", overdue by 1s")
 
 
 def test_an_update_for_a_severity_that_does_not_exist_is_refused() -> None:

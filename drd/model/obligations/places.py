@@ -44,7 +44,7 @@ def covering(place: str) -> tuple[str, ...]:
     country = _ALSO.get(written, written)
     place = f"{country}{dash}{part}"
     whole = _PART_OF.get(country, country)
-    in_eu = whole in MEMBERS or whole in _EEA or whole == EU
+    in_eu = whole in MEMBERS or whole in _EEA
     return tuple(dict.fromkeys((place, country, whole, *((EU,) if in_eu else ()))))
 
 
