@@ -81,6 +81,23 @@ def test_a_delivery_whose_time_is_unknown_says_nothing_of_the_address() -> None:
         assert judged.finding.text.endswith("see message 1 of incident 3")
 
 
+def test_only_a_mail_that_was_accepted_or_came_back_says_something_of_the_address() -> None:
+    back = message(1, ("old@acme.example", Fate.BOUNCED, 1))
+    assert back.content is not None
+    later = message(2, ("old@acme.example", Fate.REFUSED, 2))
+    hook = Recipient("Acme", Way.CHANNEL, "old@acme.example")
+    part = replace(back.content.parts[0], recipients=(hook,))
+    other_way = replace(
+        message(2, ("old@acme.example", Fate.ACCEPTED, 2)),
+        content=replace(back.content, parts=(part,)),
+    )
+    redacted = replace(message(2, ("old@acme.example", Fate.ACCEPTED, 2)), content=None)
+    unsent = replace(message(2, ("old@acme.example", Fate.ACCEPTED, 2)), deliveries=())
+    for another in (later, other_way, redacted, unsent):
+        [judged] = of_contacts([(3, back), (3, another)], {"old@acme.example"})
+        assert judged.finding.text.endswith("see message 1 of incident 3")
+
+
 def test_an_approval_is_judged_by_the_rule_of_today() -> None:
     reach = Reach(ContactBook((), ()), leads=str, approval=ApprovalRule(roles=("legal",)))
     draft = message(1, ("a@acme.example", Fate.DRAFTED, 0))

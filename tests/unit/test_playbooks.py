@@ -232,6 +232,9 @@ def test_a_task_is_due_after_a_moment_of_the_incident() -> None:
     due = Due.parse("aware+1h30m")
     assert due.at({Instant.AWARE: at}) == datetime(2026, 11, 29, 10, 30, tzinfo=UTC)
     assert due.at({}) is None
+    at_once = Due.parse(" aware ")
+    assert at_once == Due(Instant.AWARE, 0.0)
+    assert (str(at_once), at_once.at({Instant.AWARE: at})) == ("aware", at)
     for text in ("aware + soon", "+ 30m", "aware 30m"):
         with pytest.raises(ValueError, match=r"moment"):
             Due.parse(text)
