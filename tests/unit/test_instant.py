@@ -263,3 +263,16 @@ def test_an_incremental_copy_is_restored_as_a_whole() -> None:
     component = Component("server", "postgres-cluster", settings)
     with pytest.raises(NotSupported, match="an incremental copy, which has to be combined first"):
         kind.instant_sandbox(component, copied, place)
+
+
+@pytest.mark.parametrize(("read", "whole"), [(0, 0), (5, 5), (6, 5)])
+def test_a_component_that_is_empty_or_shrank_meanwhile_was_read_whole(
+    read: int, whole: int
+) -> None:
+    assert Reading("db", read, whole, 0, 0).share == "100 %"
+
+
+@pytest.mark.parametrize("projected_s", [None, 0.0, 61.5])
+def test_an_instant_drill_is_read_as_it_was_written(projected_s: float | None) -> None:
+    made = InstantDrill((Reading("db", 1, 2, 3, 4),), 1.5, 2.5, projected_s)
+    assert InstantDrill.from_json(made.to_json()) == made

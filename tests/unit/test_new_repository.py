@@ -37,3 +37,9 @@ def test_the_repository_of_two_plans_goes_after_both_have_moved() -> None:
     assert lines[0] == "plan shop, of /p/shop.yaml:"
     assert "plan billing, of /p/billing.yaml:" in lines
     assert lines[-2].startswith("only when all of these plans have moved (shop, billing), and")
+
+
+def test_a_new_copy_of_a_copy_is_of_that_copy() -> None:
+    third = repository("third", copy_of="offsite")
+    chained = plan("shop", repositories={"primary": PRIMARY, "offsite": OFFSITE, "third": third})
+    assert "copy_of: offsite}" in "\n".join(new_repository([(chained, third)]))
