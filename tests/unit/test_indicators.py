@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -26,7 +28,7 @@ from drd.model.incidents.investigation import (
     investigation,
 )
 from drd.model.incidents.investigation_words import evidence_row, indicator_row
-from drd.model.incidents.stix import bundle, left_out
+from drd.model.incidents.stix import bundle, bundle_text, left_out
 from tests.records_support import ANNA, Chain
 
 NOON = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -274,6 +276,15 @@ def test_an_indicator_is_exported_to_stix_with_its_times_and_text(
 ) -> None:
     [written] = bundle([replace(MADE, **changes)])["objects"]
     assert {key: written.get(key) for key in has} == has
+
+
+def test_a_file_of_stix_is_the_bundle_in_lines_with_random_ids_of_version_4() -> None:
+    text = bundle_text([MADE])
+    assert json.loads(text) == bundle([MADE])
+    assert text.startswith('{\n  "')
+    assert text.endswith("}\n")
+    for one in (json.loads(text), *json.loads(text)["objects"]):
+        assert UUID(one["id"].partition("--")[2]).version == 4
 
 
 def test_a_bundle_has_another_id_once_an_indicator_changed() -> None:

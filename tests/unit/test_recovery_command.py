@@ -37,6 +37,10 @@ LOST = datetime(2026, 11, 28, 12, tzinfo=UTC)
             {"target": "s", "as_owner": True, "accept_paths": True},
             "--target s --as-owner --accept-paths",
         ),
+        (
+            {"target": "s", "clean_for": 7, "point": "1f0c", "overwrite": True},
+            "--target s --incident 7 --clean --overwrite",
+        ),
         ({"target": "a\x1b"}, "--target 'a\\x1b'"),
     ],
 )
