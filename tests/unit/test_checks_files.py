@@ -13,7 +13,7 @@ import pytest
 
 from drd.checks.files import SPEC, FilesCheck, TreeComparison, compare
 from drd.checks.fingerprints import at_backup
-from drd.checks.words import number, shorten, some
+from drd.checks.words import not_run, nothing_counted, number, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec, Component
@@ -329,4 +329,22 @@ def test_texts_are_one_short_line() -> None:
     assert shorten("abcd", 3) == "ab…"
     assert number(312044) == "312,044"
     assert number(Decimal("-1234.50")) == "-1,234.50"
+    assert number(Decimal("1E+4")) == "10,000"
     assert some(["a", "b", "c", "d", "e", "f"]) == "a; b; c; d; e; and 1 more"
+
+
+def test_why_a_check_did_not_run_has_at_most_200_characters() -> None:
+    spec = CheckSpec("n", "files", "it", SETTINGS)
+    assert not_run(spec, "x" * 200, "y").observed == "x" * 200
+    assert not_run(spec, "x" * 201, "y").observed == "x" * 199 + "…"
+
+
+@pytest.mark.parametrize(
+    ("point", "tool"),
+    [("restic-1a2b3c4d", "restic"), ("command-7", "another tool"), ("1a2b3c4d", "")],
+)
+def test_of_a_point_of_another_tool_it_is_said_that_the_tool_counted_nothing(
+    point: str, tool: str
+) -> None:
+    made = f"{tool} made the copy, and did not record counts of the source, so this check cannot"
+    assert nothing_counted(point, "otherwise") == (f"{made} compare" if tool else "otherwise")
