@@ -120,6 +120,14 @@ def test_members_and_elements_of_a_text() -> None:
     assert list(documents(" \n")) == []
 
 
+def test_members_and_elements_are_found_without_spaces_too() -> None:
+    text = '{"a":[1,2],"b":3}'
+    found = member(text, 0, "b")
+    assert found is not None
+    assert (found.value, text[found.start : found.end]) == (3, "3")
+    assert [part.value for part in elements(text, text.index("["))] == [1, 2]
+
+
 def test_a_message_of_the_largest_size_is_read() -> None:
     one = '{"class_uid": 2004, "metadata": {"uid": "a"}}'
     padded = one.ljust(LARGEST).encode()
