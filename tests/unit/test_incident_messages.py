@@ -203,6 +203,43 @@ def test_a_delivery_has_the_time_and_the_words_of_the_other_side() -> None:
     assert made.act("withdraw", reason="wrong").withdrawn == "wrong"
 
 
+def test_each_report_of_a_mail_server_is_kept_once() -> None:
+    made = Response()
+    made.act("send", recipients=[0, 1])
+    made.act("bounced", recipient=0, report="r1")
+    made.act("bounced", recipient=0, report="r1")
+    assert made.act("bounced", recipient=1, report="r2").reports == {"r1", "r2"}
+    assert made.act("accepted", recipient=1).reports == {"r1", "r2"}
+
+
+def test_a_message_is_drafted_and_approved_by_the_names_that_were_given() -> None:
+    made, bob = Response(), Author("Bob", NOON, ANNA)
+    approval = {"act": "approve", "message": 2, "digest": CONTENT.digest}
+    made.add(draft(kinds.DRAFT, 1, bob, {"content": CONTENT.to_json()}))
+    made.add(draft(kinds.MESSAGE, 1, bob, approval))
+    first, second = messages(1, made.entries)
+    assert (first.drafted_by, first.approved_by) == ("anna", "")
+    assert (second.drafted_by, second.approved_by) == ("Bob", "Bob")
+
+
+def test_only_unchanged_entries_about_messages_change_one() -> None:
+    made = Response()
+    made.say(kinds.LOG, act="withdraw", message=1)
+    assert made.one.withdrawn == ""
+    made.act("withdraw", reason="wrong")
+    entry = made.entries[-1]
+    assert entry.body is not None
+    made.entries[-1] = replace(entry, body=replace(entry.body, salt="other"))
+    assert (made.one.withdrawn, made.one.intact) == ("", False)
+
+
+def test_a_message_whose_draft_was_redacted_after_it_was_sent_stays_sent() -> None:
+    made = Response()
+    made.act("send", recipients=[0])
+    made.entries[0] = replace(made.entries[0], body=None)
+    assert (made.one.sent_at, made.one.deliveries, made.one.intact) == (minute(1), (), False)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -120,6 +120,12 @@ def test_members_and_elements_of_a_text() -> None:
     assert list(documents(" \n")) == []
 
 
+@pytest.mark.parametrize("raw", [b"5", b'"text"', b"null", b"true"])
+def test_a_value_without_fields_is_no_message(raw: bytes) -> None:
+    with pytest.raises(UsageError, match="neither one of Alertmanager nor an OCSF finding"):
+        signals(raw, None)
+
+
 def test_members_and_elements_are_found_without_spaces_too() -> None:
     text = '{"a":[1,2],"b":3}'
     found = member(text, 0, "b")
