@@ -32,6 +32,4 @@ def found(data: Any, parts: tuple[str, ...]) -> Any:
             data = data[int(part)]
         else:
             return MISSING
-        if data is MISSING:
-            return MISSING
     return data
