@@ -109,8 +109,9 @@ class Terminal:
     # --- the exercise ---
 
     def play(self) -> None:
-        """Show the injects and record the answers, until every inject was shown and every question
-        has an answer. Raises Cancelled when people interrupt the exercise."""
+        """Show the injects and record the answers, until every inject was shown, every question
+        has an answer, and people say that the runs of playbooks have ended. Raises Cancelled when
+        people interrupt the exercise."""
         self._say_begin()
         while not self._is_ended:
             if (inject := self._due()) is not None:
@@ -118,13 +119,17 @@ class Terminal:
                 self._tell(inject)
                 continue
             asked = next(iter(self.table.played.open_questions), None)
-            if asked is None and not self.table.played.untold:
+            if asked is None and not self.table.played.untold and not self._waits_for_a_run():
                 return
             self._prompt(asked)
             line = self._line()
             if line is not None:
                 self._prompted = ""
                 self._handled(line, asked)
+
+    def _waits_for_a_run(self) -> bool:
+        """Are people still to run a playbook, which drd judges when they go on?"""
+        return not self._goes_on and any(one.run for one in self.table.played.to_judge)
 
     def review(self) -> None:
         """Ask whether the expectations were met, and what should change."""
@@ -172,6 +177,9 @@ class Terminal:
         self._below("  ", inject.tell)
         if about := concerns(inject):
             self._below("  about    ", about)
+        self._say_to_do(inject)
+
+    def _say_to_do(self, inject: Inject) -> None:
         number = self.table.played.number
         for expected in inject.expectations:
             if expected.run:
@@ -186,6 +194,8 @@ class Terminal:
         self._prompted = wanted
         if asked is not None:
             self._ask(asked)
+        elif not self.table.played.untold:
+            self._say("  Press Enter when the run of the playbook has ended, or if nobody runs it.")
         elif not self.speed:
             self._say("  To see the next news: Enter. To see what you can type: /help")
         else:
@@ -210,7 +220,7 @@ class Terminal:
             verb, _, rest = text[1:].partition(" ")
             self._verbs.get(verb.casefold(), self._help)(rest)
         elif not text:
-            self._goes_on = not self.speed and asked is None
+            self._goes_on = asked is None and not (self.speed and self.table.played.untold)
         elif asked is not None:
             by, said = _speaker(text)
             self._try(lambda: self.table.answer(asked, said, self._elapsed(), by))
@@ -229,10 +239,12 @@ class Terminal:
             self._try(lambda: self.table.answer(asked, "", self._elapsed()))
 
     def _next(self, _: str) -> None:
-        """Show the next news at once, and set the clock to its time."""
-        self._goes_on = bool(self.table.played.untold)
-        if self._goes_on and self.speed:
-            self._base = max(self._elapsed() or 0.0, self.table.played.untold[0].at_s)
+        """Show the next news at once, and set the clock to its time. After the last news, wait for
+        no run of a playbook."""
+        untold = self.table.played.untold
+        self._goes_on = bool(untold) or not self.table.played.open_questions
+        if untold and self.speed:
+            self._base = max(self._elapsed() or 0.0, untold[0].at_s)
             self._began = time.monotonic()
 
     def _stop(self, _: str) -> None:
@@ -289,6 +301,7 @@ class Terminal:
         if played.told:
             last = [one for one in played.exercise.injects if one.name in played.told][-1]
             self._below("  the last news was: ", last.tell)
+            self._say_to_do(last)
 
     def _print(self, text: str) -> None:
         print(text, end="", flush=True, file=sys.stderr if self.beside else sys.stdout)

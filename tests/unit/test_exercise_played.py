@@ -292,6 +292,32 @@ def test_a_terminal_asks_records_and_looks_back(
     assert "Somebody was told" not in shown.split("Now judge what people should have done.")[0]
 
 
+@pytest.mark.parametrize("speed", [0.0, 60.0])
+def test_after_the_last_news_people_have_time_to_run_the_playbook(
+    catalogue: SqlCatalogue,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+    speed: float,
+) -> None:
+    """drd judges the run when play() is over: until then somebody runs it at another terminal."""
+    ours, theirs = pty.openpty()
+    os.write(ours, b"the lead\n1\n/next\nthe run is slow\n\n")
+    text = f"{OWN}    expect:\n      - {{name: ran, what: Somebody ran it., run: insider}}\n"
+    (tmp_path / "friday.yaml").write_text(text)
+    exercise = load_exercises(tmp_path).known["friday"]
+    table = begin(catalogue, SetClock(), exercise, by="anna", actor=ANNA, speed=speed)
+    with os.fdopen(theirs) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        Terminal(table, None, beside=False).play()
+    os.close(ours)
+    assert [note.text for note in table.played.notes] == ["the run is slow"]
+    assert "ran" in {one.name for one in table.played.to_judge}
+    command = f"drd playbook run insider --exercise {table.played.number}"
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.index(command) < told.index("Press Enter when the run of the playbook has ended")
+
+
 def test_the_end_of_input_interrupts(
     catalogue: SqlCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
+from drd.cli.command_line import parsed
 from drd.cli.exercise import clock_words
 from drd.cli.main import main
 from drd.config.daemon import load_settings
 from drd.config.exercises import SHIPPED, exercise_schema, findings, load_exercises
 from drd.config.own_texts import own_texts
+from drd.config.playbooks import SHIPPED as SHIPPED_PLAYBOOKS
 from drd.config.playbooks import load_playbooks
 from drd.config.regimes import load_regimes
 from drd.model.exercises.stored import exercise_of_json, exercise_to_json
@@ -57,6 +60,25 @@ def test_each_shipped_playbook_has_an_exercise_in_which_it_is_run() -> None:
     for name in playbooks:
         assert found.known[name].playbooks == (name,)
         assert name in {e.run for e in found.known[name].expectations}
+
+
+_COMMAND = re.compile(
+    r"drd ((?:(?!drd )[a-z-]+ )+?"
+    r"(?:(?:N|[A-Z]{2,}|\$\{\w+\}|--[a-z-]+|[\w-]+=[\w/]+)(?=[ .,:;\"]|$) ?)+)"
+)
+"""A command with what follows its verbs: names in capitals, options, values."""
+
+
+@pytest.mark.parametrize("directory", [SHIPPED, SHIPPED_PLAYBOOKS], ids=["exercises", "playbooks"])
+def test_the_texts_name_only_commands_that_drd_accepts(directory: Path) -> None:
+    found = 0
+    for file in sorted(directory.glob("*.yaml")):
+        text = " ".join(re.sub(r"(?m)^#.*$", "", file.read_text()).split())
+        for command in _COMMAND.findall(text):
+            words = ["1" if word == "N" else word for word in command.split()]
+            assert parsed(words) is not None, command
+            found += 1
+    assert found >= 4
 
 
 def test_shipped_exercises_fit_the_schema_name_what_exists_and_have_sources() -> None:
