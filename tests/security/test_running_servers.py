@@ -32,7 +32,8 @@ def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     words = ["bash", "-c", f"exec -a {NAMES[request.param]} sleep 1000"]
     with subprocess.Popen(words, cwd=place) as process:
         try:
-            while b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            name = NAMES[request.param].encode()  # while it becomes the server, it has no name
+            while not Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(name):
                 os.sched_yield()
             yield request.param, place, process.pid
         finally:
