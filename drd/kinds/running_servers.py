@@ -7,10 +7,11 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from drd.process import rights
 from drd.process.listeners import Listening, listening
+from drd.process.numbers import pids
 from drd.process.open_files import unit_of
 
 _OWN = "drd.service"
@@ -43,44 +44,45 @@ def unseen(programs: Collection[str], seen: Iterable[str]) -> list[RunningServer
     `seen`. Servers in containers, of drills and of tests are left out."""
     servers = []
     known = {os.path.realpath(socket) for socket in seen}
-    for name in sorted((n for n in os.listdir("/proc") if n.isdecimal()), key=int):  # noqa: PTH208 - names
-        if _program(name) not in programs or is_elsewhere(name):
+    for pid in pids():
+        if _program(pid) not in programs or is_elsewhere(pid):
             continue
-        at, directory = listening(int(name)), working_directory(name)
+        at, directory = listening(pid), working_directory(pid)
         sockets = {os.path.realpath(socket) for socket in at.sockets}
         if (
             (sockets or at.ports)
             and known.isdisjoint(sockets)
-            and not is_of_a_run(int(name), (directory, *at.sockets))
+            and not is_of_a_run(pid, (directory, *at.sockets))
         ):
-            servers.append(RunningServer(int(name), directory, at))
+            servers.append(RunningServer(pid, directory, at))
     return servers
 
 
-def is_elsewhere(pid: str) -> bool:
+def is_elsewhere(pid: int) -> bool:
     """Return whether a process is in a container: its paths and ports are others than here."""
     return _pid_space(pid) != _pid_space("self")
 
 
 def is_of_a_run(pid: int, places: Sequence[str]) -> bool:
-    """Return whether drd started this server, or it will soon be gone."""
+    """Return whether drd started this server, or the server ends soon (`is_passing`)."""
     return unit_of(pid) == _OWN or any(is_passing(place) for place in places)
 
 
 def is_passing(place: str) -> bool:
-    """Return whether a server with this directory or socket will soon be gone."""
+    """Return whether this directory or socket is of a server that ends soon: of a run of drd, or in
+    a directory for temporary files."""
     of_a_run = _OF_A_RUN.search(place) is not None
     return of_a_run or place.startswith(_TEMPORARY) or place.endswith(_REMOVED)
 
 
-def working_directory(pid: str) -> str:
+def working_directory(pid: int) -> str:
     """Return the working directory of a process; empty if nobody may see it."""
     with suppress(OSError):
         return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - no resolving
     return ""
 
 
-def _program(pid: str) -> str:
+def _program(pid: int) -> str:
     """Return the name of the program as it was called. Processes that a server started for its own
     use have other titles."""
     with suppress(OSError):
@@ -89,7 +91,7 @@ def _program(pid: str) -> str:
     return ""
 
 
-def _pid_space(pid: str) -> str:
+def _pid_space(pid: int | Literal["self"]) -> str:
     """Return the namespace of processes, which is another one in a container."""
     with suppress(OSError):
         return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from drd.model.text import escaped
 from drd.process import rights
+from drd.process.numbers import pids
 
 _GENERATIONS = 16
 REMOVED = " (deleted)"
@@ -51,7 +52,7 @@ def users_of(paths: Iterable[Path]) -> dict[Path, list[FileUser]]:
     wanted = {os.fspath(path): path for path in paths}
     same = {p: info for p in wanted if (info := _stat(p)) is not None}
     users: dict[Path, list[FileUser]] = {path: [] for path in wanted.values()}
-    for pid in sorted(int(n) for n in os.listdir("/proc") if n.isdecimal()):  # noqa: PTH208 - names
+    for pid in pids():
         open_places = {
             one
             for path, number in _open(pid, same)
@@ -70,7 +71,7 @@ def written_files() -> dict[str, list[FileUser]]:
     Files in containers and removed files are left out, and so are files of this process's children.
     """
     files: dict[str, list[FileUser]] = {}
-    for pid in sorted(int(n) for n in os.listdir("/proc") if n.isdecimal()):  # noqa: PTH208 - names
+    for pid in pids():
         open_places = {path for path, number in _descriptors(pid) if _is_written(pid, number, path)}
         if open_places and not _is_ours(pid):
             user = FileUser.of(pid)

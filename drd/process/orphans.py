@@ -13,6 +13,7 @@ from pathlib import Path
 
 from drd.presence import process_start_time
 from drd.process import rights
+from drd.process.numbers import pids
 
 RUN = "DRD_RUN"
 STATE = "DRD_STATE_ID"
@@ -148,7 +149,7 @@ def _open_marked(mark: Mark, stack: ExitStack, *, roots: bool) -> dict[int, int]
     the descriptor reaches the process that was checked, never a later one with the same pid.
     """
     processes = {}
-    for pid in (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit()):
+    for pid in pids():
         if pid == os.getpid() or not works_for(pid, mark, roots=roots):
             continue
         with suppress(OSError):

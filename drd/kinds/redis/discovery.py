@@ -17,6 +17,7 @@ from drd.kinds.running_servers import is_elsewhere, is_of_a_run, working_directo
 from drd.ports.kinds import Wish
 from drd.process import rights
 from drd.process.listeners import listening
+from drd.process.numbers import pids
 from drd.process.open_files import unit_of
 
 _TITLE = re.compile(r"(\S*/)?(redis|valkey)-server (\S+)( \[\w+\])?")
@@ -80,7 +81,7 @@ def _server_at(url: str) -> _Running | None:
     address = address_of(url)
     socket = os.path.realpath(address.socket) if address.socket else ""
     for one in _running():
-        if is_elsewhere(str(one.pid)):
+        if is_elsewhere(one.pid):
             continue
         at = listening(one.pid)
         on_port = address.host.lower() in LOOPBACK and address.port in at.ports
@@ -115,13 +116,13 @@ def _running() -> list[_Running]:
     """Return the servers by their titles, without sentinels. `passing` are those of drills and of
     tests."""
     servers = []
-    for name in sorted((n for n in os.listdir("/proc") if n.isdecimal()), key=int):  # noqa: PTH208 - names
+    for pid in pids():
         with suppress(OSError):
-            words = Path(f"/proc/{name}/cmdline").read_bytes().decode("utf-8", "replace")
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
             match = _TITLE.fullmatch(" ".join(words.split("\0")).strip())
             if match is None or match[4] == " [sentinel]":
                 continue
-            pid, place = int(name), working_directory(name)
+            place = working_directory(pid)
             passing = is_of_a_run(pid, (place, match[3].removeprefix(_SOCKET)))
             directory = place if Path(place).is_dir() else ""
             found = (match[2], _url(match[3]), directory, unit_of(pid), pid, passing)
