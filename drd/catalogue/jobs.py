@@ -115,7 +115,7 @@ def forget(connection: Connection, plan: str) -> None:
 
 
 def count_change(connection: Connection, plan: str) -> None:
-    """Count a change of the status of the plan, or of drd itself if `plan` is empty."""
+    """Note that the status of the plan has changed; if `plan` is empty, that of drd itself."""
     upsert(connection, plan_changes, {"plan": plan, "seq": _next_change(connection)})
 
 

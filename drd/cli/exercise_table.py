@@ -128,7 +128,7 @@ class Terminal:
                 self._handled(line, asked)
 
     def _waits_for_a_run(self) -> bool:
-        """Are people still to run a playbook, which drd judges when they go on?"""
+        """Return whether people must have time to run a playbook; drd judges it after Enter."""
         return not self._goes_on and any(one.run for one in self.table.played.to_judge)
 
     def review(self) -> None:

@@ -15,7 +15,7 @@ def not_loaded(facts: PlanFacts) -> list[Reason]:
     in_force = f"drd still uses the plan that it loaded at {format_time(facts.loaded_at)}"
     if facts.twin:
         text = f"{facts.twin} has the same plan name as {facts.file}: drd loads neither of these "
-        text += f"files, and does not back up a component that is in only one of them; {in_force}"
+        text += f"files. A component that only one of them has is not backed up; {in_force}"
         command = f"drd plan check{f' && {reload}' if facts.served else ''}"
         return [Reason(Verdict.AT_RISK, text, command, NOT_LOADED)]
     if facts.load_error is None:

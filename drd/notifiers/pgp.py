@@ -1,4 +1,4 @@
-"""Encrypt to the PGP keys of contacts, with the program gpg."""
+"""Encrypt messages with the PGP keys of contacts. This uses the program gpg."""
 
 from __future__ import annotations
 

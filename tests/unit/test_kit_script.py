@@ -232,9 +232,7 @@ def test_the_script_names_a_data_directory_that_is_missing_before_it_restores_an
     assert "restored" not in done.stdout
     said, how, command = done.stderr.splitlines()
     assert said == f"The data directory of sessions does not exist: {directory}"
-    assert how == (
-        "Mount its disk, or make it for the user of the server, then begin again. For example:"
-    )
+    assert how == ("Mount its disk. Or make the directory as below, and run the script again:")
     assert command.startswith("install -d -o valkey -g valkey -m 0750 -- ")
     plainly = command.replace("-o valkey -g valkey ", "")
     subprocess.run(["bash", "-c", plainly], check=True)

@@ -127,8 +127,8 @@ def test_second_file_with_the_name_of_a_plan_is_named(tmp_path: Path) -> None:
     [plan] = collect(lambda: served, plan_files(tmp_path), NOW).plans
     assert plan.state == "at risk"
     assert plan.reasons[0].text.startswith(
-        f"{copy} has the same plan name as {path}: drd loads neither of these files, and does "
-        "not back up a component that is in only one of them; drd still uses the plan that it "
+        f"{copy} has the same plan name as {path}: drd loads neither of these files. A "
+        "component that only one of them has is not backed up; drd still uses the plan that it "
     )
     assert plan.reasons[0].remedy == "drd plan check && systemctl reload drd"
 

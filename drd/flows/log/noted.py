@@ -18,12 +18,13 @@ def noted_state(queue: Queue, plan: str, component: str) -> tuple[datetime, LogS
 def noted_copy(
     queue: Queue, plan: str, repository: str, component: str
 ) -> tuple[datetime, LogState] | None:
-    """Return the same about the copy of this log in a repository with `copy_of`."""
+    """Return when the state of the copy of this log was last noted, and this state. `repository` is
+    one with `copy_of`; None as in `noted_state`."""
     return _read(queue, copy_noted_as(plan, repository, component))
 
 
 def noted_copies(queue: Queue, plan: str, component: str) -> list[tuple[str, datetime, LogState]]:
-    """Return the same about all copies of this log, each with the name of its repository."""
+    """Return the last noted state of each copy of this log: repository, time, state."""
     copies = []
     for key in queue.notes(copy_noted_as(plan)):
         repository, _, name = key.removeprefix(copy_noted_as(plan)).partition(":")

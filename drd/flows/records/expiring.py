@@ -14,7 +14,8 @@ from drd.model.units import format_duration
 from drd.ports import Catalogue
 
 AT_ONCE = 500
-"""No call removes more bodies: each of them is a transaction, and a record of the removal."""
+"""The largest number of bodies that one call removes. Each removal takes a transaction and a
+record."""
 
 
 def remove_expired(

@@ -17,7 +17,7 @@ from drd.model.snapshot import RestorePoint
 MeasuredBy = Literal["drill", "recovery"]
 
 _DRILLS = 200
-"""How many of the newest drills and recoveries drd looks through for one of the whole plan."""
+"""drd reads so many of the newest drills and recoveries to find one of the whole plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _durations(services: Services, run: str) -> dict[str, float]:
 def data_time_of(
     point: RestorePoint, names: Sequence[str], logs: Mapping[str, LogOrder]
 ) -> datetime:
-    """Return the data time of the component that will have the oldest data after the recovery."""
+    """Return the data time of the recovered service: the oldest one of its components."""
     return min((logs[n].data_time if n in logs else point.data_time for n in names),
                default=point.data_time)  # fmt: skip
 

@@ -70,7 +70,7 @@ def _exists(name: str, kind: str, where: str) -> str:
 DIR={where}
 if [[ ! -d $DIR ]]; then
     echo "The data directory of {name} does not exist: $DIR"
-    echo "Mount its disk, or make it for the user of the server, then begin again. For example:"
+    echo "Mount its disk. Or make the directory as below, and run the script again:"
     echo "install -d -o {kind} -g {kind} -m 0750 -- ${{DIR@Q}}"
     false
 fi >&2

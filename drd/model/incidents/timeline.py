@@ -326,7 +326,7 @@ def _merged(body: Mapping[str, Any]) -> str:
         f"{name} {format_time(from_rfc3339(at), zone=body[_ZONE])}" for name, at in times.items()
     )
     known = f"; its moments: {moments}" if moments else ""
-    return f"incident {body['from']} continues here{known}{_because(body)}"
+    return f"incident {body['from']} was merged into this incident{known}{_because(body)}"
 
 
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

@@ -17,7 +17,7 @@ Reach = Callable[[str], Address]
 
 
 class ServerInspector(DatabasesInspector[Address]):
-    """Gets the answers of a restored MariaDB server to the queries of checks and steps."""
+    """Sends the queries of checks and steps to a restored MariaDB server."""
 
     names_database = "MYSQL_DATABASE"
 

@@ -15,7 +15,7 @@ from drd.model.snapshot import Fingerprint
 
 
 class ClusterInspector(DatabasesInspector[Address]):
-    """Gets the answers of a restored PostgreSQL server to the queries of checks and steps."""
+    """Sends the queries of checks and steps to a restored PostgreSQL server."""
 
     names_database = "PGDATABASE"
 
