@@ -89,19 +89,20 @@ UNION SELECT plan FROM runs WHERE finished_at IS NULL AND kind IN ('backup', 're
 # end: an undo of a later one brings back what it left. One with `into` replaces nothing. One
 # without a process waits for another one. The process of one that has an owner may still work:
 # `summary_rows.unfinished` checks that. `_` stands for a colon, which would begin the name of a
-# parameter.
+# parameter. With COALESCE SQLite takes the index that has the kind, not the one that reads all runs
+# of a plan by their start.
 UNFINISHED = """
 SELECT r.plan, r.id, COALESCE(r.finished_at, r.taken_over_at, r.started_at), r.state, r.detail,
   r.owner_pid, r.owner_start, r.owner_host, r.owner_boot, s.kind, s.subject, s.state, s.result
 FROM plans p CROSS JOIN runs r JOIN steps s ON s.run = r.id
 WHERE OF(p.name) AND r.id = (
     SELECT n.id FROM runs n
-    WHERE n.plan = p.name AND n.kind = 'recovery' AND n.started_at IS NOT NULL
+    WHERE n.plan = p.name AND n.kind = 'recovery' AND COALESCE(n.started_at, '') <> ''
       AND (n.detail LIKE '%"target"_"in-place"%' OR n.detail LIKE '%"in_place"_true%')
       AND n.detail NOT LIKE '%"into"_"%'
       AND COALESCE((SELECT d.action FROM decisions d WHERE d.run = n.id AND d.step = ''
         ORDER BY d.id DESC LIMIT 1), '') NOT IN ('undo', 'rollback')
-    ORDER BY n.started_at DESC, n.id LIMIT 1)
+    ORDER BY COALESCE(n.started_at, '') DESC, n.id LIMIT 1)
   AND (r.state IN ('failed', 'cancelled', 'interrupted')
     OR (r.state IN ('running', 'waiting') AND r.owner_pid IS NOT NULL)
     OR (r.state = 'waiting' AND r.taken_over_at IS NOT NULL))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from drd.catalogue.reading import sqlite_file, state_place
-from drd.config.location import ConfiguredPlaces, configuration_error
+from drd.config.location import ConfiguredPlaces, configuration_error, has_only_places
 from drd.errors import DrdError
 from drd.flows.status.overview import ConfigurationTrouble, DaemonState, StatusDocument
 from drd.model.clock import age
@@ -100,7 +100,7 @@ def configuration_trouble(
         return None
     if daemon is not None and daemon.state == "running" and daemon.read is None:
         return None  # an older drd
-    error = configuration_error(path)
+    error = None if has_only_places(path) else configuration_error(path)
     if error is not None:
         return broken(error, daemon)
     if daemon is None or daemon.state != "running":

@@ -15,7 +15,8 @@ from tests.catalogue_support import at, captured, evidence, failed, fingerprint,
 
 HISTORY = re.compile(
     r"SCAN (runs|steps|points|component_snapshots|fingerprints|evidence|checks|c|n|i|f|d|e)\b"
-    r"|SEARCH runs USING INDEX runs_by_plan \(plan=\?\)$"
+    r"|SEARCH (runs|n) USING INDEX runs_by_plan \(plan=\?\)$"
+    r"|SEARCH n USING INDEX runs_by_plan"
 )
 
 

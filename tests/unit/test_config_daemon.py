@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from drd.config import location
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.daemon_schema import DaemonFile
-from drd.config.location import config_path, places, state_and_plans
+from drd.config.location import config_path, has_only_places, places, state_and_plans
 from drd.config.plan_search import find_plan, plans_by_name
 from drd.errors import ConfigError, UnknownPlan
 from drd.model.alerts import Rules
@@ -218,8 +218,11 @@ def test_both_readers_agree_on_any_spelling(tmp_path: Path, text: str) -> None:
 
 
 def agree(directory: Path, text: str) -> None:
-    """Whatever the whole reader accepts, the quick one reads to the same places."""
+    """Whatever the whole reader accepts, the quick one reads to the same places; where nothing can
+    be wrong, nothing is."""
     path = write(directory, text)
+    if has_only_places(str(path)):
+        load_settings(path, explicit=True)
     try:
         whole = load_settings(path, explicit=True)
     except ConfigError:
@@ -260,6 +263,29 @@ pieces = st.sampled_from(
 @given(st.lists(pieces, max_size=6).map("".join))
 def test_both_readers_agree_on_any_mixture(tmp_path: Path, text: str) -> None:
     agree(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "only"),
+    [
+        ("state: sqlite:///state/drd.db\nplans: plans\n", True),
+        ("# ours\n\nstate: sqlite:////var/lib/drd/drd.db  # here\npublic_dir: /srv/p", True),
+        ("", True),
+        ("state: sqlite:///:memory:\n", False),
+        ("state: postgresql://drd@db/drd\n", False),
+        ("state: sqlite:///a.db\nlog:\n  level: loud\n", False),
+        ("state: sqlite:///a.db\nrun_as: drd\n", False),
+        ("state: sqlite:///a.db\n  b.db\n", False),
+        ("plans:\n", False),
+        ("plan: plans\n", False),
+    ],
+)
+def test_a_file_of_places_alone_needs_no_whole_reader(
+    tmp_path: Path, text: str, *, only: bool
+) -> None:
+    path = write(tmp_path, text)
+    assert has_only_places(str(path)) is only
+    assert not has_only_places(str(tmp_path / "none.yaml"))
 
 
 @pytest.mark.parametrize("text", [DESIGN, "state: sqlite:///x.db\nplans: p\n", ""])
