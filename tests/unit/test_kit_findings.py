@@ -129,6 +129,8 @@ def test_a_tried_copy_that_opens_nothing_is_made_anew_unless_the_repositories_we
 def test_a_copy_that_nobody_named_or_that_is_there_is_not_missing() -> None:
     assert kit_findings("shop", "d1", GOOD, required=True, gone=True) == ()
     assert kit_findings("shop", "d1", GOOD, required=True, file="/k") == ()
+    opened = replace(GOOD, tried=KitTry("/k", NOW, sha256="bb"))  # another kit, and it works
+    assert kit_findings("shop", "d1", opened, required=True, file="/k") == ()
     [never] = kit_findings("shop", "d1", None, required=True, file="/k", gone=True)
     assert never.text.startswith("nobody has exported a recovery kit")
     assert never.remedy == (

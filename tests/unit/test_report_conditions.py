@@ -92,8 +92,12 @@ def test_the_title_of_an_incident_is_in_no_alert_and_that_of_the_alert_names_the
     case = Case({Instant.AWARE: AT}, jurisdictions=("DE",))
     states = clocks([known["eu-gdpr-33"]], case, AT, NoHolidays())
     (condition,) = report_conditions(3, states, "UTC", AT)
-    assert "the first, eu-gdpr-33, is due 2026-12-04 09:00 UTC" in condition.text
+    waiting = "nobody has decided whether 1 report of incident 3 is needed: eu-gdpr-33; the first, "
+    assert condition.text == f"{waiting}eu-gdpr-33, is due 2026-12-04 09:00 UTC"
     assert condition in host_conditions(HostFacts(reports=(condition,)), None, AT)
+    late = clocks([known["eu-gdpr-33"]], case, AT + 73 * HOUR, NoHolidays())
+    (condition,) = report_conditions(3, late, "UTC", AT + 73 * HOUR)
+    assert condition.text == f"{waiting}eu-gdpr-33, was due 2026-12-04 09:00 UTC"
 
 
 def test_status_ends_with_3_while_a_report_is_late() -> None:

@@ -62,6 +62,7 @@ def test_production_of_two_times_is_not_ready() -> None:
 
 def test_a_recovery_to_another_place_is_only_resumed() -> None:
     assert Unfinished.of("orders", STOPPED, over=False).ways() == (RESUME,)
+    assert Unfinished.of("orders", DIED, over=False).ways() == (RESUME,)
     halted = STOPPED._replace(down=("shop.service",))
     assert Unfinished.of("orders", halted, over=False).ways_out() == (
         "to finish the recovery: `drd resume a1`. To keep the present state: `drd done a1`, "
@@ -78,9 +79,17 @@ def test_a_recovery_to_another_place_is_only_resumed() -> None:
             STOPPED._replace(replaced=(), partly=("db",), kept=("db",)),
             "partly replaced: db; not replaced: conf",
         ),
+        (  # it was stopped before it touched db
+            STOPPED._replace(replaced=(), partly=("db",)),
+            "nothing was replaced",
+        ),
         (
             DIED._replace(replaced=(), partly=("db",), left=()),
             "perhaps replaced: db",
+        ),
+        (  # a kept copy shows that it was begun
+            DIED._replace(replaced=(), partly=("db",), kept=("db",), left=()),
+            "partly replaced: db",
         ),
         (
             STOPPED._replace(**NOTHING, unseen=("db",)),
@@ -98,3 +107,22 @@ def test_words_name_each_component_by_what_happened_to_it(
     assert Unfinished.of("orders", facts, over=True).words() == words
     restored = Unfinished.of("orders", facts, over=False).words()
     assert restored == words.replace("replaced", "restored")
+
+
+@pytest.mark.parametrize(
+    ("facts", "over", "mixed"),
+    [
+        (STOPPED, True, True),
+        (STOPPED, False, False),
+        (STOPPED._replace(**NOTHING), True, False),
+        (STOPPED._replace(left=()), True, False),  # all was replaced
+        (STOPPED._replace(left=(), replaced=(), partly=("db",), kept=("db",)), True, True),
+        (DIED._replace(left=(), replaced=(), partly=("db",)), True, True),
+    ],
+)
+def test_only_what_is_replaced_in_part_is_data_of_two_times(
+    facts: UnfinishedFacts, over: bool, mixed: bool
+) -> None:
+    said = Unfinished.of("orders", facts, over=over).mixture()
+    assert said is None or said.startswith("recovery a1 was not finished: ")
+    assert (said is not None) is mixed
