@@ -52,6 +52,11 @@ def test_parts_may_be_moved() -> None:
             1,
             "the line that ends it is missing",
         ),
+        (
+            "<!-- drd begin: incident 3 head -->\n<!-- drd end: incident 3 impact -->\n",
+            2,
+            'part "impact" ends here, but no line before this one begins the part',
+        ),
         (FRESH + FRESH, 8, 'part "head" begins a second time'),
         (FRESH.replace("incident 3", "incident 4"), 1, "about incident 4, not about incident 3"),
         (
