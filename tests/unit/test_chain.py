@@ -113,6 +113,16 @@ def test_each_attack_on_the_chain_is_found(chain: Chain, name: str) -> None:
     assert codes(attack(list(chain.entries))) == faults
 
 
+def test_a_gap_is_told_with_the_entries_that_are_missing(chain: Chain) -> None:
+    def told(*left_out: int) -> list[str]:
+        left = [entry for entry in chain.entries if entry.seq not in left_out]
+        return [fault.text for fault in judged(left).faults if fault.code == "missing"]
+
+    assert told(4) == ["entry 4 is missing before it"]
+    assert told(4, 5) == ["entries 4 to 5 are missing before it"]
+    assert told() == []
+
+
 @pytest.mark.parametrize(
     "draft",
     [

@@ -119,9 +119,17 @@ def test_versions_of_a_report_are_kept_one_after_the_other() -> None:
         ({"act": "submit", "at": AT_TEXT, "reference": "A7", "version": 3, "late": True},
          "r submitted 2026-12-01 09:00 UTC, reference A7, version 3, late"),
         ({"act": "submit", "at": AT_TEXT}, "r submitted 2026-12-01 09:00 UTC"),
+        ({"act": "facts", "facts": {"a": True, "b": False, "c": None, "d": 5}},
+         "facts: a yes, b no, c unknown, d 5"),
+        ({"act": "decide", "applies": True}, "r applies"),
+        ({"act": "decide", "applies": False}, "r does not apply"),
+        ({"act": "late", "reason": "x"}, "r: why the report was late"),
+        ({"act": "hold", "by_authority": "law-enforcement", "until": AT_TEXT},
+         "r is on hold by law-enforcement until 2026-12-01 09:00 UTC"),
+        ({"act": "hold", "by_authority": "law-enforcement"}, "r is on hold by law-enforcement"),
     ],
 )  # fmt: skip
-def test_a_version_and_a_submission_have_a_line_in_the_timeline(
+def test_each_entry_about_a_duty_has_a_line_in_the_timeline(
     body: dict[str, Any], line: str
 ) -> None:
     assert words({"regime": "r", **body}, UTC) == line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -99,6 +100,8 @@ SKIP = Decision("two", "skip", "bert", "", 1, at(1))
         ((DONE, SKIPPED, SKIPPED), [], "", "step two was not executed to its end"),
         ((DONE, SKIPPED, SKIPPED), [SKIP], "", "bert skipped step two"),
         ((DONE, DONE, SKIPPED), [], "another", "the playbook has changed since"),
+        ((DONE, SKIPPED, SKIPPED), [SKIP], "another", "the playbook has changed since"),
+        ((DONE, DONE, SKIPPED), [replace(SKIP, step=""), replace(SKIP, action="retry")], "", ""),
     ],
 )
 def test_only_a_run_of_every_step_of_the_present_text_is_a_rehearsal(
@@ -108,6 +111,12 @@ def test_only_a_run_of_every_step_of_the_present_text_is_a_rehearsal(
         found = judged(playbook, a_run(playbook, state, digest), steps(*states), said)
         assert found is not None
         assert (found.lacks, found.counts) == (lacks, not lacks)
+
+
+def test_a_run_that_is_not_over_is_no_rehearsal_yet(playbook: Playbook) -> None:
+    run = a_run(playbook)
+    for unfinished in (replace(run, started_at=None), replace(run, finished_at=None)):
+        assert judged(playbook, unfinished, steps(DONE, DONE, SKIPPED), []) is None
 
 
 def test_an_item_needs_a_run_that_succeeded_without_a_skipped_step(playbook: Playbook) -> None:
