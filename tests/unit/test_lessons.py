@@ -22,6 +22,8 @@ from tests.unit.test_postmortem import HOUR, NOON, evidence, review, step
 NOW = NOON + HOUR
 MINUTE = timedelta(minutes=1)
 GDPR = load_regimes(None).known["eu-gdpr-33"]
+SUBMITTED = "the report eu-gdpr-33 was submitted"
+MEASURE = "step x of playbook contain (run p1), a temporary measure, should have ended at"
 GOOD = Recovery("r1", "shop", "succeeded", result="passed", loss_s=3600.0, took_s=3600.0)
 GOALS = {"goals": {"shop": Goals(3600, 3600)}}
 AS_DRILLED = {"predictions": {"r1": Prediction(evidence(rta_s=3600.0))}}
@@ -56,8 +58,7 @@ def measure(ended: timedelta | None, until: timedelta = HOUR) -> dict[str, Any]:
         (
             clock(ClockKind.FILED, submitted_at=NOON, due_at=NOW),
             [
-                "the report eu-gdpr-33 was submitted in time "
-                "(2026-11-28 12:00 UTC, due 2026-11-28 13:00 UTC)"
+                f"{SUBMITTED} in time (2026-11-28 12:00 UTC, due 2026-11-28 13:00 UTC)",
             ],
             [],
         ),
@@ -209,19 +210,13 @@ def test_lessons_of_recoveries(values: dict[str, Any], well: list[str], badly: l
         (
             measure(HOUR + MINUTE),
             [],
-            [
-                "step x of playbook contain (run p1), a temporary measure, should have ended at "
-                "2026-11-28 13:00 UTC, and was rolled back 1m late"
-            ],
+            [f"{MEASURE} 2026-11-28 13:00 UTC, and was rolled back 1m late"],
         ),
         (measure(None), [], []),  # it has to end now
         (
             measure(None, 59 * MINUTE),
             [],
-            [
-                "step x of playbook contain (run p1), a temporary measure, should have ended at "
-                "2026-11-28 12:59 UTC, and is still in effect"
-            ],
+            [f"{MEASURE} 2026-11-28 12:59 UTC, and is still in effect"],
         ),
         (
             {"contained": tuple(measure(HOUR)["contained"] * 2)},
