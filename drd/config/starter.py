@@ -236,7 +236,7 @@ def _key(key: str, value: Any) -> Iterator[str]:
     """Return the lines of a key; a list of mappings has a line for each. No name of a file ends a
     comment."""
     if key == "#":
-        yield f"# {escaped(value)}"
+        yield from wrap(escaped(value), 94, initial_indent="# ", subsequent_indent="# ", **WHOLE)
     elif isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
         yield f"{key}:"
         yield from (f"  - {inline(v)}" for v in value)
