@@ -197,7 +197,8 @@ def _confine(spec: Spec) -> int:
     if CALLS not in spec.parts:
         return -1
     warden = NETWORK in spec.parts
-    code = rules.filter_for(kernel.MACHINE, warden=warden)
+    owner = (os.geteuid(), os.getegid())
+    code = rules.filter_for(kernel.MACHINE, warden=warden, owner=owner)
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("=HHIQ", len(code) // 8, 0, 0, ctypes.addressof(buffer))
     if not warden:

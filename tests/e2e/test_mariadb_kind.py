@@ -41,6 +41,7 @@ def shop(mariadb: MariadbServer) -> Iterator[str]:
         "INSERT INTO orders VALUES (1, 10), (2, 20), (3, 30)",
         "CREATE DEFINER=app@'%' VIEW large AS SELECT id FROM orders WHERE total > 15",
         "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW SET NEW.total = NEW.total + 1",
+        "CREATE TRIGGER u BEFORE INSERT ON orders FOR EACH ROW FOLLOWS t SET NEW.id = NEW.id + 0",
         f"GRANT SELECT ON {name}.* TO app@'%'",
         database=name,
     )

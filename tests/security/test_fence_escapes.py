@@ -114,6 +114,12 @@ os.rename('d/f', 'd/g'); os.link('d/g', 'd/h'); os.symlink('g', 'd/s'); os.trunc
 os.utime('d/g', (5, 5))
 s = socket.socket(socket.AF_UNIX); s.bind('here'); s.listen(); os.chmod('here', 0o700)
 c = socket.socket(socket.AF_UNIX); c.connect('here'); c.send(b'hello'); print(s.accept()[0].recv(9))
+me = os.getuid(), os.getgid()
+os.chown('d/g', *me); os.chown('d/g', -1, me[1]); os.lchown('d/s', me[0], -1); os.chown('d', -1, -1)
+with open('d/g') as f: os.fchown(f.fileno(), *me)
+for to in ((me[0] + 1, me[1]), (me[0], me[1] + 1), (-1, 2)):
+    try: print('GIVEN', os.chown('d/g', *to))
+    except PermissionError: pass
 """
     assert said(box, own, user, script) == "b'hello'"
     file = (own / "d/g").stat()
