@@ -128,6 +128,7 @@ def _command(order: Order, data: Path) -> Command:
         env={**order.environment, "LC_ALL": "C"},
         deadline_s=order.left_s,
         name="pg_basebackup",
+        writes=(order.into,),  # the server names the files and links that pg_basebackup makes
         more_time="check the load of the server, and whether it waits for something "
         "(pg_stat_activity). If the copy needs the time, raise `backup.timeout` in the plan.",
     )

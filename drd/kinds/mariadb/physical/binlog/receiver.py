@@ -229,7 +229,8 @@ class BinlogReceiver:
             there[number][0],
         ]
         env = {"LC_ALL": "C"}
-        command = Command(argv, env=env, name=self.program)
+        # The server names the files that mariadb-binlog writes: a name with `..` leads elsewhere.
+        command = Command(argv, env=env, name=self.program, writes=(into,))
         return process.start(command, stdout=said, stderr=said)
 
     def lost(self, said: str) -> str:
