@@ -72,13 +72,24 @@ def point(chain: Chain, seq: int, signer: Signer | None = None, **other: Any) ->
 
 
 def compared(
-    chain: Chain, *points: Checkpoint, entries: int | None = None, own: str | None = None
+    chain: Chain,
+    *points: Checkpoint,
+    entries: int | None = None,
+    own: str | None = None,
+    trusted: bool = False,
+    rotated: Mapping[str, int] | None = None,
 ) -> Vouched:
-    anchors = [Anchor(p, "primary", f"{n:064x}") for n, p in enumerate(points)]
+    """What anchors prove; each of their faults has the anchor that contradicts the chain."""
+    anchors = [Anchor(p, "primary", f"{n:064x}", trusted=trusted) for n, p in enumerate(points)]
     checking = ChainCheck(accepts).keeping(p.seq for p in points)
     for entry in chain.entries[:entries]:
         checking.add(entry)
-    return judge(checking.done(), checking.hashes, anchors, HERE, accepts, own=own)
+    vouched = judge(
+        checking.done(), checking.hashes, anchors, HERE, accepts, own=own, rotated=rotated
+    )
+    contradicting = [anchor.checkpoint.seq for anchor in vouched.contradicting]
+    assert contradicting == [fault.seq for fault in vouched.faults]
+    return vouched
 
 
 def codes(vouched: Vouched) -> list[tuple[int, str]]:
@@ -183,6 +194,48 @@ def test_an_anchor_of_a_former_key_counts() -> None:
         assert vouched.newest.checkpoint.seq == 2
 
 
+def test_an_anchor_that_a_person_kept_needs_no_signature_and_no_key_in_force() -> None:
+    chain = Chain(key())
+    chain.note()
+    former = chain.signer
+    chain.new_key(key())
+    chain.note()
+    unsigned = replace(point(chain, 4), signature="")
+    assert compared(chain, unsigned).newest is None
+    assert compared(chain, unsigned, trusted=True).newest is not None
+    assert codes(compared(chain, replace(unsigned, hash="0" * 64), trusted=True)) == [
+        (4, "rewritten")
+    ]
+    assert compared(chain, point(chain, 4, former)).newest is None
+    assert compared(chain, point(chain, 4, former), trusted=True).newest is not None
+    cut = compared(chain, point(chain, 4, former), entries=3, trusted=True)
+    assert codes(cut) == [(4, "truncated")]
+    assert "had been replaced before" not in cut.faults[0].text
+
+
+def test_a_key_that_replaced_a_lost_one_confirms_nothing_after_its_successor() -> None:
+    chain = Chain(key())
+    chain.new_key(key(), lost=True)
+    second = chain.signer
+    chain.note()
+    chain.new_key(key())
+    chain.note()
+    assert compared(chain, point(chain, 3, second)).newest is not None
+    after = compared(chain, point(chain, 5, second))
+    assert (after.newest, len(after.strangers)) == (None, 1)
+
+
+def test_an_entry_beside_the_anchor_that_names_its_key_shows_that_the_chain_was_cut(
+    chain: Chain,
+) -> None:
+    other = key()
+    anchor = point(chain, 5, other)
+    vouched = compared(chain, anchor, rotated={other.public.text: 3})
+    assert codes(vouched) == [(5, "truncated")]
+    assert "Beside the anchor is entry 3" in vouched.faults[0].text
+    assert codes(compared(chain, anchor, rotated={"x": 3})) == [(5, "replaced")]
+
+
 @pytest.mark.parametrize("state", [HERE, ELSEWHERE])
 def test_a_chain_that_was_cut_before_its_key_was_replaced_is_found(state: str) -> None:
     """Also on another machine, to which only a copy of the catalogue came."""
@@ -284,10 +337,11 @@ def test_a_strong_anchor_is_reported_beside_a_newer_weak_one(chain: Chain) -> No
 
 
 def test_a_tag_gives_the_same_checkpoint(chain: Chain) -> None:
-    made = point(chain, 3)
-    tag = made.tag()
-    assert read_tag(tag) == made
-    assert "," not in tag, "restic divides tags there"
+    for host in ("d", "db", "db1", "db12"):  # base64 of each length
+        made = point(chain, 3, host=host)
+        tag = made.tag()
+        assert read_tag(tag) == made
+        assert not set(",=") & set(tag), "restic divides tags at a comma"
 
 
 def tagged(data: Any) -> str:

@@ -12,6 +12,7 @@ from drd.model.incidents import entries as kinds
 from drd.model.incidents.cadence import Cadence
 from drd.model.incidents.fold import fold
 from drd.model.incidents.review import (
+    Goals,
     Recovery,
     drill_before,
     playbook_runs,
@@ -20,11 +21,12 @@ from drd.model.incidents.review import (
     step_differences,
     unfinished,
 )
+from drd.model.losses import Loss
 from drd.model.records import Draft
 from drd.model.run import StepState
 from drd.model.step_results import ActionStepResult
 from tests.records_support import ANNA
-from tests.unit.test_postmortem import HOUR, NOON, Response, evidence, measured, step
+from tests.unit.test_postmortem import HOUR, NOON, Response, evidence, measured, review, step
 
 BEGAN = datetime(2026, 11, 28, 12, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -81,6 +83,13 @@ def test_a_recovery_is_what_its_signed_entries_say(
     assert recoveries(said.entries) == (found,)
 
 
+def test_without_the_objectives_of_a_plan_nobody_knows_whether_too_much_was_lost() -> None:
+    assert review().loss_of(WHOLE) is None
+    judged = review(goals={"shop": Goals(60.0, 600.0)})
+    assert judged.loss_of(WHOLE) == Loss("", 60.0, 60.0)
+    assert judged.loss_of(replace(WHOLE, loss_s=None)) is None
+
+
 def test_a_recovery_is_unfinished_until_a_run_of_its_plan_ends() -> None:
     said = Response()
     said.say(kinds.RECOVERY, plan="", target="standby")
@@ -106,6 +115,7 @@ def test_updates_that_nobody_expected_are_no_promises() -> None:
     said = Response()
     said.say(kinds.MESSAGE, act="draft", audience="internal", next_update=NOON.isoformat())
     said.say(kinds.MESSAGE, act="send", audience="press")
+    said.say(kinds.LOG, act="send", audience="internal", text="")
     incident = fold(1, said.entries)
     now = NOON + HOUR
     assert promises(incident, said.entries, now) == ()
@@ -117,7 +127,7 @@ def test_updates_that_nobody_expected_are_no_promises() -> None:
     assert promises(expected, said.entries, first.due + MINUTE) == (first,)
     said.say(kinds.MESSAGE, act="send", audience="internal")
     [told] = promises(expected, said.entries, now)
-    assert (told.due, told.told_at) == (NOON + MINUTE, NOON + 3 * MINUTE)
+    assert (told.due, told.told_at) == (NOON + MINUTE, NOON + 4 * MINUTE)
 
 
 def test_promises_are_in_the_order_in_which_they_were_due() -> None:
