@@ -104,7 +104,7 @@ def _not_dated(
     for name in group:
         others = (p for n, p in enumerate(names[name]) if n != place)
         if names[name][place].is_guess:
-            key = tuple(p.text for p in others if p.place and p.is_guess)
+            key = tuple(p.text for p in others if p.is_guess)
             alike.setdefault(key, []).append(name)
     for same in alike.values():
         first = names[same[0]]
@@ -181,7 +181,7 @@ def _parts(name: str) -> list[_Part]:
         else:
             in_date = any(a <= token.start() < b for a, b in dates)
             rotated = not dates and is_rotated(name, token.start())
-            parts.append(_Part(text, _digits(text) if in_date else place, not in_date, rotated))
+            parts.append(_Part(text, _digits(text), not in_date, rotated))
         end = token.end()
     return [*parts, _Part(name[end:])]
 

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from drd.flows.records.export import check_export
 from drd.model import record_file
+from drd.model.chain import Continuation, KnownKey, check, in_force
 from drd.model.malformed import Malformed
 from drd.model.record_drafts import about, of_continuation
 from drd.model.record_file import lines_of, lines_of_one, read
 from drd.model.records import Body, Draft, Entry, canonical
+from drd.signing import accepts
 from tests.records_support import ANNA, BEGUN, Chain, chained, codes, judged, key, signed
 
 
@@ -196,6 +198,47 @@ def test_a_lost_key_is_told_of_its_successor() -> None:
     report = judged(chain.entries)
     assert report.faults == []
     assert [k.attested for k in report.keys] == [True, False]
+
+
+def test_a_key_is_in_force_until_another_key_follows() -> None:
+    keys = [KnownKey(name, "", since, attested=True) for name, since in (("a", 1), ("b", 5))]
+    assert [in_force(keys, "a", seq) for seq in (1, 4, 5, 6)] == [True, True, False, False]
+    assert in_force(keys, "b", 9)
+    assert in_force(keys, "of nobody", 9)
+    again = [*keys, KnownKey("a", "", 9, attested=True)]
+    assert in_force(again, "a", 20)
+    assert not in_force(again, "b", 20)
+
+
+def test_the_newest_key_is_that_of_the_chain() -> None:
+    chain = Chain(key())
+    chain.new_key(key())
+    assert chain.signer is not None
+    assert judged(chain.entries).key == chain.signer.public.id
+    assert judged(chain.entries[:0]).key == ""
+
+
+def test_a_continuation_explains_the_lost_entries_of_its_chain_alone() -> None:
+    lost = Continuation(6, BEGUN, 3, 2, "a" * 64, 5, "b" * 64)
+    explained = [seq for seq in range(1, 9) if lost.explains("a" * 64, seq)]
+    assert explained == [3, 4, 5]
+    assert not lost.explains("c" * 64, 4)
+
+
+def test_an_encrypted_body_needs_a_record_that_it_was_restored_so() -> None:
+    chain = Chain()
+    chain.note()
+    chain.new_key(key())
+    for number in (0, 2):
+        chain.note(number=number)
+    for seq in (1, 4):
+        chain.entries[seq - 1] = replace(chain.entries[seq - 1], body=None, sealed="YWdl")
+    assert codes(chain.entries) == {(1, "sealed"), (4, "sealed")}
+    assert check(chain.entries, accepts, withheld=[4]).sealed == [1, 4]
+    assert {f.seq for f in check(chain.entries, accepts, withheld=[4]).faults} == {1}
+    values = {"chain": chain.entries[0].hash, "seq": 5, "hash": "0" * 64}
+    chain.add(of_continuation(values, after=3, common=3, reason="lost", at=BEGUN, actor=ANNA))
+    assert {f.seq for f in judged(chain.entries).faults if f.code == "sealed"} == {4}
 
 
 def test_entries_before_the_first_key_are_reported_as_unsigned() -> None:

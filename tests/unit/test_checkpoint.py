@@ -175,6 +175,7 @@ def test_a_chain_that_was_rewritten_with_a_new_key_is_found(chain: Chain) -> Non
         other.note(forged=number)
     vouched = compared(other, point(chain, 4))
     assert codes(vouched) == [(4, "replaced")]
+    assert "No entry of this chain has that key" in vouched.faults[0].text
     assert vouched.newest is None
 
 

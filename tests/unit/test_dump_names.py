@@ -115,6 +115,37 @@ def test_numbers_without_a_date_are_counters_only_if_the_dumps_follow_one_anothe
     assert len(groups(*attached, times=attached)) == 3
 
 
+def test_a_counter_beside_another_number_counts_the_dumps_of_that_number() -> None:
+    times = {
+        f"shop-{database}-{n}.dump": NIGHT + timedelta(hours=24 * n + database)
+        for database in (1, 2)
+        for n in range(5, 9)
+    }
+    assert groups(*times, times=times) == {
+        frozenset(f"shop-{database}-{n}.dump" for n in range(5, 9)) for database in (1, 2)
+    }
+
+
+def test_two_dumps_are_a_rotation_only_if_each_has_a_number_of_one() -> None:
+    times = every(24, "shop.dump.1", "shop.dump.1000")
+    assert len(groups(*times, times=times)) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "series"),
+    [
+        (("home-mar", "home-may", "home-jun", "home-jul"), 1),
+        (("home-jun", "home-june", "home-jul", "home-july"), 4),
+        (("mon-shop", "tue-shop", "wed-blog", "thu-blog"), 4),
+        (("mon-shop", "tue-shop", "wed-shop", "sat-shop", "sun-blog"), 2),
+    ],
+)
+def test_words_at_one_place_are_dates_if_there_are_four_days_or_months(
+    names: tuple[str, ...], series: int
+) -> None:
+    assert len(groups(*names)) == series
+
+
 def test_numbers_that_neither_rise_nor_fall_from_dump_to_dump_are_no_counters() -> None:
     for pattern in ("shop-{}.dump", "shop.dump.{}"):
         times = every(24, *(pattern.format(n) for n in (2, 4, 1, 3)))
@@ -139,3 +170,33 @@ def test_the_base_name_of_a_dump_is_without_its_date_and_number() -> None:
 def test_a_name_that_the_next_copy_does_not_have_is_dated() -> None:
     assert all(map(is_dated, ("shop-2026-11-28.dump", "shop-Fri.dump", "shop-20261128.db")))
     assert not any(map(is_dated, ("shop.dump", "orders-2026.db", "home-april.tar", "shop-2.db")))
+
+
+@pytest.mark.parametrize(
+    ("name", "dated"),
+    [
+        ("2026-nov-shop", True),
+        ("shop-2026nov", True),
+        ("shop-29-nov", True),
+        ("shop-nov-2026", True),
+        ("nov2026-shop", True),
+        ("shop-32-nov", False),
+        ("shop-29--nov", False),
+        ("shop-nov--2026", False),
+        ("nov-shop-2026", False),
+        ("nov-05", False),
+        ("april", False),
+        ("a/Mon/shop", True),
+        ("a/mon-shop.dump", False),
+        ("mon-shop.dump", False),
+        ("mon.dump", True),
+        ("mon.2.dump", False),
+        ("shop-fri-full.dump", True),
+        ("shop-FRIDAY.dump", True),
+        ("shop-fRI.dump", False),
+    ],
+)
+def test_a_word_is_a_date_where_no_database_would_have_it_as_its_name(
+    name: str, *, dated: bool
+) -> None:
+    assert is_dated(name) is dated
