@@ -20,7 +20,7 @@ from drd.flows.playbooks.rehearsals import rehearsals
 from drd.model.exercises.carried import played_to_json
 from drd.model.exercises.exercise import Exercise, Expectation
 from drd.model.exercises.played import MET, MISSED, PARTLY, Played
-from drd.model.rehearsals import Rehearsal, newest
+from drd.model.rehearsals import Rehearsal, first
 
 FASTEST = 100_000
 Seconds = Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)]
@@ -133,19 +133,33 @@ def judge_runs(app: App, table: Table) -> None:
     """Judge each expectation with a playbook: was this playbook run since the exercise began?"""
     for expected in table.played.to_judge:
         if expected.run:
-            latest = _newest_run(app, expected, table.played.begun_at)
-            verdict = MET if latest is not None and latest.counts else MISSED
-            text = _run_words(expected, latest)
+            found = _run_of(app, expected, table.played.begun_at)
+            counts = found is not None and found.counts
             table.judge(
-                expected.name, verdict, text=text, run=latest.run if latest else "", by="drd"
+                expected.name,
+                MET if counts else MISSED,
+                text=_run_words(expected, found),
+                elapsed_s=_elapsed(table.played, expected, found.ended) if counts else None,
+                run=found.run if found else "",
+                by="drd",
             )
 
 
-def _newest_run(app: App, expected: Expectation, begun: datetime) -> Rehearsal | None:
+def _run_of(app: App, expected: Expectation, begun: datetime) -> Rehearsal | None:
     playbook = playbooks_of(app.settings).known.get(expected.run)
     if playbook is None:
         return None
-    return newest(rehearsals(app.catalogue, playbook, begun))
+    return first(rehearsals(app.catalogue, playbook, begun))
+
+
+def _elapsed(played: Played, expected: Expectation, ended: datetime) -> float | None:
+    """Return when a run ended. A run is real at every speed of the clock, so its seconds after the
+    news are real ones. None if the exercise has no clock."""
+    inject = played.inject_of(expected.name).name
+    told, told_at = played.told[inject], played.told_at[inject]
+    if told is None or not played.speed:
+        return None
+    return told + max((ended - told_at).total_seconds(), 0.0)
 
 
 def _run_words(expected: Expectation, found: Rehearsal | None) -> str:

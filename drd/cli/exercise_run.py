@@ -27,7 +27,7 @@ from drd.flows.exercises.playing import Table as RecordedTable
 from drd.flows.exercises.playing import begin, chosen, find, played_ones
 from drd.model.exercises.exercise import Exercise
 from drd.model.exercises.played import MET, MISSED, PARTLY, Played
-from drd.model.exercises.result import result_of
+from drd.model.exercises.result import LATE, result_of
 from drd.model.text import escaped
 
 _VERDICTS = {"yes": MET, "partly": PARTLY, "no": MISSED}
@@ -205,7 +205,7 @@ def _judged(table: Table, answers: AnswersFile) -> None:
 
 def _judge_runs(app: App, table: Table, *, quiet: bool) -> None:
     """Let drd judge which playbooks were run since the exercise began, and print the verdicts."""
-    expected = [one for one in table.played.to_judge if one.run]
+    expected = {one.name for one in table.played.to_judge if one.run}
     if not expected:
         return
     if isinstance(table, RemoteTable):
@@ -213,10 +213,11 @@ def _judge_runs(app: App, table: Table, *, quiet: bool) -> None:
     else:
         assert isinstance(table, RecordedTable)
         judge_runs(app, table)
-    for one in expected:
-        said = table.played.judged.get(one.name)
-        if said is not None and not quiet:
-            output.say_below(f"  {said.verdict:<8} ", f"{one.name}: {escaped(said.text)}")
+    for item in result_of(table.played).items:
+        if item.name in expected and item.said is not None and not quiet:
+            late = f"; {item.why}" if item.verdict == LATE else ""
+            words = f"{item.name}: {item.said.text}{late}"
+            output.say_below(f"  {item.verdict:<8} ", escaped(words))
 
 
 # --- the end ---------------------------------------------------------------------------------

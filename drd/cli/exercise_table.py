@@ -14,7 +14,7 @@ from drd import process
 from drd.cli import output
 from drd.cli.exercise import clock_words, concerns
 from drd.errors import Cancelled, UsageError
-from drd.model.exercises.exercise import Inject, Question
+from drd.model.exercises.exercise import Expectation, Inject, Question
 from drd.model.exercises.played import MET, MISSED, PARTLY, Played
 from drd.model.malformed import Malformed
 from drd.model.text import escaped
@@ -184,7 +184,14 @@ class Terminal:
         for expected in inject.expectations:
             if expected.run:
                 how = f"drd playbook run {expected.run} --exercise {number}"
-                self._below("  to do    ", f"in another terminal, against a stand-in: {how}")
+                limit = self._limit(expected)
+                self._below("  to do    ", f"in another terminal, against a stand-in{limit}: {how}")
+
+    def _limit(self, expected: Expectation) -> str:
+        """Return in words the time until which a run must have ended; empty if there is none."""
+        if expected.within_s is None or not self.table.played.speed:
+            return ""
+        return f", to its end within {format_duration(expected.within_s)} of real time"
 
     def _prompt(self, asked: Question | None) -> None:
         """Print the prompt, unless the same prompt is on the screen already."""

@@ -97,7 +97,9 @@ class ExpectationSettings(Settings):
         description="What people should do, and how one can see that they did it."
     )
     within: Duration | None = Field(
-        None, description="The time after the inject in which people should do it."
+        None,
+        description="The time after the inject in which people should do it. For `run`, in real "
+        "time: until the run has ended.",
     )
     run: Name | None = Field(
         None,

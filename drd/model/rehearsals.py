@@ -26,11 +26,12 @@ _REMEDY = "run this playbook against a stand-in, for example in its exercise: dr
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A run of a playbook. `at` is when it began. `lacks` says why it is not a rehearsal of the
-    present playbook; empty if it is a rehearsal."""
+    """A run of a playbook. `at` is when it began, `ended` when it ended. `lacks` says why it is not
+    a rehearsal of the present playbook; empty if it is a rehearsal."""
 
     run: str
     at: datetime
+    ended: datetime
     lacks: str = ""
 
     @property
@@ -53,7 +54,7 @@ def judged(
         left_out = state is StepState.SKIPPED and step.when is not None
         if state is not StepState.SUCCEEDED and not left_out:
             lacks = lacks or f"step {step.name} was not executed to its end"
-    return Rehearsal(run.id, run.started_at, lacks)
+    return Rehearsal(run.id, run.started_at, run.finished_at, lacks)
 
 
 def executed_all(run: Run, steps: Iterable[StepRecord], said: Iterable[Decision]) -> bool:
@@ -76,6 +77,13 @@ def newest(found: Sequence[Rehearsal]) -> Rehearsal | None:
     """Return the newest rehearsal that counts, else the newest run; None if there is none."""
     ordered = sorted(found, key=lambda one: one.at, reverse=True)
     return next((one for one in ordered if one.counts), ordered[0] if ordered else None)
+
+
+def first(found: Iterable[Rehearsal]) -> Rehearsal | None:
+    """Return the rehearsal that counts and ended first, else the newest run; None if there is
+    none."""
+    ordered = sorted(found, key=lambda one: one.ended)
+    return next((one for one in ordered if one.counts), newest(ordered))
 
 
 def named_by(plan: Plan) -> list[str]:

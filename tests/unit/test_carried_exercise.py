@@ -29,6 +29,7 @@ PLAYED = Played(
     NOON + timedelta(hours=1),
     3600.5,
     (3, 4),
+    {"start": NOON, "later": NOON + timedelta(minutes=2)},
 )
 
 
@@ -36,7 +37,7 @@ PLAYED = Played(
     "played",
     [
         PLAYED,
-        replace(PLAYED, speed=None, ended_at=None, altered=(), notes=(), told={}),
+        replace(PLAYED, speed=None, ended_at=None, altered=(), notes=(), told={}, told_at={}),
         Played(1, EXERCISE, NOON, "Bob", 0.0),
     ],
 )

@@ -18,12 +18,13 @@ from drd.flows.playbooks.rehearsals import findings
 from drd.model.incidents.actions import Proof, VerifiedBy
 from drd.model.playbook import Playbook
 from drd.model.playbook_conditions import in_exercise
-from drd.model.rehearsals import Rehearsal, executed_all, finding, judged, named_by, newest
+from drd.model.rehearsals import Rehearsal, executed_all, finding, first, judged, named_by, newest
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
 from drd.model.step_record import StepRecord
 from drd.process.clock import SystemClock
 from tests.catalogue_support import at, opened
 from tests.config_support import GOOD, load
+from tests.flow_support import SetClock
 from tests.records_support import ANNA
 from tests.unit.test_inventory import WHOLE
 
@@ -133,10 +134,13 @@ def test_an_item_needs_a_run_that_succeeded_without_a_skipped_step(playbook: Pla
 
 
 def test_the_newest_rehearsal_that_counts_is_told_for_a_year() -> None:
-    good, bad = Rehearsal("r1", at(1)), Rehearsal("r2", at(2), "bert skipped step two")
+    good = Rehearsal("r1", at(1), at(1))
+    bad = Rehearsal("r2", at(2), at(2), "bert skipped step two")
     assert newest([bad, good]) == good
     assert newest([bad]) == bad
     assert newest([]) is None
+    later = Rehearsal("r3", at(0), at(4))
+    assert (first([later, good, bad]), first([bad]), first([])) == (good, bad, None)
     for last, now, severity, words in (
         (None, at(3), "warning", "never rehearsed"),
         (bad, at(3), "warning", "does not count, because bert skipped step two"),
@@ -238,6 +242,54 @@ def test_a_playbook_is_rehearsed_in_an_exercise_and_its_messages_stay_here(
     assert (item["result"], item["run"]) == ("met", done.id)
     assert main(run) == 2
     assert f"exercise {number} is over" in capsys.readouterr().err
+    catalogue.close()
+
+
+@pytest.mark.parametrize(
+    ("speed", "within", "result"),
+    [
+        (1.0, "5m", "late"),
+        (60.0, "5m", "late"),  # a run is real at every speed
+        (60.0, "20m", "met"),
+        (0.0, "5m", "met"),
+    ],
+)
+def test_a_run_that_ended_too_long_after_its_news_is_late(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+    *,
+    speed: float,
+    within: str,
+    result: str,
+) -> None:
+    for name in ("own", "plans"):
+        (tmp_path / name).mkdir()
+    text = "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: work\n"
+    (tmp_path / "drd.yaml").write_text(f"{text}playbooks: own\nexercises: .\n")
+    (tmp_path / "own/work.yaml").write_text(WORK)
+    friday = FRIDAY.replace("run: work", f"run: work, within: {within}")
+    (tmp_path / "friday.yaml").write_text(friday)
+    (tmp_path / "nothing.yaml").write_text("")
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+    catalogue = opened(f"sqlite:///{tmp_path}/state/drd.db", tmp_path)
+    exercise = load_exercises(tmp_path).known["friday"]
+    clock = SetClock()
+    clock.at = SystemClock().now() - timedelta(minutes=10)
+    table = begin(catalogue, clock, exercise, by="anna", actor=ANNA, speed=speed)
+    table.tell("now", 0.0 if speed else None)
+    number = str(table.played.number)
+    assert main(["playbook", "run", "work", "--yes", "--exercise", number]) == 0
+    assert main(["playbook", "run", "work", "--yes", "--set", "word=false"]) == 1
+    capsys.readouterr()
+    play = ["exercise", "run", "--resume", number, "--answers", str(tmp_path / "nothing.yaml")]
+    assert main(play) == (0 if result == "met" else 1)
+    shown = capsys.readouterr().out
+    assert ("longer than the allowed 5m" in shown) == (result == "late")
+    main(["exercise", "report", number, "--json"])
+    [item] = json.loads(capsys.readouterr().out)["items"]
+    assert item["result"] == result
+    assert item["after_s"] == (pytest.approx(600, abs=60) if speed else None)
     catalogue.close()
 
 

@@ -26,6 +26,7 @@ def played_to_json(played: Played) -> dict[str, Any]:
         "ended_at": to_rfc3339(played.ended_at) if played.ended_at is not None else None,
         "elapsed_s": played.elapsed_s,
         "altered": list(played.altered),
+        "told_at": {name: to_rfc3339(at) for name, at in played.told_at.items()},
     }
 
 
@@ -45,6 +46,7 @@ def played_of_json(carried: Mapping[str, Any]) -> Played:
         _time(carried["ended_at"]),
         float(carried["elapsed_s"]),
         tuple(int(number) for number in carried["altered"]),
+        {str(name): from_rfc3339(at) for name, at in carried.get("told_at", {}).items()},
     )
 
 

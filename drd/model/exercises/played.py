@@ -38,9 +38,10 @@ def subject(name: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Said:
     """What somebody said at the table: an answer, a judgement, a note. `elapsed_s` is the time on
-    the clock of the exercise, None without a clock. A judgement has a `verdict`, and the id of the
-    `run` of a playbook that shows it. An answer with an empty `text`: people left the question out.
-    `improves`: the note says what should change."""
+    the clock of the exercise, None without a clock; for a run of a playbook, the time of the news
+    and the real seconds from then until the run ended. A judgement has a `verdict`, and the id of
+    the `run` of a playbook that shows it. An answer with an empty `text`: people left the question
+    out. `improves`: the note says what should change."""
 
     text: str
     by: str
@@ -56,8 +57,8 @@ class Played:
     """One time that an exercise was played. `number` is the number of its first entry. `speed` is
     how many seconds of its clock pass in one second; 0: there is no clock, and people ask for each
     inject; None: the times come from a file. `told` has for each inject the time on the clock at
-    which people got it. `altered` are the numbers of entries that somebody changed, which do not
-    count."""
+    which people got it, `told_at` the time of day. `altered` are the numbers of entries that
+    somebody changed, which do not count."""
 
     number: int
     exercise: Exercise
@@ -71,6 +72,7 @@ class Played:
     ended_at: datetime | None = None
     elapsed_s: float = 0.0
     altered: tuple[int, ...] = ()
+    told_at: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def untold(self) -> tuple[Inject, ...]:
@@ -147,11 +149,12 @@ def _begun(_: Played | None, entry: Entry, body: Mapping[str, Any]) -> Played:
     )
 
 
-def _told(played: Played | None, _: Entry, body: Mapping[str, Any]) -> Played | None:
+def _told(played: Played | None, entry: Entry, body: Mapping[str, Any]) -> Played | None:
     name, at = str(body["inject"]), _elapsed(body)
     if played is None or played.ended_at is not None or name in played.told:
         return played
-    return _at(replace(played, told={**played.told, name: at}), at)
+    told_at = {**played.told_at, name: entry.header.at}
+    return _at(replace(played, told={**played.told, name: at}, told_at=told_at), at)
 
 
 def _answered(played: Played | None, entry: Entry, body: Mapping[str, Any]) -> Played | None:
