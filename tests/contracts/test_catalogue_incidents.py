@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,19 +17,23 @@ from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.opening import open_incident, report
 from drd.flows.incidents.writing import Desk
+from drd.flows.playbooks.on_incident import OnIncident
 from drd.flows.records.noted import NOTED_SOON
 from drd.flows.records.redacting import with_same_text
 from drd.model.actor import Actor
 from drd.model.drd_facts import IncidentFacts
 from drd.model.holds import Hold
-from drd.model.incidents.entries import LEFT_OUT, LOG, Author, draft
+from drd.model.incidents.entries import LEFT_OUT, LOG, MESSAGE, TASK, Author, draft
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
+from drd.model.playbook import PlaybookTask
+from drd.model.progression import Progression, StepView
 from drd.model.records import body_of
 from drd.model.run import RunKind, RunState
 from drd.signing import Signer, new_key
 from tests.catalogue_support import at, evidence, plan, point
+from tests.flow_support import SetClock
 
 ANNA = Actor(1000, "anna", 1000, "db1", "terminal", "anna")
 
@@ -216,10 +221,7 @@ def test_the_earlier_moments_of_both_count_after_a_merge(catalogue: SqlCatalogue
         desk(catalogue, number, minute=40).anchor(name.value, at(minute), "")
     first = catalogue.incidents.get(1).opened_at
     assert first is not None
-    desk(catalogue, 1, minute=50).add_task("change the key", "bert", None)
-    at_work = desk(catalogue, 1, minute=50)
-    at_work.merge(2, "")
-    assert "nobody is reminded of them any more: change the key" in at_work.notes[0]
+    desk(catalogue, 1, minute=50).merge(2, "")
     both = catalogue.incidents.get(2)
     assert both.instants == {
         Instant.AWARE: at(20),
@@ -231,6 +233,82 @@ def test_the_earlier_moments_of_both_count_after_a_merge(catalogue: SqlCatalogue
     # A correction counts, as that of any other moment.
     desk(catalogue, 2, minute=55).anchor("aware", at(22), "read the log again")
     assert catalogue.incidents.get(2).instants[Instant.AWARE] == at(22)
+
+
+def promise(catalogue: SqlCatalogue, number: int, audience: str, due: datetime) -> None:
+    body = {"act": "send", "audience": audience, "next_update": due}
+    sent = draft(MESSAGE, number, by_anna(40), body)
+    catalogue.incidents.add(number, lambda _: [sent])
+
+
+def test_open_tasks_and_promised_updates_go_on_after_a_merge(catalogue: SqlCatalogue) -> None:
+    for title in ("one", "two"):
+        open_incident(catalogue, by_anna(), title)
+    desk(catalogue, 2).add_task("call the lawyer", "", None)
+    here = desk(catalogue, 1)
+    here.add_task("call the lawyer", "", None)
+    here.add_task("change the key", "bert", at(90))
+    here.add_task("done already", "", None)
+    here.finish_task(3)
+    block = {"text": "block it", "due": at(0), "due_after": "aware + 30m", "origin": "r1/block"}
+    catalogue.incidents.add(1, lambda _: [draft(TASK, 1, by_anna(), block)])
+    here.anchor("aware", at(20), "")
+    promise(catalogue, 1, "customers", at(70))
+    promise(catalogue, 1, "regulator", at(80))
+    promise(catalogue, 2, "customers", at(60))
+    at_work = desk(catalogue, 1)
+    at_work.merge(2, "")
+    assert at_work.notes == [
+        "tasks of incident 1 go on in incident 2: block it, change the key, call the lawyer",
+        "updates that incident 1 promised to customers, regulator are due in incident 2",
+    ]
+    both = catalogue.incidents.get(2)
+    assert [(t.number, t.text, t.to, t.due, t.origin) for t in both.tasks] == [
+        (1, "call the lawyer", "", None, ""),
+        (2, "change the key", "bert", at(90), ""),
+        (3, "block it", "", at(50), "r1/block"),
+    ]
+    assert {c.audience: c.due for c in both.updates if c.why == "promised"} == {
+        "customers": at(60),
+        "regulator": at(80),
+    }
+    assert both.next_at == at(50)
+    late = desk(catalogue, 1)
+    late.finish_task(2)
+    assert "Use the number 2 from now on" in late.notes[0]
+    # Back to an open one, and merged again: nothing is there twice.
+    desk(catalogue, 1).set_state("detected", "they were two")
+    desk(catalogue, 1).merge(2, "")
+    assert len(catalogue.incidents.get(2).tasks) == 3
+
+
+def test_a_task_of_a_playbook_ends_where_its_incident_continues(catalogue: SqlCatalogue) -> None:
+    open_incident(catalogue, by_anna(), "one")
+    open_incident(catalogue, by_anna(), "two")
+    task = draft(TASK, 1, by_anna(), {"text": "block it", "origin": "r1/block"})
+    catalogue.incidents.add(1, lambda _: [task])
+    run = OnIncident(catalogue, SetClock(), 1, by_anna(), "r1")
+    run.tasks = (PlaybookTask("block", "block it", "", None, ("one",)),)
+    desk(catalogue, 1).merge(2, "")
+    assert [t.done_at is None for t in catalogue.incidents.get(2).tasks] == [True]
+    steps = (StepView("one", "command", "succeeded"),)
+    run.watching(lambda _: None)(Progression("r1", "", at(0), at(1), None, steps))
+    for number in (1, 2):
+        assert catalogue.incidents.get(number).open_tasks == ()
+
+
+def test_tasks_and_promises_of_a_restricted_incident_stay_with_it(catalogue: SqlCatalogue) -> None:
+    open_incident(catalogue, by_anna(), "insider", restricted=True)
+    open_incident(catalogue, by_anna(), "leak")
+    desk(catalogue, 1).add_task("lock bert", "", None)
+    promise(catalogue, 1, "customers", at(70))
+    at_work = desk(catalogue, 1)
+    at_work.merge(2, "")
+    told = " ".join(at_work.notes)
+    assert "nobody is reminded of them any more: lock bert" in told
+    assert "incident 1 promised updates to customers" in told
+    open_one = catalogue.incidents.get(2)
+    assert (open_one.tasks, open_one.told) == ((), {})
 
 
 def test_a_merge_keeps_what_is_restricted_with_those_of_the_restricted_one(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from drd.errors import UsageError
-from drd.model.incidents.incident import Incident
+from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.instants import ENDS, Instant
 from drd.model.incidents.states import SEVERITIES
 from drd.model.playbook_conditions import incident_of
@@ -23,6 +26,18 @@ def merged_into(catalogue: Catalogue, incident: Incident) -> list[Incident]:
             merged[number] = catalogue.incidents.get(number)
             ahead += merged[number].merged
     return list(merged.values())
+
+
+def continuing(catalogue: Catalogue, number: int) -> list[Incident]:
+    """Return the incident of this number, and those in which it continues, one after the other."""
+    incident = catalogue.incidents.get(number)
+    found = {number: incident}
+    while incident.merged_into is not None and not incident.is_open:
+        if incident.merged_into in found:
+            break
+        incident = catalogue.incidents.get(incident.merged_into)
+        found[incident.number] = incident
+    return list(found.values())
 
 
 def has_restricted(catalogue: Catalogue, incident: Incident) -> bool:
@@ -54,8 +69,44 @@ def moments_of(ends: Incident, continues: Incident) -> dict[str, str]:
     return {name.value: to_rfc3339(at) for name, at in moments.items()}
 
 
+def tasks_of(ends: Incident, continues: Incident) -> list[dict[str, Any]]:
+    """Return the bodies of the tasks that go on in the incident in which another continues. None of
+    a restricted incident in one that everybody reads."""
+    if ends.restricted and not continues.restricted:
+        return []
+    there = {_same(task) for task in continues.open_tasks}
+    return [
+        {
+            "text": task.text,
+            "to": task.to,
+            "due": task.due,
+            "due_after": task.due_after or None,
+            "origin": task.origin,
+            "from": ends.number,
+        }
+        for task in ends.tasks
+        if task.done_at is None and _same(task) not in there
+    ]
+
+
+def told_of(ends: Incident, continues: Incident) -> dict[str, Any]:
+    """Return by audience the updates that an incident promised, and that are due in the one in
+    which it continues. None of a restricted incident in one that everybody reads."""
+    if ends.restricted and not continues.restricted:
+        return {}
+    return {
+        name: {"at": to_rfc3339(one.at), "next_update": to_rfc3339(one.promise)}
+        for name, one in ends.told.items()
+        if one.promise is not None
+    }
+
+
+def _same(task: Task) -> tuple[str, str, str]:
+    return task.text, task.to, task.origin
+
+
 def left_behind(ends: Incident, continues: Incident) -> list[str]:
-    """Return sentences about what of an incident does not continue by itself."""
+    """Return sentences about what of an incident goes on in the other, and what does not."""
     one, other = ends.number, continues.number
     notes = []
     if ends.severity and not _is_as_severe(continues.severity, ends.severity):
@@ -64,18 +115,32 @@ def left_behind(ends: Incident, continues: Incident) -> list[str]:
             f"incident {one} was {ends.severity}, and incident {other} {now}. To change that: "
             f"drd incident severity {other} {ends.severity}"
         )
-    if tasks := ends.open_tasks:
+    tasks = [task.text for task in ends.open_tasks]
+    promised = [name for name, told in ends.told.items() if told.promise is not None]
+    if ends.restricted and not continues.restricted:
+        return [*notes, *_stays(one, other, tasks, promised)]
+    if tasks:
+        notes.append(f"tasks of incident {one} go on in incident {other}: {some(tasks, 5)}")
+    if promised:
         notes.append(
+            f"updates that incident {one} promised to {some(promised)} are due in incident {other}"
+        )
+    return notes
+
+
+def _stays(one: int, other: int, tasks: Sequence[str], promised: Sequence[str]) -> Iterator[str]:
+    """Yield sentences about what of a restricted incident does not go on in an open one."""
+    if tasks:
+        yield (
             f"tasks of incident {one} are not done, and nobody is reminded of them any more: "
-            f"{some([task.text for task in tasks], 5)}. To go on with one: drd incident task "
+            f"{some(tasks, 5)}. To go on with one, which everybody can then see: drd incident task "
             f'{other} "TEXT"'
         )
-    if promised := [name for name, told in ends.told.items() if told.promise is not None]:
-        notes.append(
+    if promised:
+        yield (
             f"incident {one} promised updates to {some(promised)}, and nobody is reminded of them "
             f"any more. To write to them: drd incident message draft {other} AUDIENCE"
         )
-    return notes
 
 
 def _is_as_severe(severity: str, other: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.flows.incidents import times
-from drd.flows.incidents.merged import left_behind, merge_notes, moments_of
+from drd.flows.incidents.merged import left_behind, merge_notes, moments_of, tasks_of, told_of
 from drd.flows.incidents.texts import LONGEST_NAME
 from drd.flows.incidents.texts import name_of as _name
 from drd.flows.incidents.texts import reason_of as _reason
@@ -218,8 +218,10 @@ class Desk:
                 )
             return {"done": task}
 
-        return self.catalogue.incidents.add(
-            self.number, lambda incident: [self._draft(kinds.TASK, body(incident))]
+        return self._noting_merge(
+            self.catalogue.incidents.add(
+                self.number, lambda incident: [self._draft(kinds.TASK, body(incident))]
+            )
         )
 
     def change_scope(
@@ -322,10 +324,16 @@ class Desk:
             there = "" if incident.restricted and not target.restricted else why
             self.notes.extend((*merge_notes(incident, target), *left_behind(incident, target)))
             end = {"merged_into": into, "reason": here}
-            begin = {"from": self.number, "reason": there, "moments": moments_of(incident, target)}
+            begin = {
+                "from": self.number,
+                "reason": there,
+                "moments": moments_of(incident, target),
+                "told": told_of(incident, target),
+            }
             return [
                 self._draft(kinds.CLOSE, end),
                 draft(kinds.MERGE, into, self.author, begin),
+                *(draft(kinds.TASK, into, self.author, b) for b in tasks_of(incident, target)),
             ]
 
         return self.catalogue.incidents.add(self.number, drafts)
@@ -347,7 +355,11 @@ class Desk:
         )
 
     def _add(self, kind: str, body: Mapping[str, Any]) -> Incident:
-        incident = self.catalogue.incidents.add(self.number, lambda _: [self._draft(kind, body)])
+        return self._noting_merge(
+            self.catalogue.incidents.add(self.number, lambda _: [self._draft(kind, body)])
+        )
+
+    def _noting_merge(self, incident: Incident) -> Incident:
         into = incident.merged_into
         if into is not None and not incident.is_open:
             self.notes.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from drd import log
 from drd.errors import DrdError
+from drd.flows.incidents.merged import continuing
 from drd.flows.incidents.writing import require_open
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
@@ -81,16 +82,18 @@ class OnIncident:
         return told
 
     def _finish(self, task: PlaybookTask) -> None:
-        """Record that a task is done. If the timeline cannot be written, the run continues."""
+        """Record that a task is done, also where the incident continues after a merge. If the
+        timeline cannot be written, the run continues."""
         self.done.add(task.name)
         origin = self._origin(task)
 
         def drafts(incident: Incident) -> list[Draft]:
             own = [t for t in incident.open_tasks if t.origin == origin]
             by = replace(self.author, at=self.clock.now())
-            return [draft(kinds.TASK, self.number, by, {"done": t.number}) for t in own]
+            return [draft(kinds.TASK, incident.number, by, {"done": t.number}) for t in own]
 
         try:
-            self.catalogue.incidents.add(self.number, drafts)
+            for incident in continuing(self.catalogue, self.number):
+                self.catalogue.incidents.add(incident.number, drafts)
         except DrdError as error:
             log.get(run=self.run).warning("incident.task", error=error.message)

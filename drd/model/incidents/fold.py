@@ -272,7 +272,22 @@ def _merged(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
         at = time_in(body["moments"], name)
         if at is not None:
             instants[Instant(name)] = min(at, instants.get(Instant(name), at))
-    return replace(incident, merged=(*incident.merged, int(body["from"])), instants=instants)
+    merged = (*incident.merged, int(body["from"]))
+    incident = replace(incident, merged=merged, instants=instants)
+    told = dict(incident.told)
+    for name, one in (body.get("told") or {}).items():
+        at, promise = time_in(one, "at"), time_in(one, "next_update")
+        if at is not None:
+            told[name] = _sooner(told.get(name), Told(at, promise))
+    return replace(incident, told=told)
+
+
+def _sooner(own: Told | None, other: Told) -> Told:
+    """Return what an audience expects of both: the sooner update."""
+    if own is None:
+        return other
+    promises = [p for p in (own.promise, other.promise) if p is not None]
+    return replace(own, promise=min(promises, default=None))
 
 
 def _taken_in(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:

@@ -224,7 +224,8 @@ def _tasked(body: Mapping[str, Any]) -> str:
     due = f", due {_time(body, 'due')}" if body.get("due") else ""
     if body.get("due_after"):
         due = f", due {body['due_after']}"
-    return f"task: {body['text']}{to}{due}"
+    of = f" of incident {body['from']}" if body.get("from") else ""
+    return f"task{of}: {body['text']}{to}{due}"
 
 
 def _action(body: Mapping[str, Any]) -> str:
@@ -326,6 +327,11 @@ def _merged(body: Mapping[str, Any]) -> str:
         f"{name} {format_time(from_rfc3339(at), zone=body[_ZONE])}" for name, at in times.items()
     )
     known = f"; its moments: {moments}" if moments else ""
+    promised = ", ".join(
+        f"{name} {format_time(from_rfc3339(one['next_update']), zone=body[_ZONE])}"
+        for name, one in (body.get("told") or {}).items()
+    )
+    known += f"; its promised updates: {promised}" if promised else ""
     return f"incident {body['from']} was merged into this incident{known}{_because(body)}"
 
 
