@@ -25,7 +25,7 @@ AT = datetime(2026, 12, 1, 9, tzinfo=UTC)
 def calendar(case: Case, *names: str) -> str:
     known = load_regimes(None).known
     states = clocks([known[name] for name in names], case, AT, HolidayCalendars())
-    return icalendar(7, states, AT, case.zone)
+    return icalendar(7, states, AT, case.zone, 42)
 
 
 def test_a_period_that_ends_at_24_00_stands_on_its_last_day() -> None:
@@ -37,7 +37,8 @@ def test_a_period_that_ends_at_24_00_stands_on_its_last_day() -> None:
 
 def test_each_time_of_a_clock_is_an_event() -> None:
     def events(case: Case, *names: str) -> list[tuple[str, str]]:
-        lines = calendar(case, *names).replace("\r\n ", "").split("\r\n")
+        parts = calendar(case, *names).replace("\r\n ", "").split("BEGIN:VEVENT")[1:]
+        lines = [line for part in parts if "CANCELLED" not in part for line in part.split("\r\n")]
         starts = [line.partition(":")[2] for line in lines if line.startswith("DTSTART:")]
         summaries = [line.partition(":")[2] for line in lines if line.startswith("SUMMARY:")]
         return list(zip(starts, summaries, strict=True))
@@ -67,27 +68,50 @@ def test_lines_are_folded_at_75_octets_and_text_is_escaped() -> None:
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
     unfolded = text.replace("\r\n ", "")
     assert "DESCRIPTION:Personal data breach\\, to the supervisory authority." in unfolded
-    assert unfolded.count("BEGIN:VEVENT") == unfolded.count("END:VALARM") == 2
+    assert unfolded.count("END:VALARM") == 2
+    assert unfolded.count("BEGIN:VEVENT") == unfolded.count("END:VEVENT") == 4
+    assert unfolded.count("STATUS:CANCELLED") == 2  # nobody has to determine anything any more
 
 
 def test_control_characters_of_a_regime_stay_out_of_the_calendar() -> None:
     regime = load_regimes(None).known["eu-gdpr-33"]
     hostile = replace(regime, title="a\rATTACH:x\x1b[2J\x07\nb")
     states = clocks([hostile], Case({Instant.AWARE: AT}), AT, HolidayCalendars())
-    text = icalendar(7, states, AT, "UTC")
+    text = icalendar(7, states, AT, "UTC", 42)
     assert "DTEND" not in text  # RFC 5545, 3.8.2.2: it would have to be later than the start
     lines = text.replace("\r\n ", "").split("\r\n")
     assert all(line.isprintable() for line in lines)
     assert any(line.startswith(r"DESCRIPTION:a\\rATTACH:x\\x1b[2J\\x07\nb.") for line in lines)
 
 
-def test_duties_that_are_submitted_or_do_not_apply_are_not_in_the_calendar() -> None:
-    aware = {Instant.AWARE: AT}
-    filed = Case(aware, submissions={"eu-gdpr-33": AT})
-    no = Case(aware, decisions={"eu-gdpr-33": Decision(False, "x")})
-    quiet = Case(aware, {"personal_data": False})
-    for case in (filed, no, quiet):
-        assert "VEVENT" not in calendar(case, "eu-gdpr-33")
+def test_events_of_duties_that_are_submitted_or_do_not_apply_are_cancelled() -> None:
+    known = {Instant.AWARE: AT, Instant.DISCOVERED: AT}
+
+    def uids(text: str) -> dict[str, str]:
+        events = text.replace("\r\n ", "").split("BEGIN:VEVENT")[1:]
+        assert all("SEQUENCE:42\r\n" in event and "DTSTART:" in event for event in events)
+        return {
+            event.partition("UID:")[2].partition("\r\n")[0]: "cancelled"
+            if "STATUS:CANCELLED" in event and "VALARM" not in event
+            else "open"
+            for event in events
+        }
+
+    open_ones = uids(calendar(Case(known), "us-ca-1798.82"))
+    assert set(open_ones.values()) == {"open"}
+    filed = Case(known, submissions={"us-ca-1798.82": AT})
+    no = Case(known, decisions={"us-ca-1798.82": Decision(False, "x")})
+    for case in (filed, no):
+        assert uids(calendar(case, "us-ca-1798.82")) == dict.fromkeys(open_ones, "cancelled")
+    assert "VEVENT" not in calendar(Case(known, {"personal_data": False}), "eu-gdpr-33")
+    # The clock runs: nobody has to determine any more what starts it.
+    [(asked, _)] = uids(calendar(Case(known), "us-sec-8k-105")).items()
+    material = Case({**known, Instant.MATERIALITY_DETERMINED: AT})
+    running = uids(calendar(material, "us-sec-8k-105"))
+    assert running.pop(asked) == "cancelled"
+    assert set(running.values()) == {"open"}
+    undated = Case({}, submissions={"eu-gdpr-33": AT})
+    assert "VEVENT" not in calendar(undated, "eu-gdpr-33")
 
 
 # --- entries ----------------------------------------------------------------------------------
@@ -161,6 +185,16 @@ def test_people_of_data_without_residents_may_live_anywhere() -> None:
     assert facts_of([german, DataSet("b", people=50)])[unknown] == 60
     assert facts_of([german, DataSet("b")])[unknown] is None
     assert unknown not in facts_of([DataSet("b", people=0)])
+    for people, residents, left in (
+        (50, (("DE", 40),), 10),
+        (50, (("DE", 50),), None),
+        (50, (("DE", 40), ("FR", 20)), None),
+        (50, (("DE", 40), ("FR", None)), None),
+        (None, (("DE", 40),), None),
+        (50, (("DE", 40), ("unknown", 3)), 10),
+    ):
+        found = facts_of([DataSet("b", people=people, residents=residents)])
+        assert found.get(unknown) == left, residents
     case = Case({Instant.AWARE: AT}, facts=facts_of([DataSet("b", people=50)]))
     here = replace(case, jurisdictions=("DE",))
     found = clocks(load_regimes(None).known.values(), here, AT, HolidayCalendars())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,18 +14,52 @@ _OCTETS = 75
 """The longest line, without its end."""
 
 
-def icalendar(incident: int, states: Iterable[ClockState], now: datetime, zone: str) -> str:
+def icalendar(
+    incident: int, states: Iterable[ClockState], now: datetime, zone: str, version: int
+) -> str:
     """Return the file: an event for each target and due time of a report that is still to be made
-    or decided, with a reminder an hour before."""
+    or decided, with a reminder an hour before. Events of an earlier file for which nothing is left
+    to do are cancelled. `version` is larger in each later file that differs."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//drd//obligations//EN"]
     for state in states:
-        if state.kind not in CLOSED and not state.is_quiet:
-            lines += _events(incident, state, now, zone)
+        if not state.is_quiet:
+            head = (f"DTSTAMP:{_stamp(now)}", f"SEQUENCE:{version}")
+            if state.kind not in CLOSED:
+                lines += _events(incident, state, head, zone)
+            lines += _cancelled(incident, state, head)
     lines.append("END:VCALENDAR")
     return "".join(f"{part}\r\n" for line in lines for part in _folded(line))
 
 
-def _events(incident: int, state: ClockState, now: datetime, zone: str) -> Iterator[str]:
+def _cancelled(incident: int, state: ClockState, head: Sequence[str]) -> Iterator[str]:
+    """Yield the events that an earlier file can have had, and that are over."""
+    over = {"determine": state.prompt_at or state.started_at} if state.regime.prompt else {}
+    if state.kind in CLOSED:
+        is_one = state.target_at == state.due_at
+        over |= {"target": None if is_one else state.target_at, "due": state.due_at}
+    elif state.started_at is None:
+        over = {}
+    for name, at in over.items():
+        if at is not None:
+            yield "BEGIN:VEVENT"
+            yield f"UID:{_uid(incident, state, name)}"
+            yield from head
+            yield f"DTSTART:{_stamp(at)}"
+            yield "STATUS:CANCELLED"
+            yield f"SUMMARY:{_escaped(_summary(incident, state, name))}"
+            yield f"DESCRIPTION:{_escaped(f'State: {state.kind}.')}"
+            yield "END:VEVENT"
+
+
+def _uid(incident: int, state: ClockState, name: str) -> str:
+    return f"incident-{incident}-{state.regime.id}-{name}@drd"
+
+
+def _summary(incident: int, state: ClockState, name: str) -> str:
+    return f"{name}: {state.regime.id} (incident {incident})"
+
+
+def _events(incident: int, state: ClockState, head: Sequence[str], zone: str) -> Iterator[str]:
     times = [("due", state.due_at)]
     if state.target_at != state.due_at:
         times.append(("target", state.target_at))
@@ -42,10 +76,10 @@ def _events(incident: int, state: ClockState, now: datetime, zone: str) -> Itera
         asks = f"; {state.regime.prompt.ask}" if name == "determine" and state.regime.prompt else ""
         text = f"{state.regime.title}{asks}. {name} {local}. State: {state.kind}. Not legal advice."
         yield "BEGIN:VEVENT"
-        yield f"UID:incident-{incident}-{state.regime.id}-{name}@drd"
-        yield f"DTSTAMP:{_stamp(now)}"
+        yield f"UID:{_uid(incident, state, name)}"
+        yield from head
         yield f"DTSTART:{_stamp(at)}"
-        yield f"SUMMARY:{_escaped(f'{name}: {state.regime.id} (incident {incident})')}"
+        yield f"SUMMARY:{_escaped(_summary(incident, state, name))}"
         yield f"DESCRIPTION:{_escaped(text)}"
         yield "BEGIN:VALARM"
         yield "ACTION:DISPLAY"
