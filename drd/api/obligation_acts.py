@@ -214,7 +214,8 @@ def shown(
         lines = timeline(table.incident, entries, local_zone(app.settings.timezone))
         return _drafted(table, states[0], lines)
     if query.calendar:
-        return {"calendar": icalendar(number, states, now, table.case.zone)}
+        calendar = icalendar(number, states, now, table.case.zone, table.incident.last)
+        return {"calendar": calendar}
     every = bool(query.all or name)
     if told:
         states = []  # decisions and reports may be among what cannot be read
@@ -258,10 +259,10 @@ def _warnings(number: int, table: DutyTable, found: Regimes) -> list[str]:
     ]
     missing = [
         (
-            f"plan {escaped(plan)} cannot be read: drd does not know whose personal data the "
-            "plan contains"
+            f"plan {escaped(plan)} cannot be read, so drd does not know whose personal data the "
+            f"plan contains: {escaped(why)}"
         )
-        for plan in table.unread
+        for plan, why in table.unread.items()
     ]
     changed = [
         (

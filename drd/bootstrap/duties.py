@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from drd.bootstrap.app import App
 from drd.config.regimes import Regimes, kept_regime
 from drd.config.zones import local_zone
-from drd.errors import ConfigError, UnknownPlan
+from drd.errors import DrdError, UnknownPlan
 from drd.model.incidents.affected import Affected, Known, declared
 from drd.model.incidents.doubts import altered
 from drd.model.incidents.duties import Duties, duties, facts_of
@@ -23,6 +23,7 @@ from drd.model.obligations.calendars import Calendars
 from drd.model.obligations.case import Case
 from drd.model.obligations.clocks import ClockKind, ClockState, clock, clocks
 from drd.model.obligations.regime import Regime
+from drd.model.plan import Plan
 from drd.model.records import Entry
 
 
@@ -31,8 +32,8 @@ class DutyTable:
     """The duties of one incident: regimes as they are or were decided on, and the case.
 
     `changed` are regimes whose file changed since. `unread` are plans in the scope that cannot be
-    read: what they say about people is not known. `data` is what the other plans say. `altered` are
-    entries that somebody has changed."""
+    read, each with the reason: what they say about people is not known. `data` is what the other
+    plans say. `altered` are entries that somebody has changed."""
 
     incident: Incident
     said: Duties
@@ -41,7 +42,7 @@ class DutyTable:
     case: Case
     calendars: Calendars
     changed: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
     data: tuple[Affected, ...] = ()
     altered: tuple[int, ...] = ()
 
@@ -83,7 +84,7 @@ def duty_table(
         if kept is not None:
             known[name] = kept
             changed += [name] if found.texts.get(name) != text else []
-    unread: list[str] = []
+    unread: dict[str, str] = {}
     data = list(_data(app, incident, unread))
     settings = app.settings
     facts = {**settings.facts, **facts_of(one for one, _ in data)}
@@ -96,7 +97,7 @@ def duty_table(
         said.case(incident, facts, settings.jurisdictions, zone),
         holiday_calendars(),
         tuple(changed),
-        tuple(unread),
+        unread,
         tuple(one for _, one in data),
         altered(entries),
     )
@@ -117,24 +118,35 @@ def _outdated(app: App, table: DutyTable, entries: Sequence[Entry]) -> Iterator[
             continue
         before = [e for e in entries if e.seq < decision.entry]
         own = (e for e in before if number_of(e.header.subject) == table.incident.number)
-        data = facts_of(one for one, _ in _data(app, fold(table.incident.number, own), []))
+        data = facts_of(one for one, _ in _data(app, fold(table.incident.number, own), {}))
         facts = {**app.settings.facts, **data, **duties(before).facts}
         then = replace(table, case=replace(table.case, facts=facts))
         if not then.state(regime, now).proposed:
             yield name
 
 
-def _data(app: App, incident: Incident, unread: list[str]) -> Iterator[tuple[DataSet, Affected]]:
+def _data(
+    app: App, incident: Incident, unread: dict[str, str]
+) -> Iterator[tuple[DataSet, Affected]]:
     """The data about people of the plans in the scope: as drd counted (`drd incident scope
-    --count`), else as the plans in force say."""
+    --count`), else as the plans say."""
     affected = {(one.plan, one.what): one for one in incident.affected}
     for name in incident.plans:
         try:
-            for data in app.plans.in_force(name).inventory.data:
+            for data in _plan(app, name).inventory.data:
                 known = affected.get((name, data.what))
                 if known is not None and known.known is Known.COUNTED:
                     yield known.corrects(data), known
                 else:
                     yield data, declared(name, data)
-        except (UnknownPlan, ConfigError):
-            unread.append(name)
+        except DrdError as error:
+            unread[name] = error.line
+
+
+def _plan(app: App, name: str) -> Plan:
+    """Return the plan as it is in force; one that drd has never loaded as its file is. Puts no plan
+    in force."""
+    try:
+        return app.plans.in_force(name)
+    except UnknownPlan:
+        return replace(app.plans, only_reads=True, copy=None).load_known(name)

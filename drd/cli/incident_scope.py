@@ -17,7 +17,7 @@ from drd.errors import ConfigError, DrdError, UnknownPlan
 from drd.flows.drill.people import count_people
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk
-from drd.model.incidents.affected import Affected, details, resident_words
+from drd.model.incidents.affected import Affected, details, resident_words, unplaced
 from drd.model.incidents.incident import Incident
 from drd.model.plan import Plan
 from drd.model.text import escaped
@@ -127,6 +127,17 @@ def scope_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"to count the people: drd incident scope {number} --count"
 
 
+def _residents(one: Affected) -> Iterator[str]:
+    undecided = "so each duty that depends on them is undecided"
+    rest = unplaced(one.people, one.residents)
+    if one.residents:
+        yield f"    residents: {', '.join(map(resident_words, one.residents))}"
+        if rest:
+            yield f"    residents of the other {rest:,}: unknown, {undecided}"
+    elif rest != 0:
+        yield f"    residents: unknown, {undecided}"
+
+
 def _plan_lines(number: int, plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[str]:
     name = escaped(plan["plan"])
     if not plan["known"]:
@@ -142,10 +153,7 @@ def _plan_lines(number: int, plan: Mapping[str, Any], affected: list[Affected]) 
         )
     for one in affected:
         yield f"  {escaped(one.what)}: {one.words()}{details(one)}"
-        if one.residents:
-            yield f"    residents: {', '.join(map(resident_words, one.residents))}"
-        elif one.people != 0:
-            yield "    residents: unknown, so each duty that depends on them is undecided"
+        yield from _residents(one)
         if one.point:
             at = one.data_time
             of = f", with data of {format_time(at, seconds=True)}" if at is not None else ""

@@ -96,3 +96,20 @@ def test_an_unknown_number_of_people_is_reported_with_the_reason(site: Site) -> 
     told = site.drd("incident", "scope", "2", "--count").out
     assert "customers: unknown number of people; contact" in told
     assert "drd could not count: the query `count` returns" in told
+
+
+def test_a_plan_that_drd_never_loaded_counts_for_reports(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    whole = plan.read_text()
+    plan.write_text(whole.replace("people: 12", "people: 12, residents: {AT: 10}"))
+    site.drd("incident", "open", "orders leaked", "--plan", "shop")
+    assert "cannot be read" not in site.drd("incident", "obligation").err
+    facts = site.drd("incident", "obligation", "--json").json["facts"]
+    assert (facts["personal_data"], facts["residents.AT"]) == (True, 10)
+    told = site.drd("incident", "scope").out
+    assert "    residents: AT 10\n    residents of the other 2: unknown, so each duty" in told
+    assert site.drd("status", "--json", code=None).json["plans"][0]["state"] != "protected"
+    plan.write_text(f"{whole}broken: [")
+    said = site.drd("incident", "obligation").err
+    assert "plan shop cannot be read, so drd does not know whose personal data" in said
+    assert "shop.yaml:" in said

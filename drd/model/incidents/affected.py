@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -117,6 +117,17 @@ def details(one: Affected) -> str:
     details = [*one.categories] + ["special category"] * one.special
     details += ["encrypted"] * (one.encrypted is True)
     return f"; {', '.join(map(escaped, details))}" if details else ""
+
+
+def unplaced(people: int | None, residents: Collection[tuple[str, int | None]]) -> int | None:
+    """Return how many people live where nobody knows; None if even that is unknown. A place without
+    a number can be where all others live."""
+    if not residents:
+        return people
+    numbers = [number for _, number in residents]
+    if people is None or None in numbers:
+        return 0
+    return max(people - sum(filter(None, numbers)), 0)
 
 
 def resident_words(resident: tuple[str, int | None]) -> str:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from drd.model.incidents import entries as kinds
+from drd.model.incidents.affected import unplaced
 from drd.model.incidents.fold import time_in
 from drd.model.incidents.incident import Incident
 from drd.model.inventory import DataSet
@@ -200,7 +201,7 @@ def _value(value: object) -> str:
 def facts_of(data: Iterable[DataSet]) -> dict[str, Fact]:
     """Return what the inventory of the plans in the scope says about people. A person may be in
     several data sets, and is counted in each: this is the worst case. Of data without `residents`,
-    nobody knows where the people live."""
+    and of people whom the numbers of `residents` leave over, nobody knows where they live."""
     sets = list(data)
     if not sets:
         return {}
@@ -209,7 +210,7 @@ def facts_of(data: Iterable[DataSet]) -> dict[str, Fact]:
     for place in places:
         counts = (count for one in sets for where, count in one.residents if where == place)
         facts[RESIDENTS + place] = _sum(counts)
-    astray = [one.people for one in sets if not one.residents and one.people != 0]
+    astray = [rest for one in sets if (rest := unplaced(one.people, one.residents)) != 0]
     if astray:
         counted = facts.get(UNKNOWN_RESIDENCE, 0)
         facts[UNKNOWN_RESIDENCE] = _sum((*astray, counted if isinstance(counted, int) else None))
