@@ -134,15 +134,11 @@ def judge_runs(app: App, table: Table) -> None:
     for expected in table.played.to_judge:
         if expected.run:
             found = _run_of(app, expected, table.played.begun_at)
-            counts = found is not None and found.counts
-            table.judge(
-                expected.name,
-                MET if counts else MISSED,
-                text=_run_words(expected, found),
-                elapsed_s=_elapsed(table.played, expected, found.ended) if counts else None,
-                run=found.run if found else "",
-                by="drd",
-            )
+            elapsed_s, verdict = None, MISSED
+            if found is not None and found.counts:
+                elapsed_s, verdict = _elapsed(table.played, expected, found.ended), MET
+            text, run = _run_words(expected, found), found.run if found is not None else ""
+            table.judge(expected.name, verdict, text=text, elapsed_s=elapsed_s, run=run, by="drd")
 
 
 def _run_of(app: App, expected: Expectation, begun: datetime) -> Rehearsal | None:
