@@ -128,14 +128,16 @@ def scope_lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _residents(one: Affected) -> Iterator[str]:
-    undecided = "so each duty that depends on them is undecided"
     rest = unplaced(one.people, one.residents)
     if one.residents:
         yield f"    residents: {', '.join(map(resident_words, one.residents))}"
         if rest:
-            yield f"    residents of the other {rest:,}: unknown, {undecided}"
+            yield (
+                f"    residents of the other {rest:,}: unknown, so each duty that depends on them "
+                "is undecided"
+            )
     elif rest != 0:
-        yield f"    residents: unknown, {undecided}"
+        yield "    residents: unknown, so each duty that depends on them is undecided"
 
 
 def _plan_lines(number: int, plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[str]:
