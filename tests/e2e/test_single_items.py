@@ -132,6 +132,11 @@ def test_files_are_restored_to_the_given_directory(short_tmp: Path) -> None:
     damaged(site)
     words = ("recover", "shop", "--in-place", "--yes", "--json")
 
+    # A name that is not UTF-8 is shown as text where it gives the comparison its name.
+    alone = site.drd(*words, "--path", odd, "--into", f"{site.base}/alone").json
+    named = [check["name"] for check in alone["checks"] if check["verdict"] == "passed"]
+    assert named == [f"{etc}/conf.d/*caf\\xe9 [x] as at backup"]
+
     # Without its first slash, as some write it, and one that no pattern must be made of.
     asked = [w for p in (f"{etc}/app.conf"[1:], odd) for w in ("--path", p)]
     done = site.drd(*words, *asked, "--into", f"{site.base}/out").json

@@ -23,7 +23,7 @@ from drd.model.snapshot import (
     RestorePoint,
     TreeFingerprint,
 )
-from drd.model.text import left_out
+from drd.model.text import escaped, left_out
 from drd.model.units import format_time
 from drd.ports import Ability
 
@@ -212,7 +212,7 @@ def _with_comparison(services: Services, plan: Plan, component: Component) -> Pl
 
 
 def _titled(part: Part) -> str:
-    first, *more = part.names
+    first, *more = map(escaped, part.names)
     first = first if len(first) <= _TITLE else f"{first[:_TITLE]}…"
     return first + left_out(len(more))
 
