@@ -7,10 +7,25 @@ from datetime import datetime
 import pytest
 
 from drd.model.compliance import assess
-from drd.model.facts import HoldFacts
-from drd.model.plan_state import _behind
-from drd.model.verdicts import CopyAssessment, PlanState, Remark, Verdict
-from tests.status_support import NOW, ago, healthy
+from drd.model.facts import AlertFacts, HoldFacts
+from drd.model.plan_state import Judged, _behind, state_of
+from drd.model.verdicts import (
+    UNFINISHED,
+    CopyAssessment,
+    PlanState,
+    Readiness,
+    Reason,
+    Remark,
+    Verdict,
+)
+from tests.status_support import NOW, ago, alert, healthy
+
+LATE = Reason(Verdict.AT_RISK, "a backup is late", kind="backup-missing")
+NEVER = Reason(Verdict.UNKNOWN, "never drilled")
+STOPPED = Reason(Verdict.AT_RISK, "a recovery stopped", kind=UNFINISHED)
+NOTED = Reason(Verdict.MET, "a recovery was accepted", kind=UNFINISHED)
+UNPROVEN = "the plan as it is now is not proven"
+BEHIND = CopyAssessment("b", "a", ago(7200), 7200.0, Verdict.AT_RISK)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +89,68 @@ def test_a_copy_that_is_behind_is_at_risk_with_the_reason_and_a_command(
 ) -> None:
     copy = CopyAssessment("b", "a", None if age_s is None else ago(age_s), age_s, verdict)
     assert _behind("shop", copy, state) == Remark(PlanState.AT_RISK, text, command)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "alerts", "readiness", "state", "texts"),
+    [
+        ((), (), Readiness.READY, PlanState.OK, []),
+        ((), (), Readiness.NOT_READY, PlanState.NOT_READY, [UNPROVEN]),
+        ((LATE,), (), Readiness.READY, PlanState.AT_RISK, [LATE.text]),
+        ((LATE,), (), Readiness.NEEDS_DRILL, PlanState.NEEDS_DRILL, [UNPROVEN, LATE.text]),
+        ((NEVER,), (), Readiness.NOT_READY, PlanState.UNKNOWN, [NEVER.text]),
+        ((NEVER, STOPPED), (), Readiness.READY, PlanState.UNKNOWN, [STOPPED.text, NEVER.text]),
+        ((NOTED, LATE), (), Readiness.READY, PlanState.AT_RISK, [LATE.text, NOTED.text]),
+        (
+            (LATE, NEVER),
+            (alert(id="a2"), alert(id="a3", kind="not-ready", text="no key")),
+            Readiness.NOT_READY,
+            PlanState.UNKNOWN,
+            [NEVER.text, LATE.text, "no key"],
+        ),
+        (
+            (LATE,),
+            (
+                alert(id="a2", kind="log", text="a gap"),
+                alert(id="a3", kind="not-ready", text="no key"),
+                alert(id="a4", kind="kit", text="no kit"),
+            ),
+            Readiness.NOT_READY,
+            PlanState.NOT_READY,
+            ["no key", LATE.text, "a gap", "no kit"],
+        ),
+        (
+            (),
+            (alert(id="a2", kind="log", text="a gap"),),
+            Readiness.NEEDS_DRILL,
+            PlanState.NEEDS_DRILL,
+            [UNPROVEN, "a gap"],
+        ),
+    ],
+)
+def test_the_state_is_the_worst_of_reasons_alerts_and_readiness_each_said_once(
+    reasons: tuple[Reason, ...],
+    alerts: tuple[AlertFacts, ...],
+    readiness: Readiness,
+    state: PlanState,
+    texts: list[str],
+) -> None:
+    found, remarks = state_of(Judged("shop", readiness, reasons, alerts))
+    assert (found, [remark.text for remark in remarks]) == (state, texts)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "said_twice"),
+    [
+        ((alert(kind="copy-behind", subject="b", text="b is old"),), False),
+        ((alert(kind="copy-behind", subject="c", text="c is old"),), True),
+        ((alert(kind="copy-behind", subject="b", severity="info"),), True),
+        ((alert(kind="log", subject="b"),), True),
+    ],
+)
+def test_a_copy_that_an_alert_reports_as_behind_is_not_said_twice(
+    alerts: tuple[AlertFacts, ...], *, said_twice: bool
+) -> None:
+    judged = Judged("shop", Readiness.READY, (), alerts, copies=(BEHIND,))
+    texts = [remark.text for remark in state_of(judged)[1]]
+    assert ("copy b of a is 2h behind" in texts) is said_twice

@@ -78,6 +78,23 @@ def test_attestation_counts_until_its_time_is_over_or_the_text_changes() -> None
     assert set(by_person(rule=replace(RULE, roles=("dba",)))) == {"Anna"}
 
 
+def test_a_qualification_says_until_when_it_counts_or_when_the_last_one_was() -> None:
+    found = by_person(read("anna", 364), read("bob", 366), read("anna", 1, "d0"))
+    assert found["Anna"].words == f"until {NOW + timedelta(days=1):%Y-%m-%d}"
+    assert found["Bob"].words == f"last on {NOW - timedelta(days=366):%Y-%m-%d}"
+    changed = by_person(read("anna", 3, "d1"))["Anna"]
+    assert changed.words == f"the text changed after {NOW - timedelta(days=3):%Y-%m-%d}"
+    assert (found["Anna"].has_no_user, found["Carol"].has_no_user) == (False, True)
+    other = replace(read("anna", 1), text="phishing")
+    assert by_person(other)["Anna"].words == "never"
+
+
+def test_a_policy_requires_nothing_without_a_rule() -> None:
+    assert TrainingPolicy().requires_nothing
+    assert not TrainingPolicy(awareness=RULE).requires_nothing
+    assert not TrainingPolicy(operators=OperatorsRule(1, 60.0)).requires_nothing
+
+
 def test_attestation_counts_from_its_moment_to_the_end_of_its_time() -> None:
     assert by_person(read("anna", 0))["Anna"].standing is Standing.VALID
     assert by_person(read("anna", 365))["Anna"].standing is Standing.VALID
@@ -192,6 +209,12 @@ def test_findings_name_who_is_missing_and_what_to_do() -> None:
             ),
         )
     ]
+    [(_, severity, text, remedy)] = found(read("anna", 1), read("bob", 1))
+    assert (severity, remedy) == (
+        "warning",
+        "name the user of each person in drd.yaml: people: [{name: NAME, user: USER}]",
+    )
+    assert text.endswith("missing: Carol (drd.yaml does not name a user for this person)")
     gone = plan_of(
         training=TrainingPolicy(awareness=replace(RULE, texts=("gone",), roles=("cook",)))
     )
