@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from drd.model.compliance import assess
-from drd.model.facts import PlanFacts, RepositoryFacts, VanishedFacts
+from drd.model.facts import (
+    PlanFacts,
+    PointFacts,
+    RepositoryFacts,
+    UndoneFacts,
+    UnrestorableFacts,
+    VanishedFacts,
+)
 from drd.model.repositories import (
     ABSENT,
     DAMAGED,
@@ -18,8 +25,11 @@ from drd.model.repositories import (
     assess_repository,
     judge_repositories,
     newest_ever,
+    of_what_counts,
     outage,
     readable,
+    standing,
+    undoing,
     unreadable_since,
 )
 from drd.model.verdicts import PlanState, Readiness, Reason, Verdict
@@ -125,6 +135,41 @@ def test_the_outage_begins_when_what_is_left_is_older_than_the_rpo() -> None:
     assert outage(plan(lost, repository("offsite", newest=fresh, sound=fresh)), NOW) is None
     assert outage(plan(repository()), NOW) is None
     assert outage(plan(repository(lost="gone", lost_since=NOW)), NOW) is None
+
+
+def undone(of: PointFacts, at_s: float = 50) -> UndoneFacts:
+    return UndoneFacts("r1", ago(at_s), ("db",), of)
+
+
+def test_a_point_with_the_data_of_an_undone_recovery_is_not_the_one_that_counts() -> None:
+    bare, held = plan(repository()), plan(repository(), undone=undone(OLD))
+    assert (undoing(bare), standing(bare)) == (None, NEW)
+    assert (undoing(held), standing(held)) == (held.undone, OLD)
+    assert of_what_counts(bare, NEW.data_time) == NEW.data_time
+    assert of_what_counts(held, NEW.data_time) == OLD.data_time
+    assert of_what_counts(held, ago(2 * HOUR)) == ago(2 * HOUR), "this place has less"
+    assert of_what_counts(held, None) is None
+    made_again = plan(repository(), undone=undone(NEW))
+    assert (undoing(made_again), standing(made_again)) == (None, NEW)
+    lost = plan(repository(lost="gone"), undone=undone(OLD))
+    assert (undoing(lost), standing(lost)) == (None, None)
+
+
+def test_the_outage_by_an_undone_recovery_begins_when_the_point_before_it_is_too_old() -> None:
+    assert outage(plan(repository(), undone=undone(OLD)), NOW) == (ago(50), NOW)
+    recent = point(16 * MINUTE)
+    assert outage(plan(repository(), undone=undone(recent, 200)), NOW) == (ago(60), NOW)
+
+
+def test_a_plan_whose_drills_cannot_restore_is_unreadable_since_the_first_of_these() -> None:
+    places = (repository(sound=OLD), repository("offsite", sound=OLD))
+    at = UnrestorableFacts("p1", "d1", ago(60))
+    assert unreadable_since(plan(*places, unrestorable=at)) == ago(60)
+    places = tuple(
+        p._replace(lost="gone", lost_since=ago(s)) for p, s in zip(places, (90, 70), strict=True)
+    )
+    assert unreadable_since(plan(*places, unrestorable=at)) == ago(70)
+    assert unreadable_since(plan(*places, unrestorable=at._replace(at=ago(80)))) == ago(80)
 
 
 # --- how bad it is ---
@@ -257,6 +302,52 @@ def test_vanished_points_are_at_risk_until_there_is_a_newer_one() -> None:
     assert reasons(plan(repository(newest=later), vanished=vanished(seen_s=60)), VANISHED) == []
     [reason] = reasons(plan(repository(newest=later), vanished=vanished(seen_s=59)), VANISHED)
     assert reason.verdict is Verdict.AT_RISK
+
+
+def test_vanished_points_are_told_with_the_newest_and_with_the_tool_that_makes_them() -> None:
+    one, two = (vanished(points=n)._replace(newest="9f") for n in (1, 2))
+    said = "no longer in the repository: somebody removed"
+    noticed = "without drd (noticed 2026-11-25 00:30 UTC)"
+    earlier = (
+        "no longer in the repository, earlier than the plan says that pgbackrest keeps them "
+        "(`retention`; noticed"
+    )
+    own, tool = plan(repository()), plan(repository(), cron="made by pgbackrest")
+    for facts, gone, text in (
+        (own, one, f"restore point 9f is {said} it {noticed}"),
+        (own, two, f"2 restore points, the newest of them 9f, are {said} them {noticed}"),
+        (
+            tool,
+            two,
+            f"2 restore points, the newest of them 9f, are {earlier} 2026-11-25 00:30 UTC)",
+        ),
+    ):
+        [reason] = reasons(facts._replace(vanished=gone), VANISHED)
+        assert reason.text == text
+
+
+def test_missing_snapshots_are_told_by_who_makes_the_copies() -> None:
+    torn = repository(missing=1)
+    [reason] = reasons(plan(torn), VANISHED)
+    assert reason.text == (
+        "repository primary lacks snapshots of 1 restore point: somebody removed these snapshots "
+        "without drd"
+    )
+    assert reason.remedy == "drd retention orders-api --dry-run"
+    [reason] = reasons(plan(torn, cron="made by command"), VANISHED)
+    assert reason.text == (
+        "1 restore point of another tool left repository primary earlier than the plan says that "
+        "another tool keeps them (`retention`)"
+    )
+    assert reason.remedy == "drd doctor orders-api"
+
+
+def test_a_lost_repository_is_told_with_the_time_and_in_the_title_of_its_alert() -> None:
+    for state, brief in (("gone", "it is gone"), ("shut", "wrong password"), ("of later", "")):
+        lost = repository(lost=state, lost_since=ago(60))
+        [reason] = reasons(plan(lost, repository("offsite")), GONE)
+        assert (reason.brief, reason.at_least) == (brief, PlanState.NOT_READY)
+        assert reason.text.endswith(" (drd saw this first at 2026-11-25 00:30:00 UTC)")
 
 
 def test_when_all_points_vanished_everything_would_be_lost() -> None:
