@@ -134,8 +134,9 @@ def test_files_are_restored_to_the_given_directory(short_tmp: Path) -> None:
 
     # A name that is not UTF-8 is shown as text where it gives the comparison its name.
     alone = site.drd(*words, "--path", odd, "--into", f"{site.base}/alone").json
-    named = [check["name"] for check in alone["checks"] if check["verdict"] == "passed"]
-    assert named == [f"{etc}/conf.d/*caf\\xe9 [x] as at backup"]
+    (named,) = (check["name"] for check in alone["checks"] if check["verdict"] == "passed")
+    shown = f"{etc}/conf.d/*caf\\xe9 [x]"
+    assert named.removesuffix(" as at backup").removesuffix("…") in (shown, shown[:50])
 
     # Without its first slash, as some write it, and one that no pattern must be made of.
     asked = [w for p in (f"{etc}/app.conf"[1:], odd) for w in ("--path", p)]
