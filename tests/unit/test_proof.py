@@ -14,6 +14,7 @@ from drd.config.json_schema import plan_schema
 from drd.config.plan_file import load_plan
 from drd.config.writing import yaml_text
 from drd.model.proof import NOT_PROVEN, is_proven, proof_hash
+from drd.model.snapshot import json_digest
 from tests.config_support import EXAMPLES, GOOD, changed, load
 
 
@@ -189,3 +190,42 @@ def test_the_order_and_the_form_of_a_file_prove_nothing(tmp_path: Path, path: Pa
     loaded = load_plan(path)
     text = yaml_text(dict(reversed(loaded.as_written.items())))
     assert load(tmp_path, text, path.name).plan.proof == loaded.plan.proof
+
+
+def resolved_of(*expects: object, rpo_s: float = 3600.0, **own: float) -> dict[str, object]:
+    """A resolved plan with a check of component `db` for each expectation."""
+    components = {
+        name: {"kind": "sqlite", **({"rpo_s": own[name]} if name in own else {})}
+        for name in ("db", "store")
+    }
+    checks = [{"component": "db", "expect": expect} for expect in expects]
+    return {"objectives": {"rpo_s": rpo_s}, "components": components, "checks": checks}
+
+
+@pytest.mark.parametrize("expect", ["within rpo", " Within  RPO "])
+def test_an_rpo_is_proven_if_a_check_compares_with_it(expect: str) -> None:
+    before = proof_hash(resolved_of("> 0", expect))
+    assert proof_hash(resolved_of("> 0", expect, rpo_s=60.0)) != before
+    assert proof_hash(resolved_of("> 0", expect, db=60.0)) != before
+    assert proof_hash(resolved_of("> 0", expect, store=60.0)) == before, "no check compares it"
+
+
+@pytest.mark.parametrize("expects", [(), ("> 0",), (5,), (None,), (["within", "rpo"],)])
+def test_an_rpo_that_no_check_compares_with_is_not_proven(expects: tuple[object, ...]) -> None:
+    before = proof_hash(resolved_of(*expects))
+    assert proof_hash(resolved_of(*expects, rpo_s=60.0, db=30.0)) == before
+
+
+@pytest.mark.parametrize("checks", [None, "within rpo", {"expect": "within rpo"}, ["within rpo"]])
+def test_checks_of_another_form_compare_with_nothing(checks: object) -> None:
+    """Extensions and later versions may resolve them so."""
+    for rpo_s in (60.0, 3600.0):
+        resolved = resolved_of(rpo_s=rpo_s) | {"checks": checks}
+        plain = {"components": resolved["components"], "checks": checks}
+        assert proof_hash(resolved) == json_digest(plain)
+
+
+def test_the_proof_of_a_plan_without_own_objectives_is_that_of_former_versions() -> None:
+    resolved = resolved_of("within rpo")
+    former = {**resolved, "objectives": {"rpo_s": 3600.0}}
+    assert proof_hash(resolved) == json_digest(former)
