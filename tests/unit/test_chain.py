@@ -272,11 +272,44 @@ def test_a_body_that_is_hidden_is_sealed_only_where_it_is_shown(chain: Chain) ->
     assert list(lines_of_one(entry, lambda _: ""))[-1] == "body - withheld"
 
 
+def test_a_file_has_unsigned_encrypted_and_redacted_entries_as_they_are() -> None:
+    made = Chain()
+    for number in range(3):
+        made.note(number=number)
+    sealed = "QUJD" * 10
+    made.entries[1] = replace(made.entries[1], body=None, sealed=sealed)
+    made.entries[2] = replace(made.entries[2], body=None)
+    lines = list(lines_of(made.entries))
+    assert lines[2::3] == ["signature - -"] * 3
+    assert lines[6::3] == [f"body - sealed {sealed}", "body - redacted"]
+    found = read(lines)
+    assert (found.entries, found.withheld) == (made.entries, {2})
+    hidden = list(lines_of(made.entries, shows=frozenset({1})))
+    assert hidden[6::3] == ["body - withheld", "body - redacted"]
+    assert read(hidden).withheld == {2}
+
+
+@pytest.mark.parametrize(
+    ("key", "signature"), [("-", "QUJD"), ("x" * 16, "QUJD"), ("a" * 16, "!"), ("a" * 16, "-")]
+)
+def test_a_signature_of_another_form_is_refused(chain: Chain, key: str, signature: str) -> None:
+    first = list(lines_of(chain.entries))[1:4]
+    first[1] = f"signature {key} {signature}"
+    with pytest.raises(Malformed, match="line 3 is not the signature of an entry"):
+        read(["drd records 1", *first])
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         ("drd records 1", "drd records 2"),
         ("header {", "header  {"),
+        ("header {", "HEADER {"),
+        ("signature ", "SIGNATURE "),
+        ('"seq":4', '"seq":4.5'),
+        ('"seq":4', '"seq":0'),
+        ('"seq":4', '"seq":-4'),
+        ('"digest":"', '"digest":"0'),
         ('"seq":4', '"seq":4.0'),
         ('"seq":4', '"seq":"4"'),
         ('"seq":4', '"seq":true'),

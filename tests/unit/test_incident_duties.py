@@ -101,12 +101,12 @@ def test_versions_of_a_report_are_kept_one_after_the_other() -> None:
     made = said(
         {"act": "keep", "regime": "r", "sha256": "a", "text": "first"},
         {"act": "keep", "regime": "s", "sha256": "b", "text": "other"},
-        {"act": "keep", "regime": "r", "sha256": "c", "text": "second"},
+        {"act": "keep", "regime": "r", "sha256": "c", "text": "second", "by": "drd for ben"},
         {"act": "keep", "regime": "r"},
     )
     assert made.versions == {
         "r": (Version(1, AT, "anna", "a", "first"),
-              Version(3, AT + 2 * HOUR, "anna", "c", "second")),
+              Version(3, AT + 2 * HOUR, "drd for ben", "c", "second")),
         "s": (Version(2, AT + HOUR, "anna", "b", "other"),),
     }  # fmt: skip
 
