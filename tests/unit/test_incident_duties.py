@@ -23,6 +23,7 @@ from drd.model.obligations.calendars import NoHolidays
 from drd.model.obligations.case import Case, Decision, Hold
 from drd.model.obligations.clocks import ClockState, clock
 from drd.model.obligations.regime import ContentItem, HoldKind, Regime
+from drd.model.records import Draft
 from tests.records_support import ANNA, Chain
 
 AT = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -101,14 +102,22 @@ def test_versions_of_a_report_are_kept_one_after_the_other() -> None:
     made = said(
         {"act": "keep", "regime": "r", "sha256": "a", "text": "first"},
         {"act": "keep", "regime": "s", "sha256": "b", "text": "other"},
-        {"act": "keep", "regime": "r", "sha256": "c", "text": "second", "by": "drd for ben"},
+        {"act": "keep", "regime": "r", "sha256": "c", "text": "second"},
         {"act": "keep", "regime": "r"},
     )
     assert made.versions == {
         "r": (Version(1, AT, "anna", "a", "first"),
-              Version(3, AT + 2 * HOUR, "drd for ben", "c", "second")),
+              Version(3, AT + 2 * HOUR, "anna", "c", "second")),
         "s": (Version(2, AT + HOUR, "anna", "b", "other"),),
     }  # fmt: skip
+
+
+def test_a_version_is_by_the_person_that_its_entry_names() -> None:
+    body = {"act": "keep", "regime": "r", "sha256": "a", "text": "x"}
+    chain = Chain()
+    named = chain.add(draft(kinds.OBLIGATION, 1, Author("ben", AT, ANNA), body))
+    chain.add(Draft(kinds.OBLIGATION, named.header.subject, body, AT, ANNA))
+    assert [version.by for version in duties(chain.entries).versions["r"]] == ["ben", "anna"]
 
 
 @pytest.mark.parametrize(

@@ -78,25 +78,25 @@ def test_a_plan_as_it_was_loaded_gives_no_reason() -> None:
         (
             GONE,
             (
-                f"x.yaml is gone; {USES}, but does not start backups or drills of this plan. If the "
-                f"service does not exist any more: {FORGET}"
+                f"x.yaml is gone; {USES}, but does not start backups or drills of this plan. If "
+                f"the service does not exist any more: {FORGET}"
             ),
         ),
         (
             {**GONE, **SERVED},
             (
-                "x.yaml is gone. After a reload or restart of the service, drd does not start backups "
-                f"or drills of this plan any more; until then {USES}. If the service does not exist "
-                f"any more: {FORGET}"
+                "x.yaml is gone. After a reload or restart of the service, drd does not start "
+                f"backups or drills of this plan any more; until then {USES}. If the service "
+                f"does not exist any more: {FORGET}"
             ),
         ),
         ({**GONE, "renamed": True, "complete_points": 0}, f"x.yaml is gone; {USES}"),
         (
             {**GONE, "renamed": True, "complete_points": 1},
             (
-                f"x.yaml is gone; {USES}. Restore points are stored under the name of their plan: if "
-                "this is the same plan with a new name, write `plan: orders-api` again. If nobody "
-                f"needs its 1 restore point any more: {FORGET}"
+                f"x.yaml is gone; {USES}. Restore points are stored under the name of their plan: "
+                "if this is the same plan with a new name, write `plan: orders-api` again. If "
+                f"nobody needs its 1 restore point any more: {FORGET}"
             ),
         ),
     ],
