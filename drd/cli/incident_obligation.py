@@ -22,7 +22,7 @@ from drd.errors import UsageError
 from drd.exhaustion import system_reason
 from drd.flows.incidents.choosing import chosen as chosen_incident
 from drd.flows.incidents.writing import Desk
-from drd.model.text import escaped
+from drd.model.text import counted, escaped
 
 
 def run(args: argparse.Namespace) -> int:
@@ -159,6 +159,8 @@ def _calendar(args: argparse.Namespace, text: str) -> int:
         reason = system_reason(error)
         raise UsageError(f"cannot write {args.ics}: {reason}", hint="name another file.") from None
     if not args.quiet:
-        count = text.count("BEGIN:VEVENT")
-        output.say(f"wrote {count} times to {args.ics}")
+        over = text.count("\r\nSTATUS:CANCELLED\r\n")
+        count = counted(text.count("BEGIN:VEVENT") - over, "time")
+        also = f", and {over} that are over, as cancelled" if over else ""
+        output.say(f"wrote {count} to {args.ics}{also}")
     return 0

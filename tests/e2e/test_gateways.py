@@ -128,6 +128,7 @@ def test_an_oauth_server_refuses_the_revoked_token_for_good(site: Site) -> None:
         assert (answers(leaked) in (401, 403), answers(other)) == (True, 200)
         stays = site.drd("rollback", run_id(site), code=2).err
         assert "no step that was started has a `rollback`" in stays
+        assert "What stays: revoke: " in stays
         assert answers(leaked) in (401, 403)
     site.assert_clean()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from drd import process
 from drd.daemon import anchoring, receivers, workers
 from drd.errors import StepFailed
 from drd.flows.playbooks.own_commands import OwnCommand
@@ -37,6 +39,32 @@ def test_a_step_never_runs_a_module_of_the_working_directory(evil: Path) -> None
     with pytest.raises(StepFailed, match=r"ended with exit code 2: .*none\.yaml"):
         command._answer(step, ["backup", "shop", "--json", "--config=/none.yaml"])
     assert not (evil / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "says", "shown"),
+    [
+        ({"checks": []}, "is inconclusive: no check proved the data", "drd run show 4f2a9c01"),
+        (
+            {"checks": [{"name": "rows", "verdict": "failed"}, {"name": "x", "verdict": "passed"}]},
+            "is inconclusive: failed checks: rows",
+            "drd run show 4f2a9c01",
+        ),
+        ({"fact": "the disk is full", "run": None}, "5: the disk is full", "drd runs shop"),
+    ],
+)
+def test_a_drill_that_did_not_pass_says_why_and_where_to_look(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], says: str, shown: str
+) -> None:
+    whole = {"result": "inconclusive", "fact": None, "run": "4f2a9c01", **told}
+    done = SimpleNamespace(exit_code=5, stdout=json.dumps(whole).encode(), says=[])
+    monkeypatch.setattr(process, "run", lambda _: done)
+    book = cast("Any", SimpleNamespace(name="copy"))
+    command, step = OwnCommand(Values(book, {}), None, "4f2a"), Step("copy", "recover")
+    with pytest.raises(StepFailed) as raised:
+        command._answer(step, ["drill", "shop", "--json"])
+    assert says in raised.value.message
+    assert raised.value.hint == f"to see the run of this command: {shown}"
 
 
 @pytest.mark.parametrize("program", [workers.PROGRAM, anchoring._PROGRAM, receivers.PROGRAM])

@@ -18,6 +18,7 @@ from drd.flows.playbooks.values import Values
 from drd.masking import masked
 from drd.model.incidents.preservation import preserved
 from drd.model.plan import NAME as PLAN_NAME
+from drd.model.run import CheckVerdict
 from drd.model.runbook import OwnRun, Preserving, Step
 from drd.model.step_results import ActionStepResult
 from drd.model.text import counted, escaped, some
@@ -151,22 +152,38 @@ class OwnCommand:
             raise StepFailed(
                 f"`drd {words[0]} {words[1]}` ended with exit code {done.exit_code}"
                 + (f": {says}" if says else ""),
-                hint=f"to see the run of this command: drd runs {words[1]}"
+                hint=f"to see the run of this command: {_shown_by(_told(done), words[1])}"
                 if words[0] != "incident" or self.values.in_sandbox
                 else f"to see what was preserved: drd incident preserve {words[2]} --list",
             )
-        with suppress(ValueError):
-            told = json.loads(done.stdout)
-            if isinstance(told, dict):
-                return told
-        return {}
+        return _told(done)
+
+
+def _told(done: process.Completed) -> Mapping[str, Any]:
+    """Return the JSON document that a command has printed; empty if it has printed none."""
+    with suppress(ValueError):
+        told = json.loads(done.stdout)
+        if isinstance(told, dict):
+            return told
+    return {}
+
+
+def _shown_by(told: Mapping[str, Any], plan: str) -> str:
+    run = told.get("run")
+    return f"drd run show {escaped(run)}" if isinstance(run, str) else f"drd runs {plan}"
 
 
 def _why(done: process.Completed) -> str:
     """Return the error that a command has printed as JSON, why its drill has not passed, or the
     last line of its output."""
-    with suppress(ValueError, TypeError, KeyError):
-        told = json.loads(done.stdout)
+    told = _told(done)
+    with suppress(TypeError, KeyError):
         said = told["error"]["message"] if "error" in told else told["fact"]
-        return escaped(said or f"the result of the drill is {told['result']}")
+        return escaped(said or f"the result of the drill is {told['result']}: {_checks(told)}")
     return done.says[-1] if done.says else ""
+
+
+def _checks(told: Mapping[str, Any]) -> str:
+    """Return what the checks of a drill say, if nothing else says why it has not passed."""
+    failed = [str(c["name"]) for c in told["checks"] if c["verdict"] == CheckVerdict.FAILED]
+    return f"failed checks: {some(failed)}" if failed else "no check proved the data"

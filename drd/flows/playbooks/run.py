@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -118,6 +118,16 @@ def resume_playbook(services: Services, ordered: Ordered, run: Run) -> tuple[Run
         return _execute(services, ordered, runner, stack)
 
 
+def _stays(playbook: Playbook, records: Collection[str]) -> str:
+    """Return in words which steps that were started stay, and why."""
+    final = [
+        f"{step.name}: {step.live.final}"
+        for step in playbook.runbook
+        if step.name in records and step.live is not None and step.live.final
+    ]
+    return f". What stays: {'. '.join(final)}" if final else ""
+
+
 def roll_back_playbook(
     services: Services, ordered: Ordered, run: Run, *, by: str, actor: Actor | None = None
 ) -> Undone:
@@ -135,7 +145,7 @@ def roll_back_playbook(
     if not steps:
         raise UsageError(
             f"run {run.id} cannot be rolled back: no step that was started has a `rollback` in the "
-            "playbook",
+            f"playbook{_stays(ordered.playbook, records)}",
             hint=f"to see what the run did: drd run show {run.id}",
         )
     if run.state.final and set(steps) <= rolled_back(records.values()):
