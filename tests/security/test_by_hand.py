@@ -2,19 +2,29 @@
 
 The version of pg_dump was compared as a number, which bash evaluates together with the commands in
 it, and named a directory of programs; psql ran the commands in the SQL of the roles; the path of a
-SQLite file was the manifest's own.
+SQLite file was the manifest's own. The names of the files of a Redis server were paths; bash
+evaluated the number of its keys; a setting of a MariaDB server had a second line for the
+configuration; and WAL went to where a link in the files of a PostgreSQL server led.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from drd.kinds.mariadb.physical import by_hand as mariadb_server
+from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.postgres import by_hand as postgres
+from drd.kinds.postgres.physical import by_hand as cluster
+from drd.kinds.postgres.physical.settings import ClusterSettings
 from drd.kinds.postgres.settings import PostgresSettings
+from drd.kinds.redis import by_hand as redis
+from drd.kinds.redis.settings import RedisSettings
 from drd.kinds.sqlite import by_hand as sqlite
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.model.plan import Component
@@ -27,7 +37,47 @@ _TOOLS = {
     "createuser": "exit 0",
     "su": "exit 0",
     "sqlite3": "echo ok",
+    "redis-server": "exit 0",
+    "redis-cli": "echo PONG",
+    "mariadb-backup": 'cat db.data/backup-my.cnf >> "$RAN" || true',
+    "innochecksum": "exit 0",
+    "pg_verifybackup": "exit 0",
+    "pg_controldata": "echo 'Bytes per WAL segment: 4'",
 }
+
+
+_COPIED = ("mariadb-server", "postgres-cluster")
+
+_NOTHING = hashlib.sha256(b"").hexdigest()
+_LISTED = f'{{"backup_manifest": [0, "{_NOTHING}"], "postgresql.auto.conf": [0, ""]}}\n'
+
+_RESTIC = f"""
+[ "$1" != restore ] || {{
+    mkdir -p "$4/copy/data" "$4/copy/tablespaces"
+    echo '{_LISTED.strip()}' > "$4/copy/files.json"
+    touch "$4/copy/data/backup_manifest" "$4/copy/data/postgresql.auto.conf"
+    [ ! -e victim ] || ln -s "$PWD/victim" "$4/copy/data/pg_wal"
+}}
+[ "$3" != snapshots ] || echo '[{{"id": "1", "time": "2026-11-30"}}]'
+[ "$3" != restore ] || {{ mkdir -p "$6"; echo evil > "$6/A"; }}
+"""
+"""restic that restores the files of a server, with a link to the victim if there is one, or a file
+of a log from another repository."""
+
+
+def _server(kind: str, base: Path) -> ByHand:
+    if kind == "redis":
+        settings = {"kind": kind, "url": "redis://localhost", "dir": str(base / "redis")}
+        known = Component("db", kind, RedisSettings.model_validate(settings))
+        return redis.by_hand(known, None, place="", resolve=lambda _: "")
+    if kind == "mariadb-server":
+        settings = {"kind": kind, "dsn": "mariadb://user@localhost/shop"}
+        known = Component("db", kind, ServerSettings.model_validate(settings))
+        return mariadb_server.by_hand(known, None, place="", resolve=lambda _: "")
+    known = Component(
+        "db", kind, ClusterSettings.model_validate({"kind": kind, "dsn": "host=localhost"})
+    )
+    return cluster.by_hand(known, None, place="", resolve=lambda _: "")
 
 
 def _hand(kind: str) -> ByHand:
@@ -41,16 +91,29 @@ def _hand(kind: str) -> ByHand:
 
 
 def _run(
-    base: Path, kind: str, facts: dict[str, object], **private: object
+    base: Path,
+    kind: str,
+    facts: dict[str, object],
+    tables: dict[str, list[object]] | None = None,
+    **private: object,
 ) -> subprocess.CompletedProcess[str]:
     """Run the commands of the page, with programs that only note that they ran."""
     bin_dir = base / "bin"
     bin_dir.mkdir(exist_ok=True)
-    for name, does in _TOOLS.items():
+    is_server = kind not in ("postgres", "sqlite")
+    tools = {**_TOOLS, "restic": _RESTIC} if kind in _COPIED else _TOOLS
+    for name, does in tools.items():
         (bin_dir / name).write_text(f"#!/bin/sh\n{does}\n")
         (bin_dir / name).chmod(0o755)
     manifest = {
-        "components": [{"component": "db", "snapshot": "0" * 64, "facts": facts}],
+        "components": [
+            {
+                "component": "db",
+                "snapshot": "0" * 64,
+                "facts": facts,
+                "fingerprint": {"tables": tables or {}},
+            }
+        ],
         "private": {"db": private},
     }
     (base / "manifest.json").write_text(json.dumps(manifest))
@@ -60,10 +123,12 @@ def _run(
         "'.components[] | select(.component == $c) | .facts[$f]' manifest.json; }\n"
         "snapshot() { echo 0; }\n"
     )
-    text = begin + "\n".join(p.commands for p in _hand(kind).passages)
+    hand = _server(kind, base) if is_server else _hand(kind)
+    text = begin + "\n".join(p.commands for p in hand.passages)
     return subprocess.run(
         ["bash", "-c", text], cwd=base, capture_output=True, text=True, timeout=60, check=False,
-        env={"PATH": f"{bin_dir}:/usr/bin:/bin", "RAN": f"{base}/ran", "HOME": str(base)},
+        env={"PATH": f"{bin_dir}:/usr/bin:/bin", "RAN": f"{base}/ran", "HOME": str(base),
+             "RESTIC_REPOSITORY": "r"},
     )  # fmt: skip
 
 
@@ -117,3 +182,71 @@ def test_healthy_twin_the_commands_of_an_honest_manifest_run(tmp_path: Path) -> 
     assert done.returncode == 0, done
     assert "-f db.roles.sql" in ran
     assert "-f db.database.sql" in ran
+
+
+REDIS = {"filename": "db.rdb", "sha256": _NOTHING, "dump": "dump.rdb", "aof_name": "a.aof",
+         "aof_directory": "aof", "appendonly": True, "product": "redis",
+         "version": "7.2"}  # fmt: skip
+MARIADB = {"place": "/copy", "server_version": "11.8.2", "data_file_path": "ibdata1:12M",
+           "files_digest": hashlib.sha256(_LISTED.encode()).hexdigest(), "page_size": 16384,
+           "undo_tablespaces": 0, "lower_case_table_names": 0}  # fmt: skip
+CLUSTER = {"place": "/copy", "server_major": 99, "chain": [], "manifest_digest": _NOTHING}
+
+
+@pytest.mark.parametrize("key", ["dump", "aof_directory", "aof_name"])
+def test_a_file_of_redis_stays_in_the_directory_of_the_server(key: str, tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    done = _run(tmp_path, "redis", {**REDIS, key: "../victim"})
+    assert done.returncode != 0
+    assert "this is no name of a file: '../victim'" in done.stdout
+    assert victim.read_text() == "precious"
+
+
+def test_a_number_of_keys_is_a_number_before_the_shell_computes_with_it(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    evil: dict[str, list[object]] = {"db0 string": [f"PATH[$(touch {tmp_path}/mark)]"]}
+    assert _run(tmp_path, "redis", REDIS, evil).returncode != 0
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("evil", ["a:1M\nplugin-load-add=evil.so", "../victim:12M"])
+def test_a_setting_of_a_copied_server_is_one_word_without_a_path(evil: str, tmp_path: Path) -> None:
+    done = _run(tmp_path, "mariadb-server", {**MARIADB, "data_file_path": evil})
+    assert done.returncode != 0
+    assert "data_file_path cannot be" in done.stdout
+    assert not (tmp_path / "db.data").exists()
+
+
+@pytest.mark.parametrize("kind", _COPIED)
+def test_no_files_are_moved_that_are_not_of_the_copy(kind: str, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "data"
+    other.mkdir(parents=True)
+    (other / "backup_manifest").touch()
+    (tmp_path / "other" / "files.json").write_text(_LISTED)
+    (other / "postgresql.auto.conf").touch()
+    facts = {**(MARIADB if kind == "mariadb-server" else CLUSTER), "place": "/../other"}
+    assert _run(tmp_path, kind, facts).returncode != 0
+    assert (other / "backup_manifest").exists()
+
+
+def test_a_link_in_a_copied_server_gets_no_wal(tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    done = _run(tmp_path, "postgres-cluster", CLUSTER)
+    assert done.returncode != 0
+    assert "not a plain file: db.fetched/copy/data/pg_wal" in done.stdout
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+def test_healthy_twin_the_commands_of_honest_servers_go_on(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    done = _run(tmp_path, "redis", REDIS, {"db0 string": [0, ""]})
+    assert done.returncode == 0, done
+    assert (tmp_path / "redis/dump.rdb").exists()
+    assert (tmp_path / "redis/aof/a.aof.manifest").exists()
+    _run(tmp_path, "mariadb-server", MARIADB)
+    assert "innodb_data_file_path=ibdata1:12M" in (tmp_path / "ran").read_text()
+    shutil.rmtree(tmp_path / "db.data")
+    _run(tmp_path, "postgres-cluster", CLUSTER)
+    assert (tmp_path / "db.data/recovery.signal").exists()

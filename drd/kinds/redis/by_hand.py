@@ -89,9 +89,12 @@ def _publish(name: str, where: str, known: bool | None) -> str:
     uses = f"$(fact {name} appendonly || true)" if known is None else str(known).lower()
     return f"""\
 DIR={where}
-DUMP="$DIR/$(fact {name} dump)"
-AOF="$DIR/$(fact {name} aof_directory)"
-AOF_NAME=$(fact {name} aof_name)
+DUMP=$(fact {name} dump) AOF=$(fact {name} aof_directory) AOF_NAME=$(fact {name} aof_name)
+for NAME in "$DUMP" "$AOF" "$AOF_NAME"; do
+    [[ $NAME =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] ||
+        {{ echo "this is no name of a file: ${{NAME@Q}}"; false; }}
+done
+DUMP="$DIR/$DUMP" AOF="$DIR/$AOF"
 APPENDONLY={uses}
 for old in "$DUMP" "$DIR/users.acl" "$AOF" "$DIR/$AOF_NAME"; do
     [[ ! -e $old ]] || mv --backup=numbered -T -- "$old" "$old.before" # a former one is kept, too
@@ -134,10 +137,11 @@ def _compare(name: str, kind: str) -> str:
 jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
     | to_entries | map(select(.key | test("^db[0-9]+ [^ ]+$")))
     | group_by(.key | split(" ")[0])[]
-    | [(.[0].key | split(" ")[0]), (map(.value[0]) | add)] | @tsv' manifest.json |
+    | [(.[0].key | split(" ")[0]), (map(.value[0] | numbers) | add)] | @tsv' manifest.json |
 while IFS=$'\\t' read -r db expected; do
     line=$(grep "^$db:" {name}.keys || echo "$db:keys=0,expires=0")
     all=$(sed -E 's/.*keys=([0-9]+).*/\\1/' <<< "$line")
+    [[ $all =~ ^[0-9]+$ && $expected =~ ^[0-9]+$ ]] # else the shell would evaluate it
     ends=$(sed -E 's/.*[:,]expires=([0-9]+).*/\\1/' <<< "$line")
     found=$((all - ends))
     (( found >= expected )) || {{ echo "$db: $found keys, expected $expected"; false; }}

@@ -55,6 +55,11 @@ echo "series of the backup: $(fact {name} server_version); of this host:"
 mariadb-backup --no-defaults --version
 restic restore "$(snapshot {name})" --target {name}.fetched
 COPY={name}.fetched$(fact {name} place)
+[[ $(realpath -- "$COPY/data") == "$PWD/{name}.fetched/"* ]] # no link or `..` leads elsewhere
+for NAME in data_file_path page_size undo_tablespaces lower_case_table_names; do
+    VALUE=$(fact {name} "$NAME") # it must be no path, and no second line of a configuration
+    [[ $VALUE =~ ^[A-Za-z0-9_.:\\;-]+$ ]] || {{ echo "$NAME cannot be ${{VALUE@Q}}"; false; }}
+done
 echo "$(fact {name} files_digest)  $COPY/files.json" | sha256sum --check --quiet
 (
     cd "$COPY/data"
@@ -184,7 +189,7 @@ def _compared(name: str) -> Passage:
 jq -r '.components[] | select(.component == "{name}") | .fingerprint
     | .tables // {{}} | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
 while IFS=$'\\t' read -r table expected; do
-    found=$(mariadb "$LOGIN" --batch --skip-column-names \\
+    found=$(mariadb "$LOGIN" --batch --sandbox --skip-column-names \\
         -e "select count(*) from $table" </dev/null)
     [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
     echo "$table: $found rows"

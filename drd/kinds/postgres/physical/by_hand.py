@@ -59,6 +59,9 @@ MAJOR=$(fact {name} server_major)
 export PATH="/usr/lib/postgresql/$MAJOR/bin:$PATH"
 restic restore "$(snapshot {name})" --target {name}.fetched
 COPY={name}.fetched$(fact {name} place)
+[[ $(realpath -- "$COPY/data") == "$PWD/{name}.fetched/"* ]] # no link or `..` leads elsewhere
+LINKS=$(find "$COPY" ! -type d ! -type f ! -path '*/data/pg_tblspc/*')
+[[ -z $LINKS ]] || {{ echo "not a plain file: $LINKS"; false; }}
 DIGESTS=$({{ fact {name} chain || true; }} | jq -r 'arrays | .[].manifest_digest')
 DIGESTS="$DIGESTS $(fact {name} manifest_digest)"
 PARTS=()
