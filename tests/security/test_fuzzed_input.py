@@ -7,20 +7,23 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+import struct
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from drd.errors import DrdError, KitDamaged, ManifestRefused, ManifestTooNew
+from drd.errors import DrdError, KitDamaged, ManifestRefused, ManifestTooNew, RepositoryDamaged
 from drd.flows.repository.manifests import written_rule
+from drd.kinds.mariadb.physical.binlog.files import LogReader, split
 from drd.kit.archive import unpack
 from drd.model import strict
 from drd.model.kit import INDEX, ROOT
@@ -324,6 +327,23 @@ def test_a_kit_holds_plain_files_below_its_directory(kind: bytes, name: str) -> 
         tar.addfile(entry)
     with pytest.raises(KitDamaged):
         unpack(buffer.getvalue(), name="k")
+
+
+_EVENT = st.tuples(st.sampled_from([2, 15, 162, 163]), st.binary(max_size=60))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_EVENT, max_size=4))
+def test_a_binary_log_with_any_events(tmp_path: Path, events: list[tuple[int, bytes]]) -> None:
+    """Of a server, or of somebody with the password of the repository: each event has the length
+    that it says, and no checksum."""
+    log = b"\xfebin"
+    for kind, body in [(15, bytes(76)), *events]:
+        log += struct.pack("<IBIIIH", 1, kind, 7, 19 + len(body), 0, 0) + body
+    (tmp_path / "log").write_bytes(log)
+    with suppress(RepositoryDamaged):
+        for one in LogReader().transactions(tmp_path / "log", 1):
+            assert 0 < split(one.position)[1] < len(log)
 
 
 def test_the_corpus_is_what_drd_writes_today(stored: Site) -> None:

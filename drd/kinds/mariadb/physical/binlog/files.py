@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -31,6 +32,7 @@ _PLACE = re.compile(r"(?:[^/:]*\.)?([0-9]{6,10}):([0-9]{1,12})")
 
 _HEADER = struct.Struct("<IBIIIH")
 _FORMAT, _GTID, _GTID_LIST = 15, 162, 163
+_GTID_BODY, _LISTED = struct.Struct("<QIB"), struct.Struct("<IIQ")
 _KEPT = 1 << 20
 _CRC_BYTES = 4
 _TRANSACTIONAL = 4
@@ -141,22 +143,26 @@ class LogReader:
         with file.open("rb") as opened:
             for event in _events(opened, number, end):
                 if event.kind == _GTID_LIST:
-                    self._continue(event.body, number)
+                    self._continue(event, number)
                 elif event.kind == _GTID:
-                    sequence, domain, flags = struct.unpack_from("<QIB", event.body)
+                    if len(event.body) < _GTID_BODY.size:
+                        raise _damaged(number, event.offset, _TOO_SHORT)
+                    sequence, domain, flags = _GTID_BODY.unpack_from(event.body)
                     gtid = Gtid(domain, event.server, sequence)
                     yield Transaction(
                         place(number, event.offset), gtid, event.at, bool(flags & _TRANSACTIONAL)
                     )
                     self.last[domain, event.server] = sequence
 
-    def _continue(self, body: bytes, number: int) -> None:
+    def _continue(self, event: _Event, number: int) -> None:
         """Compare the list of transactions at the beginning of a file with the transactions in the
         files before it."""
-        (count,) = struct.unpack_from("<I", body)
+        count = int.from_bytes(event.body[:4], "little") & 0xFFFFFFF
+        if len(event.body) < 4 + count * _LISTED.size:
+            raise _damaged(number, event.offset, _TOO_SHORT)
         listed = {}
-        for index in range(count & 0xFFFFFFF):
-            domain, server, sequence = struct.unpack_from("<IIQ", body, 4 + 16 * index)
+        for index in range(count):
+            domain, server, sequence = _LISTED.unpack_from(event.body, 4 + index * _LISTED.size)
             listed[domain, server] = sequence
         known = {} if self._is_first else self.last
         lost = [key for key, sequence in known.items() if listed.get(key, sequence) != sequence]
@@ -171,14 +177,18 @@ class LogReader:
         self._is_first = False
 
 
+_TOO_SHORT = "an event is too short for its kind"
+
+
+def _damaged(number: int, offset: int, why: str) -> RepositoryDamaged:
+    return RepositoryDamaged(
+        f"the binary log is damaged at {show(place(number, offset))}: {why}", hint=EARLIER
+    )
+
+
 def _events(opened: BinaryIO, number: int, end: int | None) -> Iterator[_Event]:
     """Yield the events of a file, each compared with its checksum."""
-
-    def damaged(offset: int, why: str) -> RepositoryDamaged:
-        return RepositoryDamaged(
-            f"the binary log is damaged at {show(place(number, offset))}: {why}", hint=EARLIER
-        )
-
+    damaged = partial(_damaged, number)
     size = opened.seek(0, 2)
     limit = size if end is None else end
     opened.seek(0)
