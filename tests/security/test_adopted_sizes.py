@@ -23,8 +23,10 @@ from drd.errors import RepositoryError
 from drd.model.adopted import Adopted, Stanza
 from drd.ports import Progress, no_progress
 from drd.ports.adopted import ForeignCopy, Landing
+from drd.repositories.adopted import afar
 from drd.repositories.adopted.restic import ResticCopies
 from drd.repositories.adopted.stanza_program import StanzaProgram
+from drd.repositories.adopted.stored_file import StoredFile
 
 _FULL = "has written until only 1 B were free"
 _MEMORY = 400 << 20
@@ -176,3 +178,24 @@ def test_a_huge_manifest_does_not_fill_the_memory(
     )
     assert done.stdout == f"{said}\n", done.stderr[-2000:]
     assert (tmp_path / "whole").exists()
+
+
+class _Pieces:
+    """A repository in which each piece of a file has one byte."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def capture_into(self, answer: Any, words: Any, *, most: int) -> None:
+        self.read += 1
+        answer.write(b"x")
+
+
+def test_a_file_of_very_many_small_pieces_does_not_keep_the_listing() -> None:
+    """restic makes no such file. Each piece takes a call of restic."""
+    runner: Any = _Pieces()
+    pieces = [f"{number:064x}" for number in range(65536)]
+    file = StoredFile("/srv/shop.dump", 65536, "ab" * 32, pieces, runner)
+    with pytest.raises(RepositoryError, match=r"could read only [\d,]+ of 65,536 bytes"):
+        afar.looked(file)
+    assert runner.read <= 100

@@ -39,7 +39,7 @@ LARGEST = 256 << 20
 """The largest size in bytes of a file that drd copies to examine it."""
 _TOO_LARGE = "drd did not read this dump, because it is large: add a check that reads its rows"
 
-_LOOK_S = 20.0
+LOOK_S = 20.0
 """How many seconds drd reads a packed dump to find out whether it is complete."""
 
 _HEAD, _BLOCK, _MEMORY = 1024, 1 << 20, 128 << 20
@@ -201,7 +201,7 @@ def _why_cut_off(file: Fetched) -> str:
         return ""
     try:
         with file.path.open("rb") as opened:
-            return why_cut_off(opened, unpacks=True, seconds=_LOOK_S)
+            return why_cut_off(opened, unpacks=True, seconds=LOOK_S)
     except OSError as error:
         reason = system_reason(error)
         raise NotSupported(

@@ -24,7 +24,7 @@ from drd.ports import SnapshotInfo
 from drd.ports.dumps import FoundDump, KeepsOf, NotLoaded, UnpacksOf
 from drd.registry import KINDS
 from drd.repositories.adopted.cut_off import why_cut_off
-from drd.repositories.adopted.dumps import LARGEST, recognised, room
+from drd.repositories.adopted.dumps import LARGEST, LOOK_S, recognised, room
 from drd.repositories.adopted.restic import ABSOLUTE, is_drds, relative_roots
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.errors import judge
@@ -212,7 +212,7 @@ class _Examined(NamedTuple):
 
 def _seen(file: Path) -> _Examined:
     with file.open("rb") as opened:
-        cut = why_cut_off(opened, unpacks=True)
+        cut = why_cut_off(opened, unpacks=True, seconds=LOOK_S)
     try:
         known = None if cut else recognised(file)
     except NotSupported as error:
