@@ -17,6 +17,7 @@ from drd.model.facts import (
     CopyFacts,
     IncompleteFacts,
     PlanFacts,
+    RunningFacts,
     UndoneFacts,
     UnfinishedFacts,
 )
@@ -171,6 +172,98 @@ def test_the_run_that_left_an_incomplete_point_is_reported_as_that() -> None:
     )
 
 
+def running(since_s: float, kind: str = "backup") -> RunningFacts:
+    return RunningFacts("4f2a", kind, before(since_s))
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends", "remedy"),
+    [
+        ({}, "; drd has not tried a backup since then", "drd backup orders-api"),
+        ({"running": running(60, "drill")}, "since then", "drd backup orders-api"),
+        (
+            {"running": running(60)},
+            "; a backup has been running since 2026-11-25 00:30:00 UTC",
+            "drd run show 4f2a",
+        ),
+        (
+            {"running": running(90), "backup_timeout_s": 90.0},
+            "; a backup has been running since 2026-11-25 00:29:30 UTC",
+            "drd run show 4f2a",
+        ),
+        (
+            {"running": running(91), "backup_timeout_s": 90.0},
+            "; a backup began at 2026-11-25 00:29:29 UTC and never ended",
+            "drd run show 4f2a",
+        ),
+        (
+            {"running": running(-HOUR)},
+            "; a backup has been running since 2026-11-25 01:31:00 UTC",
+            "drd run show 4f2a",
+        ),
+        (
+            {"cron": "made by pgbackrest"},
+            "; drd has not seen a newer copy from pgbackrest",
+            "drd catalogue rebuild orders-api",
+        ),
+        ({"failures": failures(1), "running": running(60)}, "UTC)", "drd run show 4f2a"),
+    ],
+)
+def test_an_exceeded_rpo_says_what_drd_has_done_about_it(
+    changes: dict[str, Any], ends: str, remedy: str
+) -> None:
+    for exposure_s, lead in ((13 * MINUTE, "RPO nearly exceeded"), (HOUR, "RPO exceeded")):
+        [told] = [
+            r for r in reasons(healthy(newest=point(exposure_s), **changes)) if r.kind == "rpo"
+        ]
+        assert told.text.startswith(f"{lead}: the newest complete backup has data of 2026-11-2")
+        assert told.text.endswith(ends)
+        if "failures" not in changes:
+            assert told.remedy == remedy
+
+
+def test_a_plan_without_a_point_is_breached_once_it_is_loaded_for_longer_than_its_rpo() -> None:
+    none = {"newest": None, "repositories": (repository(newest=None, sound=None),)}
+    for loaded_s, verdict in (
+        (15 * MINUTE, UNKNOWN),
+        (15 * MINUTE + 1, BREACHED),
+        (-HOUR, UNKNOWN),
+    ):
+        [told] = reasons(healthy(first_loaded_at=before(loaded_s), **none))
+        assert (told.verdict, told.kind) == (verdict, "no-point")
+    begun = healthy(first_loaded_at=before(60), running=running(30), last_drill=None, **none)
+    [told] = reasons(begun)
+    assert told.text == (
+        "there is no restore point yet: nothing can be restored; a backup has been running since "
+        "2026-11-25 00:30:30 UTC"
+    )
+    assert told.remedy == "drd run show 4f2a"
+
+
+def test_a_former_address_is_named_if_only_a_part_of_the_plan_was_ever_stored() -> None:
+    parts = (ComponentFacts("new", "files"), ComponentFacts("db", "postgres", before(HOUR), 10))
+    unmet = (repository(newest=None, sound=None, met=False),)
+    [told] = [
+        r
+        for r in reasons(
+            healthy(newest=None, repositories=unmet, components=parts, last_drill=None)
+        )
+        if r.kind == "no-point"
+    ]
+    assert "that counts: the plan has another URL for primary than before" in told.text
+
+
+@pytest.mark.parametrize("late_s", [-HOUR, -2 * HOUR])
+def test_a_point_of_the_future_has_no_age(late_s: float) -> None:
+    ahead = point(60)._replace(available_at=before(late_s))
+    rpo, [told] = judge_rpo(healthy(newest=ahead), NOW)
+    assert (rpo.exposure_s, told.verdict) == (None, UNKNOWN)
+    assert told.text == (
+        f"the newest restore point is dated 2026-11-25 0{1 if late_s == -HOUR else 2}:31:00 UTC, "
+        "which is in the future: a clock was set back"
+    )
+
+
 def test_an_older_point_that_is_left_is_at_risk_at_least() -> None:
     def left(exposure_s: float) -> Reason:
         damaged = repository(
@@ -300,6 +393,9 @@ def test_points_made_while_a_recovery_had_restored_a_part_do_not_count() -> None
         "service"
     )
     assert reason.remedy == "drd run show 5f0c"
+    other = left._replace(run="77aa")
+    [after] = judge_rpo(healthy(undone=mixed, unfinished=other), NOW)[1]
+    assert after.remedy == "drd backup orders-api"
     [after] = judge_rpo(healthy(undone=mixed), NOW)[1]
     assert after.remedy == "drd backup orders-api"
 

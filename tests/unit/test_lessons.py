@@ -190,6 +190,11 @@ def test_lessons_of_recoveries(values: dict[str, Any], well: list[str], badly: l
             [],
         ),
         (
+            {"promises": tuple(Promise(audience, NOON, NOON) for audience in "abcdefg")},
+            ["7 updates came in time: a, b, c, d, e, f and 1 more"],
+            [],
+        ),
+        (
             {"promises": (Promise("a", NOON, NOON + 5 * MINUTE),)},
             [],
             ["the update to a that was due 2026-11-28 12:00 UTC came 5m late"],

@@ -96,6 +96,18 @@ def test_while_the_newest_point_can_be_read_nothing_is_lost() -> None:
             },
             ago(40),
         ),
+        # Its newest point is whole, whatever others lack.
+        (
+            {
+                "lost": "gone",
+                "lost_since": ago(20),
+                "missing": 1,
+                "missing_since": ago(30),
+                "damage": "x",
+                "damaged_since": ago(40),
+            },
+            ago(20),
+        ),
         ({"sound": OLD}, ago(DAY)),  # since the plan was loaded, as far as anybody knows
         ({"sound": OLD, "lost_since": ago(50), "missing_since": ago(50)}, ago(DAY)),
     ],
@@ -104,6 +116,13 @@ def test_a_plan_is_unreadable_since_the_first_trouble_of_its_only_repository(
     changes: dict[str, Any], since: datetime
 ) -> None:
     assert unreadable_since(plan(repository(**changes))) == since
+
+
+def test_points_are_compared_by_their_data_not_by_when_they_were_stored() -> None:
+    slow = point(252, took_s=60)
+    assert unreadable_since(plan(repository(newest=slow), newest=slow)) is None
+    lost = repository(newest=slow, lost="gone", lost_since=ago(50))
+    assert unreadable_since(plan(lost, newest=slow)) == ago(50)
 
 
 def test_a_plan_is_unreadable_since_its_last_repository_was_lost() -> None:
@@ -159,6 +178,10 @@ def test_the_outage_by_an_undone_recovery_begins_when_the_point_before_it_is_too
     assert outage(plan(repository(), undone=undone(OLD)), NOW) == (ago(50), NOW)
     recent = point(16 * MINUTE)
     assert outage(plan(repository(), undone=undone(recent, 200)), NOW) == (ago(60), NOW)
+    lost = repository(lost="gone", lost_since=ago(1000))
+    left = repository("offsite", newest=OLD, sound=OLD)
+    both = plan(lost, left, undone=undone(point(2 * HOUR), 500))
+    assert outage(both, NOW) == (ago(1000), NOW), "since the first of the two"
 
 
 def test_a_plan_whose_drills_cannot_restore_is_unreadable_since_the_first_of_these() -> None:
