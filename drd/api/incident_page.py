@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from drd.api.incident_scope import affected_of
+from drd.api.incident_scope import affected_of, servers
 from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
 from drd.config.regimes import regimes_of
@@ -66,7 +66,7 @@ def collected(
         incident,
         timeline(incident, entries, zone),
         now,
-        dependents(plans, incident.plans),
+        dependents(plans, incident.plans, servers(plans)),
         affected_of(incident, plans),
         zone=zone,
         found=investigation(entries),

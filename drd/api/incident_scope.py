@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from drd import secrets
 from drd.api.values import Document, time_of
 from drd.flows.state.returned_credentials import Returned, returned
+from drd.kinds.registry import servers_of
 from drd.model.incidents.affected import Affected, declared
 from drd.model.incidents.first_sign import FirstSign, first_sign
 from drd.model.incidents.incident import Incident
@@ -51,9 +53,17 @@ def scope_document(
             }
             for name in incident.plans
         ],
-        "dependents": [{"plan": d.plan, "why": d.why} for d in dependents(plans, incident.plans)],
+        "dependents": [
+            {"plan": d.plan, "why": d.why}
+            for d in dependents(plans, incident.plans, servers(plans))
+        ],
         "data": [one.to_json() for one in affected_of(incident, plans)],
     }
+
+
+def servers(plans: Mapping[str, Plan]) -> dict[str, frozenset[str]]:
+    """Return the servers that have data of each plan."""
+    return {name: servers_of(plan, secrets.peek) for name, plan in plans.items()}
 
 
 def _plan(incident: Incident, name: str, plan: Plan | None) -> Document:

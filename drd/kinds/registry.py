@@ -9,7 +9,8 @@ from typing import Any
 
 from drd.errors import NotSupported
 from drd.extension_faults import FOREIGN, attributed, fault
-from drd.model.plan import Component
+from drd.model.inventory import THIS_HOST
+from drd.model.plan import Component, Plan, SecretRef
 from drd.ports import Kind
 from drd.ports.by_hand import ByHandOf
 from drd.ports.grants import GrantsOf
@@ -29,6 +30,26 @@ def host_of(reveal: Reveal) -> Callable[[Component], str]:
             return ""
 
     return host
+
+
+def servers_of(plan: Plan, reveal: Reveal) -> frozenset[str]:
+    """Return the servers that have data of a plan: `THIS_HOST`, or the name of the server. Left out
+    is a server that only a secret names which nobody can read now."""
+    known = (_server(component, reveal) for component in plan.components.values())
+    return frozenset(server for server in known if server)
+
+
+def _server(component: Component, reveal: Reveal) -> str:
+    hidden = False
+
+    def told(ref: SecretRef) -> str | None:
+        nonlocal hidden
+        value = reveal(ref)
+        hidden = hidden or value is None
+        return value
+
+    server = host_of(told)(component)
+    return server or ("" if hidden else THIS_HOST)
 
 
 def room_of(kind: str) -> float:

@@ -3,12 +3,15 @@ Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from drd.model.plan import Plan
+
+THIS_HOST = "this host"
+"""The server of data that lies on the host on which drd runs; no server has this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +87,41 @@ class Dependent:
     why: str
 
 
-def dependents(plans: Mapping[str, Plan], affected: Iterable[str]) -> list[Dependent]:
+def dependents(
+    plans: Mapping[str, Plan],
+    affected: Iterable[str],
+    servers: Mapping[str, Collection[str]] | None = None,
+) -> list[Dependent]:
     """Return the other plans that an incident of the `affected` plans reaches: plans that depend on
     them, or that use the same repository or the same secret; also indirectly. Ordered by distance.
+    After these come plans with data on a server that has data of these plans too; `servers` are
+    those of each plan, as `THIS_HOST` or a name.
     """
     reached = dict.fromkeys(affected)
-    dependents_of: list[Dependent] = []
-    waiting = [name for name in reached if name in plans]
-    while waiting:
-        source = waiting.pop(0)
-        for name, plan in plans.items():
-            if name in reached or not (why := _link(plan, plans[source])):
-                continue
-            reached[name] = None
-            dependents_of.append(Dependent(name, why))
-            waiting.append(name)
-    return dependents_of
+    found: list[Dependent] = []
+    for at in ({}, servers or {}):
+        waiting = [name for name in reached if name in plans]
+        while waiting:
+            source = waiting.pop(0)
+            for name, plan in plans.items():
+                if name in reached:
+                    continue
+                why = _link(plan, plans[source]) or _same_server(name, source, at)
+                if why:
+                    reached[name] = None
+                    found.append(Dependent(name, why))
+                    waiting.append(name)
+    return found
+
+
+def _same_server(name: str, source: str, servers: Mapping[str, Collection[str]]) -> str:
+    """Return in words which server two plans share, without its name, which can be a secret."""
+    shared = {*servers.get(name, ())} & {*servers.get(source, ())}
+    if not shared:
+        return ""
+    if shared == {THIS_HOST}:
+        return f"has data on this host, as {source} does"
+    return f"has data on the same server as {source}"
 
 
 def _link(plan: Plan, source: Plan) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from drd.config.exposed_files import secret_files
 from drd.config.references import plan_references
-from drd.model.inventory import Credential, DataSet, Inventory, Risk, dependents
+from drd.kinds.registry import servers_of
+from drd.model.inventory import THIS_HOST, Credential, DataSet, Inventory, Risk, dependents
 from drd.model.malformed import Malformed
 from drd.model.plan import Plan, SecretRef
 from drd.model.risks import THREATS, Coverage, Evidence, Lack, cover, judge
@@ -143,6 +144,35 @@ def test_an_incident_reaches_what_depends_on_it_or_shares_its_keys(tmp_path: Pat
     keys = replace(keys, repositories={"primary": replace(secret, url="/elsewhere")})
     [shared] = dependents({"identity": plans[0], "keys": keys}, ["identity"])
     assert shared.why == "uses credential identity-restic, as identity does"
+
+
+def test_an_incident_reaches_plans_on_the_same_server_after_all_others(tmp_path: Path) -> None:
+    plans = {
+        name: shop(tmp_path, name, depends_on=needed)
+        for name, needed in (("one", ()), ("near", ()), ("db", ()), ("far", ("near",)), ("x", ()))
+    }
+    servers = {"one": {"db1", THIS_HOST}, "near": {THIS_HOST}, "db": {"db1", THIS_HOST}}
+    servers |= {"x": {"db2"}}
+    assert [(d.plan, d.why) for d in dependents(plans, ["one"], servers)] == [
+        ("near", "has data on this host, as one does"),
+        ("db", "has data on the same server as one"),
+        ("far", "depends on near"),
+    ]
+    far = {**plans, "near": replace(plans["near"], inventory=Inventory(depends_on=("one",)))}
+    assert [d.why for d in dependents(far, ["one"], servers)] == [
+        "depends on one",
+        "depends on near",
+        "has data on the same server as one",
+    ]
+
+
+def test_the_servers_of_a_plan_are_those_of_its_components(tmp_path: Path) -> None:
+    plan = load(tmp_path, GOOD).plan
+    there = "postgresql://app@db1.example/x"
+    assert servers_of(plan, lambda _: there) == {"db1.example", THIS_HOST}
+    database = replace(plan, components={"db": plan.components["db"]})
+    assert servers_of(database, lambda _: None) == set()  # nobody knows
+    assert servers_of(database, lambda _: "postgresql://app@localhost/x") == {THIS_HOST}
 
 
 def test_an_incident_reaches_nothing_but_what_is_linked_with_it(tmp_path: Path) -> None:
