@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from drd.config.plan_file import plan_of_text
+from drd.kinds.mariadb.settings import MariadbTarget
 from drd.kinds.registry import by_hand_of
 from tests import warm
 from tests.e2e.site import PASSWORD, Site
@@ -42,10 +43,22 @@ def shop(mariadb: MariadbServer) -> Iterator[str]:
         "CREATE DEFINER=app@'%' VIEW large AS SELECT id FROM orders WHERE total > 15",
         "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW SET NEW.total = NEW.total + 1",
         "CREATE TRIGGER u BEFORE INSERT ON orders FOR EACH ROW FOLLOWS t SET NEW.id = NEW.id + 0",
-        f"GRANT SELECT ON {name}.* TO app@'%'",
+        "CREATE USER IF NOT EXISTS keeper@localhost",
+        f"GRANT SELECT ON {name}.* TO app@'%', keeper@localhost",
+        "CREATE FUNCTION twice(n INT) RETURNS INT DETERMINISTIC RETURN n * 2",
+        f"GRANT EXECUTE ON {name}.* TO keeper@localhost",
+        "CREATE DEFINER=keeper@localhost VIEW a_inner AS SELECT twice(id) AS id FROM orders",
+        "CREATE DEFINER=keeper@localhost VIEW b_outer AS SELECT id FROM a_inner",
+        "CREATE TABLE short (id INT)",
+        "CREATE VIEW broken AS SELECT id FROM short",
+        "DROP TABLE short",
+        "CREATE SEQUENCE numbers START WITH 7",
+        "CREATE TABLE tickets (no INT DEFAULT NEXT VALUE FOR numbers, x INT)",
+        "INSERT INTO tickets (x) VALUES (1)",
         database=name,
     )
     yield name
+    mariadb.execute("DROP USER IF EXISTS keeper@localhost")
     for (database,) in mariadb.execute("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"):
         if database == name or "shop-db" in database or database == f"{name}_copy":
             mariadb.execute(f"DROP DATABASE `{database}`")
@@ -106,12 +119,22 @@ def test_a_database_comes_back_in_place_and_by_hand(
     opened = "\n".join(commands(page, section(page, n)) for n in "12")
     file = site.base / "plans/shop.yaml"
     component = plan_of_text(file.read_text(), file).components["shop-db"]
-    printed = by_hand_of("mariadb")(component, None, place="", resolve=str)
-    for way in (
-        commands("docs/mariadb.md", "Recovery by hand"),
-        "\n".join(p.commands for p in printed.passages),
+    by_hand, copy = by_hand_of("mariadb"), f"{shop}_copy"
+    target = MariadbTarget.model_validate({"dsn": mariadb.dsn(copy)})
+    printed = by_hand(component, None, place="", resolve=str)
+    elsewhere = by_hand(component, target, place="site", resolve=lambda _: mariadb.dsn(copy))
+    for name, content in elsewhere.files.items():
+        (site.base / name).parent.mkdir(exist_ok=True)
+        (site.base / name).write_bytes(content)
+    for way, into in (
+        (commands("docs/mariadb.md", "Recovery by hand"), shop),
+        ("\n".join(p.commands for p in printed.passages), shop),
+        ("\n".join(p.commands for p in elsewhere.passages), copy),
     ):
-        mariadb.execute(f"DROP DATABASE {shop}")
+        mariadb.execute(f"DROP DATABASE {into}", "DROP USER keeper@localhost")
         subprocess.run(["rm", "-rf", str(site.base / "recovered")], check=True)
-        assert "orders: 3 rows" in bash(f"{opened}\n{way}", site, **words)
-        assert counted("large") == 2
+        said = bash(f"{opened}\n{way}", site, KIT=str(site.base), **words)
+        assert "orders: 3 rows" in said
+        mariadb.execute("INSERT INTO tickets (x) VALUES (2)", database=into)
+        both = "SELECT (SELECT COUNT(*) FROM large), (SELECT SUM(id) FROM b_outer)"
+        assert mariadb.execute(both, database=into) == [(2, 12)]

@@ -103,7 +103,13 @@ mariadb "$LOGIN" --batch -e "drop database if exists \\`$TARGET\\`"
 mariadb "$LOGIN" --batch --sandbox --binary-mode < <(jq -er --arg target "$TARGET" '
     .private["{name}"].database_sql | sub("^CREATE DATABASE `(``|[^`])+`";
     "CREATE DATABASE `\\($target)`")' manifest.json)
-mariadb "$LOGIN" --batch --sandbox --binary-mode --local-infile=0 --database="$TARGET" < {name}.sql
+OWN=$(fact {name} database)
+quoted() {{ sed 's/[][\\\\/.*^$&]/\\\\&/g'; }} # for the commands of sed
+pattern() {{ sed 's/[\\\\_%]/\\\\&/g'; }} # as GRANT writes a name
+FROM=$(quoted <<< "${{OWN//\\`/\\`\\`}}") TO=$(quoted <<< "$TARGET")
+FROM_ALL=$(pattern <<< "${{OWN//\\`/\\`\\`}}" | quoted) TO_ALL=$(pattern <<< "$TARGET" | quoted)
+LC_ALL=C sed "/^  \\`/s/val(\\`$FROM\\`\\./val(\\`$TO\\`./g" {name}.sql | # sequences, too
+    mariadb "$LOGIN" --batch --sandbox --binary-mode --local-infile=0 --database="$TARGET"
 """
     return Passage(
         "Create the database with the character set that it had at the backup, and load the "
@@ -114,14 +120,22 @@ mariadb "$LOGIN" --batch --sandbox --binary-mode --local-infile=0 --database="$T
 
 def _code(name: str) -> Passage:
     code = f"""\
-mariadb "$LOGIN" --batch --sandbox --binary-mode --database="$TARGET" < {name}.objects_sql
-mariadb "$LOGIN" --batch --sandbox --binary-mode --force < {name}.users_sql
+LC_ALL=C sed -e "s/ ON \\([A-Z ]*\\)\\`$FROM\\`\\./ ON \\1\\`$TO\\`./" \\
+    -e "s/ ON \\`$FROM_ALL\\`\\.\\*/ ON \\`$TO_ALL\\`.*/" {name}.users_sql > {name}.users_here
+make_users() {{
+    mariadb "$LOGIN" --batch --sandbox --binary-mode --force < {name}.users_here
+}}
+make_users 2>/dev/null || true # a view over another view needs the users of that one
+LC_ALL=C sed "/^CREATE .*VIEW /s/\\`$FROM\\`\\./\\`$TO\\`./g" {name}.objects_sql |
+    mariadb "$LOGIN" --batch --sandbox --binary-mode --database="$TARGET"
+make_users
 """
     return Passage(
-        "Create the views, procedures, functions, triggers and events, then the missing users and "
+        "Create the views, procedures, functions, triggers and events, and the missing users and "
         "their rights in the database. Existing users keep their logins. An error about a user "
-        "does not stop the commands: read it. If the database has another name now, adapt the "
-        "names in the last file first:",
+        "does not stop the commands: read it. If the database has another name now, the commands "
+        "replace its name in views and rights, but not inside procedures, functions, triggers and "
+        "events:",
         code,
     )
 

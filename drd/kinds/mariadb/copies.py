@@ -16,6 +16,7 @@ from drd.kinds.mariadb.connection import Connection
 from drd.kinds.mariadb.described import create_sql, has_table
 from drd.kinds.mariadb.fingerprint import properties
 from drd.kinds.mariadb.quoting import ident
+from drd.kinds.mariadb.sequence_defaults import SequenceDefault
 from drd.model.text import escaped
 
 _FOREIGN_KEYS = """
@@ -83,6 +84,21 @@ class Copies:
                 f"{escaped(refers_to)}: it would block changes of live rows. To add this part "
                 f"yourself: {escaped(f'ALTER TABLE {copy.place} ADD {made}')}"
             )
+        return notes
+
+    def without(self, defaults: Sequence[SequenceDefault]) -> list[str]:
+        """Return notes about defaults of the copies that would take numbers from live sequences,
+        with the statements that set them again."""
+        notes = []
+        for copy in self._copies:
+            for default in defaults:
+                if default.table == copy.table:
+                    sql = default.statement(copy.place, "", "")
+                    notes.append(
+                        f"drd left out the default of column {escaped(default.column)} of "
+                        f"{escaped(copy.table)}, which takes numbers from a sequence. To add this "
+                        f"part yourself: {escaped(sql)}"
+                    )
         return notes
 
     def _made(self, table: str, key: str) -> str:

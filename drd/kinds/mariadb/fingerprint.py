@@ -31,15 +31,18 @@ FROZEN = ("InnoDB",)
 
 _BYTES = frozenset({"bit", "binary", "varbinary"})
 _LONG = frozenset({"tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text", "mediumtext",
-                   "longtext", "json"})  # fmt: skip
+                   "longtext", "json", "vector"})  # fmt: skip
 _SHAPES = frozenset({"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring",
                      "multipolygon", "geometrycollection"})  # fmt: skip
 
 
 class Table(NamedTuple):
+    """A table with its columns; `versioned`: it keeps its former rows as well."""
+
     name: str
     engine: str
     columns: tuple[tuple[str, str], ...]
+    versioned: bool = False
 
 
 class Tables(NamedTuple):
@@ -73,7 +76,8 @@ def tables_of(connection: Connection, database: str) -> Tables:
             others[str(name)] = "sequence"
         else:
             keys = tuple(columns.get(str(name), ()))
-            with_rows.append(Table(str(name), str(engine or ""), keys))
+            versioned = kind == "SYSTEM VERSIONED"
+            with_rows.append(Table(str(name), str(engine or ""), keys, versioned))
     return Tables(tuple(with_rows), others)
 
 
@@ -140,12 +144,16 @@ def state_of(
 
 def _query(database: str, table: Table, mode: Literal["counts", "digest"]) -> str:
     """Return a query that counts rows and sums 64 bits of the MD5 of every row's text. The sum is
-    independent of the order, and a changed, missing or repeated row changes it."""
+    independent of the order, and a changed, missing or repeated row changes it. It includes the
+    former rows of a system-versioned table, which are not counted."""
     source = f"FROM {ident(database)}.{ident(table.name)}"
     if mode == "counts":
         return f"SELECT COUNT(*) {source}"
     row = f"MD5(CONCAT_WS('|', {', '.join(_text(*c) for c in table.columns)}))"
     number = f"CAST(CONV(LEFT({row}, 16), 16, 10) AS UNSIGNED)"
+    if table.versioned:
+        count = f"(SELECT COUNT(*) {source})"
+        return f"SELECT {count}, COALESCE(SUM({number}), 0) {source} FOR SYSTEM_TIME ALL"
     return f"SELECT COUNT(*), COALESCE(SUM({number}), 0) {source}"
 
 

@@ -23,6 +23,7 @@ from drd.kinds.mariadb.connection import Connection, ServerError, is_locked_out,
 from drd.kinds.mariadb.described import create_sql, has_table
 from drd.kinds.mariadb.fingerprint import properties, tables_of
 from drd.kinds.mariadb.quoting import ident, literal
+from drd.kinds.mariadb.sequence_defaults import SequenceDefault
 from drd.model.text import counted, escaped
 from drd.ports import mark_of
 
@@ -106,10 +107,15 @@ class Publication:
         self._admin.execute(f"DROP DATABASE IF EXISTS {ident(database)}")
 
     def prepare(
-        self, code: Sequence[objects.CodeObject], saved: dict[str, Any], former: str
+        self,
+        code: Sequence[objects.CodeObject],
+        saved: dict[str, Any],
+        former: str,
+        defaults: Sequence[SequenceDefault] = (),
     ) -> None:
-        """Record the code and the properties of the database in the filled working database."""
-        self._write_record(self.working, code, saved, former)
+        """Record the code and the properties of the database in the filled working database, and
+        the defaults that its columns get when the sequences have their final names."""
+        self._write_record(self.working, code, saved, former, defaults=defaults)
 
     def publish(
         self, *, overwrite: bool, keep: bool, before_code: Callable[[], object] = lambda: None
@@ -267,6 +273,9 @@ class Publication:
         self._drop_empty(incoming)
 
     def _make_code(self, record: dict[str, Any]) -> None:
+        for default in map(SequenceDefault._make, record.get("defaults", ())):
+            place = f"{ident(self.final)}.{ident(default.table)}"
+            self._admin.execute(default.statement(place, record["former"], self.final))
         refused = objects.create(self._admin, self.final, record["code"], record["former"])
         if refused:
             raise TargetError(
@@ -306,6 +315,7 @@ class Publication:
         former: str,
         rights: Sequence[Any] = (),
         *,
+        defaults: Sequence[SequenceDefault] = (),
         name: str = "",
     ) -> None:
         table = f"{ident(database)}.{ident(name or self._record)}"
@@ -314,7 +324,7 @@ class Publication:
             f"CREATE TABLE {table} (record LONGTEXT CHARACTER SET utf8mb4) ENGINE=InnoDB"
         )
         record = {"code": list(code), "saved": dict(saved), "former": former}
-        text = json.dumps({**record, "rights": list(rights)})
+        text = json.dumps({**record, "rights": list(rights), "defaults": list(defaults)})
         self._admin.execute(f"INSERT INTO {table} VALUES (%s)", [text])  # noqa: S608 - quoted name
 
     def _read_record(self, database: str, name: str = "") -> dict[str, Any]:

@@ -20,6 +20,7 @@ from drd.kinds.mariadb.fingerprint import properties
 from drd.kinds.mariadb.load import is_whole, load, loader
 from drd.kinds.mariadb.manifest import filename
 from drd.kinds.mariadb.publication import Publication, without_mark
+from drd.kinds.mariadb.sequence_defaults import has_sequences, take_out
 from drd.kinds.mariadb.server import says_no_space
 from drd.kinds.mariadb.tools import Program
 from drd.kinds.servers import no_space
@@ -103,9 +104,12 @@ class Restorer:
         order, names = self._order, self.names
         if not names.half_done:
             names.require_room(overwrite=order.overwrite)
-            self._fill(snapshot, dump_file(landing, snapshot), on_progress)
+            dump = dump_file(landing, snapshot)
+            self._require_whole(snapshot, dump)
+            defaults = take_out(dump) if has_sequences(snapshot) else []
+            self._fill(snapshot, dump, on_progress)
             former = str(snapshot.facts["database"])
-            names.prepare(self._code(private), saved_of(snapshot.facts), former)
+            names.prepare(self._code(private), saved_of(snapshot.facts), former, defaults)
         notes = self._users(snapshot, private)
         try:
             return notes + names.publish(
@@ -139,15 +143,17 @@ class Restorer:
             return []
         return users.grant_rights(self._admin, private["users"], self.names.final)
 
+    def _require_whole(self, snapshot: ComponentSnapshot, dump: Path) -> None:
+        if dump.stat().st_size != snapshot.bytes or not is_whole(dump):
+            raise RepositoryDamaged(
+                f"the dump of {self._order.component} is cut off or damaged: it does not have the "
+                "size that drd recorded, or its last line does not say that the dump is complete",
+                hint=f"the target is unchanged; {_OTHER_POINT}",
+            )
+
     def _fill(self, snapshot: ComponentSnapshot, dump: Path, on_progress: OnProgress) -> None:
         """Load the dump into an empty working database."""
         names, order = self.names, self._order
-        if dump.stat().st_size != snapshot.bytes or not is_whole(dump):
-            raise RepositoryDamaged(
-                f"the dump of {order.component} is cut off or damaged: it does not have the size "
-                "that drd recorded, or its last line does not say that the dump is complete",
-                hint=f"the target is unchanged; {_OTHER_POINT}",
-            )
         names.make_working(saved_of(snapshot.facts))
         load_tables(self._admin, order, dump, names.working, self._ticker(snapshot, on_progress))
 

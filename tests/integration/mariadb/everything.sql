@@ -30,6 +30,12 @@ INSERT INTO `odd ``name"; --` VALUES (1, NULL), (1, NULL);
 CREATE TABLE empty_one (x INT);
 CREATE SEQUENCE numbers START WITH 100 INCREMENT BY 5;
 SELECT NEXT VALUE FOR numbers;
+CREATE TABLE tickets (no INT NOT NULL DEFAULT NEXT VALUE FOR numbers COMMENT ' DEFAULT nextval(`{db}`.`numbers`)',
+  `so, on` INT DEFAULT (NEXT VALUE FOR numbers + 1), text VARCHAR(200) DEFAULT 'nextval(`', kind ENUM(' DEFAULT nextval(', 'b'));
+INSERT INTO tickets (text) VALUES ('
+CREATE TABLE `x` (
+  `no` int(11) DEFAULT nextval(`{db}`.`numbers`)
+)');
 GRANT SELECT, INSERT ON {db}.* TO app@'%';
 CREATE VIEW z_orders_view AS SELECT customer, amount FROM orders;
 CREATE DEFINER=app@'%' VIEW a_sums AS SELECT customer, SUM(amount) AS total FROM z_orders_view GROUP BY customer;

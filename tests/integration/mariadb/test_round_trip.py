@@ -111,21 +111,37 @@ def test_tables_without_snapshots_that_changed_are_not_compared(shop: Shop) -> N
 
 def test_every_changed_value_changes_the_digest(shop: Shop) -> None:
     shop.server.execute(
-        "CREATE TABLE t (a VARCHAR(20), b VARCHAR(20), c LONGBLOB, d TEXT, e INT, f BIT(4))",
-        "INSERT INTO t VALUES ('x|1', 'y', REPEAT('z', 9000000), 'long', 1, b'1')",
+        "CREATE TABLE t (a VARCHAR(20), b VARCHAR(20), c LONGBLOB, d TEXT, e INT, f BIT(4), "
+        "g VECTOR(2))",
+        "INSERT INTO t VALUES ('x|1', 'y', REPEAT('z', 9000000), 'long', 1, b'1', NULL)",
         database=shop.name,
     )
     seen = set()
     for change in (
         "e = 1", "a = 'x', b = '1|y'", "b = NULL", "b = '-'", "b = ''", "d = NULL",
-        "c = CONCAT(c, 'z')", "f = b'11'", "d = 'Long'",
+        "c = CONCAT(c, 'z')", "f = b'11'", "d = 'Long'", "g = VEC_FromText('[-1,0]')",
+        "g = VEC_FromText('[-1.5,0]')",
     ):  # fmt: skip
         shop.server.execute(f"UPDATE t SET {change}", database=shop.name)
         with shop.kind.source(shop.component, shop.work).open() as capture:
             found = capture.fingerprint()
         assert isinstance(found, DatabaseFingerprint)
         seen.add(found.tables["t"].digest)
-    assert len(seen) == 9
+    assert len(seen) == 11
+
+
+def test_the_digest_of_a_versioned_table_includes_its_former_rows(shop: Shop) -> None:
+    shop.server.execute("CREATE TABLE h (a INT) WITH SYSTEM VERSIONING", "INSERT INTO h VALUES (1)",
+                        "UPDATE h SET a = 2", database=shop.name)  # fmt: skip
+    states = []
+    for _ in range(2):
+        with shop.kind.source(shop.component, shop.work).open() as capture:
+            found = capture.fingerprint()
+        assert isinstance(found, DatabaseFingerprint)
+        states.append(found.tables["h"])
+        shop.server.execute("DELETE HISTORY FROM h", database=shop.name)
+    assert [state.rows for state in states] == [1, 1]
+    assert states[0].digest != states[1].digest
 
 
 def test_a_float_that_the_dump_rounds_is_a_difference(shop: Shop) -> None:

@@ -50,12 +50,33 @@ def test_undo_gives_the_former_database_back_with_its_code(shop: Shop) -> None:
     assert shop.databases() == {shop.name}
 
 
+def test_columns_take_numbers_from_the_sequence_of_the_restored_database(shop: Shop) -> None:
+    shop.fill()
+    snapshot = shop.back_up()
+    target = shop.target()
+    restore_components(target, snapshot, shop.restic)
+    target.close()
+    shown = "SHOW CREATE TABLE tickets"
+    ((_, there),) = shop.server.execute(shown, database=shop.new)
+    ((_, here),) = shop.server.execute(shown, database=shop.name)
+    assert there.count(f"nextval(`{shop.new}`.`numbers`)") == 2
+    comment = f"COMMENT ' DEFAULT nextval(`{shop.name}`.`numbers`)'"
+    assert comment in there
+    plain = here.replace(comment, "").replace(f"`{shop.name}`", f"`{shop.new}`")
+    assert there.replace(comment, "") == plain
+    shop.server.execute("INSERT INTO tickets (text) VALUES ('new')", database=shop.new)
+    numbers = "SELECT NEXT VALUE FOR numbers"
+    (new,), (old,) = (shop.server.execute(numbers, database=n)[0] for n in (shop.new, shop.name))
+    assert new > old
+
+
 @pytest.mark.parametrize("at", ["_rename", "_finish", "drop_former"])
 def test_a_recovery_that_was_killed_continues(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    shop.server.execute("CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1), (2)",
-                        "CREATE VIEW v AS SELECT * FROM t", database=shop.name)  # fmt: skip
+    shop.server.execute("CREATE SEQUENCE s", "CREATE TABLE t (id INT DEFAULT NEXT VALUE FOR s)",
+                        "INSERT INTO t VALUES (1), (2)", "CREATE VIEW v AS SELECT * FROM t",
+                        database=shop.name)  # fmt: skip
     snapshot = shop.back_up()
     shop.server.execute("DELETE FROM t", database=shop.name)
 
@@ -70,6 +91,7 @@ def test_a_recovery_that_was_killed_continues(
     restore_components(again, snapshot, shop.restic, overwrite=True)
     again.close()
     assert shop.server.execute("SELECT COUNT(*) FROM v", database=shop.name) == [(2,)]
+    shop.server.execute("INSERT INTO t VALUES ()", database=shop.name)
     assert shop.databases() == {shop.name}
 
 

@@ -108,10 +108,14 @@ def _rolled(name: str) -> Passage:
         "continue the backup. After this step, the numbers of rows differ from those at the "
         "backup:",
         f"""\
-LOG="${{RESTIC_REPOSITORY%/}}{SUFFIX}"
-restic -r "$LOG" snapshots --json --tag drd-log,component:{name} |
-    jq -r 'sort_by(.time) | (last.tags[] | select(startswith("log-line:"))) as $line
-        | .[] | select(.tags | index($line)) | .id' | while read -r one; do
+LOG="${{RESTIC_REPOSITORY%/}}{SUFFIX}" CODE=0
+restic -r "$LOG" snapshots --json --tag drd-log,component:{name} > {name}.log.json || CODE=$?
+((CODE == 0 || CODE == 10)) # 10: there is no such repository
+if ((CODE == 10)) || [[ $(jq length {name}.log.json) == 0 ]]; then
+echo "drd had not stored a log of {name}: the data is that of the backup"
+else
+jq -r 'sort_by(.time) | (last.tags[] | select(startswith("log-line:"))) as $line
+    | .[] | select(.tags | index($line)) | .id' {name}.log.json | while read -r one; do
     restic -r "$LOG" restore "$one" --target {name}.pieces </dev/null
 done
 FIRST=$(fact {name} binlog_file)
@@ -138,6 +142,7 @@ TZ=UTC mariadb-binlog --no-defaults --verify-binlog-checksum --skip-gtid-strict-
     mariadb "$LOGIN" --sandbox --binary-mode --batch --max-allowed-packet=1G
 mariadb "$LOGIN" -e 'DROP USER drd_by_hand@localhost; SHUTDOWN'
 wait "$SERVER"
+fi
 """,
     )
 

@@ -18,6 +18,7 @@ from drd.kinds.mariadb.naming import copy_names, name_of
 from drd.kinds.mariadb.physical import contents
 from drd.kinds.mariadb.physical.one_database import Copied, OfServer
 from drd.kinds.mariadb.restore import RestoreOrder, as_target_error, dump_file, load_tables
+from drd.kinds.mariadb.sequence_defaults import has_sequences, take_out
 from drd.kinds.mariadb.settings import MariadbTarget
 from drd.kinds.mariadb.target import BEGUN
 from drd.kinds.publish import read_journal, write_journal
@@ -114,9 +115,11 @@ class TablesOfServer(OfServer):
             done = size(admin, names.working)
             on_progress(Progress(self._component, "restore", done, None))
 
+        dump = dump_file(self._landing, dumped.snapshot)
+        taken = take_out(dump) if has_sequences(dumped.snapshot) else []
         names.make_working(dict(read.properties))
-        load_tables(admin, order, dump_file(self._landing, dumped.snapshot), names.working, tick)
-        notes = copies.detach()
+        load_tables(admin, order, dump, names.working, tick)
+        notes = [*copies.detach(), *copies.without(taken)]
         notes += copies.put_in_place(read.properties)
         write_journal(self._place.directory / _COPIES, {"placed": True})
         return notes
