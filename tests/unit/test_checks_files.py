@@ -104,6 +104,15 @@ def test_attributes_that_only_root_can_set_are_not_compared_without_its_rights(
     assert entry_differences(FILE, replace(FILE, mode=0o1644), owners=False)
 
 
+@pytest.mark.parametrize("owners", [True, False])
+def test_each_right_of_a_mode_counts(*, owners: bool) -> None:
+    for bit in range(9):
+        other = replace(FILE, mode=FILE.mode ^ (1 << bit))
+        assert entry_differences(FILE, other, owners=owners) == [
+            f"mode {other.mode:04o} (was {FILE.mode:04o})"
+        ]
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [("symlink", "link target"), ("device", "device number"), ("file", "hard link")],
