@@ -189,3 +189,45 @@ def test_a_name_that_is_no_utf_8_is_typed_as_it_is_shown() -> None:
     tree = TreeFingerprint({known[0]: FileEntry("file", 0o600, 0, 0, 1)})
     part, _ = narrow_files(snapshot("files", tree), Part(paths=(r"/etc/bad\xff.txt",)))
     assert part.paths == known[:1]
+
+
+def test_a_name_that_is_known_as_it_was_typed_is_that_one() -> None:
+    known = ("/etc/bad\udcff.txt", r"/etc/bad\xff.txt")
+    assert as_named(known[1], known) == known[1]
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        (Part(database="shop"), ("shop",)),
+        (Part(database="shop", tables=("public.a", "b")), ("shop.public.a", "shop.b")),
+        (Part(database='My "db"', tables=("a",)), ('"My ""db""".a',)),
+    ],
+)
+def test_things_of_a_database_of_a_server_are_named_with_the_database(
+    part: Part, names: tuple[str, ...]
+) -> None:
+    assert part.names == names
+    assert Part.from_json(part.to_json()) == part
+    assert "database" not in Part(tables=part.tables).to_json(), "as former versions wrote it"
+
+
+@pytest.mark.parametrize(
+    ("tables", "into", "own"),
+    [
+        (("orders",), "orders", True),
+        (("orders",), "public.orders", True),
+        (("orders",), "sales.orders", False),
+        (("sales.orders",), "orders", True),
+        (("sales.orders",), "sales.orders", True),
+        (("sales.orders",), "public.orders", False),
+        (("orders",), "copy", False),
+        (("items", "orders"), "orders", False),
+        ((), "orders", False),
+        (("orders",), None, False),
+    ],
+)
+def test_a_table_that_was_dropped_may_get_its_own_name_again(
+    tables: tuple[str, ...], into: str | None, *, own: bool
+) -> None:
+    assert Part(tables=tables, into=into).takes_own_name is own
