@@ -12,6 +12,15 @@ from drd.model.log import LogMark, LogTarget
 from drd.model.units import format_time
 from drd.ports.logs import RolledTo
 
+IN_ORDER = """\
+sort_by(.tags | map(select(test("^log-(number|end):")))
+        | sort | reverse | map([length, .]))"""
+"""The program of jq that puts snapshots of a log, as restic lists them, in the order of the log.
+Their times may have another order: the clock of a host can be set back."""
+SUBTREE = r'"\(.id):\(.paths[0])"'
+"""How jq names the files of such a snapshot for `restic restore`: without the directories above
+them, which differ if the log was received on several hosts."""
+
 _ASIDE = "received-before"
 """The directory that keeps the log that was received before the last gap."""
 
@@ -56,11 +65,13 @@ def rolled_to(
     around: tuple[object | None, object | None],
     *,
     stopped: bool,
+    earlier: int = 0,
 ) -> RolledTo:
     """Return the text and the data time of a replay. The text `replayed` names the replayed part,
     `end` is the end of the log, `around` are the last replayed transaction and the first one after
     it, each None if there is none. `stopped` says whether the replay stopped before the end of the
-    log."""
+    log. `earlier` is how many transactions after that place have an earlier time than the target:
+    they were left out, too."""
     text, at = replayed, end.at if target.before is None else min(target.before, end.at)
     if not stopped:
         until = format_time(end.at, seconds=True)
@@ -70,4 +81,9 @@ def rolled_to(
         text += f"; transaction {before} is there"
     if after is not None:
         text += f", transaction {after}, the next one, is not"
+    if earlier == 1:
+        text += "; 1 transaction that comes later in the log has an earlier time, and is left out"
+    elif earlier:
+        text += f"; {earlier:,} transactions that come later in the log have earlier times, and "
+        text += "are left out"
     return RolledTo(text, at)

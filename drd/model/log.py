@@ -222,6 +222,10 @@ class LogRange:
             self.batches[-1].dated and self.end.position == position
         )
 
+    def after(self, last: LogBatch) -> tuple[LogBatch, ...]:
+        """Return the batches after one of this part."""
+        return self.batches[self.batches.index(last) + 1 :]
+
     def up_to(self, position: int, target: LogTarget, line: int = 1) -> tuple[LogBatch, ...]:
         """Return the batches that a replay from a position of a timeline to a target needs."""
         needed = []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from drd.errors import SourceError
+from drd.errors import RepositoryError, SourceError
 from drd.model.log import LogMark, LogTarget
 from drd.process import Child
 
@@ -28,12 +29,22 @@ class LogStart(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class LogReplay:
     """What a restore replays: the files in `directory`, which together lead from the copy to the
-    mark `end` of the log of `source`, and where to stop."""
+    mark `end` of the log of `source`, and where to stop. If the files are damaged, `elsewhere`
+    fetches the same part of the log from another repository; it raises the error if there is
+    none."""
 
     directory: Path
     source: str
     end: LogMark
     target: LogTarget
+    elsewhere: Callable[[RepositoryError], LogReplay] | None = None
+
+    def instead(self, error: RepositoryError) -> LogReplay:
+        """Return the log from another repository, because this one is damaged. Raises `error` if no
+        other repository has it."""
+        if self.elsewhere is None:
+            raise error
+        return self.elsewhere(error)
 
 
 class LogReceiver(Protocol):

@@ -3,9 +3,11 @@ log do and assert."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 from tests.e2e.copies import offsite_of
 from tests.e2e.daemons import Daemon, until
 from tests.e2e.logs import LONG, is_complete, log_of, recovered
-from tests.e2e.site import Site
+from tests.e2e.site import PASSWORD, Site
 
 
 def copy_of_log(site: Site) -> dict[str, Any]:
@@ -74,6 +76,44 @@ def await_trouble(site: Site, running: Daemon) -> None:
 def destroy_main(site: Site) -> None:
     for place in (site.repository, f"{site.repository}-wal"):
         shutil.rmtree(place)
+
+
+def assert_a_wrong_log_is_read_from_the_copy(site: Site, *, last: str) -> None:
+    """The main repository delivers its log, and only the kind sees that it is not the server's."""
+    _store_wrong_logs(site)
+    to = ("recover", "shop", "--target", "standby", "--overwrite", "--no-undo", "--yes", "--json")
+    done = site.drd(*to, "--to-last")
+    assert {c["name"]: c["observed"] for c in done.json["checks"]}["orders"] == last
+    said = " ".join(done.err.split())
+    assert "drd reads the log of server from repository offsite" in said
+    assert "drd could not use the log in repository primary" in said
+    refused = site.drd(*to, "--to-last", "--repository", "primary", code=None)
+    assert refused.code != 0
+    assert "--before TIME" in refused.err or "--point ID" in refused.err
+
+
+def _store_wrong_logs(site: Site) -> None:
+    """Store each snapshot of the log again, with other data in the middle of its largest file."""
+    there = ["restic", "-r", f"{site.repository}-wal", "--no-cache"]
+    around = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+
+    def restic(*words: str, cwd: Path | None = None) -> str:
+        done = subprocess.run(
+            [*there, *words], capture_output=True, env=around, cwd=cwd, check=True, text=True
+        )
+        return done.stdout
+
+    for snapshot in json.loads(restic("snapshots", "--json")):
+        log = site.base / "wrong" / snapshot["id"][:8]
+        restic("restore", snapshot["id"], "--target", str(log))
+        largest = max((f for f in log.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
+        data = bytearray(largest.read_bytes().rstrip(b"\0"))
+        middle = len(data) // 2
+        data[middle : middle + 64] = bytes(byte ^ 0xFF for byte in data[middle : middle + 64])
+        largest.write_bytes(data.ljust(largest.stat().st_size, b"\0"))
+        tags = [word for tag in snapshot["tags"] for word in ("--tag", tag)]
+        restic("backup", "--host", snapshot["hostname"], *tags, ".", cwd=log)
+        restic("forget", snapshot["id"])
 
 
 def assert_all_is_told_of_the_copy(site: Site) -> None:

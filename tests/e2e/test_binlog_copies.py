@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.daemons import daemon
 from tests.e2e.log_copies import (
+    assert_a_wrong_log_is_read_from_the_copy,
     assert_all_is_told_of_the_copy,
     assert_recovered_from_the_copy,
     await_copied,
@@ -57,5 +58,6 @@ def test_the_copy_alone_leads_to_the_transaction(server: MariadbServer, site: Si
         await_copied(site, running, between_seconds())
         assert len(copy_of_log(site)["reachable"]) == 1
         assert_all_is_told_of_the_copy(site)
+    assert_a_wrong_log_is_read_from_the_copy(site, last="5")
     destroy_main(site)
     assert_recovered_from_the_copy(site, between, orders="3", last="5")

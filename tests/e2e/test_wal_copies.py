@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.copies import flip_a_byte, offsite_of
 from tests.e2e.daemons import daemon
 from tests.e2e.log_copies import (
+    assert_a_wrong_log_is_read_from_the_copy,
     assert_all_is_told_of_the_copy,
     assert_recovered_from_the_copy,
     await_copied,
@@ -80,6 +81,7 @@ def test_the_copy_alone_leads_to_the_transaction(server: PostgresServer, site: S
     drilled = site.drd("drill", "shop", "--scenario", "region-loss", "--json").json
     assert drilled["result"] == "passed"
     site.drd("verify", "shop", "--repository", "offsite")
+    assert_a_wrong_log_is_read_from_the_copy(site, last="7")
     destroy_main(site)
     assert_recovered_from_the_copy(site, between, orders="3", last="7")
     _assert_damage_is_found(site)

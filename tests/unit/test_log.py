@@ -44,8 +44,9 @@ def stored(
     source: str = "77",
     lines: tuple[tuple[int, int], ...] = (),
     anew: bool = False,
+    ahead_s: int = 0,
 ) -> LogBatch:
-    at = T0 + timedelta(seconds=end)
+    at = T0 + timedelta(seconds=end + ahead_s)
     snapshot = f"{number:04x}{end:04x}" * 8
     mark = LogMark(end, line, at)
     return LogBatch(snapshot, "server", source, number, begin, mark, lines=lines, anew=anew)
@@ -247,6 +248,18 @@ def test_the_transactions_on_both_sides_of_a_place_are_known() -> None:
         "desc: COMMIT_PREPARED 747: 2026-11-29 16:00:00.123456 UTC"
     )
     assert commits.around(0x6000000) == (747, None)
+
+
+def test_transactions_that_come_later_but_have_an_earlier_time_are_counted() -> None:
+    """The clock of the server was set back."""
+    commits = Commits("2026-11-29 16:00:00.500000")
+    for xid, second in ((1, "00.400000"), (2, "00.500000"), (3, "00.499999"), (4, "01.000000")):
+        commits.note(
+            f"rmgr: Transaction len (rec/tot): 34/34, tx: {xid}, lsn: 0/{xid}000, prev 0/0, "
+            f"desc: COMMIT 2026-11-29 16:00:{second} UTC"
+        )
+    assert commits.earlier == 1
+    assert list(commits.transactions) == [1, 2, 3, 4]
 
 
 def test_the_name_of_a_slot_is_one_that_the_server_accepts() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -182,11 +182,53 @@ def test_the_log_comes_from_the_first_repository_that_has_it(
     assert found.end.position == 10
     [said] = logs.warnings
     assert "from repository offsite, where it ends at" in said
-    assert "could not read it from repository primary: a pack is gone" in said
+    assert "could not use the log in repository primary: a pack is gone" in said
     assert "a pack is gone" in said
+    with pytest.raises(RepositoryDamaged, match="has not copied the log of server to repository t"):
+        found.instead(RepositoryDamaged("and so is its segment 7"))
     monkeypatch.setattr(logs.repository(), "preflight", damaged)
     away = _order(logs)
     assert (away.repository, away.passed_over) == ("offsite", "primary: a pack is gone")
+
+
+def test_a_log_that_only_the_kind_finds_damaged_comes_from_the_next_repository(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(orders, "start_of", lambda *_: LogStart("77", 5, 1))
+    monkeypatch.setattr(orders, "bases", lambda *_: [])
+    logs.store(stored(1, 0, 10))
+    logs.copy().turn()
+    logs.store(stored(1, 0, 20))
+    point = cast("Any", SimpleNamespace(id="p", data_time=T0))
+    found = orders.fetch(logs.services, logs.plan, point, _order(logs), tmp_path / "log")
+    assert (found.end.position, logs.warnings) == (20, [])
+    other = found.instead(RepositoryDamaged("segment 7 is of another server"))
+    assert other.end.position == 10
+    [said] = logs.warnings
+    assert "could not use the log in repository primary: segment 7 is of another server" in said
+
+
+def test_a_time_that_names_two_places_in_the_log_is_told(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of the server was an hour ahead until it was set back."""
+    monkeypatch.setattr(orders, "start_of", lambda *_: LogStart("77", 5, 1))
+    monkeypatch.setattr(orders, "bases", lambda *_: [])
+    logs.store(stored(1, 0, 10, ahead_s=3600))
+    back = T0 + timedelta(seconds=0x3000000)
+    batch = stored(2, 10, 0x3000000)
+    logs.store(replace(batch, end=replace(batch.end, at=T0 + timedelta(seconds=20))))
+    point = cast("Any", SimpleNamespace(id="p", data_time=T0, component=lambda _: None))
+
+    def order(before: datetime) -> orders.LogOrder:
+        return orders.order_for(logs.services, logs.plan, point, "server", LogTarget(before=before))
+
+    doubtful = order(T0 + timedelta(seconds=30))
+    assert len(doubtful.batches) == 1
+    assert "the clock of the server of server was set back after" in doubtful.doubt
+    assert doubtful.doubt.endswith("To include them, add: --before 0/3000000")
+    assert order(T0 + timedelta(seconds=15)).doubt == ""
+    assert order(back).doubt == ""
 
 
 def test_doctor_and_alerts_tell_of_each_copy_whether_it_gets_the_log(logs: Logs) -> None:

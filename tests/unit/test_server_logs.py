@@ -28,3 +28,19 @@ def test_a_replay_to_the_end_says_until_when_it_has_everything() -> None:
     assert rolled.data_time == END
     assert "(everything that was committed at 2026-11-30 02:33:31 UTC)" in rolled.words
     assert rolled.words.endswith("; transaction 7 is there")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "told"),
+    [
+        (0, ", transaction 8, the next one, is not"),
+        (1, "; 1 transaction that comes later in the log has an earlier time, and is left out"),
+        (
+            2000,
+            "2,000 transactions that come later in the log have earlier times, and are left out",
+        ),
+    ],
+)
+def test_what_is_left_out_although_its_time_is_earlier_is_told(earlier: int, told: str) -> None:
+    rolled = rolled_to("the WAL", LogTarget(END), MARK, (7, 8), stopped=True, earlier=earlier)
+    assert rolled.words.endswith(told)

@@ -109,11 +109,7 @@ def orders(
         try:
             target = target_of(services, plan, name, said, before)
             log_orders[name] = order = order_for(services, plan, point, name, target, only=only)
-            if order.passed_over:
-                notes.append(
-                    f"drd reads the log of {name} from repository {order.repository}, where it "
-                    f"ends at {format_time(order.end.at, seconds=True)}. {order.passed_over}"
-                )
+            notes += _about(order)
         except NoRestorePoint as error:
             if wanted:
                 raise
@@ -124,6 +120,17 @@ def orders(
             )
             raise
     return log_orders, notes
+
+
+def _about(order: LogOrder) -> list[str]:
+    """Return what a person has to know of an order before drd carries it out."""
+    notes = [order.doubt] if order.doubt else []
+    if order.passed_over:
+        notes.append(
+            f"drd reads the log of {order.component} from repository {order.repository}, where it "
+            f"ends at {format_time(order.end.at, seconds=True)}. {order.passed_over}"
+        )
+    return notes
 
 
 def _no_place(only: Collection[str], *, wanted: bool) -> tuple[dict[str, LogOrder], list[str]]:

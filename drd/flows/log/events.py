@@ -1,5 +1,5 @@
 """Note changes of a log that drd handles by itself, but that a person must know: a gap, and a
-change of the server to another timeline."""
+change of the server to another timeline, or of its clock."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from drd.flows.log.noted import noted_state
 from drd.flows.services import Services
 from drd.model.log import LogBatch, LogMark
 from drd.model.plan import Component, Plan
+from drd.model.units import format_time
 from drd.ports.logs import LogLost
 
 _log = log.get()
@@ -55,6 +56,18 @@ class Events:
                 f"{place(left)} to {place(before.end.position)}; drd has them"
             )
         self._note(f"{self.text}; {text}" if anew and self.text else text)
+
+    def clock(self, before: LogBatch, mark: LogMark) -> None:
+        """Note that the clock of the server was set back between the batch `before` and the
+        mark."""
+        place = self._services.kinds(self._component.kind).log_place
+        self._note(
+            f"the clock of the server of {self._component.name} was set back from "
+            f"{format_time(before.end.at, seconds=True)} to {format_time(mark.at, seconds=True)}. "
+            "Times between these two now name two places in its log: to recover to a place after "
+            f"the change, give drd recover a position after {place(before.end.position)} "
+            "instead of a time"
+        )
 
     def _note(self, text: str) -> None:
         now = self._services.clock.now()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from drd import log, process
@@ -49,6 +49,8 @@ LONGEST_PAUSE_S = 60.0
 LEAST_PAUSE_S = 1.0
 LIST_S = 600.0
 """How often, in seconds, drd lists the repository again: other programs can change it."""
+SET_BACK = timedelta(seconds=2)
+"""If a mark is older than the mark before it by more than this, the server's clock was set back."""
 LEAST_FREE = 1 << 30
 LEAST_SHARE = 0.05
 """If less than this is free on the disk, drd stops receiving until it has stored the received
@@ -217,6 +219,8 @@ class Keeper:
         anew = self._begins_anew.exists()
         if before is not None and before.end.line < mark.line and not receiver.dated:
             self._events.switched(before, mark, lines, anew=anew)
+        if before is not None and before.end.at - mark.at > SET_BACK and not anew:
+            self._events.clock(before, mark)
         if before is not None and (before.end.line != mark.line or begin > before.begin):
             self._number += 1  # this snapshot does not contain all of the snapshot before it
         if anew:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +49,8 @@ class LogOrder:
     """The repositories to try next if this one cannot deliver the log."""
     passed_over: str = ""
     """Why the log is not read from an earlier repository; empty if it is read from the first."""
+    doubt: str = ""
+    """Why the time of the target names more than one place in the log; empty if it does not."""
 
     @property
     def end(self) -> LogMark:
@@ -146,7 +148,26 @@ def _order_in(wanted: _Wanted, name: str) -> LogOrder:
     needed = part.up_to(start.position, target, start.line)
     position, kind = target.position, services.kinds(plan.components[component].kind)
     place = kind.log_place(position) if position is not None else ""
-    return LogOrder(component, start, target, needed, place, name)
+    order = LogOrder(component, start, target, needed, place, name)
+    return replace(order, doubt=_doubt(order, part, kind.log_place))
+
+
+def _doubt(order: LogOrder, part: LogRange, place: Callable[[int], str]) -> str:
+    """Return a text if the log contains, after the place at which the replay stops, transactions
+    from before the target's time; empty if there are none."""
+    before = order.target.before
+    earlier = [b for b in part.after(order.batches[-1]) if before is not None and b.end.at < before]
+    if before is None or not earlier:
+        return ""
+    at = format_time(before, seconds=True)
+    last = earlier[-1].end
+    return (
+        f"the clock of the server of {order.component} was set back after {at}. drd recovers "
+        f"{order.component} to the first place in its log that has this time. Transactions up to "
+        f"{format_time(last.at, seconds=True)} that were committed after the clock was set back "
+        f"come later in the log, and are left out. To include them, add: --before "
+        f"{place(last.position)}"
+    )
 
 
 def known_ranges(services: Services, plan: Plan, component: str, name: str) -> list[LogRange]:
@@ -208,10 +229,10 @@ def fetch(
     cache: Path | None = None,
 ) -> LogReplay:
     """Fetch the batches of an order into the new directory `into`; return what the replay needs. If
-    the repository cannot deliver the log, the next one has to; the person is told."""
-    try:
-        return _fetch(services, plan, order, into, cache)
-    except (RepositoryError, SecretUnavailable) as error:
+    the repository cannot deliver the log, or if the kind finds it damaged, the next one has to; the
+    person is told."""
+
+    def elsewhere(error: RepositoryError | SecretUnavailable) -> LogReplay:
         wanted = _Wanted(services, plan, order.component, point, order.start, order.target)
         try:
             other = _first(wanted, order.others) if order.others else None
@@ -219,13 +240,19 @@ def fetch(
             error.message += f"; {also.message}"
             raise error from also
         if other is None:
-            raise
+            raise error
         services.warn(
             f"drd reads the log of {order.component} from repository {other.repository}, where it "
-            f"ends at {format_time(other.end.at, seconds=True)}. drd could not read it from "
+            f"ends at {format_time(other.end.at, seconds=True)}. drd could not use the log in "
             f"repository {order.repository}: {error.message}"
         )
         return fetch(services, plan, point, other, into, cache=cache)
+
+    try:
+        fetched = _fetch(services, plan, order, into, cache)
+    except (RepositoryError, SecretUnavailable) as error:
+        return elsewhere(error)
+    return replace(fetched, elsewhere=elsewhere)
 
 
 def _fetch(

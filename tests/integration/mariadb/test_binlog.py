@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from drd import process
-from drd.errors import RepositoryDamaged, TargetError
+from drd.errors import RepositoryDamaged, RepositoryError, TargetError
 from drd.kinds.mariadb.physical.binlog import files
 from drd.kinds.mariadb.physical.binlog.replay import arranged
 from drd.kinds.mariadb.physical.kind import ServerKind
@@ -221,6 +221,21 @@ def test_a_damaged_log_is_named_before_a_server_replays_it(
     with pytest.raises(RepositoryDamaged, match=says) as raised:
         arranged(log, stored.snapshot, short_tmp / "binlog")
     assert "--point ID" in str(raised.value.hint)
+
+
+def test_a_log_that_proves_damaged_is_taken_from_another_repository(
+    stored: Stored, short_tmp: Path
+) -> None:
+    log, told = _replay(stored, short_tmp, THE_END), list[RepositoryError]()
+    _flip(log.directory)
+
+    def elsewhere(error: RepositoryError) -> LogReplay:
+        told.append(error)
+        return _replay(stored, short_tmp / "other", THE_END)
+
+    roll = arranged(replace(log, elsewhere=elsewhere), stored.snapshot, short_tmp / "binlog")
+    assert str(roll.before) == stored.last
+    assert ["the checksum of an event is wrong" in error.message for error in told] == [True]
 
 
 def test_the_log_of_another_server_does_not_continue_the_copy(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from drd.errors import DrdError, RepositoryDamaged, TargetError
+from drd.errors import DrdError, RepositoryDamaged, RepositoryError, TargetError
 from drd.kinds.postgres.physical.combine import Landed
 from drd.kinds.postgres.physical.kind import ClusterKind
 from drd.kinds.postgres.physical.landed import programs_of
@@ -96,11 +96,23 @@ class Prepared:
     landed: Landed
     files: Path
 
-    def arrange(self, target: LogTarget = THE_END, end: LogMark | None = None) -> Roll:
-        snapshot = self.received.snapshot
-        source = str(snapshot.facts["system_identifier"])
-        log = LogReplay(self.files, source, end or self.received.end, target)
+    def log(self, target: LogTarget = THE_END, end: LogMark | None = None) -> LogReplay:
+        source = str(self.received.snapshot.facts["system_identifier"])
+        return LogReplay(self.files, source, end or self.received.end, target)
+
+    def arrange(
+        self,
+        target: LogTarget = THE_END,
+        end: LogMark | None = None,
+        elsewhere: Callable[[RepositoryError], LogReplay] | None = None,
+    ) -> Roll:
+        snapshot, log = self.received.snapshot, replace(self.log(target, end), elsewhere=elsewhere)
         return arranged(self.landed, snapshot, log, programs_of(snapshot, None), self.place)
+
+    def wal(self) -> dict[str, bytes]:
+        """What is in the data directory."""
+        files = (f for f in (self.landed.data / "pg_wal").iterdir() if f.is_file())
+        return {f.name: f.read_bytes() for f in files}
 
 
 @pytest.fixture
@@ -172,18 +184,66 @@ def test_damaged_wal_is_refused_by_name(prepared: Prepared, damage: Callable[[Pa
     assert name in raised.value.message
 
 
+@pytest.mark.parametrize("damage", [_flip, _lose, _of_another_server])
+def test_wal_that_proves_damaged_is_taken_from_another_repository(
+    prepared: Prepared, short_tmp: Path, damage: Callable[[Path], str]
+) -> None:
+    name, before, told = damage(prepared.files), prepared.wal(), list[RepositoryError]()
+
+    def elsewhere(error: RepositoryError) -> LogReplay:
+        told.append(error)
+        assert prepared.wal() == before  # nothing of the damaged WAL is there
+        return replace(prepared.log(), directory=shutil.copytree(sound, short_tmp / "other"))
+
+    sound = prepared.received.files
+    roll = prepared.arrange(elsewhere=elsewhere)
+    assert prepared.received.last - 1 in roll.commits.transactions
+    assert [name in error.message for error in told] == [True]
+
+
+def _first(files: Path) -> Path:
+    return min(f for f in files.iterdir() if segments.SEGMENT.fullmatch(f.name))
+
+
+def test_wal_of_a_twin_of_the_server_is_refused(prepared: Prepared) -> None:
+    """A twin that wrote something else before the end of the base backup: no record after that
+    shows it."""
+    file = _first(prepared.files)
+    end = segments.position(prepared.received.snapshot.facts["end_lsn"])
+    with file.open("r+b") as opened:
+        opened.seek((end - 1) % (1 << 20))
+        last = opened.read(1)
+        opened.seek(-1, 1)
+        opened.write(bytes([last[0] ^ 1]))
+    with pytest.raises(RepositoryDamaged, match=f"{file.name} differs from that of the base"):
+        prepared.arrange()
+
+
+def test_the_wal_before_the_end_of_the_base_backup_is_its_own(prepared: Prepared) -> None:
+    """A damaged segment from before that place replaces nothing."""
+    own, first = prepared.wal(), _first(prepared.files)
+    page = segments.first_page(first)
+    assert page is not None
+    older = segments.Segment(page.line, page.begin // page.size - 1).name(page.size)
+    data = bytearray(first.read_bytes())
+    data[8:16] = (page.begin - page.size).to_bytes(8, "little")
+    (prepared.files / older).write_bytes(data)
+    prepared.arrange()
+    assert prepared.wal().get(older) == own.get(older)
+
+
 def test_a_timeline_without_its_history_is_refused(prepared: Prepared) -> None:
     with pytest.raises(RepositoryDamaged, match=r"00000002\.history is missing"):
         prepared.arrange(end=replace(prepared.received.end, line=2))
     end = segments.show(prepared.received.end.position - 1)
-    (prepared.landed.data / "pg_wal/00000002.history").write_text(f"1\t0/100\t{end}\n")
+    (prepared.files / "00000002.history").write_text(f"1\t0/100\t{end}\n")
     with pytest.raises(RepositoryDamaged, match="did not come from timeline 1"):
         prepared.arrange(end=replace(prepared.received.end, line=2))
 
 
 def test_the_end_of_a_timeline_comes_from_the_next_one(prepared: Prepared) -> None:
     """The server was lost before the last of its WAL had arrived, and a standby went on."""
-    end, wal = prepared.received.end, prepared.landed.data / "pg_wal"
+    end, wal = prepared.received.end, prepared.files
     last = max(f.name for f in prepared.files.iterdir() if segments.SEGMENT.fullmatch(f.name))
     shutil.copy(prepared.files / last, prepared.files / f"00000002{last[8:]}")
     with (prepared.files / last).open("r+b") as file:

@@ -7,6 +7,7 @@ from shlex import quote
 
 from drd.kinds.mariadb.inspect import KEY_TEXT
 from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
+from drd.kinds.server_logs import IN_ORDER, SUBTREE
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
@@ -114,8 +115,8 @@ restic -r "$LOG" snapshots --json --tag drd-log,component:{name} > {name}.log.js
 if ((CODE == 10)) || [[ $(jq length {name}.log.json) == 0 ]]; then
 echo "drd had not stored a log of {name}: the data is that of the backup"
 else
-jq -r 'sort_by(.time) | (last.tags[] | select(startswith("log-line:"))) as $line
-    | .[] | select(.tags | index($line)) | .id' {name}.log.json | while read -r one; do
+jq -r '{IN_ORDER} | (last.tags[] | select(startswith("log-line:"))) as $line
+    | .[] | select(.tags | index($line)) | {SUBTREE}' {name}.log.json | while read -r one; do
     restic -r "$LOG" restore "$one" --target {name}.pieces </dev/null
 done
 FIRST=$(fact {name} binlog_file)

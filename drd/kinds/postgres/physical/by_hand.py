@@ -7,6 +7,7 @@ from shlex import quote
 
 from drd.kinds.postgres.physical.directory_server import LOADS_NOTHING, OFF, SPACES_DIRECTORY
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.kinds.server_logs import IN_ORDER, SUBTREE
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
@@ -130,8 +131,9 @@ def _rolled(name: str) -> Passage:
         "backup:",
         f"""\
 WAL="${{RESTIC_REPOSITORY%/}}{SUFFIX}"
-restic -r "$WAL" snapshots --json --tag drd-log,component:{name} |
-    jq -r 'sort_by(.time)[].id' | while read -r one; do
+SOURCE=$(fact {name} system_identifier)
+restic -r "$WAL" snapshots --json --tag "drd-log,component:{name},log-source:$SOURCE" |
+    jq -r '{IN_ORDER} | .[] | {SUBTREE}' | while read -r one; do
     restic -r "$WAL" restore "$one" --target {name}.wal </dev/null
 done
 SEGMENT=$(LC_ALL=C pg_controldata "$DATA" | sed -n 's/^Bytes per WAL segment: *//p')

@@ -77,8 +77,18 @@ class Roll:
 
 
 def arranged(log_: LogReplay, snapshot: ComponentSnapshot, into: Path) -> Roll:
-    """Join the pieces of each file of the log in the directory `into`, and read all files. Raises
-    RepositoryDamaged, TargetError for a target that the log does not have."""
+    """Join the pieces of each file of the log in the directory `into`, and read all files. If the
+    log is damaged, take that of another repository. Raises RepositoryDamaged, TargetError for a
+    target that the log does not have."""
+    while True:
+        try:
+            return _proven(log_, snapshot, into)
+        except RepositoryDamaged as error:
+            shutil.rmtree(into)
+            log_ = log_.instead(error)
+
+
+def _proven(log_: LogReplay, snapshot: ComponentSnapshot, into: Path) -> Roll:
     facts = snapshot.facts
     first = number_of(str(facts["binlog_file"]))
     assert first is not None  # else nothing is replayed

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from drd import process
@@ -46,24 +47,35 @@ _MOST = 20_000_000
 
 _ENDED = re.compile(
     r"^rmgr: Transaction .* tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*"
-    r"desc: COMMIT(?:_PREPARED (\d+):)?"
+    r"desc: COMMIT(?:_PREPARED (\d+):)? ([\d-]+ [\d:.]+)"
 )
-"""A transaction that was prepared is named behind: the record itself belongs to none."""
+"""A transaction that was prepared is named behind: the record itself belongs to none. The time is
+in UTC, and as long in each record."""
 _AT = re.compile(r"in WAL record at ([0-9A-F]+/[0-9A-F]+)")
 
 
 @dataclass(slots=True)
 class Commits:
-    """The commits in the WAL, in its order: where each is recorded, and which transaction it is."""
+    """The commits in the WAL, in its order: where each is recorded, and which transaction it is.
+    After the first commit at the time `before` or later, `earlier` counts those that have an
+    earlier time."""
 
+    before: str = ""
     positions: array[int] = field(default_factory=lambda: array("Q"))
     transactions: array[int] = field(default_factory=lambda: array("Q"))
+    earlier: int = 0
+    _is_past: bool = False
 
     def note(self, line: str) -> None:
         match = _ENDED.match(line)
-        if match is not None and len(self.positions) < _MOST:
+        if match is None:
+            return
+        if len(self.positions) < _MOST:
             self.positions.append(position(match[2]))
             self.transactions.append(int(match[3] or match[1]))
+        is_earlier = match[4] < self.before
+        self._is_past = self._is_past or not is_earlier
+        self.earlier += is_earlier and self._is_past
 
     def around(self, at: int) -> tuple[int | None, int | None]:
         """Return the last transaction that was committed before a position, and the first one
@@ -108,7 +120,8 @@ class Roll:
                 hint=EARLIER,
             )
         part = f"the WAL from {show(self.begin)} to {show(reached)} on timeline {self.end.line}"
-        return rolled_to(part, self.target, self.end, (before, after), stopped=stopped)
+        around, earlier = (before, after), self.commits.earlier
+        return rolled_to(part, self.target, self.end, around, stopped=stopped, earlier=earlier)
 
 
 def arranged(
@@ -119,35 +132,73 @@ def arranged(
     place: Workplace,
 ) -> Roll:
     """Put the WAL into the data directory of a base backup that was proven, after looking at all of
-    it. Raises RepositoryDamaged with the name of the segment, TargetError for a target that the WAL
-    does not have."""
-    facts = snapshot.facts
-    source, begin = str(facts["system_identifier"]), position(facts["end_lsn"])
-    wal = landed.data / "pg_wal"
+    it. If it is damaged, take that of another repository. Raises RepositoryDamaged with the name of
+    the segment, TargetError for a target that the WAL does not have."""
+    while True:
+        try:
+            roll = _proven(landed, snapshot, log, programs, place)
+            break
+        except RepositoryDamaged as error:
+            log = log.instead(error)
     for file in sorted(log.directory.iterdir()):
-        if HISTORY.fullmatch(file.name):
-            shutil.move(file, wal / file.name)
-        else:
-            _take(file, wal, source)
+        there = landed.data / "pg_wal" / file.name
+        there.unlink(missing_ok=True)
+        shutil.move(file, there)
+    return roll
+
+
+def _proven(
+    landed: Landed,
+    snapshot: ComponentSnapshot,
+    log: LogReplay,
+    programs: PostgresPrograms,
+    place: Workplace,
+) -> Roll:
+    """Look at all of the WAL in its own directory, and remove what is not needed there."""
+    facts, wal = snapshot.facts, log.directory
+    source, begin = str(facts["system_identifier"]), position(facts["end_lsn"])
+    for file in sorted(wal.iterdir()):
+        if not HISTORY.fullmatch(file.name):
+            _examine(file, source, begin, landed.data / "pg_wal" / file.name)
     _complete_left(wal, log.end)
-    commits = Commits()
+    commits = Commits(_utc(log.target.before))
     for line, first, last in _parts(wal, int(facts["timeline"]), begin, log.end):
-        _read(landed, (line, first, last), programs, place, commits)
+        _read(wal, (line, first, last), programs, place, commits)
     stop_at = _stop_at(log.target, begin, log.end, commits)
     return Roll(begin, log.end, log.target, stop_at, commits)
 
 
-def _take(file: Path, wal: Path, source: str) -> None:
-    """Move a segment into the data directory, after looking at its first page."""
+def _examine(file: Path, source: str, begin: int, own: Path) -> None:
+    """Look at the first page of a segment, and make it complete. The WAL before `begin` is that of
+    the base backup: a segment before this position is removed, and one across it has to begin like
+    the base backup's `own`."""
     problem = wrong(file, file.name, source)
     page = first_page(file)
     if problem is not None or page is None or segment_of(file.name, page.size) is None:
         raise RepositoryDamaged(problem or f"{file.name} is not WAL", hint=EARLIER)
+    if page.begin + page.size <= begin:
+        file.unlink()
+        return
+    if not _begins_alike(file, own, begin - page.begin):
+        raise RepositoryDamaged(
+            f"WAL segment {file.name} differs from that of the base backup before {show(begin)}, "
+            "the end of the base backup",
+            hint=EARLIER,
+        )
     os.truncate(file, page.size)
-    there = wal / file.name
-    there.unlink(missing_ok=True)
-    shutil.move(file, there)
-    there.chmod(0o600)
+    file.chmod(0o600)
+
+
+def _begins_alike(file: Path, own: Path, length: int) -> bool:
+    """Return whether two files have the same first bytes, if both are there."""
+    if length <= 0 or not own.is_file():
+        return True
+    with file.open("rb") as one, own.open("rb") as other:
+        while length > 0 and (data := one.read(min(length, 1 << 20))):
+            if other.read(len(data)) != data:
+                return False
+            length -= len(data)
+    return length <= 0
 
 
 def _complete_left(wal: Path, end: LogMark) -> None:
@@ -200,7 +251,7 @@ def _parts(wal: Path, line: int, begin: int, end: LogMark) -> list[tuple[int, in
 
 
 def _read(
-    landed: Landed,
+    wal: Path,
     part: tuple[int, int, int],
     programs: PostgresPrograms,
     place: Workplace,
@@ -210,13 +261,13 @@ def _read(
     line, begin, end = part
     if begin >= end:
         return
-    data = Path(os.path.realpath(landed.data))
+    wal = Path(os.path.realpath(wal))
     reads = [Path(os.path.realpath(programs.directory.parent))]
-    fence = place.fence(place.directory.name, [data.parent], reads=reads)
+    fence = place.fence(place.directory.name, [wal], reads=reads)
     argv = [
         programs.path("pg_waldump"),
         "--rmgr=Transaction",
-        f"--path={data / 'pg_wal'}",
+        f"--path={wal}",
         f"--timeline={line}",
         f"--start={show(begin)}",
         f"--end={show(end)}",
@@ -224,7 +275,7 @@ def _read(
     command = Command(
         argv,
         env={"LC_ALL": "C", "TZ": "UTC"},
-        cwd=data.parent,
+        cwd=wal,
         drop_capabilities=True,
         fence=fence,
         name="pg_waldump",
@@ -233,12 +284,16 @@ def _read(
     if fence is not None:
         require_up(fence, done.exit_code)
     if done.exit_code != 0:
-        said = masked(done.stderr.strip()).replace(f"{data}/", "")
+        said = masked(done.stderr.strip()).replace(f"{wal}/", "")
         raise RepositoryDamaged(
-            f"the WAL is damaged{_segment(said, line, data / 'pg_wal')}: pg_waldump says: "
-            f"{said[-600:]}",
+            f"the WAL is damaged{_segment(said, line, wal)}: pg_waldump says: {said[-600:]}",
             hint=EARLIER,
         )
+
+
+def _utc(at: datetime | None) -> str:
+    """Return a time as pg_waldump writes it, in UTC; empty for none."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if at is not None else ""
 
 
 def _segment(said: str, line: int, wal: Path) -> str:
