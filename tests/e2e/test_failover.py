@@ -154,7 +154,7 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
         await_stored(site, running, now_of(standby))
         told = until(lambda: _alerts(site), "the alert", running, **LONG)
         assert not log_of(site)["trouble"]
-    assert "has removed a part of its log that drd had not received yet" in told[0]
+    assert "does not have the part of its log that drd has to receive next" in told[0]
     assert "has already been removed" in told[0]
     assert "has changed from timeline 1 to 2" in told[0]
     assert _backups(site) == 2
@@ -166,3 +166,26 @@ def test_a_standby_without_the_wal_that_drd_needs_is_a_gap_and_gets_a_base_backu
     refused = site.drd("recover", "shop", "--target", "standby", "--before", within, code=None)
     assert refused.code != 0
     assert "has a gap after" in " ".join(refused.err.split())
+
+
+def test_the_old_server_that_serves_again_is_a_gap_and_gets_a_base_backup_at_once(
+    pair: tuple[PostgresServer, PostgresServer], site: Site
+) -> None:
+    """Somebody starts it again in the place of the standby, whose data is lost."""
+    primary, standby = pair
+    with daemon(site) as running:
+        await_reachable(site, running)
+        order(primary, 2)
+        _replayed(primary, standby)
+        _promote(primary, standby)
+        order(standby, 3)
+        await_stored(site, running, now_of(standby))
+        standby.stop("immediate")
+        primary.start()
+        until(lambda: len(log_of(site)["reachable"]) == 2, "the new base backup", running, **LONG)
+        order(primary, 4)
+        await_stored(site, running, now_of(primary))
+        [*_, told] = until(lambda: _alerts(site), "the alert", running, **LONG)
+    assert "starting timeline 2 is not present in the server" in told
+    assert _backups(site) == 2
+    assert recovered(site, "--to-last")[0] == "3"  # 1, 2 and 4

@@ -357,7 +357,7 @@ class _Session:
         text = " ".join(said.split())[-600:]
         if why := self._receiver.lost(text):
             raise LogLost(
-                f"the server has removed a part of its log that drd had not received yet: {why}",
+                f"the server does not have the part of its log that drd has to receive next: {why}",
                 hint="drd now receives the log from its present end, and makes a base backup "
                 "at once. To see the times that drd can recover: drd points PLAN",
             )

@@ -42,9 +42,10 @@ _GONE = (
     "can no longer get changes from",
     "is not in this server's history",
     "is ahead of the WAL flush position",
+    "is not present in the server",
 )
 """What pg_receivewal says if the server does not have the next segment any more: also a standby
-that took over without the last of the old server."""
+that took over without the last of the old server, and the old server after such a standby."""
 
 _SERVER = """
 SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()),
