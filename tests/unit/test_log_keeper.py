@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from drd.errors import SourceUnreachable
 from drd.flows.log import keeper
 
 
@@ -41,3 +43,75 @@ def test_the_interval_is_from_turn_to_turn(
     clock.sleep(turn_s)
     session._await(cast("Any", _Receiver()), began + 5.0)
     assert clock.now == pytest.approx(waits_until)
+
+
+class _Child:
+    def __init__(self) -> None:
+        self.exit_code: int | None = None
+
+    def stop(self) -> None:
+        self.exit_code = 1
+
+
+class _FullDisk:
+    """A keeper on a disk that has no room while drd stores, and its receiver."""
+
+    every_s = 0.0
+    received = "/work/logs/shop/server/received"
+
+    def __init__(self, *, says: str = "") -> None:
+        self.started: list[_Child] = []
+        self.turns = 0
+        self._says = says
+
+    def start(self, said: int) -> _Child:
+        self.started.append(_Child())
+        os.write(said, f"program {len(self.started)}: {self._says}".encode())
+        return self.started[-1]
+
+    def has_room(self) -> bool:
+        return False
+
+    def lost(self, said: str) -> str:
+        return ""
+
+    program = "pg_receivewal"
+
+
+def _session(disk: _FullDisk) -> keeper._Session:
+    return keeper._Session(cast("Any", disk), cast("Any", disk), Path(disk.received))
+
+
+def test_what_drd_has_stopped_for_want_of_room_receives_again_once_all_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = _FullDisk()
+    session = _session(disk)
+
+    def turn(child: _Child) -> bool:
+        disk.turns += 1
+        if disk.turns == 3:
+            child.stop()  # this time, it ends by itself
+            return True
+        session._bound(cast("Any", child))
+        assert child.exit_code is not None
+        return True
+
+    monkeypatch.setattr(session, "_turn", turn)
+    monkeypatch.setattr(session, "_await", lambda *_: None)
+    with pytest.raises(SourceUnreachable, match=r"pg_receivewal ended: program 3:$"):
+        session.run()
+    assert len(disk.started) == 3
+
+
+def test_a_receiver_that_ends_because_the_disk_is_full_names_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = _FullDisk(says="could not write: No space left on device")
+    session = _session(disk)
+    monkeypatch.setattr(session, "_turn", lambda child: child.stop() or True)
+    monkeypatch.setattr(session, "_await", lambda *_: None)
+    with pytest.raises(SourceUnreachable) as raised:
+        session.run()
+    assert raised.value.hint is not None
+    assert raised.value.hint.endswith(f"free space in {disk.received}.")

@@ -15,6 +15,8 @@ from drd.ports.logs import LogLost
 
 _log = log.get()
 
+SET_BACK = timedelta(seconds=2)
+"""If a mark is older than the mark before it by more than this, the server's clock was set back."""
 SAME_WITHIN = timedelta(minutes=10)
 """The same words within this time are about the same change."""
 
@@ -58,8 +60,9 @@ class Events:
         self._note(f"{self.text}; {text}" if anew and self.text else text)
 
     def clock(self, before: LogBatch, mark: LogMark) -> None:
-        """Note that the clock of the server was set back between the batch `before` and the
-        mark."""
+        """Note if the clock of the server was set back between the batch `before` and the mark."""
+        if before.end.at - mark.at <= SET_BACK:
+            return
         place = self._services.kinds(self._component.kind).log_place
         self._note(
             f"the clock of the server of {self._component.name} was set back from "

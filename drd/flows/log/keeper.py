@@ -7,6 +7,7 @@ Only the last snapshot of a batch is needed: `upkeep` removes the others."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from drd import log, process
@@ -49,8 +50,6 @@ LONGEST_PAUSE_S = 60.0
 LEAST_PAUSE_S = 1.0
 LIST_S = 600.0
 """How often, in seconds, drd lists the repository again: other programs can change it."""
-SET_BACK = timedelta(seconds=2)
-"""If a mark is older than the mark before it by more than this, the server's clock was set back."""
 LEAST_FREE = 1 << 30
 LEAST_SHARE = 0.05
 """If less than this is free on the disk, drd stops receiving until it has stored the received
@@ -219,7 +218,7 @@ class Keeper:
         anew = self._begins_anew.exists()
         if before is not None and before.end.line < mark.line and not receiver.dated:
             self._events.switched(before, mark, lines, anew=anew)
-        if before is not None and before.end.at - mark.at > SET_BACK and not anew:
+        if before is not None and not anew:
             self._events.clock(before, mark)
         if before is not None and (before.end.line != mark.line or begin > before.begin):
             self._number += 1  # this snapshot does not contain all of the snapshot before it
@@ -328,15 +327,17 @@ class _Session:
         self._receiver = receiver
         self._directory = directory
         self._said = -1
+        self._held = False
+        """Whether drd itself has stopped the program, until what has arrived is stored."""
 
     def run(self) -> None:
         with ExitStack() as stack:
-            said = stack.enter_context(tempfile.TemporaryFile())
-            child = self._receiver.start(said.fileno())
-            stack.callback(child.stop)
+            self._said = stack.enter_context(tempfile.TemporaryFile()).fileno()
+            child = self._start(stack)
             while True:
-                self._said = said.fileno()
                 began = time.monotonic()
+                if self._held:
+                    child = self._start(stack)
                 self._require_running(child)
                 if not self._turn(child):
                     # No room: the server keeps the rest until drd has stored the received log.
@@ -348,6 +349,14 @@ class _Session:
                         "repository: drd doctor PLAN",
                     )
                 self._await(child, began + self._keeper.every_s)
+
+    def _start(self, stack: ExitStack) -> process.Child:
+        os.ftruncate(self._said, 0)
+        os.lseek(self._said, 0, os.SEEK_SET)
+        child = self._receiver.start(self._said)
+        stack.callback(child.stop)
+        self._held = False
+        return child
 
     def _require_running(self, child: process.Child) -> None:
         """Raise LogLost or SourceUnreachable if the program that receives the log has ended."""
@@ -361,10 +370,12 @@ class _Session:
                 hint="drd now receives the log from its present end, and makes a base backup "
                 "at once. To see the times that drd can recover: drd points PLAN",
             )
+        then = "check the error log of the server."
+        if os.strerror(errno.ENOSPC) in text:
+            then = f"free space in {self._directory}."
         raise SourceUnreachable(
             f"{self._receiver.program} ended: {text or 'it gave no reason'}",
-            hint=f"drd starts {self._receiver.program} again. If it ends again, check the error "
-            "log of the server.",
+            hint=f"drd starts {self._receiver.program} again. If it ends again, {then}",
         )
 
     def _turn(self, child: process.Child) -> bool:
@@ -392,6 +403,7 @@ class _Session:
         """Stop receiving if the disk fills while drd stores."""
         if child.exit_code is None and not self._keeper.has_room():
             child.stop()
+            self._held = True
 
     def _await_arrival(self, mark: LogMark, child: process.Child) -> None:
         end = time.monotonic() + ARRIVES_WITHIN_S
