@@ -132,8 +132,11 @@ def _rolled(name: str) -> Passage:
         f"""\
 WAL="${{RESTIC_REPOSITORY%/}}{SUFFIX}"
 SOURCE=$(fact {name} system_identifier)
-restic -r "$WAL" snapshots --json --tag "drd-log,component:{name},log-source:$SOURCE" |
-    jq -r '{IN_ORDER} | .[] | {SUBTREE}' | while read -r one; do
+restic -r "$WAL" snapshots --json --tag "drd-log,component:{name},log-source:$SOURCE" \\
+    > {name}.log.json || (($? == 10)) # 10: there is no such repository
+mkdir -p {name}.wal
+jq -r '{IN_ORDER}
+    | .[] | {SUBTREE}' {name}.log.json | while read -r one; do
     restic -r "$WAL" restore "$one" --target {name}.wal </dev/null
 done
 SEGMENT=$(LC_ALL=C pg_controldata "$DATA" | sed -n 's/^Bytes per WAL segment: *//p')
