@@ -108,7 +108,7 @@ def _not_dated(
             alike.setdefault(key, []).append(name)
     for same in alike.values():
         first = names[same[0]]
-        attached = place > 1 and not first[place - 1].text and first[place - 2].text.isalpha()
+        attached = place > 1 and not first[place - 1].text  # to letters, as in `tenant1`
         numbered = [
             Numbered(
                 int(names[name][place].text),

@@ -36,10 +36,24 @@ def groups(*names: str, times: Mapping[str, datetime] | None = None) -> set[froz
         ("Mon/shop.dump", "Tue/shop.dump"),
         ("Mon-shop.dump", "Tue-shop.dump", "Wed-shop.dump", "Thu-shop.dump"),
         ("shop-nov.dump", "shop-dec.dump", "shop-jan.dump", "shop-feb.dump"),
+        ("_shop-Fri.dump", "_shop-Mon.dump"),
     ],
 )
 def test_days_and_months_in_names_make_one_series(series: tuple[str, ...]) -> None:
     assert groups(*series) == {frozenset(series)}
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("shop-fri.dump", "shop-[a-z]*.dump"),
+        ("shop-Fri.dump", "shop-[A-Z]*.dump"),
+        ("shop-20261128.dump", "shop-*.dump"),
+        ("shop[1].dump", "shop[1].dump"),
+    ],
+)
+def test_people_see_a_pattern_for_a_shell(name: str, pattern: str) -> None:
+    assert series_of([name])[name].pattern == pattern
 
 
 def test_names_of_databases_and_people_that_look_like_days_make_series_of_their_own() -> None:
@@ -99,6 +113,7 @@ def every(hours: int, *names: str) -> dict[str, datetime]:
         every(24, *(f"shop-17644{n}0000.dump" for n in range(1, 4))),
         every(168, "shop-2026-W47.dump", "shop-2026-W48.dump"),
         every(24, "shop-20261128.dump", "shop-20261129.dump"),
+        every(24, *(f"{n}-shop.dump" for n in range(1, 5))),
     ],
 )
 def test_counters_and_dates_make_one_series(times: dict[str, datetime]) -> None:

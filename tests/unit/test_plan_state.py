@@ -22,6 +22,7 @@ from tests.status_support import NOW, ago, alert, healthy
 
 LATE = Reason(Verdict.AT_RISK, "a backup is late", kind="backup-missing")
 NEVER = Reason(Verdict.UNKNOWN, "never drilled")
+FIRST = CopyAssessment("b", "a", None, None, Verdict.UNKNOWN, first_by=NOW)
 STOPPED = Reason(Verdict.AT_RISK, "a recovery stopped", kind=UNFINISHED)
 NOTED = Reason(Verdict.MET, "a recovery was accepted", kind=UNFINISHED)
 UNPROVEN = "the plan as it is now is not proven"
@@ -89,6 +90,12 @@ def test_a_copy_that_is_behind_is_at_risk_with_the_reason_and_a_command(
 ) -> None:
     copy = CopyAssessment("b", "a", None if age_s is None else ago(age_s), age_s, verdict)
     assert _behind("shop", copy, state) == Remark(PlanState.AT_RISK, text, command)
+
+
+def test_a_copy_that_has_time_for_its_first_point_is_not_at_risk_yet() -> None:
+    text = "no copy of a to b was made yet; the first copy is due by 2026-11-25 00:31 UTC"
+    assert _behind("shop", FIRST, "ok") == Remark(PlanState.OK, text, "drd copy shop")
+    assert "cannot read data there" in _behind("shop", FIRST, "gone").text
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ def test_other_contents_are_found_by_the_digest() -> None:
 def test_without_a_digest_the_manifest_s_own_id_says_enough() -> None:
     moved = of(components=(), repositories={"primary": SEALED})
     assert SEAL.broken_by(moved) is None
+    copied = of(components=(), repositories={"primary": SEALED, "offsite": "7c" * 32})
+    assert SEAL.broken_by(copied) is None
     for places in ({"primary": "7c" * 32}, {"offsite": SEALED}):
         assert SEAL.broken_by(of(components=(), repositories=places)) == (
             "it names other snapshots"

@@ -177,6 +177,7 @@ def test_a_part_is_whole_without_tables_and_paths() -> None:
     assert Part(into="copy").is_whole
     assert not Part(tables=("t",)).is_whole
     assert not Part(paths=("/p",)).is_whole
+    assert not Part(database="shop").is_whole
     assert Part(tables=("t",), paths=("/p",)).names == ("t", "/p")
 
 
