@@ -77,11 +77,11 @@ class TreeComparison:
 @dataclass(slots=True)
 class TreeDifferences:
     """The result of comparing two trees. `differing` are sentences in the order of paths; the other
-    lists are paths. `extra` counts differing entries that did not exist at the backup; `asks` is a
-    question to a person about the result. `files` counts compared entries that are not directories,
-    `had_…` the entries at the backup; `torn_bytes` is the size of files that changed while they
-    were captured. `links` are named paths that were links to files that the backup does not
-    contain.
+    lists are paths. `devices` are nodes that only root can make. `extra` counts differing entries
+    that did not exist at the backup; `asks` is a question to a person about the result. `files`
+    counts compared entries that are not directories, `had_…` the entries at the backup;
+    `torn_bytes` is the size of files that changed while they were captured. `links` are named paths
+    that were links to files that the backup does not contain.
     """
 
     compared: int = 0
@@ -96,6 +96,7 @@ class TreeDifferences:
     volatile: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
     owners: bool = True
 
 
@@ -113,6 +114,8 @@ def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> T
             _judge_extra(path, before, comparison)
         elif was.volatile:
             comparison.volatile.append(path)
+        elif now_is is None and was.kind == "device" and not owners:
+            comparison.devices.append(path)
         elif now_is is None:
             _judge_missing(path, before, now, comparison)
         else:
@@ -198,6 +201,7 @@ def _parts(spec: CheckSpec, found: TreeDifferences) -> list[CheckResult]:
     named: Mapping[str, list[str]] = {
         "changed during the capture": found.volatile,
         "could not be read": found.unread,
+        "device nodes, which only root can make": found.devices,
     }
     parts = [
         part_not_run(

@@ -83,11 +83,12 @@ class Torn(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What a restore wrote: the number of bytes, and the files that were cut to the stored
-    length."""
+    """What a restore wrote: the number of bytes, the files that were cut to the stored length, and
+    the device nodes that only root can make, and that the user of this restore left out."""
 
     bytes: int
     torn: tuple[Torn, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 class EarlierIncomplete(RepositoryError):

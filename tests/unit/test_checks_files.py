@@ -276,6 +276,18 @@ def test_the_restored_size_counts_where_an_entry_grew_during_the_capture() -> No
     assert "900 B of 1000 B" in own.observed
 
 
+def test_a_device_node_is_missing_for_root_and_not_compared_for_others() -> None:
+    node = FileEntry("device", 0o666, 0, 0, 0)
+    before, now = tree(null=node, a=FILE), tree(a=FILE)
+    (wrong,) = check(before, now)
+    assert (wrong.verdict, wrong.observed) == (FAILED, "/t/null: missing")
+    whole, part, owners = check(before, now, is_root=False)
+    assert (whole.verdict, part.verdict) == (PASSED, NOT_RUN)
+    assert part.name == "n: device nodes, which only root can make"
+    assert part.observed == "1 entry not compared: /t/null"
+    assert owners.name == "n: ownership"
+
+
 def test_without_owners_their_comparison_is_a_part_of_its_own() -> None:
     other = tree(a=replace(FILE, uid=9))
     own, part = check(tree(a=FILE), other, is_root=False)

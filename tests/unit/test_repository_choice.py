@@ -146,7 +146,7 @@ def test_the_first_that_can_deliver_is_used(
     assert where.manifest().point.id == point.id
     row = point.component("conf")
     assert row is not None
-    assert where.fetch("conf", str(row.snapshot), place, no_progress) == ()
+    assert where.fetch("conf", str(row.snapshot), place, no_progress).torn == ()
     assert (place / str(world.base / "etc/file").lstrip("/")).read_text() == "of etc\n"
     assert list(where.used) == ["primary"]
     assert where.passed_over == []

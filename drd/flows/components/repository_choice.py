@@ -31,7 +31,7 @@ from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
 from drd.model.text import either
-from drd.ports import Fetched, OnProgress, Repository, Torn
+from drd.ports import Fetched, OnProgress, Repository
 from drd.ports.adopted import CopyDamaged
 from drd.process import rights
 from drd.process.rights import Purpose
@@ -206,10 +206,9 @@ class Holders:
         include: Sequence[str] = (),
         brief: bool = False,
         sparse: bool = False,
-    ) -> tuple[Torn, ...]:
+    ) -> Fetched:
         """Write a snapshot, which is named by its first id, below the empty directory `into`; if
-        `include` names paths, write only these and what is below them. Returns the files that
-        changed while they were stored."""
+        `include` names paths, write only these and what is below them."""
 
         known = self.plan.components.get(component)
         # A drill, which reads with a cache of its own, may be slow; a recovery may not.
@@ -228,7 +227,7 @@ class Holders:
                     on_progress=on_progress,
                 )
 
-        return self._first(component, restore).torn
+        return self._first(component, restore)
 
     def changed(self, component: str, snapshot: str, directory: str) -> Mapping[str, datetime]:
         """When the entries of a directory of a snapshot were last changed."""

@@ -84,7 +84,8 @@ def require_paths(
 
 
 def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
-    """Check for device nodes: only root can make them, and restic fails otherwise."""
+    """Check for device nodes, which only root can make: a recovery by others would leave them
+    out."""
     tree = snapshot.fingerprint
     if is_root() or not isinstance(tree, TreeFingerprint):
         return []
@@ -116,8 +117,7 @@ class FilesSandbox(Destination):
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
         what = f"{self._component} restored"
-        room = work_finding(self._landing, disk_bytes(snapshot), what=what)
-        return [room, *device_findings(snapshot)]
+        return [work_finding(self._landing, disk_bytes(snapshot), what=what)]
 
     def landing(self) -> Path:
         return fresh(self._landing)

@@ -31,6 +31,7 @@ _TARGET = re.compile(
     r"|operation not permitted|permission denied|operation not supported|file too large",
     re.IGNORECASE,
 )
+_DEVICE = re.compile(r"mknod .*: operation not permitted\Z", re.DOTALL)
 
 
 def restore(
@@ -88,17 +89,20 @@ def _check_restored(
     told: SnapshotQuestions, done: Completed, listener: Listener, into: Path, *, part: bool
 ) -> Fetched:
     said = complaints(done.stderr)
-    if done.exit_code != 0:
+    devices = _devices(done, said)
+    if done.exit_code != 0 and not devices:
         raise _trouble(told.runner, done, said, into)
+    items = said.items if not devices else ()
     summary = listener.summary
     total, restored = (int(summary.get(k, 0)) for k in ("total_bytes", "bytes_restored"))
     files, files_restored = (int(summary.get(k, 0)) for k in ("total_files", "files_restored"))
-    if restored < total and not said.items:
+    files -= len(devices)
+    if restored < total and not items:
         torn = settle(told, into, Shortfall(files - files_restored, total - restored, part))
         if torn:
-            return Fetched(restored, torn)
+            return Fetched(restored, torn, devices)
     # restic counts the directories above the requested paths as restored, but not in the total.
-    if said.items or restored != total or files_restored < files:
+    if items or restored != total or files_restored < files:
         raise RepositoryDamaged(
             f"restic restored {files_restored} of {files} files and {restored} of {total} bytes",
             hint=DAMAGED_HINT,
@@ -108,7 +112,15 @@ def _check_restored(
             "the snapshot does not contain any of the requested paths",
             hint="choose another restore point (drd points PLAN).",
         )
-    return Fetched(restored)
+    return Fetched(restored, devices=devices)
+
+
+def _devices(done: Completed, said: Complaints) -> tuple[str, ...]:
+    """Return the device nodes that this user may not make, if restic complained of nothing else. A
+    file or pipe never takes this call."""
+    if done.exit_code != 1 or not all(_DEVICE.match(text) for _, text in said.items):
+        return ()
+    return tuple(dict.fromkeys(path for path, _ in said.items))
 
 
 def _trouble(
