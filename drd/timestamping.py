@@ -70,7 +70,7 @@ def checked(response: bytes, digest: str, roots: bytes, *, nonce: int | None = N
     except rfc3161_client.VerificationError as error:
         raise NoStamp(_said(error)) from None
     except (ValueError, TypeError) as error:
-        raise NoStamp(f"the answer is not a time stamp: {_said(error)}") from None
+        raise NoStamp("the answer is not a time stamp (RFC 3161)") from error
     return read.tst_info.gen_time
 
 

@@ -150,7 +150,7 @@ def _scope(printed: Printed) -> Iterator[Block]:
     plans = printed.incident.plans
     yield Items(tuple(map(escaped, plans))) if plans else Paragraph("No plan is in the scope.")
     if printed.reached:
-        yield Paragraph("Not in the scope, but affected:")
+        yield Paragraph("Not in the scope, but perhaps affected:")
         yield Items(tuple(f"{escaped(one.plan)}: {escaped(one.why)}" for one in printed.reached))
     if printed.affected:
         rows = tuple(map(_row, printed.affected))

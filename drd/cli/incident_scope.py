@@ -119,7 +119,7 @@ def scope_lines(document: Mapping[str, Any]) -> Iterator[str]:
     for plan in plans:
         yield from _plan_lines(number, plan, [a for a in affected if a.plan == plan["plan"]])
     if document["dependents"]:
-        yield "not in the scope, but affected:"
+        yield "not in the scope, but perhaps affected:"
     for one in document["dependents"]:
         yield f"  {one['plan']}: {one['why']}"
         yield f"  > drd incident scope {number} --add {one['plan']}"

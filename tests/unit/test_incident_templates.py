@@ -107,7 +107,7 @@ def test_template_without_a_subject_is_refused() -> None:
 
 
 @pytest.mark.parametrize("audience", list(Audience))
-@pytest.mark.parametrize("state", [State.DETECTED, State.CLOSED])
+@pytest.mark.parametrize("state", list(State))
 def test_shipped_templates_need_nothing_but_an_open_incident(
     audience: Audience, state: State
 ) -> None:
@@ -120,6 +120,25 @@ def test_shipped_templates_need_nothing_but_an_open_incident(
         assert "{{" not in text
     assert "12:00 UTC" in text
     assert "We know." in text
+
+
+@pytest.mark.parametrize("state", [State.RECOVERED, State.REVIEWED, State.CLOSED])
+def test_messages_about_what_is_over_do_not_say_that_it_lasts(state: State) -> None:
+    moments = {Instant.OCCURRED: EARLIER}
+    incident = Incident(7, "leak", state, opened_at=NOON, instants=moments)
+    texts = load_templates(None, ROOT).texts
+    said = {}
+    for audience in Audience:
+        question = {"template": str(audience), "templates": texts, "values": known(incident)}
+        said[audience] = rendering.answer(question)["text"]
+        for wrong_now in ("something is wrong", "since 2026", "affects"):
+            assert wrong_now not in said[audience], audience
+        if state is State.CLOSED:
+            for promised in ("as soon as we know", "before we write again", "not know yet"):
+                assert promised not in said[audience], audience
+    begin = "from 2026-11-28 09:30 UTC on, there was an incident that affected a service"
+    assert begin in said[Audience.CUSTOMERS]
+    assert begin in said[Audience.PARTNERS]
 
 
 @pytest.mark.parametrize(
