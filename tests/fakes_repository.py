@@ -42,6 +42,7 @@ from drd.ports import (
     Tree,
     no_progress,
 )
+from drd.ports.adopted import ReadToEnd
 from drd.process import base_environment
 
 
@@ -79,6 +80,9 @@ class MemoryRepository:
 
     def reaching(self, before: datetime) -> SnapshotInfo | None:  # memory has no log
         return None
+
+    def read_to_end(self, snapshot: str, seconds: float, on_progress: OnProgress) -> ReadToEnd:
+        return ReadToEnd("whole")
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         with self._lock:

@@ -44,6 +44,7 @@ class SqlPointStore(SqlStore):
         *,
         owned: RunLease | None = None,
         ids: RepositoryIds = NO_IDS,
+        at: datetime | None = None,
     ) -> None:
         with self._database.write() as connection:
             if owned is not None:
@@ -52,7 +53,7 @@ class SqlPointStore(SqlStore):
             before = connection.execute(row).one_or_none()
             replaced = fingerprints.of_points(connection, [point.id])
             _write(connection, point, ids, before)
-            at = _recorded_at(owned.run, point) if owned is not None else None
+            at = _recorded_at(owned.run, point) if owned is not None else at
             if before is None:
                 missed.add_point(connection, point)
             else:

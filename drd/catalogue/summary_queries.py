@@ -57,7 +57,7 @@ WHERE OF(plan) ORDER BY plan, position
 FAILED_COMPONENTS = """
 SELECT c.plan, c.component, c.error
 FROM plan_summary s CROSS JOIN component_snapshots c
-WHERE c.point = s.incomplete_point AND c.state = 'failed'
+WHERE c.point = s.incomplete_point AND c.error IS NOT NULL
   AND OF(s.plan)
 ORDER BY c.plan, c.position
 """

@@ -25,6 +25,10 @@ from drd.model.units import bare_time, format_size, format_time, from_rfc3339
 from drd.model.verdicts import lost_words
 
 
+_MOST_REASONS = 3
+"""For how many copies that do not count `drd points` prints the reason."""
+
+
 def run(args: argparse.Namespace) -> int:
     if args.plan == "forget":
         return forget(args)
@@ -145,6 +149,13 @@ def _print_doubts(plan: str, points: list[dict[str, Any]]) -> None:
     for spread in too_wide(_spreads(points[0])):
         point = points[0]["point"]
         output.say(f"  {point} does not count for the RPO. Remedy: {spread.remedy(plan)}")
+    for point in [p for p in points if p.get("copy") and not p["complete"]][:_MOST_REASONS]:
+        for component in (c for c in point["components"] if c.get("fact")):
+            remedy = f". Remedy: {component['remedy']}" if component.get("remedy") else ""
+            output.say(
+                f"  {_named(point)} does not count: {component['component']}: "
+                f"{escaped(component['fact'] + remedy)}"
+            )
     for point in (p for p in points if p.get("unrestorable")):
         drill = point["unrestorable"]
         output.say(
@@ -257,6 +268,9 @@ def _lacking(point: dict[str, Any]) -> str:
     failed = [c["component"] for c in components if c["state"] == "failed"]
     wide = too_wide(_spreads(point))
     lacks = ["lacks " + ", ".join(failed)] if failed else []
+    # A daemon of an older version does not say it.
+    to_read = [c["component"] for c in components if c.get("to_read")]
+    lacks += ["not read to its end: " + ", ".join(to_read)] if to_read else []
     if lacks or wide:
         return "; ".join([*lacks, *(f"{spread.names}: {spread.words}" for spread in wide)])
     return "only " + ", ".join(c["component"] for c in components)

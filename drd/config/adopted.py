@@ -40,6 +40,10 @@ def check_adopted(parsed: Parsed, report: Report) -> None:
             hint = "remove `only`, or add `made_by`."
             message = "applies only to copies that another tool makes"
             report.error(("repositories", name, "only"), message, hint, of_key=True)
+        if repository.read_up_to is not None and repository.made_by is None:
+            hint = "remove `read_up_to`, or add `made_by`."
+            message = "applies only to copies that another tool makes"
+            report.error(("repositories", name, "read_up_to"), message, hint, of_key=True)
     if not adopted:
         if not any("made_by" in path for path in report.broken):
             _without(parsed, report)
@@ -87,6 +91,10 @@ def _tool_keys(repository: RepositorySettings, path: Path, report: Report) -> No
         if of_tool and repository.only is not None:
             message = f"does not apply to `made_by: {tool}`"
             report.error((*path, "only"), message, _INSTEAD_OF_ONLY[tool], of_key=True)
+        if of_tool and tool == PGBACKREST and repository.read_up_to is not None:
+            message = f"does not apply to `made_by: {tool}`"
+            hint = "remove `read_up_to`: the backups of pgBackRest are no packed dumps."
+            report.error((*path, "read_up_to"), message, hint, of_key=True)
         if of_tool and tool == PGBACKREST and repository.password is not None:
             message = "does not apply: pgBackRest reads its encryption password from a variable"
             hint = (

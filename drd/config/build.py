@@ -24,7 +24,7 @@ from drd.config.stanza_settings import option_text, variable_of
 from drd.config.timing_logic import blackout
 from drd.config.training import review_policy, training_policy
 from drd.fields import Settings
-from drd.model.adopted import Adopted, CommandTool, Stanza
+from drd.model.adopted import READ_UP_TO, Adopted, CommandTool, Stanza
 from drd.model.controls import ControlSpec
 from drd.model.cron import longest_gap
 from drd.model.limits import UNLIMITED, Limits
@@ -163,6 +163,7 @@ def _repository(
         tuple((key, value) for key, value in given.items() if value is not None),
         _command(repository.command),
         _stanza(repository),
+        READ_UP_TO if repository.read_up_to is None else repository.read_up_to,
     )
     return replace(spec, adopted=adopted)
 

@@ -169,6 +169,7 @@ class RepositorySettings(Settings):
         "copy_of": (None,),
         "made_by": (None,),
         "only": (None,),
+        "read_up_to": (None,),
         "command": (None,),
         "pgbackrest": (None,),
         **dict.fromkeys(SECTIONS, (None,)),
@@ -236,6 +237,13 @@ class RepositorySettings(Settings):
     )
     only: Only | None = Field(
         None, description="Which copies belong to this service. Only with `made_by`."
+    )
+    read_up_to: Size | None = Field(
+        None,
+        description="drd reads a packed dump (gzip, zstd, xz, bzip2) to its end once before it "
+        "counts as a restore point. Over the network it does so up to this size (1GiB); larger "
+        "dumps count after a drill. Dumps in a directory are always read. Only with `made_by: "
+        "restic` or `command`.",
     )
 
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from drd.model.snapshot import RestorePoint
 
 
+READ_UP_TO = 1 << 30
+"""The largest packed dump that drd reads to its end over the network, in bytes, if the plan does
+not say it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommandTool:
     """The commands that list, restore and verify copies; if `verify` is empty, there is no such
@@ -46,8 +51,9 @@ class Stanza:
 @dataclass(frozen=True, slots=True)
 class Adopted:
     """What another tool, `made_by`, stores: copies of the components of `plan`. With `only`, only
-    the copies of a host, or with a tag, count. `command` has the commands of a tool that drd does
-    not know, `stanza` what pgBackRest needs."""
+    the copies of a host, or with a tag, count. `read_up_to` is the size of the largest dump that
+    drd reads to its end over the network before it counts. `command` has the commands of a tool
+    that drd does not know, `stanza` what pgBackRest needs."""
 
     made_by: str
     plan: str
@@ -55,6 +61,7 @@ class Adopted:
     only: tuple[tuple[str, str], ...] = ()
     command: CommandTool | None = None
     stanza: Stanza | None = None
+    read_up_to: int = READ_UP_TO
 
     @property
     def verifier(self) -> str:

@@ -40,6 +40,7 @@ NOT_PROVEN = frozenset(
         "drill.restore",
         "drill.full_every",
         "repositories.*.protection",
+        "repositories.*.read_up_to",
         "components.*.limits",
         "components.*.rpo",
     }

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from drd.errors import RepositoryDamaged, RepositoryError
 from drd.model.finding import Finding
@@ -85,7 +85,8 @@ class FoundFile(NamedTuple):
     """An entry of a copy; its `changed_at` is when it was written before it was copied. `is_empty`
     is a file of 0 bytes, or a directory in which nothing is. `leads_to` is where a symbolic link
     leads; empty if the tool does not say. `cut_off` says by which sign a dump shows that it is
-    incomplete; if that is `unknown`, only a restore shows it. `origin` is None if drd has not read
+    incomplete; if that is `unknown`, only a restore shows it. `to_read`: it is packed, and whoever
+    reads it to its end knows. `origin` is None if drd has not read
     the dump, or the dump does not say it. `head` and `tail` are the first and last bytes of the
     file as it is restored, if drd has read it, and if it is not packed."""
 
@@ -103,6 +104,15 @@ class FoundFile(NamedTuple):
     head: Head = b""
     tail: Head = b""
     unknown: bool = False
+    to_read: bool = False
+
+
+class ReadToEnd(NamedTuple):
+    """What reading a dump to its end has shown. `state`: it is whole, cut off (or damaged), still
+    being written, larger than the plan lets drd read, or takes too long. `why` says it in words."""
+
+    state: Literal["whole", "cut-off", "being-written", "too-large", "too-long"]
+    why: str = ""
 
 
 class Landing(NamedTuple):
@@ -137,6 +147,12 @@ class ForeignTool(Protocol):
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
         """Return the entry at an absolute path of the copy; None if there is none. Raises
         NotInCopy if the reason is known."""
+
+    def read_to_end(
+        self, copy: ForeignCopy, path: str, seconds: float, on_progress: OnProgress
+    ) -> ReadToEnd:
+        """Read a file for which `find` says `to_read`, for at most so many seconds, and keep
+        nothing."""
 
     def fetch(
         self,
@@ -200,5 +216,6 @@ __all__ = [
     "FoundFile",
     "Landing",
     "NotInCopy",
+    "ReadToEnd",
     "ServerState",
 ]

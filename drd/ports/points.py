@@ -24,9 +24,11 @@ class PointStore(Protocol):
         *,
         owned: RunLease | None = None,
         ids: RepositoryIds = NO_IDS,
+        at: datetime | None = None,
     ) -> None:
         """Insert or replace a point, complete or not, with its component snapshots and
-        fingerprints, and update the summary. A rebuild gives no `owned`.
+        fingerprints, and update the summary. A rebuild gives no `owned`. `at` is the time now,
+        where points are not recorded in the order of their times.
 
         `ids` are the ids of the point's repositories. A repository that they do not name has the
         id that its name means in the plan as it was loaded last, which may be another repository

@@ -12,6 +12,7 @@ from drd.errors import DrdError, RepositoryError
 from drd.model.finding import Finding
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.snapshot import StoredSnapshot
+from drd.ports.adopted import ReadToEnd
 from drd.ports.common import OnProgress, no_progress
 from drd.ports.sources import Entry, Payload
 
@@ -163,6 +164,10 @@ class Repository(Protocol):
     def reaching(self, before: datetime) -> SnapshotInfo | None:
         """Return the manifest of a state that contains all the log of a server up to this time, and
         more, so that a restore can stop exactly at this time; None if there is no such log."""
+
+    def read_to_end(self, snapshot: str, seconds: float, on_progress: OnProgress) -> ReadToEnd:
+        """Read the packed dump of a component, which another tool has made, to its end, for at most
+        so many seconds, and keep nothing: what drd itself stored is whole."""
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         """Return the snapshots among these that are not stored any more. Cheap: asks the bucket or

@@ -46,6 +46,7 @@ UNPROVEN = _listed("""
     drill.every drill.cron drill.timezone drill.blackout drill.timeout drill.restore_point
     drill.scenarios drill.restore drill.full_every
     repositories.*.protection
+    repositories.*.read_up_to
     heartbeat heartbeat.url heartbeat.on
     kit kit.required kit.recipients kit.shares kit.file kit.passphrase kit.identity kit.verify
     readiness readiness.exceptions

@@ -17,7 +17,7 @@ from drd.flows.drill.phases import Phase, PointChosen, RunBegun, RunbookBegun, R
 from drd.flows.drill.request import DrillOutcome
 from drd.flows.durable_steps import describe
 from drd.flows.incidents.actions import settle
-from drd.flows.repository import adopted
+from drd.flows.repository import adopted, read_dumps
 from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
 from drd.flows.repository.observed_state import note_damage
@@ -96,6 +96,7 @@ def end_run(reached: Phase, evidence: Evidence, error: DrdError | None) -> Drill
     catalogue, owned = begun.services.catalogue, begun.runner.owned
     operator = outcome_of(reached, evidence)
     catalogue.evidence.record(owned, evidence, operator)
+    read_dumps.settle_drilled(begun.services, begun.plan)
     failed = evidence.result is DrillResult.FAILED
     catalogue.runs.finish(
         owned,

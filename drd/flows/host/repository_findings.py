@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from drd.errors import DrdError, RepositoryMissing
 from drd.extension_faults import attributed, require_type
 from drd.flows.host.repository_room import room
-from drd.flows.repository import listings, renamed
+from drd.flows.repository import listings, read_dumps, renamed
 from drd.flows.repository.adopted import list_copies
 from drd.flows.repository.identity import probe_repository, same_repository
 from drd.flows.repository.missing import find_missing
@@ -17,8 +18,9 @@ from drd.flows.services import Services
 from drd.flows.upkeep.rekey_history import BY_MASK
 from drd.masking import MASK
 from drd.model.adopted import copy_name, with_copy
+from drd.model.copy_names import TO_READ
 from drd.model.finding import Finding
-from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
+from drd.model.finding_codes import ADOPTED, IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
 from drd.model.former_name import left_words
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan
@@ -151,8 +153,9 @@ def _missing_copies(services: Services, plan: Plan, repository: Repository) -> l
     noted = services.catalogue.health.of_plan(plan.name)
     lacking = {p for known in noted if known.repository == repository.name for p in known.missing}
     missing = sorted({*seen.missing, *lacking})
+    unread = _unread(services, plan, repository)
     if not missing:
-        return []
+        return unread
     every = services.catalogue.points.of_plan(plan.name, kept_only=False)
     known = {p.id: p for p in every if p.id in missing}
     tool = called(plan.made_by)
@@ -176,7 +179,24 @@ def _missing_copies(services: Services, plan: Plan, repository: Repository) -> l
         f"find out who removed {them}. If this was intended: drd points forget {' '.join(missing)} "
         "--reason TEXT"
     )
-    return [Finding("repository-snapshots", "error", repository.name, text, hint)]
+    return [*unread, Finding("repository-snapshots", "error", repository.name, text, hint)]
+
+
+def _unread(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    """Whether the newest copy does not count because its dump is cut off, or was not read yet."""
+    points = services.catalogue.points.of_plan(plan.name)
+    newest = max(points, key=lambda p: (p.available_at, p.data_time), default=None)
+    if newest is None or newest.complete:
+        return []
+    rows = [row for row in newest.components if TO_READ in row.facts and row.error]
+    level: Literal["warning", "error"] = "warning" if read_dumps.waits(newest) else "error"
+    text = f"the newest copy, {with_copy(newest)}, does not count as a restore point"
+    return [
+        Finding(
+            ADOPTED, level, repository.name, f"{text}: {row.component}: {row.error}", row.remedy
+        )
+        for row in rows
+    ]
 
 
 def masked_passwords(services: Services, plan: Plan) -> list[Finding]:

@@ -11,10 +11,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from drd.errors import DrdError, NotSupported, PointGone, RepositoryError
-from drd.flows.repository import listings, signatures
+from drd.flows.repository import listings, read_dumps, signatures
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.manifests import is_ahead, read_manifest
 from drd.flows.repository.missing import note_listing
+from drd.flows.repository.read_dumps import (
+    BEFORE_A_CHOICE,
+    WHILE_CHECKING,
+    DumpReader,
+    ReadingTime,
+    usable,
+    waits,
+)
 from drd.flows.services import Services
 from drd.masking import masked
 from drd.model.adopted import copy_name, rolled_forward, with_copy
@@ -73,9 +81,11 @@ def refuse_counts(plan: Plan, point: RestorePoint) -> None:
     )
 
 
-def list_copies(services: Services, plan: Plan) -> ListingOutcome:
-    """List the copies, and update the catalogue. Raises the error that prevents the listing.
-    Nothing changes in the place of the copies."""
+def list_copies(
+    services: Services, plan: Plan, time: ReadingTime = WHILE_CHECKING
+) -> ListingOutcome:
+    """List the copies, and update the catalogue; read dumps to their end for so much `time`. Raises
+    the error that prevents the listing. Nothing changes in the place of the copies."""
     repository = services.open_repository(plan.primary)
     confirm(services, repository, writing=False)
     listed_at = services.clock.now()
@@ -86,7 +96,12 @@ def list_copies(services: Services, plan: Plan) -> ListingOutcome:
     news = [
         s for i, s in manifests.items() if i not in known or _is_another(known[i], repository, s)
     ]
-    added = _record(services, plan, repository, news, unreadable)
+    read_dumps.settle_drilled(services, plan)
+    new = {listings.run_of(s) for s in news}
+    points = services.catalogue.points.of_plan(plan.name)
+    waiting = [p for p in points if p.id in manifests and p.id not in new]
+    reader = DumpReader(services, plan, repository, time)
+    added = _record(reader, news, unreadable, waiting)
     gone = [i for i in known if i not in manifests]
     moved_on = _moved_on(services, plan, [known[i] for i in gone], manifests.values())
     fixed = [i for i in gone if not rolled_forward(known[i])]
@@ -113,7 +128,8 @@ def reaching(services: Services, plan: Plan, before: datetime) -> RestorePoint |
     if manifest is None:
         return None
     unreadable: dict[str, str] = {}
-    recorded = _record(services, plan, repository, [manifest], unreadable)
+    reader = DumpReader(services, plan, repository, WHILE_CHECKING)
+    recorded = _record(reader, [manifest], unreadable)
     for why in unreadable.values():
         raise RepositoryError(
             f"drd cannot use the state of {format_time(before, seconds=True)}: {why}",
@@ -129,7 +145,8 @@ def newest(services: Services, plan: Plan) -> RestorePoint | None:
     if not plan.made_by:
         return None
     now = services.clock.now()
-    known = newest_complete(services.catalogue.points.of_plan(plan.name), now)
+    points = services.catalogue.points.of_plan(plan.name)
+    known = newest_complete(points, now) or newest_complete(usable(points), now)
     if known is not None:
         return known
     repository = services.open_repository(plan.primary)
@@ -149,13 +166,13 @@ def refresh(services: Services, plan: Plan) -> None:
     if not plan.made_by:
         return
     try:
-        seen = list_copies(services, plan)
+        seen = list_copies(services, plan, BEFORE_A_CHOICE)
     except DrdError as error:
-        if newest_complete(services.catalogue.points.of_plan(plan.name)) is None:
+        if newest_complete(usable(services.catalogue.points.of_plan(plan.name))) is None:
             raise
         services.warn(f"drd could not list the copies of {called(plan.made_by)}: {error.message}")
         return
-    if newest_complete(services.catalogue.points.of_plan(plan.name)) is None:
+    if newest_complete(usable(services.catalogue.points.of_plan(plan.name))) is None:
         refused = [f"{escaped(label)}: {escaped(why)}" for label, why in seen.unreadable.items()]
         if refused:
             services.warn(f"drd does not use {some(refused, between='; ')}")
@@ -194,13 +211,14 @@ def _is_another(point: RestorePoint, repository: Repository, manifest: SnapshotI
 
 
 def _record(
-    services: Services,
-    plan: Plan,
-    repository: Repository,
+    reader: DumpReader,
     news: Sequence[SnapshotInfo],
     unreadable: dict[str, str],
+    known: Sequence[RestorePoint] = (),
 ) -> list[str]:
-    """Record these copies, the oldest first; return their points."""
+    """Record these copies, the oldest first, and after them, the newest first, those whose dumps
+    have to be read to their end; also of `known` points. Return the points of these copies."""
+    services, plan, repository = reader.services, reader.plan, reader.repository
     now = services.clock.now()
 
     def read(snapshot: SnapshotInfo) -> Manifest | None:
@@ -217,17 +235,34 @@ def _record(
 
     with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-adopt") as pool:
         manifests = [manifest for manifest in pool.map(read, news) if manifest is not None]
+    in_order = sorted(manifests, key=lambda m: m.point.available_at)
+    recorded = [_keep(services, plan, m, m.point) for m in in_order if not waits(m.point)]
+    of = {m.point.id: m for m in manifests if waits(m.point)}
+    unread = [*(m.point for m in of.values()), *(p for p in known if waits(p))]
+    reader.announce(unread)
+    for point in sorted(unread, key=lambda p: p.data_time, reverse=True):
+        after = reader.read(point)
+        if after is None:
+            unreadable[point.id] = f"{escaped(copy_name(point))} is still being written"
+        elif point.id in of:
+            recorded.append(_keep(services, plan, of[point.id], after))
+        elif after != point:
+            services.catalogue.points.record(after, at=now)
+    return recorded
+
+
+def _keep(services: Services, plan: Plan, manifest: Manifest, point: RestorePoint) -> str:
+    """Record the point of a copy, as far as its dumps were read; return its id."""
     catalogue = services.catalogue
-    for manifest in sorted(manifests, key=lambda m: m.point.available_at):
-        rows = tuple(_shown(row) for row in manifest.point.components)
-        point = replace(manifest.point, plan_digest=plan.digest, components=rows)
-        with catalogue.together():
-            catalogue.points.record(point)
-            if _may_seal(services, point):
-                catalogue.origins.record_seals(plan.name, [seal_of(point, manifest.digest)])
-            else:
-                signatures.note(services, manifest)
-    return [manifest.point.id for manifest in manifests]
+    rows = tuple(_shown(row) for row in point.components)
+    point = replace(point, plan_digest=plan.digest, components=rows)
+    with catalogue.together():
+        catalogue.points.record(point, at=services.clock.now())
+        if _may_seal(services, point):
+            catalogue.origins.record_seals(plan.name, [seal_of(manifest.point, manifest.digest)])
+        else:
+            signatures.note(services, manifest)
+    return point.id
 
 
 def _may_seal(services: Services, point: RestorePoint) -> bool:

@@ -13,7 +13,7 @@ from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model import strict
 from drd.model.clock import FAR_AHEAD
-from drd.model.copy_names import COPY
+from drd.model.copy_names import COPY, TO_READ
 from drd.model.manifest import RequireWritten, manifest_from_bytes, refused
 from drd.model.plan import Plan
 from drd.model.snapshot import MANIFEST_FILE, ComponentSnapshot, Manifest, RestorePoint
@@ -162,8 +162,8 @@ def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> No
 
 def _compared(facts: Mapping[str, Any]) -> dict[str, Any]:
     """A partial point has only the requested paths, and the catalogue has the name of another
-    tool's copy without secrets."""
-    return {k: v for k, v in facts.items() if k not in ("paths", COPY)}
+    tool's copy without secrets, and whether drd has read the dump."""
+    return {k: v for k, v in facts.items() if k not in ("paths", COPY, TO_READ)}
 
 
 def _another(called: str, why: str) -> ManifestRefused:

@@ -13,6 +13,7 @@ from drd.flows.components.repository_choice import former_places, holders
 from drd.flows.repository import adopted
 from drd.flows.repository.identity import recognise
 from drd.flows.repository.manifests import require_sound
+from drd.flows.repository.read_dumps import usable
 from drd.flows.repository.renamed import left_behind
 from drd.flows.restore.trusted_points import trusted_points
 from drd.flows.services import Services
@@ -160,7 +161,7 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
             f"drd leaves out {count} of {plan.name}: the data is only in "
             f"{former_places(away[0])}, which is no longer in the plan"
         )
-    return [p for p in everything if p not in away]
+    return usable([p for p in everything if p not in away])
 
 
 def _restorable_points(

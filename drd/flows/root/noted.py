@@ -317,9 +317,14 @@ class NotedPoints:
     # Writes, and rows that are listed: what is restored is read by `get`.
 
     def record(
-        self, point: RestorePoint, *, owned: RunLease | None = None, ids: RepositoryIds = NO_IDS
+        self,
+        point: RestorePoint,
+        *,
+        owned: RunLease | None = None,
+        ids: RepositoryIds = NO_IDS,
+        at: datetime | None = None,
     ) -> None:
-        self._of.record(point, owned=owned, ids=ids)
+        self._of.record(point, owned=owned, ids=ids, at=at)
 
     def of_plan(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drd.flows.durable_steps import new_run
 from drd.flows.repository.adopted import ListingOutcome, list_copies
+from drd.flows.repository.read_dumps import IN_BACKGROUND
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
 from drd.model.plan import Plan
@@ -16,7 +17,7 @@ def listing(services: Services, plan: Plan, *, trigger: str = "manual") -> Listi
     the error that prevents the listing."""
     crash_cleanup.settle(services, plan)
     with new_run(services, plan, RunKind.LISTING, trigger=trigger) as runner:
-        outcome = list_copies(services, plan)
+        outcome = list_copies(services, plan, IN_BACKGROUND)
         services.catalogue.runs.finish(
             runner.owned,
             RunState.SUCCEEDED,

@@ -10,9 +10,15 @@ from tempfile import TemporaryFile
 from typing import IO, Protocol
 
 from drd.errors import RepositoryError
+from drd.model.units import format_size
+from drd.ports import OnProgress, Progress
+from drd.ports.adopted import ReadToEnd
 from drd.repositories.adopted import cut_off
 from drd.repositories.adopted.cut_off import Looked
+from drd.repositories.restic.examined_stream import ExaminedStream
 
+_LONGER_S = 60.0
+"""How much longer than drd reads a program may run, so that drd's own deadline comes first."""
 FIRST, LAST = 64 << 10, 4096
 """How many bytes are read at the beginning and at the end of a dump."""
 
@@ -32,6 +38,9 @@ class Afar(Protocol):
     def whole(self, into: IO[bytes]) -> None:
         """Write the whole dump into an empty file."""
 
+    def through(self, stream: ExaminedStream, seconds: float) -> None:
+        """Let a stream read the whole dump, for at most so many seconds."""
+
 
 def looked(dump: Afar) -> Looked:
     """Examine a dump that is not empty."""
@@ -45,6 +54,29 @@ def looked(dump: Afar) -> Looked:
     tail = head[-LAST:] if len(head) >= dump.size else dump.last(LAST)
     _require(dump, len(tail), min(LAST, dump.size))
     return cut_off.of_file(cut_off.Ends(head, tail, dump.size), whole=False)
+
+
+def read_to_end(dump: Afar, seconds: float, on_progress: OnProgress) -> ReadToEnd:
+    """Read a packed dump to its end, while it comes, and keep nothing."""
+    head = dump.first(min(FIRST, dump.size))
+    _require(dump, len(head), min(FIRST, dump.size))
+
+    def examine(file: IO[bytes]) -> str | None:
+        return cut_off.read_to_its_end(head, file, seconds, told)
+
+    def told() -> None:
+        on_progress(Progress(dump.name, "read", stream.size, dump.size))
+
+    stream = ExaminedStream(dump.size, examine)
+    dump.through(stream, seconds + _LONGER_S)
+    if not stream.cut_short:
+        _require(dump, stream.size, dump.size)
+    return cut_off.as_read(stream.result, seconds)
+
+
+def too_large(most: int) -> ReadToEnd:
+    """Return that a dump is larger than drd may read."""
+    return ReadToEnd("too-large", f"it is larger than `read_up_to` ({format_size(most)})")
 
 
 def _require(dump: Afar, got: int, wanted: int) -> None:

@@ -23,7 +23,7 @@ from drd.errors import (
 )
 from drd.exhaustion import by_name
 from drd.model import strict
-from drd.model.adopted import Adopted, CommandTool
+from drd.model.adopted import READ_UP_TO, Adopted, CommandTool
 from drd.model.clock import FAR_AHEAD
 from drd.model.finding import Finding
 from drd.model.finding_codes import ADOPTED
@@ -37,12 +37,13 @@ from drd.ports.adopted import (
     ForeignCopy,
     FoundFile,
     Landing,
+    ReadToEnd,
 )
 from drd.process import Command, Completed
 from drd.registry import KINDS
 from drd.repositories.adopted import afar, cut_off, one_database, pg_archive, rclone_object
 from drd.repositories.adopted.cut_off import Looked
-from drd.repositories.adopted.rclone_object import READ_S, RcloneObject
+from drd.repositories.adopted.rclone_object import RcloneObject
 from drd.repositories.adopted.running import keeping_room, require_program, run_into
 
 LIST_S = 120.0
@@ -75,7 +76,7 @@ def open_tool(
 ) -> CommandCopies:
     """Implements `OpenTool`."""
     assert adopted.command is not None
-    return CommandCopies(spec, adopted.command, resolve, _database(adopted))
+    return CommandCopies(spec, adopted.command, resolve, _database(adopted), adopted.read_up_to)
 
 
 class CommandCopies:
@@ -87,11 +88,13 @@ class CommandCopies:
         tool: CommandTool,
         resolve: Callable[[SecretRef], str],
         database: str | None = None,
+        read_up_to: int = READ_UP_TO,
     ) -> None:
         self._spec = spec
         self._tool = tool
         self._resolve = resolve
         self._database = database
+        self._read_up_to = read_up_to
 
     def cold(self, cache: Path) -> CommandCopies:  # noqa: ARG002 - nothing is cached
         return self
@@ -140,9 +143,30 @@ class CommandCopies:
         # What the file holds is not what lands, but zeros are nothing packed.
         return Looked(head=b"" if seen.head.strip(b"\0") else seen.head)
 
+    def read_to_end(
+        self,
+        copy: ForeignCopy,
+        path: str,  # noqa: ARG002 - one file
+        seconds: float,
+        on_progress: OnProgress,
+    ) -> ReadToEnd:
+        if rclone_object.reads_whole(self._tool.restore):
+            if copy.bytes > self._read_up_to:
+                return afar.too_large(self._read_up_to)
+            return afar.read_to_end(self._object(copy), seconds, on_progress)
+        file, _ = self._file_of(copy)
+        assert file is not None
+        try:
+            return cut_off.path_to_its_end(file, copy.bytes, seconds, on_progress)
+        except OSError as error:
+            raise RepositoryUnreachable(
+                f"drd cannot read {file}: {error.strerror}",
+                hint="check the file. drd tries again at the next listing.",
+            ) from error
+
     def _object(self, copy: ForeignCopy) -> RcloneObject:
-        def run(words: Sequence[str], output: IO[bytes], most: int) -> Completed:
-            return self._run("restore", list(words), output, READ_S, most=most)
+        def run(words: Sequence[str], output: IO[bytes], most: int, seconds: float) -> Completed:
+            return self._run("restore", list(words), output, seconds, most=most)
 
         return RcloneObject(copy.name, copy.bytes, self._words(copy), run)
 

@@ -10,14 +10,19 @@ import stat
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from drd import process
-from drd.ports.adopted import CopyDamaged, DumpOrigin, FoundFile
+from drd.model.units import format_duration
+from drd.ports import OnProgress, Progress
+from drd.ports.adopted import CopyDamaged, DumpOrigin, FoundFile, ReadToEnd
 from drd.repositories.adopted import packers, pg_archive
 from drd.repositories.adopted.packers import Packer
+from drd.repositories.restic.examined_stream import lower_priority
 
 REMEDY = (
     "find out in the log of the other tool why the dump stopped, or whether the copy was made "
@@ -50,6 +55,14 @@ _TEXTS = (
     _Format("a dump of SQLite", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;", b"COMMIT;"),
 )
 _WITHIN = 256
+_QUIET_S = 60.0
+"""For how long nothing was written to a file that drd takes for finished."""
+_TAR, _TAR_AT, _TAR_END = b"ustar", 257, 1024
+"""What a header of tar has, at which byte, and how many zeros are at the end of an archive."""
+
+
+class Unusable(Exception):
+    """What is packed in a file is damaged."""
 
 
 def why_cut_off(
@@ -76,26 +89,33 @@ def _judged(
     head = file.read(min(size, _HEAD))
     packer = packers.packer_of(head)
     if packer is not None and enough is not None:
-        return _of_packed(packer, file, enough, ends_with)
+        with suppress(Unusable):  # the command that restores it says what is wrong
+            return _of_packed(packer, file, enough, ends_with)
+        return None
     if head.startswith(SQLITE):
         return _of_sqlite(head, size)
     if head.startswith(pg_archive.MAGIC):
         return pg_archive.judged(file)
     file.seek(max(0, size - _TAIL))
     tail = file.read(min(size, _TAIL))
-    return _of_text(head, tail, ends_with) if packer is None else packers.by_end(packer, tail)
+    if packer is not None:
+        return packers.by_end(packer, tail)
+    if head[_TAR_AT:].startswith(_TAR):
+        return _of_tar(tail)
+    return _of_text(head, tail, ends_with)
 
 
 class Looked(NamedTuple):
     """By which sign a file shows that it is cut off, what it says about its origin, and its first
     and last bytes; the last ones only if it is not packed. `unknown`: drd cannot find out whether
-    it is cut off."""
+    it is cut off. `to_read`: it is packed, and only who reads it to its end finds out."""
 
     cut_off: str = ""
     origin: DumpOrigin | None = None
     head: bytes = b""
     tail: bytes = b""
     unknown: bool = True
+    to_read: bool = False
 
     def found(self, entry: FoundFile) -> FoundFile:
         """Return an entry of a copy with what a look into it has shown."""
@@ -105,11 +125,12 @@ class Looked(NamedTuple):
             head=self.head,
             tail=self.tail,
             unknown=self.unknown,
+            to_read=self.to_read,
         )
 
     def of_packing(self) -> Looked:
         """Return what it shows of a packed file that is unpacked before it lands."""
-        return Looked(self.cut_off, unknown=self.unknown)
+        return Looked(self.cut_off, unknown=self.unknown, to_read=self.to_read)
 
 
 def of_path(path: Path, size: int) -> Looked:
@@ -126,17 +147,52 @@ def of_path(path: Path, size: int) -> Looked:
         return Looked()
 
 
+def path_to_its_end(path: Path, size: int, seconds: float, on_progress: OnProgress) -> ReadToEnd:
+    """Read a packed file of this host to its end, with low priority, and keep nothing."""
+
+    def read() -> ReadToEnd:
+        lower_priority()
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            age_s = time.time() - before.st_mtime
+            if 0 <= age_s < _QUIET_S:
+                why = f"it was written to {format_duration(age_s)} ago"
+                return ReadToEnd("being-written", why)
+
+            def told() -> None:
+                done = os.lseek(file.fileno(), 0, os.SEEK_CUR)
+                on_progress(Progress(path.name, "read", done, size))
+
+            head = file.read(_HEAD)
+            why_not = read_to_its_end(head, file, seconds, told) if is_packed(head) else ""
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        after = path.stat()
+        if _state(before) != _state(after) or after.st_size != size:
+            return ReadToEnd("being-written", "it changed while drd read it")
+        return as_read(why_not, seconds)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="drd-examine") as pool:
+        return pool.submit(read).result()
+
+
+def _state(info: os.stat_result) -> tuple[int, int, int]:
+    return info.st_size, info.st_mtime_ns, info.st_ino
+
+
 def of_file(file: IO[bytes], *, whole: bool = True) -> Looked:
     """Examine an open file. If it is not `whole`, only its first and last bytes can be read. How
     much is read depends on the file alone, so that the answer is always the same."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(min(size, _HEAD))
-    why = _judged(file, _enough if whole and is_small(head, size) else None)
+    reads = whole and is_small(head, size)
+    why = _judged(file, _enough if reads else None)
     origin = pg_archive.origin(file)
     file.seek(max(0, size - _TAIL))
-    tail = b"" if packers.packer_of(head) else file.read(min(size, _TAIL))
-    return Looked(why or "", origin, head, tail, why is None)
+    is_packed = packers.packer_of(head) is not None
+    tail = b"" if is_packed else file.read(min(size, _TAIL))
+    to_read = is_packed and (why is None or not (why or reads))
+    return Looked(why or "", origin, head, tail, why is None, to_read)
 
 
 def _enough(unpacked: int) -> bool:
@@ -148,6 +204,32 @@ def is_small(head: bytes, size: int) -> bool:
     end when it is listed."""
     packer = packers.packer_of(head)
     return packer is not None and size <= packers.small(packer)
+
+
+def read_to_its_end(
+    head: bytes, file: IO[bytes], seconds: float, on_read: Callable[[], None]
+) -> str | None:
+    """Read a packed file, which begins with `head`, to its end, and keep nothing. Return by which
+    sign it is cut off or damaged; empty if it is whole, None if that takes more than so many
+    seconds. A pipe is read as well. `on_read` is called now and then."""
+    packer, until = packers.packer_of(head), time.monotonic() + seconds
+    assert packer is not None
+
+    def enough(unpacked: int) -> bool:  # noqa: ARG001 - nothing is kept, so only the time counts
+        on_read()
+        return time.monotonic() > until
+
+    try:
+        return _of_packed(packer, file, enough, "")
+    except Unusable as error:
+        return str(error)
+
+
+def as_read(why: object, seconds: float) -> ReadToEnd:
+    """Return what `read_to_its_end` has shown."""
+    if why is None:
+        return ReadToEnd("too-long", f"it takes longer than {format_duration(seconds)} to read it")
+    return ReadToEnd("cut-off", str(why)) if why else ReadToEnd("whole")
 
 
 def is_packed(head: bytes) -> bool:
@@ -255,8 +337,10 @@ def _of_sqlite(head: bytes, size: int) -> str | None:
 def _of_packed(
     packer: Packer, file: IO[bytes], enough: Callable[[int], bool], ends_with: str
 ) -> str | None:
+    """Raises Unusable if it is damaged."""
     unpacked, head, tail = 0, b"", b""
-    file.seek(0)
+    if file.seekable():
+        file.seek(0)
     try:
         for block in packer.blocks(file):
             process.check_cancelled()
@@ -267,6 +351,13 @@ def _of_packed(
             tail = (tail + block)[-_TAIL:]
     except EOFError:
         return f"the end that {packer.program} writes is missing"
-    except (OSError, zlib.error, lzma.LZMAError):
-        return None  # the command that restores it says what is wrong
-    return _of_text(head, tail, ends_with) or ""
+    except (OSError, zlib.error, lzma.LZMAError) as error:
+        raise Unusable(f"{packer.program} cannot unpack it: {error}") from error
+    return _judged(Ends(head, tail, unpacked), None, ends_with) or ""
+
+
+def _of_tar(tail: bytes) -> str:
+    """An archive of tar ends with two empty blocks, and its programs do not report that these are
+    missing."""
+    whole = len(tail) >= _TAR_END and not tail[-_TAR_END:].strip(b"\0")
+    return "" if whole else "the archive of tar lacks the empty blocks at its end"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 
 from drd.model.adopted import Adopted
-from drd.model.copy_names import COPY, UNREAD
+from drd.model.copy_names import COPY, TO_READ, TO_READ_NOW, UNREAD
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, canonical_json
 from drd.ports.adopted import (
@@ -41,7 +41,7 @@ def manifest_id(adopted: Adopted, copy: ForeignCopy) -> str:
     copy, or if drd reads more of the copy than before: the number in it stands for what drd reads.
     """
     parts = [[c.name, c.kind, *wanted(c)] for c in adopted.components]
-    said = ["drd manifest 5", adopted.made_by, adopted.plan, copy.id, parts]
+    said = ["drd manifest 6", adopted.made_by, adopted.plan, copy.id, parts]
     return hashlib.sha256(canonical_json(said)).hexdigest()
 
 
@@ -117,12 +117,15 @@ def _no_whole_dump(component: Component, copy: ForeignCopy, found: FoundFile) ->
     return _cut_off(component, copy, found.cut_off) if found.cut_off else None
 
 
-def _end_of(found: FoundFile | None, ends_with: str) -> tuple[str, dict[str, bool]]:
-    """Return by which sign a file does not end as the plan says, and the fact that drd cannot know
-    whether it is whole."""
+def _end_of(found: FoundFile | None, ends_with: str) -> tuple[str, dict[str, bool | str]]:
+    """Return by which sign a file does not end as the plan says, and the facts that drd does not
+    know whether it is whole, and whether it finds out by reading."""
     if found is not None and found.tail and ends_with:
         return cut_off.why_ends_wrong(found.tail, ends_with), {}
-    return "", {UNREAD: True} if found is not None and found.unknown else {}
+    facts: dict[str, bool | str] = {UNREAD: True} if found is not None and found.unknown else {}
+    if found is not None and found.to_read:
+        facts[TO_READ] = TO_READ_NOW
+    return "", facts
 
 
 def _cut_off(component: Component, copy: ForeignCopy, why: str) -> Described:

@@ -135,7 +135,8 @@ _READERS: Mapping[str, Callable[[], _Reader]] = {
 def _of_zstd(file: IO[bytes]) -> Iterator[bytes]:
     """Yield what the program zstd unpacks. Raises ToolMissing without it."""
     words = [process.find_tool("zstd", package="zstd"), "--decompress", "--stdout", "--quiet"]
-    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    if file.seekable():
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
     reading, writing = os.pipe()
     try:
         child = process.start(process.Command(words), stdin=file.fileno(), stdout=writing)

@@ -25,6 +25,7 @@ from drd.ports.adopted import (
     FoundFile,
     Landing,
     NotInCopy,
+    ReadToEnd,
     ServerState,
 )
 from drd.repositories.adopted import landed, stanza_info, wal
@@ -319,6 +320,15 @@ class StanzaCopies:
 
     def versions(self) -> Mapping[str, str]:
         return {"pgBackRest": self._program.version()}
+
+    def read_to_end(
+        self,
+        copy: ForeignCopy,  # noqa: ARG002 - no backup is a packed dump
+        path: str,  # noqa: ARG002
+        seconds: float,  # noqa: ARG002
+        on_progress: OnProgress,  # noqa: ARG002
+    ) -> ReadToEnd:
+        return ReadToEnd("whole")
 
     def doctor(self) -> list[Finding]:
         """Return findings. Nothing writes, except for `pgbackrest check`, which makes the server

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from drd.errors import RepositoryUnreachable
+from drd.errors import RepositoryError, RepositoryUnreachable
 from drd.process import Completed
 from drd.repositories.adopted.packers import SMALL
+from drd.repositories.restic.examined_stream import ExaminedStream
 
 READ_S = 60.0
 
 _NOT_WHOLE = ("--head", "--tail", "--offset", "--count", "--discard", "--separator")
 """Options with which rclone prints something else than one whole object."""
 
-Run = Callable[[Sequence[str], IO[bytes], int], Completed]
-"""Runs a command, with at most so many bytes of output in a file."""
+Run = Callable[[Sequence[str], IO[bytes], int, float], Completed]
+"""Runs a command, with at most so many bytes of output in a file, for so many seconds."""
 
 
 def reads_whole(words: Sequence[str]) -> bool:
@@ -47,6 +49,16 @@ class RcloneObject:
     def whole(self, into: IO[bytes]) -> None:
         self._into(into, self._words, SMALL)
 
+    def through(self, stream: ExaminedStream, seconds: float) -> None:
+        try:
+            with os.fdopen(stream.begin(), "wb", buffering=0) as pipe:
+                self._into(pipe, self._words, stream.most, seconds)
+        except RepositoryError:
+            if not stream.cut_short:
+                raise
+        finally:
+            stream.ended()
+
     def _part(self, begin: int, count: int) -> bytes:
         program, verb, *rest = self._words
         words = [program, verb, f"--offset={begin}", f"--count={count}", *rest]
@@ -55,8 +67,10 @@ class RcloneObject:
             answer.seek(0)
             return answer.read()
 
-    def _into(self, answer: IO[bytes], words: Sequence[str], most: int) -> None:
-        done = self._run(words, answer, most)
+    def _into(
+        self, answer: IO[bytes], words: Sequence[str], most: int, seconds: float = READ_S
+    ) -> None:
+        done = self._run(words, answer, most, seconds)
         if done.exit_code != 0:
             raise RepositoryUnreachable(
                 f"drd cannot read copy {self.name} to examine it: rclone {done.failure}",

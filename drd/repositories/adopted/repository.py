@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, NoReturn
 from drd.errors import NotSupported, PointGone
 from drd.model.adopted import Adopted
 from drd.model.clock import FAR_AHEAD
-from drd.model.copy_names import UNREAD
+from drd.model.copy_names import TO_READ, UNREAD
 from drd.model.finding_codes import ADOPTED, CHECK
 from drd.model.limits import UNLIMITED, Limits
 from drd.model.plan import Component, RepositorySpec
-from drd.model.snapshot import MANIFEST_FILE
+from drd.model.snapshot import MANIFEST_FILE, ComponentSnapshot
 from drd.model.text import and_more, called, counted, itself, some
 from drd.model.units import format_time
 from drd.ports import (
@@ -30,7 +30,7 @@ from drd.ports import (
     SnapshotInfo,
     no_progress,
 )
-from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, ForeignTool
+from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, ForeignTool, ReadToEnd
 from drd.repositories.adopted.cut_off import require_whole
 from drd.repositories.adopted.data import require_data
 from drd.repositories.adopted.manifest import (
@@ -61,6 +61,10 @@ def _refused(copies: ForeignCopies) -> dict[str, str]:
         return dict(copies.refused)
     rest = {f"{copies.untold:,} more": f"only the first {len(copies.refused):,} are named here"}
     return {**copies.refused, **rest}
+
+
+def _only_a_restore_shows(row: ComponentSnapshot) -> bool:
+    return UNREAD in row.facts and TO_READ not in row.facts
 
 
 def _called(copy: ForeignCopy) -> str:
@@ -137,6 +141,15 @@ class AdoptedRepository:
         if last is None or last.data_time < before:
             return None
         return self._snapshots_of(last)[-1]
+
+    def read_to_end(self, snapshot: str, seconds: float, on_progress: OnProgress) -> ReadToEnd:
+        """See `Repository.read_to_end`."""
+        copy, component = self._component(snapshot)
+        path = next(iter(wanted(component)), "/")
+        read = self._tool.read_to_end(copy, path, seconds, on_progress)
+        if read.state == "cut-off":
+            return read._replace(why=f"the dump is cut off: {read.why}")
+        return read
 
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
@@ -269,7 +282,7 @@ class AdoptedRepository:
         text = (
             f"{counted(len(copies), 'copy', 'copies')}, the newest from {of}, with all components"
         )
-        if unread := [row.component for row in rows if UNREAD in row.facts]:
+        if unread := [row.component for row in rows if _only_a_restore_shows(row)]:
             text += (
                 f"; without a drill drd cannot know whether {some(unread)} is whole there, "
                 "because it does not read such a dump to its end"

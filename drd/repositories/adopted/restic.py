@@ -12,6 +12,7 @@ from drd.errors import RepositoryError
 from drd.model import strict
 from drd.model.adopted import Adopted
 from drd.model.finding import Finding
+from drd.model.location import is_local
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.text import escaped, shortened, some
 from drd.model.units import from_rfc3339
@@ -23,6 +24,7 @@ from drd.ports.adopted import (
     FoundFile,
     Landing,
     NotInCopy,
+    ReadToEnd,
 )
 from drd.ports.kinds import Holds
 from drd.registry import KINDS
@@ -130,11 +132,23 @@ class ResticCopies:
         if entry_of_file.leads_to is not None:
             return entry_of_file._replace(leads_to=str(self._told(copy, path, "linktarget")))
         if entry_of_file.is_file and entry_of_file.bytes and path in self._files:
-            stored = StoredFile(
-                path, entry_of_file.bytes, copy.id, self._told(copy, path, "content"), self._runner
-            )
-            return afar.looked(stored).found(entry_of_file)
+            return afar.looked(self._stored(copy, path, entry_of_file.bytes)).found(entry_of_file)
         return entry_of_file
+
+    def _stored(self, copy: ForeignCopy, path: str, size: int) -> StoredFile:
+        return StoredFile(path, size, copy.id, self._told(copy, path, "content"), self._runner)
+
+    def read_to_end(
+        self, copy: ForeignCopy, path: str, seconds: float, on_progress: OnProgress
+    ) -> ReadToEnd:
+        printed = self._runner.capture(["ls", "--json", *ids([copy.id]), path])[0]
+        found = next((e for line in printed.splitlines() if (e := _entry(line, path))), None)
+        if found is None or not found.is_file:
+            raise RepositoryError(f"restic no longer lists {escaped(path)} in copy {copy.name[:8]}")
+        most = self._adopted.read_up_to
+        if found.bytes > most and not is_local(self._repository.url):
+            return afar.too_large(most)
+        return afar.read_to_end(self._stored(copy, path, found.bytes), seconds, on_progress)
 
     def _told(self, copy: ForeignCopy, path: str, key: str) -> Any:
         """Return a value that the listing does not have of a file."""

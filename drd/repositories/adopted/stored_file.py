@@ -11,6 +11,7 @@ from typing import IO, Any
 from drd.errors import RepositoryError
 from drd.model.text import escaped
 from drd.repositories.adopted.packers import SMALL
+from drd.repositories.restic.examined_stream import ExaminedStream
 from drd.repositories.restic.payload import ids
 from drd.repositories.restic.runner import ResticRunner
 
@@ -48,8 +49,13 @@ class StoredFile:
         return self._joined(reversed(self._pieces), count, lambda known, piece: piece + known)
 
     def whole(self, into: IO[bytes]) -> None:
-        words = ["dump", *ids([self._snapshot]), self._path]
-        self._runner.capture_into(into, words, most=SMALL)
+        self._runner.capture_into(into, self._dump(), most=SMALL)
+
+    def through(self, stream: ExaminedStream, seconds: float) -> None:
+        self._runner.examine(self._dump(), stream, seconds)
+
+    def _dump(self) -> list[str]:
+        return ["dump", *ids([self._snapshot]), self._path]
 
     def _joined(self, pieces: Iterable[str], count: int, add: Any) -> bytes:
         known = b""

@@ -11,6 +11,7 @@ from typing import IO
 
 from drd.errors import RepositoryError
 from drd.model.units import format_size
+from drd.repositories.restic.examined_stream import ExaminedStream
 
 
 class ResticOutput(ABC):
@@ -89,3 +90,25 @@ class Counted(ResticOutput):
         with os.fdopen(fd, "rb", buffering=0) as printed:
             while count := printed.readinto(buffer):
                 self._size += count
+
+
+class Examined(ResticOutput):
+    """Gives the output to a reader, and counts it."""
+
+    def __init__(self, stream: ExaminedStream) -> None:
+        super().__init__(stream.most)
+        self._stream = stream
+
+    @contextmanager
+    def begin(self) -> Iterator[int]:
+        descriptor = self._stream.begin()
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def ended(self) -> None:
+        self._stream.ended()
+
+    def size(self) -> int:
+        return self._stream.size

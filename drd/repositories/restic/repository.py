@@ -27,6 +27,7 @@ from drd.ports import (
     Stream,
     no_progress,
 )
+from drd.ports.adopted import ReadToEnd
 from drd.repositories.restic import (
     browsing,
     checking,
@@ -112,6 +113,9 @@ class ResticRepository:
 
     def reaching(self, before: datetime) -> SnapshotInfo | None:  # noqa: ARG002 - no log
         return None
+
+    def read_to_end(self, snapshot: str, seconds: float, on_progress: OnProgress) -> ReadToEnd:  # noqa: ARG002
+        return ReadToEnd("whole")
 
     def lock_holders(self) -> list[LockInfo]:
         return locks.lock_holders(self.runner)

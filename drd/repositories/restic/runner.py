@@ -28,10 +28,11 @@ from drd.model.units import format_duration
 from drd.process import Command, Completed, PipeResult
 from drd.repositories.restic import foreign_objects, locks, two_repositories
 from drd.repositories.restic.errors import judge
+from drd.repositories.restic.examined_stream import ExaminedStream
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.limits import at_priority_of, limited
 from drd.repositories.restic.messages import Complaints, Listener
-from drd.repositories.restic.output import Counted, InFile, ResticOutput
+from drd.repositories.restic.output import Counted, Examined, InFile, ResticOutput
 from drd.repositories.restic.session import Session
 from drd.repositories.restic.stall import PATIENCE_BY_RESTIC, Patience, StallWatch
 from drd.repositories.restic.version import version
@@ -166,6 +167,15 @@ class ResticRunner:
         answer = Counted(most)
         self._answered(answer, words, env=None, deadline_s=None, retry_lock_s=retry_lock_s)
         return answer.size()
+
+    def examine(self, words: Sequence[str], stream: ExaminedStream, deadline_s: float) -> None:
+        """Let a stream read restic's output. Raises RepositoryError's children, unless the stream
+        was cut short."""
+        try:
+            self._answered(Examined(stream), words, env=None, deadline_s=deadline_s, retry_lock_s=0)
+        except RepositoryError:
+            if not stream.cut_short:
+                raise
 
     def _answered(self, answer: ResticOutput, words: Sequence[str], **how: Any) -> Complaints:
         """Run restic with its output in `answer`. `how` goes to `Session.command`."""
