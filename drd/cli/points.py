@@ -24,7 +24,6 @@ from drd.model.text import counted, escaped
 from drd.model.units import bare_time, format_size, format_time, from_rfc3339
 from drd.model.verdicts import lost_words
 
-
 _MOST_REASONS = 3
 """For how many copies that do not count `drd points` prints the reason."""
 

@@ -22,9 +22,11 @@ from drd.flows.drill.run import drill
 from drd.flows.repository.adopted import list_copies
 from drd.flows.restore.point_choice import choose
 from drd.model.run import CheckVerdict, Evidence
+from drd.ports.adopted import ReadToEnd
 from drd.repositories.adopted import packers
 from drd.repositories.adopted.dumps import recognised
 from drd.repositories.adopted.pg_archive import judged
+from drd.repositories.adopted.repository import AdoptedRepository
 from tests.integration.test_adopted import Site
 from tests.servers import PostgresServer
 
@@ -251,6 +253,7 @@ def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (site.base / "dumps/orders.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)
+    written(site, "bad-1.tar", b"x" * 257 + b"ustar\0" + b"y" * 500 + bytes(1024))
     written(site, "cut-1.tar", b"x" * 257 + b"ustar\0" + b"y" * 500)
     (site.base / "dumps/empty-1.dump").touch()
     assert adopt(site, "dumps", "x") == 2
@@ -258,6 +261,7 @@ def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
     assert "does not contain a dump that drd can adopt" in said
     assert "a SQLite file that cannot be read" in said
     assert "an archive that tar cannot read" in said
+    assert "cut-1.tar is cut off: the archive of tar lacks the empty blocks at its end" in said
     assert "empty-1.dump: 0 bytes. This is not a copy" in said
     assert adopt(site, "nowhere", "x") == 2
     assert f"there is no directory {site.base}/nowhere" in capsys.readouterr().err
@@ -416,6 +420,7 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(
     file.write_text(text)
     (site.base / "dumps/shop-202602.sql.gz").write_bytes(gzip.compress(sql + rows))
     written(site, "shop-202602.sql.gz")
+    monkeypatch.setattr(AdoptedRepository, "read_to_end", lambda *_: ReadToEnd("too-large", "so"))
     evidence = drilled(site, "shop")
     assert evidence.result == "failed"
     assert evidence.checks[0].observed == (

@@ -54,6 +54,7 @@ from drd.model.run import CheckVerdict, RunKind, RunState
 from drd.model.schedule import schedule_of
 from drd.model.snapshot import RestorePoint
 from drd.ports import Fetched
+from drd.ports.adopted import ReadToEnd
 from drd.repositories.adopted import packers
 from drd.repositories.adopted.repository import AdoptedRepository
 from drd.repositories.adopted.survey import survey
@@ -757,8 +758,9 @@ def test_a_packed_dump_that_drd_does_not_load_is_read_to_its_end_and_proves_noth
         assert site.drilled(plan).evidence.result == "inconclusive", "the older copy is whole"
         (small,) = [p for p in site.points(plan) if copy_name(p) == copied]
         assert why in (small.components[0].error or "")
-    monkeypatch.setattr(packers, "SMALL", 0)  # too large to be read to its end when it is listed
-    for dump, why in dumps_cut:
+    monkeypatch.setattr(packers, "SMALL", 0)
+    monkeypatch.setattr(AdoptedRepository, "read_to_end", lambda *_: ReadToEnd("too-large", "so"))
+    for dump, why in dumps_cut:  # too large to be read to its end when it is listed
         (dumps / "shop.sql.gz").write_bytes(dump)
         site.copy("dumps", "app")
         evidence = site.drilled(plan).evidence
@@ -802,6 +804,7 @@ def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_ar
     packed = dumps / "conf-backup.tar.gz"
     packed.write_bytes(packed.read_bytes()[:-30])
     monkeypatch.setattr(packers, "SMALL", 0)  # only a drill reads it
+    monkeypatch.setattr(AdoptedRepository, "read_to_end", lambda *_: ReadToEnd("too-large", "so"))
     site.copy()
     (row, *_) = [c for c in site.drilled(plan).evidence.checks if c.verdict == "failed"]
     assert "the end that gzip writes is missing" in row.observed
