@@ -254,14 +254,12 @@ def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
 ) -> None:
     (site.base / "dumps/orders.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)
     written(site, "bad-1.tar", b"x" * 257 + b"ustar\0" + b"y" * 500 + bytes(1024))
-    written(site, "cut-1.tar", b"x" * 257 + b"ustar\0" + b"y" * 500)
     (site.base / "dumps/empty-1.dump").touch()
     assert adopt(site, "dumps", "x") == 2
     said = capsys.readouterr().err
     assert "does not contain a dump that drd can adopt" in said
     assert "a SQLite file that cannot be read" in said
     assert "an archive that tar cannot read" in said
-    assert "cut-1.tar is cut off: the archive of tar lacks the empty blocks at its end" in said
     assert "empty-1.dump: 0 bytes. This is not a copy" in said
     assert adopt(site, "nowhere", "x") == 2
     assert f"there is no directory {site.base}/nowhere" in capsys.readouterr().err

@@ -360,7 +360,8 @@ def _expired(
     others never expires. If the newest that passed a drill expires, say so."""
     if not gone:
         return []
-    points = [p for p in services.catalogue.points.of_plan(plan.name) if not rolled_forward(p)]
+    known = usable(services.catalogue.points.of_plan(plan.name))
+    points = [p for p in known if not rolled_forward(p)]
     spoilt = services.catalogue.evidence.unrestorable(plan.name)
     now = services.clock.now()
     as_counted = [replace(p, complete=True, proven_by=None) for p in points]
@@ -370,8 +371,8 @@ def _expired(
     always = (newest_complete(points), newest_complete([p for p in points if p.id not in spoilt]))
     promised |= {p.id for p in always if p is not None}
     expired = [i for i in gone if i not in promised and i not in unreadable]
-    usable = [p for p in points if p.complete and p.id not in spoilt]
-    _say_what_would_stay(services, plan, usable, expired)
+    good = [p for p in points if p.complete and p.id not in spoilt]
+    _say_what_would_stay(services, plan, good, expired)
     proven = max((p for p in points if p.proven_by), key=lambda p: p.data_time, default=None)
     if proven is not None and proven.id in expired:
         services.warn(

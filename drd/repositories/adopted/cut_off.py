@@ -137,8 +137,7 @@ def of_path(path: Path, size: int) -> Looked:
     """Examine the first and last bytes of a file of this host; return nothing known if it is
     another kind of file, or if drd cannot find out."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no end
-        with os.fdopen(handle, "rb") as file:
+        with _opened(path) as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode) or info.st_size != size:
                 return Looked()
@@ -152,8 +151,10 @@ def path_to_its_end(path: Path, size: int, seconds: float, on_progress: OnProgre
 
     def read() -> ReadToEnd:
         lower_priority()
-        with path.open("rb") as file:
+        with _opened(path) as file:
             before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                return ReadToEnd("being-written", "it is no file any more")
             age_s = time.time() - before.st_mtime
             if 0 <= age_s < _QUIET_S:
                 why = f"it was written to {format_duration(age_s)} ago"
@@ -173,6 +174,11 @@ def path_to_its_end(path: Path, size: int, seconds: float, on_progress: OnProgre
 
     with ThreadPoolExecutor(1, thread_name_prefix="drd-examine") as pool:
         return pool.submit(read).result()
+
+
+def _opened(path: Path) -> IO[bytes]:
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no end
+    return os.fdopen(handle, "rb")
 
 
 def _state(info: os.stat_result) -> tuple[int, int, int]:
