@@ -26,7 +26,7 @@ from drd.flows.state.restored_points import restored_points
 from drd.flows.status.document import status_json
 from drd.flows.status.overview import collect
 from drd.model.adopted import copy_name
-from drd.model.copy_names import READ, TO_DRILL, TO_READ, TO_READ_NOW, UNREAD
+from drd.model.copy_names import READ, UNREAD, is_to_read, reading
 from drd.model.due import Due
 from drd.model.holds import Hold
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
@@ -279,8 +279,8 @@ def _point(point: RestorePoint) -> Document:
                 "data_time": time_of(c.data_time),
                 "bytes": c.bytes,
                 "made": how_made(c),
-                "unread": UNREAD in c.facts and c.facts.get(TO_READ) != READ,
-                "to_read": c.facts.get(TO_READ) in (TO_READ_NOW, TO_DRILL),
+                "unread": UNREAD in c.facts and reading(c.facts) != READ,
+                "to_read": is_to_read(c.facts),
                 **error_document(c.error, c.remedy),
             }
             for c in point.components

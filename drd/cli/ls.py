@@ -46,6 +46,10 @@ def run(args: argparse.Namespace) -> int:
                 if args.component or component is None:
                     raise
                 contents = listed(services, plan, point, [component.component], None)
+            else:
+                both = None if args.component or path is None else point.component(path)
+                if both is not None:  # a table or file has the name of a component
+                    contents = [*listed(services, plan, point, [both.component], None), *contents]
     if args.json:
         output.print_json(document(point, contents))
         return 0

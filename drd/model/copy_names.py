@@ -24,6 +24,17 @@ TO_READ_NOW, TO_DRILL, READ = "now", "drill", "done"
 _RESTIC_ID = r"[0-9a-f]{64}"
 
 
+def reading(facts: Mapping[str, Any]) -> str:
+    """Return whether the packed dump of a component was read to its end, by its facts; empty for
+    any other component."""
+    return str(facts.get(TO_READ, ""))
+
+
+def is_to_read(facts: Mapping[str, Any]) -> bool:
+    """Return whether a packed dump has not been read to its end yet."""
+    return reading(facts) in (TO_READ_NOW, TO_DRILL)
+
+
 def copy_in(facts: Mapping[str, Any]) -> str | None:
     """Return the tool's name of the copy by the facts of a component; None if drd made it."""
     name = facts.get(COPY)

@@ -3,7 +3,8 @@ well. Pure.
 
 The alerts `rpo` and `no-point` also report that backups fail, with the error. The alert about a
 repository that is gone, or does not answer, also reports the runs that fail because of it. The
-alert about failed backups also reports that their source cannot be read. The alert about something
+alert about a repository that is gone also reports that there is no restore point yet. The alert
+about failed backups also reports that their source cannot be read. The alert about something
 that needs a secret also reports that the file of the secret is missing, with the remedy. The alert
 about what retention waits for also reports that retention waits. If several findings say the same
 about different subjects, the first one reports all of them: for example, a directory that is
@@ -86,6 +87,8 @@ def one_for_each_cause(conditions: Sequence[Condition]) -> list[Condition]:
             continue
         place = _place(cause, conditions)
         if place is not None and place.kind != SILENT:
+            if condition.kind == "no-point":
+                tellers[condition.key] = place.key
             continue  # it is worse than a late backup, and has its own way out
         tellers[cause.key] = condition.key
         if place is not None:

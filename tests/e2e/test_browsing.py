@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -74,6 +75,20 @@ def test_a_component_without_a_fingerprint_says_how_to_see_its_tables(short_tmp:
         "`fingerprint: counts` for this component in the plan.\n"
     ) in told
     assert "app.conf" in told, "the other component is listed"
+
+
+def test_a_component_with_the_name_of_a_table_is_listed_beside_it(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    file = site.base / "plans/shop.yaml"
+    text = re.sub(r"\bdb:", "orders:", file.read_text())
+    file.write_text(text.replace("component: db", "component: orders"))
+    site.drd("backup", "shop")
+    whole = site.drd("ls", "shop", "--component", "orders", "--json").json["components"]
+    (table,) = [i for i in whole[0]["items"] if i["name"] == "orders"]
+    both = site.drd("ls", "shop", "orders", "--json").json["components"]
+    assert both == [*whole, {**whole[0], "within": both[1]["within"], "items": [table]}]
+    of_component = site.drd("ls", "shop", "latest", "orders", "--component", "orders", "--json")
+    assert of_component.json["components"] == both[1:], "the table alone"
 
 
 def test_points_with_a_component_are_listed_with_its_size(stored: Site) -> None:

@@ -37,6 +37,7 @@ NOTHING: tuple[object, ...] = (None, "", b"", 0, 0.0, False, (), [], {}, set(), 
 
 SOMETHING: dict[str, object] = {
     # a plan
+    "Adopted.read_up_to": 1 << 30,
     "Objectives.window_s": 90 * DAY,
     "Hook.timeout_s": MINUTE,
     "Component.limits": Limits(),

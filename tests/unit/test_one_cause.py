@@ -58,6 +58,20 @@ def test_the_one_that_tells_is_as_severe_as_the_worst() -> None:
     assert told(FAILED, none) == [("no-point", "", "warning")]
 
 
+@pytest.mark.parametrize("severity", ["info", "critical"])
+def test_a_repository_that_is_gone_tells_that_there_is_no_point_because_of_it(
+    severity: str,
+) -> None:
+    none = replace(bad("no-point", severity=severity), why="backup-failing")  # type: ignore[arg-type]
+    gone = place("repository-gone", "primary", "critical")
+    failed = replace(FAILED, why=WrongKey.code)
+    [only] = one_for_each_cause([failed, none, gone])
+    assert (only.kind, only.severity) == ("repository-gone", "critical")
+    assert set(only.also) == {failed.key, none.key}
+    other = replace(gone, subject="offsite")
+    assert len(one_for_each_cause([none, replace(failed, why="other"), other])) == 2
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "subject"),
     [

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from drd.errors import DrdError
 from drd.flows.services import Services
-from drd.model.copy_names import READ, TO_DRILL, TO_READ, TO_READ_NOW
+from drd.model.copy_names import READ, TO_DRILL, TO_READ, TO_READ_NOW, is_to_read, reading
 from drd.model.plan import Plan
 from drd.model.run import DrillResult
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
@@ -102,8 +102,8 @@ class DumpReader:
 
     def _one(self, row: ComponentSnapshot) -> ComponentSnapshot | None:
         left_s = self._until - self.services.clock.monotonic()
-        if self._done or left_s <= 0 or row.snapshot is None or row.facts[TO_READ] == TO_DRILL:
-            return row if row.error else _left(row, row.facts[TO_READ], _LATER)
+        if self._done or left_s <= 0 or row.snapshot is None or reading(row.facts) == TO_DRILL:
+            return row if row.error else _left(row, reading(row.facts), _LATER)
         try:
             seen = self.repository.read_to_end(
                 row.snapshot, self._time.each_s, self.services.on_progress
@@ -140,7 +140,7 @@ _LARGER = f"set `read_up_to` of the repository in the plan higher. Or {_DRILL}"
 
 
 def _waits(row: ComponentSnapshot) -> bool:
-    return row.facts.get(TO_READ) in (TO_READ_NOW, TO_DRILL)
+    return is_to_read(row.facts)
 
 
 def _only_waits(point: RestorePoint) -> bool:
