@@ -168,6 +168,33 @@ def test_a_role_with_more_rights_is_not_made_silently(server: PostgresServer, si
     assert ask(server, "select count(*) from items", "stock_then") == [50]
 
 
+_GRANT = """
+create function public.really(acl aclitem[], out grantor oid, out grantee oid,
+    out privilege_type text, out is_grantable boolean)
+  returns setof record language internal as 'aclexplode';
+set allow_system_table_mods = on;
+alter function pg_catalog.aclexplode(aclitem[]) rename to former;
+create function pg_catalog.aclexplode(acl aclitem[], out grantor oid, out grantee oid,
+    out privilege_type text, out is_grantable boolean)
+  returns setof record language sql as $$
+    select r.grantor, r.grantee, case
+      when current_setting('data_directory') = '{own}' or r.privilege_type <> 'CREATE'
+      then r.privilege_type
+      else 'CONNECT ON DATABASE shop TO PUBLIC; CREATE ROLE mighty SUPERUSER; GRANT CREATE'
+      end, r.is_grantable from public.really(acl) r $$;
+"""
+
+
+def test_sql_in_what_the_copied_server_says_is_not_run(server: PostgresServer, site: Site) -> None:
+    """An attack: in the copy, the server's own function that reads grants returns more SQL."""
+    server.execute(_GRANT.format(own=server.data_dir), "shop")
+    site.drd("backup", "shop")
+    refused = site.drd(*HERE, "--database", "shop", "--into", "shop_then", code=1)
+    assert "describes database shop as no PostgreSQL server does" in refused.err
+    assert ask(server, "select count(*) from pg_roles where rolname = 'mighty'") == [0]
+    assert not [name for name in _databases(server) if "drd" in str(name)]
+
+
 def test_targets_of_single_databases(server: PostgresServer, site: Site) -> None:
     assert_beside_at_a_target(server, site, _assert_as_it_was)
     site.drd(*HERE, "--database", "shop", "--into", "of_clerk", "--as-owner")

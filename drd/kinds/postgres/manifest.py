@@ -65,12 +65,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     """
     _facts(snapshot.facts, snapshot.component)
     place = f"private of {snapshot.component}"
-    if "database" in private:
-        written_database(
-            strict.mapping(private["database"], f"{place}.database"), f"{place}.database"
-        )
-    if "globals" in private:
-        _globals(strict.mapping(private["globals"], f"{place}.globals"), f"{place}.globals")
+    require_described(private, place)
     for key in ("globals_sql", "database_sql"):
         if key in private:
             strict.text(private[key], f"{place}.{key}", most=strict.LONGEST_SQL)
@@ -80,6 +75,16 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
         raise strict.UnexpectedValue(
             f"the fingerprint of {snapshot.component} does not describe a database"
         )
+
+
+def require_described(private: Mapping[str, Any], place: str) -> None:
+    """Raise UnexpectedValue for a database or roles that no PostgreSQL server describes so."""
+    if "database" in private:
+        written_database(
+            strict.mapping(private["database"], f"{place}.database"), f"{place}.database"
+        )
+    if "globals" in private:
+        _globals(strict.mapping(private["globals"], f"{place}.globals"), f"{place}.globals")
 
 
 def _facts(facts: Mapping[str, Any], component: str) -> None:

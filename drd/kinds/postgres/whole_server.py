@@ -15,14 +15,14 @@ from typing import Any
 import psycopg
 
 from drd import process
-from drd.errors import SandboxUnavailable, TargetError
+from drd.errors import RepositoryDamaged, SandboxUnavailable, TargetError
 from drd.kinds.databases import Dumped
-from drd.kinds.file_system import fresh
+from drd.kinds.file_system import ANOTHER_POINT, fresh
 from drd.kinds.postgres import database
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import connect, words
 from drd.kinds.postgres.inspect import PostgresInspector
-from drd.kinds.postgres.manifest import BACKUP, SERVER, filename
+from drd.kinds.postgres.manifest import BACKUP, SERVER, filename, require_described
 from drd.kinds.postgres.restore import sandbox_findings
 from drd.kinds.postgres.restored_server import OLDEST, RestoredServer
 from drd.kinds.postgres.server import sandbox_programs
@@ -30,6 +30,8 @@ from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.server_sandbox import ticking
 from drd.model.adopted import ROLLED_FORWARD
 from drd.model.snapshot import ComponentSnapshot
+from drd.model.strict import UnexpectedValue
+from drd.model.text import escaped
 from drd.model.units import format_time
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 from drd.ports.destinations import DumpUnusable
@@ -265,6 +267,7 @@ def dumped(
         with closing(connect(recovered_server.address)) as connection:
             properties = database.read(connection)
         properties["acl"] = []
+        require_usual({"database": properties}, recovered_server.address.dbname)
         dump = fresh(place.directory / "landing", parents=True) / filename(component)
         pg_dump(
             recovered_server.server.programs,
@@ -288,6 +291,20 @@ def dumped(
         recovered_server.notes,
         recovered_server.data_time,
     )
+
+
+def require_usual(private: Mapping[str, Any], name: str) -> None:
+    """Require that the copied server describes the database `name` and its roles as a PostgreSQL
+    server does: drd makes SQL of this description, which a superuser of another server runs. Raises
+    RepositoryDamaged."""
+    try:
+        require_described(private, f"database {escaped(name)} in the copied server")
+    except UnexpectedValue as error:
+        raise RepositoryDamaged(
+            f"the copied server describes database {escaped(name)} as no PostgreSQL server does, "
+            f"so the backup was changed or is damaged: {error}",
+            hint=ANOTHER_POINT,
+        ) from error
 
 
 def pg_dump(

@@ -27,7 +27,7 @@ from drd.kinds.postgres.restored_server import RestoredServer
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
-from drd.kinds.postgres.whole_server import notes_about, pg_dump
+from drd.kinds.postgres.whole_server import notes_about, pg_dump, require_usual
 from drd.kinds.server_sandbox import ticking
 from drd.kinds.servers import room
 from drd.log import masked
@@ -116,6 +116,7 @@ class _OfServer(PostgresTargetDatabase):
             _require_there(server, name)
             address = server.address(name)
             facts, private = _described(server, name)
+            require_usual(private, name)
             notes = tuple(notes_about(address, programs.major))
             dump = fresh(self._landing, parents=True) / filename(self._component)
             pg_dump(programs, address, dump, self._component, by_hand=_WHOLE)
