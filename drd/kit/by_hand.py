@@ -252,6 +252,8 @@ for MANIFEST in $(restic snapshots --json --host {plan.name} --tag drd,manifest 
     {chosen}
 done
 [[ $(jq .complete manifest.json) == true ]]
+[[ $(jq -r .point manifest.json) =~ ^[a-z0-9-]+$ ]] # commands of the plan may use both
+[[ $(jq -r .data_time manifest.json) =~ ^[0-9TZ:.+-]+$ ]]
 jq '{{point, data_time, complete}}' manifest.json
 for NAME in {names}; do
     jq -e --arg c "$NAME" 'any(.components[]; .component == $c)' manifest.json > /dev/null || {{

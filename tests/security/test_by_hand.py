@@ -14,6 +14,8 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,7 @@ from drd.kinds.redis import by_hand as redis
 from drd.kinds.redis.settings import RedisSettings
 from drd.kinds.sqlite import by_hand as sqlite
 from drd.kinds.sqlite.settings import SqliteSettings
+from drd.kit import by_hand as page
 from drd.model.plan import Component
 from drd.ports.by_hand import ByHand
 
@@ -250,3 +253,25 @@ def test_healthy_twin_the_commands_of_honest_servers_go_on(tmp_path: Path) -> No
     shutil.rmtree(tmp_path / "db.data")
     _run(tmp_path, "postgres-cluster", CLUSTER)
     assert (tmp_path / "db.data/recovery.signal").exists()
+
+
+@pytest.mark.parametrize("key", ["point", "data_time"])
+@pytest.mark.parametrize("honest", [True, False])
+def test_what_commands_of_the_plan_use_of_a_manifest_is_no_text(
+    key: str, honest: bool, tmp_path: Path
+) -> None:
+    manifest = {"complete": True, "point": "0a1b2c3d", "data_time": "2026-11-25T00:31:00.5Z",
+                "components": [{"component": "db"}]}  # fmt: skip
+    manifest[key] = manifest[key] if honest else f"{manifest[key]}; touch mark"
+    (tmp_path / "made.json").write_text(json.dumps(manifest))
+    (tmp_path / "restic").write_text(
+        '#!/bin/sh\n[ "$1" != dump ] || exec cat made.json\n'
+        """echo '[{"id": "1", "time": "2026-11-30"}]'\n"""
+    )
+    (tmp_path / "restic").chmod(0o755)
+    plan: Any = SimpleNamespace(name="shop", components={"db": None})
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{page._manifest(plan, ())}"], cwd=tmp_path, check=False,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode == 0) is honest, done

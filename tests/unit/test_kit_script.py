@@ -129,7 +129,8 @@ def test_the_page_refuses_a_point_without_a_component_of_its_plan(tmp_path: Path
 
 def _point(point: str, *components: str) -> dict[str, Any]:
     held = [{"component": name} for name in components]
-    return {"point": point, "complete": True, "components": held}
+    at = "2026-11-25T00:31:00Z"
+    return {"point": point, "complete": True, "data_time": at, "components": held}
 
 
 def _restic_with(points: Mapping[str, Mapping[str, Any]], into: Path) -> Commands:
