@@ -75,7 +75,9 @@ def points_may_be_s(plan: PlanFacts) -> float:
     """Return how old the newest restore point may be: as old as the RPO that points must keep. If
     all components have a log, it may also be as old as the interval of the backups."""
     by_logs = bool(plan.components) and all(c.log_every_s is not None for c in plan.components)
-    return max(plan.points_within_s, (plan.interval_s or 0.0) if by_logs else 0.0)
+    if not by_logs or plan.interval_s is None:
+        return plan.points_within_s
+    return max(plan.points_within_s, plan.interval_s)
 
 
 def exposed(plan: PlanFacts, point: PointFacts, *, leads_on: bool) -> tuple[Exposed, ...]:

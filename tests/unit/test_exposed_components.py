@@ -14,6 +14,7 @@ from drd.model.own_objectives import (
     exposed,
     has_logs,
     oldest_s,
+    points_may_be_s,
     points_tell,
     strictest_s,
     worst_of,
@@ -123,6 +124,23 @@ def test_the_logs_decide_if_every_component_has_one() -> None:
         ((LOGGED, NO_LOG_YET), False),
     ):
         assert has_logs(healthy(components=components)) is found
+
+
+@pytest.mark.parametrize(
+    ("components", "interval_s", "may_be_s"),
+    [
+        ((LOGGED, SLOWER), 1800.0, 1800.0),
+        ((LOGGED, SLOWER), 300.0, 900.0),
+        ((LOGGED, SLOWER), None, 900.0),
+        ((LOGGED, BARE), 1800.0, 900.0),
+        ((), 1800.0, 900.0),
+    ],
+)
+def test_points_may_be_as_old_as_their_interval_if_logs_lead_on_from_them(
+    components: tuple[ComponentFacts, ...], interval_s: float | None, may_be_s: float
+) -> None:
+    plan = healthy(components=components, interval_s=interval_s)
+    assert points_may_be_s(plan) == may_be_s
 
 
 def test_the_strictest_rpo_is_that_of_a_component_or_of_the_plan() -> None:

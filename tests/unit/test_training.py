@@ -127,6 +127,22 @@ def test_passed_operator_drill_counts_until_its_time_is_over() -> None:
     assert standing(-0.001, None) == [], "of the future"
 
 
+def test_the_newest_operator_drill_of_the_plan_counts_for_a_person() -> None:
+    def until(*drills: tuple[float, str]) -> list[datetime | None]:
+        done = (
+            Drilled("anna", plan, "r1", NOW - timedelta(days=days), blind=False, entry=1)
+            for days, plan in drills
+        )
+        rule = OperatorsRule(1, 86400.0 * 30)
+        found = operators(rule, "shop", Known((), drilled=tuple(done)), CREW, NOW)
+        return [one.until for one in found]
+
+    last = NOW + timedelta(days=20)
+    assert until((10, "shop"), (40, "shop"), (1, "wiki")) == [last]
+    assert until((40, "shop"), (10, "shop")) == [last]
+    assert until((1, "wiki")) == []
+
+
 def test_user_with_the_name_of_a_person_is_another_one() -> None:
     crew = Crew({"Anna": (), "Bob": ()}, {"root-of-db1": "Anna"})
     assert crew.person("root-of-db1") == "Anna"
