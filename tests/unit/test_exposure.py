@@ -21,6 +21,7 @@ from drd.model.facts import (
     UndoneFacts,
     UnfinishedFacts,
 )
+from drd.model.unrestorable import UnrestorableFacts
 from drd.model.verdicts import Reason, Verdict
 from tests.status_support import (
     DAY,
@@ -280,6 +281,21 @@ def test_an_older_point_that_is_left_is_at_risk_at_least() -> None:
         == "the newest readable restore point has data of 2026-11-24 23:31:00 UTC (RPO 15m)"
     )
     assert left(HOUR).remedy == "drd backup orders-api"
+
+
+def test_a_point_that_a_drill_could_not_restore_is_made_anew_by_who_makes_the_copies() -> None:
+    tried = UnrestorableFacts("7c1e", "d1", before(30))
+    own, another = "drd backup orders-api", "drd points orders-api"
+    anew = ". Let pgbackrest make a new copy"
+    for left, lead in ((point(HOUR), "has data of"), (None, "everything would be lost: ")):
+        place = repository(newest=point(60), sound=left)
+        for cron, remedy, ends in ((None, own, ""), ("made by pgbackrest", another, anew)):
+            facts = healthy(newest=point(60), repositories=(place,), unrestorable=tried, cron=cron)
+            [told] = [r for r in reasons(facts) if r.kind == "rpo"]
+            assert (told.verdict, told.remedy) == (BREACHED, remedy)
+            assert tried.words() in told.text
+            assert lead in told.text
+            assert told.text.endswith(ends or (")" if left else "that can be restored"))
 
 
 def test_without_any_readable_point_everything_would_be_lost_or_nobody_knows() -> None:

@@ -68,6 +68,14 @@ def test_a_plan_that_is_not_loaded_is_at_risk(
     assert (reason.verdict, reason.at_least) == (verdict, at_least)
 
 
+def test_two_files_with_one_plan_name_are_both_named() -> None:
+    [reason] = not_loaded(healthy(file="x.yaml", twin="y.yaml"))
+    assert reason.text == (
+        "y.yaml has the same plan name as x.yaml: drd loads neither of these files. A component "
+        f"that only one of them has is not backed up; {USES}"
+    )
+
+
 def test_a_plan_as_it_was_loaded_gives_no_reason() -> None:
     assert not_loaded(healthy()) == []
 

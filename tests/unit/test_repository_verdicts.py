@@ -58,6 +58,7 @@ def test_the_newest_sound_point_of_any_repository_can_be_read() -> None:
     assert readable(plan(repository(sound=NEW), repository("offsite", sound=OLD))) == NEW
     assert readable(plan(repository(lost="gone"), repository("offsite", sound=OLD))) == OLD
     assert readable(plan(repository(lost="gone"), repository("offsite", sound=None))) is None
+    assert readable(plan(repository(sound=NEW), repository("offsite", sound=None))) == NEW
     assert readable(plan()) is None
 
 
