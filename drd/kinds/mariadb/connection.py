@@ -80,11 +80,12 @@ class LoginRefused(SourceError):
 class Address:
     """The address of a database, with the login. `origin` is the secret reference that contains
     the address; empty if the address is text of a plan. With `inside`, the address is valid in this
-    container."""
+    container. `is_of_whoever_runs`: it names no user, so the login is that of the system user."""
 
     parts: dsn.Parts
     origin: str = ""
     inside: Container | None = None
+    is_of_whoever_runs: bool = False
 
     @property
     def database(self) -> str:
@@ -172,9 +173,10 @@ def address_of(ref: SecretRef, inside: Container | None = None) -> Address:
             if parts.user
             else "write mariadb://USER@/DATABASE: the container does not know drd's system user.",
         )
-    if not parts.user:
+    own = not parts.user
+    if own:
         parts = parts._replace(user=pwd.getpwuid(os.geteuid()).pw_name)
-    return Address(parts, "" if ref.source == "text" else ref.describe(), inside)
+    return Address(parts, "" if ref.source == "text" else ref.describe(), inside, own)
 
 
 def words(error: BaseException) -> str:

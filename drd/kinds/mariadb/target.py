@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,16 +143,20 @@ class MariadbTargetDatabase(NamedDestination):
         try:
             admin = self._reach()
         except DrdError as error:
-            login = isinstance(error, LoginRefused)
+            login = isinstance(error, LoginRefused) and self._is_of_whoever_runs
             return [Finding("target", "error", name, error.message, error.hint, login=login)]
         return [
             Finding("target", "ok", name, f"MariaDB {version_text(admin)} answers"),
             _versions(admin, name, snapshot),
             self._client(),
             self.room(snapshot),
-            *self._rights(admin),
+            *(replace(f, login=self._is_of_whoever_runs) for f in self._rights(admin)),
             *self._about_code(admin, snapshot),
         ]
+
+    @property
+    def _is_of_whoever_runs(self) -> bool:
+        return self._given is not None and self._given.is_of_whoever_runs
 
     def room(self, snapshot: ComponentSnapshot) -> Finding:
         """Check whether there is room for the fetched dump, and for what drd makes of it."""
