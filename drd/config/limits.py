@@ -29,8 +29,10 @@ class LimitsSettings(Settings):
         ge=0,
         le=19,
         description="A number from 0 to 19 that is added to the nice value of restic in a backup "
-        "or a drill, and of the program whose output restic stores. With 19, they use only "
-        "processor time that no other program needs.",
+        "or a drill, and of the program that copies the data (`pg_dump`, `mariadb-dump`, "
+        "`pg_basebackup`). With 19, they use only processor time that no other program needs. "
+        "`mariadb-backup` keeps its priority, because all commits of the server wait for it at "
+        "the end; so does the program that receives the data of Redis or Valkey.",
     )
     ionice: Literal["idle"] | Annotated[int, Field(ge=0, le=7)] | None = Field(
         None,

@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from drd.process import rights
+from drd.process import rights, space_of
 from drd.process.listeners import Listening, listening
 from drd.process.numbers import pids
 from drd.process.open_files import unit_of
@@ -60,7 +60,7 @@ def unseen(programs: Collection[str], seen: Iterable[str]) -> list[RunningServer
 
 def is_elsewhere(pid: int) -> bool:
     """Return whether a process is in a container: its paths and ports are others than here."""
-    return _pid_space(pid) != _pid_space("self")
+    return space_of(pid) != space_of("self")
 
 
 def is_of_a_run(pid: int, places: Sequence[str]) -> bool:
@@ -88,11 +88,4 @@ def _program(pid: int) -> str:
     with suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         return os.path.basename(os.fsdecode(words[0]))  # noqa: PTH119
-    return ""
-
-
-def _pid_space(pid: int | Literal["self"]) -> str:
-    """Return the namespace of processes, which is another one in a container."""
-    with suppress(OSError):
-        return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115
     return ""

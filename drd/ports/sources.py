@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from drd.errors import DrdError, SourceError
 from drd.model.finding import Finding
+from drd.model.limits import UNLIMITED, Limits
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.process import Command, Fence, Fences
@@ -31,7 +32,7 @@ class Workplace:
     drill, or of a server that a recovery starts; in a workplace without it, no code of the data
     runs. `servers` is the place of this run for a server, where its user cannot reach `directory`.
     `deadline`, on the monotonic clock, is when a backup has to be over: a program that copies data
-    before restic stores it has to end by then.
+    before restic stores it has to end by then. `limits` are those of the component of a backup.
     """
 
     directory: Path
@@ -43,6 +44,7 @@ class Workplace:
     sandbox: Fences | None = None
     servers: Path | None = None
     deadline: float | None = None
+    limits: Limits = UNLIMITED
 
     @property
     def left_s(self) -> float | None:

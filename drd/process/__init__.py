@@ -32,6 +32,7 @@ from drd.process.container import (
     Container,
     Image,
     container_of,
+    containers_by_space,
     has_containers,
     image_of,
     inside,
@@ -40,6 +41,7 @@ from drd.process.container import (
     require_same,
     running_containers,
     shell_in,
+    space_of,
 )
 from drd.process.fence import BlockedAccess, Fence, FenceLimits, Fences
 from drd.process.oom import offer_to_oom_killer
@@ -88,6 +90,7 @@ __all__ = [
     "check_cancelled",
     "clock_agrees",
     "container_of",
+    "containers_by_space",
     "end_process",
     "ended",
     "find_tool",
@@ -113,6 +116,7 @@ __all__ = [
     "running_containers",
     "shell_in",
     "shielded",
+    "space_of",
     "start",
     "state_id",
     "unreaped",

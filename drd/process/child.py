@@ -20,7 +20,13 @@ from drd.model.text import without_middle
 from drd.model.units import format_duration
 from drd.process import rights
 from drd.process.cancel import cancelled, wake_fds
-from drd.process.command import Command, full_argv, full_environment, with_files
+from drd.process.command import (
+    Command,
+    disk_priority,
+    full_argv,
+    full_environment,
+    with_files,
+)
 from drd.process.fence import end_fenced
 
 GRACE_S = 5.0
@@ -148,6 +154,15 @@ class Child:
         send = os.kill if self.command.has_helpers else os.killpg
         with suppress(ProcessLookupError, PermissionError):
             send(self.pid, number or self.command.stop_signal)
+
+    def lower_priority(self, *, nice: int | None = None, ionice: str | int | None = None) -> None:
+        """Give the running process a lower priority, as `at_priority` does for a new one."""
+        with suppress(OSError):  # it has ended
+            if nice is not None:
+                now = os.getpriority(os.PRIO_PROCESS, self.pid)
+                os.setpriority(os.PRIO_PROCESS, self.pid, min(19, now + nice))
+        if ionice is not None:
+            run(Command(["ionice", *disk_priority(ionice), "-p", str(self.pid)], deadline_s=10.0))
 
     def stop(self, number: signal.Signals | None = None, *, grace_s: float | None = None) -> int:
         """Ask the child to stop, wait (GRACE_S), then kill the whole group; return the exit code.

@@ -100,9 +100,13 @@ def at_priority(
     or a level from 0 to 7 of the class best-effort); both programs start it in their place."""
     first = ["nice", "-n", str(nice)] if nice is not None else []
     if ionice is not None:
-        way = ["-c", "3"] if ionice == "idle" else ["-c", "2", "-n", str(ionice)]
-        first += ["ionice", *way]
+        first += ["ionice", *disk_priority(ionice)]
     return replace(command, argv=[*first, *command.argv], name=command.title) if first else command
+
+
+def disk_priority(ionice: str | int) -> list[str]:
+    """Return the options of the program ionice for `idle`, or for a level from 0 to 7."""
+    return ["-c", "3"] if ionice == "idle" else ["-c", "2", "-n", str(ionice)]
 
 
 _NO_CAPABILITIES = ["--inh-caps=-all", "--ambient-caps=-all"]

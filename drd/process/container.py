@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drd.errors import SourceUnreachable, ToolError, ToolMissing
 from drd.model.text import escaped, in_one_line
@@ -164,6 +164,30 @@ def running_containers() -> list[Container]:
             names = done.stdout.split() if done.exit_code == 0 else []
             containers += [Container(engine, name) for name in names if _NAME.fullmatch(name)]
     return containers
+
+
+def containers_by_space() -> dict[str, Container]:
+    """Return the running containers by the namespace of their processes, as /proc names it."""
+    by_space = {}
+    for container in running_containers():
+        argv = [container.engine, "inspect", "--type", "container", "--format", "{{.State.Pid}}"]
+        command = Command(
+            [*argv, container.name], env=engine_environment(), cwd=Path("/"), deadline_s=_LOOK_S
+        )
+        with suppress(ToolError):
+            done = run(command)
+            first = done.stdout.strip()
+            if done.exit_code == 0 and first.isdecimal() and (space := space_of(int(first))):
+                by_space[space] = container
+    return by_space
+
+
+def space_of(pid: int | Literal["self"]) -> str:
+    """Return the namespace of processes of a process, which is another one in a container; empty if
+    nobody may see it."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115 - no path
+    return ""
 
 
 def image_of(container: Container) -> Image:

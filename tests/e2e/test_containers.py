@@ -16,6 +16,10 @@ import pytest
 import yaml
 
 from drd.kinds.postgres.tools import programs_for
+from drd.kinds.redis.client import connected
+from drd.kinds.redis.discovery import valkey_found
+from drd.kinds.redis.settings import ServerSettings
+from drd.process import container_of
 from tests.e2e.site import Site
 from tests.servers import MariadbServer, PostgresServer
 from tests.servers.podman import PodmanContainer, podman_container
@@ -180,6 +184,33 @@ def _found(plan: str, database: str) -> list[dict[str, Any]]:
     components: dict[str, dict[str, Any]] = yaml.safe_load(plan)["components"]
     found = (c for c in components.values() if "in" in c and f"/{database}?" in c["dsn"])
     return [{key: component[key] for key in ("kind", "dsn", "in")} for component in found]
+
+
+def test_a_new_plan_names_the_container_of_a_server(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in servers.container.environment.items():
+        monkeypatch.setenv(name, value)
+    words = ["valkey-server", "--port", "0", "--unixsocket", "/run/inside.s", "--save", ""]
+    name = servers.container.name
+    servers.container.podman("exec", "-d", "-w", "/run", name, *words)
+    try:
+        deadline = time.monotonic() + 30
+        while "/run/inside.s" not in servers.container.processes():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        wishes, _ = valkey_found()
+        (keys,) = [
+            made for wish in wishes if (made := dict(wish.keys([], "")))["url"].endswith("inside.s")
+        ]
+        placed = {"container": name, "engine": "podman"}
+        keys.pop("#")
+        assert keys == {"url": "unix:///run/inside.s", "in": placed}
+        settings = ServerSettings.model_validate(keys)
+        with connected(settings, container_of(settings)) as client:
+            assert client.ask("PING") == b"PONG"
+    finally:
+        servers.container.podman("exec", name, "pkill", "-f", "inside.s")
 
 
 def test_a_backup_says_that_its_container_was_replaced_meanwhile(

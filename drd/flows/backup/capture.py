@@ -97,7 +97,7 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     component = order.component
     begun = services.clock.monotonic()
     place = component_place(services, order.run, component)
-    place = replace(place, deadline=order.deadline)
+    place = replace(place, deadline=order.deadline, limits=component.limits)
     package = KINDS.extension(component.kind)
     source = services.kinds(component.kind).source(component, place)
     probe = require_type(source.probe(), Probe, f"probe of kind {component.kind}", package)

@@ -16,6 +16,7 @@ from pathlib import Path
 from drd import process
 from drd.errors import Cancelled, DrdError
 from drd.log import masked
+from drd.model.limits import Limits
 from drd.process import Child, Command
 
 _PIPE_BYTES = 1 << 20
@@ -105,6 +106,11 @@ class HeldDump:
         held, self._held = self._held, None
         if held is not None:
             os.close(held)
+
+    def lower_priority(self, limits: Limits) -> None:
+        """Let mariadb-dump go on at the priority of the component. While it begins, all commits
+        wait for it: then it has the priority of drd."""
+        self._child.lower_priority(nice=limits.nice, ionice=limits.ionice)
 
     def close(self) -> None:
         """End the dump if it runs, and remove its directory."""

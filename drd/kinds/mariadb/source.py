@@ -127,6 +127,7 @@ class MariadbSource:
             stack.callback(options.unlink, missing_ok=True)
             moment = _Moment(address, control, reader, tool)
             read, dump = moment.freeze(self._place, lambda d: stack.callback(d.close))
+            dump.lower_priority(self._place.limits)
             yield MariadbCapture(self._name, self._settings, moment, read, dump)
 
 

@@ -15,7 +15,7 @@ from drd.kinds.redis.address import LOOPBACK, address_of, wrong_url
 from drd.kinds.redis.server_facts import PRODUCTS
 from drd.kinds.running_servers import is_elsewhere, is_of_a_run, working_directory
 from drd.ports.kinds import Wish
-from drd.process import rights
+from drd.process import Container, containers_by_space, rights, space_of
 from drd.process.listeners import listening
 from drd.process.numbers import pids
 from drd.process.open_files import unit_of
@@ -29,13 +29,22 @@ _ABOUT = (
 )
 
 
+_IN_CONTAINER = (
+    "The address is the one that is valid in the container. For recoveries in place, add `dir`: "
+    "the directory of its volume on this host."
+)
+
+
 class _Running(NamedTuple):
+    """A server; `space` is the namespace of its processes if it runs in a container."""
+
     product: str
     url: str
     directory: str
     unit: str
     pid: int
     passing: bool
+    space: str
 
 
 def wishes(given: Sequence[str]) -> list[Wish]:
@@ -57,14 +66,34 @@ def valkey_found() -> tuple[list[Wish], list[str]]:
 
 
 def _found(product: str) -> tuple[list[Wish], list[str]]:
-    here = [one for one in _running() if one.product == product and not one.passing]
+    every = [one for one in _running() if one.product == product and not one.passing]
+    here = [one for one in every if not one.space]
     made = [_wish(product, one.url, one.directory, one.unit) for one in here if one.url]
-    notes = [
+    inside, notes = _inside(product, [one for one in every if one.space])
+    made += inside
+    notes += [
         f"drd cannot find the address of a {PRODUCTS[product]} server that runs on this host. Add "
         f"this server with --{product} URL."
         for one in here
         if not one.url
     ]
+    return made, notes
+
+
+def _inside(product: str, servers: Sequence[_Running]) -> tuple[list[Wish], list[str]]:
+    """Suggest the servers in containers, whose addresses are valid in there."""
+    made, notes = [], []
+    containers = containers_by_space() if servers else {}
+    for one in servers:
+        container = containers.get(one.space)
+        if container is not None and one.url:
+            made.append(_wish(product, one.url, container=container))
+        else:
+            notes.append(
+                f"A {PRODUCTS[product]} server runs in a container of this host (process "
+                f"{one.pid}), and drd does not find its address: add it by hand "
+                "(docs/containers.md)."
+            )
     return made, notes
 
 
@@ -81,7 +110,7 @@ def _server_at(url: str) -> _Running | None:
     address = address_of(url)
     socket = os.path.realpath(address.socket) if address.socket else ""
     for one in _running():
-        if is_elsewhere(one.pid):
+        if one.space:
             continue
         at = listening(one.pid)
         on_port = address.host.lower() in LOOPBACK and address.port in at.ports
@@ -96,17 +125,27 @@ def _refuse(product: str, url: str) -> None:
         raise UsageError(f"--{product} {url} {wrong}", hint=hint)
 
 
-def _wish(product: str, url: str, directory: str = "", unit: str = "") -> Wish:
+def _wish(
+    product: str,
+    url: str,
+    directory: str = "",
+    unit: str = "",
+    *,
+    container: Container | None = None,
+) -> Wish:
     def keys(_: Sequence[str], __: str) -> Iterator[tuple[str, Any]]:
-        yield "#", _ABOUT
+        yield "#", _ABOUT if container is None else f"{_ABOUT} {_IN_CONTAINER}"
         yield "url", url
         if directory:
             yield "dir", directory
+        if container is not None:
+            yield "in", {"container": container.name, "engine": container.engine}
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         yield "path", f"{STANDBY}/{name}"
 
     where = f"{url} ({unit})" if unit else url
+    where += f" in the {container}" if container is not None else ""
     units = (unit,) if unit and directory else ()  # without `dir` no recovery is in place
     return Wish(product, product, keys, target=target, units=units, serves=True, where=where)
 
@@ -114,7 +153,7 @@ def _wish(product: str, url: str, directory: str = "", unit: str = "") -> Wish:
 @rights.as_root(rights.Purpose.PROCESSES)
 def _running() -> list[_Running]:
     """Return the servers by their titles, without sentinels. `passing` are those of drills and of
-    tests."""
+    tests. Paths of a server in a container are those in there."""
     servers = []
     for pid in pids():
         with suppress(OSError):
@@ -124,8 +163,9 @@ def _running() -> list[_Running]:
                 continue
             place = working_directory(pid)
             passing = is_of_a_run(pid, (place, match[3].removeprefix(_SOCKET)))
-            directory = place if Path(place).is_dir() else ""
-            found = (match[2], _url(match[3]), directory, unit_of(pid), pid, passing)
+            space = space_of(pid) if is_elsewhere(pid) else ""
+            directory = place if not space and Path(place).is_dir() else ""
+            found = (match[2], _url(match[3]), directory, unit_of(pid), pid, passing, space)
             servers.append(_Running(*found))
     return servers
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from drd.flows.drill.people import Counted, counted_by
 from drd.kinds.mariadb.sandbox import MariadbSandbox
+from drd.model.limits import Limits
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports import no_progress
 from drd.testing.kinds import restore_components
@@ -91,6 +95,24 @@ def test_the_fingerprint_is_that_of_the_dump_while_others_write(shop: Shop) -> N
     target.close()
     assert isinstance(now, DatabaseFingerprint)
     assert now.tables == like.tables
+
+
+def test_the_dump_goes_on_at_the_priority_of_the_component(shop: Shop) -> None:
+    shop.server.execute("CREATE TABLE t (x LONGTEXT)", database=shop.name)
+    rows = ", ".join(["(REPEAT('x', 1000000))"] * 9)  # more than the pipe of the dump takes
+    shop.server.execute(f"INSERT INTO t VALUES {rows}", database=shop.name)
+    place = replace(shop.work, limits=Limits(nice=5, ionice="idle"))
+    with shop.kind.source(shop.component, place).open():
+        children = Path(f"/proc/{os.getpid()}/task").glob("*/children")  # of each thread
+        (dump,) = [
+            pid
+            for pid in (pid for file in children for pid in file.read_text().split())
+            if b"mariadb-dump" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        mine = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, int(dump)) == min(19, mine + 5)
+        said = subprocess.run(["ionice", "-p", dump], capture_output=True, check=True)
+        assert said.stdout.strip() == b"idle"
 
 
 def test_tables_without_snapshots_that_changed_are_not_compared(shop: Shop) -> None:

@@ -24,7 +24,9 @@ from drd.kinds.postgres.physical.manifest import DATA, SPACES
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.log import masked
+from drd.model.limits import UNLIMITED, Limits
 from drd.process import Command
+from drd.process.command import at_priority
 
 MANIFEST = "backup_manifest"
 LABEL = "backup_label"
@@ -59,7 +61,7 @@ class Order:
     """What to copy, and how. `locations` has the directory of each tablespace on the server, by its
     id. `into` is the directory for the copy. `called` is the name of drd's session. `since` is the
     manifest of an earlier copy: then the copy has only the changes since that copy. The copy must
-    end within `left_s` seconds."""
+    end within `left_s` seconds. The program runs at the priority of `limits`."""
 
     address: Address
     environment: Mapping[str, str]
@@ -70,6 +72,7 @@ class Order:
     called: str
     since: Path | None = None
     left_s: float | None = None
+    limits: Limits = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,9 @@ def copy(order: Order) -> BaseBackup:
     data = order.into / DATA
     (order.into / SPACES).mkdir()
     with _watched(order) as still:
-        done = process.run(_command(order, data))
+        limits = order.limits
+        command = at_priority(_command(order, data), nice=limits.nice, ionice=limits.ionice)
+        done = process.run(command)
     if done.exit_code != 0:
         raise _failure(order, masked(done.complaint))
     return _described(data, still.at)

@@ -129,6 +129,7 @@ class ClusterSource:
                 into,
                 self._place.mark,
                 left_s=self._place.left_s,
+                limits=self._place.limits,
             )
             made = copied(holder, self._settings, order, self._earlier)
             yield ClusterCapture(self._settings, order, before, made)
