@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from drd.model.down import NO_EFFECT, Effect, in_words, of_command
+from drd.model.down import NO_EFFECT, Effect, for_result, in_words, of_command, start_commands
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,15 @@ from drd.model.down import NO_EFFECT, Effect, in_words, of_command
 )  # fmt: skip
 def test_units_and_commands_are_recognised(command: list[str], effect: Effect) -> None:
     assert of_command(command) == effect
+    assert Effect.from_json(json.loads(json.dumps(for_result(effect)))) == effect
+
+
+def test_only_units_are_started_by_one_command() -> None:
+    assert for_result(NO_EFFECT) == {}
+    assert start_commands(("a.service", "`docker stop web`", "b c.service")) == [
+        "systemctl start a.service 'b c.service'"
+    ]
+    assert start_commands(("`docker stop web`",)) == start_commands(()) == []
 
 
 def test_a_later_start_takes_the_name_away() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from drd.model.compliance import assess
@@ -105,6 +107,8 @@ def test_words_name_each_component_by_what_happened_to_it(
     facts: UnfinishedFacts, words: str
 ) -> None:
     assert Unfinished.of("orders", facts, over=True).words() == words
+    stored = json.loads(json.dumps(Unfinished.of("orders", facts, over=True)._asdict()))
+    assert Unfinished.of_json(stored).words() == words
     restored = Unfinished.of("orders", facts, over=False).words()
     assert restored == words.replace("replaced", "restored")
 
