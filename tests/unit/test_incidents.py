@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -427,3 +428,8 @@ def test_rule_of_drd_yaml_says_which_alerts() -> None:
         IncidentRule(alert="point-vanished")
     with pytest.raises(ValidationError, match="low twice"):
         Incidents(severities=["low", "low"])
+
+
+def test_the_page_about_incidents_explains_every_moment() -> None:
+    page = (Path(__file__).parents[2] / "docs/incidents.md").read_text()
+    assert [i.value for i in Instant if f"| `{i.value}` | " not in page] == []
