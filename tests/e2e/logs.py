@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.config.plan_file import plan_of_text
+from drd.kinds.postgres.physical.settings import ClusterTarget
 from drd.kinds.registry import by_hand_of
 from drd.ports.by_hand import ByHand
 from tests.e2e.copies import OFFSITE_PASSWORD, offsite_of
@@ -147,6 +149,22 @@ def assert_back_by_hand(site: Site, script: str, ask: str, *, end: str = "stop_s
     seen = f"echo by hand: $({ask})"
     said = bash(f"{opened}\n{script}\n{seen}\n{end}", site, COMPONENT="server")
     assert "by hand: 1,2,3" in said.splitlines()
+
+
+def assert_wal_back_by_hand(site: Site, before: str = "") -> None:
+    """The printed commands replay the WAL, up to a time if there is one."""
+    there = site.base.parent / "back/by-hand"
+    printed = by_hand(site, ClusterTarget.model_validate({"data_dir": str(there)}))
+    [told] = [p.text for p in printed.passages if "STOP" in p.text]
+    owner = there.parent.owner()
+    script = script_of(printed)
+    script = script.replace("-u postgres", f"-u {owner}").replace("postgres: ", f"{owner}: ")
+    stop = re.search(r'STOP="[^"]*"', told)
+    assert stop is not None
+    stopped = re.sub(r"2026-11-25T00:31:00Z", before, stop[0]) if before else ""
+    assert before in stopped
+    ask = f"{printed.ask} \"select string_agg(n::text, ',' order by n) from orders\""
+    assert_back_by_hand(site, f"{stopped}\n{script}", ask)
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.daemons import daemon, until
 from tests.e2e.logs import (
     LONG,
+    assert_wal_back_by_hand,
     await_reachable,
     await_stored,
     keep_wal,
@@ -178,14 +179,15 @@ def test_the_old_server_that_serves_again_is_a_gap_and_gets_a_base_backup_at_onc
         order(primary, 2)
         _replayed(primary, standby)
         _promote(primary, standby)
-        order(standby, 3)
+        order(standby, 9)
         await_stored(site, running, now_of(standby))
         standby.stop("immediate")
         primary.start()
         until(lambda: len(log_of(site)["reachable"]) == 2, "the new base backup", running, **LONG)
-        order(primary, 4)
+        order(primary, 3)
         await_stored(site, running, now_of(primary))
         [*_, told] = until(lambda: _alerts(site), "the alert", running, **LONG)
     assert "starting timeline 2 is not present in the server" in told
     assert _backups(site) == 2
-    assert recovered(site, "--to-last")[0] == "3"  # 1, 2 and 4
+    assert recovered(site, "--to-last")[0] == "3"  # 1, 2 and 3
+    assert_wal_back_by_hand(site)

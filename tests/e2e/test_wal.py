@@ -4,28 +4,24 @@ restore points."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from drd.kinds.postgres.physical.settings import ClusterTarget
 from tests.e2e.daemons import daemon
 from tests.e2e.logs import (
-    assert_back_by_hand,
     assert_drills_take_turns,
     assert_one_range_is_told,
     assert_recovered_before_and_to_last,
+    assert_wal_back_by_hand,
     await_reachable,
     await_stored,
-    by_hand,
     keep_wal,
     kill_receiver,
     now_of,
     order,
     postgres_with_orders,
-    script_of,
     value_of,
     wal_site,
 )
@@ -70,7 +66,7 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
     early = site.drd("recover", "shop", "--target", "standby", "--before", "0/1", code=13)
     assert "has no restore point of server that ends before 0/1" in early.err
     assert_drills_take_turns(site)
-    _assert_back_by_hand(site, between)
+    assert_wal_back_by_hand(site, between)
     [slot] = [name for (name,) in server.execute("select slot_name from pg_replication_slots")]
     (site.base / "plans/shop.yaml").unlink()
     told = " ".join(site.drd("plan", "forget", "shop", "--yes").err.split())
@@ -93,18 +89,3 @@ def _assert_a_table_comes_from_before_it_was_dropped(
     site.drd("recover", "shop", "--in-place", *orders, "--before", dropping)
     assert value_of(server, "select count(*) from orders_then") == "4"
     server.execute("drop table orders_then")
-
-
-def _assert_back_by_hand(site: Site, before: str) -> None:
-    there = site.base.parent / "back/by-hand"
-    printed = by_hand(site, ClusterTarget.model_validate({"data_dir": str(there)}))
-    [told] = [p.text for p in printed.passages if "STOP" in p.text]
-    owner = there.parent.owner()
-    script = script_of(printed)
-    script = script.replace("-u postgres", f"-u {owner}").replace("postgres: ", f"{owner}: ")
-    stop = re.search(r'STOP="[^"]*"', told)
-    assert stop is not None
-    stopped = re.sub(r"2026-11-25T00:31:00Z", before, stop[0])
-    assert before in stopped
-    ask = f"{printed.ask} \"select string_agg(n::text, ',' order by n) from orders\""
-    assert_back_by_hand(site, f"{stopped}\n{script}", ask)

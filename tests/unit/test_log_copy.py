@@ -20,7 +20,7 @@ from drd.flows.log.noted import noted_copies, noted_copy
 from drd.flows.log.repository import batches_in, copied_to, log_spec
 from drd.flows.log.upkeep import Upkeep
 from drd.flows.services import Services
-from drd.model.log import LogBatch, LogTarget, copy_noted_as
+from drd.model.log import LogBatch, LogState, LogTarget, copy_noted_as, noted_as
 from drd.model.log_conditions import log_copy_condition
 from drd.model.plan import Plan
 from drd.ports.logs import LogStart
@@ -229,6 +229,27 @@ def test_a_time_that_names_two_places_in_the_log_is_told(
     assert doubtful.doubt.endswith("To include them, add: --before 0/3000000")
     assert order(T0 + timedelta(seconds=15)).doubt == ""
     assert order(back).doubt == ""
+
+
+def test_the_data_of_an_idle_server_is_as_new_as_the_log_is_complete(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has written nothing since the last mark, and its receiver has noted that."""
+    monkeypatch.setattr(orders, "start_of", lambda *_: LogStart("77", 5, 1))
+    monkeypatch.setattr(orders, "bases", lambda *_: [])
+    logs.store(stored(1, 0, 10))
+    assert _order(logs).data_time == T0 + timedelta(seconds=10)
+    queue, complete = logs.services.catalogue.queue, T0 + timedelta(seconds=600)
+    cast("Any", logs.services.clock).at = T0 + timedelta(seconds=700)
+    place = logs.services.kinds("postgres-cluster").log_place
+    state = LogState("receives", T0, 5.0, complete_at=complete, end=place(10))
+    queue.note(noted_as("pg", "server"), dict(state.to_json()), T0)
+    assert (_order(logs).data_time, _order(logs).end.position) == (complete, 10)
+    logs.copy().turn()
+    assert _order(logs, ("offsite",)).data_time == complete  # the copy has the same log
+    logs.store(stored(1, 0, 20))  # what was noted is of an older end
+    assert _order(logs).data_time == T0 + timedelta(seconds=20)
+    assert _order(logs, ("offsite",)).data_time == complete
 
 
 def test_doctor_and_alerts_tell_of_each_copy_whether_it_gets_the_log(logs: Logs) -> None:

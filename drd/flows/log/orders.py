@@ -19,6 +19,7 @@ from drd.errors import (
     SecretUnavailable,
 )
 from drd.flows.log.bases import bases, continued, spans, start_of
+from drd.flows.log.noted import noted_copy, noted_state
 from drd.flows.log.repository import batches_in, log_spec, logged, with_logs
 from drd.flows.repository.identity import confirm
 from drd.flows.services import Services
@@ -51,10 +52,15 @@ class LogOrder:
     """Why the log is not read from an earlier repository; empty if it is read from the first."""
     doubt: str = ""
     """Why the time of the target names more than one place in the log; empty if it does not."""
+    complete_at: datetime | None = None
+    """Everything that was committed before this time is in the log, as its receiver has noted: the
+    server may have written nothing since the last mark."""
 
     @property
     def end(self) -> LogMark:
-        return self.batches[-1].end
+        """Return the end of the log: everything that was committed before its time is there."""
+        end, at = self.batches[-1].end, self.complete_at
+        return replace(end, at=max(end.at, at)) if at is not None else end
 
     @property
     def bytes(self) -> int:
@@ -149,7 +155,23 @@ def _order_in(wanted: _Wanted, name: str) -> LogOrder:
     position, kind = target.position, services.kinds(plan.components[component].kind)
     place = kind.log_place(position) if position is not None else ""
     order = LogOrder(component, start, target, needed, place, name)
+    if needed[-1] is known[-1].batches[-1]:
+        end_place = kind.log_place(needed[-1].end.position)
+        order = replace(order, complete_at=_complete_at(wanted, name, end_place))
     return replace(order, doubt=_doubt(order, part, kind.log_place))
+
+
+def _complete_at(wanted: _Wanted, name: str, end: str) -> datetime | None:
+    """Return until when the log beside a repository is complete, as was noted of a log that ends
+    at the place `end`; None if that is not known."""
+    queue, plan = wanted.services.catalogue.queue, wanted.plan
+    if plan.repositories[name].copy_of is not None:
+        noted = noted_copy(queue, plan.name, name, wanted.component)
+    else:
+        noted = noted_state(queue, plan.name, wanted.component)
+    if noted is None or noted[1].end != end or noted[1].complete_at is None:
+        return None
+    return min(noted[1].complete_at, wanted.services.clock.now())
 
 
 def _doubt(order: LogOrder, part: LogRange, place: Callable[[int], str]) -> str:

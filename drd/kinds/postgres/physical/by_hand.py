@@ -135,6 +135,9 @@ SOURCE=$(fact {name} system_identifier)
 restic -r "$WAL" snapshots --json --tag "drd-log,component:{name},log-source:$SOURCE" \\
     > {name}.log.json || (($? == 10)) # 10: there is no such repository
 mkdir -p {name}.wal
+LINE=$(jq -r '{IN_ORDER}
+    | last // empty | .tags[] | select(startswith("log-line:")) | .[9:]' {name}.log.json)
+[[ $LINE =~ ^[0-9a-f]{{0,8}}$ ]] # else the shell would evaluate it
 jq -r '{IN_ORDER}
     | .[] | {SUBTREE}' {name}.log.json | while read -r one; do
     restic -r "$WAL" restore "$one" --target {name}.wal </dev/null
@@ -175,7 +178,8 @@ on_server start --wait --timeout=86400 --log="$RUN/log" --options="-p {_PORT} \\
     -c max_worker_processes=$(setting max_worker_processes) \\
     -c max_prepared_transactions=$(setting max_prepared_xacts) \\
     -c max_wal_senders=$(setting max_wal_senders) \\
-    -c max_locks_per_transaction=$(setting max_locks_per_xact) ${{STOP-}}"
+    -c max_locks_per_transaction=$(setting max_locks_per_xact) \\
+    ${{LINE:+-c recovery_target_timeline=$((16#$LINE))}} ${{STOP-}}"
 export PGHOST="$RUN" PGPORT={_PORT}
 PGUSER="$(fact {name} bootstrap_role)"
 PGDATABASE="$(fact {name} database)"
