@@ -170,9 +170,10 @@ def _repository(parsed: Parsed, report: Report) -> None:
                 "that may delete."
             )
             report.warn(("repositories", name, "protection"), message, hint)
-        if repository.url.startswith("s3:http://"):
+        scheme, _, address = repository.url.partition(":")
+        if scheme in ("s3", "rest") and address.startswith("http://"):
             message = "the connection to the repository is not encrypted"
-            hint = "use s3:https:// (restic encrypts the backups themselves in both cases)."
+            hint = f"use {scheme}:https:// (restic encrypts the backups themselves in both cases)."
             report.warn(("repositories", name, "url"), message, hint)
 
 

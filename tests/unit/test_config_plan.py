@@ -229,6 +229,7 @@ WARNINGS = [
     ("s3:https://s3.example.com/bucket/shop", "/srv/backup", 15, "repositories.primary.url", "the only copy is on this host: if the host is lost, the copy is lost, too"),
     ("url: s3:https://s3.example.com/bucket/shop", "url: sftp:me@nas:2222/srv/b\n    sftp: {key: {env: A}, known_hosts: {env: B}}", 15, "repositories.primary.url", "2222 is read as a directory, and not as a port: drd connects to port 22"),
     ("s3:https://", "s3:http://", 15, "repositories.primary.url", "the connection to the repository is not encrypted"),
+    ("s3:https://s3.example.com/bucket/shop", "rest:http://nas:8000/shop/", 15, "repositories.primary.url", "the connection to the repository is not encrypted"),
     ("  - {name: store, kind: rows, component: store}\n", "", 7, "components.store", "no check covers component store: a drill will not notice if the data of store is wrong"),
     ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", (
         "this check has nothing to compare with: component store has `fingerprint: off`"
