@@ -14,7 +14,7 @@ import pytest
 from drd.checks.expectation import by_hand_words, parse_expectation
 from drd.config.plan_file import load_plan
 from drd.kinds.files.by_hand import by_hand
-from drd.kinds.files.settings import FilesSettings
+from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.redis.by_hand import by_hand as server_by_hand
 from drd.kinds.redis.settings import RedisTarget, ServerSettings
 from drd.kit import by_hand as by_hand_page
@@ -74,6 +74,23 @@ def test_a_directory_at_the_top_is_never_replaced_by_a_command() -> None:
         'cp -a -- "$TARGET"/etc/NAME /etc/\ncp -a -- "$TARGET"\'/srv/a b\' /srv/\n'
     )
     assert hand.environment == 'DRD_PATH="$PWD/gateway"'
+
+
+@pytest.mark.parametrize(("holes", "option"), [("echo 2130702336", " --sparse"), ("false", "")])
+def test_files_with_holes_take_no_more_room_by_hand(
+    tmp_path: Path, holes: str, option: str
+) -> None:
+    settings = FilesSettings.model_validate({"kind": "files", "paths": ["/srv/images"]})
+    target = FilesTarget(path=str(tmp_path / "back"))
+    hand = by_hand(Component("images", "files", settings), target, place="", resolve=str)
+    stubs = (
+        "set -euo pipefail\nsnapshot() { echo 5ca1ab1e; }\n"
+        f"fact() {{ [[ $* == 'images holes' ]] && {holes}; }}\n"
+        'restic() { echo "restic $*"; }\n'
+    )
+    words = ["bash", "-c", stubs + hand.passages[0].commands]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == f"restic restore 5ca1ab1e --target {target.path}{option}\n"
 
 
 def test_each_of_several_targets_has_a_script() -> None:

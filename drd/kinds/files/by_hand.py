@@ -27,7 +27,7 @@ def by_hand(
 TARGET={where}
 [[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
 mkdir -p -m 755 -- "$TARGET"
-{_restored(of, adopted=component.adopted)}"""
+{_restored(name, of, adopted=component.adopted)}"""
     compare = f"""\
 jq -r --arg target "$TARGET" '.components[] | select(.component == "{name}") | .fingerprint.entries
     | to_entries[] | select(.value.kind == "file" and .value.digest and (.value.volatile | not))
@@ -63,7 +63,7 @@ echo "{name}: $(wc -l < {name}.digests) files as at the backup"
     )
 
 
-def _restored(of: str, *, adopted: bool) -> str:
+def _restored(name: str, of: str, *, adopted: bool) -> str:
     """Return the commands that fill an empty $TARGET. Nobody else may run its programs with the
     rights of their owner before that is sure to be right: of a copy that another tool has made,
     nobody knows who put them there.
@@ -81,11 +81,13 @@ find "$TARGET" -type f -perm /111 -exec sh -c '{again}' sh {{}} +
 chmod 755 -- "$TARGET"
 """
     return f"""\
+SPARSE=() # a file with holes takes no more room than it took before
+! fact {name} holes > /dev/null || SPARSE=(--sparse)
 if [[ $EUID == 0 ]]; then
-    restic restore {of} --target "$TARGET"
+    restic restore {of} --target "$TARGET" "${{SPARSE[@]}}"
 else  # all files are yours then: nobody may run them with your rights
     chmod 700 -- "$TARGET"
-    restic restore {of} --target "$TARGET"
+    restic restore {of} --target "$TARGET" "${{SPARSE[@]}}"
     {no_bits}
     chmod 755 -- "$TARGET"
 fi
