@@ -176,7 +176,7 @@ def opening(spec: RepositorySpec, places: KitPlaces) -> str:
         return "".join(f'export {name}="$(cat {file(ref)})"\n' for name, ref in command.env)
     if spec.adopted is not None and spec.adopted.stanza is not None:
         return stanza_by_hand.opening(spec.adopted.stanza, file)
-    lines = [f"export RESTIC_REPOSITORY={quote(spec.url)}"]
+    lines = [f"export RESTIC_REPOSITORY={quote(spec.url)}", *_program(spec)]
     if spec.password in places.untrimmed:
         # The shell would take the line ends from its end.
         lines.append(f'RESTIC_PASSWORD="$(cat {file(spec.password)} && echo .)"')
@@ -199,10 +199,20 @@ def opening(spec: RepositorySpec, places: KitPlaces) -> str:
         lines.append(f"export AWS_DEFAULT_REGION={quote(spec.s3.region)}")
     if spec.s3.ca_cert:
         lines.append(f'export RESTIC_CACERT="$KIT/{places.files[spec.s3.ca_cert]}"')
-    if spec.s3.bucket_lookup != "auto":
-        words = f"-o s3.bucket-lookup={spec.s3.bucket_lookup}"
-        lines.append(f'restic() {{ command restic {words} "$@"; }}')
     return "\n".join(lines) + "\n"
+
+
+def _program(spec: RepositorySpec) -> Iterator[str]:
+    """Yield restic with its options. It only reads, and restic respects the lock of a host that is
+    lost for half an hour: a recovery cannot wait for that."""
+    options = ["--no-lock"]
+    scheme = scheme_of(spec.url)
+    if is_s3(spec.url) and spec.s3.bucket_lookup != "auto":
+        options += ["-o", f"s3.bucket-lookup={spec.s3.bucket_lookup}"]
+    elif scheme is not None and scheme.name == "sftp":
+        options += sftp_words((SSH_KEY, SSH_KNOWN_HOSTS))
+    yield "# These commands only read: a lock that the lost host has left does not stop them."
+    yield f'restic() {{ command restic {" ".join(map(quote, options))} "$@"; }}'
 
 
 def _access(spec: RepositorySpec, places: KitPlaces) -> Iterator[str]:
@@ -228,9 +238,6 @@ def _access(spec: RepositorySpec, places: KitPlaces) -> Iterator[str]:
             yield f'export RESTIC_CACERT="$KIT/{places.files[given]}"'
         else:
             yield f"export {variable}={quote(given)}"
-    if scheme is not None and scheme.name == "sftp":
-        words = " ".join(map(quote, sftp_words((SSH_KEY, SSH_KNOWN_HOSTS))))
-        yield f'restic() {{ command restic {words} "$@"; }}'
 
 
 def _points(plan: Plan) -> str:

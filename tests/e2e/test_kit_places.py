@@ -3,7 +3,9 @@ of its own."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pyrage
@@ -11,7 +13,7 @@ import pytest
 
 from tests.e2e.copies import copied_site, offsite_of, write_plan
 from tests.e2e.kit_site import Machine, printed_commands, run_bash, sqlite_dump
-from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree
+from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree, small_site
 from tests.light_repository import begin_in_bucket
 from tests.repository_support import new_bucket
 from tests.servers import S3Server
@@ -77,6 +79,28 @@ def test_a_copy_is_enough_for_a_kit(short_tmp: Path) -> None:
     assert site.repository + "\n" not in script
     run_bash(script, folder, {})
     assert sqlite_dump(back / "shop.db") == sqlite_dump(site.base / "shop.db")
+
+
+def test_a_lock_of_the_lost_host_does_not_stop_a_recovery_by_hand(short_tmp: Path) -> None:
+    (short_tmp / "host").mkdir()
+    site = small_site(short_tmp / "host")
+    site.drd("backup", "shop")
+    export(site, "shop")
+    folder = unpacked(site, short_tmp)
+    around = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+    restic = ["restic", "-r", site.repository, "--no-cache"]
+    busy = [*restic, "--limit-download", "1", "check", "--read-data"]
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(busy, env=around, stdout=silent, stderr=silent) as exclusive:
+        limit = time.monotonic() + 60
+        while not any(len(name) == 64 for name in site.locks()):
+            assert time.monotonic() < limit
+        exclusive.kill()
+    refused = subprocess.run([*restic, "snapshots"], env=around, capture_output=True, check=False)
+    assert refused.returncode == 11, "the lock stops a command that respects it"
+    run_bash("bash runbooks/shop/recover-by-hand.sh", folder, {})
+    assert sqlite_dump(site.base / "back/shop.db") == sqlite_dump(site.base / "shop.db")
+    assert site.locks(), "the commands have removed nothing"
 
 
 def test_an_own_authority_comes_with_the_kit(s3: S3Server, short_tmp: Path) -> None:
