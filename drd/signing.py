@@ -5,12 +5,12 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
 from drd.errors import SecretUnavailable
+from drd.model.records import key_id
 
 _CURVE = "Ed25519"
 _HINT = (
@@ -27,8 +27,8 @@ class PublicKey:
 
     @property
     def id(self) -> str:
-        """Return the first 16 digits of the SHA-256 of the key, by which records identify it."""
-        return sha256(self.raw).hexdigest()[:16]
+        """Return the id by which records identify the key."""
+        return key_id(self.raw)
 
     @property
     def text(self) -> str:

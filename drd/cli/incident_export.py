@@ -79,6 +79,12 @@ def run(args: argparse.Namespace) -> int:
             seal=_seal(author(app, args, left_out=given is None), incident.number),
         )
         keys = keys_of(app)
+    if done.is_forgeable:
+        output.warn(
+            "drd could not sign the entry that seals the files of this export, so a check of the "
+            "export reports a fault. Give drd its key again, then export to another directory: "
+            "drd records key says what is wrong with the key"
+        )
     return tell_of_export(args, done, keys, {"incident": incident.number})
 
 

@@ -266,7 +266,7 @@ for NAME in {names}; do
     jq -e --arg c "$NAME" 'any(.components[]; .component == $c)' manifest.json > /dev/null || {{
         echo "The restore point has no component $NAME: it was made by another version of the plan."
         echo "Use a kit that was exported after the plan was changed. The point has:"
-        jq -r '.components[].component' manifest.json
+        jq -a '.components[].component' manifest.json
         false
     }}
 done

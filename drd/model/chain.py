@@ -7,12 +7,13 @@ another complete one: only an anchor elsewhere shows this.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from drd.model.records import CONTINUED, FIRST, KEY, NEEDED, REDACTION, Entry, written
+from drd.model.records import CONTINUED, FIRST, KEY, NEEDED, REDACTION, Entry, key_id, written
 
 Accepts = Callable[[str, bytes, str], bool]
 """Whether a public key (base64) accepts a message with a signature (base64)."""
@@ -201,6 +202,10 @@ class ChainCheck:
     def _new_key(self, entry: Entry, values: dict[str, Any]) -> None:
         public, lost = str(values.get("public") or ""), bool(values.get("lost"))
         key = KnownKey(str(values.get("key") or ""), public, entry.seq, attested=not lost)
+        if not _is_id_of(key.id, public):
+            # People compare the id: otherwise another key could have that of drd's key.
+            self._fault(entry, "key", "its key has another id than the entry says")
+            return
         former = self.report.keys[-1:]
         signers = [key] if lost or not former else former
         if self._signed_by(entry, signers):
@@ -240,6 +245,14 @@ class ChainCheck:
                 text = "its body is gone, and no signed record says who removed it"
                 self.report.faults.append(Fault(seq, "removed_body", text))
         return self.report
+
+
+def _is_id_of(named: str, public: str) -> bool:
+    """Return whether this is the id of a public key (base64)."""
+    try:
+        return key_id(b64decode(public, validate=True)) == named
+    except ValueError:
+        return False
 
 
 def _values(entry: Entry) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from drd.model.chain import Fault
-from drd.model.records import Entry, body_of
+from drd.model.records import KEY, Entry, body_of
 
 KIND = "export"
 """The kind of the entry that seals the files of an export."""
@@ -50,6 +50,10 @@ def file_faults(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fa
         return [Fault(seq, "file", f"{LIST} is missing, but this entry contains its digest")]
     if digest_of(listed) != seal:
         return [Fault(seq, "file", f"{LIST} does not match its digest in this entry")]
+    if not entries[-1].signature and any(entry.header.kind == KEY for entry in entries):
+        # Anybody can put such an entry in the place of the one that drd signed.
+        text = "this entry seals the files, but nobody signed it: export the incident again"
+        return [Fault(seq, "file", text)]
     digests = _read(listed.decode("ascii", "replace"))
     wrong = [
         f"{name} was changed" if name in found else f"{name} is missing"

@@ -35,6 +35,12 @@ NEEDED = frozenset({KEY, REDACTION, CONTINUED})
 _LARGEST_INTEGER = 2**53 - 1
 
 
+def key_id(raw: bytes) -> str:
+    """Return the id of a public key, by which records and people identify it: the first 16 digits
+    of the SHA-256 of its 32 bytes."""
+    return sha256(raw).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What is to be recorded. `subject` is a plan, `PLAN/RUN`, `PLAN/POINT`, `entry:SEQUENCE` or

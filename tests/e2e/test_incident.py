@@ -92,6 +92,7 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     done = subprocess.run(["sh", there / "verify.sh"], check=False, timeout=60)
     assert done.returncode == 0, done
     _changed_files_are_found(site, there)
+    _unsigned_seal_is_told(site)
     site.drd("incident", "export", "1", "2", "3", code=2)
     assert "exists already" in site.drd("incident", "export", "1", str(there), code=2).err
     site.drd("incident", "close", "2", "--reason", "not related")
@@ -134,6 +135,16 @@ def _changed_files_are_found(site: Site, there: Path) -> None:
     assert "more file.txt does not belong to this export (file)" in told
     page.write_bytes(whole)
     (there / "more file.txt").unlink()
+
+
+def _unsigned_seal_is_told(site: Site) -> None:
+    """Without its key drd cannot seal the files of an export so that others can trust them."""
+    key, there = site.base / "secrets/records", site.base / "unsigned"
+    key.rename(site.base / "secrets/away")
+    told = site.drd("incident", "export", "1", str(there)).err
+    assert "drd could not sign the entry that seals the files of this export" in told
+    assert "but nobody signed it" in site.drd("records", "verify", str(there), code=1).out
+    (site.base / "secrets/away").rename(key)
 
 
 def _investigate(site: Site) -> None:

@@ -4,7 +4,8 @@ The version of pg_dump was compared as a number, which bash evaluates together w
 it, and named a directory of programs; psql ran the commands in the SQL of the roles; the path of a
 SQLite file was the manifest's own. The names of the files of a Redis server were paths; bash
 evaluated the number of its keys; a setting of a MariaDB server had a second line for the
-configuration; and WAL went to where a link in the files of a PostgreSQL server led.
+configuration; WAL went to where a link in the files of a PostgreSQL server led; and a name of a
+MariaDB database with a backslash gave the client `mariadb` a command of its shell.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Any
 
 import pytest
 
+from drd.kinds.mariadb import by_hand as mariadb
 from drd.kinds.mariadb.physical import by_hand as mariadb_server
 from drd.kinds.mariadb.physical.settings import ServerSettings
+from drd.kinds.mariadb.settings import MariadbSettings
 from drd.kinds.postgres import by_hand as postgres
 from drd.kinds.postgres.physical import by_hand as cluster
 from drd.kinds.postgres.physical.settings import ClusterSettings
@@ -35,6 +38,7 @@ from drd.ports.by_hand import ByHand
 
 _TOOLS = {
     "restic": "exit 0",
+    "mariadb": 'echo "mariadb $*" >> "$RAN"; echo 0; case "$*" in *-e*) ;; *) cat >/dev/null; esac',
     "psql": 'echo "psql $*" >> "$RAN"',
     "pg_restore": 'echo "pg_restore (PostgreSQL) 17.2"',
     "createuser": "exit 0",
@@ -73,6 +77,11 @@ def _server(kind: str, base: Path) -> ByHand:
         settings = {"kind": kind, "url": "redis://localhost", "dir": str(base / "redis")}
         known = Component("db", kind, RedisSettings.model_validate(settings))
         return redis.by_hand(known, None, place="", resolve=lambda _: "")
+    if kind == "mariadb":
+        database = MariadbSettings.model_validate({"kind": kind, "dsn": "mariadb://u@localhost/s"})
+        return mariadb.by_hand(
+            Component("db", kind, database), None, place="", resolve=lambda _: ""
+        )
     if kind == "mariadb-server":
         settings = {"kind": kind, "dsn": "mariadb://user@localhost/shop"}
         known = Component("db", kind, ServerSettings.model_validate(settings))
@@ -105,6 +114,8 @@ def _run(
     bin_dir.mkdir(exist_ok=True)
     is_server = kind not in ("postgres", "sqlite")
     tools = {**_TOOLS, "restic": _RESTIC} if kind in _COPIED else _TOOLS
+    if kind == "mariadb":
+        tools = {**_TOOLS, "restic": "echo '-- Dump completed'"}
     for name, does in tools.items():
         (bin_dir / name).write_text(f"#!/bin/sh\n{does}\n")
         (bin_dir / name).chmod(0o755)
@@ -222,6 +233,40 @@ def test_a_setting_of_a_copied_server_is_one_word_without_a_path(evil: str, tmp_
     assert not (tmp_path / "db.data").exists()
 
 
+SHOP = {"filename": "db.sql", "database": "shop"}
+SHOP_SQL = {"database_sql": "CREATE DATABASE `shop`", "users_sql": "-- none",
+            "objects_sql": "-- none"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "evil", ["\\! touch mark #\\", "a` is b", "a' or 'b"], ids=["backslash", "backtick", "quote"]
+)
+def test_a_name_of_a_database_gives_mariadb_no_command(evil: str, tmp_path: Path) -> None:
+    done = _run(tmp_path, "mariadb", {**SHOP, "database": evil}, **SHOP_SQL)
+    assert done.returncode != 0
+    assert "a database cannot have the name" in done.stdout
+    assert not (tmp_path / "ran").exists()
+
+
+def test_healthy_twin_no_client_of_mariadb_runs_programs(tmp_path: Path) -> None:
+    done = _run(tmp_path, "mariadb", SHOP, {"orders": [0, ""]}, **SHOP_SQL)
+    assert done.returncode == 0, done
+    assert "orders: 0 rows" in done.stdout
+    calls = [c for c in (tmp_path / "ran").read_text().splitlines() if c.startswith("mariadb ")]
+    assert len(calls) > 5
+    assert [call for call in calls if "--sandbox" not in call] == []
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "postgres"])
+def test_a_terminal_obeys_no_name_of_a_table(kind: str, tmp_path: Path) -> None:
+    facts, private = (SHOP, SHOP_SQL) if kind == "mariadb" else (FACTS, SQL)
+    done = _run(tmp_path, kind, facts, {"\x1b]0;evil\x07": [7, ""]}, **private)
+    assert done.returncode != 0
+    assert "evil" in done.stdout
+    assert "rows, expected 7" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 @pytest.mark.parametrize("kind", _COPIED)
 def test_no_files_are_moved_that_are_not_of_the_copy(kind: str, tmp_path: Path) -> None:
     other = tmp_path / "other" / "data"
@@ -253,6 +298,12 @@ def test_healthy_twin_the_commands_of_honest_servers_go_on(tmp_path: Path) -> No
     shutil.rmtree(tmp_path / "db.data")
     _run(tmp_path, "postgres-cluster", CLUSTER)
     assert (tmp_path / "db.data/recovery.signal").exists()
+
+
+def test_a_terminal_obeys_no_version_of_a_server(tmp_path: Path) -> None:
+    done = _run(tmp_path, "mariadb-server", {**MARIADB, "server_version": "11\x1b[2J"})
+    assert "series of the backup: $'11\\E[2J'" in done.stdout
+    assert "\x1b" not in done.stdout
 
 
 @pytest.mark.parametrize("key", ["point", "data_time"])

@@ -35,11 +35,13 @@ _LARGEST = 4 << 30
 @dataclass(frozen=True, slots=True)
 class Exported:
     """The result of an export: how many entries were written, and how many of them with their
-    bodies."""
+    bodies. `is_forgeable`: the entry that seals the files lacks the signature of the records'
+    key."""
 
     directory: Path
     entries: int
     bodies: int
+    is_forgeable: bool = False
 
 
 def export(
@@ -97,7 +99,8 @@ def export(
             f"cannot write the records to {directory}: {system_reason(error)}",
             hint="name a directory in which this user may write.",
         ) from error
-    return Exported(directory, len(counted), sum(counted))
+    unsigned = seal is not None and head is not None and not head.signature
+    return Exported(directory, len(counted), sum(counted), unsigned and bool(records.current_key()))
 
 
 def _of_plan(records: RecordStore, plan: str, until: int) -> frozenset[int]:

@@ -13,7 +13,11 @@ trap 'rm -rf "$work"' EXIT
 faults=0 entries=0 unsigned=0 last=0 hash= key= public= first= sealed=
 : >"$work/without" && : >"$work/redacted"
 
-fault() { faults=$((faults + 1)); echo "FAULT: entry $1: $2"; }
+say() { # what others wrote may contain control characters, and echo may read \ as an escape
+    printf '%s\n' "$1" | LC_ALL=C tr -c '[:print:]\n' '?'
+}
+
+fault() { faults=$((faults + 1)); say "FAULT: entry $1: $2"; }
 
 value() { # value NAME JSON: the last text of this name
     printf '%s\n' "$2" | sed -n "s/.*\"$1\":\"\\([^\"]*\\)\".*/\\1/p"
@@ -41,9 +45,9 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
         kind=$(value kind "$header") previous=$(value previous "$header")
         digest=$(value digest "$header")
         entries=$((entries + 1))
-        if [ "$kind" = continued ] && [ "$seq" -gt $((last + 1)) ]; then
+        if [ "$kind" = continued ] && [ "$signature" != - ] && [ "$seq" -gt $((last + 1)) ]; then
             case $text in *"\"after\":$last,"*"\"seq\":$((seq - 1)),"*)
-                echo "NOTE: entry $seq: entries up to $((seq - 1)) are lost: an older copy was restored" ;;
+                say "NOTE: entry $seq: entries up to $((seq - 1)) are lost: an older copy was restored" ;;
             *) fault "$seq" "it comes after entry $last" ;;
             esac
         elif [ "$seq" != $((last + 1)) ]; then
@@ -58,7 +62,7 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
         if [ "$kind" = key ]; then
             new=$(value public "$text") named=$(value key "$text") by=$public
             case $text in *'"lost":true'*) by=$new
-                echo "NOTE: entry $seq: the key before it was lost: only key $named itself attests this" ;;
+                say "NOTE: entry $seq: the key before it was lost: only key $named itself attests this" ;;
             esac
             [ "$(id_of "$new")" = "$named" ] || fault "$seq" "its key has another id"
             if accepts "${by:-$new}" "$signature"; then
@@ -90,6 +94,8 @@ fi
 if [ -n "$sealed" ] || [ -e files.sha256 ]; then
     if [ ! -f files.sha256 ] || [ "$(sha256sum <files.sha256 | cut -c1-64)" != "$sealed" ]; then
         fault "$last" "files.sha256 does not match its digest in the last entry"
+    elif [ -n "$key" ] && [ "$signature" = - ]; then
+        fault "$last" "it seals the files, but nobody signed it: export the incident again"
     else
         while read -r digest name; do
             [ -f "$name" ] && [ ! -L "$name" ] && [ "$(sha256sum <"$name" | cut -c1-64)" = "$digest" ] ||
@@ -100,7 +106,7 @@ if [ -n "$sealed" ] || [ -e files.sha256 ]; then
         while IFS= read -r name; do
             grep -Fqx -e "$name" "$work/listed" || fault "$last" "a file does not belong to this export: $name"
         done <"$work/found"
-        echo "FILES: $(wc -l <files.sha256) files are as entry $last records them, except those that a fault names"
+        say "FILES: $(wc -l <files.sha256) files are as entry $last records them, except those that a fault names"
     fi
 fi
 for stamp in timestamps/entry-*.tsr; do
@@ -110,13 +116,13 @@ for stamp in timestamps/entry-*.tsr; do
     if [ -n "$stamped" ] && openssl ts -verify -digest "$stamped" -in "$stamp" -CAfile "$ca" \
         -no_check_time >/dev/null 2>&1; then
         time=$(openssl ts -reply -in "$stamp" -text 2>/dev/null | sed -n 's/^Time stamp: //p')
-        echo "TIME: entry $seq, and all before it, existed at $time (by $ca)"
+        say "TIME: entry $seq, and all before it, existed at $time (by $ca)"
     else
-        echo "NOTE: entry $seq: its time stamp proves nothing (by $ca)"
+        say "NOTE: entry $seq: its time stamp proves nothing (by $ca)"
     fi
 done
-echo "$entries entries up to ${at:-never}, $unsigned of them not signed"
-echo "hash of the last entry: ${hash:-none}"
-echo "key: ${key:-none} (the first one: ${first:-none})"
+say "$entries entries up to ${at:-never}, $unsigned of them not signed"
+say "hash of the last entry: ${hash:-none}"
+say "key: ${key:-none} (the first one: ${first:-none})"
 [ "$faults" = 0 ] || { echo "$faults faults: these records were changed"; exit 1; }
 echo "the chain is whole. Whether it is drd's: compare the key with the recovery kit"

@@ -93,13 +93,14 @@ done
 def _filled(name: str, database: str) -> Passage:
     make = f"""\
 TARGET={database}
-[[ $TARGET != *\\`* && $TARGET != *\\'* ]] # a name that the next commands can quote
-found=$(mariadb "$LOGIN" --batch --skip-column-names -e "select
+[[ $TARGET != *[\\`\\'\\\\]* ]] || # the next commands could not quote it
+    {{ echo "a database cannot have the name ${{TARGET@Q}} here: name it in a target"; false; }}
+found=$(mariadb "$LOGIN" --batch --sandbox --skip-column-names -e "select
     (select count(*) from information_schema.tables where table_schema = '$TARGET') +
     (select count(*) from information_schema.routines where routine_schema = '$TARGET') +
     (select count(*) from information_schema.events where event_schema = '$TARGET')")
 [[ $found == 0 ]] || {{ echo "database $TARGET exists and is not empty"; false; }}
-mariadb "$LOGIN" --batch -e "drop database if exists \\`$TARGET\\`"
+mariadb "$LOGIN" --batch --sandbox -e "drop database if exists \\`$TARGET\\`"
 mariadb "$LOGIN" --batch --sandbox --binary-mode < <(jq -er --arg target "$TARGET" '
     .private["{name}"].database_sql | sub("^CREATE DATABASE `(``|[^`])+`";
     "CREATE DATABASE `\\($target)`")' manifest.json)
@@ -145,10 +146,11 @@ def _compared(name: str) -> Passage:
 jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
     | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
 while IFS=$'\\t' read -r table expected; do
-    found=$(mariadb "$LOGIN" --batch --skip-column-names --database="$TARGET" \\
+    found=$(mariadb "$LOGIN" --batch --sandbox --skip-column-names --database="$TARGET" \\
         -e "select count(*) from \\`${{table//\\`/\\`\\`}}\\`" </dev/null)
-    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
-    echo "$table: $found rows"
+    [[ $found == "$expected" ]] || # %q: a terminal obeys no text of a manifest
+        {{ printf '%q: %s rows, expected %q\\n' "$table" "$found" "$expected"; false; }}
+    printf '%q: %s rows\\n' "$table" "$found"
 done
 """
     return Passage(

@@ -280,8 +280,9 @@ jq -r '.components[] | select(.component == "{name}") | .fingerprint
     | select(.key | IN($derived[]) | not) | [.key, .value[0]] | @tsv' manifest.json |
 while IFS=$'\\t' read -r table expected; do
     found=$(psql -XAtq -d "$TARGET" -c "select count(*) from $table" </dev/null)
-    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
-    echo "$table: $found rows"
+    [[ $found == "$expected" ]] || # %q: a terminal obeys no text of a manifest
+        {{ printf '%q: %s rows, expected %q\\n' "$table" "$found" "$expected"; false; }}
+    printf '%q: %s rows\\n' "$table" "$found"
 done
 """
     return Passage(

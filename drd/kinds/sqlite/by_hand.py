@@ -40,8 +40,9 @@ jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {
 while IFS=$'\\t' read -r table expected; do
     found=$(sqlite3 -readonly "$TARGET" \\
       "select count(*) from \\"${{table//\\"/\\"\\"}}\\"" </dev/null)
-    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
-    echo "$table: $found rows"
+    [[ $found == "$expected" ]] || # %q: a terminal obeys no text of a manifest
+        {{ printf '%q: %s rows, expected %q\\n' "$table" "$found" "$expected"; false; }}
+    printf '%q: %s rows\\n' "$table" "$found"
 done
 """
     return ByHand(

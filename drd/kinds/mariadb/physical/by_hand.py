@@ -52,7 +52,8 @@ def _fetched(name: str) -> Passage:
         "that drd has stored, and check the pages of InnoDB:",
         f"""\
 export PATH="$PATH:/usr/sbin"
-echo "series of the backup: $(fact {name} server_version); of this host:"
+SERIES=$(fact {name} server_version)
+echo "series of the backup: ${{SERIES@Q}}; of this host:" # quoted: a terminal obeys no text
 mariadb-backup --no-defaults --version
 restic restore "$(snapshot {name})" --target {name}.fetched
 COPY={name}.fetched$(fact {name} place)
@@ -197,8 +198,9 @@ jq -r '.components[] | select(.component == "{name}") | .fingerprint
 while IFS=$'\\t' read -r table expected; do
     found=$(mariadb "$LOGIN" --batch --sandbox --skip-column-names \\
         -e "select count(*) from $table" </dev/null)
-    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
-    echo "$table: $found rows"
+    [[ $found == "$expected" ]] || # %q: a terminal obeys no text of a manifest
+        {{ printf '%q: %s rows, expected %q\\n' "$table" "$found" "$expected"; false; }}
+    printf '%q: %s rows\\n' "$table" "$found"
 done
 """
     return Passage(

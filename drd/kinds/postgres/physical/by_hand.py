@@ -196,8 +196,9 @@ while IFS=$'\\t' read -r table expected; do
     database=${{table%%.*}}
     [[ $database != \\"* ]] || {{ database=${{table#\\"}}; database=${{database%%\\".*}}; }}
     found=$(PGDATABASE="$database" psql -XAtq -c "select count(*) from ${{table#*.}}" </dev/null)
-    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
-    echo "$table: $found rows"
+    [[ $found == "$expected" ]] || # %q: a terminal obeys no text of a manifest
+        {{ printf '%q: %s rows, expected %q\\n' "$table" "$found" "$expected"; false; }}
+    printf '%q: %s rows\\n' "$table" "$found"
 done
 """
     return Passage(
