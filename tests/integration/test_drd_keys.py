@@ -28,12 +28,13 @@ from drd.model.kit import KitRecords
 from drd.model.manifest import manifest_from_bytes
 from drd.model.manifest_signature import Endorsement, Trust, of_new_key, signed_manifest
 from drd.model.plan import SecretRef
+from drd.model.record_drafts import of_key
 from drd.model.records import Body, Draft, Entry
 from drd.model.seals import Seal, seal_of
 from drd.model.snapshot import Manifest, RestorePoint
 from drd.signing import Signer, new_key
 from tests.catalogue_support import Catalogues, at, opened, plan, point
-from tests.records_support import Chain, key
+from tests.records_support import ANNA, Chain, key
 
 MakeHost = Callable[[], SqlCatalogue]
 
@@ -216,6 +217,20 @@ def test_entries_by_a_key_that_a_kit_knows_as_replaced_do_not_come_back(
     trust_kit(new, rotated.kit, copied=True)
     again = _Verifier(new, Known(frozenset([rotated.former.public.id])))
     assert not again.signed_by_known(later)
+
+
+def test_a_key_that_claims_the_id_of_drds_key_brings_no_entries_back(
+    rotated: Rotated, make: MakeHost
+) -> None:
+    known, forger, forged = rotated.signer.public.id, key(), Chain(rotated.signer)
+    forged.entries = rotated.entries()
+    said = of_key(known, forger.public.text, known, at(30), ANNA, lost=True)
+    for draft in (said, Draft("evidence", "shop/p", {"result": "passed"}, at(31))):
+        forged.entries[-1] = replace(forged.add(draft, forger), key=known)
+    verifier = _Verifier(make(), Known(frozenset([known])))
+    with pytest.raises(ValueError, match="its key has another id than the entry says"):
+        verifier.add(forged.entries, None)
+    assert verifier.confirmed() == rotated.entries()
 
 
 def test_a_host_that_may_not_have_seen_all_points_of_a_key_lists_none(
