@@ -152,6 +152,22 @@ def test_a_damaged_dump_and_an_archive_that_stopped_do_not_count(site: Site) -> 
     assert "lacks the empty blocks at its end" in error(points(site, plan)["stopped.tar.gz"])
 
 
+def test_an_archive_from_which_tar_takes_what_lands_does_not_count_if_it_is_cut(site: Site) -> None:
+    whole = gzip.decompress(archive())
+    put(site, "whole.tar", whole)
+    put(site, "cut.tar", whole[: len(whole) // 2])
+    put(site, "cut.tar.gz", archive()[:-100])
+    put(site, "other", os.urandom(len(whole)))
+    plan = plan_of(
+        site, restore=f'[/bin/tar, -x, --to-stdout, "--file={site.base}/dumps/${{copy}}"]'
+    )
+    listing(site.services(plan), plan)
+    assert complete(site, plan) == {
+        "whole.tar": True, "cut.tar": False, "cut.tar.gz": False, "other": True
+    }  # fmt: skip
+    assert "lacks the empty blocks at its end" in error(points(site, plan)["cut.tar"])
+
+
 def test_a_dump_that_is_still_being_written_is_no_point_until_it_is_finished(site: Site) -> None:
     growing = put(site, "new.gz", gzip.compress(WHOLE)[:-400], days=0)
     plan = plan_of(site)

@@ -138,10 +138,10 @@ class CommandCopies:
         if file is None:
             return Looked()
         seen = cut_off.of_path(file, copy.bytes)
-        if is_plain or cut_off.is_packed(seen.head):
-            return seen if is_plain else seen.of_packing()
-        # What the file holds is not what lands, but zeros are nothing packed.
-        return Looked(head=b"" if seen.head.strip(b"\0") else seen.head)
+        if is_plain:
+            return seen
+        # What the file holds is not what lands, but zeros are in no archive.
+        return seen.of_archive()._replace(head=b"" if seen.head.strip(b"\0") else seen.head)
 
     def read_to_end(
         self,

@@ -128,8 +128,9 @@ class Looked(NamedTuple):
             to_read=self.to_read,
         )
 
-    def of_packing(self) -> Looked:
-        """Return what it shows of a packed file that is unpacked before it lands."""
+    def of_archive(self) -> Looked:
+        """Return what it shows of a file from which a program takes what lands: a packed one, or an
+        archive."""
         return Looked(self.cut_off, unknown=self.unknown, to_read=self.to_read)
 
 
