@@ -342,7 +342,10 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     site.drd("incident", "obligation", "--ics", str(site.base / "due.ics"))
     calendar = (site.base / "due.ics").read_bytes().decode()
     assert "UID:incident-1-eu-nis2-ew-due@drd\r\n" in calendar
-    assert "incident-1-acme" not in calendar
+    events = calendar.split("BEGIN:VEVENT\r\n")[1:]
+    of_acme = [event for event in events if "UID:incident-1-acme-" in event]
+    assert of_acme
+    assert all("STATUS:CANCELLED\r\n" in event for event in of_acme), "it was submitted"
     timeline = site.drd("incident", "show").out
     assert "us-ca-ag does not apply: only 500" in timeline
     assert "reference 4711, late" in timeline
