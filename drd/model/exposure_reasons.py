@@ -93,7 +93,7 @@ def judge_exposure(
     if put_back:
         return [Reason(verdict, text, _after_recovery(facts), "rpo")]
     unseen = f"drd has not seen a newer copy from {called(facts.made_by)}"
-    since = unseen if facts.made_by else "drd has not tried a backup since then"
+    since = unseen if facts.made_by else "drd has recorded no later backup run"
     return [Reason(verdict, f"{text}; {since}", facts.anew, "rpo")]
 
 

@@ -154,7 +154,7 @@ def test_breach_without_a_try_says_what_to_run() -> None:
     plan = judged(newest=point(3 * HOUR))
     assert str(plan.reasons[0]) == (
         "RPO exceeded: the newest complete backup has data of 2026-11-24 21:31:00 UTC (RPO "
-        "15m); drd has not tried a backup since then: drd backup orders-api"
+        "15m); drd has recorded no later backup run: drd backup orders-api"
     )
 
 
@@ -182,7 +182,7 @@ def test_the_first_backup_that_runs_is_named() -> None:
 
 def test_other_runs_do_not_explain_a_breach() -> None:
     plan = judged(newest=point(3 * HOUR), running=RunningFacts("b001", "drill", ago(90)))
-    assert "drd has not tried a backup since then" in words(plan)
+    assert "drd has recorded no later backup run" in words(plan)
 
 
 @pytest.mark.parametrize(

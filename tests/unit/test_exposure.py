@@ -180,8 +180,12 @@ def running(since_s: float, kind: str = "backup") -> RunningFacts:
 @pytest.mark.parametrize(
     ("changes", "ends", "remedy"),
     [
-        ({}, "; drd has not tried a backup since then", "drd backup orders-api"),
-        ({"running": running(60, "drill")}, "since then", "drd backup orders-api"),
+        ({}, "; drd has recorded no later backup run", "drd backup orders-api"),
+        (
+            {"running": running(60, "drill")},
+            "; drd has recorded no later backup run",
+            "drd backup orders-api",
+        ),
         (
             {"running": running(60)},
             "; a backup has been running since 2026-11-25 00:30:00 UTC",

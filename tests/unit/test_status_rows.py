@@ -243,7 +243,7 @@ def test_a_copy_that_has_an_alert_is_reported_by_it_alone() -> None:
             "breached",
             (
                 "RPO exceeded: the newest complete backup has data of 2026-11-24 23:31:00 UTC "
-                "(RPO 15m); drd has not tried a backup since then"
+                "(RPO 15m); drd has recorded no later backup run"
             ),
             "drd backup orders-api",
         ),
@@ -293,7 +293,7 @@ def test_a_copy_that_has_an_alert_is_reported_by_it_alone() -> None:
             "at risk",
             (
                 "RPO nearly exceeded: the newest complete backup has data of 2026-11-25 "
-                "00:18:00 UTC (RPO 15m); drd has not tried a backup since then"
+                "00:18:00 UTC (RPO 15m); drd has recorded no later backup run"
             ),
             "drd backup orders-api",
         ),

@@ -249,7 +249,7 @@ def test_only_the_worst_reason_is_shown_with_its_alert() -> None:
     assert lines[3].startswith("orders-api  breached")
     assert lines[4].startswith("  RPO exceeded: the newest complete backup has data of ")
     assert " ".join(" ".join(lines[4:6]).split()).endswith(
-        "drd has not tried a backup since then (alert 3f9a for 2h)"
+        "drd has recorded no later backup run (alert 3f9a for 2h)"
     )
     assert lines[6:] == ["  > drd backup orders-api"]
 
