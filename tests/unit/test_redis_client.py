@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -81,6 +84,36 @@ def test_a_server_that_says_nothing_is_left_in_time(serve: Serve) -> None:
 def test_a_server_that_is_not_there_is_named(short_tmp: Path) -> None:
     with pytest.raises(SourceUnreachable, match="no such file or directory"):
         Client(Login(Address(socket=str(short_tmp / "none"))))
+
+
+@pytest.mark.parametrize(
+    ("gid", "mode", "said"),
+    [
+        (-1, 0o770, "as root: usermod -aG {group} {user}; then restart drd"),
+        (-1, 0o700, "set `unixsocketperm 770` in the configuration of the server"),
+        (0, 0o770, "let {place} belong to a group that {user} can join: now its group is root"),
+    ],
+)
+def test_a_socket_that_this_user_may_not_use_names_the_group_that_may(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch, gid: int, mode: int, said: str
+) -> None:
+    place = short_tmp / "s"
+    if gid != 0:
+        gid = next(g.gr_gid for g in grp.getgrall() if g.gr_gid in {*os.getgroups(), 33} - {0})
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+    place.chmod(mode)
+    os.chown(place, -1, gid)
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("drd.kinds.redis.client.socket.socket.connect", refused)
+    with pytest.raises(SourceUnreachable, match="permission denied") as told:
+        Client(Login(Address(socket=str(place))))
+    names = {"group": grp.getgrgid(gid).gr_name, "user": pwd.getpwuid(os.geteuid()).pw_name}
+    assert said.format(place=place, **names) in (told.value.hint or "")
+    assert "`bind`" not in (told.value.hint or "")
 
 
 @pytest.mark.parametrize(

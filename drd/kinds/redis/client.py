@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import stat
 import struct
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,16 @@ from drd.kinds.redis.settings import ServerSettings
 from drd.masking import masked
 from drd.model.text import escaped
 from drd.model.units import format_duration
-from drd.process import Container, Relay, check_cancelled, container_of, image_of, relay
+from drd.process import (
+    Container,
+    Relay,
+    check_cancelled,
+    container_of,
+    group_name,
+    image_of,
+    relay,
+    user_name,
+)
 
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
@@ -281,11 +291,39 @@ def opened(login: Login) -> socket.socket:
         ) from error
     except (OSError, ValueError) as error:
         reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        hint = (
+            "check that the server runs and accepts connections there (`bind`, `port`, "
+            "`unixsocket` and `unixsocketperm` of its configuration)."
+        )
+        if isinstance(error, PermissionError) and address.socket:
+            hint = _who_may(Path(address.socket))
         raise SourceUnreachable(
-            f"cannot connect to {address.named}: {reason}",
-            hint="check that the server runs and accepts connections there (`bind`, `port`, "
-            "`unixsocket` and `unixsocketperm` of its configuration).",
+            f"cannot connect to {address.named}: {reason}", hint=hint
         ) from error
+
+
+def _who_may(place: Path) -> str:
+    """Return how this process gets the right to use a socket: its group may, or has to get it."""
+    closed = next(
+        (above for above in [*place.parents][::-1] if not os.access(above, os.X_OK)), place
+    )
+    bits = stat.S_IXGRP if closed != place else stat.S_IWGRP
+    user = user_name(os.geteuid())
+    try:
+        info = closed.stat()
+    except OSError:
+        return f"let the user {user} use this socket."
+    group = group_name(info.st_gid)
+    if info.st_gid == 0:
+        return f"let {closed} belong to a group that {user} can join: now its group is {group}."
+    join = f"as root: usermod -aG {group} {user}; then restart drd, to which this applies from then"
+    if info.st_mode & bits:
+        return f"{join}."
+    if closed != place:
+        return f"let the group {group} enter {closed} (chmod g+x), then {join}."
+    return (
+        f"set `unixsocketperm 770` in the configuration of the server and restart it, then {join}."
+    )
 
 
 def _context(login: Login) -> ssl.SSLContext:
