@@ -114,12 +114,17 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
     )
 
 
-def no_directory(directory: Path) -> Finding | None:
-    """Return a finding if there is no such directory, or this process cannot see it."""
-    hint = (
-        f"{'' if is_root() else 'as root: '}{_making(directory)}\nIf a service must write into "
-        "this directory, give its user and group instead."
-    )
+def no_directory(directory: Path, service: str | None = None) -> Finding | None:
+    """Return a finding if there is no such directory, or this process cannot see it. `service` is
+    the user of the server that has its data there, if one has."""
+    place = shlex.quote(os.fspath(directory))
+    hint = "" if is_root() else "as root: "
+    if service is not None:
+        hint += f"install -d -o {service} -g {service} -m 0750 {place}\nIf the server has another "
+        hint += "user here, give that user and its group instead."
+    else:
+        hint += f"{_making(place)}\nIf a service must write into "
+        hint += "this directory, give its user and group instead."
     try:
         if stat.S_ISDIR(directory.stat().st_mode):
             return None
@@ -134,10 +139,9 @@ def no_directory(directory: Path) -> Finding | None:
     return Finding("target", "error", "", f"directory {missing} does not exist", hint)
 
 
-def _making(directory: Path) -> str:
+def _making(place: str) -> str:
     """Return the command that makes a directory in which this process may write."""
     user, group = user_name(os.geteuid()), group_name(os.getegid())
-    place = shlex.quote(os.fspath(directory))
     return f"install -d -o {user} -g {group} -m 0755 {place}"
 
 

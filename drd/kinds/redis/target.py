@@ -131,7 +131,7 @@ class RedisTargetDirectory(NamedDestination):
         if last.published():
             return [Finding("target", "ok", "", f"{last.target} has been restored by this run")]
         directory = last.target.parent
-        wrong = no_directory(directory) or unwritable(directory)
+        wrong = no_directory(directory, self._user(snapshot)) or unwritable(directory)
         if wrong is not None:
             return [wrong]
         self._refuse(snapshot, overwrite=overwrite)
@@ -141,7 +141,7 @@ class RedisTargetDirectory(NamedDestination):
 
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         directory = self._last(snapshot).target.parent
-        wrong = no_directory(directory) or unwritable(directory)
+        wrong = no_directory(directory, self._user(snapshot)) or unwritable(directory)
         if wrong is not None:
             return [wrong]
         what, hint = f"the restored component {self._component}", f"free space in {directory}."
@@ -153,9 +153,17 @@ class RedisTargetDirectory(NamedDestination):
         ]
         if is_root() and not self._options.no_owner and directory.stat().st_uid == 0:
             text = f"{directory} belongs to root, and so will the restored files"
-            remedy = f"let the directory belong to the user of the server: chown redis {directory}"
+            remedy = "let the directory belong to the user of the server: "
+            remedy += f"chown {self._user(snapshot) or 'redis'} {directory}"
             findings.append(Finding("ownership", "warning", "", text, remedy))
         return findings
+
+    def _user(self, snapshot: ComponentSnapshot) -> str | None:
+        """Return the user of the server on Debian, which has the product's name; None if the
+        recovery restores the file alone, for no server."""
+        if self._own_file is not None:
+            return None
+        return "valkey" if snapshot.facts.get("product") == "valkey" else "redis"
 
     def _refuse(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> None:
         layout = self._layout(snapshot)
