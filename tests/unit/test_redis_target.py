@@ -47,7 +47,7 @@ def test_the_directory_of_a_server_gets_the_same_owner_from_each_hint(
         return Roots if path == directory else real(path, **how)
 
     hints = _hints(target, snapshot, monkeypatch, of_root)
-    assert f"the user of the server: chown {product} {directory}" in hints
+    assert f"chown {product} {directory}" in hints
 
 
 def _hints(
