@@ -23,7 +23,7 @@ from drd.errors import RepositoryError
 from drd.model.adopted import Adopted, Stanza
 from drd.ports import Progress, no_progress
 from drd.ports.adopted import ForeignCopy, Landing
-from drd.repositories.adopted import afar
+from drd.repositories.adopted import afar, pg_archive
 from drd.repositories.adopted.restic import ResticCopies
 from drd.repositories.adopted.stanza_program import StanzaProgram
 from drd.repositories.adopted.stored_file import StoredFile
@@ -199,3 +199,23 @@ def test_a_file_of_very_many_small_pieces_does_not_keep_the_listing() -> None:
     with pytest.raises(RepositoryError, match=r"could read only [\d,]+ of 65,536 bytes"):
         afar.looked(file)
     assert runner.read <= 100
+
+
+def test_an_archive_whose_contents_have_no_end_does_not_keep_the_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of contents whose first entry depends on empty names, to the end of a file of
+    zeros."""
+    monkeypatch.setattr(pg_archive, "_MOST_TEXTS", 1000)
+    zero, word = bytes(5), b"\0\4\0\0\0shop"
+    header = b"PGDMP" + bytes([1, 14, 0, 4, 8, 1]) + zero * 8 + word * 3
+    dump = tmp_path / "shop.dump"
+    dump.write_bytes(header + b"\0\1\0\0\0" * 2)
+    os.truncate(dump, _HUGE)
+    with dump.open("rb") as file:
+        assert pg_archive.judged(file) == ""
+        assert file.tell() == _HUGE, "its last bytes decide"
+        reader = pg_archive._Reader(file)
+        with pytest.raises(pg_archive._TooLong):
+            pg_archive._contents(reader)
+        assert file.tell() < 1 << 16

@@ -25,6 +25,8 @@ _STATES = (1, _KNOWN_PLACE, _NO_DATA)
 _ZERO = 5
 """How many bytes the number 0 has."""
 _MOST_ENTRIES, _LONGEST, _LONGEST_WORD = 1_000_000, 64 << 20, 1024
+_MOST_TEXTS = 2_000_000
+"""At most so many names on which entries depend are read: a file of zeros has no end of them."""
 _WALK_S = 2.0
 """How long a walk may take: each kilobyte of compressed data can be a step."""
 
@@ -112,6 +114,7 @@ class _Reader:
         file.seek(0)
         self._int = 4
         self._offset = 8
+        self.texts = 0
 
     def sizes(self) -> None:
         self._int, self._offset = self.byte(), self.byte()
@@ -212,7 +215,9 @@ def _entry(reader: _Reader, version: tuple[int, int]) -> _Entry | None:
     for _ in range(2):  # owner, and a word of old versions
         reader.skip_text()
     while reader.skip_text():  # what it depends on
-        pass
+        reader.texts += 1
+        if reader.texts > _MOST_TEXTS:
+            raise _TooLong
     state, place = reader.place()
     if state == _NO_DATA:
         return None
