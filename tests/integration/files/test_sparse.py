@@ -15,6 +15,7 @@ from drd.kinds.files.manifest import require_written
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.strict import UnexpectedValue
 from drd.ports import Workplace, no_progress
+from drd.ports.repository import Fetched
 from drd.process.clock import SystemClock
 from tests.integration.files.support import KIND, component, source, taken
 from tests.repository_support import local_repository
@@ -50,9 +51,9 @@ def asks_for_sparse(snapshot: ComponentSnapshot) -> bool:
     """What a fetch of this component asks of its repository."""
     asked: list[bool] = []
 
-    def fetch(*_: object, sparse: bool, **__: object) -> tuple[()]:
+    def fetch(*_: object, sparse: bool, **__: object) -> Fetched:
         asked.append(sparse)
-        return ()
+        return Fetched(0)
 
     services = SimpleNamespace(clock=SystemClock(), on_progress=no_progress)
     holders: Any = SimpleNamespace(services=services, fetch=fetch)
