@@ -18,21 +18,20 @@ import pymysql
 
 from tests.servers.child import LOOPBACK, Child, ServerError, User, free_ports, tied_to_us
 
-_NEEDED = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump")
-_MADE_WITH = ("--innodb-log-file-size=16M", "--innodb-undo-tablespaces=0")
-
 
 class MariadbServer:
     """A MariaDB server on a Unix socket, and with `tcp` on loopback. Its administrator is root,
     without a password. Root cannot run MariaDB: then it runs as nobody, who has to get through to
     `directory`. `options` come after all others."""
 
+    needed = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump")
+    made_with: tuple[str, ...] = ("--innodb-log-file-size=16M", "--innodb-undo-tablespaces=0")
+    template = "mariadb-template"
+    hint = "apt-get install --no-install-recommends mariadb-server-core mariadb-client"
+
     def __init__(self, directory: Path, *, tcp: bool = False, options: Sequence[str] = ()) -> None:
-        if missing := [name for name in _NEEDED if _which(name) is None]:
-            raise ServerError(
-                f"{', '.join(missing)} missing\nHINT: apt-get install --no-install-recommends "
-                "mariadb-server-core mariadb-client"
-            )
+        if missing := self.missing():
+            raise ServerError(f"{', '.join(missing)} missing\nHINT: {self.hint}")
         self.directory = directory.resolve()
         self.socket = self.directory / "s"
         self.port = free_ports(1)[0]
@@ -40,6 +39,11 @@ class MariadbServer:
         self._options = options
         self.user = _unprivileged_user()
         self._child: Child | None = None
+
+    @classmethod
+    def missing(cls) -> list[str]:
+        """The programs that this host does not have."""
+        return [name for name in cls.needed if which(name) is None]
 
     def dsn(
         self, database: str, user: str = "root", password: str = "", *, tcp: bool = False
@@ -73,9 +77,9 @@ class MariadbServer:
         if not data.exists():
             self._as_user(["cp", "-a", "--reflink=auto", str(self._template()), str(data)])
         argv = [
-            str(_which("mariadbd")), "--no-defaults", f"--datadir={data}",
+            str(which(self.needed[0])), "--no-defaults", f"--datadir={data}",
             f"--socket={self.socket}", f"--pid-file={self.directory / 'pid'}",
-            f"--tmpdir={self.directory}", *_MADE_WITH, "--innodb-flush-log-at-trx-commit=0",
+            f"--tmpdir={self.directory}", *self.made_with, "--innodb-flush-log-at-trx-commit=0",
             "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin",
             "--event-scheduler=OFF", "--lc-messages=en_US", "--local-infile=1",
         ]  # fmt: skip
@@ -94,20 +98,23 @@ class MariadbServer:
     def _template(self) -> Path:
         """The files of a server that nothing has used, made once in a run of the tests."""
         run = Path(os.environ.get("DRD_TEST_RUN") or self.directory)
-        home = run / "mariadb-template"
+        home = run / self.template
         if not home.exists():
             new = Path(tempfile.mkdtemp(prefix="mariadb-", dir=run))
             if self.user is not None:
                 os.chown(new, self.user.uid, self.user.gid)
-            words = [
-                str(_which("mariadb-install-db")), "--no-defaults", f"--datadir={new / 'data'}",
-                "--auth-root-authentication-method=normal", "--skip-test-db",
-                "--skip-name-resolve", f"--tmpdir={new}", *_MADE_WITH,
-            ]  # fmt: skip
-            self._as_user(words)
+            self._as_user(self.install(new))
             with contextlib.suppress(OSError):  # another process was quicker
                 new.rename(home)
         return home / "data"
+
+    def install(self, new: Path) -> list[str]:
+        """The command that makes the files of a new server in `new / "data"`."""
+        return [
+            str(which("mariadb-install-db")), "--no-defaults", f"--datadir={new / 'data'}",
+            "--auth-root-authentication-method=normal", "--skip-test-db",
+            "--skip-name-resolve", f"--tmpdir={new}", *self.made_with,
+        ]  # fmt: skip
 
     def _as_user(self, argv: list[str]) -> None:
         done = subprocess.run(
@@ -124,7 +131,7 @@ class MariadbServer:
             return False
 
 
-def _which(name: str) -> str | None:
+def which(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin")
 
 

@@ -8,6 +8,7 @@ import pymysql
 import pytest
 
 from drd.kinds.mariadb.connection import Connection
+from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.rights import _snapshot, _tables
 from drd.model.finding import Finding
 
@@ -17,6 +18,8 @@ FULL = pymysql.err.OperationalError(1, "Can't create/write to file '/tmp/#sql' (
 
 class Refuses:
     """A connection on which every statement fails."""
+
+    flavour = MARIADB
 
     def __init__(self, error: pymysql.err.MySQLError) -> None:
         self._error = error

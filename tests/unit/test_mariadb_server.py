@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from drd import process
 from drd.errors import DeadlineExceeded, RepositoryDamaged, SandboxUnavailable, SourceError
 from drd.kinds.mariadb.connection import ServerError, address_of
+from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.fingerprint import Table
 from drd.kinds.mariadb.naming import in_database
 from drd.kinds.mariadb.physical import SPEC, files_list
@@ -205,7 +206,7 @@ def test_while_commits_wait_the_server_is_asked_once_for_each_table_and_only_in_
     budget_s: float, asked: int
 ) -> None:
     seen: list[str] = []
-    connection: Any = SimpleNamespace(one=lambda sql: seen.append(sql) or (7, 5))
+    connection: Any = SimpleNamespace(one=lambda sql: seen.append(sql) or (7, 5), flavour=MARIADB)
     tables = [Table("one", "MyISAM", (("n", "int"),)), Table("two", "Aria", (("n", "int"),))]
     found = {f"d{n}": Found((), tables, {}) for n in range(200)}
     known = moving_tables(connection, found, mode="digest", budget_s=budget_s, late="too late")

@@ -1,4 +1,4 @@
-"""Restore a MariaDB database by hand, with restic and mariadb."""
+"""Restore a database of MariaDB or MySQL by hand, with restic and mariadb or mysql."""
 
 from __future__ import annotations
 
@@ -16,11 +16,23 @@ from drd.ports.by_hand import ByHand, Passage
 from drd.process import container_of
 
 _OWN_SERVER = """\
-Connect to a MariaDB server of the same series or newer, as an administrator. These commands use \
+Connect to a server of the same product (MariaDB or MySQL), of the same series or newer, as an \
+administrator. These commands use \
 the server of this host, as root through its socket. To use another server, first write its login \
 into a file of mode 0600 ([client], user, password, host) and set LOGIN to \
 --defaults-extra-file=FILE:"""
 _OWN_LOGIN = 'LOGIN="${LOGIN:---user=root}"\n'
+_RUN_SQL = """\
+run_sql() { # COMPONENT LOGIN OPTIONS…: run SQL with the client of the product of the backup
+    local component=$1 login=$2
+    shift 2
+    if [[ $(fact "$component" product 2>/dev/null) == mysql ]]; then
+        mysql "$login" --batch --skip-system-command "$@"
+    else
+        mariadb "$login" --batch --sandbox "$@"
+    fi
+}
+"""
 
 
 def by_hand(
@@ -36,9 +48,9 @@ def by_hand(
     inner = () if container is None else (by_hand_in(container, name),)
     if not isinstance(target, MariadbTarget) or container is not None:
         database = f'"$(fact {name} database)"'
-        words = f'mariadb "$LOGIN" --batch --sandbox --database={database}'
+        words = f'run_sql {name} "$LOGIN" --database={database}'
         return ByHand(
-            (*inner, Passage(_OWN_SERVER, _OWN_LOGIN), *_passages(name, database)),
+            (*inner, Passage(_OWN_SERVER, _RUN_SQL + _OWN_LOGIN), *_passages(name, database)),
             ask=f"{words} --skip-column-names -e",
             change=f"{words} -e",
             feed=words,
@@ -55,7 +67,7 @@ def by_hand(
     if target.bin_dir is not None:
         login += f'export PATH={quote(target.bin_dir)}:"$PATH"\n'
     database = quote(parts.database)
-    words = f'mariadb --defaults-extra-file="$KIT/{file}" --batch --sandbox --database={database}'
+    words = f'run_sql {name} --defaults-extra-file="$KIT/{file}" --database={database}'
     said = f"Connect to the target, database {parts.database}; the kit has the login:"
     if not parts.user:
         parts = parts._replace(user="root")
@@ -63,8 +75,8 @@ def by_hand(
         {"host": parts.host, "port": str(parts.port)} if parts.host else {"socket": parts.socket}
     )
     return ByHand(
-        (Passage(said, login), *_passages(name, database)),
-        files={file: Address(parts).options().encode()},
+        (Passage(said, _RUN_SQL + login), *_passages(name, database)),
+        files={file: Address(parts).options(None).encode()},
         ask=f"{words} --skip-column-names -e",
         change=f"{words} -e",
         feed=words,
@@ -95,13 +107,13 @@ def _filled(name: str, database: str) -> Passage:
 TARGET={database}
 [[ $TARGET != *[\\`\\'\\\\]* ]] || # the next commands could not quote it
     {{ echo "a database cannot have the name ${{TARGET@Q}} here: name it in a target"; false; }}
-found=$(mariadb "$LOGIN" --batch --sandbox --skip-column-names -e "select
+found=$(run_sql {name} "$LOGIN" --skip-column-names -e "select
     (select count(*) from information_schema.tables where table_schema = '$TARGET') +
     (select count(*) from information_schema.routines where routine_schema = '$TARGET') +
     (select count(*) from information_schema.events where event_schema = '$TARGET')")
 [[ $found == 0 ]] || {{ echo "database $TARGET exists and is not empty"; false; }}
-mariadb "$LOGIN" --batch --sandbox -e "drop database if exists \\`$TARGET\\`"
-mariadb "$LOGIN" --batch --sandbox --binary-mode < <(jq -er --arg target "$TARGET" '
+run_sql {name} "$LOGIN" -e "drop database if exists \\`$TARGET\\`"
+run_sql {name} "$LOGIN" --binary-mode < <(jq -er --arg target "$TARGET" '
     .private["{name}"].database_sql | sub("^CREATE DATABASE `(``|[^`])+`";
     "CREATE DATABASE `\\($target)`")' manifest.json)
 OWN=$(fact {name} database)
@@ -110,7 +122,7 @@ pattern() {{ sed 's/[\\\\_%]/\\\\&/g'; }} # as GRANT writes a name
 FROM=$(quoted <<< "${{OWN//\\`/\\`\\`}}") TO=$(quoted <<< "$TARGET")
 FROM_ALL=$(pattern <<< "${{OWN//\\`/\\`\\`}}" | quoted) TO_ALL=$(pattern <<< "$TARGET" | quoted)
 LC_ALL=C sed "/^  \\`/s/val(\\`$FROM\\`\\./val(\\`$TO\\`./g" {name}.sql | # sequences, too
-    mariadb "$LOGIN" --batch --sandbox --binary-mode --local-infile=0 --database="$TARGET"
+    run_sql {name} "$LOGIN" --binary-mode --local-infile=0 --database="$TARGET"
 """
     return Passage(
         "Create the database with the character set that it had at the backup, and load the "
@@ -124,11 +136,11 @@ def _code(name: str) -> Passage:
 LC_ALL=C sed -e "s/ ON \\([A-Z ]*\\)\\`$FROM\\`\\./ ON \\1\\`$TO\\`./" \\
     -e "s/ ON \\`$FROM_ALL\\`\\.\\*/ ON \\`$TO_ALL\\`.*/" {name}.users_sql > {name}.users_here
 make_users() {{
-    mariadb "$LOGIN" --batch --sandbox --binary-mode --force < {name}.users_here
+    run_sql {name} "$LOGIN" --binary-mode --force < {name}.users_here
 }}
 make_users 2>/dev/null || true # a view over another view needs the users of that one
 LC_ALL=C sed "/^CREATE .*VIEW /s/\\`$FROM\\`\\./\\`$TO\\`./g" {name}.objects_sql |
-    mariadb "$LOGIN" --batch --sandbox --binary-mode --database="$TARGET"
+    run_sql {name} "$LOGIN" --binary-mode --database="$TARGET"
 make_users
 """
     return Passage(
@@ -146,7 +158,7 @@ def _compared(name: str) -> Passage:
 jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
     | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
 while IFS=$'\\t' read -r table expected; do
-    found=$(mariadb "$LOGIN" --batch --sandbox --skip-column-names --database="$TARGET" \\
+    found=$(run_sql {name} "$LOGIN" --skip-column-names --database="$TARGET" \\
         -e "select count(*) from \\`${{table//\\`/\\`\\`}}\\`" </dev/null)
     [[ $found == "$expected" ]] || # %q: a terminal obeys no text of a manifest
         {{ printf '%q: %s rows, expected %q\\n' "$table" "$found" "$expected"; false; }}

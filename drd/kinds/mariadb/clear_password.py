@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from drd.errors import NotSupported
 from drd.kinds.mariadb.dsn import Parts
 
 _GIVING = (
@@ -42,6 +43,17 @@ def proven(parts: Parts) -> bool:
     """Return whether the connection proves that the server is the right one, and that nobody on the
     way can read what is sent."""
     return not parts.host or bool(parts.ssl and parts.ssl_ca)
+
+
+def require_proven(parts: Parts, named: str) -> None:
+    """Raise NotSupported if MySQL's programs would send the password to a server that nobody has
+    checked: they cannot be told to refuse that."""
+    if parts.host and parts.ssl and not parts.ssl_ca and parts.password:
+        raise NotSupported(
+            f"{named} is MySQL, and dsn has `ssl=on` without `ssl_ca`: MySQL's programs would send "
+            "the password to every server that answers there",
+            hint="write `ssl_ca=/PATH` into dsn, with the file of the certificate authority.",
+        )
 
 
 def refusing(parts: Parts) -> Mapping[bytes, type]:

@@ -11,8 +11,8 @@ import pwd
 import socket
 import struct
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pymysql
 
 from drd import log, secrets
 from drd.errors import (
+    DrdError,
     NotSupported,
     SecretUnavailable,
     SourceError,
@@ -30,7 +31,8 @@ from drd.errors import (
 )
 from drd.kinds import servers
 from drd.kinds.mariadb import dsn
-from drd.kinds.mariadb.clear_password import NO_PLUGINS, proven, refusing
+from drd.kinds.mariadb.clear_password import NO_PLUGINS, proven, refusing, require_proven
+from drd.kinds.mariadb.flavour import MARIADB, MYSQL, Flavour, of_server
 from drd.kinds.mariadb.quoting import ident
 from drd.kinds.mariadb.tools import numbers
 from drd.masking import MASK
@@ -44,27 +46,13 @@ OPTIONS = "drd.cnf"
 CONNECT_S = 10
 CONNECT_INSIDE_S = 30
 """The engine of a container may need seconds to start a program there."""
-OLDEST = (10, 6)
-"""The first version that renames several tables in one step that a crash cannot divide."""
 
 NO_DATABASE = 1049
 _REFUSED = (1044, 1045, 1130, 1698, 1862, 1820, 4151)
 _GONE = (2006, 2013, 2014, 2055)
 _LATE = (1969, 3024)
+_INTERRUPTED = 1317
 _LOCKED_OUT = (1205, 1213)
-
-_SETTINGS = (
-    # So that values print the same in every server, and no limit for applications ends our work.
-    "SET SESSION time_zone = '+00:00'",
-    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
-    "SET SESSION max_statement_time = 0",
-    "SET SESSION wait_timeout = 86400",
-    "SET SESSION net_write_timeout = 86400",
-    "SET SESSION net_read_timeout = 86400",
-    "SET SESSION lock_wait_timeout = 60",
-    "SET SESSION innodb_lock_wait_timeout = 60",
-    "SET SESSION group_concat_max_len = 1048576",
-)
 
 _opened: WeakSet[Connection] = WeakSet()
 _opening = threading.Lock()
@@ -124,24 +112,33 @@ class Address:
         )
         return {**where, "MYSQL_DATABASE": parts.database, "MYSQL_USER": parts.user}
 
-    def options(self, *, charset: bool = True) -> str:
-        """The content of an option file for MariaDB's programs; `charset` for those that convert
-        text."""
+    def options(self, flavour: Flavour | None = MARIADB, *, charset: bool = True) -> str:
+        """The content of an option file for the programs of a product, or for those of both (None);
+        `charset` for those that convert text."""
         parts = self.parts
         lines = ["[client]", f"user={_option(parts.user)}", f"password={_option(parts.password)}"]
         if parts.host:
             lines += [f"host={_option(parts.host)}", f"port={parts.port}", "protocol=tcp"]
         else:
             lines += [f"socket={_option(parts.socket)}", "protocol=socket"]
+        if charset:
+            lines.append("default-character-set=utf8mb4")
+        if parts.ssl_ca:
+            lines.append(f"ssl-ca={_option(parts.ssl_ca)}")
+        if flavour is None:  # MySQL's programs do not read this group
+            lines.append("[client-mariadb]")
+        if flavour is MYSQL:
+            lines.append(f"ssl-mode={'VERIFY_IDENTITY' if parts.ssl_ca else 'DISABLED'}")
+            return "\n".join([*lines, ""])
         if parts.ssl:
             lines.append("ssl")
         if parts.ssl_ca:
-            lines += [f"ssl-ca={_option(parts.ssl_ca)}", "ssl-verify-server-cert"]
+            lines.append("ssl-verify-server-cert")
         elif not parts.ssl:
             lines.append("skip-ssl-verify-server-cert")
         if not proven(parts):
             lines.append(NO_PLUGINS)
-        return "\n".join([*lines, *(["default-character-set=utf8mb4"] if charset else []), ""])
+        return "\n".join([*lines, ""])
 
 
 def _option(text: str) -> str:
@@ -211,6 +208,7 @@ class Connection:
         self._raw = raw
         self.id = int(raw.thread_id())
         self.version = str(raw.get_server_info())
+        self.flavour = of_server(self.version)
 
     def rows(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         with self._raw.cursor() as cursor:
@@ -240,6 +238,39 @@ class Connection:
         credentials = at.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         return int(struct.unpack("3i", credentials)[1])
 
+    def limit(self, seconds: float) -> None:
+        """Let the server end each statement of this session after so many seconds; 0: never."""
+        limit = self.flavour.limit.format(seconds=seconds, milliseconds=seconds * 1000)
+        self.execute(limit)
+
+    @contextmanager
+    def ended_after(self, seconds: float) -> Iterator[None]:
+        """End the statement of the body after so many seconds, if the server's own limit is for
+        queries only."""
+        over = threading.Event()
+
+        def end() -> None:
+            over.set()
+            self.kill_query()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        if not self.flavour.limits_writes:
+            timer.start()
+        try:
+            yield
+        except ServerError as error:
+            if over.is_set() and code(error) == _INTERRUPTED:
+                raise pymysql.err.OperationalError(_LATE[-1], words(error)) from error
+            raise
+        finally:
+            timer.cancel()
+
+    def kill_query(self) -> None:
+        """End the statement that the server runs for this session, from another session."""
+        with suppress(DrdError, ServerError), connect(self.address, database=False) as other:
+            other.execute(f"KILL QUERY {self.id}")
+
     def use(self, database: str) -> None:
         self.execute(f"USE {ident(database)}")
 
@@ -257,7 +288,7 @@ class Connection:
 def connect(address: Address, *, database: bool = True) -> Connection:
     """Connect to the database of the address, or to its server without a database. Raises
     SourceUnreachable, SourceMissing if only the database does not exist, LoginRefused, and
-    NotSupported for a server that is not MariaDB, or too old."""
+    NotSupported for a server that is too old, or that drd cannot use as it is set up."""
     parts = address.parts
     through = address.relayed
     where = (
@@ -289,7 +320,7 @@ def connect(address: Address, *, database: bool = True) -> Connection:
         _opened.add(connection)
     try:
         _require_supported(connection)
-        for statement in _SETTINGS:
+        for statement in connection.flavour.session:
             connection.execute(statement)
     except ServerError as error:
         connection.close()
@@ -320,17 +351,22 @@ def own_sessions(connection: Connection) -> list[int]:
 def _require_supported(connection: Connection) -> None:
     version = str(connection.value("SELECT VERSION()"))
     connection.version = version
-    if "mariadb" not in version.lower():
+    product = connection.flavour = of_server(version)
+    named = connection.address.named
+    if numbers(version)[:2] < product.oldest:
+        oldest = ".".join(map(str, product.oldest))
         raise NotSupported(
-            f"{connection.address.named} is not MariaDB: it reports version {version[:60]}",
-            hint="kind mariadb works with MariaDB only. For MySQL, use kind `command` with "
-            "mysqldump.",
+            f"{named} has {product.name} {version[:60]}, which is older than {oldest}",
+            hint=f"upgrade the server to {product.name} {oldest} or newer, or use kind `command`.",
         )
-    if numbers(version)[:2] < OLDEST:
-        raise NotSupported(
-            f"{connection.address.named} has MariaDB {version[:60]}, which is older than 10.6",
-            hint="upgrade the server to MariaDB 10.6 or newer, or use kind `command`.",
-        )
+    if product is MYSQL:
+        require_proven(connection.address.parts, named)
+        if connection.value("SELECT @@GLOBAL.partial_revokes"):
+            raise NotSupported(
+                f"{named} has `partial_revokes = ON`: then `_` in the name of a database means "
+                "something else in GRANT, and drd would read and give wrong rights",
+                hint="set partial_revokes to OFF, or use kind `command` with mysqldump.",
+            )
 
 
 def version_text(connection: Connection) -> str:
@@ -354,13 +390,15 @@ def _refused(address: Address, error: BaseException) -> SourceError:
             hint="correct user and password in dsn. If the user does not exist yet, run the "
             "script that `drd doctor PLAN --grants` prints: it creates the user with all rights. "
             "Without a password, the server lets in only the system user of the same name "
-            "(unix_socket): run drd as this user, or give the user of the server a password, and "
-            "write it into dsn.",
+            "(unix_socket, in MySQL auth_socket): run drd as this user, or give the user of the "
+            "server a password, and write it into dsn.",
         )
     if isinstance(error, RuntimeError):
         return LoginRefused(
             f"{address.named} asks for a way to log in that drd does not use: {said}",
-            hint="let the user log in by a password (mysql_native_password) or by unix_socket.",
+            hint="let the user log in by unix_socket (auth_socket), or by mysql_native_password. "
+            "A user with caching_sha2_password, which is usual in MySQL, needs the server's socket "
+            "or `ssl_ca` in dsn.",
         )
     if address.inside is not None and address.relayed is not None:
         image_of(address.inside)  # says so if the container does not run
@@ -379,11 +417,7 @@ def interruptible(connection: Connection) -> AbstractContextManager[None]:
     """If drd is cancelled in the body, kill the query that the server runs for `connection`, and
     raise Cancelled."""
 
-    def kill() -> None:
-        with connect(connection.address, database=False) as other:
-            other.execute(f"KILL QUERY {connection.id}")
-
-    return servers.interruptible(kill)
+    return servers.interruptible(connection.kill_query)
 
 
 def write_options(
@@ -391,15 +425,16 @@ def write_options(
     file: Path,
     more: Sequence[str] = (),
     *,
+    flavour: Flavour = MARIADB,
     user: str | None = None,
     charset: bool = True,
 ) -> Path:
-    """Write an option file of mode 0600 that belongs to `user` (default: the user that drd runs
-    as). The caller removes the file."""
+    """Write an option file for the programs of a product, of mode 0600, that belongs to `user`
+    (default: the user that drd runs as). The caller removes the file."""
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write("\n".join([address.options(charset=charset), *more, ""]))
+        out.write("\n".join([address.options(flavour, charset=charset), *more, ""]))
         if user is not None:
             account = pwd.getpwnam(user)
             os.fchown(out.fileno(), account.pw_uid, account.pw_gid)

@@ -11,6 +11,7 @@ from drd.errors import SourceError
 from drd.kinds.mariadb import objects, users
 from drd.kinds.mariadb.connection import Connection
 from drd.kinds.mariadb.fingerprint import Tables, properties, tables_of
+from drd.kinds.mariadb.flavour import Flavour, facts_of
 from drd.kinds.mariadb.quoting import ident, literal
 from drd.model.text import some
 
@@ -34,11 +35,13 @@ class Read(NamedTuple):
     accounts: list[dict[str, Any]]
     history: bool
     bytes: int
+    flavour: Flavour
 
     @property
     def facts(self) -> dict[str, Any]:
         """The facts for the manifest of a dump of this database."""
         return {
+            **facts_of(self.flavour),
             "database": self.name,
             "database_bytes": self.bytes,
             **self.properties,
@@ -56,7 +59,7 @@ class Read(NamedTuple):
             "users": self.accounts,
             "database_sql": create_sql(self.name, self.properties),
             "objects_sql": objects.script(self.code),
-            "users_sql": users.script(self.accounts, self.name),
+            "users_sql": users.script(self.accounts, self.name, self.flavour),
         }
 
 
@@ -77,6 +80,7 @@ def read(connection: Connection, database: str) -> Read:
         users.read(connection, database, [o["definer"] for o in code]),
         bool(connection.value(_HISTORY, [database])),
         size(connection, database),
+        connection.flavour,
     )
 
 

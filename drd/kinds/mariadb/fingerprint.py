@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from drd import process
 from drd.errors import SourceUnreachable
 from drd.kinds.mariadb.connection import Connection, ServerError, is_late, is_lost, words
+from drd.kinds.mariadb.flavour import Flavour
 from drd.kinds.mariadb.quoting import ident
 from drd.model.snapshot import DatabaseFingerprint, TableState
 from drd.model.units import format_duration
@@ -22,18 +23,15 @@ SELECT TABLE_NAME, TABLE_TYPE, ENGINE, COALESCE(DATA_LENGTH, 0) FROM information
 _COLUMNS = """
 SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS
  WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, COLUMN_NAME"""
-_DATABASE = """
-SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
-  FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"""
 
 FROZEN = ("InnoDB",)
 """The storage engines that have snapshots: a reader sees all their tables as of one moment."""
 
 _BYTES = frozenset({"bit", "binary", "varbinary"})
 _LONG = frozenset({"tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text", "mediumtext",
-                   "longtext", "json", "vector"})  # fmt: skip
+                   "longtext", "json"})  # fmt: skip
 _SHAPES = frozenset({"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring",
-                     "multipolygon", "geometrycollection"})  # fmt: skip
+                     "multipolygon", "geometrycollection", "geomcollection", "vector"})  # fmt: skip
 
 
 class Table(NamedTuple):
@@ -60,7 +58,7 @@ class Tables(NamedTuple):
 
 def properties(connection: Connection, database: str) -> dict[str, Any]:
     """Return the character set, collation and comment of a database; empty if it is missing."""
-    row = connection.one(_DATABASE, [database])
+    row = connection.one(connection.flavour.properties, [database])
     return {"charset": row[0], "collation": row[1], "comment": row[2] or ""} if row else {}
 
 
@@ -125,9 +123,8 @@ def state_of(
 ) -> TableState | str:
     """Return the table's state, or the reason why drd has none: an empty text means that the time
     limit was reached."""
-    limit = f"SET STATEMENT max_statement_time = {max(0.01, left_s):.2f} FOR "
     try:
-        row = connection.one(limit + _query(database, table, mode))
+        row = connection.one(_query(connection.flavour, database, table, mode, max(0.01, left_s)))
     except ServerError as error:
         if is_lost(error):
             raise SourceUnreachable(
@@ -142,30 +139,37 @@ def state_of(
     return TableState(int(row[0]), f"{int(row[1]) % 2**64:016x}")
 
 
-def _query(database: str, table: Table, mode: Literal["counts", "digest"]) -> str:
-    """Return a query that counts rows and sums 64 bits of the MD5 of every row's text. The sum is
+def _query(
+    flavour: Flavour,
+    database: str,
+    table: Table,
+    mode: Literal["counts", "digest"],
+    limit_s: float,
+) -> str:
+    """Return a query that counts rows and sums 64 bits of a digest of every row's text. The sum is
     independent of the order, and a changed, missing or repeated row changes it. It includes the
     former rows of a system-versioned table, which are not counted."""
     source = f"FROM {ident(database)}.{ident(table.name)}"
-    if mode == "counts":
-        return f"SELECT COUNT(*) {source}"
-    row = f"MD5(CONCAT_WS('|', {', '.join(_text(*c) for c in table.columns)}))"
-    number = f"CAST(CONV(LEFT({row}, 16), 16, 10) AS UNSIGNED)"
-    if table.versioned:
-        count = f"(SELECT COUNT(*) {source})"
-        return f"SELECT {count}, COALESCE(SUM({number}), 0) {source} FOR SYSTEM_TIME ALL"
-    return f"SELECT COUNT(*), COALESCE(SUM({number}), 0) {source}"
+    wanted = f"COUNT(*) {source}"
+    if mode == "digest":
+        texts = ", ".join(_text(flavour, *c) for c in table.columns)
+        row = flavour.digest.format(f"CONCAT_WS('|', {texts})")
+        total = f"COALESCE(SUM(CAST(CONV(LEFT({row}, 16), 16, 10) AS UNSIGNED)), 0) {source}"
+        wanted = f"COUNT(*), {total}"
+        if table.versioned:
+            wanted = f"(SELECT COUNT(*) {source}), {total} FOR SYSTEM_TIME ALL"
+    return flavour.limited.format(seconds=limit_s, milliseconds=limit_s * 1000, rest=wanted)
 
 
-def _text(column: str, kind: str) -> str:
+def _text(flavour: Flavour, column: str, kind: str) -> str:
     """Return SQL that makes a text of a column: another value gives another text, and NULL gives
     `-`. The text of a row stays far below `max_allowed_packet`: the server replaces a longer text
     by NULL."""
     name = ident(column)
     if kind in _SHAPES:
-        value = f"MD5(HEX({name}))"
+        value = flavour.digest.format(f"HEX({name})")
     elif kind in _LONG:
-        value = f"MD5({name})"
+        value = flavour.digest.format(name)
     elif kind in _BYTES:
         value = f"HEX({name})"
     elif kind == "float":

@@ -1,4 +1,4 @@
-"""A mariadb-dump that has begun, and waits until somebody reads its output.
+"""A mariadb-dump or mysqldump that has begun, and waits until somebody reads its output.
 
 The dump has to begin at the moment of the snapshot, but restic reads it later. So mariadb-dump
 writes into a named pipe, where it waits, and the command of the payload passes the pipe on. If
@@ -36,7 +36,8 @@ exit "$code"
 class HeldDump:
     """A running dump, in a directory of its own, which `close` removes."""
 
-    def __init__(self, command: Command, directory: Path) -> None:
+    def __init__(self, command: Command, directory: Path, name: str) -> None:
+        self._name = name
         self._directory = directory
         self._over = threading.Event()
         directory.mkdir(mode=0o700)
@@ -60,7 +61,7 @@ class HeldDump:
     def payload(self) -> Command:
         """The command that prints the dump."""
         argv = ["/bin/sh", "-c", _RELAY, "sh", str(self._directory)]
-        return Command(argv, name="mariadb-dump")
+        return Command(argv, name=self._name)
 
     @property
     def exit_code(self) -> int | None:

@@ -10,7 +10,7 @@ from drd.kinds.mariadb.connection import Connection, ServerError, is_lost
 from drd.model.text import escaped, some
 
 _STORED = """
-SELECT REPLACE(FOR_NAME, '/', '.') FROM information_schema.INNODB_SYS_FOREIGN
+SELECT REPLACE(FOR_NAME, '/', '.') FROM information_schema.{}
  WHERE LEFT(REF_NAME, CHAR_LENGTH(%s)) = %s"""
 _SEEN = """
 SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.KEY_COLUMN_USAGE
@@ -23,7 +23,9 @@ def require_none(connection: Connection, database: str, own: Iterable[str]) -> N
     names = {str(name) for (name,) in connection.rows(_SEEN, [database])}
     if database.isascii():
         try:  # also tables that the login may not see
-            rows = connection.rows(_STORED, [f"{_in_files(database)}/"] * 2)
+            rows = connection.rows(
+                _STORED.format(connection.flavour.foreign_keys), [f"{_in_files(database)}/"] * 2
+            )
         except ServerError as error:  # without the right PROCESS
             if is_lost(error):
                 raise

@@ -40,12 +40,13 @@ def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str
     """In the body, the server ends each statement after `timeout_s` seconds. Errors of the database
     become the errors of `Inspector.scalar`; `what` names the statement in their text or hint."""
     try:
-        connection.execute(f"SET SESSION max_statement_time = {max(0.01, timeout_s):.2f}")
+        connection.limit(max(0.01, timeout_s))
         try:
-            yield
+            with connection.ended_after(timeout_s):
+                yield
         finally:
             with suppress(ServerError):
-                connection.execute("SET SESSION max_statement_time = 0")
+                connection.limit(0)
     except ServerError as error:
         if is_late(error):
             raise DeadlineExceeded(
@@ -56,7 +57,7 @@ def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str
             raise SourceUnreachable(
                 f"lost the connection to the database: {words(error)}"
             ) from error
-        hint = f"run the {what} with the program mariadb to see the error."
+        hint = f"run the {what} with the program {connection.flavour.client} to see the error."
         raise SourceError(words(error), hint=hint) from error
 
 

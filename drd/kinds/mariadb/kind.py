@@ -1,4 +1,4 @@
-"""MariaDB: one database of a server, dumped with mariadb-dump."""
+"""MariaDB and MySQL: one database of a server, dumped with mariadb-dump or mysqldump."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from drd.errors import DrdError
 from drd.kinds.mariadb import SPEC, server
 from drd.kinds.mariadb.connection import address_of, connect, version_text
+from drd.kinds.mariadb.flavour import MARIADB, Flavour, of_facts
 from drd.kinds.mariadb.inspect import describe_now
 from drd.kinds.mariadb.kept_copy import KeptDatabase
 from drd.kinds.mariadb.manifest import require_written
@@ -101,18 +102,20 @@ class MariadbKind(Kind):
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
         bin_dir = _bin_dir_here(component)
-        programs = sandbox_programs(str(snapshot.facts["server_version"]), bin_dir)
-        return {"MariaDB": programs.version, "mariadb": client(bin_dir).version}
+        product = of_facts(snapshot.facts)
+        programs = sandbox_programs(str(snapshot.facts["server_version"]), bin_dir, product)
+        asks = client(bin_dir, None, product)
+        return {product.name: programs.version, product.client: asks.version}
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         """Start a sandbox of the source's version, if the source can be asked."""
-        settings, version, unknown = _settings(component), "", ""
+        settings, version, unknown, product = _settings(component), "", "", MARIADB
         try:
             with connect(address_of(settings.dsn, container_of(settings))) as connection:
-                version = version_text(connection)
+                version, product = version_text(connection), connection.flavour
         except DrdError as error:
             unknown = error.message
-        finding = tried(component.name, version, _bin_dir_here(component), place)
+        finding = tried(component.name, version, _bin_dir_here(component), place, product)
         if not unknown or finding.failed:
             return [finding]
         text = (
@@ -125,8 +128,8 @@ class MariadbKind(Kind):
     def sandbox_findings_for(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> list[Finding]:
-        version = str(snapshot.facts["server_version"])
-        return [tried(component.name, version, _bin_dir_here(component), place)]
+        version, product = str(snapshot.facts["server_version"]), of_facts(snapshot.facts)
+        return [tried(component.name, version, _bin_dir_here(component), place, product)]
 
 
 def _settings(component: Component) -> MariadbSettings:
@@ -140,18 +143,21 @@ def _bin_dir_here(component: Component) -> str | None:
     return settings.bin_dir if settings.inside is None else None
 
 
-def tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> Finding:
+def tried(
+    name: str, version: str, bin_dir: str | None, place: Workplace, flavour: Flavour = MARIADB
+) -> Finding:
     """Start a server for a sandbox, and end it; return what came of it."""
     made: ThrowAwayServer | None = None
     try:
-        made = ThrowAwayServer(place, sandbox_programs(version, bin_dir), bin_dir)
+        server_program = sandbox_programs(version, bin_dir, flavour)
+        made = ThrowAwayServer(place, server_program, bin_dir, flavour)
         made.start()
     except DrdError as error:
         return Finding("sandbox", "error", name, error.message, error.hint)
     finally:
         if made is not None:
             made.stop()
-    return Finding("sandbox", "ok", name, f"MariaDB {made.program.version} starts")
+    return Finding("sandbox", "ok", name, f"{flavour.name} {made.program.version} starts")
 
 
 def _name_of(part: Part | None) -> str | None:

@@ -1,9 +1,9 @@
 """Load a dump into a database, with a login of its own that has rights in this database alone.
 
 A dump is untrusted input: whoever can write to the repository decides what it contains. The client
-runs no commands (`--sandbox`, `--binary-mode`) and sends no files of this host. The login may only
-create and fill tables: no views, triggers, procedures or events, no settings of the server, no
-other database.
+runs no commands (`--sandbox` or `--skip-system-command`, `--binary-mode`) and sends no files of this
+host. The login may only create and fill tables: no views, triggers, procedures or events, no
+settings of the server, no other database.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from signal import SIGKILL
 
 from drd import log, process
 from drd.kinds.mariadb.connection import OPTIONS, Address, Connection, ServerError, write_options
+from drd.kinds.mariadb.flavour import Flavour
 from drd.kinds.mariadb.quoting import account, db_pattern, literal
 from drd.kinds.mariadb.tools import VARIABLES, Program
 from drd.ports import Workplace
@@ -45,7 +46,9 @@ def loader(admin: Connection, name: str, database: str) -> Iterator[Address]:
     """Create a login for the load, and yield its address. The login is dropped at the end. Raises
     ServerError."""
     host = str(admin.value("SELECT SUBSTRING_INDEX(USER(), '@', -1)"))
-    who, password = account(name[:80], host), secrets.token_urlsafe(24)
+    name = name[: admin.flavour.longest_user]
+    # With each sort of character that a rule of the server may want.
+    who, password = account(name, host), f"{secrets.token_urlsafe(24)}aA1-"
     log.mask(password)
     admin.execute(f"DROP USER IF EXISTS {who}")
     admin.execute(f"CREATE USER {who} IDENTIFIED BY {literal(password)}")
@@ -53,7 +56,7 @@ def loader(admin: Connection, name: str, database: str) -> Iterator[Address]:
         admin.execute(f"GRANT {_RIGHTS} ON {db_pattern(database)}.* TO {who}")
         with suppress(ServerError):  # a right that older servers do not know
             admin.execute(f"GRANT DELETE HISTORY ON {db_pattern(database)}.* TO {who}")
-        yield admin.address.to_database(database).as_user(name[:80], password)
+        yield admin.address.to_database(database).as_user(name, password)
     finally:
         with suppress(ServerError):
             admin.execute(f"DROP USER IF EXISTS {who}")
@@ -64,19 +67,22 @@ def load(
     dump: Path,
     address: Address,
     place: Workplace,
+    flavour: Flavour,
     *,
     own: bool,
     on_tick: Callable[[], None],
 ) -> Completed:
-    """Let the program mariadb load the dump, behind the fence if the server is drd's `own`."""
+    """Let the program mariadb or mysql load the dump, behind the fence if the server is
+    drd's `own`."""
     fenced = own and place.sandbox is not None
     user = place.run_as if fenced else None
     server = Path(address.parts.socket).parent
     # Behind the fence the client sees only the directory of the server.
-    options = write_options(address, (server if fenced else place.directory) / OPTIONS, user=user)
+    file = (server if fenced else place.directory) / OPTIONS
+    options = write_options(address, file, flavour=flavour, user=user)
     argv = [
         client.path, f"--defaults-file={LIST if client.inside else options}",
-        "--sandbox", "--binary-mode", "--batch",
+        *flavour.load_options, "--binary-mode", "--batch",
         "--local-infile=0", "--skip-named-commands", "--max-allowed-packet=1G",
         f"--database={address.database}",
     ]  # fmt: skip
@@ -87,20 +93,20 @@ def load(
         drop_capabilities=True,
         death_signal=SIGKILL,
         fence=place.fence(place.directory.name, [server]) if fenced else None,
-        name="mariadb",
+        name=flavour.client,
     )
     if client.inside is not None:
-        command = Command(argv, name="mariadb")
+        command = Command(argv, name=flavour.client)
         command = inside(command, client.inside, feed=dump, listed=options, forget=VARIABLES)
         try:
             return process.start(command).pump(on_tick=on_tick)
         finally:
             options.unlink(missing_ok=True)
-    file = os.open(dump, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    given = os.open(dump, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        child = process.start(command, stdin=file)
+        child = process.start(command, stdin=given)
     finally:
-        os.close(file)
+        os.close(given)
     try:
         return child.pump(on_tick=on_tick)
     finally:

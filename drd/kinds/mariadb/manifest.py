@@ -13,6 +13,7 @@ from typing import Any
 
 from drd.kinds.inside import require_facts
 from drd.kinds.mariadb import objects, users
+from drd.kinds.mariadb.flavour import FLAVOURS
 from drd.kinds.mariadb.quoting import account, ident
 from drd.model import strict
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
@@ -31,7 +32,7 @@ _BEGINS = {  # without the definer
     "package body": re.compile(r"CREATE PACKAGE BODY ", re.IGNORECASE),
 }
 _LOGIN = re.compile(
-    r"(?: (?:[A-Za-z]\w*|\d+(?:\.\d+)?|'(?:[^'\\]|''|\\.)*'))*", re.ASCII | re.DOTALL
+    r"(?: (?:[A-Za-z]\w*|0x[0-9A-F]+|\d+(?:\.\d+)?|'(?:[^'\\]|''|\\.)*'))*", re.ASCII | re.DOTALL
 )
 """What SHOW CREATE USER prints after the name: words, numbers and quoted texts, so that the
 statement creates one user only."""
@@ -72,6 +73,8 @@ def _facts(facts: Mapping[str, Any], component: str) -> None:
     wanted = filename(component)
     if strict.member(facts, "filename", place) != wanted:
         raise strict.refuse(f"{place}.filename", f"is not {wanted}", facts["filename"])
+    if "product" in facts:
+        strict.one_of(facts["product"], f"{place}.product", tuple(FLAVOURS))
     for key in ("server_version", "dump_version"):
         strict.matching(strict.member(facts, key, place), f"{place}.{key}", _VERSION, "version")
     strict.count(strict.member(facts, "database_bytes", place), f"{place}.database_bytes")
@@ -123,6 +126,7 @@ def _user(value: Any, place: str) -> None:
     if not create.startswith(begin) or not _LOGIN.fullmatch(create[len(begin) :]):
         raise strict.refuse(f"{place}.create", "does not create this user", create)
     strict.text(one.get("default_role", ""), f"{place}.default_role", most=_LONGEST_NAME)
+    strict.each(_name, one.get("default_roles", []), f"{place}.default_roles", most=_MOST)
     strict.each(_grant, strict.member(one, "grants", place), f"{place}.grants", most=_MOST)
     strict.each(strict.text, strict.member(one, "server", place), f"{place}.server", most=_MOST)
     for entry in strict.array(strict.member(one, "roles", place), f"{place}.roles", most=_MOST):

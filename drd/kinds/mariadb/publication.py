@@ -1,12 +1,13 @@
 """The databases of a run, and the step that gives a restored database its final name.
 
-MariaDB cannot rename a database. So one statement renames all tables, from the final name to a kept
-database and from the working database to the final name: all of them or none. Code (views,
+The server cannot rename a database. So one statement renames all tables, from the final name to a
+kept database and from the working database to the final name: all of them or none. Code (views,
 procedures, functions, triggers, events) cannot be renamed: it is recorded in a table before it is
 dropped, and created again in its new database. This table is renamed with the others: the record of
 the former database has the name `pending` before it, and `record` after it. So a run that was
 killed knows what is left to do. The published database has the run's mark at the end of its comment
-until the run has finished.
+until the run has finished; in MySQL, where databases have no comments, an empty database is the
+mark.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Publication:
         self.working = f"{mark}_{component}"[:_NAME_LIMIT]
         self.aside = f"{mark}_before_{component}"[:_NAME_LIMIT]
         self.after = f"{mark}_after_{component}"[:_NAME_LIMIT]
+        self._marker = f"{mark}_done_{component}"[:_NAME_LIMIT]
         self._record = f"{mark}_record"[:_NAME_LIMIT]
         self._pending = f"{mark}_pending"[:_NAME_LIMIT]
 
@@ -61,6 +63,8 @@ class Publication:
     @property
     def done(self) -> bool:
         """Whether this run has already given a database its final name."""
+        if not self._admin.flavour.has_comments:
+            return self.has(self._marker)
         comment = properties(self._admin, self.final).get("comment", "")
         return str(comment).endswith(f"[drd:{self._run}]")
 
@@ -264,13 +268,23 @@ class Publication:
         database that they came from."""
         record = self._read_record(self.final)
         self._make_code(record)
-        saved = record["saved"]
-        comment = saved.get("comment", "")
-        marked = f"{comment}\n[drd:{self._run}]".lstrip("\n") if mark else comment
-        change = f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']} " if saved else ""
-        self._admin.execute(f"ALTER DATABASE {ident(self.final)} {change}COMMENT {literal(marked)}")
+        self._alter(record["saved"], mark=mark)
         self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
         self._drop_empty(incoming)
+
+    def _alter(self, saved: dict[str, Any], *, mark: bool) -> None:
+        """Give the final database its properties, with or without the run's mark."""
+        change = f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']} " if saved else ""
+        if self._admin.flavour.has_comments:
+            comment = saved.get("comment", "")
+            marked = f"{comment}\n[drd:{self._run}]".lstrip("\n") if mark else comment
+            change += f"COMMENT {literal(marked)}"
+        elif mark:
+            self._admin.execute(f"CREATE DATABASE IF NOT EXISTS {ident(self._marker)}")
+        else:
+            self.drop(self._marker)
+        if change:
+            self._admin.execute(f"ALTER DATABASE {ident(self.final)} {change}")
 
     def _make_code(self, record: dict[str, Any]) -> None:
         for default in map(SequenceDefault._make, record.get("defaults", ())):
@@ -281,9 +295,9 @@ class Publication:
             raise TargetError(
                 f"the server did not accept {counted(len(refused), 'object')} of the database. "
                 f"The first one: {refused[0]}",
-                hint="to create code of other users, the login needs the right SET USER: if this "
-                "right is missing, run the script that `drd doctor PLAN --grants` prints. "
-                "Otherwise correct the cause, then restore again.",
+                hint="to create code of other users, the login needs the right SET USER (in MySQL "
+                "SET_ANY_DEFINER): if this right is missing, run the script that `drd doctor PLAN "
+                "--grants` prints. Otherwise correct the cause, then restore again.",
             )
         users.give_rights_on_routines(self._admin, self.final, record["rights"])
 
@@ -291,8 +305,8 @@ class Publication:
         if self._names(database):
             raise TargetError(
                 f"database {database} still has tables, so drd does not drop it",
-                hint="check these tables with the program mariadb: drd has renamed all tables that "
-                "it knew.",
+                hint="check these tables with a client of the server: drd has renamed all tables "
+                "that it knew.",
             )
         self.drop(database)
 
@@ -381,5 +395,5 @@ class Publication:
         self._put_back(self.aside)
         self.drop(self.working)
         if self.done:
-            comment = without_mark(properties(self._admin, self.final)["comment"])
-            self._admin.execute(f"ALTER DATABASE {ident(self.final)} COMMENT {literal(comment)}")
+            now_there = properties(self._admin, self.final)
+            self._alter({**now_there, "comment": without_mark(now_there["comment"])}, mark=False)

@@ -14,9 +14,10 @@ from typing import Any
 
 from drd.errors import DrdError, RepositoryDamaged, SandboxUnavailable, TargetError
 from drd.kinds.mariadb import objects, users
-from drd.kinds.mariadb.connection import Connection, ServerError, words
+from drd.kinds.mariadb.connection import Connection, ServerError, version_text, words
 from drd.kinds.mariadb.described import size as size_of
 from drd.kinds.mariadb.fingerprint import properties
+from drd.kinds.mariadb.flavour import Flavour, of_facts
 from drd.kinds.mariadb.load import is_whole, load, loader
 from drd.kinds.mariadb.manifest import filename
 from drd.kinds.mariadb.publication import Publication, without_mark
@@ -46,6 +47,26 @@ def as_target_error(what: str) -> Iterator[None]:
             hint="correct the cause, then try again. For missing rights: run the script that `drd "
             "doctor PLAN --grants` prints.",
         ) from error
+
+
+def of_other_product(connection: Connection, facts: Mapping[str, Any]) -> str:
+    """Return a sentence if the restore point is of the other product than the server; else an empty
+    text."""
+    here, source = connection.flavour, of_facts(facts)
+    if here is source:
+        return ""
+    return (
+        f"the target's server is {here.name} {version_text(connection)}, but the restore point is "
+        f"of {source.name} {facts['server_version']}: {here.name} does not read all that "
+        f"{source.name} writes (types, collations, code, hashes of passwords)"
+    )
+
+
+def other_product_hint(source: Flavour) -> str:
+    return (
+        f"restore into a server of {source.name}. To change the product, restore into "
+        f"{source.name} first, then move the data as the documentation of the other product says."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +100,12 @@ class Restorer:
     ) -> Restored:
         """Restore the whole database. Raises TargetError with the message of the server."""
         order, names, facts = self._order, self.names, snapshot.facts
+        if said := of_other_product(self._admin, facts):
+            raise TargetError(said, hint=other_product_hint(of_facts(facts)))
         if "objects" not in private or "users" not in private:
             raise DumpUnusable(
                 f"the restore point does not describe the database of {order.component}",
-                hint="use another restore point, or load the dump by hand with mariadb.",
+                hint="use another restore point, or load the dump by hand.",
             )
         notes: list[str] = []
         with as_target_error(f"cannot restore {order.component}"):
@@ -198,7 +221,7 @@ class Restorer:
                 )
         if without_mark(now_there.get("comment", "")) != facts["comment"]:
             differing.append("the comment of the database differs from the comment at backup")
-        more = {"mariadb": self._order.client.version}
+        more = {self._admin.flavour.client: self._order.client.version}
         return Restored(tuple(notes), tuple(differing), left, more)
 
 
@@ -213,8 +236,10 @@ def load_tables(
     dump that makes more than tables."""
     login = f"{order.place.mark}_{order.component}"
     with loader(admin, login, working) as address:
-        done = load(order.client, dump, address, order.place, own=order.own, on_tick=on_tick)
-    _require_success(order, done)
+        done = load(
+            order.client, dump, address, order.place, admin.flavour, own=order.own, on_tick=on_tick
+        )
+    _require_success(order, done, admin.flavour.client)
     if foreign := objects.listed(admin, working):
         kind, name, _ = foreign[0]
         raise DumpUnusable(
@@ -224,13 +249,13 @@ def load_tables(
         )
 
 
-def _require_success(order: RestoreOrder, done: Completed) -> None:
+def _require_success(order: RestoreOrder, done: Completed, program: str) -> None:
     if done.exit_code == 0:
         return
     if order.own and says_no_space(done.stderr):
         raise no_space(order.place.directory)
     if done.killed:
-        text = f"the program mariadb, which loads {order.component}, {done.failure}"
+        text = f"the program {program}, which loads {order.component}, {done.failure}"
         raise (SandboxUnavailable if order.own else TargetError)(
             text, hint=MEMORY_HINT, permanent=False
         )

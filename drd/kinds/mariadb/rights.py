@@ -41,8 +41,8 @@ def _failed(component: str, error: ServerError, forbidden: str, impossible: str)
 
 def _snapshot(connection: Connection, component: str) -> Finding:
     try:
-        connection.execute("BACKUP STAGE START")
-        connection.execute("BACKUP STAGE END")
+        for statement in connection.flavour.tries_to_block:
+            connection.execute(statement)
     except ServerError as error:
         return _failed(
             component,
@@ -55,9 +55,8 @@ def _snapshot(connection: Connection, component: str) -> Finding:
 
 def _others(connection: Connection, component: str) -> Finding:
     try:
-        connection.rows("SELECT User FROM mysql.global_priv LIMIT 1")
-        connection.rows("SELECT Role FROM mysql.roles_mapping LIMIT 1")
-        connection.rows("SELECT name FROM mysql.proc LIMIT 1")
+        for table in connection.flavour.readable:
+            connection.rows(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - a name in drd's code
     except ServerError as error:
         return _failed(
             component,
@@ -77,6 +76,9 @@ def _whole(connection: Connection, component: str, database: str) -> Finding:
         text = f"drd cannot read the rights of its login: {words(error)}"
         return Finding("rights", "error", component, text, _GRANTS)
     lacking = [] if "ALL PRIVILEGES" in held else [r for r in NEEDED if r not in held]
+    if on_server := [r for r in connection.flavour.whole_server if r not in held]:
+        text = f"the login does not have {', '.join(on_server)} on the whole server (ON *.*)"
+        return Finding("rights", "error", component, text, _GRANTS)
     if lacking:
         text = (
             f"the login does not have {', '.join(lacking)} on the whole database "
@@ -141,7 +143,7 @@ def _rounded(connection: Connection, component: str, database: str) -> list[Find
             "rounded",
             "warning",
             component,
-            f"mariadb-dump writes a FLOAT with six digits, so longer values of "
+            f"{connection.flavour.dump} writes a FLOAT with six digits, so longer values of "
             f"{counted(len(columns), 'column')} ({names}) are rounded in the backup. A drill finds "
             "such values only with `fingerprint: digest`",
             "change the type of the column (repeat its NOT NULL, DEFAULT and COMMENT): "

@@ -11,6 +11,7 @@ from drd import process
 from drd.errors import DrdError, SandboxUnavailable
 from drd.kinds.file_system import fresh
 from drd.kinds.mariadb.connection import Connection, connect
+from drd.kinds.mariadb.flavour import of_facts
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.restore import RestoreOrder, Restorer
 from drd.kinds.mariadb.server import ThrowAwayServer, sandbox_programs
@@ -29,6 +30,7 @@ class MariadbSandbox(Destination):
     def __init__(
         self, component: str, bin_dir: str | None, snapshot: ComponentSnapshot, place: Workplace
     ) -> None:
+        self._flavour = of_facts(snapshot.facts)
         self._component = component
         self._bin_dir = bin_dir
         self._snapshot = snapshot
@@ -45,12 +47,12 @@ class MariadbSandbox(Destination):
     ) -> list[Finding]:
         name = self._component
         try:
-            version = sandbox_programs(self._version, self._bin_dir).version
+            version = sandbox_programs(self._version, self._bin_dir, self._flavour).version
         except SandboxUnavailable as error:
             return [Finding("sandbox", "error", name, error.message, error.hint)]
         needed = snapshot.bytes + int(snapshot.facts["database_bytes"]) + _FILES
         return [
-            Finding("sandbox", "ok", name, f"MariaDB {version}"),
+            Finding("sandbox", "ok", name, f"{self._flavour.name} {version}"),
             room(name, self._place, needed),
         ]
 
@@ -64,8 +66,8 @@ class MariadbSandbox(Destination):
 
     def prepare(self) -> None:
         if self._server is None:
-            programs = sandbox_programs(self._version, self._bin_dir)
-            self._server = ThrowAwayServer(self._place, programs, self._bin_dir)
+            programs = sandbox_programs(self._version, self._bin_dir, self._flavour)
+            self._server = ThrowAwayServer(self._place, programs, self._bin_dir, self._flavour)
         self._server.start()
         if self._admin is None:
             self._admin = connect(self._server.address("mysql"))
@@ -83,7 +85,7 @@ class MariadbSandbox(Destination):
         order = RestoreOrder(
             self._component,
             self._place,
-            client(self._bin_dir),
+            client(self._bin_dir, None, self._flavour),
             own=True,
             no_owner=False,
             overwrite=True,
@@ -98,7 +100,7 @@ class MariadbSandbox(Destination):
                 raise no_space(self._place.directory) from error
             if not self._server.running:
                 raise SandboxUnavailable(
-                    f"the sandbox's MariaDB server of {self._component} ended: "
+                    f"the sandbox's {self._flavour.name} server of {self._component} ended: "
                     f"{self._server.last_words()}",
                     hint=process.MEMORY_HINT,
                     permanent=False,
@@ -109,7 +111,8 @@ class MariadbSandbox(Destination):
         notes = done.notes
         here = self._server.program.version
         if here != self._version:
-            notes += (f"restored into MariaDB {here}; the source had MariaDB {self._version}",)
+            name = self._flavour.name
+            notes += (f"restored into {name} {here}; the source had {name} {self._version}",)
         facts = {
             **done.facts,
             "server_version": here,

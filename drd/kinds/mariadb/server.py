@@ -1,5 +1,5 @@
-"""A temporary MariaDB server: made with mariadb-install-db, reachable only through a Unix socket,
-removed at the end.
+"""A temporary MariaDB or MySQL server, made by the product's own program, reachable only through a
+Unix socket, removed at the end.
 
 Its data is lost in a crash of the host, and need not be kept. Everybody who can open its socket is
 its administrator, so the socket is in a directory of mode 0700.
@@ -21,6 +21,7 @@ from drd.errors import DrdError, SandboxUnavailable, ToolError
 from drd.kinds import servers
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.connection import OPTIONS, Address, connect
+from drd.kinds.mariadb.flavour import MARIADB, MYSQL, Flavour
 from drd.kinds.mariadb.tools import Program, client, program, series, series_text
 from drd.kinds.servers import ServerLog, fence_failure, give, make_base, require_passage
 from drd.ports import Workplace
@@ -30,52 +31,30 @@ ADMIN = "root"
 _SOCKET = "s"
 START_S = 120.0
 
-SETTINGS = {
-    "skip-networking": "1",
-    "skip-log-bin": "1",
-    "skip-slave-start": "1",
-    "performance-schema": "0",
-    "local-infile": "0",
-    # Events of the data would run as soon as they are made.
-    "event-scheduler": "OFF",
-    "skip-name-resolve": "1",
-    "max-allowed-packet": "1G",
-    "innodb-flush-log-at-trx-commit": "0",
-    "innodb-doublewrite": "0",
-    "innodb-log-file-size": "64M",
-    "innodb-undo-tablespaces": "0",
-    "innodb-buffer-pool-size": "256M",
-    "innodb-buffer-pool-load-at-startup": "0",
-    "innodb-buffer-pool-dump-at-shutdown": "0",
-    "aria-pagecache-buffer-size": "32M",
-    "key-buffer-size": "16M",
-    "lc-messages": "en_US",
-}
-"""Settings for speed and for safety, because the data need not survive a crash; recorded with the
-measured RTA."""
-
-_MADE_WITH = ("innodb-log-file-size", "innodb-undo-tablespaces")
-"""Settings that mariadb-install-db needs as well: they decide how it makes the server's files."""
+SETTINGS = MARIADB.settings
+"""Settings of MariaDB for speed and for safety, because the data need not survive a crash; recorded
+with the measured RTA."""
 
 
-def sandbox_programs(version: str, bin_dir: str | None) -> Program:
+def sandbox_programs(version: str, bin_dir: str | None, flavour: Flavour = MARIADB) -> Program:
     """Return the installed server, which a sandbox can use if its series is that of the source or
     newer. Raises SandboxUnavailable if a program is missing or the server is older; the error then
     names both versions."""
     try:
-        server = program("mariadbd", bin_dir)
-        program("mariadb-install-db", bin_dir)
-        client(bin_dir)
+        server = program(flavour.server, bin_dir)
+        program(flavour.installer, bin_dir)
+        client(bin_dir, None, flavour)
     except ToolError as error:
         raise SandboxUnavailable(
-            f"this host has no MariaDB server for a sandbox: {error.message}", hint=error.hint
+            f"this host has no {flavour.name} server for a sandbox: {error.message}",
+            hint=error.hint,
         ) from error
     if version and series(server.version) < series(version):
         raise SandboxUnavailable(
-            f"the MariaDB server of this host has version {server.version}, which is older than "
-            f"the source's version {version}",
-            hint=f"install MariaDB {series_text(version)} or newer on this host, or set `bin_dir` "
-            "of the component to the directory of such programs.",
+            f"the {flavour.name} server of this host has version {server.version}, which is older "
+            f"than the source's version {version}",
+            hint=f"install {flavour.name} {series_text(version)} or newer on this host, or set "
+            "`bin_dir` of the component to the directory of such programs.",
         )
     return server
 
@@ -88,9 +67,16 @@ def says_no_space(text: str) -> bool:
 class ThrowAwayServer:
     """One server in `place.directory`."""
 
-    def __init__(self, place: Workplace, server: Program, bin_dir: str | None) -> None:
+    def __init__(
+        self,
+        place: Workplace,
+        server: Program,
+        bin_dir: str | None,
+        flavour: Flavour = MARIADB,
+    ) -> None:
         self.program = server
-        self.settings: Mapping[str, str] = SETTINGS
+        self.flavour = flavour
+        self.settings: Mapping[str, str] = flavour.settings
         self._bin_dir = bin_dir
         self._place = place
         self._base = place.directory / "server"
@@ -138,7 +124,7 @@ class ThrowAwayServer:
             self._base,
             _SOCKET,
             user,
-            "mariadbd refuses to run as root",
+            f"{self.flavour.server} refuses to run as root",
             passage=self._require_passage,
         )
         for name in ("data", "tmp", "files"):
@@ -149,17 +135,17 @@ class ThrowAwayServer:
         require_passage(there, user)
 
     def _install(self) -> None:
-        made = [f"--{name}={SETTINGS[name]}" for name in _MADE_WITH]
+        product = self.flavour
+        made = [f"--{name}={product.settings[name]}" for name in product.made_with]
         argv = [
-            program("mariadb-install-db", self._bin_dir).path, "--no-defaults",
+            program(product.installer, self._bin_dir).path, "--no-defaults",
             f"--datadir={self._base / 'data'}", f"--tmpdir={self._base / 'tmp'}",
-            "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-            *made,
+            *product.install_options, *made,
         ]  # fmt: skip
         done = process.run(self._command(argv, deadline_s=300.0))
         if done.exit_code != 0:
             raise SandboxUnavailable(
-                "mariadb-install-db of the sandbox failed: "
+                f"{product.installer} of the sandbox failed: "
                 f"{fence_failure(self._place) or done.complaint}",
                 hint="check that there is free space, and that the user of the server may write "
                 "to work_dir.",
@@ -206,12 +192,13 @@ class ThrowAwayServer:
             time.sleep(0.05)
         if self.ran_out_of_space:
             raise SandboxUnavailable(
-                f"no space left for the sandbox's MariaDB {self.program.version} in {self._data}",
+                f"no space left for the sandbox's {self.flavour.name} {self.program.version} in "
+                f"{self._data}",
                 hint="free space on this disk, then try again.",
             )
         state = "did not answer in time" if child.exit_code is None else "ended at once"
         raise SandboxUnavailable(
-            f"the sandbox's MariaDB {self.program.version} {state}: "
+            f"the sandbox's {self.flavour.name} {self.program.version} {state}: "
             f"{fence_failure(self._place) or self.last_words()}",
             hint="check the free memory and disk space of this host, then try again.",
         )
@@ -233,9 +220,7 @@ def sweep(directory: Path) -> list[str]:
     base, landing, dump = (directory / name for name in ("server", "landing", "dump"))
     if base.is_dir() and not base.is_symlink():
         pids = end_server(base)
-        notes.append(
-            f"ended the abandoned MariaDB server in {base} (pid {pids[0] if pids else '-'})"
-        )
+        notes.append(f"ended the abandoned server in {base} (pid {pids[0] if pids else '-'})")
     for left, what in ((landing, "download"), (dump, "pipe of a dump")):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
@@ -247,4 +232,6 @@ def sweep(directory: Path) -> list[str]:
 
 def end_server(base: Path) -> list[int]:
     """End the processes of a server's directory, and remove it and its sockets; return the pids."""
-    return servers.end_server(base, b"mariadbd", ask=signal.SIGKILL)
+    data = base.parent.resolve() / base.name / "data"
+    pids = servers.end_servers(data, MYSQL.server.encode(), ask=signal.SIGKILL)
+    return pids + servers.end_server(base, MARIADB.server.encode(), ask=signal.SIGKILL)

@@ -1,14 +1,14 @@
 """A MariaDB database as a source: examined, then frozen in one snapshot while it is dumped.
 
-MariaDB cannot give one session's snapshot to another. So drd blocks commits for a moment, in which
-both its own session and mariadb-dump begin a snapshot: the fingerprint, the answers for checks and
-the dump describe the same state.
+The server cannot give one session's snapshot to another. So drd blocks commits for a moment, in
+which both its own session and mariadb-dump (or mysqldump) begin a snapshot: the fingerprint, the
+answers for checks and the dump describe the same state.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -73,7 +73,7 @@ class MariadbSource:
     def probe(self) -> Probe:
         self._container = pinned(self._container)
         with connect(self._address()) as connection:
-            tool = self._tool()
+            tool = self._tool(connection)
             findings = rights.examine(connection, self._name, self._address().database)
             for finding in findings:
                 if finding.failed:
@@ -82,8 +82,8 @@ class MariadbSource:
             facts = {"server_version": version_text(connection), "dump_version": tool.version}
             return Probe(size(connection, self._address().database), facts, (), warnings)
 
-    def _tool(self) -> Program:
-        return program("mariadb-dump", self._settings.bin_dir, self._container)
+    def _tool(self, connection: Connection) -> Program:
+        return program(connection.flavour.dump, self._settings.bin_dir, self._container)
 
     def doctor(self) -> list[Finding]:
         findings: list[Finding] = []
@@ -102,7 +102,8 @@ class MariadbSource:
                 held.append(stack.enter_context(connect(self._address())))
                 name = self._address().database
                 of = format_size(size(held[0], name))
-                return f"MariaDB {version_text(held[0])}, database {escaped(name)}, {of}"
+                product = held[0].flavour.name
+                return f"{product} {version_text(held[0])}, database {escaped(name)}, {of}"
 
             inside = self._container
             if inside is not None and not examined("container", lambda: runs(inside)):
@@ -111,7 +112,7 @@ class MariadbSource:
                 return findings
             examined(
                 "mariadb-dump",
-                lambda: f"version {self._tool().version}",
+                lambda: f"version {self._tool(held[0]).version}",
             )
             findings += rights.examine(held[0], self._name, self._address().database)
         return findings
@@ -120,8 +121,9 @@ class MariadbSource:
     def open(self) -> Iterator[MariadbCapture]:
         self._container = pinned(self._container)
         with one_container(self._container), ExitStack() as stack:
-            address, tool = self._address(), self._tool()
+            address = self._address()
             control = stack.enter_context(connect(address))
+            tool = self._tool(control)
             reader = stack.enter_context(connect(address))
             options = self._place.directory / OPTIONS
             stack.callback(options.unlink, missing_ok=True)
@@ -150,17 +152,17 @@ class _Moment:
         """Freeze the database, and start the dump. Returns what describes the database, and the
         dump, which `on_dump` gets first. Raises SourceError, and DumpFailed if mariadb-dump did
         not begin."""
+        product = self.control.flavour
         try:
             with interruptible(self.control):
-                for stage in ("START", "FLUSH", "BLOCK_DDL"):
-                    self.control.execute(f"BACKUP STAGE {stage}")
+                self._each(product.blocks_ddl)
                 read = described(self.control, self.address.database)
                 command = self._command(place, read)
-                self.control.execute("BACKUP STAGE BLOCK_COMMIT")
+                self._each(product.blocks_commits)
                 self.reader.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 self.reader.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
                 self.at = datetime.now(UTC)
-                dump = HeldDump(command, place.directory / "dump")
+                dump = HeldDump(command, place.directory / "dump", product.dump)
                 on_dump(dump)
                 self._await(dump)
         except ServerError as error:
@@ -171,16 +173,22 @@ class _Moment:
             ) from error
         finally:
             with suppress(ServerError):
-                self.control.execute("BACKUP STAGE END")
+                self._each(product.unblocks)
         return read, dump
+
+    def _each(self, statements: Iterable[str]) -> None:
+        for statement in statements:
+            self.control.execute(statement)
 
     def _command(self, place: Workplace, read: Read) -> Command:
         """Return the command that dumps tables and sequences."""
-        lines = without_views(read.name, read.tables)
-        file = write_options(self.address, place.directory / OPTIONS, lines)
+        product = read.flavour
+        lines = without_views(read.name, read.tables, product)
+        file = write_options(self.address, place.directory / OPTIONS, lines, flavour=product)
         options = LIST if self.tool.inside else str(file)
-        argv = dump_words(self.tool, options, read.name, history=read.history)
-        command = Command(argv, name="mariadb-dump")
+        history = read.history
+        argv = dump_words(self.tool, options, read.name, history=history, flavour=product)
+        command = Command(argv, name=product.dump)
         return inside(command, self.tool.inside, listed=file, forget=VARIABLES)
 
     def _await(self, dump: HeldDump) -> None:
@@ -192,13 +200,14 @@ class _Moment:
                 return
             if time.monotonic() > end:
                 raise DumpFailed(
-                    f"mariadb-dump did not begin within {BEGIN_S:.0f} s",
+                    f"{self.control.flavour.dump} did not begin within {BEGIN_S:.0f} s",
                     hint="check the load of the server, then try again.",
                 )
             time.sleep(0.01)
         if dump.exit_code != 0:
             raise DumpFailed(
-                f"mariadb-dump of {escaped(self.address.database)} failed: {dump.said().strip()}",
+                f"{self.control.flavour.dump} of {escaped(self.address.database)} failed: "
+                f"{dump.said().strip()}",
                 hint="correct the cause, then try again.",
             )
 

@@ -25,10 +25,18 @@ from drd.kinds.mariadb.connection import (
     words,
     write_options,
 )
+from drd.kinds.mariadb.flavour import Flavour, of_facts
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.quoting import account, db_pattern, ident
-from drd.kinds.mariadb.restore import RestoreOrder, Restorer, as_target_error
+from drd.kinds.mariadb.restore import (
+    RestoreOrder,
+    Restorer,
+    as_target_error,
+    of_other_product,
+    other_product_hint,
+)
+from drd.kinds.mariadb.roles import parts_of
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.kinds.mariadb.tools import Program, client, series, series_text
 from drd.kinds.servers import room
@@ -69,7 +77,8 @@ _MOVES_TABLES = ("CREATE", "ALTER", "DROP", "INSERT")
 
 _POWERFUL = """
 SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES
- WHERE GRANTEE = %s AND PRIVILEGE_TYPE IN ('SUPER', 'FILE', 'CREATE USER', 'SET USER')"""
+ WHERE GRANTEE = %s AND PRIVILEGE_TYPE IN
+   ('SUPER', 'FILE', 'CREATE USER', 'SET USER', 'SYSTEM_USER', 'SET_ANY_DEFINER', 'SET_USER_ID')"""
 
 
 class MariadbTargetDatabase(NamedDestination):
@@ -145,10 +154,11 @@ class MariadbTargetDatabase(NamedDestination):
         except DrdError as error:
             login = isinstance(error, LoginRefused) and self._is_of_whoever_runs
             return [Finding("target", "error", name, error.message, error.hint, login=login)]
+        product = admin.flavour
         return [
-            Finding("target", "ok", name, f"MariaDB {version_text(admin)} answers"),
+            Finding("target", "ok", name, f"{product.name} {version_text(admin)} answers"),
             _versions(admin, name, snapshot),
-            self._client(),
+            self._client(product),
             self.room(snapshot),
             *(replace(f, login=self._is_of_whoever_runs) for f in self._rights(admin)),
             *self._about_code(admin, snapshot),
@@ -167,19 +177,19 @@ class MariadbTargetDatabase(NamedDestination):
         creates."""
         return [*self._others_code(admin, snapshot.facts["definers"]), *self._events(snapshot)]
 
-    def _client(self) -> Finding:
+    def _client(self, flavour: Flavour) -> Finding:
         name = self._component
         try:
-            return Finding("mariadb", "ok", name, f"version {self._program().version}")
+            return Finding("mariadb", "ok", name, f"version {self._program(flavour).version}")
         except DrdError as error:
             return Finding("mariadb", "error", name, error.message, error.hint)
 
-    def _program(self) -> Program:
-        return client(self._settings.bin_dir, container_of(self._settings))
+    def _program(self, flavour: Flavour) -> Program:
+        return client(self._settings.bin_dir, container_of(self._settings), flavour)
 
     def _rights(self, admin: Connection) -> list[Finding]:
         """Try what a recovery does first: make and drop a database and a login."""
-        mark, name = f"{self._place.mark}_try"[:64], self._component
+        mark, name = f"{self._place.mark}_try"[: admin.flavour.longest_user], self._component
         try:
             who = account(mark, "localhost")
             admin.execute(f"CREATE DATABASE IF NOT EXISTS {ident(mark)}")
@@ -207,7 +217,7 @@ class MariadbTargetDatabase(NamedDestination):
         """Report code that will run with the rights of powerful users of this server."""
         powerful = []
         for definer in definers:
-            user, host = users.parts_of(str(definer))
+            user, host = parts_of(str(definer))
             try:
                 powers = admin.value(_POWERFUL, [f"'{user}'@'{host}'"])
             except ServerError:
@@ -262,7 +272,7 @@ class MariadbTargetDatabase(NamedDestination):
         order = RestoreOrder(
             self._component,
             self._place,
-            self._program(),
+            self._program(self._reach().flavour),
             own=False,
             no_owner=self._options.no_owner,
             overwrite=(self._place.directory / _OVERWRITE).exists(),
@@ -313,7 +323,8 @@ class MariadbTargetDatabase(NamedDestination):
         address = self._address()
         if not address.parts.password:
             return {}
-        write_options(address, self._place.directory / LOGIN)
+        flavour = self._reach().flavour
+        write_options(address, self._place.directory / LOGIN, flavour=flavour)
         return {"MYSQL_HOME": str(self._place.directory)}
 
     def close(self) -> None:
@@ -335,10 +346,14 @@ class MariadbTargetDatabase(NamedDestination):
 
 
 def _versions(admin: Connection, component: str, snapshot: ComponentSnapshot) -> Finding:
+    if said := of_other_product(admin, snapshot.facts):
+        hint = other_product_hint(of_facts(snapshot.facts))
+        return Finding("version", "error", component, said, hint)
     here, source = version_text(admin), str(snapshot.facts["server_version"])
+    product = admin.flavour.name
     if series(here) < series(source):
-        text = f"the target's MariaDB {here} is older than the MariaDB {source} of the source"
-        hint = f"restore into MariaDB {series_text(source)} or newer."
+        text = f"the target's {product} {here} is older than the {product} {source} of the source"
+        hint = f"restore into {product} {series_text(source)} or newer."
         return Finding("version", "error", component, text, hint)
-    text = f"the target has MariaDB {here}, the source had MariaDB {source}"
+    text = f"the target has {product} {here}, the source had {product} {source}"
     return Finding("version", "ok", component, text)

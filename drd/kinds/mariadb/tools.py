@@ -1,4 +1,4 @@
-"""Find MariaDB's programs, and read their versions."""
+"""Find the programs of MariaDB and MySQL, and read their versions."""
 
 from __future__ import annotations
 
@@ -8,20 +8,10 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import ToolMissing, ToolTooOld
-
-PACKAGES = {
-    "mariadb-dump": "mariadb-client",
-    "mariadb": "mariadb-client",
-    "mariadbd": "mariadb-server-core",
-    "mariadb-install-db": "mariadb-server-core",
-    "mariadb-backup": "mariadb-backup",
-    "mariadb-binlog": "mariadb-client",
-    "innochecksum": "mariadb-server-core",
-}
-"""The packages of Debian that have the programs."""
+from drd.kinds.mariadb.flavour import MARIADB, Flavour, of_program
 
 VARIABLES = ("MYSQL_", "MARIADB_", "LIBMYSQL_")
-"""The prefixes of variables that MariaDB's programs read. drd removes a container's own variables
+"""The prefixes of variables that these programs read. drd removes a container's own variables
 of these names: with MYSQL_HOST, a program would connect to another server than that of dsn."""
 
 _SYSTEM = (Path("/usr/sbin"), Path("/usr/local/sbin"))
@@ -31,6 +21,8 @@ _PLAIN = ("-install-db", "innochecksum")
 
 _SANDBOX = ((10, 5, 25), (10, 6, 18), (10, 11, 8), (11, 0, 6), (11, 1, 5), (11, 2, 4), (11, 4, 2))
 """The first versions of each series whose client knows `--sandbox`."""
+_SYSTEM_COMMAND = ((8, 0, 40), (8, 4, 3), (9, 1, 0))
+"""The same of MySQL, whose client knows `--skip-system-command`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +56,26 @@ def program(name: str, bin_dir: str | None, inside: process.Container | None = N
     """Find the program and read its version. Raises ToolMissing."""
     if inside is not None:
         return _inside(name, bin_dir, inside)
-    package = PACKAGES[name]
+    package = of_program(name).packages[name]
     if bin_dir is not None:
         path = process.find_tool(name, package=package, bin_dir=Path(bin_dir))
     else:
         path = _installed(name, package)
-    return Program(path, _version(path))
+    return Program(path, _version(path, of_program(name)))
 
 
 def _inside(name: str, bin_dir: str | None, container: process.Container) -> Program:
     places = f"{bin_dir}/{name}" if bin_dir else ""
+    product = of_program(name)
     for path, said in process.programs_in(container, name, places, "--no-defaults --version"):
-        match = _OF_MARIADB.search(said)
+        match = product.version.search(said)
         if match and (bin_dir is None or Path(path).parent == Path(bin_dir)):
             return Program(path, match[1], container)
     raise ToolMissing(
-        f"there is no {name} of MariaDB in the {container}",
-        hint="use an image with MariaDB's programs, such as mariadb:11.8, or set `bin_dir` of the "
-        "component to their directory in the container.",
+        f"there is no {name} of {product.name} in the {container}",
+        hint=f"use an image with {product.name}'s programs, such as {product.image}, or set "
+        "`bin_dir` of the component to their directory in the container.",
     )
-
-
-_OF_MARIADB = re.compile(r"(\d+\.\d+\.\d+)-MariaDB")
 
 
 def _installed(name: str, package: str) -> str:
@@ -98,31 +88,34 @@ def _installed(name: str, package: str) -> str:
         raise
 
 
-def _version(path: str) -> str:
+def _version(path: str, product: Flavour) -> str:
     if path.endswith(_PLAIN):
         return ""  # without a version of its own, or with the one of the server beside it
     done = process.run(process.Command([path, "--no-defaults", "--version"], deadline_s=20.0))
-    match = _OF_MARIADB.search(f"{done.stdout} {done.stderr}")
+    said = f"{done.stdout} {done.stderr}"
+    match = product.version.search(said)
     if done.exit_code != 0 or match is None:
+        why = done.complaint if done.exit_code != 0 else f"it says {' '.join(said.split())[:100]}"
         raise ToolMissing(
-            f"{path} is not a program of MariaDB, or drd cannot use it: {done.complaint}",
-            hint="install MariaDB's own programs (apt-get install mariadb-client), or set "
-            "`bin_dir` to their directory.",
+            f"{path} is not a program of {product.name}, or drd cannot use it: {why}",
+            hint=product.get_programs,
         )
     return match[1]
 
 
-def client(bin_dir: str | None, inside: process.Container | None = None) -> Program:
-    """Return the program `mariadb`. Raises ToolTooOld if it does not have the option --sandbox,
-    with which it runs no command that a dump contains."""
-    client_program = program("mariadb", bin_dir, inside)
-    first = next((v for v in _SANDBOX if v[:2] == client_program.numbers[:2]), None)
-    known = client_program.numbers >= first if first else client_program.numbers >= (11, 4)
-    if not known:
+def client(
+    bin_dir: str | None, inside: process.Container | None = None, flavour: Flavour = MARIADB
+) -> Program:
+    """Return the program that runs SQL: `mariadb` or `mysql`. Raises ToolTooOld if it does not have
+    the option with which it runs no command that a dump contains."""
+    client_program = program(flavour.client, bin_dir, inside)
+    versions = _SANDBOX if flavour is MARIADB else _SYSTEM_COMMAND
+    first = next((v for v in versions if v[:2] == client_program.numbers[:2]), None)
+    if client_program.numbers < (first or versions[-1]):
         raise ToolTooOld(
-            f"mariadb {client_program.version} does not have the option --sandbox, so a "
-            "dump could make it run programs of this host",
-            hint="upgrade the package: apt-get install --only-upgrade mariadb-client"
+            f"{flavour.client} {client_program.version} does not have the option "
+            f"{flavour.load_options[0]}, so a dump could make it run programs of this host",
+            hint=f"upgrade the package that has it ({flavour.packages[flavour.client]})."
             if inside is None
             else "use a newer image.",
         )

@@ -10,25 +10,24 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from drd.kinds.mariadb import roles
 from drd.kinds.mariadb.connection import Connection, ServerError, code, words
+from drd.kinds.mariadb.flavour import Flavour
 from drd.kinds.mariadb.quoting import account, db_pattern, ident
+from drd.kinds.mariadb.roles import parts_of
 from drd.model.text import escaped, some
 
 User = Mapping[str, Any]
 """`user`, `host` (empty for a role), `create` (a CREATE USER or CREATE ROLE statement), `grants`
 (each with `rights`, `what`, `object`, `option`), `roles` (each [name, with admin option]), and
-`server` (rights that concern more than this database); `default_role`, empty for none."""
-
-OWN = frozenset({"root", "mariadb.sys", "mysql"})
-"""Users that every server has of its own."""
+`server` (rights that concern more than this database); `default_role`, empty for none, and with
+MySQL `default_roles`."""
 
 _EVERYBODY = ("PUBLIC", "")
 """The role that every user has. Every server has this role already."""
 
 _NOT_LOADED = 1524
 
-_ALL = "SELECT User, Host, is_role FROM mysql.user ORDER BY is_role DESC, 1, 2"
-_MAPPING = "SELECT Role, Admin_option FROM mysql.roles_mapping WHERE User = %s AND Host = %s"
 _ON_ROUTINES = """
 SELECT User, Host, Routine_type, Routine_name, Proc_priv FROM mysql.procs_priv WHERE Db = %s"""
 _NAME = r"`((?:[^`]|``)+)`"
@@ -37,7 +36,6 @@ _GRANT = re.compile(
     rf"(?:(\*)|{_NAME}) TO .+?( WITH GRANT OPTION)?",
     re.DOTALL,
 )
-_DEFAULT = re.compile(rf"SET DEFAULT ROLE {_NAME} FOR ")
 _COLUMN = r"`(?:[^`]|``)+`"
 _RIGHT = rf"[A-Z]+(?: [A-Z]+)*(?: \({_COLUMN}(?:, {_COLUMN})*\))?"
 RIGHTS = re.compile(rf"{_RIGHT}(?:, {_RIGHT})*")
@@ -46,23 +44,22 @@ WHAT = ("", "PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY")
 
 def read(connection: Connection, database: str, definers: Iterable[str]) -> list[dict[str, Any]]:
     """Return the users and roles of the database, roles first. Raises ServerError."""
+    flavour = connection.flavour
     every = {}
-    for user, host, is_role in connection.rows(_ALL):
+    for user, host, is_role in connection.rows(flavour.everybody):
         name, where = str(user), "" if is_role == "Y" else str(host)
-        if name and name not in OWN:
+        if name and name not in flavour.own_users:
             every[name, where] = _user(connection, name, where, database)
     wanted = {key for key, user in every.items() if user["grants"]}
     wanted |= {key for key in every if f"{key[0]}@{key[1]}".rstrip("@") in set(definers)}
-    while more := {
-        (role, "")
-        for key in wanted
-        for role, _ in every[key]["roles"]
-        if (role, "") in every and (role, "") not in wanted
-    }:
+    has = {
+        key: {roles.key_of(flavour, role) for role, _ in user["roles"]}
+        for key, user in every.items()
+    }
+    while more := {role for key in wanted for role in has[key] if role in every} - wanted:
         wanted |= more
-    for key, user in every.items():  # who gets the rights only by a role
-        if any((role, "") in wanted for role, _ in user["roles"]):
-            wanted.add(key)
+    wanted |= {key for key in every if has[key] & wanted}  # who gets the rights only by a role
+    wanted |= {role for key in wanted for role in has[key] if role in every}
     return [user for key, user in every.items() if key in wanted]
 
 
@@ -71,20 +68,20 @@ def _user(connection: Connection, name: str, host: str, database: str) -> dict[s
     create = (
         f"CREATE ROLE {ident(name)}"
         if not host
-        else str(connection.value(f"SHOW CREATE USER {who}") or "")
+        else roles.without_defaults(str(connection.value(f"SHOW CREATE USER {who}") or ""))
     )
-    grants, server, default = [], [], ""
+    grants, server = [], []
     for (line,) in connection.rows(f"SHOW GRANTS FOR {who}"):
-        if match := _DEFAULT.match(str(line)):
-            default = match[1].replace("``", "`")
         grant = _grant(str(line), database)
         if isinstance(grant, dict):
             grants.append(grant)
         elif grant:
             server.append(grant)
-    roles = [[str(r), a == "Y"] for r, a in connection.rows(_MAPPING, [name, host])]
-    return {"user": name, "host": host, "create": create, "grants": grants, "roles": roles,
-            "server": server, "default_role": default}  # fmt: skip
+    default = roles.as_saved(connection.flavour, roles.defaults(connection, name, host))
+    return {
+        "user": name, "host": host, "create": create, "grants": grants,
+        "roles": roles.granted(connection, name, host), "server": server, **default,
+    }  # fmt: skip
 
 
 def _who(user: str, host: str) -> str:
@@ -158,11 +155,12 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
         for grant in user["grants"]:
             sql = _grant_sql(grant, database, who)
             _try(connection, sql, f"grant {shown} its rights in the database", notes)
+        flavour = connection.flavour
         for role, admin in user["roles"]:
-            if (role, "") not in here:
+            if roles.key_of(flavour, role) not in here:
                 continue
             option = " WITH ADMIN OPTION" if admin else ""
-            sql = f"GRANT {ident(role)} TO {who}{option}"
+            sql = f"GRANT {roles.quoted(flavour, role)} TO {who}{option}"
             if _reaches_beyond(connection, role, database):
                 notes.append(
                     f"drd did not grant {shown} the role {escaped(role)}, because on this server "
@@ -171,9 +169,10 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
                 )
             else:
                 _try(connection, sql, f"grant {shown} the role {escaped(role)}", notes)
-        if default := user.get("default_role"):
-            sql = f"SET DEFAULT ROLE {ident(default)} FOR {who}"
-            _try(connection, sql, f"give {shown} its default role {escaped(default)}", notes)
+        if default := roles.saved_defaults(user):
+            sql = roles.set_defaults(flavour, default, who)
+            named = escaped(", ".join(default))
+            _try(connection, sql, f"give {shown} its default role {named}", notes)
     return notes
 
 
@@ -189,10 +188,11 @@ def differences(connection: Connection, saved: Iterable[User], database: str) ->
             sentences.append(f"user or role {shown} is missing")
             continue
         now = _user(connection, *key, database)
-        roles = {role for role, _ in user["roles"]} - {role for role, _ in now["roles"]}
-        lost = [*_lost(user["grants"], now["grants"]), *(f"role {ident(r)}" for r in sorted(roles))]
-        if user.get("default_role", "") != now["default_role"]:
-            lost.append(f"default role {user.get('default_role') or 'none'}")
+        fewer = {role for role, _ in user["roles"]} - {role for role, _ in now["roles"]}
+        lost = [*_lost(user["grants"], now["grants"]), *(f"role {ident(r)}" for r in sorted(fewer))]
+        default = roles.saved_defaults(user)
+        if sorted(default) != sorted(roles.saved_defaults(now)):
+            lost.append(f"default role {', '.join(default) or 'none'}")
         if lost:
             named = some([escaped(what) for what in lost])
             sentences.append(f"{shown} does not have what it had at backup: {named}")
@@ -229,10 +229,12 @@ def _reaches_beyond(connection: Connection, role: str, database: str) -> bool:
     waiting, seen = [role], {role}
     while waiting:
         one = waiting.pop()
-        lines = [str(line) for (line,) in connection.rows(f"SHOW GRANTS FOR {ident(one)}")]
+        user, host = roles.key_of(connection.flavour, one)
+        shown = connection.rows(f"SHOW GRANTS FOR {account(user, host)}")
+        lines = [str(line) for (line,) in shown]
         if any(_is_beyond(line, database) for line in lines):
             return True
-        more = {str(r) for r, _ in connection.rows(_MAPPING, [one, ""])} - seen
+        more = {role for role, _ in roles.granted(connection, user, host)} - seen
         seen |= more
         waiting += more
     return False
@@ -253,18 +255,26 @@ def held(connection: Connection, database: str) -> set[str]:
     roles. Raises ServerError."""
     on_server: set[str] = set()
     by_name: dict[bool, set[str]] = {True: set(), False: set()}
-    for (line,) in connection.rows("SHOW GRANTS"):
+    for (line,) in connection.rows(_own_grants(connection)):
         match = _GRANT.fullmatch(str(line))
         if match is None:
             continue
         rights, _, every, db, all_objects, _, _ = match.groups()
         if every:
-            on_server |= set(rights.split(", "))
+            on_server |= set(re.split(", ?", rights))  # MySQL's newer rights are without spaces
         elif all_objects and _fits(db.replace("``", "`"), database):
             named = f"`{db}`" in (ident(database), db_pattern(database))
             by_name[named] |= set(rights.split(", "))
     # The server uses the rights of the name, if there are some, and not those of a pattern as well.
     return on_server | (by_name[True] or by_name[False])
+
+
+def _own_grants(connection: Connection) -> str:
+    """Return the statement that shows the rights of this login, with those of its roles."""
+    if not connection.flavour.roles_have_hosts:
+        return "SHOW GRANTS"
+    active = str(connection.value("SELECT CURRENT_ROLE()") or "NONE")
+    return "SHOW GRANTS" if active == "NONE" else f"SHOW GRANTS FOR CURRENT_USER() USING {active}"
 
 
 def missing_definers(
@@ -315,14 +325,9 @@ def give_rights_on_routines(
             connection.execute(_grant_sql(grant, database, account(user, host)))
 
 
-def parts_of(definer: str) -> tuple[str, str]:
-    """Return user and host of `user@host`; a role has no host."""
-    user, at, host = definer.rpartition("@")
-    return (user, host) if at else (definer, "")
-
-
 def _here(connection: Connection) -> set[tuple[str, str]]:
-    return {(str(u), "" if r == "Y" else str(h)) for u, h, r in connection.rows(_ALL)}
+    rows = connection.rows(connection.flavour.everybody)
+    return {(str(u), "" if r == "Y" else str(h)) for u, h, r in rows}
 
 
 def _grant_sql(grant: Mapping[str, Any], database: str, who: str) -> str:
@@ -354,7 +359,7 @@ def not_granted(saved: Iterable[User]) -> list[str]:
     ]
 
 
-def script(saved: Iterable[User], database: str) -> str:
+def script(saved: Iterable[User], database: str, flavour: Flavour) -> str:
     """Return the SQL that makes the users again, for a recovery by hand."""
     users = list(saved)
     lines = []
@@ -369,7 +374,7 @@ def script(saved: Iterable[User], database: str) -> str:
         lines += [_grant_sql(grant, database, who) for grant in user["grants"]]
         for role, admin in user["roles"]:
             option = " WITH ADMIN OPTION" if admin else ""
-            lines.append(f"GRANT {ident(role)} TO {who}{option}")
-        if user.get("default_role"):
-            lines.append(f"SET DEFAULT ROLE {ident(user['default_role'])} FOR {who}")
+            lines.append(f"GRANT {roles.quoted(flavour, role)} TO {who}{option}")
+        if default := roles.saved_defaults(user):
+            lines.append(roles.set_defaults(flavour, default, who))
     return "".join(f"{line};\n" for line in lines)

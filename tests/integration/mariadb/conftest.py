@@ -20,11 +20,19 @@ from drd.testing.snapshots import Snapshots
 from tests.restic_support import Restic, place
 from tests.servers import MariadbServer
 
+USERS = ("app@'%'", "reader@localhost", "member@'10.0.0.%'")
 EVERYTHING = Path(__file__).with_name("everything.sql").read_text()
 
 
 class Shop:
     """A database of a test, and what drd does with it."""
+
+    options = "CHARACTER SET utf8mb4 COMMENT 'a shop'"
+    everything = EVERYTHING
+    users: tuple[str, ...] = (
+        *(f"CREATE USER IF NOT EXISTS {u} IDENTIFIED BY 's3cret'" for u in USERS),
+        "CREATE ROLE IF NOT EXISTS owner",
+    )
 
     def __init__(self, server: MariadbServer, restic: Snapshots, work: Workplace) -> None:
         self.server = server
@@ -34,7 +42,7 @@ class Shop:
         self.name = f"shop_{uuid4().hex[:8]}"
         self.new = f"new_{self.name}"
         self.component = self.of(server.dsn(self.name))
-        server.execute(f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4 COMMENT 'a shop'")
+        server.execute(f"CREATE DATABASE {self.name} {self.options}")
 
     @staticmethod
     def of(dsn: str, mode: str = "digest") -> Component:
@@ -42,13 +50,9 @@ class Shop:
         return Component("shop", "mariadb", MariadbSettings.model_validate(settings))
 
     def fill(self) -> None:
-        users = ("app@'%'", "reader@localhost", "member@'10.0.0.%'")
-        self.server.execute(
-            *(f"CREATE USER IF NOT EXISTS {u} IDENTIFIED BY 's3cret'" for u in users),
-            "CREATE ROLE IF NOT EXISTS owner",
-        )
+        self.server.execute(*self.users)
         procedure = "BEGIN DECLARE n INT; SELECT COUNT(*) INTO n FROM orders; END"
-        text = EVERYTHING.replace("{db}", self.name).replace(procedure, "@body@")
+        text = self.everything.replace("{db}", self.name).replace(procedure, "@body@")
         statements = [s.replace("@body@", procedure) for s in split(text)]
         self.server.execute(*statements, database=self.name)
 

@@ -14,7 +14,7 @@ from drd.errors import DrdError, UsageError
 from drd.kinds.file_system import remove
 from drd.kinds.mariadb import SPEC as OF_DATABASE
 from drd.kinds.mariadb import dsn, server
-from drd.kinds.mariadb.connection import ServerError, address_of, connect, version_text
+from drd.kinds.mariadb.connection import ServerError, address_of, version_text
 from drd.kinds.mariadb.kept_copy import KeptDatabase
 from drd.kinds.mariadb.kind import tried
 from drd.kinds.mariadb.naming import copy_names
@@ -25,6 +25,7 @@ from drd.kinds.mariadb.physical.examine import data_dir_of
 from drd.kinds.mariadb.physical.manifest import require_written
 from drd.kinds.mariadb.physical.one_database import Copied, DatabaseOfServer
 from drd.kinds.mariadb.physical.programs import programs_for
+from drd.kinds.mariadb.physical.reach import connect
 from drd.kinds.mariadb.physical.sandbox import ServerSandbox, programs_of
 from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.kinds.mariadb.physical.source import COPY, ServerSource

@@ -17,7 +17,6 @@ from drd.kinds.mariadb.connection import (
     Connection,
     ServerError,
     address_of,
-    connect,
     interruptible,
     version_text,
     words,
@@ -31,6 +30,7 @@ from drd.kinds.mariadb.physical.copy import HOLDS_COMMITS, HOLDS_DDL, Order, cop
 from drd.kinds.mariadb.physical.examine import data_dir_of, examine, setting
 from drd.kinds.mariadb.physical.manifest import DATA, LIST
 from drd.kinds.mariadb.physical.moment import Moment
+from drd.kinds.mariadb.physical.reach import connect
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.mariadb.tools import Program, program, series, series_text
 from drd.kinds.servers import room_for_copy

@@ -13,6 +13,7 @@ from drd.kinds.mariadb.connection import Address, Connection
 from drd.kinds.mariadb.copies import Copies, Copy, triggers_left_out
 from drd.kinds.mariadb.described import Read, size
 from drd.kinds.mariadb.fingerprint import describe
+from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.naming import copy_names, name_of
 from drd.kinds.mariadb.physical import contents
@@ -108,7 +109,12 @@ class TablesOfServer(OfServer):
     ) -> list[str]:
         admin, names = self._reach(), self._names()
         order = RestoreOrder(
-            self._component, self._place, self._program(), own=False, no_owner=True, overwrite=False
+            self._component,
+            self._place,
+            self._program(MARIADB),
+            own=False,
+            no_owner=True,
+            overwrite=False,
         )
 
         def tick() -> None:

@@ -11,13 +11,14 @@ from typing import Any
 
 from drd.errors import DrdError, SourceUnreachable
 from drd.kinds.data_directory import DataDirectory, ServerFiles
-from drd.kinds.mariadb.connection import Address, ServerError, address_of, connect
+from drd.kinds.mariadb.connection import Address, ServerError, address_of
 from drd.kinds.mariadb.physical import SPEC
 from drd.kinds.mariadb.physical.binlog.replay import replay, room_of_log
 from drd.kinds.mariadb.physical.examine import data_dir_of
 from drd.kinds.mariadb.physical.inspect import ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
+from drd.kinds.mariadb.physical.reach import connect
 from drd.kinds.mariadb.physical.sandbox import OWN_FILES, programs_of, restored
 from drd.kinds.mariadb.physical.server import AskedServer, RestoredServer, of_source
 from drd.kinds.mariadb.server import end_server

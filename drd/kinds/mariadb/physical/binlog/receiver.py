@@ -20,7 +20,6 @@ from drd.kinds.mariadb.connection import (
     Connection,
     ServerError,
     address_of,
-    connect,
     is_lost,
     words,
     write_options,
@@ -35,6 +34,7 @@ from drd.kinds.mariadb.physical.binlog.files import (
     split,
 )
 from drd.kinds.mariadb.physical.binlog.needs import needs
+from drd.kinds.mariadb.physical.reach import connect
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.mariadb.tools import Program, program
 from drd.kinds.server_logs import begun_anew, refused, require_ready

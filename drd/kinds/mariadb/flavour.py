@@ -1,0 +1,274 @@
+"""The two products that this kind works with: how their programs, options and statements differ.
+
+The server says which product it is, in its version. Everything that differs is a value here, so
+that the other modules have one way for both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_SESSION = (
+    # So that values print the same in every server, and no limit for applications ends our work.
+    "SET SESSION time_zone = '+00:00'",
+    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
+    "SET SESSION wait_timeout = 86400",
+    "SET SESSION net_write_timeout = 86400",
+    "SET SESSION net_read_timeout = 86400",
+    "SET SESSION lock_wait_timeout = 60",
+    "SET SESSION innodb_lock_wait_timeout = 60",
+    "SET SESSION group_concat_max_len = 1048576",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """One product. `version` finds the version in what its programs print for `--version`,
+    `programs` says where its programs come from. `limit` and `limited` have places for seconds and
+    milliseconds; `limited` also for what follows SELECT.
+
+    `blocks_ddl`, `blocks_commits` and `unblocks` are the statements around the moment of a backup,
+    `tries_to_block` are harmless ones that show whether the login may. `whole_server` are the
+    rights of a backup that only the list of rights can show.
+
+    `everybody` lists user, host and `Y` for a role; `roles_of` the roles of a user as host (empty
+    if roles have no host), name and admin option; `default_roles` in the same way."""
+
+    key: str
+    name: str
+    oldest: tuple[int, int]
+    dump: str
+    client: str
+    server: str
+    installer: str
+    packages: Mapping[str, str]
+    version: re.Pattern[str]
+    get_programs: str
+    image: str
+    # Sessions
+    session: tuple[str, ...]
+    limit: str
+    limited: str
+    limits_writes: bool
+    # Reading a database
+    digest: str
+    properties: str
+    has_comments: bool
+    foreign_keys: str
+    # The moment of a backup
+    tries_to_block: tuple[str, ...]
+    blocks_ddl: tuple[str, ...]
+    blocks_commits: tuple[str, ...]
+    unblocks: tuple[str, ...]
+    whole_server: tuple[str, ...]
+    # Users
+    reads_server: tuple[str, ...]
+    recovers_server: tuple[str, ...]
+    readable: tuple[str, ...]
+    own_users: frozenset[str]
+    roles_have_hosts: bool
+    everybody: str
+    roles_of: str
+    default_roles: str
+    sets_default_roles: str
+    longest_user: int
+    # Programs
+    dump_options: tuple[str, ...]
+    history_options: tuple[str, ...]
+    load_options: tuple[str, ...]
+    ask_options: tuple[str, ...]
+    settings: Mapping[str, str]
+    made_with: tuple[str, ...]
+    install_options: tuple[str, ...]
+
+
+MARIADB = Flavour(
+    key="mariadb",
+    name="MariaDB",
+    # The first version that renames several tables in one step that a crash cannot divide.
+    oldest=(10, 6),
+    dump="mariadb-dump",
+    client="mariadb",
+    server="mariadbd",
+    installer="mariadb-install-db",
+    packages={
+        "mariadb-dump": "mariadb-client",
+        "mariadb": "mariadb-client",
+        "mariadbd": "mariadb-server-core",
+        "mariadb-install-db": "mariadb-server-core",
+        "mariadb-backup": "mariadb-backup",
+        "mariadb-binlog": "mariadb-client",
+        "innochecksum": "mariadb-server-core",
+    },
+    version=re.compile(r"(\d+\.\d+\.\d+)-MariaDB"),
+    get_programs="install MariaDB's own programs (apt-get install mariadb-client), or set "
+    "`bin_dir` to their directory.",
+    image="mariadb:11.8",
+    session=(*_SESSION, "SET SESSION max_statement_time = 0"),
+    limit="SET SESSION max_statement_time = {seconds:.2f}",
+    limited="SET STATEMENT max_statement_time = {seconds:.2f} FOR SELECT {rest}",
+    limits_writes=True,
+    digest="MD5({0})",
+    properties="""
+SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
+  FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s""",
+    has_comments=True,
+    foreign_keys="INNODB_SYS_FOREIGN",
+    tries_to_block=("BACKUP STAGE START", "BACKUP STAGE END"),
+    blocks_ddl=("BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"),
+    blocks_commits=("BACKUP STAGE BLOCK_COMMIT",),
+    unblocks=("BACKUP STAGE END",),
+    whole_server=(),
+    reads_server=("RELOAD", "SHOW DATABASES"),
+    recovers_server=(
+        "CREATE USER", "SET USER", "RELOAD", "PROCESS", "SHOW DATABASES", "CONNECTION ADMIN",
+    ),
+    readable=("mysql.global_priv", "mysql.roles_mapping", "mysql.proc"),
+    own_users=frozenset({"root", "mariadb.sys", "mysql"}),
+    roles_have_hosts=False,
+    everybody="SELECT User, Host, is_role FROM mysql.user ORDER BY is_role DESC, 1, 2",
+    roles_of="SELECT '', Role, Admin_option FROM mysql.roles_mapping WHERE User = %s AND Host = %s",
+    default_roles="""
+SELECT '', default_role FROM mysql.user WHERE User = %s AND Host = %s AND default_role <> ''""",
+    sets_default_roles="SET DEFAULT ROLE {roles} FOR {who}",
+    longest_user=80,
+    dump_options=(),
+    history_options=("--dump-history",),
+    load_options=("--sandbox",),
+    ask_options=("--skip-ssl", "--sandbox"),
+    settings={
+        "skip-networking": "1",
+        "skip-log-bin": "1",
+        "skip-slave-start": "1",
+        "performance-schema": "0",
+        "local-infile": "0",
+        # Events of the data would run as soon as they are made.
+        "event-scheduler": "OFF",
+        "skip-name-resolve": "1",
+        "max-allowed-packet": "1G",
+        "innodb-flush-log-at-trx-commit": "0",
+        "innodb-doublewrite": "0",
+        "innodb-log-file-size": "64M",
+        "innodb-undo-tablespaces": "0",
+        "innodb-buffer-pool-size": "256M",
+        "innodb-buffer-pool-load-at-startup": "0",
+        "innodb-buffer-pool-dump-at-shutdown": "0",
+        "aria-pagecache-buffer-size": "32M",
+        "key-buffer-size": "16M",
+        "lc-messages": "en_US",
+    },
+    made_with=("innodb-log-file-size", "innodb-undo-tablespaces"),
+    install_options=(
+        "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+    ),
+)  # fmt: skip
+
+MYSQL = Flavour(
+    key="mysql",
+    name="MySQL",
+    # The first series with roles, and with a data dictionary that a crash cannot divide.
+    oldest=(8, 0),
+    dump="mysqldump",
+    client="mysql",
+    server="mysqld",
+    installer="mysqld",
+    packages=dict.fromkeys(("mysqldump", "mysql", "mysqld"), "MySQL's own packages"),
+    version=re.compile(r"Ver (\d+\.\d+\.\d+)(?!.*MariaDB)", re.DOTALL),
+    get_programs="install MySQL's own programs (packages mysql-community-client and "
+    "mysql-community-server-core of https://dev.mysql.com/downloads/; Debian 13 does not have "
+    "them), or set `bin_dir` to their directory. MariaDB's programs of the same names do not fit.",
+    image="mysql:8.4",
+    session=(
+        *_SESSION,
+        "SET SESSION max_execution_time = 0",
+        # Else the sizes of tables are those of yesterday.
+        "SET SESSION information_schema_stats_expiry = 0",
+        # Hashes of passwords contain bytes that are no text.
+        "SET SESSION print_identified_with_as_hex = ON",
+    ),
+    limit="SET SESSION max_execution_time = {milliseconds:.0f}",
+    limited="SELECT /*+ MAX_EXECUTION_TIME({milliseconds:.0f}) */ {rest}",
+    limits_writes=False,
+    digest="SHA2({0}, 256)",  # since 9.6, MD5 is in a component that a server may not have
+    properties="""
+SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, ''
+  FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s""",
+    has_comments=False,
+    foreign_keys="INNODB_FOREIGN",
+    tries_to_block=("LOCK INSTANCE FOR BACKUP", "UNLOCK INSTANCE"),
+    blocks_ddl=("LOCK INSTANCE FOR BACKUP",),
+    blocks_commits=("SET SESSION lock_wait_timeout = 20", "FLUSH TABLES WITH READ LOCK"),
+    unblocks=("UNLOCK TABLES", "UNLOCK INSTANCE", "SET SESSION lock_wait_timeout = 60"),
+    whole_server=("RELOAD", "BACKUP_ADMIN", "SHOW_ROUTINE"),
+    reads_server=("RELOAD", "SHOW DATABASES", "BACKUP_ADMIN", "SHOW_ROUTINE"),
+    recovers_server=(
+        "CREATE USER", "CREATE ROLE", "RELOAD", "PROCESS", "SHOW DATABASES", "SUPER",
+        "CONNECTION_ADMIN", "ROLE_ADMIN", "SYSTEM_USER", "SHOW_ROUTINE",
+    ),
+    readable=("mysql.user", "mysql.role_edges", "mysql.default_roles", "mysql.procs_priv"),
+    own_users=frozenset({"root", "mysql.sys", "mysql.session", "mysql.infoschema"}),
+    roles_have_hosts=True,
+    everybody="SELECT User, Host, 'N' FROM mysql.user ORDER BY 1, 2",
+    roles_of="""
+SELECT FROM_HOST, FROM_USER, WITH_ADMIN_OPTION FROM mysql.role_edges
+ WHERE TO_USER = %s AND TO_HOST = %s ORDER BY 2, 1""",
+    default_roles="""
+SELECT DEFAULT_ROLE_HOST, DEFAULT_ROLE_USER FROM mysql.default_roles
+ WHERE USER = %s AND HOST = %s ORDER BY 2, 1""",
+    sets_default_roles="SET DEFAULT ROLE {roles} TO {who}",
+    longest_user=32,
+    dump_options=("--set-gtid-purged=OFF", "--column-statistics=0"),
+    history_options=(),
+    load_options=("--skip-system-command",),
+    ask_options=("--ssl-mode=DISABLED", "--skip-system-command"),
+    settings={
+        "skip-networking": "1",
+        "mysqlx": "0",
+        "disable-log-bin": "1",
+        "performance-schema": "0",
+        "local-infile": "0",
+        "event-scheduler": "OFF",
+        "skip-name-resolve": "1",
+        "max-allowed-packet": "1G",
+        "auto-generate-certs": "0",
+        "caching-sha2-password-auto-generate-rsa-keys": "0",
+        "innodb-flush-log-at-trx-commit": "0",
+        "innodb-doublewrite": "0",
+        "loose-innodb-redo-log-capacity": "128M",
+        "innodb-buffer-pool-size": "256M",
+        "innodb-buffer-pool-load-at-startup": "0",
+        "innodb-buffer-pool-dump-at-shutdown": "0",
+        "key-buffer-size": "16M",
+        "lc-messages": "en_US",
+    },
+    made_with=(
+        "mysqlx", "auto-generate-certs", "caching-sha2-password-auto-generate-rsa-keys",
+        "innodb-flush-log-at-trx-commit", "innodb-doublewrite", "loose-innodb-redo-log-capacity",
+    ),
+    install_options=("--initialize-insecure",),
+)  # fmt: skip
+
+FLAVOURS: Mapping[str, Flavour] = {one.key: one for one in (MARIADB, MYSQL)}
+
+
+def of_server(version: str) -> Flavour:
+    """Return the product of a server by the version that it reports. Percona Server has MySQL's."""
+    return MARIADB if "mariadb" in version.lower() else MYSQL
+
+
+def of_facts(facts: Mapping[str, Any]) -> Flavour:
+    """Return the product of the server that a restore point is of. MariaDB's are not marked."""
+    return FLAVOURS[facts.get("product", MARIADB.key)]
+
+
+def facts_of(flavour: Flavour) -> dict[str, str]:
+    """Return what `of_facts` reads, for the facts of a restore point."""
+    return {} if flavour is MARIADB else {"product": flavour.key}
+
+
+def of_program(name: str) -> Flavour:
+    """Return the product that has a program of this name."""
+    return next(one for one in FLAVOURS.values() if name in one.packages)

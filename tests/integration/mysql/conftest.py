@@ -1,0 +1,55 @@
+"""A database of each test's own in a MySQL server, which the tests of this directory share. Without
+MySQL's programs they are skipped: Debian 13 does not have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import _run_directory
+from tests.integration.mariadb.conftest import Shop
+from tests.restic_support import Restic, place
+from tests.servers import short_directory
+from tests.servers.mysql import MysqlServer
+
+EVERYTHING = Path(__file__).with_name("everything.sql").read_text()
+USERS = ("app@'%'", "reader@localhost", "member@'10.0.0.%'")
+
+
+class MysqlShop(Shop):
+    """A database of a test in MySQL, where databases have no comments."""
+
+    options = "CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci"
+    everything = EVERYTHING
+    users = (
+        *(f"CREATE USER IF NOT EXISTS {u} IDENTIFIED BY 's3cret'" for u in USERS),
+        "CREATE ROLE IF NOT EXISTS owner, helper",
+    )
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[MysqlServer]:
+    if missing := MysqlServer.missing():
+        pytest.skip(f"this host has no {', '.join(missing)} of MySQL ({MysqlServer.hint})")
+    with short_directory(_run_directory()) as path:
+        server = MysqlServer(path, tcp=True)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Restic:
+    return Restic(tmp_path_factory.mktemp("restic"))
+
+
+@pytest.fixture
+def shop(mysql: MysqlServer, snapshots: Restic, short_tmp: Path) -> Iterator[MysqlShop]:
+    made = MysqlShop(mysql, snapshots, place(short_tmp / "w"))
+    yield made
+    for name in sorted(made.databases()):
+        mysql.execute(f"DROP DATABASE `{name}`")
