@@ -9,7 +9,6 @@ from drd.config.problems import Report
 from drd.model.plan import SCENARIOS
 from drd.registry import CHECKS, KINDS
 
-_LATER_KINDS = ("mysql",)
 _LATER_CHECKS = ("http",)
 _LATER_SCENARIOS = ("ransomware",)
 
@@ -18,10 +17,21 @@ def refuse_unsupported(data: Any, report: Report) -> None:
     """Report each unsupported key with its line. Accepts raw data of any shape and raises
     nothing."""
     for name, component in _entries(data, "components"):
-        _kind(report, ("components", name), component, _LATER_KINDS, KINDS.names)
+        _other_name(report, ("components", name), component)
     for index, check in _items(data, "checks"):
         _kind(report, ("checks", index), check, _LATER_CHECKS, CHECKS.names)
     _scenarios(data, report)
+
+
+def _other_name(report: Report, path: tuple[str | int, ...], component: dict[str, Any]) -> None:
+    """Report a kind that is called by the name of a product which another kind is for as well."""
+    kind = component.get("kind")
+    spec = next((one for one in KINDS if isinstance(kind, str) and kind in one.also_for), None)
+    if spec is None or kind in KINDS.names or unavailable(str(path[0]), str(kind)) is not None:
+        return
+    hint = not_in_use(str(path[0]), str(kind)) or f"write kind: {spec.name}, which is for both."
+    report.error((*path, "kind"), f"there is no kind {kind}", hint)
+    report.broken.add(path)
 
 
 def _kind(

@@ -267,7 +267,8 @@ class KindSpec:
     `for_backups` are keys that a component needs unless another tool makes its copies. `recognises`
     is the function that recognises a dump of the kind by its content, for a new plan
     (`RecognisesOf`), and `first_checks` gives such a plan checks without a dump (`FirstChecksOf`).
-    `begins` is what such a dump begins with, if it always does.
+    `begins` is what such a dump begins with, if it always does. `also_for` are other products that
+    the kind is for, by the names that a person may write as a kind.
     `keeps` and `unpacks` are for dumps and archives in larger copies (`KeepsOf`, `UnpacksOf`).
     `log` says, from the settings alone, how the log of a component is kept (`Ability.LOG`); None:
     not at all. `log_key` is the key of the settings that says it. `against_instant` gives warnings
@@ -322,6 +323,7 @@ class KindSpec:
     for_backups: tuple[str, ...] = ()
     recognises: str = ""
     begins: bytes = b""
+    also_for: tuple[str, ...] = ()
     first_checks: str = ""
     keeps: str = ""
     unpacks: str = ""

@@ -24,7 +24,7 @@ class MariadbServer:
     without a password. Root cannot run MariaDB: then it runs as nobody, who has to get through to
     `directory`. `options` come after all others."""
 
-    needed = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump")
+    needed: tuple[str, ...] = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump")
     made_with: tuple[str, ...] = ("--innodb-log-file-size=16M", "--innodb-undo-tablespaces=0")
     template = "mariadb-template"
     hint = "apt-get install --no-install-recommends mariadb-server-core mariadb-client"

@@ -43,7 +43,7 @@ BROKEN = [
     ("  store:", "  manifest:", 7, "components.manifest", 'the name "manifest" is reserved: drd uses it for its own snapshots', "choose another name."),
     ("kind: sqlite", "kind: sqllite", 8, "components.store.kind", 'unknown kind "sqllite"', 'did you mean "sqlite"?'),
     ("    kind: sqlite\n", "", 7, "components.store.kind", "kind is missing", "write its kind, for example `kind: postgres`."),
-    ("kind: sqlite", "kind: mysql", 8, "components.store.kind", "kind mysql is not supported yet", "this version supports postgres, postgres-cluster, sqlite, files, command, http, redis, valkey, mariadb, mariadb-server."),
+    ("kind: sqlite", "kind: mysql", 8, "components.store.kind", "there is no kind mysql", "write kind: mariadb, which is for both."),
     ("path: /srv/shop/shop.db", "path: shop.db", 9, "components.store.path", '"shop.db" is not an absolute path', "write the whole path, which begins with /."),
     ("paths: [/etc/shop]", "paths: [/etc/shop, etc]", 12, "components.etc.paths[1]", '"etc" is not an absolute path', "write the whole path, which begins with /."),
     ("paths: [/etc/shop]", "paths: []", 12, "components.etc.paths", "is empty", "give the key a value, or remove the line."),

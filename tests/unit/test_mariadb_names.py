@@ -10,8 +10,8 @@ import pytest
 
 from drd.errors import NotInPoint, RepositoryDamaged, UsageError
 from drd.kinds.mariadb.described import Read
-from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.fingerprint import Tables
+from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.naming import copy_names, in_database, name_of, parts
 from drd.kinds.mariadb.physical.narrow import DATABASES, as_within, listed
 from drd.kinds.mariadb.physical.one_database import require_usual
@@ -189,7 +189,9 @@ def test_what_no_server_says_of_a_database_becomes_no_sql_of_an_administrator(
 
 def _read(accounts: list[dict[str, Any]], code: list[dict[str, Any]]) -> Read:
     saved = {"charset": "utf8mb4", "collation": "utf8mb4_general_ci", "comment": ""}
-    return Read("shop", saved, Tables((), {}), code, accounts, history=False, bytes=0, flavour=MARIADB)
+    return Read(
+        "shop", saved, Tables((), {}), code, accounts, history=False, bytes=0, flavour=MARIADB
+    )
 
 
 def _with(read: Read) -> ComponentSnapshot:

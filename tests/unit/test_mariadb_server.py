@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from drd import process
 from drd.errors import DeadlineExceeded, RepositoryDamaged, SandboxUnavailable, SourceError
 from drd.kinds.mariadb.connection import ServerError, address_of
-from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.fingerprint import Table
+from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.naming import in_database
 from drd.kinds.mariadb.physical import SPEC, files_list
 from drd.kinds.mariadb.physical.by_hand import by_hand

@@ -1,4 +1,4 @@
-"""MariaDB: one database of a server, dumped with mariadb-dump."""
+"""MariaDB and MySQL: one database of a server, dumped with mariadb-dump or mysqldump."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ SPEC = KindSpec(
     - {Ability.PARTS, Ability.AS_OWNER, Ability.DATABASES, Ability.LOG, Ability.INSTANT},
     remedies={
         Ability.PARTS: f"{WHOLE} With --into NAME, drd restores a copy beside the database.",
-        Ability.AS_OWNER: "leave out --as-owner: a database of MariaDB has no owner. drd loads "
+        Ability.AS_OWNER: "leave out --as-owner: a database of this kind has no owner. drd loads "
         "the tables with a login that has rights in the new database only.",
     },
     freezes=True,
@@ -51,7 +51,7 @@ SPEC = KindSpec(
         ),
         "restore a copy with `drd recover {plan} --in-place --component {component} "
         "--point {point} --into NAME`, and compare the output of `mariadb-dump --no-data "
-        "--routines --events` of both databases",
+        "--routines --events` (with MySQL `mysqldump`) of both databases",
     ),
     values={
         "host": "MYSQL_HOST",
@@ -74,12 +74,13 @@ SPEC = KindSpec(
     by_hand="drd.kinds.mariadb.by_hand:by_hand",
     grants="drd.kinds.mariadb.grants:grants",
     programs={"mariadb-client": ("mariadb",)},
+    also_for=("mysql",),
     starting=Starting(
         "drd.kinds.mariadb.discovery:wishes",
         find="drd.kinds.mariadb.discovery:found",
-        about="The connection string of a MariaDB database: mariadb://user@host/database",
+        about="The connection string of a MariaDB or MySQL database: mariadb://user@host/database",
     ),
     served_as=_database,
-    adopts_not="drd does not restore dumps of MariaDB that another tool has made: add the "
+    adopts_not="drd does not restore dumps of MariaDB or MySQL that another tool has made: add the "
     "database as a component that drd dumps itself, or use kind `command`",
 )

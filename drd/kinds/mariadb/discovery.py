@@ -16,6 +16,7 @@ from drd import process
 from drd.errors import ToolError, UsageError
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.discovery_inside import servers_inside
+from drd.kinds.mariadb.flavour import FLAVOURS
 from drd.kinds.running_servers import RunningServer, unseen
 from drd.model.text import escaped
 from drd.ports.kinds import Wish
@@ -96,7 +97,7 @@ def found() -> tuple[list[Wish], list[str]]:
     those that could not be read. Never raises for a server's errors."""
     databases, notes = _on_this_host()
     for server in servers_inside(_LIST):
-        where = f"The MariaDB server at {escaped(server.socket)} in the {server.container}"
+        where = f"The server at {escaped(server.socket)} in the {server.container}"
         if server.refused:
             notes.append(
                 f"{where} refused root without a password: add its databases by hand "
@@ -117,10 +118,10 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
     notes = [_unseen(server) for server in unseen(_PROGRAMS, [socket for socket, _ in sockets])]
     if not sockets:
         return [], notes
-    try:
-        client = process.find_tool("mariadb", package="mariadb-client")
-    except ToolError as error:
-        return [], [f"This host has a MariaDB or MySQL server, but {error.message}.", *notes]
+    client = _client()
+    if client is None:
+        said = "This host has a MariaDB or MySQL server, but drd finds no program mariadb or mysql."
+        return [], [said, *notes]
     databases: list[Wish] = []
     for socket, owner in sockets:
         where = f"The server at {escaped(socket)}"
@@ -133,8 +134,6 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
         names = _databases(client, socket)
         if names is None:
             notes.append(f"{where} refused the connection: add its databases with --mariadb.")
-        elif isinstance(names, str):
-            notes.append(f"{where} is not MariaDB (version {names}): use kind `command` for it.")
         elif not names:
             notes.append(f"{where} has no database except its system databases.")
         else:
@@ -190,20 +189,26 @@ def _configured() -> Iterator[str]:
                 yield from _SOCKET.findall(file.read_text(encoding="utf-8", errors="replace"))
 
 
-def _databases(client: str, socket: str) -> list[str] | str | None:
-    """Return the databases of a server, its version if it is not MariaDB, None if it accepts no
-    connection of this user."""
-    words = [client, "--no-defaults", f"--socket={socket}", "--protocol=socket", "--batch"]
-    words += ["--skip-column-names", "--connect-timeout=3", "--skip-ssl", "--sandbox"]
-    sql = f"SELECT VERSION(); {_LIST}"
-    command = process.Command([*words, "-e", sql], cwd=Path("/"), deadline_s=10.0)
+def _client() -> tuple[str, ...] | None:
+    """Return a client program with its options: each can ask the servers of both products."""
+    for product in FLAVOURS.values():
+        with suppress(ToolError):
+            package = product.packages[product.client]
+            return (process.find_tool(product.client, package=package), *product.ask_options)
+    return None
+
+
+def _databases(client: Sequence[str], socket: str) -> list[str] | None:
+    """Return the databases of a server, None if it accepts no connection of this user."""
+    program, *options = client
+    words = [program, "--no-defaults", f"--socket={socket}", "--protocol=socket", "--batch"]
+    words += ["--skip-column-names", "--connect-timeout=3", *options, "-e", _LIST]
+    command = process.Command(words, cwd=Path("/"), deadline_s=10.0)
     try:
         done = process.run(command)
     except ToolError:
         return None
     if done.exit_code != 0:
         return None
-    version, *names = done.stdout.splitlines() or [""]
-    if "mariadb" not in version.lower():
-        return escaped(version)[:60]
-    return [bytes.fromhex(name).decode("utf-8", "replace") for name in names if name]
+    names = [name for name in done.stdout.splitlines() if name]
+    return [bytes.fromhex(name).decode("utf-8", "replace") for name in names]

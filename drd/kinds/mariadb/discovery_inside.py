@@ -1,4 +1,4 @@
-"""Find the databases of MariaDB servers in the containers of this host, for a new plan."""
+"""Find the databases of MariaDB and MySQL servers in this host's containers, for a new plan."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from drd.process import Container
 
 _LOOK_S = 15.0
 _LOOK = r"""
-c=$(command -v mariadb) || exit 0
+if c=$(command -v mariadb); then o='--skip-ssl --sandbox'
+elif c=$(command -v mysql); then o='--ssl-mode=DISABLED --skip-system-command'
+else exit 0
+fi
 unset MYSQL_HOST MYSQL_PWD MYSQL_TCP_PORT MYSQL_UNIX_PORT MARIADB_HOST
 for s in /run/mysqld/mysqld.sock /var/lib/mysql/mysql.sock /tmp/mysql.sock; do
   [ -S "$s" ] || continue
   printf 's%s\n' "$s"
   "$c" --no-defaults --socket="$s" --protocol=socket --user=root --batch --skip-column-names \
-    --connect-timeout=3 --skip-ssl --sandbox -e "$1" 2>/dev/null || echo refused
+    --connect-timeout=3 $o -e "$1" 2>/dev/null || echo refused
 done
 exit 0
 """

@@ -67,6 +67,9 @@ class Flavour:
     # Users
     reads_server: tuple[str, ...]
     recovers_server: tuple[str, ...]
+    recovers_more: tuple[str, ...]
+    with_password: tuple[str, ...]
+    with_socket: tuple[str, ...]
     readable: tuple[str, ...]
     own_users: frozenset[str]
     roles_have_hosts: bool
@@ -126,6 +129,14 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
     recovers_server=(
         "CREATE USER", "SET USER", "RELOAD", "PROCESS", "SHOW DATABASES", "CONNECTION ADMIN",
     ),
+    recovers_more=(),
+    # Locked in effect: nobody knows a password with this hash.
+    with_password=(
+        "CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA mysql_native_password",
+        "    USING '*0000000000000000000000000000000000000000';",
+        "-- For a new user: ALTER USER {who} IDENTIFIED BY 'the password in the dsn';",
+    ),
+    with_socket=("CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA unix_socket;",),
     readable=("mysql.global_priv", "mysql.roles_mapping", "mysql.proc"),
     own_users=frozenset({"root", "mariadb.sys", "mysql"}),
     roles_have_hosts=False,
@@ -207,6 +218,19 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, ''
     recovers_server=(
         "CREATE USER", "CREATE ROLE", "RELOAD", "PROCESS", "SHOW DATABASES", "SUPER",
         "CONNECTION_ADMIN", "ROLE_ADMIN", "SYSTEM_USER", "SHOW_ROUTINE",
+    ),
+    recovers_more=(
+        "/*!80200 GRANT SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER ON *.* TO {who} */;",
+        "-- Only for a server of 8.0 or 8.1: GRANT SET_USER_ID ON *.* TO {who};",
+    ),
+    with_password=(
+        "CREATE USER IF NOT EXISTS {who} IDENTIFIED WITH caching_sha2_password ACCOUNT LOCK;",
+        "-- For a new user:",
+        "-- ALTER USER {who} IDENTIFIED BY 'the password in the dsn' ACCOUNT UNLOCK;",
+    ),
+    with_socket=(
+        "-- If the server refuses auth_socket: INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';",
+        "CREATE USER IF NOT EXISTS {who} IDENTIFIED WITH auth_socket;",
     ),
     readable=("mysql.user", "mysql.role_edges", "mysql.default_roles", "mysql.procs_priv"),
     own_users=frozenset({"root", "mysql.sys", "mysql.session", "mysql.infoschema"}),

@@ -9,6 +9,9 @@ from shlex import quote
 from drd import secrets
 from drd.errors import NotSupported, SourceError
 from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.connection import Address
+from drd.kinds.mariadb.flavour import MARIADB, Flavour
+from drd.kinds.mariadb.greeting import product_at
 from drd.kinds.mariadb.quoting import account, db_pattern
 from drd.kinds.mariadb.rights import NEEDED
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
@@ -25,19 +28,18 @@ _MANAGED = (
     "A managed server has no root: run this script as the administrator that the provider",
     "gives you (mariadb --user=NAME --password).",
 )
-_READ_SERVER = "RELOAD, SHOW DATABASES"
-_RECOVER_SERVER = "CREATE USER, SET USER, RELOAD, PROCESS, SHOW DATABASES, CONNECTION ADMIN"
 
 
 @dataclass(slots=True)
 class User:
     """`reads`: each database that backups read, with its component; `writes`: each database that a
     recovery replaces, with its component; `password`: whether the dsn has one. Without it, the
-    system user of this name logs in through the socket."""
+    system user of this name logs in through the socket. `flavour` is the product of the server."""
 
     name: str
     host: str
     password: bool = False
+    flavour: Flavour = MARIADB
     reads: dict[str, str] = field(default_factory=dict)
     writes: dict[str, str] = field(default_factory=dict)
 
@@ -76,7 +78,10 @@ def script(servers: Servers, of_user: Callable[[User], Iterator[str]]) -> Grants
         else []
     )
     text = "\n".join([_HEAD, *several, *parts, ""])
-    return Grants(_program(*first), text, tuple(_lacks(servers)), reader="mariadb", about=_MANAGED)
+    product = next((u.flavour for users in servers.values() for u in users.values()), MARIADB)
+    program = _program(product, *first)
+    about = tuple(line.replace("(mariadb ", f"({product.client} ") for line in _MANAGED)
+    return Grants(program, text, tuple(_lacks(servers)), reader=product.client, about=about)
 
 
 def _require_no_container(name: str, settings: object) -> None:
@@ -100,7 +105,12 @@ def address_parts(ref: SecretRef) -> dsn.Parts:
 def user_at(servers: Servers, parts: dsn.Parts, name: str) -> User:
     here = not parts.host or parts.host in dsn.LOOPBACK
     where = ("", parts.socket or dsn.SOCKET) if here else (parts.host, parts.port)
-    user = servers.setdefault(where, {}).setdefault(name, User(name, "localhost" if here else "%"))
+    users = servers.setdefault(where, {})
+    if name not in users:
+        known = next((user.flavour for user in users.values()), None)
+        product = known or product_at(Address(parts)) or MARIADB
+        users[name] = User(name, "localhost" if here else "%", flavour=product)
+    user = users[name]
     user.password |= bool(parts.password) or not here
     return user
 
@@ -126,20 +136,16 @@ def created(user: User) -> Iterator[str]:
     """Yield the lines that create a user that does not exist yet."""
     who = account(user.name, user.host)
     yield f"-- User {shown(user.name)}"
-    if user.password:
-        # Locked in effect: nobody knows a password with this hash.
-        yield f"CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA mysql_native_password"
-        yield "    USING '*0000000000000000000000000000000000000000';"
-        yield f"-- For a new user: ALTER USER {who} IDENTIFIED BY 'the password in the dsn';"
-    else:
-        yield f"CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA unix_socket;"
+    login = user.flavour.with_password if user.password else user.flavour.with_socket
+    for line in login:
+        yield line.format(who=who)
 
 
 def _of_user(user: User) -> Iterator[str]:
     who = account(user.name, user.host)
     yield from created(user)
     if user.reads:
-        yield f"GRANT {_READ_SERVER} ON *.* TO {who};"
+        yield f"GRANT {', '.join(user.flavour.reads_server)} ON *.* TO {who};"
         yield f"GRANT SELECT ON mysql.* TO {who};"
     for database, component in user.reads.items():
         yield f"-- Component {component}: read database {shown(database)}"
@@ -148,7 +154,8 @@ def _of_user(user: User) -> Iterator[str]:
         yield "-- The next rights are for recoveries, which create databases (drd_…) and users, and"
         yield "-- give code and rights back to their owners. If this user only makes backups, leave"
         yield "-- the next rights out."
-        yield f"GRANT {_RECOVER_SERVER} ON *.* TO {who};"
+        yield f"GRANT {', '.join(user.flavour.recovers_server)} ON *.* TO {who};"
+        yield from (line.format(who=who) for line in user.flavour.recovers_more)
         yield f"GRANT SELECT ON mysql.* TO {who};"
         yield f"GRANT ALL PRIVILEGES ON `drd\\_%`.* TO {who} WITH GRANT OPTION;"
     for database, component in user.writes.items():
@@ -166,8 +173,8 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _program(host: str, port: int | str) -> str:
-    words = ["mariadb", "--batch", "--user=root"]
+def _program(flavour: Flavour, host: str, port: int | str) -> str:
+    words = [flavour.client, "--batch", "--user=root"]
     if host:
         words += [f"--host={host}", f"--port={port}", "--password"]
     elif port != dsn.SOCKET:

@@ -1,8 +1,8 @@
 """Load a dump into a database, with a login of its own that has rights in this database alone.
 
 A dump is untrusted input: whoever can write to the repository decides what it contains. The client
-runs no commands (`--sandbox` or `--skip-system-command`, `--binary-mode`) and sends no files of this
-host. The login may only create and fill tables: no views, triggers, procedures or events, no
+runs no commands (`--sandbox` or `--skip-system-command`, `--binary-mode`) and sends no files of
+this host. The login may only create and fill tables: no views, triggers, procedures or events, no
 settings of the server, no other database.
 """
 

@@ -1,4 +1,4 @@
-"""The keys of a plan about a MariaDB database."""
+"""The keys of a plan about a database of MariaDB or MySQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from drd.kinds.mariadb import dsn
 
 
 class MariadbSettings(Settings):
-    """A MariaDB database, dumped whole with mariadb-dump."""
+    """A database of MariaDB or MySQL, dumped whole with mariadb-dump or mysqldump."""
 
     unsaid: ClassVar = {"inside": (None,)}
 
@@ -32,8 +32,8 @@ class MariadbSettings(Settings):
     )
     bin_dir: AbsolutePath | None = Field(
         None,
-        description="Directory of mariadb-dump, mariadb, mariadbd and mariadb-install-db. "
-        "Default: the installed ones.",
+        description="Directory of mariadb-dump, mariadb, mariadbd and mariadb-install-db, for "
+        "MySQL of mysqldump, mysql and mysqld. Default: the installed ones.",
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
     inside: InContainer | None = IN
@@ -48,7 +48,9 @@ class MariadbTarget(Settings):
     unsaid: ClassVar = {"inside": (None,)}
 
     dsn: Connection = Field(description="The address of the database to restore into.")
-    bin_dir: AbsolutePath | None = Field(None, description="Directory of mariadb.")
+    bin_dir: AbsolutePath | None = Field(
+        None, description="Directory of mariadb, for MySQL of mysql."
+    )
     inside: InContainer | None = IN
 
     def contradictions(self) -> Iterator[Contradiction]:
