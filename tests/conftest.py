@@ -45,6 +45,7 @@ from tests.servers import (
     short_directory,
     ssh_server,
 )
+from tests.servers.mysql import MysqlServer
 from tests.servers.postgres import left_as_found
 
 # The directory of this run, handed down to xdist's workers and to every process that a test
@@ -98,6 +99,21 @@ def mariadb() -> Iterator[MariadbServer]:
     """A MariaDB server for everybody: make a database of your own, and leave it running."""
     with short_directory(_run_directory()) as path, mariadb_server(path, tcp=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[MysqlServer]:
+    """A MySQL server for everybody, as `mariadb`. Debian 13 does not have its programs: without
+    them, the tests are skipped."""
+    if missing := MysqlServer.missing():
+        pytest.skip(f"this host has no {', '.join(missing)} of MySQL ({MysqlServer.hint})")
+    with short_directory(_run_directory()) as path:
+        server = MysqlServer(path, tcp=True)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="session")

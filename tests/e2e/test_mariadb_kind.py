@@ -1,4 +1,5 @@
-"""A MariaDB database from its backup to the recovery, by the command line and by hand."""
+"""A database of MariaDB and one of MySQL: backup, drill and recovery, by the command line and by
+hand."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from tests import warm
 from tests.e2e.site import PASSWORD, Site
 from tests.e2e.test_docs import commands, section
 from tests.servers import MariadbServer
+from tests.servers.mysql import MysqlServer
 
 _PLAN = """
 components:
@@ -33,11 +35,28 @@ erasures:
 """
 
 
+def _tickets(server: MariadbServer) -> tuple[str, ...]:
+    """Statements that make a table; in MariaDB it takes numbers from a sequence."""
+    if isinstance(server, MysqlServer):
+        return ("CREATE TABLE tickets (no INT DEFAULT (1 + 6), x INT)",)
+    return (
+        "CREATE SEQUENCE numbers START WITH 7",
+        "CREATE TABLE tickets (no INT DEFAULT NEXT VALUE FOR numbers, x INT)",
+    )
+
+
+@pytest.fixture(params=["mariadb", "mysql"])
+def server(request: pytest.FixtureRequest) -> MariadbServer:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, MariadbServer)
+    return found
+
+
 @pytest.fixture
-def shop(mariadb: MariadbServer) -> Iterator[str]:
+def shop(server: MariadbServer) -> Iterator[str]:
     name = f"shop_{uuid4().hex[:8]}"
-    mariadb.execute(f"CREATE DATABASE {name}", "CREATE USER IF NOT EXISTS app@'%'")
-    mariadb.execute(
+    server.execute(f"CREATE DATABASE {name}", "CREATE USER IF NOT EXISTS app@'%'")
+    server.execute(
         "CREATE TABLE orders (id INT PRIMARY KEY, total INT)",
         "INSERT INTO orders VALUES (1, 10), (2, 20), (3, 30)",
         "CREATE DEFINER=app@'%' VIEW large AS SELECT id FROM orders WHERE total > 15",
@@ -52,21 +71,20 @@ def shop(mariadb: MariadbServer) -> Iterator[str]:
         "CREATE TABLE short (id INT)",
         "CREATE VIEW broken AS SELECT id FROM short",
         "DROP TABLE short",
-        "CREATE SEQUENCE numbers START WITH 7",
-        "CREATE TABLE tickets (no INT DEFAULT NEXT VALUE FOR numbers, x INT)",
+        *_tickets(server),
         "INSERT INTO tickets (x) VALUES (1)",
         database=name,
     )
     yield name
-    mariadb.execute("DROP USER IF EXISTS keeper@localhost")
-    for (database,) in mariadb.execute("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"):
+    server.execute("DROP USER IF EXISTS keeper@localhost")
+    for (database,) in server.execute("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"):
         if database == name or "shop-db" in database or database == f"{name}_copy":
-            mariadb.execute(f"DROP DATABASE `{database}`")
+            server.execute(f"DROP DATABASE `{database}`")
 
 
 @pytest.fixture
-def counted(mariadb: MariadbServer, shop: str) -> Callable[[str], int]:
-    return lambda table: int(mariadb.execute(f"SELECT COUNT(*) FROM {table}", database=shop)[0][0])
+def counted(server: MariadbServer, shop: str) -> Callable[[str], int]:
+    return lambda table: int(server.execute(f"SELECT COUNT(*) FROM {table}", database=shop)[0][0])
 
 
 def bash(script: str, site: Site, **more: str) -> str:
@@ -85,11 +103,11 @@ def bash(script: str, site: Site, **more: str) -> str:
 
 
 def test_a_database_comes_back_in_place_and_by_hand(
-    short_tmp: Path, mariadb: MariadbServer, shop: str, counted: Callable[[str], int]
+    short_tmp: Path, server: MariadbServer, shop: str, counted: Callable[[str], int]
 ) -> None:
     site = Site(short_tmp)
     (short_tmp / "register").write_text("2999-01-01T00:00:00Z 2\n")
-    site.plan(_PLAN.format(dsn=mariadb.dsn(shop), base=short_tmp))
+    site.plan(_PLAN.format(dsn=server.dsn(shop), base=short_tmp))
     site.drd("backup", "shop")
     point = str(site.points()[0]["point"])
     told = site.drd("drill", "shop").out
@@ -98,31 +116,31 @@ def test_a_database_comes_back_in_place_and_by_hand(
     shown = " ".join(site.drd("ls", "shop").out.split())
     assert "--component shop-db --into NAME" in shown
     assert "--table" not in shown
-    mariadb.execute("DELETE FROM orders WHERE id = 3", "DROP TRIGGER t", database=shop)
+    server.execute("DELETE FROM orders WHERE id = 3", "DROP TRIGGER t", database=shop)
     told = site.drd("diff", "shop", "--component", "shop-db", "--point", point, code=None).out
     assert "orders" in told
     done = site.drd("recover", "shop", "--in-place", "--overwrite", "--yes", "--json").json
     erased = [(1,), (3,)]
-    assert mariadb.execute("SELECT id FROM orders ORDER BY id", database=shop) == erased
+    assert server.execute("SELECT id FROM orders ORDER BY id", database=shop) == erased
     assert counted("large") == 1
     site.drd("undo", str(done["run"]), "--yes")
-    assert mariadb.execute("SELECT id FROM orders ORDER BY id", database=shop) == [(1,), (2,)]
+    assert server.execute("SELECT id FROM orders ORDER BY id", database=shop) == [(1,), (2,)]
     site.drd("done", str(done["run"]), "--yes")
     part = ("--in-place", "--component", "shop-db", "--into", f"{shop}_copy", "--yes")
     site.drd("recover", "shop", *part)
-    assert mariadb.execute(f"SELECT COUNT(*) FROM {shop}_copy.orders") == [(2,)]
+    assert server.execute(f"SELECT COUNT(*) FROM {shop}_copy.orders") == [(2,)]
     site.assert_clean()
     login = short_tmp / "login.cnf"
-    login.write_text(f"[client]\nuser=root\nsocket={mariadb.socket}\n")
+    login.write_text(f"[client]\nuser=root\nsocket={server.socket}\n")
     words = {"LOGIN": f"--defaults-extra-file={login}"}
     page = "docs/recovery-without-drd.md"
     opened = "\n".join(commands(page, section(page, n)) for n in "12")
     file = site.base / "plans/shop.yaml"
     component = plan_of_text(file.read_text(), file).components["shop-db"]
     by_hand, copy = by_hand_of("mariadb"), f"{shop}_copy"
-    target = MariadbTarget.model_validate({"dsn": mariadb.dsn(copy)})
+    target = MariadbTarget.model_validate({"dsn": server.dsn(copy)})
     printed = by_hand(component, None, place="", resolve=str)
-    elsewhere = by_hand(component, target, place="site", resolve=lambda _: mariadb.dsn(copy))
+    elsewhere = by_hand(component, target, place="site", resolve=lambda _: server.dsn(copy))
     for name, content in elsewhere.files.items():
         (site.base / name).parent.mkdir(exist_ok=True)
         (site.base / name).write_bytes(content)
@@ -131,10 +149,10 @@ def test_a_database_comes_back_in_place_and_by_hand(
         ("\n".join(p.commands for p in printed.passages), shop),
         ("\n".join(p.commands for p in elsewhere.passages), copy),
     ):
-        mariadb.execute(f"DROP DATABASE {into}", "DROP USER keeper@localhost")
+        server.execute(f"DROP DATABASE {into}", "DROP USER keeper@localhost")
         subprocess.run(["rm", "-rf", str(site.base / "recovered")], check=True)
         said = bash(f"{opened}\n{way}", site, KIT=str(site.base), **words)
         assert "orders: 3 rows" in said
-        mariadb.execute("INSERT INTO tickets (x) VALUES (2)", database=into)
+        server.execute("INSERT INTO tickets (x) VALUES (2)", database=into)
         both = "SELECT (SELECT COUNT(*) FROM large), (SELECT SUM(id) FROM b_outer)"
-        assert mariadb.execute(both, database=into) == [(2, 12)]
+        assert server.execute(both, database=into) == [(2, 12)]

@@ -34,8 +34,10 @@ class Flavour:
     `tries_to_block` are harmless ones that show whether the login may. `whole_server` are the
     rights of a backup that only the list of rights can show.
 
-    `everybody` lists user, host and `Y` for a role; `roles_of` the roles of a user as host (empty
-    if roles have no host), name and admin option; `default_roles` in the same way."""
+    `ties` are words in the definition of a table that only a server with the same tablespaces,
+    directories or keys can make. `everybody` lists user, host and `Y` for a role; `roles_of` the
+    roles of a user as host (empty if roles have no host), name and admin option; `default_roles` in
+    the same way."""
 
     key: str
     name: str
@@ -58,6 +60,7 @@ class Flavour:
     properties: str
     has_comments: bool
     foreign_keys: str
+    ties: tuple[str, ...]
     # The moment of a backup
     tries_to_block: tuple[str, ...]
     blocks_ddl: tuple[str, ...]
@@ -120,6 +123,7 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
   FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s""",
     has_comments=True,
     foreign_keys="INNODB_SYS_FOREIGN",
+    ties=(),
     tries_to_block=("BACKUP STAGE START", "BACKUP STAGE END"),
     blocks_ddl=("BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"),
     blocks_commits=("BACKUP STAGE BLOCK_COMMIT",),
@@ -187,7 +191,7 @@ MYSQL = Flavour(
     server="mysqld",
     installer="mysqld",
     packages=dict.fromkeys(("mysqldump", "mysql", "mysqld"), "MySQL's own packages"),
-    version=re.compile(r"Ver (\d+\.\d+\.\d+)(?!.*MariaDB)", re.DOTALL),
+    version=re.compile(r"\A(?!.*MariaDB).*?Ver (\d+\.\d+\.\d+)", re.DOTALL),
     get_programs="install MySQL's own programs (packages mysql-community-client and "
     "mysql-community-server-core of https://dev.mysql.com/downloads/; Debian 13 does not have "
     "them), or set `bin_dir` to their directory. MariaDB's programs of the same names do not fit.",
@@ -209,6 +213,7 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, ''
   FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s""",
     has_comments=False,
     foreign_keys="INNODB_FOREIGN",
+    ties=("TABLESPACE", "DATA DIRECTORY", "ENCRYPTION='Y'"),
     tries_to_block=("LOCK INSTANCE FOR BACKUP", "UNLOCK INSTANCE"),
     blocks_ddl=("LOCK INSTANCE FOR BACKUP",),
     blocks_commits=("SET SESSION lock_wait_timeout = 20", "FLUSH TABLES WITH READ LOCK"),

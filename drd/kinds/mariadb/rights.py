@@ -5,7 +5,7 @@ from __future__ import annotations
 from drd.kinds.mariadb import objects, users
 from drd.kinds.mariadb.connection import Connection, ServerError, code, words
 from drd.kinds.mariadb.fingerprint import FROZEN, tables_of
-from drd.kinds.mariadb.quoting import ident
+from drd.kinds.mariadb.quoting import ident, pieces
 from drd.model.finding import Finding
 from drd.model.text import counted, escaped, some
 
@@ -27,6 +27,7 @@ def examine(connection: Connection, component: str, database: str) -> list[Findi
         _tables(connection, component, database),
         *_engines(connection, component, database),
         *_rounded(connection, component, database),
+        *_tied(connection, component, database),
         *_broken(connection, component, database),
     ]
 
@@ -150,6 +151,33 @@ def _rounded(connection: Connection, component: str, database: str) -> list[Find
             f"ALTER TABLE {ident(database)}.{ident(table)} MODIFY {ident(column)} DOUBLE",
         )
     ]
+
+
+def _tied(connection: Connection, component: str, database: str) -> list[Finding]:
+    """Return a finding about tables that only a server with the same tablespaces, directories or
+    keys can make."""
+    ties, names = connection.flavour.ties, []
+    try:
+        for table in tables_of(connection, database).with_rows[:2000] if ties else ():
+            row = connection.one(f"SHOW CREATE TABLE {ident(database)}.{ident(table.name)}")
+            said = [text for kind, text in pieces(str(row[1]) if row else "") if kind == "comment"]
+            tied = [word for word in ties if any(f" {word}" in text for text in said)]
+            names += [f"{table.name} ({word})" for word in tied]
+    except ServerError:
+        return []
+    if not names:
+        return []
+    text = (
+        f"{counted(len(names), 'table')} of {escaped(database)} can be restored only into a server "
+        "that has the same tablespace, directory or keys, which a sandbox does not have: "
+        f"{some([escaped(name) for name in names])}"
+    )
+    hint = (
+        "for a table of a tablespace: ALTER TABLE NAME TABLESPACE innodb_file_per_table. For an "
+        "encrypted table: ALTER TABLE NAME ENCRYPTION='N' (drd encrypts what it stores), or use "
+        "kind `command` with mysqldump."
+    )
+    return [Finding("outside", "warning", component, text, hint)]
 
 
 def _broken(connection: Connection, component: str, database: str) -> list[Finding]:

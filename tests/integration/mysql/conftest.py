@@ -1,5 +1,4 @@
-"""A database of each test's own in a MySQL server, which the tests of this directory share. Without
-MySQL's programs they are skipped: Debian 13 does not have them."""
+"""A database of each test's own, in the MySQL server that all tests share."""
 
 from __future__ import annotations
 
@@ -8,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import _run_directory
 from tests.integration.mariadb.conftest import Shop
 from tests.restic_support import Restic, place
-from tests.servers import short_directory
 from tests.servers.mysql import MysqlServer
 
 EVERYTHING = Path(__file__).with_name("everything.sql").read_text()
@@ -27,19 +24,6 @@ class MysqlShop(Shop):
         *(f"CREATE USER IF NOT EXISTS {u} IDENTIFIED BY 's3cret'" for u in USERS),
         "CREATE ROLE IF NOT EXISTS owner, helper",
     )
-
-
-@pytest.fixture(scope="session")
-def mysql() -> Iterator[MysqlServer]:
-    if missing := MysqlServer.missing():
-        pytest.skip(f"this host has no {', '.join(missing)} of MySQL ({MysqlServer.hint})")
-    with short_directory(_run_directory()) as path:
-        server = MysqlServer(path, tcp=True)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
 
 
 @pytest.fixture(scope="session")
