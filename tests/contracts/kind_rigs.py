@@ -260,7 +260,7 @@ class PostgresClusterRig(KindRig):
 
 
 class MariadbRig(KindRig):
-    """A database of its own in the server that all tests share."""
+    """A database of its own in the server of MariaDB or MySQL that all tests share."""
 
     def __init__(self, server: MariadbServer, request: pytest.FixtureRequest) -> None:
         self.kind = MariadbKind()
@@ -271,7 +271,8 @@ class MariadbRig(KindRig):
         request.addfinalizer(self._drop)
         server.execute(
             "CREATE TABLE orders (id INT PRIMARY KEY, amount DOUBLE)",
-            "INSERT INTO orders SELECT seq, seq / 7 FROM seq_1_to_500",
+            "INSERT INTO orders WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s "
+            "WHERE n < 500) SELECT n, n / 7 FROM s",
             'CREATE TABLE `odd "``name` (x INT)',
             "CREATE VIEW large AS SELECT id FROM orders WHERE amount > 50",
             database=self._source,
@@ -698,6 +699,7 @@ RIGS: dict[str, Factory] = {
     "command": lambda _, directory: CommandRig(directory),
     "command service": lambda _, directory: CommandServiceRig(directory),
     "mariadb": lambda request, _: MariadbRig(request.getfixturevalue("mariadb"), request),
+    "mariadb of MySQL": lambda request, _: MariadbRig(request.getfixturevalue("mysql"), request),
     "mariadb-server": lambda request, directory: MariadbServerRig(
         directory, request.getfixturevalue("mariadb"), request
     ),

@@ -384,8 +384,8 @@ class Publication:
         for database in (self.aside, self.after):
             if self._holds(database, self._pending):
                 self._put_back(database)  # a killed exchange had dropped the code
-        self.drop(self.aside)
-        self.drop(self.after)
+        for database in (self.aside, self.after, self._marker):
+            self.drop(database)
 
     def clean_up(self) -> None:
         """Drop a working database that did not get its final name, and remove the mark from a

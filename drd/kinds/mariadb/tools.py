@@ -56,12 +56,12 @@ def program(name: str, bin_dir: str | None, inside: process.Container | None = N
     """Find the program and read its version. Raises ToolMissing."""
     if inside is not None:
         return _inside(name, bin_dir, inside)
-    package = of_program(name).packages[name]
+    product = of_program(name)
     if bin_dir is not None:
-        path = process.find_tool(name, package=package, bin_dir=Path(bin_dir))
+        path = process.find_tool(name, package=product.packages[name], bin_dir=Path(bin_dir))
     else:
-        path = _installed(name, package)
-    return Program(path, _version(path, of_program(name)))
+        path = _installed(name, product)
+    return Program(path, _version(path, product))
 
 
 def _inside(name: str, bin_dir: str | None, container: process.Container) -> Program:
@@ -78,14 +78,16 @@ def _inside(name: str, bin_dir: str | None, container: process.Container) -> Pro
     )
 
 
-def _installed(name: str, package: str) -> str:
+def _installed(name: str, product: Flavour) -> str:
     try:
-        return process.find_tool(name, package=package)
-    except ToolMissing:
+        return process.find_tool(name, package=product.packages[name])
+    except ToolMissing as error:
         for directory in _SYSTEM:
             if (directory / name).is_file():
                 return str(directory / name)
-        raise
+        if product is MARIADB:
+            raise
+        raise ToolMissing(f"{product.name}'s {error.message}", hint=product.get_programs) from error
 
 
 def _version(path: str, product: Flavour) -> str:
