@@ -283,7 +283,8 @@ class MariadbRig(KindRig):
         return Component("ledger", "mariadb", MariadbSettings.model_validate(settings))
 
     def _drop(self) -> None:
-        for name in (self._source, self._target, self.beside(), *self.left_beside_target()):
+        left = ("drd_run1_done_ledger", *self.left_beside_target())
+        for name in (self._source, self._target, self.beside(), *left):
             self._server.execute(f"DROP DATABASE IF EXISTS {name}")
 
     def unreadable(self) -> Component:
@@ -315,6 +316,14 @@ class MariadbRig(KindRig):
 
     def query(self) -> tuple[str, Any]:
         return "select count(*) from orders", 500
+
+
+class MysqlRig(MariadbRig):
+    """The same in MySQL: while a run has not closed its target, an empty database is its mark,
+    because databases have no comments."""
+
+    def left_beside_target(self) -> list[str]:
+        return [name for name in super().left_beside_target() if name != "drd_run1_done_ledger"]
 
 
 class MariadbServerRig(KindRig):
@@ -699,7 +708,7 @@ RIGS: dict[str, Factory] = {
     "command": lambda _, directory: CommandRig(directory),
     "command service": lambda _, directory: CommandServiceRig(directory),
     "mariadb": lambda request, _: MariadbRig(request.getfixturevalue("mariadb"), request),
-    "mariadb of MySQL": lambda request, _: MariadbRig(request.getfixturevalue("mysql"), request),
+    "mariadb of MySQL": lambda request, _: MysqlRig(request.getfixturevalue("mysql"), request),
     "mariadb-server": lambda request, directory: MariadbServerRig(
         directory, request.getfixturevalue("mariadb"), request
     ),

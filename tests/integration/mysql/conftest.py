@@ -23,8 +23,8 @@ class MysqlShop(Shop):
     users = (
         *(f"CREATE USER IF NOT EXISTS {u} IDENTIFIED BY 's3cret'" for u in USERS),
         "CREATE ROLE IF NOT EXISTS owner, helper",
-        "ALTER USER reader@localhost FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 "
-        "COMMENT 'it''s \"me\"; \\\\'",
+        "ALTER USER reader@localhost FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2",
+        "ALTER USER reader@localhost COMMENT 'it''s \"me\"; \\\\'",
     )
 
 
