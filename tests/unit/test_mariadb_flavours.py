@@ -68,11 +68,11 @@ def test_mysqls_programs_never_send_a_password_to_a_server_that_nobody_checked()
     checked = _options("mysql://drd:pw@db1/shop?ssl_ca=/ca.pem", MYSQL)
     assert {"ssl-mode=VERIFY_IDENTITY", 'ssl-ca="/ca.pem"'} <= {*checked}
     assert NO_PLUGINS not in checked
-    parts = dsn.parse("mysql://drd:pw@db1/shop?ssl=on")
-    with pytest.raises(NotSupported, match="without `ssl_ca`") as caught:
-        require_proven(parts, "db1")
-    assert "ssl_ca=/PATH" in caught.value.hint
-    for fine in ("mysql://drd:pw@db1/shop", "mysql://drd:pw@db1/shop?ssl_ca=/ca.pem"):
+    for open_one in ("mysql://drd:pw@db1/shop?ssl=on", "mysql://drd:pw@db1/shop"):
+        with pytest.raises(NotSupported, match="without `ssl_ca`") as caught:
+            require_proven(dsn.parse(open_one), "db1")
+        assert "ssl_ca=/PATH" in caught.value.hint
+    for fine in ("mysql://drd:pw@/shop", "mysql://drd:pw@db1/shop?ssl_ca=/ca.pem"):
         require_proven(dsn.parse(fine), "db1")
 
 

@@ -46,13 +46,14 @@ def proven(parts: Parts) -> bool:
 
 
 def require_proven(parts: Parts, named: str) -> None:
-    """Raise NotSupported if MySQL's programs would send the password to a server that nobody has
-    checked: they cannot be told to refuse that."""
-    if parts.host and parts.ssl and not parts.ssl_ca and parts.password:
+    """Raise NotSupported for a connection to MySQL that does not prove which server it is: its
+    programs cannot be told to keep the password, and its usual login needs such a connection."""
+    if not proven(parts):
         raise NotSupported(
-            f"{named} is MySQL, and dsn has `ssl=on` without `ssl_ca`: MySQL's programs would send "
-            "the password to every server that answers there",
-            hint="write `ssl_ca=/PATH` into dsn, with the file of the certificate authority.",
+            f"{named} is MySQL, and dsn leads there by TCP without `ssl_ca`: MySQL's programs would "
+            "give the password to every server that answers there",
+            hint="write `ssl_ca=/PATH` into dsn, with the file of the certificate authority, or use "
+            "the server's socket.",
         )
 
 
