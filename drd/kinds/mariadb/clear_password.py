@@ -50,9 +50,9 @@ def require_proven(parts: Parts, named: str) -> None:
     programs cannot be told to keep the password, and its usual login needs such a connection."""
     if not proven(parts):
         raise NotSupported(
-            f"{named} is MySQL, and dsn leads there by TCP without `ssl_ca`: MySQL's programs would "
-            "give the password to every server that answers there",
-            hint="write `ssl_ca=/PATH` into dsn, with the file of the certificate authority, or use "
+            f"{named} is MySQL, and dsn leads there by TCP without `ssl_ca`: the programs "
+            "of MySQL would give the password to every server that answers there",
+            hint="write `ssl_ca=/PATH` into dsn (the file of the certificate authority), or use "
             "the server's socket.",
         )
 
