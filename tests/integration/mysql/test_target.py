@@ -11,6 +11,7 @@ from drd.kinds.mariadb.connection import address_of, connect
 from drd.kinds.mariadb.grants import grants
 from drd.kinds.mariadb.physical.kind import ServerKind
 from drd.kinds.mariadb.physical.settings import ServerSettings
+from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.settings import MariadbTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports import RestoreOptions
@@ -20,7 +21,6 @@ from tests.integration.mariadb import test_target as of_mariadb
 from tests.integration.mariadb.test_target import (  # noqa: F401 - run here as well
     coded,
     test_a_foreign_key_of_another_database_is_named_before_anything_is_done,
-    test_a_recovery_that_was_killed_continues,
     test_a_view_that_is_broken_at_the_source_stops_no_recovery,
     test_an_open_transaction_leaves_the_target_as_it_was,
     test_an_undo_after_a_kill_keeps_the_former_tables,
@@ -75,6 +75,29 @@ def test_the_script_of_rights_gives_what_a_backup_and_a_recovery_need(shop: Mysq
     finally:
         shop.server.execute("DROP USER drd_login@localhost")
     assert shop.databases() == {shop.name, shop.new}
+
+
+@pytest.mark.parametrize("at", ["_rename", "_finish", "drop_former"])
+def test_a_recovery_that_was_killed_continues(
+    shop: MysqlShop, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    shop.server.execute("CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1), (2)",
+                        "CREATE VIEW v AS SELECT * FROM t", database=shop.name)  # fmt: skip
+    snapshot = shop.back_up()
+    shop.server.execute("DELETE FROM t", database=shop.name)
+
+    def dies(*_: object, **__: object) -> None:
+        raise of_mariadb.Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Publication, at, dies)
+        with pytest.raises(of_mariadb.Killed):
+            restore_components(shop.target(shop.name), snapshot, shop.restic, overwrite=True)
+    again = shop.target(shop.name)
+    restore_components(again, snapshot, shop.restic, overwrite=True)
+    again.close()
+    assert shop.server.execute("SELECT COUNT(*) FROM v", database=shop.name) == [(2,)]
+    assert shop.databases() == {shop.name}  # also without the mark of the run
 
 
 def test_by_tcp_no_password_goes_to_a_server_that_nobody_has_checked(shop: MysqlShop) -> None:
