@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drd.kinds.files import destination as destinations
 from drd.model.run import CheckVerdict
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Workplace, no_progress
@@ -207,13 +208,16 @@ def test_a_drill_without_root_passes_and_names_ownership(zoo: Path, short_tmp: P
 
 
 @as_root
-def test_device_nodes_without_root_are_reported_before_restic_fails_over_them(
-    work: Workplace, zoo: Path
+def test_device_nodes_are_reported_before_a_recovery_without_root_but_not_before_a_drill(
+    work: Workplace, zoo: Path, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = take(work, zoo)
     with acting_as(NOBODY):
-        findings = KIND.sandbox(component(zoo), snapshot, work).preflight(snapshot, overwrite=False)
-    (bad,) = [f for f in findings if f.failed]
+        drill = KIND.sandbox(component(zoo), snapshot, work).preflight(snapshot, overwrite=False)
+    assert not [f for f in drill if f.failed], "a drill leaves them out and names them"
+    recovery = target(short_tmp / "there", work)
+    monkeypatch.setattr(destinations, "is_root", lambda: False)
+    (bad,) = [f for f in recovery.preflight(snapshot, overwrite=False) if f.failed]
     assert "null" in bad.text
 
 
