@@ -71,6 +71,7 @@ def _records_back(app: App, args: argparse.Namespace, prepared: Prepared) -> Cam
     for name in prepared.plans:
         with suppress(DrdError):  # said with its restore points
             plans.append(prepared.within(app.plans.load(name)))
+    plans = [plan for plan in plans if plan.repositories]  # others store in other repositories only
     came = records_back.brought_back(app, plans, prepared.records)
     app.catalogue.incidents.rebuild()
     records_back.tell(app, came, quiet=args.quiet or args.json)

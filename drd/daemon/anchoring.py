@@ -69,6 +69,8 @@ def is_soon(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: da
     if noted is None or noted[0] > now:
         return True
     since, places = now - noted[0], noted[1].get("places", {}).values()
+    if not places:  # there was no plan then; there can be one by now
+        return since >= SOON_AGAIN
     if any(place.get("seq", 0) < head and not place.get("failed") for place in places):
         return since >= SOON
     return since >= SOON_AGAIN and any(place.get("error") for place in places)

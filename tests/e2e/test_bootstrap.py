@@ -195,6 +195,23 @@ def test_open_incidents_come_back_up_to_the_last_minute(small: Site, machine: Ma
     assert machine.after("records", "verify", "--json").json["whole"]
 
 
+def test_a_plan_with_another_repository_does_not_keep_the_others_from_coming_back(
+    short_tmp: Path, machine: Machine
+) -> None:
+    site = small_site(short_tmp / "site")
+    text = (site.base / "plans/shop.yaml").read_text()
+    text = text.replace("plan: shop", "plan: elsewhere")
+    text = text.replace(site.repository, f"{site.base}/other-repository")
+    (site.base / "plans/elsewhere.yaml").write_text(text)
+    site.drd("backup", "elsewhere")
+    site.drd("backup", "shop")
+    words = ["--repository", site.repository, "--accept-commands"]
+    words += ["--password-file", f"{site.base}/secrets/restic"]
+    done = machine.drd("bootstrap", *words, "--root", str(machine.root))
+    assert "shop: 1 restore point" in done.out
+    assert "elsewhere: no complete restore point in the given repository" in done.out + done.err
+
+
 def test_a_directory_of_the_lost_host_gets_the_remedy_of_a_new_host(
     short_tmp: Path, machine: Machine
 ) -> None:

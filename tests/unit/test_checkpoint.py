@@ -419,6 +419,12 @@ def test_while_an_incident_is_open_each_entry_has_anchors_within_a_minute() -> N
     assert not is_soon(noted(error="no answer", failed=True), 5, BEGUN + SOON_AGAIN / 2)
     assert is_soon(noted(error="a backup runs"), 5, BEGUN + SOON), "it has the entries before"
     assert is_soon(noted(error="no answer"), 4, BEGUN + SOON_AGAIN)
+
+
+def test_the_first_plan_gets_the_entries_of_an_incident_that_was_open_before_it() -> None:
+    no_plan_yet = (BEGUN, {"places": {}})
+    assert not is_soon(no_plan_yet, 5, BEGUN + SOON_AGAIN / 2)
+    assert is_soon(no_plan_yet, 5, BEGUN + SOON_AGAIN)
     longest_s = SOON.total_seconds() + LOOK_SOON_S
     assert longest_s < 45
 
