@@ -16,6 +16,7 @@ import pytest
 from drd.errors import ImplausibleDump, RepositoryUnreachable
 from drd.flows.backup import capture
 from drd.flows.backup.earlier_copy import earlier_copy
+from drd.model.limits import UNLIMITED
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import EarlierIncomplete, NoEarlier, Probe, Workplace
 
@@ -31,7 +32,7 @@ POINT = RestorePoint(
     components=(COPY,),
     repositories={"local": "2" * 64},
 )
-COMPONENT: Any = SimpleNamespace(name="server", kind="postgres-cluster")
+COMPONENT: Any = SimpleNamespace(name="server", kind="postgres-cluster", limits=UNLIMITED)
 
 
 def _found(

@@ -141,7 +141,7 @@ def test_the_page_refuses_a_point_without_a_component_of_its_plan(tmp_path: Path
     done = _run(tmp_path, restic, Commands(by_hand_page._manifest(plan, ())))
     assert done.returncode == 1
     assert f"The restore point has no component {renamed}: it was made by another" in done.stdout
-    assert done.stdout.splitlines()[-1] == "new-name"
+    assert done.stdout.splitlines()[-1] == '"new-name"'
 
 
 def _point(point: str, *components: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from drd.kinds.mariadb import target
 from drd.kinds.mariadb.connection import LoginRefused, ServerError
+from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.settings import MariadbTarget
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, RestoreOptions, Workplace
@@ -35,7 +36,7 @@ def found(
         "wiki", MariadbTarget.model_validate({"dsn": dsn}), Workplace(tmp_path, "run"),
         RestoreOptions(),
     )  # fmt: skip
-    monkeypatch.setattr(there, "_client", lambda: Finding("mariadb", "ok", "wiki", ""))
+    monkeypatch.setattr(there, "_client", lambda _: Finding("mariadb", "ok", "wiki", ""))
     monkeypatch.setattr(there, "room", lambda _: Finding("room", "ok", "wiki", ""))
     (error,) = (f for f in there.check_access(SNAPSHOT) if f.failed)
     return error
@@ -53,7 +54,7 @@ def test_an_address_without_a_user_has_the_login_of_whoever_runs_drd(
     def refuse(*_: object) -> None:
         raise ServerError(1044, "Access denied for user 'drd'@'localhost' to database 'drd_try'")
 
-    error = found(monkeypatch, tmp_path, dsn, SimpleNamespace(execute=refuse))
+    error = found(monkeypatch, tmp_path, dsn, SimpleNamespace(execute=refuse, flavour=MARIADB))
     assert (error.code, error.login) == ("target-rights", of_whoever_runs)
     error = found(monkeypatch, tmp_path, dsn, LoginRefused("the server refuses the login"))
     assert (error.code, error.login) == ("target", of_whoever_runs)

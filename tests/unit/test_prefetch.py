@@ -18,7 +18,7 @@ from drd.flows.components.prefetch import Prefetch, at_once
 from drd.flows.components.repository_choice import Holders
 from drd.model.runbook import Circumstances, Step, When
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import Destination, no_progress
+from drd.ports import Destination, Fetched, no_progress
 
 HERE = Circumstances("database-loss", "standby")
 
@@ -40,9 +40,9 @@ class Repositories:
         )
     )
 
-    def fetch(self, component: str, _: str, into: Path, *__: object, **___: object) -> tuple[()]:
+    def fetch(self, component: str, _: str, into: Path, *__: object, **___: object) -> Fetched:
         self.fetch_into(component, into)
-        return ()
+        return Fetched(0)
 
     def manifest(self) -> None:
         self.read()
