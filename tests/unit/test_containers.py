@@ -27,7 +27,7 @@ from drd.errors import (
     ToolTooOld,
 )
 from drd.kinds.mariadb import discovery_inside
-from drd.kinds.mariadb.connection import address_of as mariadb_address
+from drd.kinds.mariadb.address import address_of as mariadb_address
 from drd.kinds.mariadb.grants import grants as mariadb_grants
 from drd.kinds.mariadb.tools import client
 from drd.kinds.postgres.address import address_of

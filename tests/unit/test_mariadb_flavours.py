@@ -9,8 +9,8 @@ import pytest
 
 from drd.errors import NotSupported, ToolMissing, ToolTooOld
 from drd.kinds.mariadb import dsn, roles
+from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.clear_password import NO_PLUGINS, require_proven
-from drd.kinds.mariadb.connection import Address
 from drd.kinds.mariadb.dump import without_views, words
 from drd.kinds.mariadb.fingerprint import Tables
 from drd.kinds.mariadb.flavour import FLAVOURS, MARIADB, MYSQL, facts_of, of_facts, of_server

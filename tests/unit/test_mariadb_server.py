@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from drd import process
 from drd.errors import DeadlineExceeded, RepositoryDamaged, SandboxUnavailable, SourceError
-from drd.kinds.mariadb.connection import ServerError, address_of
+from drd.kinds.mariadb.address import address_of
+from drd.kinds.mariadb.connection import ServerError
 from drd.kinds.mariadb.fingerprint import Table
 from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.naming import in_database

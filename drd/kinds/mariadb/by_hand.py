@@ -8,7 +8,7 @@ from shlex import quote
 from drd.errors import SecretUnavailable
 from drd.kinds.inside import by_hand_in
 from drd.kinds.mariadb import dsn
-from drd.kinds.mariadb.connection import Address
+from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.inspect import KEY_TEXT
 from drd.kinds.mariadb.settings import MariadbTarget
 from drd.model.plan import Component, SecretRef

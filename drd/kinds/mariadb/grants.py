@@ -9,7 +9,7 @@ from shlex import quote
 from drd import secrets
 from drd.errors import NotSupported, SourceError
 from drd.kinds.mariadb import dsn
-from drd.kinds.mariadb.connection import Address
+from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.flavour import MARIADB, Flavour
 from drd.kinds.mariadb.greeting import product_at
 from drd.kinds.mariadb.quoting import account, db_pattern

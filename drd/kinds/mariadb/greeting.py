@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import pymysql
 
+from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.clear_password import refusing
-from drd.kinds.mariadb.connection import Address
 from drd.kinds.mariadb.flavour import Flavour, of_server
 
 _WAIT_S = 3

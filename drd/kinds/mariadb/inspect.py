@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from drd.errors import DeadlineExceeded, NotSupported, SourceError, SourceUnreachable
+from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.connection import (
-    Address,
     Connection,
     ServerError,
     connect,

@@ -3,7 +3,8 @@ mark."""
 
 from __future__ import annotations
 
-from drd.kinds.mariadb.connection import Connection, address_of, connect
+from drd.kinds.mariadb.address import address_of
+from drd.kinds.mariadb.connection import Connection, connect
 from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.restore import as_target_error
 from drd.model.plan import SecretRef

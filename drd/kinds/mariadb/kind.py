@@ -8,7 +8,8 @@ from typing import Any
 
 from drd.errors import DrdError
 from drd.kinds.mariadb import SPEC, server
-from drd.kinds.mariadb.connection import address_of, connect, version_text
+from drd.kinds.mariadb.address import address_of
+from drd.kinds.mariadb.connection import connect, version_text
 from drd.kinds.mariadb.flavour import MARIADB, Flavour, of_facts
 from drd.kinds.mariadb.inspect import describe_now
 from drd.kinds.mariadb.kept_copy import KeptDatabase

@@ -16,7 +16,8 @@ from pathlib import Path
 from signal import SIGKILL
 
 from drd import log, process
-from drd.kinds.mariadb.connection import OPTIONS, Address, Connection, ServerError, write_options
+from drd.kinds.mariadb.address import OPTIONS, Address, write_options
+from drd.kinds.mariadb.connection import Connection, ServerError
 from drd.kinds.mariadb.flavour import Flavour
 from drd.kinds.mariadb.quoting import account, db_pattern, literal
 from drd.kinds.mariadb.tools import VARIABLES, Program

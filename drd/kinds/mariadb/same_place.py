@@ -10,7 +10,8 @@ import socket
 from contextlib import suppress
 
 from drd.errors import DrdError
-from drd.kinds.mariadb.connection import Address, ServerError, address_of, connect
+from drd.kinds.mariadb.address import Address, address_of
+from drd.kinds.mariadb.connection import ServerError, connect
 from drd.kinds.mariadb.dsn import LOOPBACK
 from drd.model.plan import SecretRef
 from drd.process import Container

@@ -20,7 +20,8 @@ from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
 from drd.kinds import servers
 from drd.kinds.mariadb import dsn
-from drd.kinds.mariadb.connection import OPTIONS, Address, connect
+from drd.kinds.mariadb.address import OPTIONS, Address
+from drd.kinds.mariadb.connection import connect
 from drd.kinds.mariadb.flavour import MARIADB, MYSQL, Flavour
 from drd.kinds.mariadb.tools import Program, client, program, series, series_text
 from drd.kinds.servers import ServerLog, fence_failure, give, make_base, require_passage

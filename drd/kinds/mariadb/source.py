@@ -18,17 +18,14 @@ from drd import process
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError
 from drd.kinds.inside import facts_of, one_container, pinned, runs
 from drd.kinds.mariadb import rights
+from drd.kinds.mariadb.address import OPTIONS, Address, address_of, write_options
 from drd.kinds.mariadb.connection import (
-    OPTIONS,
-    Address,
     Connection,
     ServerError,
-    address_of,
     connect,
     interruptible,
     version_text,
     words,
-    write_options,
 )
 from drd.kinds.mariadb.described import Read, size
 from drd.kinds.mariadb.described import read as described

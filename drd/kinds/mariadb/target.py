@@ -13,17 +13,15 @@ from drd import log
 from drd.errors import DrdError, TargetError
 from drd.kinds.file_system import fresh
 from drd.kinds.mariadb import users
+from drd.kinds.mariadb.address import Address, address_of, write_options
 from drd.kinds.mariadb.connection import (
-    Address,
     Connection,
     LoginRefused,
     ServerError,
-    address_of,
     connect,
     own_sessions,
     version_text,
     words,
-    write_options,
 )
 from drd.kinds.mariadb.flavour import Flavour, of_facts
 from drd.kinds.mariadb.inspect import MariadbInspector

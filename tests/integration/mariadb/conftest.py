@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from drd.kinds.mariadb.connection import Address, address_of
+from drd.kinds.mariadb.address import Address, address_of
 from drd.kinds.mariadb.inspect import split
 from drd.kinds.mariadb.kept_copy import KeptDatabase
 from drd.kinds.mariadb.kind import MariadbKind

@@ -11,8 +11,9 @@ import pytest
 
 from drd.errors import DrdError, Refused, RepositoryDamaged, SourceError
 from drd.kinds.mariadb import users
+from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.clear_password import NO_PLUGINS
-from drd.kinds.mariadb.connection import Address, LoginRefused, connect
+from drd.kinds.mariadb.connection import LoginRefused, connect
 from drd.kinds.mariadb.dsn import Parts
 from drd.kinds.mariadb.inspect import require_select
 from drd.kinds.mariadb.manifest import require_written

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from drd.errors import DrdError, NotSupported, TargetError
-from drd.kinds.mariadb.connection import address_of, connect
+from drd.kinds.mariadb.address import address_of
+from drd.kinds.mariadb.connection import connect
 from drd.kinds.mariadb.grants import grants
 from drd.kinds.mariadb.physical.kind import ServerKind
 from drd.kinds.mariadb.physical.settings import ServerSettings

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from drd.errors import SourceError
-from drd.kinds.mariadb.connection import Address, Connection
+from drd.kinds.mariadb.address import Address
+from drd.kinds.mariadb.connection import Connection
 from drd.model.text import escaped
 from drd.process import Fence, Fences
 from drd.users import user_name

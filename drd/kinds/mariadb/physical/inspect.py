@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from drd.errors import SourceError
 from drd.kinds.databases import Mode
-from drd.kinds.mariadb.connection import Address, ServerError, connect, words
+from drd.kinds.mariadb.address import Address
+from drd.kinds.mariadb.connection import ServerError, connect, words
 from drd.kinds.mariadb.inspect import KEY_TEXT, MariadbInspector
 from drd.kinds.mariadb.physical import contents
 from drd.kinds.server_inspector import DatabasesInspector

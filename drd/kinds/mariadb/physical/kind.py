@@ -14,7 +14,8 @@ from drd.errors import DrdError, UsageError
 from drd.kinds.file_system import remove
 from drd.kinds.mariadb import SPEC as OF_DATABASE
 from drd.kinds.mariadb import dsn, server
-from drd.kinds.mariadb.connection import ServerError, address_of, version_text
+from drd.kinds.mariadb.address import address_of
+from drd.kinds.mariadb.connection import ServerError, version_text
 from drd.kinds.mariadb.kept_copy import KeptDatabase
 from drd.kinds.mariadb.kind import tried
 from drd.kinds.mariadb.naming import copy_names

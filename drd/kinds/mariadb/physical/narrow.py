@@ -9,14 +9,8 @@ from dataclasses import replace
 from drd.errors import SourceError, UsageError
 from drd.kinds.databases import Databases, Mode, mode_of
 from drd.kinds.mariadb import naming
-from drd.kinds.mariadb.connection import (
-    Connection,
-    ServerError,
-    address_of,
-    connect,
-    interruptible,
-    words,
-)
+from drd.kinds.mariadb.address import address_of
+from drd.kinds.mariadb.connection import Connection, ServerError, connect, interruptible, words
 from drd.kinds.mariadb.fingerprint import describe
 from drd.kinds.mariadb.physical import contents
 from drd.kinds.mariadb.physical.settings import ServerSettings

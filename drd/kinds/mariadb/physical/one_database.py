@@ -15,14 +15,8 @@ from drd import process
 from drd.errors import DrdError, RepositoryDamaged, SourceError
 from drd.kinds.databases import Dumped, require_in
 from drd.kinds.file_system import ANOTHER_POINT, fresh, remove
-from drd.kinds.mariadb.connection import (
-    OPTIONS,
-    Connection,
-    ServerError,
-    connect,
-    words,
-    write_options,
-)
+from drd.kinds.mariadb.address import OPTIONS, write_options
+from drd.kinds.mariadb.connection import Connection, ServerError, connect, words
 from drd.kinds.mariadb.described import Read
 from drd.kinds.mariadb.described import read as described
 from drd.kinds.mariadb.dump import without_views

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from drd.errors import NotSupported
-from drd.kinds.mariadb.connection import Address, Connection
+from drd.kinds.mariadb.address import Address
+from drd.kinds.mariadb.connection import Connection
 from drd.kinds.mariadb.connection import connect as connect_to_any
 from drd.kinds.mariadb.flavour import MARIADB
 

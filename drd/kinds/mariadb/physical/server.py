@@ -20,7 +20,8 @@ from drd import log, process
 from drd.errors import SandboxUnavailable, TargetError
 from drd.kinds.data_directory import open_room
 from drd.kinds.file_system import ANOTHER_POINT, remove
-from drd.kinds.mariadb.connection import Address, connect
+from drd.kinds.mariadb.address import Address
+from drd.kinds.mariadb.connection import connect
 from drd.kinds.mariadb.physical.programs import Programs
 from drd.kinds.mariadb.quoting import account, literal
 from drd.kinds.mariadb.server import SETTINGS, ThrowAwayServer, end_server, says_no_space

@@ -11,17 +11,8 @@ from typing import Any, NamedTuple
 
 from drd.errors import DrdError, ImplausibleDump, SourceError
 from drd.kinds.file_system import fresh, remove
-from drd.kinds.mariadb.connection import (
-    OPTIONS,
-    Address,
-    Connection,
-    ServerError,
-    address_of,
-    interruptible,
-    version_text,
-    words,
-    write_options,
-)
+from drd.kinds.mariadb.address import OPTIONS, Address, address_of, write_options
+from drd.kinds.mariadb.connection import Connection, ServerError, interruptible, version_text, words
 from drd.kinds.mariadb.inspect import ask, jsonable
 from drd.kinds.mariadb.physical import files_list, narrow
 from drd.kinds.mariadb.physical.binlog.needs import needs

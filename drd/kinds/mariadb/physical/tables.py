@@ -9,7 +9,8 @@ from typing import Any
 from drd.errors import TargetError
 from drd.kinds.databases import Dumped, mode_of
 from drd.kinds.file_system import remove
-from drd.kinds.mariadb.connection import Address, Connection
+from drd.kinds.mariadb.address import Address
+from drd.kinds.mariadb.connection import Connection
 from drd.kinds.mariadb.copies import Copies, Copy, triggers_left_out
 from drd.kinds.mariadb.described import Read, size
 from drd.kinds.mariadb.fingerprint import describe

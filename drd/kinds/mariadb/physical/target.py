@@ -11,7 +11,8 @@ from typing import Any
 
 from drd.errors import DrdError, SourceUnreachable
 from drd.kinds.data_directory import DataDirectory, ServerFiles
-from drd.kinds.mariadb.connection import Address, ServerError, address_of
+from drd.kinds.mariadb.address import Address, address_of
+from drd.kinds.mariadb.connection import ServerError
 from drd.kinds.mariadb.physical import SPEC
 from drd.kinds.mariadb.physical.binlog.replay import replay, room_of_log
 from drd.kinds.mariadb.physical.examine import data_dir_of

@@ -16,14 +16,8 @@ from typing import Any
 
 from drd import process
 from drd.errors import SourceError, SourceUnreachable
-from drd.kinds.mariadb.connection import (
-    Connection,
-    ServerError,
-    address_of,
-    is_lost,
-    words,
-    write_options,
-)
+from drd.kinds.mariadb.address import address_of, write_options
+from drd.kinds.mariadb.connection import Connection, ServerError, is_lost, words
 from drd.kinds.mariadb.physical.binlog.files import (
     PIECE_BYTES,
     head_of,

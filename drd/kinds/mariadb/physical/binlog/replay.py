@@ -13,7 +13,8 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import RepositoryDamaged, TargetError
-from drd.kinds.mariadb.connection import OPTIONS, connect, write_options
+from drd.kinds.mariadb.address import OPTIONS, write_options
+from drd.kinds.mariadb.connection import connect
 from drd.kinds.mariadb.physical.binlog.files import (
     EARLIER,
     Gtid,
