@@ -1,4 +1,4 @@
-"""Find the databases of MariaDB and MySQL servers in this host's containers, for a new plan."""
+"""For a new plan: find the databases of MariaDB and MySQL servers in containers of this host."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import NamedTuple
 
 from drd import process
 from drd.errors import ToolError
+from drd.kinds.mariadb.flavour import FLAVOURS
 from drd.process import Container
 
 _LOOK_S = 15.0
-_LOOK = r"""
-if c=$(command -v mariadb); then o='--skip-ssl --sandbox'
-elif c=$(command -v mysql); then o='--ssl-mode=DISABLED --skip-system-command'
+_CLIENTS = "\nel".join(
+    f"if c=$(command -v {one.client}); then o='{' '.join(one.ask_options)}'"
+    for one in FLAVOURS.values()
+)
+_LOOK = rf"""
+{_CLIENTS}
 else exit 0
 fi
 unset MYSQL_HOST MYSQL_PWD MYSQL_TCP_PORT MYSQL_UNIX_PORT MARIADB_HOST

@@ -24,6 +24,26 @@ _SESSION = (
 )
 
 
+_SANDBOX = {
+    "skip-networking": "1",
+    "performance-schema": "0",
+    "local-infile": "0",
+    # Events of the data would run as soon as they are made.
+    "event-scheduler": "OFF",
+    "skip-name-resolve": "1",
+    "max-allowed-packet": "1G",
+    "innodb-flush-log-at-trx-commit": "0",
+    "innodb-doublewrite": "0",
+    "innodb-buffer-pool-size": "256M",
+    "innodb-buffer-pool-load-at-startup": "0",
+    "innodb-buffer-pool-dump-at-shutdown": "0",
+    "key-buffer-size": "16M",
+    "lc-messages": "en_US",
+}
+"""Settings of every sandbox, for speed and for safety: its data need not survive a crash. They are
+recorded with the measured RTA."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flavour:
     """One product. `version` finds the version in what its programs print for `--version`,
@@ -85,6 +105,7 @@ class Flavour:
     dump_options: tuple[str, ...]
     history_options: tuple[str, ...]
     load_options: tuple[str, ...]
+    client_since: tuple[tuple[int, int, int], ...]
     ask_options: tuple[str, ...]
     settings: Mapping[str, str]
     made_with: tuple[str, ...]
@@ -153,27 +174,17 @@ SELECT '', default_role FROM mysql.user WHERE User = %s AND Host = %s AND defaul
     dump_options=(),
     history_options=("--dump-history",),
     load_options=("--sandbox",),
+    client_since=(
+        (10, 5, 25), (10, 6, 18), (10, 11, 8), (11, 0, 6), (11, 1, 5), (11, 2, 4), (11, 4, 2),
+    ),
     ask_options=("--skip-ssl", "--sandbox"),
     settings={
-        "skip-networking": "1",
+        **_SANDBOX,
         "skip-log-bin": "1",
         "skip-slave-start": "1",
-        "performance-schema": "0",
-        "local-infile": "0",
-        # Events of the data would run as soon as they are made.
-        "event-scheduler": "OFF",
-        "skip-name-resolve": "1",
-        "max-allowed-packet": "1G",
-        "innodb-flush-log-at-trx-commit": "0",
-        "innodb-doublewrite": "0",
         "innodb-log-file-size": "64M",
         "innodb-undo-tablespaces": "0",
-        "innodb-buffer-pool-size": "256M",
-        "innodb-buffer-pool-load-at-startup": "0",
-        "innodb-buffer-pool-dump-at-shutdown": "0",
         "aria-pagecache-buffer-size": "32M",
-        "key-buffer-size": "16M",
-        "lc-messages": "en_US",
     },
     made_with=("innodb-log-file-size", "innodb-undo-tablespaces"),
     install_options=(
@@ -252,26 +263,15 @@ SELECT DEFAULT_ROLE_HOST, DEFAULT_ROLE_USER FROM mysql.default_roles
     dump_options=("--set-gtid-purged=OFF", "--column-statistics=0"),
     history_options=(),
     load_options=("--skip-system-command",),
+    client_since=((8, 0, 40), (8, 4, 3), (9, 1, 0)),
     ask_options=("--ssl-mode=DISABLED", "--skip-system-command"),
     settings={
-        "skip-networking": "1",
+        **_SANDBOX,
         "mysqlx": "0",
         "disable-log-bin": "1",
-        "performance-schema": "0",
-        "local-infile": "0",
-        "event-scheduler": "OFF",
-        "skip-name-resolve": "1",
-        "max-allowed-packet": "1G",
         "auto-generate-certs": "0",
         "caching-sha2-password-auto-generate-rsa-keys": "0",
-        "innodb-flush-log-at-trx-commit": "0",
-        "innodb-doublewrite": "0",
         "loose-innodb-redo-log-capacity": "128M",
-        "innodb-buffer-pool-size": "256M",
-        "innodb-buffer-pool-load-at-startup": "0",
-        "innodb-buffer-pool-dump-at-shutdown": "0",
-        "key-buffer-size": "16M",
-        "lc-messages": "en_US",
     },
     made_with=(
         "mysqlx", "auto-generate-certs", "caching-sha2-password-auto-generate-rsa-keys",

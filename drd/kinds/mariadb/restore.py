@@ -17,7 +17,7 @@ from drd.kinds.mariadb import objects, users
 from drd.kinds.mariadb.connection import Connection, ServerError, version_text, words
 from drd.kinds.mariadb.described import size as size_of
 from drd.kinds.mariadb.fingerprint import properties
-from drd.kinds.mariadb.flavour import Flavour, of_facts
+from drd.kinds.mariadb.flavour import of_facts
 from drd.kinds.mariadb.load import is_whole, load, loader
 from drd.kinds.mariadb.manifest import filename
 from drd.kinds.mariadb.publication import Publication, without_mark
@@ -49,23 +49,18 @@ def as_target_error(what: str) -> Iterator[None]:
         ) from error
 
 
-def of_other_product(connection: Connection, facts: Mapping[str, Any]) -> str:
-    """Return a sentence if the restore point is of the other product than the server; else an empty
-    text."""
+def other_product(connection: Connection, facts: Mapping[str, Any]) -> TargetError | None:
+    """Return the error for a server of another product than that of the restore point; None if the
+    product is the same."""
     here, source = connection.flavour, of_facts(facts)
     if here is source:
-        return ""
-    return (
+        return None
+    return TargetError(
         f"the target's server is {here.name} {version_text(connection)}, but the restore point is "
         f"of {source.name} {facts['server_version']}: {here.name} does not read all that "
-        f"{source.name} writes (types, collations, code, hashes of passwords)"
-    )
-
-
-def other_product_hint(source: Flavour) -> str:
-    return (
-        f"restore into a server of {source.name}. To change the product, restore into "
-        f"{source.name} first, then move the data as the documentation of the other product says."
+        f"{source.name} writes (types, collations, code, hashes of passwords)",
+        hint=f"restore into a server of {source.name}. To change the product, restore into "
+        f"{source.name} first, then move the data as the documentation of the other product says.",
     )
 
 
@@ -100,8 +95,8 @@ class Restorer:
     ) -> Restored:
         """Restore the whole database. Raises TargetError with the message of the server."""
         order, names, facts = self._order, self.names, snapshot.facts
-        if said := of_other_product(self._admin, facts):
-            raise TargetError(said, hint=other_product_hint(of_facts(facts)))
+        if error := other_product(self._admin, facts):
+            raise error
         if "objects" not in private or "users" not in private:
             raise DumpUnusable(
                 f"the restore point does not describe the database of {order.component}",

@@ -32,10 +32,6 @@ ADMIN = "root"
 _SOCKET = "s"
 START_S = 120.0
 
-SETTINGS = MARIADB.settings
-"""Settings of MariaDB for speed and for safety, because the data need not survive a crash; recorded
-with the measured RTA."""
-
 
 def sandbox_programs(version: str, bin_dir: str | None, flavour: Flavour = MARIADB) -> Program:
     """Return the installed server, which a sandbox can use if its series is that of the source or

@@ -23,17 +23,11 @@ from drd.kinds.mariadb.connection import (
     version_text,
     words,
 )
-from drd.kinds.mariadb.flavour import Flavour, of_facts
+from drd.kinds.mariadb.flavour import Flavour
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.quoting import account, db_pattern, ident
-from drd.kinds.mariadb.restore import (
-    RestoreOrder,
-    Restorer,
-    as_target_error,
-    of_other_product,
-    other_product_hint,
-)
+from drd.kinds.mariadb.restore import RestoreOrder, Restorer, as_target_error, other_product
 from drd.kinds.mariadb.roles import parts_of
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.kinds.mariadb.tools import Program, client, series, series_text
@@ -344,9 +338,8 @@ class MariadbTargetDatabase(NamedDestination):
 
 
 def _versions(admin: Connection, component: str, snapshot: ComponentSnapshot) -> Finding:
-    if said := of_other_product(admin, snapshot.facts):
-        hint = other_product_hint(of_facts(snapshot.facts))
-        return Finding("version", "error", component, said, hint)
+    if error := other_product(admin, snapshot.facts):
+        return Finding("version", "error", component, error.message, error.hint)
     here, source = version_text(admin), str(snapshot.facts["server_version"])
     product = admin.flavour.name
     if series(here) < series(source):

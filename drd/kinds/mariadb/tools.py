@@ -19,11 +19,6 @@ _SYSTEM = (Path("/usr/sbin"), Path("/usr/local/sbin"))
 
 _PLAIN = ("-install-db", "innochecksum")
 
-_SANDBOX = ((10, 5, 25), (10, 6, 18), (10, 11, 8), (11, 0, 6), (11, 1, 5), (11, 2, 4), (11, 4, 2))
-"""The first versions of each series whose client knows `--sandbox`."""
-_SYSTEM_COMMAND = ((8, 0, 40), (8, 4, 3), (9, 1, 0))
-"""The same of MySQL, whose client knows `--skip-system-command`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -111,9 +106,11 @@ def client(
     """Return the program that runs SQL: `mariadb` or `mysql`. Raises ToolTooOld if it does not have
     the option with which it runs no command that a dump contains."""
     client_program = program(flavour.client, bin_dir, inside)
-    versions = _SANDBOX if flavour is MARIADB else _SYSTEM_COMMAND
-    first = next((v for v in versions if v[:2] == client_program.numbers[:2]), None)
-    if client_program.numbers < (first or versions[-1]):
+    first = next(
+        (v for v in flavour.client_since if v[:2] == client_program.numbers[:2]),
+        flavour.client_since[-1],
+    )
+    if client_program.numbers < first:
         raise ToolTooOld(
             f"{flavour.client} {client_program.version} does not have the option "
             f"{flavour.load_options[0]}, so a dump could make it run programs of this host",

@@ -45,11 +45,11 @@ WHAT = ("", "PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY")
 def read(connection: Connection, database: str, definers: Iterable[str]) -> list[dict[str, Any]]:
     """Return the users and roles of the database, roles first. Raises ServerError."""
     flavour = connection.flavour
-    every = {}
-    for user, host, is_role in connection.rows(flavour.everybody):
-        name, where = str(user), "" if is_role == "Y" else str(host)
-        if name and name not in flavour.own_users:
-            every[name, where] = _user(connection, name, where, database)
+    every = {
+        (name, host): _user(connection, name, host, database)
+        for name, host in _everybody(connection)
+        if name and name not in flavour.own_users
+    }
     wanted = {key for key, user in every.items() if user["grants"]}
     wanted |= {key for key in every if f"{key[0]}@{key[1]}".rstrip("@") in set(definers)}
     has = {
@@ -120,7 +120,7 @@ def create_missing(connection: Connection, saved: Iterable[User], *, own: bool) 
     """Create the missing users and roles, without any rights. Returns sentences about users and
     roles that exist already, and about those that the server refused. If the server is drd's `own`,
     it may lack the plugin for a login: then drd creates the user locked. Raises ServerError."""
-    here = _here(connection)
+    here = set(_everybody(connection))
     notes: list[str] = []
     existed = []
     for user in saved:
@@ -145,7 +145,7 @@ def create_missing(connection: Connection, saved: Iterable[User], *, own: bool) 
 def grant_rights(connection: Connection, saved: Iterable[User], database: str) -> list[str]:
     """Grant each of the saved users the rights in the database. Returns sentences about what drd
     did not do. Raises ServerError."""
-    here = _here(connection)
+    here = set(_everybody(connection))
     notes: list[str] = []
     for user in saved:
         key = (user["user"], user["host"])
@@ -179,7 +179,7 @@ def grant_rights(connection: Connection, saved: Iterable[User], database: str) -
 def differences(connection: Connection, saved: Iterable[User], database: str) -> list[str]:
     """Return sentences about users that are missing, or have fewer rights than at the backup.
     Raises ServerError."""
-    here = _here(connection)
+    here = set(_everybody(connection))
     sentences = []
     for user in saved:
         key = (user["user"], user["host"])
@@ -283,7 +283,7 @@ def missing_definers(
     """Return a sentence about definers that do not exist on this server: their code does not work.
     On a server that is drd's `own`, create the definers with all rights in the database: users such
     as root belong to each server, and no backup contains them. Raises ServerError."""
-    here = _here(connection)
+    here = set(_everybody(connection))
     missing = [d for d in definers if d and parts_of(d) not in here]
     if not own:
         names = some([escaped(d) for d in missing])
@@ -312,7 +312,7 @@ def give_rights_on_routines(
     connection: Connection, database: str, rights: Iterable[Sequence[str]]
 ) -> None:
     """Grant what `rights_on_routines` has returned. Raises ServerError."""
-    here = _here(connection)
+    here = set(_everybody(connection))
     for user, host, kind, name, held in rights:
         if (user, host) in here:
             each = [right for right in held.upper().split(",") if right not in ("", "GRANT")]
@@ -325,9 +325,10 @@ def give_rights_on_routines(
             connection.execute(_grant_sql(grant, database, account(user, host)))
 
 
-def _here(connection: Connection) -> set[tuple[str, str]]:
+def _everybody(connection: Connection) -> list[tuple[str, str]]:
+    """Return user and host of all users and roles of the server. A role of MariaDB has no host."""
     rows = connection.rows(connection.flavour.everybody)
-    return {(str(u), "" if r == "Y" else str(h)) for u, h, r in rows}
+    return [(str(u), "" if r == "Y" else str(h)) for u, h, r in rows]
 
 
 def _grant_sql(grant: Mapping[str, Any], database: str, who: str) -> str:

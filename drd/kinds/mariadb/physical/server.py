@@ -22,9 +22,10 @@ from drd.kinds.data_directory import open_room
 from drd.kinds.file_system import ANOTHER_POINT, remove
 from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.connection import connect
+from drd.kinds.mariadb.flavour import MARIADB
 from drd.kinds.mariadb.physical.programs import Programs
 from drd.kinds.mariadb.quoting import account, literal
-from drd.kinds.mariadb.server import SETTINGS, ThrowAwayServer, end_server, says_no_space
+from drd.kinds.mariadb.server import ThrowAwayServer, end_server, says_no_space
 from drd.kinds.servers import fence_failure, give, no_space
 from drd.log import masked
 from drd.ports import Workplace
@@ -62,7 +63,7 @@ class RestoredServer(ThrowAwayServer):
         self._programs = programs
         self._source = of_source(facts)
         self._login: tuple[str, str] | None = None
-        self.settings = {**SETTINGS, **self._source, **_CLOSED}
+        self.settings = {**MARIADB.settings, **self._source, **_CLOSED}
 
     @property
     def ready(self) -> Path:
