@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from drd.model.obligations.clocks import CLOSED, ClockState
@@ -14,6 +15,25 @@ _OCTETS = 75
 """The longest line, without its end."""
 
 
+class _Events(NamedTuple):
+    """Makes the events of a regime. `head` are the lines that all events of a file have."""
+
+    incident: int
+    regime: str
+    head: tuple[str, ...]
+
+    def event(self, name: str, at: datetime, text: str, more: Sequence[str]) -> Iterator[str]:
+        """Yield the lines of an event; `more` are those of this event alone."""
+        yield "BEGIN:VEVENT"
+        yield f"UID:incident-{self.incident}-{self.regime}-{name}@drd"
+        yield from self.head
+        yield f"DTSTART:{_stamp(at)}"
+        yield f"SUMMARY:{_escaped(f'{name}: {self.regime} (incident {self.incident})')}"
+        yield f"DESCRIPTION:{_escaped(text)}"
+        yield from more
+        yield "END:VEVENT"
+
+
 def icalendar(
     incident: int, states: Iterable[ClockState], now: datetime, zone: str, version: int
 ) -> str:
@@ -21,17 +41,18 @@ def icalendar(
     or decided, with a reminder an hour before. Events of an earlier file for which nothing is left
     to do are cancelled. `version` is larger in each later file that differs."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//drd//obligations//EN"]
+    head = (f"DTSTAMP:{_stamp(now)}", f"SEQUENCE:{version}")
     for state in states:
         if not state.is_quiet:
-            head = (f"DTSTAMP:{_stamp(now)}", f"SEQUENCE:{version}")
+            events = _Events(incident, state.regime.id, head)
             if state.kind not in CLOSED:
-                lines += _events(incident, state, head, zone)
-            lines += _cancelled(incident, state, head)
+                lines += _planned(state, events, zone)
+            lines += _cancelled(state, events)
     lines.append("END:VCALENDAR")
     return "".join(f"{part}\r\n" for line in lines for part in _folded(line))
 
 
-def _cancelled(incident: int, state: ClockState, head: Sequence[str]) -> Iterator[str]:
+def _cancelled(state: ClockState, events: _Events) -> Iterator[str]:
     """Yield the events that an earlier file can have had, and that are over."""
     over = {"determine": state.prompt_at or state.started_at} if state.regime.prompt else {}
     if state.kind in CLOSED:
@@ -41,25 +62,10 @@ def _cancelled(incident: int, state: ClockState, head: Sequence[str]) -> Iterato
         over = {}
     for name, at in over.items():
         if at is not None:
-            yield "BEGIN:VEVENT"
-            yield f"UID:{_uid(incident, state, name)}"
-            yield from head
-            yield f"DTSTART:{_stamp(at)}"
-            yield "STATUS:CANCELLED"
-            yield f"SUMMARY:{_escaped(_summary(incident, state, name))}"
-            yield f"DESCRIPTION:{_escaped(f'State: {state.kind}.')}"
-            yield "END:VEVENT"
+            yield from events.event(name, at, f"State: {state.kind}.", ("STATUS:CANCELLED",))
 
 
-def _uid(incident: int, state: ClockState, name: str) -> str:
-    return f"incident-{incident}-{state.regime.id}-{name}@drd"
-
-
-def _summary(incident: int, state: ClockState, name: str) -> str:
-    return f"{name}: {state.regime.id} (incident {incident})"
-
-
-def _events(incident: int, state: ClockState, head: Sequence[str], zone: str) -> Iterator[str]:
+def _planned(state: ClockState, events: _Events, zone: str) -> Iterator[str]:
     times = [("due", state.due_at)]
     if state.target_at != state.due_at:
         times.append(("target", state.target_at))
@@ -75,18 +81,14 @@ def _events(incident: int, state: ClockState, head: Sequence[str], zone: str) ->
             at -= timedelta(minutes=1)  # noqa: PLW2901 (24:00 stands in calendars on the next day)
         asks = f"; {state.regime.prompt.ask}" if name == "determine" and state.regime.prompt else ""
         text = f"{state.regime.title}{asks}. {name} {local}. State: {state.kind}. Not legal advice."
-        yield "BEGIN:VEVENT"
-        yield f"UID:{_uid(incident, state, name)}"
-        yield from head
-        yield f"DTSTART:{_stamp(at)}"
-        yield f"SUMMARY:{_escaped(_summary(incident, state, name))}"
-        yield f"DESCRIPTION:{_escaped(text)}"
-        yield "BEGIN:VALARM"
-        yield "ACTION:DISPLAY"
-        yield f"DESCRIPTION:{_escaped(f'{name}: {state.regime.id}')}"
-        yield "TRIGGER:-PT1H"
-        yield "END:VALARM"
-        yield "END:VEVENT"
+        reminder = (
+            "BEGIN:VALARM",
+            "ACTION:DISPLAY",
+            f"DESCRIPTION:{_escaped(f'{name}: {state.regime.id}')}",
+            "TRIGGER:-PT1H",
+            "END:VALARM",
+        )
+        yield from events.event(name, at, text, reminder)
 
 
 def _stamp(at: datetime) -> str:
