@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from drd.errors import DrdError
 from drd.flows.services import Services
@@ -73,8 +74,11 @@ class DumpReader:
         self.repository = repository
         self._time = time
         self._until = services.clock.monotonic() + time.begin_s
-        self._drilled = _restored(services, plan)
         self._done = False
+
+    @cached_property
+    def _drilled(self) -> set[str | None]:
+        return _restored(self.services, self.plan)
 
     def announce(self, points: Sequence[RestorePoint]) -> None:
         """Say that large dumps will be read."""

@@ -68,7 +68,11 @@ def read_to_end(dump: Afar, seconds: float, on_progress: OnProgress) -> ReadToEn
         on_progress(Progress(dump.name, "read", stream.size, dump.size))
 
     stream = ExaminedStream(dump.size, examine)
-    dump.through(stream, seconds + _LONGER_S)
+    try:
+        dump.through(stream, seconds + _LONGER_S)
+    except RepositoryError:
+        if not stream.cut_short:  # else the program only failed because nobody read on
+            raise
     if not stream.cut_short:
         _require(dump, stream.size, dump.size)
     return cut_off.as_read(stream.result, seconds)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from drd.errors import RepositoryError, RepositoryUnreachable
+from drd.errors import RepositoryUnreachable
 from drd.process import Completed
 from drd.repositories.adopted.packers import SMALL
 from drd.repositories.restic.examined_stream import ExaminedStream
@@ -53,9 +53,6 @@ class RcloneObject:
         try:
             with os.fdopen(stream.begin(), "wb", buffering=0) as pipe:
                 self._into(pipe, self._words, stream.most, seconds)
-        except RepositoryError:
-            if not stream.cut_short:
-                raise
         finally:
             stream.ended()
 

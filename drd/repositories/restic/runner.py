@@ -169,13 +169,9 @@ class ResticRunner:
         return answer.size()
 
     def examine(self, words: Sequence[str], stream: ExaminedStream, deadline_s: float) -> None:
-        """Let a stream read restic's output. Raises RepositoryError's children, unless the stream
-        was cut short."""
-        try:
-            self._answered(Examined(stream), words, env=None, deadline_s=deadline_s, retry_lock_s=0)
-        except RepositoryError:
-            if not stream.cut_short:
-                raise
+        """Run restic, and give its output to `stream`. Raises RepositoryError's children, also if
+        the stream was cut short."""
+        self._answered(Examined(stream), words, env=None, deadline_s=deadline_s, retry_lock_s=0)
 
     def _answered(self, answer: ResticOutput, words: Sequence[str], **how: Any) -> Complaints:
         """Run restic with its output in `answer`. `how` goes to `Session.command`."""
