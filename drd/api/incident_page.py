@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from drd.api.incident_scope import affected_of, servers
+from drd.api.incident_scope import affected_of, reached
 from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
 from drd.config.regimes import regimes_of
@@ -25,7 +25,7 @@ from drd.model.incidents.incident_words import line_text, standing
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.investigation import Investigation, investigation
 from drd.model.incidents.timeline import Line, condensed, timeline
-from drd.model.inventory import Dependent, dependents
+from drd.model.inventory import Dependent
 from drd.model.message_conditions import update_words
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
 from drd.model.obligations.paragraphs import DISCLAIMER, facts
@@ -66,7 +66,7 @@ def collected(
         incident,
         timeline(incident, entries, zone),
         now,
-        dependents(plans, incident.plans, servers(plans)),
+        reached(plans, incident),
         affected_of(incident, plans),
         zone=zone,
         found=investigation(entries),

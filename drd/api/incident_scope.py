@@ -13,7 +13,7 @@ from drd.model.incidents.first_sign import FirstSign, first_sign
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.investigation import investigation
 from drd.model.incidents.rotations import Rotation, rotations, since
-from drd.model.inventory import dependents
+from drd.model.inventory import Dependent, dependents
 from drd.model.plan import Plan
 from drd.model.records import Entry
 from drd.ports import Catalogue
@@ -53,17 +53,15 @@ def scope_document(
             }
             for name in incident.plans
         ],
-        "dependents": [
-            {"plan": d.plan, "why": d.why}
-            for d in dependents(plans, incident.plans, servers(plans))
-        ],
+        "dependents": [{"plan": d.plan, "why": d.why} for d in reached(plans, incident)],
         "data": [one.to_json() for one in affected_of(incident, plans)],
     }
 
 
-def servers(plans: Mapping[str, Plan]) -> dict[str, frozenset[str]]:
-    """Return the servers that have data of each plan."""
-    return {name: servers_of(plan, secrets.peek) for name, plan in plans.items()}
+def reached(plans: Mapping[str, Plan], incident: Incident) -> list[Dependent]:
+    """Return the other plans that the incident reaches, as `dependents`."""
+    servers = {name: servers_of(plan, secrets.peek) for name, plan in plans.items()}
+    return dependents(plans, incident.plans, servers)
 
 
 def _plan(incident: Incident, name: str, plan: Plan | None) -> Document:
