@@ -8,6 +8,14 @@ from typing import Protocol
 
 from drd.model.plan import Component, SecretRef
 
+SAME_ROWS = """\
+    [[ $found == "$expected" ]] || # %q: control characters of a manifest do not reach the terminal
+        { printf '%q: %s rows, expected %q\\n' "$table" "$found" "$expected"; false; }
+    printf '%q: %s rows\\n' "$table" "$found"
+"""
+"""Commands in a loop over tables: compare the number of rows in `$table`, `$found`, with the number
+`$expected`, print the result, and fail if they differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
