@@ -7,19 +7,15 @@ Only the last snapshot of a batch is needed: `upkeep` removes the others."""
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from drd import log, process
-from drd.errors import CatalogueError, DrdError, RepositoryError, SourceUnreachable
+from drd import log
+from drd.errors import CatalogueError, DrdError, RepositoryError
 from drd.flows.log.base_request import BaseRequest
 from drd.flows.log.bases import Base, bases, leading
 from drd.flows.log.copiers import Copiers
@@ -27,6 +23,7 @@ from drd.flows.log.copying import Stored
 from drd.flows.log.events import Events
 from drd.flows.log.left import note as note_kept
 from drd.flows.log.repository import batches_in, log_spec
+from drd.flows.log.session import Session, Stalled, wait
 from drd.flows.log.states import every_s, state_of, with_problem
 from drd.flows.log.upkeep import Upkeep
 from drd.flows.repository.identity import confirm_or_initialise
@@ -43,11 +40,8 @@ BATCH_BYTES = 512 << 20
 BATCH_S = 3600.0
 """The size and the age, in seconds, at which drd begins a new batch: each snapshot of a batch lists
 all files of the batch, so large batches make large snapshots."""
-ARRIVES_WITHIN_S = 20.0
-"""How long a mark may take to arrive before the receiver counts as stalled."""
 AGAIN_S = 2.0
 LONGEST_PAUSE_S = 60.0
-LEAST_PAUSE_S = 1.0
 LIST_S = 600.0
 """How often, in seconds, drd lists the repository again: other programs can change it."""
 LEAST_FREE = 1 << 30
@@ -118,10 +112,10 @@ class Keeper:
                 self._lost = True
             except DrdError as error:
                 code = UNSTORED if isinstance(error, RepositoryError) else UNREACHABLE
-                self._note(WAITS, error, STALLED if isinstance(error, _Stalled) else code)
+                self._note(WAITS, error, STALLED if isinstance(error, Stalled) else code)
             if time.monotonic() - began > LONGEST_PAUSE_S:
                 pause_s = AGAIN_S
-            _wait(pause_s)
+            wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _session(self) -> None:
@@ -142,7 +136,7 @@ class Keeper:
             if self._unstored is not None and not self.has_room():
                 # Store the received log before more of the log arrives.
                 self.push(receiver, *self._unstored)
-            _Session(self, receiver, received).run()
+            Session(self, receiver, received).run()
 
     def _next_number(self) -> int:
         """Return the number of the next batch. It is at least the time in seconds: so it is larger
@@ -278,9 +272,9 @@ class Keeper:
         )
         self._note(RECEIVES, error, NO_BASE if self._gap is None else GAP, points=points)
 
-    def failed(self, error: DrdError, code: str) -> None:
-        """Note an error while the receiver itself still works."""
-        self._note(RECEIVES, error, code)
+    def unstored(self, error: RepositoryError) -> None:
+        """Note that the received log could not be stored. The receiver itself still works."""
+        self._note(RECEIVES, error, UNSTORED)
 
     def _note(
         self,
@@ -312,120 +306,6 @@ class Keeper:
         return usage.free > max(LEAST_FREE, LEAST_SHARE * usage.total)
 
 
-class _Stalled(DrdError):
-    """The server has written a part of the log, but drd has not received it in time."""
-
-    permanent = False
-
-
-class _Session:
-    """One connection to the server: a program receives the log, and after each interval drd stores
-    the received log."""
-
-    def __init__(self, keeper: Keeper, receiver: LogReceiver, directory: Path) -> None:
-        self._keeper = keeper
-        self._receiver = receiver
-        self._directory = directory
-        self._said = -1
-        self._held = False
-        """Whether drd itself has stopped the program, until what has arrived is stored."""
-
-    def run(self) -> None:
-        with ExitStack() as stack:
-            self._said = stack.enter_context(tempfile.TemporaryFile()).fileno()
-            child = self._start(stack)
-            while True:
-                began = time.monotonic()
-                if self._held:
-                    child = self._start(stack)
-                self._require_running(child)
-                if not self._turn(child):
-                    # No room: the server keeps the rest until drd has stored the received log.
-                    child.stop()
-                    raise RepositoryError(
-                        f"{self._directory} has no room for more of the log, and drd could not "
-                        "store the received log in the repository",
-                        hint="free space in this directory, or find out why drd cannot use the "
-                        "repository: drd doctor PLAN",
-                    )
-                self._await(child, began + self._keeper.every_s)
-
-    def _start(self, stack: ExitStack) -> process.Child:
-        os.ftruncate(self._said, 0)
-        os.lseek(self._said, 0, os.SEEK_SET)
-        child = self._receiver.start(self._said)
-        stack.callback(child.stop)
-        self._held = False
-        return child
-
-    def _require_running(self, child: process.Child) -> None:
-        """Raise LogLost or SourceUnreachable if the program that receives the log has ended."""
-        if child.exit_code is None:
-            return
-        said = os.pread(self._said, 8192, 0).decode("utf-8", "replace")
-        text = " ".join(said.split())[-600:]
-        if why := self._receiver.lost(text):
-            raise LogLost(
-                f"the server does not have the part of its log that drd has to receive next: {why}",
-                hint="drd now receives the log from its present end, and makes a base backup "
-                "at once. To see the times that drd can recover: drd points PLAN",
-            )
-        then = "check the error log of the server."
-        if os.strerror(errno.ENOSPC) in text:
-            then = f"free space in {self._directory}."
-        raise SourceUnreachable(
-            f"{self._receiver.program} ended: {text or 'it gave no reason'}",
-            hint=f"drd starts {self._receiver.program} again. If it ends again, {then}",
-        )
-
-    def _turn(self, child: process.Child) -> bool:
-        """Store the received log. Return False if this failed and there is no room for more."""
-        keeper, receiver = self._keeper, self._receiver
-        now = keeper.now()
-        receiver.require()
-        keeper.check_snapshots()
-        mark = receiver.mark()
-        if mark is None:
-            keeper.idle(now)
-            keeper.tell(receiver)
-            return True
-        self._await_arrival(mark, child)
-        try:
-            keeper.push(receiver, mark, now, lambda _: self._bound(child))
-        except RepositoryError as error:
-            receiver.forget_mark()
-            keeper.failed(error, UNSTORED)
-            return keeper.has_room()
-        keeper.tell(receiver)
-        return True
-
-    def _bound(self, child: process.Child) -> None:
-        """Stop receiving if the disk fills while drd stores."""
-        if child.exit_code is None and not self._keeper.has_room():
-            child.stop()
-            self._held = True
-
-    def _await_arrival(self, mark: LogMark, child: process.Child) -> None:
-        end = time.monotonic() + ARRIVES_WITHIN_S
-        while not self._receiver.arrived(mark):
-            self._require_running(child)
-            if time.monotonic() > end:
-                raise _Stalled(
-                    f"drd has not received what the server wrote to its log "
-                    f"{ARRIVES_WITHIN_S:.0f} s ago",
-                    hint="check the network, the disk of drd's work_dir and the error log of the "
-                    f"server. To see which receivers are connected: {self._receiver.connected}",
-                )
-            _wait(0.1)
-
-    def _await(self, child: process.Child, end: float) -> None:
-        """Wait until `end`: the interval counts from the beginning of a turn to the beginning of
-        the next, so storing does not prolong it. Wait at least for a short pause."""
-        end = max(end, time.monotonic() + LEAST_PAUSE_S)
-        while child.exit_code is None and time.monotonic() < end:
-            _wait(min(0.2, max(0.0, end - time.monotonic())))
-
-
 def slot_name(plan: str, component: str, repository: str) -> str:
     """Return the name of the replication slot for a component whose log is stored in this
     repository.
@@ -436,14 +316,3 @@ def slot_name(plan: str, component: str, repository: str) -> str:
 
 def _bytes_below(stage: Path) -> int:
     return sum(file.stat().st_size for file in stage.rglob("*") if file.is_file())
-
-
-def _wait(seconds: float) -> None:
-    """Wait so many seconds. Raises Cancelled if the process is cancelled meanwhile."""
-    end = time.monotonic() + seconds
-    while True:
-        process.check_cancelled()
-        left = end - time.monotonic()
-        if left <= 0:
-            return
-        time.sleep(min(0.2, left))

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from drd.errors import SourceUnreachable
-from drd.flows.log import keeper
+from drd.flows.log import session as sessions
 
 
 class _Clock:
@@ -37,8 +37,8 @@ def test_the_interval_is_from_turn_to_turn(
     monkeypatch: pytest.MonkeyPatch, turn_s: float, waits_until: float
 ) -> None:
     clock = _Clock()
-    monkeypatch.setattr(keeper, "time", clock)
-    session = keeper._Session(cast("Any", None), cast("Any", None), Path("/nowhere"))
+    monkeypatch.setattr(sessions, "time", clock)
+    session = sessions.Session(cast("Any", None), cast("Any", None), Path("/nowhere"))
     began = clock.monotonic()
     clock.sleep(turn_s)
     session._await(cast("Any", _Receiver()), began + 5.0)
@@ -78,8 +78,8 @@ class _FullDisk:
     program = "pg_receivewal"
 
 
-def _session(disk: _FullDisk) -> keeper._Session:
-    return keeper._Session(cast("Any", disk), cast("Any", disk), Path(disk.received))
+def _session(disk: _FullDisk) -> sessions.Session:
+    return sessions.Session(cast("Any", disk), cast("Any", disk), Path(disk.received))
 
 
 def test_what_drd_has_stopped_for_want_of_room_receives_again_once_all_is_stored(

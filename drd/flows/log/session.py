@@ -1,0 +1,148 @@
+"""One connection to a server whose log drd receives."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drd import process
+from drd.errors import DrdError, RepositoryError, SourceUnreachable
+from drd.model.log import LogMark
+from drd.ports.logs import LogLost, LogReceiver
+
+if TYPE_CHECKING:
+    from drd.flows.log.keeper import Keeper
+
+ARRIVES_WITHIN_S = 20.0
+"""How long a mark may take to arrive before the receiver counts as stalled."""
+LEAST_PAUSE_S = 1.0
+
+
+class Stalled(DrdError):
+    """The server has written a part of the log, but drd has not received it in time."""
+
+    permanent = False
+
+
+class Session:
+    """One connection to the server: a program receives the log, and after each interval drd stores
+    the received log."""
+
+    def __init__(self, keeper: Keeper, receiver: LogReceiver, directory: Path) -> None:
+        self._keeper = keeper
+        self._receiver = receiver
+        self._directory = directory
+        self._said = -1
+        self._held = False
+        """Whether drd itself has stopped the program, until what has arrived is stored."""
+
+    def run(self) -> None:
+        with ExitStack() as stack:
+            self._said = stack.enter_context(tempfile.TemporaryFile()).fileno()
+            child = self._start(stack)
+            while True:
+                began = time.monotonic()
+                if self._held:
+                    child = self._start(stack)
+                self._require_running(child)
+                if not self._turn(child):
+                    # No room: the server keeps the rest until drd has stored the received log.
+                    child.stop()
+                    raise RepositoryError(
+                        f"{self._directory} has no room for more of the log, and drd could not "
+                        "store the received log in the repository",
+                        hint="free space in this directory, or find out why drd cannot use the "
+                        "repository: drd doctor PLAN",
+                    )
+                self._await(child, began + self._keeper.every_s)
+
+    def _start(self, stack: ExitStack) -> process.Child:
+        os.ftruncate(self._said, 0)
+        os.lseek(self._said, 0, os.SEEK_SET)
+        child = self._receiver.start(self._said)
+        stack.callback(child.stop)
+        self._held = False
+        return child
+
+    def _require_running(self, child: process.Child) -> None:
+        """Raise LogLost or SourceUnreachable if the program that receives the log has ended."""
+        if child.exit_code is None:
+            return
+        said = os.pread(self._said, 8192, 0).decode("utf-8", "replace")
+        text = " ".join(said.split())[-600:]
+        if why := self._receiver.lost(text):
+            raise LogLost(
+                f"the server does not have the part of its log that drd has to receive next: {why}",
+                hint="drd now receives the log from its present end, and makes a base backup "
+                "at once. To see the times that drd can recover: drd points PLAN",
+            )
+        then = "check the error log of the server."
+        if os.strerror(errno.ENOSPC) in text:
+            then = f"free space in {self._directory}."
+        raise SourceUnreachable(
+            f"{self._receiver.program} ended: {text or 'it gave no reason'}",
+            hint=f"drd starts {self._receiver.program} again. If it ends again, {then}",
+        )
+
+    def _turn(self, child: process.Child) -> bool:
+        """Store the received log. Return False if this failed and there is no room for more."""
+        keeper, receiver = self._keeper, self._receiver
+        now = keeper.now()
+        receiver.require()
+        keeper.check_snapshots()
+        mark = receiver.mark()
+        if mark is None:
+            keeper.idle(now)
+            keeper.tell(receiver)
+            return True
+        self._await_arrival(mark, child)
+        try:
+            keeper.push(receiver, mark, now, lambda _: self._bound(child))
+        except RepositoryError as error:
+            receiver.forget_mark()
+            keeper.unstored(error)
+            return keeper.has_room()
+        keeper.tell(receiver)
+        return True
+
+    def _bound(self, child: process.Child) -> None:
+        """Stop receiving if the disk fills while drd stores."""
+        if child.exit_code is None and not self._keeper.has_room():
+            child.stop()
+            self._held = True
+
+    def _await_arrival(self, mark: LogMark, child: process.Child) -> None:
+        end = time.monotonic() + ARRIVES_WITHIN_S
+        while not self._receiver.arrived(mark):
+            self._require_running(child)
+            if time.monotonic() > end:
+                raise Stalled(
+                    f"drd has not received what the server wrote to its log "
+                    f"{ARRIVES_WITHIN_S:.0f} s ago",
+                    hint="check the network, the disk of drd's work_dir and the error log of the "
+                    f"server. To see which receivers are connected: {self._receiver.connected}",
+                )
+            wait(0.1)
+
+    def _await(self, child: process.Child, end: float) -> None:
+        """Wait until `end`: the interval counts from the beginning of a turn to the beginning of
+        the next, so storing does not prolong it. Wait at least for a short pause."""
+        end = max(end, time.monotonic() + LEAST_PAUSE_S)
+        while child.exit_code is None and time.monotonic() < end:
+            wait(min(0.2, max(0.0, end - time.monotonic())))
+
+
+def wait(seconds: float) -> None:
+    """Wait so many seconds. Raises Cancelled if the process is cancelled meanwhile."""
+    end = time.monotonic() + seconds
+    while True:
+        process.check_cancelled()
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(0.2, left))
