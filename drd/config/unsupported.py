@@ -24,7 +24,8 @@ def refuse_unsupported(data: Any, report: Report) -> None:
 
 
 def _other_name(report: Report, path: tuple[str | int, ...], component: dict[str, Any]) -> None:
-    """Report a kind that is called by the name of a product which another kind is for as well."""
+    """Report a component whose `kind` is the name of a product (mysql) for which a kind with
+    another name is used (mariadb)."""
     kind = component.get("kind")
     spec = next((one for one in KINDS if isinstance(kind, str) and kind in one.also_for), None)
     if spec is None or kind in KINDS.names or unavailable(str(path[0]), str(kind)) is not None:

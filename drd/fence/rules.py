@@ -281,8 +281,9 @@ _NO, _DONE = refused(errno.EPERM), refused(0)
 
 
 def _owners(program: Program, owner: tuple[int, int]) -> dict[str, Callable[[], None]]:
-    """Answer a program that gives a file to itself that this is done, and do nothing: programs that
-    copy their own files do so (MariaDB, for the second trigger of a table). Refuse all else."""
+    """If a program sets the owner of a file to its own user and group, report success and do
+    nothing: programs that copy their own files do so (MariaDB, for the second trigger of a table).
+    Refuse every other owner."""
 
     def body(first: int) -> Callable[[], None]:
         def only_itself() -> None:

@@ -33,8 +33,8 @@ def host_of(reveal: Reveal) -> Callable[[Component], str]:
 
 
 def servers_of(plan: Plan, reveal: Reveal) -> frozenset[str]:
-    """Return the servers that have data of a plan: `THIS_HOST`, or the name of the server. Left out
-    is a server that only a secret names which nobody can read now."""
+    """Return the servers that have data of a plan: `THIS_HOST`, or the name of the server. A server
+    is left out if only a secret names it, and drd cannot read this secret now."""
     known = (_server(component, reveal) for component in plan.components.values())
     return frozenset(server for server in known if server)
 

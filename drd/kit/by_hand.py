@@ -203,8 +203,9 @@ def opening(spec: RepositorySpec, places: KitPlaces) -> str:
 
 
 def _program(spec: RepositorySpec) -> Iterator[str]:
-    """Yield restic with its options. It only reads, and restic respects the lock of a host that is
-    lost for half an hour: a recovery cannot wait for that."""
+    """Yield a shell function `restic` with the options that all commands need. The commands only
+    read, so `--no-lock` is safe. Without it, a lock that the lost host has left would stop them for
+    half an hour."""
     options = ["--no-lock"]
     scheme = scheme_of(spec.url)
     if is_s3(spec.url) and spec.s3.bucket_lookup != "auto":

@@ -16,9 +16,9 @@ UNREAD = "not_read_to_its_end"
 """The fact of a component whose copy may be cut off: only a restore shows whether it is whole."""
 
 TO_READ = "to_read"
-"""The fact of a component whose packed dump counts once it was read to its end. `TO_READ_NOW`: drd
-does that when it lists; `TO_DRILL`: drd has tried, and leaves it to a drill; `READ`: it was
-read."""
+"""The fact of a component whose packed dump counts only after it was read to its end.
+`TO_READ_NOW`: the next listing reads it; `TO_DRILL`: drd has tried to read it, and now a drill has
+to; `READ`: it was read."""
 TO_READ_NOW, TO_DRILL, READ = "now", "drill", "done"
 
 _RESTIC_ID = r"[0-9a-f]{64}"

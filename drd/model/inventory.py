@@ -94,8 +94,8 @@ def dependents(
 ) -> list[Dependent]:
     """Return the other plans that an incident of the `affected` plans reaches: plans that depend on
     them, or that use the same repository or the same secret; also indirectly. Ordered by distance.
-    After these come plans with data on a server that has data of these plans too; `servers` are
-    those of each plan, as `THIS_HOST` or a name.
+    Then come plans with data on the same server as one of these plans; `servers` has the servers of
+    each plan, each as `THIS_HOST` or a name.
     """
     reached = dict.fromkeys(affected)
     found: list[Dependent] = []

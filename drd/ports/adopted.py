@@ -85,8 +85,8 @@ class FoundFile(NamedTuple):
     """An entry of a copy; its `changed_at` is when it was written before it was copied. `is_empty`
     is a file of 0 bytes, or a directory in which nothing is. `leads_to` is where a symbolic link
     leads; empty if the tool does not say. `cut_off` says by which sign a dump shows that it is
-    incomplete; if that is `unknown`, only a restore shows it. `to_read`: it is packed, and whoever
-    reads it to its end knows. `origin` is None if drd has not read
+    incomplete; if that is `unknown`, only a restore shows it. `to_read`: it is packed, and only
+    reading it to its end shows that. `origin` is None if drd has not read
     the dump, or the dump does not say it. `head` and `tail` are the first and last bytes of the
     file as it is restored, if drd has read it, and if it is not packed."""
 
@@ -108,8 +108,9 @@ class FoundFile(NamedTuple):
 
 
 class ReadToEnd(NamedTuple):
-    """What reading a dump to its end has shown. `state`: it is whole, cut off (or damaged), still
-    being written, larger than the plan lets drd read, or takes too long. `why` says it in words."""
+    """The result of reading a dump to its end. `state`: the dump is whole, cut off (or damaged),
+    still being written, larger than the plan allows drd to read, or reading it takes too long.
+    `why` is the reason in words."""
 
     state: Literal["whole", "cut-off", "being-written", "too-large", "too-long"]
     why: str = ""
@@ -151,8 +152,8 @@ class ForeignTool(Protocol):
     def read_to_end(
         self, copy: ForeignCopy, path: str, seconds: float, on_progress: OnProgress
     ) -> ReadToEnd:
-        """Read a file for which `find` says `to_read`, for at most so many seconds, and keep
-        nothing."""
+        """Read a file to its end for which `find` returned `to_read`, for at most `seconds`, and
+        store nothing of it."""
 
     def fetch(
         self,

@@ -30,8 +30,8 @@ class LogStart(NamedTuple):
 class LogReplay:
     """What a restore replays: the files in `directory`, which together lead from the copy to the
     mark `end` of the log of `source`, and where to stop. If the files are damaged, `elsewhere`
-    fetches the same part of the log from another repository; it raises the error if there is
-    none."""
+    fetches the same part of the log from another repository. If no other repository has it,
+    `elsewhere` raises the error that it got."""
 
     directory: Path
     source: str
@@ -40,8 +40,8 @@ class LogReplay:
     elsewhere: Callable[[RepositoryError], LogReplay] | None = None
 
     def instead(self, error: RepositoryError) -> LogReplay:
-        """Return the log from another repository, because this one is damaged. Raises `error` if no
-        other repository has it."""
+        """Return the same part of the log from another repository, because these files are damaged.
+        Raises `error` if no other repository has it."""
         if self.elsewhere is None:
             raise error
         return self.elsewhere(error)

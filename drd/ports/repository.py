@@ -166,8 +166,8 @@ class Repository(Protocol):
         more, so that a restore can stop exactly at this time; None if there is no such log."""
 
     def read_to_end(self, snapshot: str, seconds: float, on_progress: OnProgress) -> ReadToEnd:
-        """Read the packed dump of a component, which another tool has made, to its end, for at most
-        so many seconds, and keep nothing: what drd itself stored is whole."""
+        """Read the packed dump of a component to its end, for at most `seconds`, and store nothing
+        of it. Only dumps of another tool have to be read: a backup of drd's own is whole."""
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         """Return the snapshots among these that are not stored any more. Cheap: asks the bucket or

@@ -156,7 +156,8 @@ class Child:
             send(self.pid, number or self.command.stop_signal)
 
     def lower_priority(self, *, nice: int | None = None, ionice: str | int | None = None) -> None:
-        """Give the running process a lower priority, as `at_priority` does for a new one."""
+        """Lower the priority of the running process. `at_priority` is for a command that is not
+        started yet."""
         with suppress(OSError):  # it has ended
             if nice is not None:
                 now = os.getpriority(os.PRIO_PROCESS, self.pid)

@@ -22,13 +22,14 @@ from drd.ports.adopted import ReadToEnd
 
 _EVIDENCE = 1000
 _TELL = 1 << 30
-"""From which size on drd says beforehand that it reads dumps."""
+"""If the dumps together have so many bytes, drd says beforehand that it reads them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingTime:
-    """For how many seconds a listing begins to read further dumps, and how long it reads one dump.
-    With `until_whole`, one that is whole, the newest, is enough."""
+    """How long a listing reads dumps, in seconds: after `begin_s` it begins no further dump, and it
+    reads each dump for at most `each_s`. `until_whole`: it stops at the first dump that is
+    whole."""
 
     begin_s: float
     each_s: float
@@ -37,23 +38,25 @@ class ReadingTime:
 
 IN_BACKGROUND = ReadingTime(300.0, 3 * 3600.0)
 BEFORE_A_CHOICE = ReadingTime(60.0, 60.0, until_whole=True)
-"""Before a drill or recovery chooses a point: it reads the dump anyway."""
+"""Before a drill or a recovery chooses a point. The restore itself then reads the whole dump."""
 WHILE_CHECKING = ReadingTime(20.0, 20.0, until_whole=True)
 
 
 def waits(point: RestorePoint) -> bool:
-    """Return whether a dump of the point has to be read to its end, by drd or by a drill."""
+    """Return whether drd or a drill must still read a dump of the point to its end."""
     return any(_waits(row) for row in point.components)
 
 
 def usable(points: Sequence[RestorePoint]) -> list[RestorePoint]:
-    """Return the points, those that wait to be read as complete ones: they do not count yet, but
-    can be chosen, because whatever restores a dump reads it to its end."""
+    """Return the points. Points that lack nothing, except that their dumps were not read, are
+    returned as complete: they do not count yet, but a drill or a recovery can choose them, because
+    a restore reads the dump to its end."""
     return [replace(p, complete=True) if _only_waits(p) else p for p in points]
 
 
 def settle_drilled(services: Services, plan: Plan) -> None:
-    """Let the points count that a drill has restored: it has read their dumps to the end."""
+    """Mark the points as read that a drill has restored: the drill has read their dumps to the
+    end."""
     if not plan.made_by:
         return
     waiting = [p for p in services.catalogue.points.of_plan(plan.name) if waits(p)]
@@ -64,7 +67,7 @@ def settle_drilled(services: Services, plan: Plan) -> None:
 
 
 class DumpReader:
-    """Reads the dumps of points that wait, one after the other."""
+    """Reads the dumps of points that were not read yet, one after the other."""
 
     def __init__(
         self, services: Services, plan: Plan, repository: Repository, time: ReadingTime

@@ -84,8 +84,8 @@ def require_paths(
 
 
 def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
-    """Check for device nodes, which only root can make: a recovery by others would leave them
-    out."""
+    """Return a finding if there are device nodes: a recovery without root's rights would leave them
+    out, because only root can make them."""
     tree = snapshot.fingerprint
     if is_root() or not isinstance(tree, TreeFingerprint):
         return []

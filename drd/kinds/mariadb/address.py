@@ -30,7 +30,8 @@ OPTIONS = "drd.cnf"
 class Address:
     """The address of a database, with the login. `origin` is the secret reference that contains
     the address; empty if the address is text of a plan. With `inside`, the address is valid in this
-    container. `is_of_whoever_runs`: it names no user, so the login is that of the system user."""
+    container. `is_of_whoever_runs`: the address names no user, so drd logs in with the name of the
+    system user that it runs as."""
 
     parts: dsn.Parts
     origin: str = ""
@@ -75,8 +76,9 @@ class Address:
         return {**where, "MYSQL_DATABASE": parts.database, "MYSQL_USER": parts.user}
 
     def options(self, flavour: Flavour | None = MARIADB, *, charset: bool = True) -> str:
-        """The content of an option file for the programs of a product, or for those of both (None);
-        `charset` for those that convert text."""
+        """Return the content of an option file for the programs of `flavour`; None means: for the
+        programs of both products. `charset`: also set a character set, for programs that convert
+        text."""
         parts = self.parts
         lines = ["[client]", f"user={_option(parts.user)}", f"password={_option(parts.password)}"]
         if parts.host:

@@ -17,10 +17,10 @@ from drd.process import container_of
 
 _OWN_SERVER = """\
 Connect to a server of the same product (MariaDB or MySQL), of the same series or newer, as an \
-administrator. A backup of MySQL needs the program mysql of MySQL's own packages instead of \
-mariadb. These commands use the server of this host, as root through its socket. To use another \
-server, first write its login into a file of mode 0600 ([client], user, password, host) and set \
-LOGIN to --defaults-extra-file=FILE:"""
+administrator. If the backup is of MySQL, first install the program mysql from MySQL's packages: \
+the commands then use it, and not mariadb. These commands use the server of this host, as root \
+through its socket. To use another server, first write its login into a file of mode 0600 \
+([client], user, password, host) and set LOGIN to --defaults-extra-file=FILE:"""
 _OWN_LOGIN = 'LOGIN="${LOGIN:---user=root}"\n'
 _RUN_SQL = """\
 run_sql() { # COMPONENT LOGIN OPTIONS…: run SQL with the client of the product of the backup
@@ -69,8 +69,9 @@ def by_hand(
     database = quote(parts.database)
     words = f'run_sql {name} --defaults-extra-file="$KIT/{file}" --database={database}'
     said = (
-        f"Connect to the target, database {parts.database}; the kit has the login. For a backup of "
-        "MySQL, this needs the program mysql of MySQL's own packages instead of mariadb:"
+        f"Connect to the target, database {parts.database}; the kit has the login. If the backup "
+        "is of MySQL, first install the program mysql from MySQL's packages: the commands then use "
+        "it, and not mariadb:"
     )
     if not parts.user:
         parts = parts._replace(user="root")

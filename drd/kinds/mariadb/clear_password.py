@@ -46,8 +46,9 @@ def proven(parts: Parts) -> bool:
 
 
 def require_proven(parts: Parts, named: str) -> None:
-    """Raise NotSupported for a connection to MySQL that does not prove which server it is: its
-    programs cannot be told to keep the password, and its usual login needs such a connection."""
+    """Raise NotSupported if the connection does not prove that the server is the right one. The
+    programs of MySQL have no option that prevents sending the password to a wrong server, and the
+    usual login of MySQL needs a proven connection."""
     if not proven(parts):
         raise NotSupported(
             f"{named} is MySQL, and dsn leads there by TCP without `ssl_ca`: the programs "

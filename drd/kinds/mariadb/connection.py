@@ -113,14 +113,15 @@ class Connection:
         return int(struct.unpack("3i", credentials)[1])
 
     def limit(self, seconds: float) -> None:
-        """Let the server end each statement of this session after so many seconds; 0: never."""
+        """Let the server cancel each statement of this session that takes longer than `seconds`;
+        0: cancel none."""
         limit = self.flavour.limit.format(seconds=seconds, milliseconds=seconds * 1000)
         self.execute(limit)
 
     @contextmanager
     def ended_after(self, seconds: float) -> Iterator[None]:
-        """End the statement of the body after so many seconds, if the server's own limit is for
-        queries only."""
+        """Cancel the statement in the `with` block after `seconds`, if the limit of the server
+        itself applies to queries only."""
         over = threading.Event()
 
         def end() -> None:
@@ -141,7 +142,8 @@ class Connection:
             timer.cancel()
 
     def kill_query(self) -> None:
-        """End the statement that the server runs for this session, from another session."""
+        """Cancel the statement that the server executes for this session. A second session sends
+        the command."""
         with suppress(DrdError, ServerError), connect(self.address, database=False) as other:
             other.execute(f"KILL QUERY {self.id}")
 

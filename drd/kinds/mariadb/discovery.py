@@ -190,7 +190,8 @@ def _configured() -> Iterator[str]:
 
 
 def _client() -> tuple[str, ...] | None:
-    """Return a client program with its options: each can ask the servers of both products."""
+    """Return the path and the options of a client program of this host; None if there is none. A
+    client of either product can query servers of both."""
     for product in FLAVOURS.values():
         with suppress(ToolError):
             package = product.packages[product.client]

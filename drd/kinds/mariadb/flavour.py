@@ -1,7 +1,7 @@
-"""The two products that this kind works with: how their programs, options and statements differ.
+"""How the programs, options and statements of MariaDB and MySQL differ.
 
-The server says which product it is, in its version. Everything that differs is a value here, so
-that the other modules have one way for both.
+The version that a server reports shows its product. Each difference is a value in this module: all
+other modules use the same code for both products.
 """
 
 from __future__ import annotations
@@ -51,13 +51,15 @@ class Flavour:
     milliseconds; `limited` also for what follows SELECT.
 
     `blocks_ddl`, `blocks_commits` and `unblocks` are the statements around the moment of a backup,
-    `tries_to_block` are harmless ones that show whether the login may. `whole_server` are the
-    rights of a backup that only the list of rights can show.
+    `tries_to_block` are harmless statements that show whether the login has the rights for them.
+    `whole_server` are the rights of a backup that drd reads in the list of rights, because no
+    harmless statement shows them.
 
     `ties` are words in the definition of a table that only a server with the same tablespaces,
     directories or keys can make. `everybody` lists user, host and `Y` for a role; `roles_of` the
-    roles of a user as host (empty if roles have no host), name and admin option; `default_roles` in
-    the same way."""
+    roles of a user as host (empty if roles have no host), name and admin option; `default_roles`
+    lists host and name. `client_since` are the first versions of each series whose client knows
+    `load_options`."""
 
     key: str
     name: str
@@ -210,7 +212,7 @@ MYSQL = Flavour(
     session=(
         *_SESSION,
         "SET SESSION max_execution_time = 0",
-        # Else the sizes of tables are those of yesterday.
+        # Without this, the server reports sizes of tables that are up to a day old.
         "SET SESSION information_schema_stats_expiry = 0",
         # Hashes of passwords contain bytes that are no text.
         "SET SESSION print_identified_with_as_hex = ON",
@@ -284,17 +286,19 @@ FLAVOURS: Mapping[str, Flavour] = {one.key: one for one in (MARIADB, MYSQL)}
 
 
 def of_server(version: str) -> Flavour:
-    """Return the product of a server by the version that it reports. Percona Server has MySQL's."""
+    """Return the product of a server by the version that it reports. Percona Server reports a
+    version of MySQL."""
     return MARIADB if "mariadb" in version.lower() else MYSQL
 
 
 def of_facts(facts: Mapping[str, Any]) -> Flavour:
-    """Return the product of the server that a restore point is of. MariaDB's are not marked."""
+    """Return the product of the server of which a restore point is a backup. Restore points of
+    MariaDB do not name it."""
     return FLAVOURS[facts.get("product", MARIADB.key)]
 
 
 def facts_of(flavour: Flavour) -> dict[str, str]:
-    """Return what `of_facts` reads, for the facts of a restore point."""
+    """Return the facts of a restore point that name its product. `of_facts` reads them."""
     return {} if flavour is MARIADB else {"product": flavour.key}
 
 

@@ -1,4 +1,4 @@
-"""Ask a server which product it is, before anybody may log in."""
+"""Find out the product of a server without a login."""
 
 from __future__ import annotations
 

@@ -109,8 +109,8 @@ class HeldDump:
             os.close(held)
 
     def lower_priority(self, limits: Limits) -> None:
-        """Let mariadb-dump go on at the priority of the component. While it begins, all commits
-        wait for it: then it has the priority of drd."""
+        """Give the program that dumps the priority of the component. Call this when it has begun:
+        until then, all commits of the server wait for it."""
         self._child.lower_priority(nice=limits.nice, ionice=limits.ionice)
 
     def close(self) -> None:

@@ -48,7 +48,7 @@ def loader(admin: Connection, name: str, database: str) -> Iterator[Address]:
     ServerError."""
     host = str(admin.value("SELECT SUBSTRING_INDEX(USER(), '@', -1)"))
     name = name[: admin.flavour.longest_user]
-    # With each sort of character that a rule of the server may want.
+    # The last characters satisfy rules of a server: a small and a large letter, a digit, a sign.
     who, password = account(name, host), f"{secrets.token_urlsafe(24)}aA1-"
     log.mask(password)
     admin.execute(f"DROP USER IF EXISTS {who}")

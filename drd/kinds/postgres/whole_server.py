@@ -294,9 +294,9 @@ def dumped(
 
 
 def require_usual(private: Mapping[str, Any], name: str) -> None:
-    """Require that the copied server describes the database `name` and its roles as a PostgreSQL
-    server does: drd makes SQL of this description, which a superuser of another server runs. Raises
-    RepositoryDamaged."""
+    """Check the description of the database `name` and its roles, which the copied server gave.
+    drd turns it into SQL that a superuser of another server executes. Raises RepositoryDamaged for
+    a description that no PostgreSQL server gives."""
     try:
         require_described(private, f"database {escaped(name)} in the copied server")
     except UnexpectedValue as error:

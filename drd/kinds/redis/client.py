@@ -303,7 +303,7 @@ def opened(login: Login) -> socket.socket:
 
 
 def _who_may(place: Path) -> str:
-    """Return how this process gets the right to use a socket: its group may, or has to get it."""
+    """Return the remedy for a socket that this process may not use."""
     closed = next(
         (above for above in [*place.parents][::-1] if not os.access(above, os.X_OK)), place
     )
@@ -312,17 +312,18 @@ def _who_may(place: Path) -> str:
     try:
         info = closed.stat()
     except OSError:
-        return f"let the user {user} use this socket."
+        return f"give the user {user} the right to use this socket."
     group = group_name(info.st_gid)
     if info.st_gid == 0:
         return f"let {closed} belong to a group that {user} can join: now its group is {group}."
-    join = f"as root: usermod -aG {group} {user}; then restart drd, to which this applies from then"
+    join = f"as root: usermod -aG {group} {user}, and restart drd"
     if info.st_mode & bits:
         return f"{join}."
     if closed != place:
-        return f"let the group {group} enter {closed} (chmod g+x), then {join}."
+        return f"allow the group {group} to enter {closed} (chmod g+x). Then, {join}."
     return (
-        f"set `unixsocketperm 770` in the configuration of the server and restart it, then {join}."
+        "set `unixsocketperm 770` in the configuration of the server, and restart the server. "
+        f"Then, {join}."
     )
 
 

@@ -18,7 +18,8 @@ from drd.repositories.adopted.cut_off import Looked
 from drd.repositories.restic.examined_stream import ExaminedStream
 
 _LONGER_S = 60.0
-"""How much longer than drd reads a program may run, so that drd's own deadline comes first."""
+"""The program that downloads may run so much longer than drd reads: then drd's own deadline comes
+first."""
 FIRST, LAST = 64 << 10, 4096
 """How many bytes are read at the beginning and at the end of a dump."""
 
@@ -39,7 +40,7 @@ class Afar(Protocol):
         """Write the whole dump into an empty file."""
 
     def through(self, stream: ExaminedStream, seconds: float) -> None:
-        """Let a stream read the whole dump, for at most so many seconds."""
+        """Give the whole dump to `stream`. Stop after `seconds`."""
 
 
 def looked(dump: Afar) -> Looked:
@@ -57,7 +58,7 @@ def looked(dump: Afar) -> Looked:
 
 
 def read_to_end(dump: Afar, seconds: float, on_progress: OnProgress) -> ReadToEnd:
-    """Read a packed dump to its end, while it comes, and keep nothing."""
+    """Read a packed dump to its end while it is downloaded. drd stores nothing of it."""
     head = dump.first(min(FIRST, dump.size))
     _require(dump, len(head), min(FIRST, dump.size))
 
@@ -79,7 +80,7 @@ def read_to_end(dump: Afar, seconds: float, on_progress: OnProgress) -> ReadToEn
 
 
 def too_large(most: int) -> ReadToEnd:
-    """Return that a dump is larger than drd may read."""
+    """Return the answer for a dump of more than `most` bytes, which drd does not read."""
     return ReadToEnd("too-large", f"it is larger than `read_up_to` ({format_size(most)})")
 
 

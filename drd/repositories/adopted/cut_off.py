@@ -56,13 +56,13 @@ _TEXTS = (
 )
 _WITHIN = 256
 _QUIET_S = 60.0
-"""For how long nothing was written to a file that drd takes for finished."""
+"""drd regards a file as finished if nothing was written to it for so many seconds."""
 _TAR, _TAR_AT, _TAR_END = b"ustar", 257, 1024
 """What a header of tar has, at which byte, and how many zeros are at the end of an archive."""
 
 
 class Unusable(Exception):
-    """What is packed in a file is damaged."""
+    """The content of a packed file is damaged."""
 
 
 def why_cut_off(
@@ -108,7 +108,7 @@ def _judged(
 class Looked(NamedTuple):
     """By which sign a file shows that it is cut off, what it says about its origin, and its first
     and last bytes; the last ones only if it is not packed. `unknown`: drd cannot find out whether
-    it is cut off. `to_read`: it is packed, and only who reads it to its end finds out."""
+    it is cut off. `to_read`: the file is packed, and only reading it to its end shows that."""
 
     cut_off: str = ""
     origin: DumpOrigin | None = None
@@ -129,8 +129,8 @@ class Looked(NamedTuple):
         )
 
     def of_archive(self) -> Looked:
-        """Return what it shows of a file from which a program takes what lands: a packed one, or an
-        archive."""
+        """Return the part of the result that also holds for a packed file or an archive from which
+        a program extracts the data."""
         return Looked(self.cut_off, unknown=self.unknown, to_read=self.to_read)
 
 
@@ -148,7 +148,7 @@ def of_path(path: Path, size: int) -> Looked:
 
 
 def path_to_its_end(path: Path, size: int, seconds: float, on_progress: OnProgress) -> ReadToEnd:
-    """Read a packed file of this host to its end, with low priority, and keep nothing."""
+    """Read a packed file of this host to its end, with low priority. drd stores nothing of it."""
 
     def read() -> ReadToEnd:
         lower_priority()
@@ -216,9 +216,9 @@ def is_small(head: bytes, size: int) -> bool:
 def read_to_its_end(
     head: bytes, file: IO[bytes], seconds: float, on_read: Callable[[], None]
 ) -> str | None:
-    """Read a packed file, which begins with `head`, to its end, and keep nothing. Return by which
-    sign it is cut off or damaged; empty if it is whole, None if that takes more than so many
-    seconds. A pipe is read as well. `on_read` is called now and then."""
+    """Read a packed file, which begins with `head`, or a pipe to its end. Return by which sign it
+    is cut off or damaged; empty if it is whole, None if that takes longer than `seconds`. `on_read`
+    is called after each block."""
     packer, until = packers.packer_of(head), time.monotonic() + seconds
     assert packer is not None
 
@@ -233,7 +233,7 @@ def read_to_its_end(
 
 
 def as_read(why: object, seconds: float) -> ReadToEnd:
-    """Return what `read_to_its_end` has shown."""
+    """Return the result of `read_to_its_end`, `why`, as a `ReadToEnd`."""
     if why is None:
         return ReadToEnd("too-long", f"it takes longer than {format_duration(seconds)} to read it")
     return ReadToEnd("cut-off", str(why)) if why else ReadToEnd("whole")
@@ -364,7 +364,7 @@ def _of_packed(
 
 
 def _of_tar(tail: bytes) -> str:
-    """An archive of tar ends with two empty blocks, and its programs do not report that these are
-    missing."""
+    """Return a sentence if the two empty blocks are missing with which an archive of tar ends. The
+    programs that read archives do not report that."""
     whole = len(tail) >= _TAR_END and not tail[-_TAR_END:].strip(b"\0")
     return "" if whole else "the archive of tar lacks the empty blocks at its end"

@@ -1,4 +1,4 @@
-"""Let something read what a program prints, while the program still prints it."""
+"""Examine the output of a program while the program is still writing it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _AT_ONCE = 1 << 20
 
 
 class ExaminedStream:
-    """Gives what a program prints, up to `most` bytes, to `examine`: through a pipe, in a thread of
-    its own and with low priority. `size` counts the bytes. When `examine` returns before the end,
-    the stream is `cut_short`: the program can write no more, and ends."""
+    """Passes the output of a program, up to `most` bytes, through a pipe to the function `examine`,
+    which runs in a thread with low priority. `size` counts the bytes. If `examine` returns before
+    the end, the stream is `cut_short`: the program cannot write any more, and ends."""
 
     def __init__(self, most: int, examine: Callable[[IO[bytes]], object]) -> None:
         self.most = most
@@ -70,7 +70,7 @@ class ExaminedStream:
 
 
 def lower_priority() -> None:
-    """Give way to other work, for the processor and the disk: in this thread, and in the programs
-    that it starts."""
+    """Lower the priority of this thread, and of the programs that it starts, for the processor and
+    the disk."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

@@ -93,7 +93,7 @@ class Counted(ResticOutput):
 
 
 class Examined(ResticOutput):
-    """Gives the output to a reader, and counts it."""
+    """Gives the output to an `ExaminedStream`."""
 
     def __init__(self, stream: ExaminedStream) -> None:
         super().__init__(stream.most)

@@ -131,8 +131,8 @@ def arranged(
     programs: PostgresPrograms,
     place: Workplace,
 ) -> Roll:
-    """Put the WAL into the data directory of a base backup that was proven, after looking at all of
-    it. If it is damaged, take that of another repository. Raises RepositoryDamaged with the name of
+    """Check all of the WAL, and move it into the data directory of the base backup. If the WAL is
+    damaged, use that of another repository. Raises RepositoryDamaged with the name of
     the segment, TargetError for a target that the WAL does not have."""
     while True:
         try:
@@ -154,7 +154,7 @@ def _proven(
     programs: PostgresPrograms,
     place: Workplace,
 ) -> Roll:
-    """Look at all of the WAL in its own directory, and remove what is not needed there."""
+    """Check all of the WAL in the directory of the log, and remove files that are not needed."""
     facts, wal = snapshot.facts, log.directory
     source, begin = str(facts["system_identifier"]), position(facts["end_lsn"])
     for file in sorted(wal.iterdir()):
@@ -169,9 +169,10 @@ def _proven(
 
 
 def _examine(file: Path, source: str, begin: int, own: Path) -> None:
-    """Look at the first page of a segment, and make it complete. The WAL before `begin` is that of
-    the base backup: a segment before this position is removed, and one across it has to begin like
-    the base backup's `own`."""
+    """Check the first page of a segment, and extend the segment to its full size. Before the
+    position `begin`, the WAL of the base backup is used: a segment that ends before it is removed,
+    and a segment that contains it must begin with the same bytes as the file `own` of the base
+    backup."""
     problem = wrong(file, file.name, source)
     page = first_page(file)
     if problem is not None or page is None or segment_of(file.name, page.size) is None:
@@ -190,7 +191,8 @@ def _examine(file: Path, source: str, begin: int, own: Path) -> None:
 
 
 def _begins_alike(file: Path, own: Path, length: int) -> bool:
-    """Return whether two files have the same first bytes, if both are there."""
+    """Return whether the first `length` bytes of two files are the same; also if `own` is
+    missing."""
     if length <= 0 or not own.is_file():
         return True
     with file.open("rb") as one, own.open("rb") as other:
@@ -286,7 +288,8 @@ def _read(
     if done.exit_code != 0:
         said = masked(done.stderr.strip()).replace(f"{wal}/", "")
         raise RepositoryDamaged(
-            f"the WAL is damaged{_segment(said, line, wal)}: pg_waldump says: {said[-600:]}",
+            f"the WAL is damaged{_segment(said, line, wal)}. The message of pg_waldump: "
+            f"{said[-600:]}",
             hint=EARLIER,
         )
 
