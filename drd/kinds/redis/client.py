@@ -316,7 +316,7 @@ def _who_may(place: Path) -> str:
     group = group_name(info.st_gid)
     if info.st_gid == 0:
         return f"let {closed} belong to a group that {user} can join: now its group is {group}."
-    join = f"as root: usermod -aG {group} {user}, and restart drd"
+    join = f"as root: usermod -aG {group} {user}; then restart drd"
     if info.st_mode & bits:
         return f"{join}."
     if closed != place:
