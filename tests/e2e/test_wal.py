@@ -22,6 +22,7 @@ from tests.e2e.logs import (
     now_of,
     order,
     postgres_with_orders,
+    recovered,
     value_of,
     wal_site,
 )
@@ -67,6 +68,8 @@ def test_a_server_is_recovered_to_the_transaction(server: PostgresServer, site: 
     assert "has no restore point of server that ends before 0/1" in early.err
     assert_drills_take_turns(site)
     assert_wal_back_by_hand(site, between)
+    site.drd("backup", "shop")  # which has all orders, so a recovery begins with an older one
+    assert recovered(site, "--before", third)[0] == "2"
     [slot] = [name for (name,) in server.execute("select slot_name from pg_replication_slots")]
     (site.base / "plans/shop.yaml").unlink()
     told = " ".join(site.drd("plan", "forget", "shop", "--yes").err.split())

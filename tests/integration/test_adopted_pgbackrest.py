@@ -152,7 +152,7 @@ def test_a_drill_rolls_the_newest_backup_forward_and_changes_nothing_in_the_repo
     )
     assert outcome.restoration is not None
     assert outcome.restoration.restored["orders"].notes == (
-        "the source loads the libraries pg_stat_statements; the sandbox does not load them",
+        "the source loads the libraries pg_stat_statements; the restored server does not load them",
     )
     newest, *_, ended = site.points(plan)
     assert newest.id == outcome.evidence.point

@@ -15,7 +15,7 @@ from drd.flows.log.bases import reaches
 from drd.flows.log.keeper import slot_name
 from drd.flows.log.upkeep import superfluous
 from drd.kinds.postgres.physical.kind import ClusterKind
-from drd.kinds.postgres.physical.wal import segments
+from drd.kinds.postgres.physical.wal import segments, transactions
 from drd.kinds.postgres.physical.wal.receiver import WalReceiver
 from drd.kinds.postgres.physical.wal.replay import Commits
 from drd.model.log import (
@@ -187,9 +187,38 @@ def test_positions_are_written_as_postgresql_does() -> None:
     assert segments.show(segments.position("1/3000028")) == "1/3000028"
     with pytest.raises(ValueError, match="not a position"):
         segments.position("12h")
-    asked = [ClusterKind().log_target(t) for t in ("1/3000028", "744", "2h", "0-1-2")]
     position = (1 << 32) + 0x3000028
-    assert asked == [LogTarget(position=position), LogTarget(transaction=744), None, None]
+    for text, target in {
+        "1/3000028": LogTarget(position=position),
+        "744": LogTarget(transaction=744),
+        "12884902788": LogTarget(transaction=(3 << 32) + 900),  # as pg_current_xact_id() says it
+        "2h": None,
+        "0-1-2": None,
+    }.items():
+        assert ClusterKind().log_target(text) == target
+
+
+def test_a_transaction_is_given_with_its_epoch_or_without() -> None:
+    epoch = 3 << 32
+    for given, near, is_ in [
+        (744, 900, 744),
+        (epoch + 744, 900, epoch + 744),
+        (744, epoch + 900, epoch + 744),
+        (4294967290, epoch + 5, epoch - 6),
+        (5, epoch - 6, epoch + 5),
+        (4294967290, 900, 4294967290),  # there is nothing before the first epoch
+    ]:
+        assert transactions.whole(given, near) == is_
+    assert transactions.in_wal(epoch + 744) == 744
+
+
+def test_a_copy_knows_which_transactions_come_after_it() -> None:
+    epoch = 3 << 32
+    known = transactions.facts(epoch + 700, epoch + 750)
+    for given, after in [(750, True), (epoch + 750, True), (749, None), (700, None), (699, False)]:
+        assert transactions.comes_after(known, given) is after
+    assert transactions.comes_after({}, 750) is None  # a copy of an earlier version of drd
+    assert transactions.facts(700, None) == {}
 
 
 def test_names_of_segments_depend_on_their_size() -> None:

@@ -231,6 +231,28 @@ def test_a_time_that_names_two_places_in_the_log_is_told(
     assert order(back).doubt == ""
 
 
+def test_a_place_that_the_log_does_not_have_is_refused_before_anything_is_restored(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "start_of", lambda *_: LogStart("77", 5, 1))
+    monkeypatch.setattr(orders, "bases", lambda *_: [])
+    logs.store(stored(1, 0, 20))
+    point = cast("Any", SimpleNamespace(id="p", data_time=T0, component=lambda _: None))
+
+    def order(position: int) -> orders.LogOrder:
+        target = LogTarget(position=position)
+        return orders.order_for(logs.services, logs.plan, point, "server", target, only=["primary"])
+
+    assert [order(position).place for position in (5, 20)] == ["0/5", "0/14"]
+    with pytest.raises(NoRestorePoint, match="0/4 is before 0/5, the end of restore point p"):
+        order(4)
+    with pytest.raises(NoRestorePoint, match="leads to 0/14, its end, and 0/15 comes later"):
+        order(21)
+    logs.store(stored(2, 30, 40))
+    with pytest.raises(NoRestorePoint, match="leads to 0/14, the beginning of a gap, and 0/23"):
+        order(35)
+
+
 def test_the_data_of_an_idle_server_is_as_new_as_the_log_is_complete(
     logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,8 @@ FACTS: dict[str, Any] = {
     "tablespaces": {"16400": "fast"},
     "libraries": ["auto_explain"],
     "standby": False,
+    "oldest_transaction": 744,
+    "next_transaction": (3 << 32) + 900,
 }
 
 SNAPSHOT = ComponentSnapshot("server", "postgres-cluster", "captured", facts=FACTS)
@@ -73,6 +75,8 @@ def test_what_the_source_writes_is_accepted() -> None:
         ("libraries", ["a\x1b[0m"]),
         ("bootstrap_role", 1),
         ("standby", "no"),
+        ("oldest_transaction", "744"),
+        ("next_transaction", -1),
     ],
 )
 def test_forged_facts_are_refused(key: str, value: Any) -> None:

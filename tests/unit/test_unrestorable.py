@@ -149,6 +149,13 @@ def test_a_recovery_takes_the_next_older_point_and_a_drill_tries_the_newest_agai
     assert choose(world.services, world.plan, before=NOON).point.id == NEW, "no other from before"
 
 
+def test_a_place_in_the_log_takes_no_point_that_could_not_be_restored(world: World) -> None:
+    two_points(world)
+    drilled(world, NEW, not_restored())
+    assert choose(world.services, world.plan, among=[NEW, OLD]).point.id == OLD
+    assert choose(world.services, world.plan, among=[NEW]).point.id == NEW, "rather than nothing"
+
+
 def test_points_doctor_and_forget_know_what_the_drill_found(world: World, capsys: Any) -> None:
     two_points(world)
     drilled(world, NEW, not_restored())

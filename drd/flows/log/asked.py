@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from drd.errors import DrdError, NoRestorePoint, NotSupported, UsageError
-from drd.flows.log.bases import bases
+from drd.flows.log.bases import bases, data_time_in
 from drd.flows.log.orders import LogOrder, able, order_for
 from drd.flows.log.repository import with_logs
 from drd.flows.services import Services
@@ -50,26 +50,63 @@ def target_of(
     return target
 
 
-def point_before(
+def points_before(
+    services: Services,
+    plan: Plan,
+    names: Sequence[str],
+    held_by: Collection[str] | None,
+    *,
+    said: str | None,
+    before: datetime | None,
+) -> list[str] | None:
+    """Return the ids of the points with which a replay to the place in `said`, or to the time
+    `before`, can begin, and that one of the repositories `held_by` has; None if that excludes no
+    point. `names` are the components to restore. Raises NoRestorePoint if all points end later."""
+    if said is not None and said != LAST:
+        return _before_place(services, plan, said, held_by)
+    if before is None:
+        return None
+    every = [_before_time(services, plan, n, before, held_by) for n in able(services, plan, names)]
+    known = [ids for ids in every if ids]
+    return [one for one in known[0] if all(one in ids for ids in known)] if known else None
+
+
+def _before_time(
+    services: Services, plan: Plan, name: str, before: datetime, held_by: Collection[str] | None
+) -> list[str]:
+    """Return the points whose copy of the component is from before a time; empty if there are no
+    points. Raises NoRestorePoint."""
+    points = [point for point, _ in bases(services, plan, name, held_by)]
+    ids = [p.id for p in points if data_time_in(p, name) < before]
+    if points and not ids:
+        oldest = data_time_in(points[-1], name)
+        raise NoRestorePoint(
+            f"plan {plan.name} has no complete restore point with data of {name} from before "
+            f"{format_time(before, seconds=True)}; the oldest is of "
+            f"{format_time(oldest, seconds=True)}",
+            hint=f"choose another restore point: drd points {plan.name}",
+        )
+    return ids
+
+
+def _before_place(
     services: Services, plan: Plan, said: str, held_by: Collection[str] | None
-) -> str | None:
-    """Return the id of the newest point that ends before the position or transaction in `said`, and
-    that one of the repositories `held_by` has; None if drd would have to read the log to know it.
-    Raises NoRestorePoint."""
-    for name in able(services, plan, tuple(plan.components)) if said != LAST else ():
+) -> list[str] | None:
+    """Return the points that end before a position or transaction. If drd would have to read the
+    log to know it of each point, return those."""
+    for name in able(services, plan, tuple(plan.components)):
         kind = services.kinds(plan.components[name].kind)
         target = kind.log_target(said)
         points = bases(services, plan, name, held_by)
         if target is None or not points:
             continue
+        leading: dict[bool | None, list[str]] = {True: [], None: [], False: []}
         for point, _ in points:
             row = point.component(name)
-            leads = kind.log_leads(row, target) if row is not None else None
-            if leads is None:
-                return None
-            if leads:
-                return point.id
-        ends = f"  The oldest restore point ends at {kind.log_place(points[-1][1].position)}"
+            leading[kind.log_leads(row, target) if row is not None else None].append(point.id)
+        if found := leading[True] or leading[None]:
+            return found
+        ends = f" The oldest restore point ends at {kind.log_place(points[-1][1].position)}"
         raise NoRestorePoint(
             f"plan {plan.name} has no restore point of {name} that ends before {said}.{ends}",
             hint=f"choose a restore point: drd points {plan.name}",

@@ -44,18 +44,28 @@ def bases(
     return usable_bases
 
 
+def data_time_in(point: RestorePoint, component: str) -> datetime:
+    """Return the data time of a component in a point: the copy of a large server ends long after
+    the other components of its point are stored."""
+    row = point.component(component)
+    known = row.data_time if row is not None else None
+    return known if known is not None else point.data_time
+
+
 def continued(beside: RepositorySpec) -> list[str] | None:
     """Return the repositories whose points the log beside this repository continues: a copy has to
     do without the others. None means all repositories of the plan."""
     return [beside.name] if beside.copy_of is not None else None
 
 
-def spans(known: Sequence[LogRange], points: Sequence[Base]) -> list[tuple[datetime, datetime]]:
+def spans(
+    known: Sequence[LogRange], points: Sequence[Base], component: str
+) -> list[tuple[datetime, datetime]]:
     """Return the intervals of time to which the component can be recovered exactly: one for each
     part of the log, from the oldest point in this part to its end."""
     intervals = []
     for part in known:
-        times = [p.data_time for p, start in points if part.holds(*start)]
+        times = [data_time_in(p, component) for p, start in points if part.holds(*start)]
         if times and min(times) < part.end.at:
             intervals.append((min(times), part.end.at))
     return intervals

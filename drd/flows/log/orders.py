@@ -18,7 +18,7 @@ from drd.errors import (
     RepositoryMissing,
     SecretUnavailable,
 )
-from drd.flows.log.bases import bases, continued, spans, start_of
+from drd.flows.log.bases import bases, continued, data_time_in, spans, start_of
 from drd.flows.log.noted import noted_copy, noted_state
 from drd.flows.log.repository import batches_in, log_spec, logged, with_logs
 from drd.flows.repository.identity import confirm
@@ -136,21 +136,12 @@ def _told(errors: Mapping[str, DrdError]) -> str:
 def _order_in(wanted: _Wanted, name: str) -> LogOrder:
     """Return the order in one repository."""
     services, plan, component = wanted.services, wanted.plan, wanted.component
-    point, start, target = wanted.point, wanted.start, wanted.target
+    start, target = wanted.start, wanted.target
     known = known_ranges(services, plan, component, name)
     part = reaching(known, *start)
     if part is None or not part.leads_on(start.position):
         raise _unreachable(wanted, known, name)
-    before = target.before
-    if before is not None and part.end is not known[-1].end and before > part.end.at:
-        # drd cannot recover to a time in a gap; a time after the gap needs a later point.
-        raise NoRestorePoint(
-            f"the log of {component} has a gap after {format_time(part.end.at, seconds=True)}, "
-            f"and {format_time(before, seconds=True)} is later than the beginning of this gap"
-            + _times(services, plan, component, known, name),
-            hint="choose another time; or recover to the last time before the gap: --point "
-            f"{point.id} --to-last",
-        )
+    _require_within(wanted, part, known, name)
     needed = part.up_to(start.position, target, start.line)
     position, kind = target.position, services.kinds(plan.components[component].kind)
     place = kind.log_place(position) if position is not None else ""
@@ -159,6 +150,46 @@ def _order_in(wanted: _Wanted, name: str) -> LogOrder:
         end_place = kind.log_place(needed[-1].end.position)
         order = replace(order, complete_at=_complete_at(wanted, name, end_place))
     return replace(order, doubt=_doubt(order, part, kind.log_place))
+
+
+def _require_within(wanted: _Wanted, part: LogRange, known: Sequence[LogRange], name: str) -> None:
+    """Raise NoRestorePoint if the target is not in this part of the log: drd would know it for sure
+    only after it has restored everything."""
+    services, plan, component = wanted.services, wanted.plan, wanted.component
+    point, end, before = wanted.point, part.end, wanted.target.before
+    gap = end is not known[-1].end
+    if gap and before is not None and before > end.at:
+        # drd cannot recover to a time in a gap; a time after the gap needs a later point.
+        raise NoRestorePoint(
+            f"the log of {component} has a gap after {format_time(end.at, seconds=True)}, "
+            f"and {format_time(before, seconds=True)} is later than the beginning of this gap"
+            + _times(services, plan, component, known, name),
+            hint="choose another time; or recover to the last time before the gap: --point "
+            f"{point.id} --to-last",
+        )
+    if before is not None and before <= (copied := data_time_in(point, component)):
+        raise NoRestorePoint(
+            f"the data of {component} in restore point {point.id} is of "
+            f"{format_time(copied, seconds=True)}, and {format_time(before, seconds=True)} is not "
+            "later",
+            hint="leave out --point: drd then begins with a restore point from before this time.",
+        )
+    position, place = wanted.target.position, services.kinds(plan.components[component].kind)
+    if position is None or wanted.start.position <= position <= end.position:
+        return
+    asked = place.log_place(position)
+    if position < wanted.start.position:
+        raise NoRestorePoint(
+            f"{asked} is before {place.log_place(wanted.start.position)}, the end of restore point "
+            f"{point.id}",
+            hint="leave out --point: drd then begins with a restore point from before this place.",
+        )
+    what = "the beginning of a gap" if gap else "its end"
+    raise NoRestorePoint(
+        f"the log of {component} in repository {name} leads to {place.log_place(end.position)}, "
+        f"{what}, and {asked} comes later",
+        hint=f"give an earlier place; or recover to the last one: --point {point.id} --to-last",
+    )
 
 
 def _complete_at(wanted: _Wanted, name: str, end: str) -> datetime | None:
@@ -234,7 +265,7 @@ def _times(
     held_by = continued(plan.repositories[name])
     texts = [
         f"{format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
-        for begin, end in spans(known, bases(services, plan, component, held_by))
+        for begin, end in spans(known, bases(services, plan, component, held_by), component)
     ]
     if not texts:
         return ""

@@ -42,7 +42,7 @@ def state_of(
         every_s=every_s(services, component),
         complete_at=complete_at,
         end=place(known[-1].end.position) if known else "",
-        spans=tuple(spans(known, points)),
+        spans=tuple(spans(known, points, component.name)),
         reaches=reaches(known, points, complete_at, now),
         repository=beside.name,
     )

@@ -48,20 +48,20 @@ def choose(
     point: str | None = None,
     before: datetime | None = None,
     held_by: Collection[str] | None = None,
+    among: Collection[str] | None = None,
     exactly: bool = False,
     drilling: bool = False,
 ) -> Choice:
     """Choose a point by id (or its beginning), `latest`, `random`, or the newest with data from
-    before a time; only points that a repository in `held_by` holds. With `exactly`, the point may
-    have newer data as well, if its log lets a restore stop at that time. Points that a drill could
-    not restore are left out, unless `drilling`: a new drill shows whether they can be restored now.
+    before a time; only points that a repository in `held_by` holds, and whose id is in `among`.
+    With `exactly`, the point may have newer data as well, if its log lets a restore stop at that
+    time. Points that a drill could not restore are left out, unless `drilling`: a new drill shows
+    whether they can be restored now.
 
     Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for a point whose row
     in the catalogue contains something that drd does not write.
     """
-    points, now = _points(services, plan), services.clock.now()
-    if held_by is not None:
-        points = [p for p in points if any(name in p.repositories for name in held_by)]
+    points, now = _among(_points(services, plan), held_by, among), services.clock.now()
     named = point not in (None, "latest", "random")
     if not named:
         points = trusted_points(services, plan, points, before)
@@ -100,6 +100,15 @@ def choose(
     whole = services.catalogue.points.get(plan.name, chosen.id)
     require_sound(services.kinds, whole, plan)
     return Choice(whole, chosen.id == newest.id)
+
+
+def _among(
+    points: list[RestorePoint], held_by: Collection[str] | None, ids: Collection[str] | None
+) -> list[RestorePoint]:
+    """Return the points in one of these repositories, with one of these ids; None means any."""
+    if held_by is not None:
+        points = [p for p in points if any(name in p.repositories for name in held_by)]
+    return [p for p in points if ids is None or p.id in ids]
 
 
 def require_held(

@@ -10,7 +10,7 @@ from datetime import datetime
 from drd.errors import TargetError, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.components.repository_choice import holders
-from drd.flows.log.asked import orders, point_before
+from drd.flows.log.asked import orders, points_before
 from drd.flows.log.orders import LogOrder
 from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.expectations import (
@@ -159,7 +159,7 @@ def plan_recovery(
     if continued is not None:
         point = _chosen_before(services, plan, request, continued)
     else:
-        point = _choose(services, plan, request)
+        point = _choose(services, plan, request, names)
     held, away = _reachable_repositories(
         services, plan, [spec.name for spec in holders(plan, point, only)]
     )
@@ -273,13 +273,23 @@ def _chosen_before(
     return point
 
 
-def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> RestorePoint:
+def _choose(
+    services: Services, plan: Plan, request: RecoveryRequest, names: Sequence[str]
+) -> RestorePoint:
     before = _before(request)
     only = request.only(plan)
-    asked = request.point
-    if asked is None and request.log is not None:
-        asked = point_before(services, plan, request.log, only)
-    chosen = choose(services, plan, point=asked, before=before, held_by=only, exactly=True)
+    among = None
+    if request.point is None:
+        among = points_before(services, plan, names, only, said=request.log, before=before)
+    chosen = choose(
+        services,
+        plan,
+        point=request.point,
+        before=before,
+        held_by=only,
+        among=among,
+        exactly=True,
+    )
     point = _stopping_at(chosen.point, before)
     if request.lost_at is not None and point.data_time > request.lost_at:
         raise TargetError(

@@ -151,7 +151,8 @@ def _notes(server: RestoredServer, address: Address) -> list[str]:
 
 def not_loaded(libraries: Sequence[str]) -> str:
     """Say which libraries the server of the source loads when it starts."""
-    return f"the source loads the libraries {', '.join(libraries)}; the sandbox does not load them"
+    named = ", ".join(libraries)
+    return f"the source loads the libraries {named}; the restored server does not load them"
 
 
 def notes_about(address: Address, major: int) -> list[str]:

@@ -31,7 +31,7 @@ from drd.kinds.postgres.physical.sandbox import ClusterSandbox
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.postgres.physical.source import ClusterSource
 from drd.kinds.postgres.physical.target import FILES, ClusterDirectory
-from drd.kinds.postgres.physical.wal import segments
+from drd.kinds.postgres.physical.wal import segments, transactions
 from drd.kinds.postgres.physical.wal.receiver import WalSource, dropping
 from drd.kinds.postgres.same_place import data_directory, same_server
 from drd.kinds.postgres.server import sandbox_programs
@@ -58,7 +58,7 @@ from drd.ports import (
 from drd.ports.logs import LogSource, LogStart
 
 _POSITION = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
-_TRANSACTION = re.compile(r"[1-9][0-9]{0,9}")
+_TRANSACTION = re.compile(r"[1-9][0-9]{0,18}")
 
 
 class ClusterKind(Kind):
@@ -123,9 +123,10 @@ class ClusterKind(Kind):
         return None
 
     def log_leads(self, snapshot: ComponentSnapshot, target: LogTarget) -> bool | None:
-        if target.position is None:
-            return None
-        return self.log_start(snapshot).position <= target.position
+        if target.position is not None:
+            return self.log_start(snapshot).position <= target.position
+        assert isinstance(target.transaction, int)
+        return transactions.comes_after(snapshot.facts, target.transaction)
 
     def log_place(self, position: int) -> str:
         return segments.show(position)

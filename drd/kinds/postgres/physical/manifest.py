@@ -10,6 +10,7 @@ from typing import Any
 
 from drd.kinds.postgres.manifest import VERSION, name, written_database
 from drd.kinds.postgres.physical.chain import CHAIN, MOST, PARTS_BYTES, WHY, Part, position
+from drd.kinds.postgres.physical.wal import transactions
 from drd.model import strict
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 
@@ -42,6 +43,9 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     for key in ("server_version", "pg_basebackup_version"):
         strict.matching(*of(key), VERSION, "version")
     strict.count(*of("cluster_bytes"))
+    if transactions.NEXT in facts:
+        for key in (transactions.OLDEST, transactions.NEXT):
+            strict.count(*of(key), most=transactions.MOST)
     strict.digest(*of("manifest_digest"))
     strict.flag(*of("standby"))
     for key in ("bootstrap_role", "database"):

@@ -24,6 +24,7 @@ from drd.kinds.postgres.physical.examine import Examination, size_of
 from drd.kinds.postgres.physical.increments import COPY, PLACE, Made, copied
 from drd.kinds.postgres.physical.programs import programs_of_server
 from drd.kinds.postgres.physical.settings import ClusterSettings
+from drd.kinds.postgres.physical.wal import transactions
 from drd.kinds.postgres.roles import bootstrap_role
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
 from drd.ports import Earlier, Finding, NoEarlier, Payload, Probe, Tree, Workplace
@@ -49,9 +50,9 @@ _STANDBY = """
 SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_last_xact_replay_timestamp(),
        coalesce(pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn(),
                 false)"""
-_WRITERS = """
-SELECT pg_catalog.pg_snapshot_xmin(s) = pg_catalog.pg_snapshot_xmax(s),
-       pg_catalog.pg_snapshot_xmax(s)::text FROM pg_catalog.pg_current_snapshot() s"""
+_AROUND = """
+SELECT pg_catalog.pg_snapshot_xmin(s)::text, pg_catalog.pg_snapshot_xmax(s)::text
+  FROM pg_catalog.pg_current_snapshot() s"""
 
 
 class ClusterSource:
@@ -132,7 +133,7 @@ class ClusterSource:
                 limits=self._place.limits,
             )
             made = copied(holder, self._settings, order, self._earlier)
-            yield ClusterCapture(self._settings, order, before, made)
+            yield ClusterCapture(self._settings, order, before, made, _following(holder))
 
 
 class _Before:
@@ -141,7 +142,7 @@ class _Before:
     def __init__(self, holder: Connection, address: Address, *, fingerprint: bool) -> None:
         self.address = address
         try:
-            self.writers = _writers(holder)
+            self.oldest, self.following = _around(holder)
             self.databases = contents.names(holder)
             self.spaces = [tuple(row) for row in holder.execute(_SPACES.encode()).fetchall()]
             libraries = holder.execute(_LIBRARIES.encode()).fetchall()
@@ -165,10 +166,19 @@ class _Before:
         self.database = holder.info.dbname
 
 
-def _writers(connection: Connection) -> str | None:
-    """Return the number of the next transaction that writes; None while such a transaction runs."""
-    row = connection.execute(_WRITERS.encode()).fetchone()
-    return str(row[1]) if row is not None and row[0] else None
+def _around(connection: Connection) -> tuple[int, int]:
+    """Return the number of the oldest transaction that writes and has not ended, and that of the
+    next one. They are the same while no such transaction runs."""
+    row = connection.execute(_AROUND.encode()).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
+def _following(connection: Connection) -> int | None:
+    """Return the number of the next transaction that writes; None if the server does not say it."""
+    with suppress(psycopg.Error):
+        return _around(connection)[1]
+    return None
 
 
 class ClusterCapture:
@@ -180,11 +190,13 @@ class ClusterCapture:
         order: Order,
         before: _Before,
         made: Made,
+        following: int | None,
     ) -> None:
         self._settings = settings
         self._address = order.address
         self._before = before
         self._made = made
+        self._following = following
         self._into = order.into
         self._programs = order.programs
         self._read_at = time.monotonic()
@@ -210,6 +222,7 @@ class ClusterCapture:
         before, made = self._before, self._made.newest
         return {
             **self._made.facts,
+            **transactions.facts(before.oldest, self._following),
             "place": PLACE,
             "system_identifier": made.system_identifier,
             "timeline": made.timeline,
@@ -272,8 +285,8 @@ class ClusterCapture:
         if not isinstance(fingerprint, DatabaseFingerprint):
             return fingerprint
         with closing(connect(self._address)) as connection:
-            now = _writers(connection)
-        if now is not None and now == self._before.writers:
+            oldest, following = _around(connection)
+        if oldest == following == self._before.oldest == self._before.following:
             return fingerprint  # nothing wrote all the time
         if self._before.standby:
             return contents.without_all(fingerprint, contents.REPLAYED)

@@ -20,6 +20,7 @@ from drd import process
 from drd.errors import RepositoryDamaged, TargetError
 from drd.kinds.postgres.connection import Connection, connect
 from drd.kinds.postgres.physical.combine import Landed
+from drd.kinds.postgres.physical.wal import transactions
 from drd.kinds.postgres.physical.wal.segments import (
     HISTORY,
     Segment,
@@ -316,14 +317,16 @@ def _stop_at(target: LogTarget, begin: int, end: LogMark, commits: Commits) -> d
     if target.before is not None:
         return {"recovery_target_time": target.before.isoformat(), **exclusive}
     if target.transaction is not None:
-        if target.transaction not in commits.transactions:
+        assert isinstance(target.transaction, int)
+        transaction = transactions.in_wal(target.transaction)
+        if transaction not in commits.transactions:
             raise TargetError(
                 f"transaction {target.transaction} was not committed between {show(begin)}, the "
                 f"end of the base backup, and {show(end.position)}",
                 hint="check the number; if the transaction is older, choose an older base backup: "
                 "--point ID --before XID",
             )
-        return {"recovery_target_xid": str(target.transaction), **exclusive}
+        return {"recovery_target_xid": str(transaction), **exclusive}
     if target.position is not None:
         if not begin <= target.position <= end.position:
             raise TargetError(
@@ -361,9 +364,7 @@ def _is_committed(connection: Connection, transaction: int) -> bool:
     ).fetchone()
     assert row is not None
     following = int(str(row[0]))
-    whole = following & ~0xFFFFFFFF | transaction
-    if whole > following + (1 << 31):
-        whole -= 1 << 32
+    whole = transactions.whole(transaction, following)
     if whole >= following:
         return False
     said = connection.execute(
