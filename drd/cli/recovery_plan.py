@@ -99,7 +99,8 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
         yield from single.heading(planned)
         yield from single.lines(changed) if changed is not None else ()
     else:
-        lost = [f"{format_duration(planned.loss_s)} of data", *_rows(planned)]
+        most = "up to " if planned.loss_at_most else ""
+        lost = [f"{most}{format_duration(planned.loss_s)} of data", *_rows(planned)]
         yield f"would lose {', '.join(lost)}"
     if planned.expected_s is not None:
         took = format_duration(planned.expected_s)
@@ -126,6 +127,7 @@ def _dry_document(
         "data_time": to_rfc3339(point.data_time),
         "lost_at": to_rfc3339(planned.lost_at),
         "loss_s": planned.loss_s,
+        "loss_at_most": planned.loss_at_most,
         "loss_rows": [
             {"component": r.component, "rows": r.rows, "counted": r.counted}
             for r in planned.loss_rows
@@ -174,7 +176,7 @@ def _log_document(order: LogOrder) -> dict[str, Any]:
         "position": target.position,
         "transaction": target.transaction,
         "until": to_rfc3339(order.end.at),
-        "data_time": to_rfc3339(order.data_time),
+        "data_time": to_rfc3339(at) if (at := order.data_time) is not None else None,
         "bytes": order.bytes,
     }
 

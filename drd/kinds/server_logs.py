@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from drd.errors import SourceError, SourceUnreachable
@@ -66,13 +67,18 @@ def rolled_to(
     *,
     stopped: bool,
     earlier: int = 0,
+    left_out_at: datetime | None = None,
 ) -> RolledTo:
     """Return the text and the data time of a replay. The text `replayed` names the replayed part,
     `end` is the end of the log, `around` are the last replayed transaction and the first one after
     it, each None if there is none. `stopped` says whether the replay stopped before the end of the
     log. `earlier` is how many transactions after that place have an earlier time than the target:
-    they were left out, too."""
+    they were left out, too. `left_out_at` is the commit time of the first transaction after that
+    place. A drill that rehearses leaves out the last transaction on purpose, and measures how far a
+    recovery would get."""
     text, at = replayed, end.at if target.before is None else min(target.before, end.at)
+    if left_out_at is not None and target.before is None and not target.rehearses:
+        at = min(left_out_at, end.at)
     if not stopped:
         until = format_time(end.at, seconds=True)
         text += f", the end of the stored log (everything that was committed at {until})"

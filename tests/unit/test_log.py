@@ -281,7 +281,7 @@ def test_the_transactions_on_both_sides_of_a_place_are_known() -> None:
 
 def test_transactions_that_come_later_but_have_an_earlier_time_are_counted() -> None:
     """The clock of the server was set back."""
-    commits = Commits("2026-11-29 16:00:00.500000")
+    commits = Commits(before="2026-11-29 16:00:00.500000")
     for xid, second in ((1, "00.400000"), (2, "00.500000"), (3, "00.499999"), (4, "01.000000")):
         commits.note(
             f"rmgr: Transaction len (rec/tot): 34/34, tx: {xid}, lsn: 0/{xid}000, prev 0/0, "
@@ -289,6 +289,30 @@ def test_transactions_that_come_later_but_have_an_earlier_time_are_counted() -> 
         )
     assert commits.earlier == 1
     assert list(commits.transactions) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("target", "second"),
+    [
+        (LogTarget(position=0x2000), 2),
+        (LogTarget(position=0x2001), 3),
+        (LogTarget(transaction=2), 2),
+        (LogTarget(transaction=(3 << 32) + 3), 3),
+        (LogTarget(position=0x4000), None),
+        (LogTarget(), None),
+    ],
+)
+def test_the_time_of_the_first_transaction_that_is_left_out_is_known(
+    target: LogTarget, second: int | None
+) -> None:
+    commits = Commits(target)
+    for xid in (1, 2, 3):
+        commits.note(
+            f"rmgr: Transaction len (rec/tot): 34/34, tx: {xid}, lsn: 0/{xid}000, prev 0/0, "
+            f"desc: COMMIT 2026-11-29 16:00:0{xid}.250000 UTC"
+        )
+    known = datetime(2026, 11, 29, 16, 0, second, 250000, UTC) if second is not None else None
+    assert commits.left_out_at == known
 
 
 def test_the_name_of_a_slot_is_one_that_the_server_accepts() -> None:

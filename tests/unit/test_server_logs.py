@@ -31,6 +31,23 @@ def test_a_replay_to_the_end_says_until_when_it_has_everything() -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "is_exact"),
+    [
+        (LogTarget(position=50), True),
+        (LogTarget(transaction=8), True),
+        (LogTarget(rehearses=True), False),  # a drill leaves out the last one on purpose
+        (LogTarget(before=END), False),
+    ],
+)
+def test_the_data_is_of_when_the_first_transaction_that_is_left_out_was_committed(
+    target: LogTarget, is_exact: bool
+) -> None:
+    at = END - timedelta(minutes=8)
+    rolled = rolled_to("the WAL", target, MARK, (7, 8), stopped=True, left_out_at=at)
+    assert rolled.data_time == (at if is_exact else END)
+
+
+@pytest.mark.parametrize(
     ("earlier", "told"),
     [
         (0, ", transaction 8, the next one, is not"),

@@ -68,11 +68,12 @@ class LogOrder:
         return sum(batch.size for batch in self.batches)
 
     @property
-    def data_time(self) -> datetime:
-        """Return the data time after the replay, as far as drd can know it before the replay."""
+    def data_time(self) -> datetime | None:
+        """Return the data time after the replay; None if only the log tells when what the target
+        names was written."""
         if self.target.before is not None:
             return min(self.target.before, self.end.at)
-        return self.end.at
+        return self.end.at if self.target.is_end else None
 
 
 def order_for(

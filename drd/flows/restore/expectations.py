@@ -65,9 +65,10 @@ def _durations(services: Services, run: str) -> dict[str, float]:
 def data_time_of(
     point: RestorePoint, names: Sequence[str], logs: Mapping[str, LogOrder]
 ) -> datetime:
-    """Return the data time of the recovered service: the oldest one of its components."""
-    return min((logs[n].data_time if n in logs else point.data_time for n in names),
-               default=point.data_time)  # fmt: skip
+    """Return the data time of the recovered service: the oldest one of its components. What is not
+    known is that of the point, before any log is replayed."""
+    known = (logs[n].data_time if n in logs else None for n in names)
+    return min((at or point.data_time for at in known), default=point.data_time)
 
 
 def lost_rows(

@@ -135,6 +135,12 @@ class RecoveryPlan:
         )
 
     @property
+    def loss_at_most(self) -> bool:
+        """Whether drd knows the expected data loss only after the replay, which ends at a position
+        or a transaction: it is not more than `loss_s`."""
+        return any(order.data_time is None for order in self.logs.values())
+
+    @property
     def beside(self) -> bool:
         """Whether the restored data gets a new name, and existing data stays unchanged."""
         return self.request.beside
@@ -186,7 +192,7 @@ def plan_recovery(
         components=names,
         asked_at=now,
         lost_at=lost_at,
-        loss_s=(lost_at - data_time_of(point, names, logs)).total_seconds(),
+        loss_s=max(0.0, (lost_at - data_time_of(point, names, logs)).total_seconds()),
         loss_rows=lost_rows(services, point, names, lost_at) if chosen is None else (),
         repositories=held,
         expected_s=takes.whole_s,

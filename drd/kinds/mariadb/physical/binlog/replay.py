@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from drd import process
@@ -54,7 +55,8 @@ def room_of_log(size: int) -> int:
 class Roll:
     """A log that is ready to be replayed: the `files`, from `begin` to `stop`. `before` is the last
     transaction that is replayed, `sure` the last replayed transaction that a storage engine
-    commits; `after` is the first transaction that is left out, None if no transaction is."""
+    commits; `after` is the first transaction that is left out, None if no transaction is; it was
+    committed at `after_at`, in seconds since 1970."""
 
     files: tuple[Path, ...]
     begin: int
@@ -65,6 +67,7 @@ class Roll:
     before: Gtid | None = None
     sure: Gtid | None = None
     after: Gtid | None = None
+    after_at: int = 0
 
     @property
     def rolled_to(self) -> RolledTo:
@@ -74,7 +77,10 @@ class Roll:
             f"({counted(self.count, 'transaction')})"
         )
         around, stopped = (self.before, self.after), self.after is not None
-        return rolled_to(part, self.target, self.end, around, stopped=stopped)
+        left_out_at = datetime.fromtimestamp(self.after_at, UTC) if stopped else None
+        return rolled_to(
+            part, self.target, self.end, around, stopped=stopped, left_out_at=left_out_at
+        )
 
 
 def arranged(log_: LogReplay, snapshot: ComponentSnapshot, into: Path) -> Roll:
@@ -218,6 +224,7 @@ class _Scan:
             before.gtid if before is not None else None,
             sure,
             after.gtid if after is not None else None,
+            after.at if after is not None else 0,
         )
 
 

@@ -59,24 +59,37 @@ _AT = re.compile(r"in WAL record at ([0-9A-F]+/[0-9A-F]+)")
 class Commits:
     """The commits in the WAL, in its order: where each is recorded, and which transaction it is.
     After the first commit at the time `before` or later, `earlier` counts those that have an
-    earlier time."""
+    earlier time. `left_out_at` is the time of the first commit that the target leaves out, if the
+    target is a position or a transaction."""
 
+    target: LogTarget = field(default_factory=LogTarget)
     before: str = ""
     positions: array[int] = field(default_factory=lambda: array("Q"))
     transactions: array[int] = field(default_factory=lambda: array("Q"))
     earlier: int = 0
+    left_out_at: datetime | None = None
     _is_past: bool = False
 
     def note(self, line: str) -> None:
         match = _ENDED.match(line)
         if match is None:
             return
+        at, transaction = position(match[2]), int(match[3] or match[1])
         if len(self.positions) < _MOST:
-            self.positions.append(position(match[2]))
-            self.transactions.append(int(match[3] or match[1]))
+            self.positions.append(at)
+            self.transactions.append(transaction)
+        if self.left_out_at is None and self._leaves_out(at, transaction):
+            self.left_out_at = datetime.fromisoformat(f"{match[4]}+00:00")
         is_earlier = match[4] < self.before
         self._is_past = self._is_past or not is_earlier
         self.earlier += is_earlier and self._is_past
+
+    def _leaves_out(self, at: int, transaction: int) -> bool:
+        target = self.target
+        if target.position is not None:
+            return at >= target.position
+        asked = target.transaction
+        return isinstance(asked, int) and transactions.in_wal(asked) == transaction
 
     def around(self, at: int) -> tuple[int | None, int | None]:
         """Return the last transaction that was committed before a position, and the first one
@@ -121,8 +134,15 @@ class Roll:
                 hint=EARLIER,
             )
         part = f"the WAL from {show(self.begin)} to {show(reached)} on timeline {self.end.line}"
-        around, earlier = (before, after), self.commits.earlier
-        return rolled_to(part, self.target, self.end, around, stopped=stopped, earlier=earlier)
+        return rolled_to(
+            part,
+            self.target,
+            self.end,
+            (before, after),
+            stopped=stopped,
+            earlier=self.commits.earlier,
+            left_out_at=self.commits.left_out_at,
+        )
 
 
 def arranged(
@@ -162,7 +182,7 @@ def _proven(
         if not HISTORY.fullmatch(file.name):
             _examine(file, source, begin, landed.data / "pg_wal" / file.name)
     _complete_left(wal, log.end)
-    commits = Commits(_utc(log.target.before))
+    commits = Commits(log.target, _utc(log.target.before))
     for line, first, last in _parts(wal, int(facts["timeline"]), begin, log.end):
         _read(wal, (line, first, last), programs, place, commits)
     stop_at = _stop_at(log.target, begin, log.end, commits)
