@@ -35,10 +35,13 @@ def sealed_list(entries: Sequence[Entry]) -> str | None:
     return str(body_of(last).get("list_sha256") or "") or None
 
 
-def file_faults(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fault]:
-    """Return what is wrong with the files of an export. `found` has the content of all files by
-    name, except the records. An older export has no list of files: then nothing is reported."""
-    seal, listed = sealed_list(entries), found.get(LIST)
+def file_faults(
+    entries: Sequence[Entry], found: Mapping[str, str], listed: bytes | None
+) -> list[Fault]:
+    """Return what is wrong with the files of an export. `found` has the SHA-256 of all files by
+    name, except the records and the list; empty for what is no file. `listed` is the content of the
+    list. An older export has no list of files: then nothing is reported."""
+    seal = sealed_list(entries)
     seq = entries[-1].seq if entries else 0
     if seal is None and listed is None:
         return []
@@ -58,9 +61,9 @@ def file_faults(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fa
     wrong = [
         f"{name} was changed" if name in found else f"{name} is missing"
         for name, digest in digests.items()
-        if name not in found or digest_of(found[name]) != digest
+        if name not in found or found[name] != digest
     ]
-    others = sorted(found.keys() - digests.keys() - {LIST})
+    others = sorted(found.keys() - digests.keys())
     wrong += [f"{name} does not belong to this export" for name in others]
     return [Fault(seq, "file", text) for text in wrong]
 

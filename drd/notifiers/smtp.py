@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -26,11 +26,14 @@ from drd.masking import mask_login, masked
 from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.plan import SecretRef
+from drd.model.text import escaped, shortened
 from drd.model.units import format_duration, format_time
 from drd.notifiers.http import undelivered
 from drd.notifiers.settings import Carrier
 from drd.ports.notify import ChannelKind
 
+_SHOWN = 200
+_LONGEST_REPLIES = 1 << 20
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -173,12 +176,50 @@ def this_host() -> str:
     return socket.gethostname() if name.partition(".")[0] == "localhost" else name
 
 
+class _Replies:
+    """The replies of a server, of bounded length in all: smtplib keeps every line of a reply."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._left = file, _LONGEST_REPLIES
+
+    def readline(self, most: int) -> bytes:
+        line: bytes = self._file.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError(f"its replies are longer than {_LONGEST_REPLIES:,} bytes")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Bounded:
+    """A client that ends a session whose replies do not end."""
+
+    sock: socket.socket | None
+    file: Any
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Replies(self.sock.makefile("rb"))
+        reply: tuple[int, bytes] = super().getreply()  # type: ignore[misc]
+        return reply
+
+
+class _Plain(_Bounded, smtplib.SMTP):
+    """Without TLS, or with it after STARTTLS."""
+
+
+class _Tls(_Bounded, smtplib.SMTP_SSL):
+    """With TLS from the first byte on."""
+
+
 def _client(settings: SmtpSettings, context: ssl.SSLContext | None) -> smtplib.SMTP:
     name = this_host()
-    smtp = (
-        smtplib.SMTP_SSL(timeout=settings.timeout, context=context, local_hostname=name)
+    smtp: smtplib.SMTP = (
+        _Tls(timeout=settings.timeout, context=context, local_hostname=name)
         if settings.tls == "tls"
-        else smtplib.SMTP(timeout=settings.timeout, local_hostname=name)
+        else _Plain(timeout=settings.timeout, local_hostname=name)
     )
     # The name that TLS verifies is otherwise set by a constructor that connects at once, outside of
     # our deadline.
@@ -251,8 +292,7 @@ def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         who, (code, text) = next(iter(error.recipients.items()))
         return NotifyError(
-            f"{host} refused every recipient, for example {who}: {code} "
-            f"{text.decode(errors='replace')}",
+            f"{host} refused every recipient, for example {who}: {_words(code, text)}",
             hint="check the addresses in `to`, and whether a login is needed.",
             permanent=code >= 500,
         )
@@ -260,13 +300,17 @@ def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
         return NotifyError(
             f"{host} refused the mail: {_reply(error)}", permanent=error.smtp_code >= 500
         )
-    return NotifyError(f"{host} did not accept the mail: {error}")
+    return NotifyError(f"{host} did not accept the mail: {shortened(masked(str(error)), _SHOWN)}")
 
 
 def _reply(error: smtplib.SMTPResponseException) -> str:
-    text = error.smtp_error
-    words = masked(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
-    return f"{error.smtp_code} {' '.join(words.split())}"[:200]
+    return _words(error.smtp_code, error.smtp_error)
+
+
+def _words(code: int, reply: bytes | str) -> str:
+    """Return a reply of a server in one line, without secrets that it repeats."""
+    words = masked(reply.decode(errors="replace") if isinstance(reply, bytes) else reply)
+    return escaped(f"{code} {' '.join(words.split())}")[:_SHOWN]
 
 
 def _cut(host: str, timeout_s: float, *, late: bool, error: Exception) -> NotifyError:

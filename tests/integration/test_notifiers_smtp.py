@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,32 @@ def test_a_refused_login_is_for_a_person_to_see_to(certificate: Path) -> None:
         error = refusal(smtp(post, **common, user="drd", password={"env": "ODD"}))
         assert "not ASCII" in error.message
         assert refusal(smtp(post, **common)).permanent
+
+
+@pytest.mark.parametrize("greets", [b"220-more\r\n", b"220 ready\r\n"])
+def test_a_server_whose_reply_does_not_end_is_not_read_to_its_end(greets: bytes) -> None:
+    """smtplib keeps every line of a reply: a fast server filled the memory within the time
+    limit."""
+    sent = 0
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def work() -> None:
+        nonlocal sent
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(greets)
+            lines = b"250-x\r\n" * 10_000
+            while sent < 64 << 20:
+                sent += connection.send(lines)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    with listener:
+        error = refusal(smtp(listener.getsockname()[1], timeout="60s"))
+        thread.join()
+    assert "its replies are longer than 1,048,576 bytes" in error.message
+    assert not error.permanent
+    assert sent < 32 << 20, "no more than the buffers of the sockets hold"
 
 
 def test_one_unknown_reader_does_not_keep_the_others_from_reading() -> None:

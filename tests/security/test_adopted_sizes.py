@@ -7,11 +7,13 @@ full, and of a file of the copy drd reads a bounded part.
 
 from __future__ import annotations
 
+import bz2
 import os
 import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +24,8 @@ import pytest
 from drd.errors import RepositoryError
 from drd.model.adopted import Adopted, Stanza
 from drd.ports import Progress, no_progress
-from drd.ports.adopted import ForeignCopy, Landing
-from drd.repositories.adopted import afar, pg_archive
+from drd.ports.adopted import CopyDamaged, ForeignCopy, Landing
+from drd.repositories.adopted import afar, cut_off, pg_archive
 from drd.repositories.adopted.restic import ResticCopies
 from drd.repositories.adopted.stanza_program import StanzaProgram
 from drd.repositories.adopted.stored_file import StoredFile
@@ -52,6 +54,34 @@ class Bomb:
         (into / "zeros").touch()
         on_progress(Progress("", "fetch", 1, 1))
         raise AssertionError("it goes on")
+
+
+def test_a_packed_file_that_unpacks_without_end_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """113 bytes of bzip2 are a hundred megabytes: a file of a gigabyte would take months."""
+    monkeypatch.setattr(cut_off, "_MOST_UNPACKED", 1 << 20)
+    stream, read = bz2.compress(bytes(8 << 20)), 0
+    bomb = tmp_path / "dump.sql.bz2"
+    bomb.write_bytes(stream * 40)
+    blocks = cut_off.Packer.blocks
+
+    def counted(packer: cut_off.Packer, file: Any) -> Iterator[bytes]:
+        nonlocal read
+        for block in blocks(packer, file):
+            read += len(block)
+            yield block
+
+    monkeypatch.setattr(cut_off.Packer, "blocks", counted)
+    cut_off.require_whole(bomb, "dump.sql.bz2", "")
+    assert read <= 1000 * bomb.stat().st_size + (1 << 20)
+    # Healthy twin: what is packed as dumps are is read to its end.
+    text = b"".join(b"INSERT INTO t VALUES (%d);\n" % n for n in range(200_000))
+    bomb.write_bytes(bz2.compress(b"-- MariaDB dump\n" + text + b"-- Dump completed\n"))
+    cut_off.require_whole(bomb, "dump.sql.bz2", "")
+    bomb.write_bytes(bz2.compress(b"-- MariaDB dump\n" + text))
+    with pytest.raises(CopyDamaged, match="cut off"):
+        cut_off.require_whole(bomb, "dump.sql.bz2", "")
 
 
 @pytest.mark.usefixtures("filling")

@@ -7,15 +7,18 @@ without a signature explained, and gave a terminal what the records said.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from drd.flows.records import export
+from drd.errors import UsageError
+from drd.flows.records import export, timestamps
 from drd.flows.records.export import check_export, check_files, read_export
 from drd.model.file_list import KIND, LIST, digest_of, list_of
 from drd.model.record_drafts import of_continuation, of_key
@@ -75,6 +78,52 @@ def test_only_a_signed_entry_seals_the_files_of_an_export(is_signed: bool, tmp_p
     assert [fault.code for fault in faults] == ([] if is_signed else ["file"])
     assert ("nobody signed it" in done.stdout) is not is_signed
     assert done.returncode == (0 if is_signed else 1), done
+
+
+def test_files_beside_records_are_not_held_in_memory(tmp_path: Path) -> None:
+    """A file may be as large as the disk, or say that it is: a hole takes no room."""
+    files = {LIST: list_of({"large": digest_of(b"")})}
+    chain = Chain(key())
+    body = {"incident": 1, "list_sha256": digest_of(files[LIST].encode())}
+    chain.add(Draft(KIND, "export:1", body, BEGUN, ANNA))
+    given = exported(tmp_path / "given", chain.entries, files)
+    with (given / "large").open("wb") as large:
+        large.truncate(1 << 30)
+    words = [sys.executable, "-c", _CHECKED, str(given)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    assert "large was changed" in done.stdout, done.stderr
+
+
+_CHECKED = """
+import resource, sys
+from pathlib import Path
+from drd.flows.records.export import check_files, read_export
+place = Path(sys.argv[1])
+exported = read_export(place)
+resource.setrlimit(resource.RLIMIT_AS, (600 << 20, 600 << 20))
+print([fault.text for fault in check_files(place, exported)])
+"""
+
+
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_time_stamps_beside_records_are_files(what: str, tmp_path: Path) -> None:
+    """A link to /dev/zero has no end, and a pipe none to wait for."""
+    given = exported(tmp_path / "given", Chain(key()).entries, {})
+    (given / export.STAMPS).mkdir()
+    stamp = given / export.STAMPS / "entry-1.tsr"
+    if what == "link":
+        stamp.symlink_to("/dev/zero")
+        assert timestamps.in_export(given) == []
+    else:
+        os.mkfifo(stamp)
+        with pytest.raises(UsageError, match="it is not a regular file"):
+            timestamps.in_export(given)
+
+
+def test_records_in_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / export.RECORDS)
+    with pytest.raises(UsageError, match="it is not a regular file"):
+        read_export(tmp_path)
 
 
 @pytest.mark.parametrize("is_signed", [True, False])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 import pytest
 
+from drd.model.chain import Fault
 from drd.model.file_list import KIND, LIST, digest_of, file_faults, list_of
-from drd.model.records import Draft
+from drd.model.records import Draft, Entry
 from tests.records_support import ANNA, BEGUN, Chain
 
 FILES = {"timeline.txt": b"a", "timestamps/ca.pem": b"b", "verify.sh": b"c"}
@@ -23,8 +25,13 @@ def sealed() -> Chain:
     return chain
 
 
+def faults_of(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fault]:
+    digests = {name: digest_of(data) for name, data in found.items() if name != LIST}
+    return file_faults(entries, digests, found.get(LIST))
+
+
 def test_what_was_sealed_is_right() -> None:
-    assert file_faults(sealed().entries, {**FILES, LIST: LISTED}) == []
+    assert faults_of(sealed().entries, {**FILES, LIST: LISTED}) == []
     assert LISTED.decode().splitlines()[1] == f"{digest_of(b'b')}  timestamps/ca.pem"
 
 
@@ -36,8 +43,8 @@ def test_the_list_is_in_the_order_of_names_and_as_sha256sum_reads_it() -> None:
 def test_exports_of_before_have_no_list() -> None:
     chain = Chain()
     chain.note(what="x")
-    assert file_faults(chain.entries, FILES) == []
-    assert file_faults([], {}) == []
+    assert faults_of(chain.entries, FILES) == []
+    assert faults_of([], {}) == []
 
 
 @pytest.mark.parametrize(
@@ -53,23 +60,23 @@ def test_exports_of_before_have_no_list() -> None:
 def test_every_change_is_found(changes: dict[str, bytes | None], text: str) -> None:
     found = {**FILES, LIST: LISTED, **changes}
     there = {name: data for name, data in found.items() if data is not None}
-    [fault] = file_faults(sealed().entries, there)
+    [fault] = faults_of(sealed().entries, there)
     assert (fault.seq, fault.code, fault.text) == (2, "file", text)
 
 
 def test_end_that_was_cut_off_is_found() -> None:
-    [fault] = file_faults(sealed().entries[:1], {**FILES, LIST: LISTED})
+    [fault] = faults_of(sealed().entries[:1], {**FILES, LIST: LISTED})
     assert fault.text == "files.sha256 exists, but the last entry does not contain its digest"
 
 
 def test_only_the_entry_of_an_export_seals_a_list() -> None:
     chain = Chain()
     chain.note(list_sha256=digest_of(LISTED))
-    [fault] = file_faults(chain.entries, {**FILES, LIST: LISTED})
+    [fault] = faults_of(chain.entries, {**FILES, LIST: LISTED})
     assert (fault.seq, fault.text) == (
         1, "files.sha256 exists, but the last entry does not contain its digest",
     )  # fmt: skip
-    [fault] = file_faults([], {LIST: LISTED})
+    [fault] = faults_of([], {LIST: LISTED})
     assert fault.seq == 0, "there is no entry at all"
 
 
@@ -79,4 +86,4 @@ def test_a_line_of_another_form_names_no_file() -> None:
     chain.add(
         Draft(KIND, "export:1", {"incident": 1, "list_sha256": digest_of(listed)}, BEGUN, ANNA)
     )
-    assert file_faults(chain.entries, {**FILES, LIST: listed}) == []
+    assert faults_of(chain.entries, {**FILES, LIST: listed}) == []

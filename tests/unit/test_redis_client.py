@@ -8,6 +8,7 @@ import pwd
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,9 @@ def serve(short_tmp: Path) -> Iterator[Serve]:
         connection, _ = listener.accept()
         with connection:
             connection.recv(1 << 16)
-            connection.sendall(answer)
-            connection.recv(1)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it reads no more
+                connection.sendall(answer)
+                connection.recv(1)
 
     def make(answer: bytes) -> Client:
         threading.Thread(target=work, args=(answer,), daemon=True).start()
@@ -50,6 +52,14 @@ def serve(short_tmp: Path) -> Iterator[Serve]:
 def test_answers_are_read_by_their_types(serve: Serve) -> None:
     answer = b"*5\r\n$3\r\na\r\n\r\n:7\r\n$-1\r\n+OK\r\n*0\r\n"
     assert serve(answer).ask("X") == [b"a\r\n", 7, None, b"OK", []]
+
+
+def test_an_answer_of_millions_of_empty_lists_is_not_read_to_its_end(serve: Serve) -> None:
+    """Each takes four bytes of the answer, and much more in memory."""
+    inner = b"*100000\r\n" + b"*0\r\n" * 100_000
+    assert len(serve(b"*5\r\n" + inner * 5).ask("X")) == 5
+    with pytest.raises(SourceError, match="too many parts"):
+        serve(b"*40\r\n" + inner * 40).ask("X")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,14 +23,15 @@ from drd.model.record_file import (
     read,
 )
 from drd.model.records import Draft, Entry
-from drd.modes import read_regular
+from drd.modes import open_regular, read_regular
 from drd.ports.records import RecordStore
 from drd.signing import accepts
 
 RECORDS = "records.txt"
 SCRIPT = "verify.sh"
 STAMPS = "timestamps"
-_LARGEST = 4 << 30
+_LARGEST, _LARGEST_LIST = 4 << 30, 64 << 20
+_READ = os.O_RDONLY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def read_export(place: Path) -> RecordFile:
     """Read an export: its directory, or the file in it. Raises UsageError."""
     path = place / RECORDS if place.is_dir() else place
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
+        with os.fdopen(open_regular(path, _READ), encoding="utf-8", newline="\n") as file:
             if os.fstat(file.fileno()).st_size > _LARGEST:
                 raise Malformed("the file is too large")
             return read(_lines(file))
@@ -161,15 +163,26 @@ def check_files(place: Path, exported: RecordFile) -> list[Fault]:
     directory = place if place.is_dir() else place.parent
     if sealed_list(exported.entries) is None and not (directory / LIST).is_file():
         return []
-    files: dict[str, bytes] = {}
+    digests: dict[str, str] = {}
     try:
+        listed = read_regular(directory / LIST, _LARGEST_LIST) if _is_there(directory) else None
         for path in sorted(directory.rglob("*")):
             name = str(path.relative_to(directory))
-            if name != RECORDS and (path.is_symlink() or not path.is_dir()):
-                files[name] = read_regular(path, _LARGEST) if not path.is_symlink() else b""
+            if name not in (RECORDS, LIST) and (path.is_symlink() or not path.is_dir()):
+                digests[name] = "" if path.is_symlink() else _digest(path)
     except OSError as error:
         raise UsageError(
             f"cannot read the files in {directory}: {system_reason(error)}",
             hint="give yourself the right to read these files, or copy the directory again.",
         ) from error
-    return file_faults(exported.entries, files)
+    return file_faults(exported.entries, digests, listed)
+
+
+def _is_there(directory: Path) -> bool:
+    return os.path.lexists(directory / LIST)
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, of which little is in memory at a time."""
+    with os.fdopen(open_regular(path, _READ | os.O_NOFOLLOW), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,6 +19,7 @@ from drd.model.checkpoint import HOST
 from drd.model.text import escaped
 from drd.model.timestamps import FILE, INSTALL, TAG, Authority, Stamp, Stamped, is_due
 from drd.model.units import format_time
+from drd.modes import read_regular
 from drd.ports import Catalogue
 from drd.timestamping import NoStamp
 
@@ -27,7 +28,7 @@ HashOf = Callable[[int], str | None]
 
 MISSING = f"the library for time stamps is missing: {INSTALL}"
 _MOST_READ = 10_000
-_LARGEST = 1 << 16
+_LARGEST, _LARGEST_CA = 1 << 16, 16 << 20
 _DIGITS = 16
 
 CA = "ca.pem"
@@ -98,7 +99,8 @@ def _made(catalogue: Catalogue, authority: Authority, now: datetime) -> Stamp | 
 
 def _roots(file: str) -> bytes:
     try:
-        return Path(file).read_bytes()
+        with open(file, "rb") as opened:
+            return opened.read(_LARGEST_CA)
     except OSError as error:
         raise NoStamp(
             f"cannot read {file}, which records.timestamp.ca names: {system_reason(error)}"
@@ -218,9 +220,12 @@ def in_export(place: Path) -> list[Stamp]:
     try:
         for file in sorted(directory.glob("entry-*.tsr"))[:_MOST_READ]:
             number = file.stem.removeprefix("entry-")
-            if number.isdecimal() and len(number) < _DIGITS and file.stat().st_size <= _LARGEST:
+            if not number.isdecimal() or len(number) >= _DIGITS or file.is_symlink():
+                continue
+            data = read_regular(file, _LARGEST + 1)
+            if len(data) <= _LARGEST:
                 at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-                stamps.append(Stamp(int(number), "", at, str(file), file.read_bytes()))
+                stamps.append(Stamp(int(number), "", at, str(file), data))
     except OSError as error:
         raise UsageError(
             f"cannot read {escaped(str(directory))}: {system_reason(error)}",

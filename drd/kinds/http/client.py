@@ -29,6 +29,7 @@ _TRIES = 5
 _LONGEST_WAIT_S = 60.0
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json|text/json|text/plain", re.IGNORECASE)
 _QUOTED = 200
+_READ = 1 << 16
 _LONGEST_COUNT = 19
 _LATER = (429, 503)
 
@@ -127,7 +128,7 @@ class Api:
         if origin != own or not is_below or not url.isprintable():
             raise SourceError(
                 f"GET {of.partition('?')[0]}: the address of the next page differs from `url`: "
-                f"{shortened(escaped(link), 100)}",
+                f"{shortened(escaped(masked(link)), 100)}",
                 hint=f"drd sends requests only to {self.base}: find out why the server names "
                 "another address. If the server is behind a proxy, set the public address "
                 "of the server in its settings.",
@@ -232,14 +233,15 @@ def _unaccepted(answer: http.Answer, called: str) -> Unaccepted:
     status = answer.status
     said = ""
     if "html" not in answer.headers.get("Content-Type", ""):
-        said = " ".join(answer.body[:4096].decode("utf-8", "replace").split())
+        # Masked before it is cut: half a secret would be recognised no more.
+        said = " ".join(masked(answer.body[:_READ].decode("utf-8", "replace")).split())
     text = f"{called}: {answer.host} answers {status}"
     if 300 <= status <= 399:
-        place = shortened(escaped(answer.headers.get("Location", "")), 100)
+        place = shortened(escaped(masked(answer.headers.get("Location", ""))), 100)
         hint = "write the final address into `url`: drd does not follow redirects."
         return Unaccepted(f"{text}, a redirect to {place or 'an empty address'}", status, hint)
     if said:
-        text += f": {shortened(escaped(masked(said)), _QUOTED)}"
+        text += f": {shortened(escaped(said), _QUOTED)}"
     return Unaccepted(text, status, _hint_of(status))
 
 

@@ -40,6 +40,9 @@ ANSWER_S = 30.0
 _MOST = 16 << 20
 """The longest answer, in bytes."""
 _MOST_ITEMS = 100_000
+_MOST_PARTS = 1_000_000
+"""How many parts an answer may have in all lists: an empty list takes four bytes of the answer, and
+sixteen times as many in memory."""
 _DEEPEST = 8
 _LINE = 64 << 10
 _SHOWN = 300
@@ -97,7 +100,7 @@ class Client:
         self._login = login
         self._socket = opened(login)
         self._waiting = bytearray()
-        self._read = 0
+        self._read = self._parts = 0
         try:
             if login.password:
                 self._log_in()
@@ -122,7 +125,7 @@ class Client:
         parts = [w if isinstance(w, bytes) else w.encode("utf-8", "surrogateescape") for w in words]
         sent = b"".join([b"*%d\r\n" % len(parts), *(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)])
         limit = time.monotonic() + timeout_s
-        self._read = 0
+        self._read = self._parts = 0
         try:
             self._socket.settimeout(timeout_s)
             self._socket.sendall(sent)
@@ -183,7 +186,8 @@ class Client:
             return None
         if kind == b"$":
             return self._bytes(number, limit, timeout_s)
-        if number > _MOST_ITEMS or depth > _DEEPEST:
+        self._parts += number
+        if number > _MOST_ITEMS or self._parts > _MOST_PARTS or depth > _DEEPEST:
             raise self._strange("an answer has too many parts")
         return [self._answer(limit, timeout_s, depth + 1) for _ in range(number)]
 

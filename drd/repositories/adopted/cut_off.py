@@ -32,6 +32,9 @@ REMEDY = (
 _HEAD, _TAIL = 1024, 4096
 _MOST_UNPACKED = 1 << 30
 """How many bytes of what a file unpacks to drd reads when it is listed."""
+_MOST_TIMES = 1000
+"""drd reads no more of a restored file than so many times its size: what is packed more tightly is
+no dump."""
 SQLITE = b"SQLite format 3\0"
 _PAGES = frozenset(1 << n for n in range(9, 17))
 """The sizes that a page can have."""
@@ -69,12 +72,13 @@ def why_cut_off(
     file: IO[bytes], *, unpacks: bool, seconds: float | None = None, ends_with: str = ""
 ) -> str:
     """Return by which sign an open file shows that it is cut off; empty if it is complete, or if
-    drd cannot find out. `unpacks`: read a packed file to its end, for so many seconds. `ends_with`
-    is how the file ends, by the plan."""
+    drd cannot find out. `unpacks`: read a packed file to its end, for so many seconds, and as far
+    as a dump can be packed. `ends_with` is how the file ends, by the plan."""
     until = None if seconds is None else time.monotonic() + seconds
+    most = max(_MOST_UNPACKED, _MOST_TIMES * file.seek(0, os.SEEK_END))
 
-    def enough(unpacked: int) -> bool:  # noqa: ARG001 - only the time counts
-        return until is not None and time.monotonic() > until
+    def enough(unpacked: int) -> bool:
+        return unpacked > most or (until is not None and time.monotonic() > until)
 
     return _judged(file, enough if unpacks else None, ends_with) or ""
 

@@ -106,6 +106,33 @@ def test_an_answer_that_cannot_be_used_is_refused(case: str, serve: Serve, tmp_p
     assert says in error.message
 
 
+TOKEN = "s3cr3t-of-this-server-" + "x" * 40
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        partial(send, body=b"", status=302, headers={"Location": "/" + "y" * 70 + TOKEN}),
+        partial(send, body=b" " * 4070 + TOKEN.encode(), status=400),
+        {"data": [{"name": "a"}], "next": "http://elsewhere/" + "y" * 60 + TOKEN},
+    ],
+    ids=["redirect", "error", "next page"],
+)
+def test_no_half_of_a_secret_is_quoted(answer: Any, serve: Serve, tmp_path: Path) -> None:
+    """An error was cut before it was masked, and half a secret is not recognised."""
+    (tmp_path / "token").write_text(TOKEN)
+    settings = {
+        "kind": "http", "url": serve(answer).url, "token": {"file": str(tmp_path / "token")},
+        "documents": [{
+            "get": "/things", "save_as": "{name}", "items": "/data", "paging": {"next": "/next"},
+        }],
+    }  # fmt: skip
+    asked = HttpSource("api", HttpSettings.model_validate(settings), workplace(tmp_path / "w"))
+    with pytest.raises(SourceError) as caught, asked.open():
+        pass
+    assert "s3cr3t" not in caught.value.message
+
+
 def test_drd_tries_again_after_passing_errors_of_a_server_and_not_after_permanent_ones(
     serve: Serve, tmp_path: Path
 ) -> None:
