@@ -30,7 +30,8 @@ def accept(
         "by drd or by someone else who has the password of the repository.",
         "If you accept these plans, drd will use the following commands, files and addresses.",
         "Lines with ! run a command, could reveal a secret or a file of this host,",
-        "or trust a file that a recovery replaces:",
+        "give users of this host rights in drd, send messages, or trust a file that a recovery "
+        "replaces:",
     ):
         output.say(line, beside=True)
     for name, lines in sorted(orders.items()):
@@ -45,8 +46,9 @@ def accept(
             return
         more = left_out(len(asking) - 1)
         raise UsageError(
-            "plans from the repository have commands, or could reveal secrets or files of this "
-            f"host ({asking[0][:200]}{more}): these plans need your confirmation, but drd has "
+            "plans or drd.yaml from the repository have commands, could reveal secrets or files "
+            "of this host, give users rights, or send messages "
+            f"({asking[0][:200]}{more}): this needs your confirmation, but drd has "
             "no terminal to ask you. drd wrote nothing",
             hint="read the list above. If the lost host used all of this, run the command "
             "again with --accept-commands. Plans from a recovery kit do not need this "

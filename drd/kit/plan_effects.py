@@ -2,9 +2,10 @@
 this before root uses a text from a repository.
 
 Everything in a text is shown, except what is known to be harmless: an unknown key is shown. A
-person must accept what could run something, or give the author of the text something of the host: a
-command, a query of a database server, a secret that goes anywhere but to the named repository, what
-a drill may read and reach, to whom a recovery kit opens, and an unknown key that may hold any text.
+person must accept what could run something, or give others something of the host: a command, a
+query of a database server, a secret that goes anywhere but to the named repository, what a drill
+may read and reach, to whom a recovery kit opens, who may use drd and who gets its messages, and an
+unknown key that may hold any text.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from drd.fields import CLOSED_PATTERNS
+from drd.kit.given_away import GIVES, PLACES, is_given_away
 from drd.kit.stored_text import (
     KeyPath,
-    Pattern,
     StoredText,
     is_any,
     is_as_named,
@@ -31,6 +32,7 @@ from drd.kit.stored_text import (
     is_secret,
     is_url,
     leaves,
+    patterns,
     secret_ref,
     stored,
     unsaid_places,
@@ -71,12 +73,14 @@ repositories.*.url repositories.*.s3.ca_cert repositories.*.rest.ca_cert
 repositories.*.rest.user repositories.*.gs.project_id repositories.*.pgbackrest.stanza
 components.*.ca_cert targets.*.*.ca_cert
 checks.*.expect
-incident.intake.listen incident.intake.mapping
-state state.url work_dir cache_dir public_dir regimes playbooks exercises run_as
-groups.read groups.operate metrics.http metrics.textfile
-people.*.name people.*.email people.*.phone people.*.user people.*.roles records.timestamp
-notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans
-notify.*.ca_cert contacts on_call absences templates awareness
+regimes playbooks exercises templates awareness
+people.*.name people.*.phone records.timestamp
+notify.*.name notify.*.user notify.*.sender notify.*.plans notify.*.ca_cert
+contacts.*.name contacts.*.plans contacts.*.language contacts.*.hours contacts.*.timezone
+contacts.*.note contacts.*.phone contacts.*.portal contacts.*.address
+on_call.*.role on_call.*.people on_call.*.since on_call.*.hours on_call.*.timezone
+absences.*.person absences.*.from absences.*.to absences.*.substitute
+organisation.facts.* incident.open.*.alert incident.open.*.plans
 """
 """Places, addresses and names: a recovery shows where it would write before it does."""
 
@@ -89,13 +93,9 @@ _HOSTS_OWN = (
 repository, where everyone with its password can read it."""
 
 
-def _patterns(text: str) -> frozenset[Pattern]:
-    return frozenset(tuple(words.split(".")) for words in text.split())
-
-
-_HARMLESS = {"plan": _patterns(_PLAN), "daemon": _patterns(_DAEMON)}
-_ONLY_DATA = _patterns(_DATA)
-_QUERIES = _patterns("checks.*.query")
+_HARMLESS = {"plan": patterns(_PLAN), "daemon": patterns(_DAEMON)}
+_ONLY_DATA = patterns(_DATA)
+_QUERIES = patterns("checks.*.query")
 
 
 class PlanEffect(NamedTuple):
@@ -173,6 +173,8 @@ def _asks(key: KeyPath, value: Any, text: StoredText) -> bool:
         return _asks_of_kind(*used, value)
     if is_any(key, _QUERIES):
         return not _is_of_a_file(key, text)
+    if is_any(key, GIVES) or is_any(key, PLACES):
+        return is_given_away(key, value, text)
     if is_url(key):
         return not is_here(value)
     if is_place(key, text):

@@ -20,6 +20,12 @@ Pattern = tuple[str, ...]
 _SECRETS = {"file", "env", "credential", "command"}
 
 
+def patterns(text: str) -> frozenset[Pattern]:
+    """Return the patterns in a text: keys with dots, in which `*` is any name or place in a
+    list."""
+    return frozenset(tuple(words.split(".")) for words in text.split())
+
+
 class StoredText(NamedTuple):
     """A stored text. `url` is the repository that a person named, with the settings `access`;
     `known` are the secrets whose values drd has."""

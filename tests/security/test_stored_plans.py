@@ -5,6 +5,7 @@ force only after a confirmation, and opens nothing meanwhile but the repository 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,7 +21,9 @@ from drd.config.json_schema import SchemaView
 from drd.config.schema import PlanFile
 from drd.errors import Cancelled, UsageError
 from drd.fields import Settings
+from drd.kit import given_away
 from drd.kit import plan_effects as module
+from drd.kit.stored_text import patterns
 from drd.model.plan import SecretRef
 from drd.model.schemes import SCHEMES
 from drd.registry import KINDS
@@ -407,19 +410,25 @@ kit: {{shares: 2/3, required: true}}
 
 HONEST_CONFIG = """
 state: {url: "postgresql://drd@db1/drd", password: {credential: drd-state}}
-work_dir: /srv/drd/work
-public_dir: /srv/drd/public
-groups: {read: drd, operate: ops}
-people: [{name: Ann, email: ann@example.com, phone: "1", roles: [approver], user: ann}]
-metrics: {http: "127.0.0.1:9000", textfile: /var/lib/node/drd.prom}
+work_dir: /var/lib/drd/other
+groups: {read: drd, operate: drd-operator}
+run_as: drd
+people: [{name: Ann, phone: "1"}]
+on_call: [{role: approver, people: [Ann], hours: always}]
+absences: [{person: Ann, from: 2026-12-20, to: 2027-01-03}]
+contacts: [{name: Acme, kind: customer, phone: "+49 30 123", note: call first, plans: ["x-*"]}]
+organisation: {facts: {role: controller}}
+incident: {open: [{alert: points-vanished, plans: "x-*"}]}
 limits: {runs: 2}
 alerts: {hold: 5m}
+"""
+
+MAIL = """
 notify:
   - {kind: smtp, name: mail, host: localhost, port: 25, tls: none, sender: drd@example.com,
       to: [a@example.com],
      min_severity: warning, on: [firing, drill], plans: ["orders-*"], timeout: 30s,
          ca_cert: /etc/ssl/ca.pem}
-  - {kind: smtp, host: mail.example.com, to: [a@example.com], severity: [critical]}
 """
 
 
@@ -427,8 +436,81 @@ def test_healthy_twin_an_honest_host_needs_no_option() -> None:
     assert asking(HONEST, url=TYPED, known=KNOWN) == []
     assert asking(HONEST_CONFIG, url=TYPED, known=KNOWN) == []
     shown = orders(HONEST_CONFIG, url=TYPED)
-    assert 'notify.0.host: "localhost"' in shown
+    assert 'people.0.phone: "1"' in shown
     assert 'state.password: {"credential": "drd-state"}' in shown
+
+
+# --- rights and messages --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("groups: {operate: users}", ["groups.operate"]),
+        ("groups: {read: users}", ["groups.read"]),
+        (
+            "people: [{name: Eve, user: eve, roles: [operator]}]",
+            ["people.0.user", "people.0.roles"],
+        ),
+        ("people: [{name: Eve, email: eve@evil.example}]", ["people.0.email"]),
+        ("run_as: eve", ["run_as"]),
+        (MAIL, ["notify.0.host", "notify.0.to"]),
+        (
+            "contacts: [{name: BSI, kind: authority, mail: [eve@evil.example], age: age1evil}]",
+            ["contacts.0.mail", "contacts.0.age"],
+        ),
+        ("metrics: {http: '127.0.0.1:9000'}", ["metrics.http"]),
+        ("metrics: {textfile: /tmp/x.prom}", ["metrics.textfile"]),
+        (
+            "incident: {intake: {listen: '127.0.0.1:9', token: {file: /srv/t}, mapping: /srv/m}}",
+            ["incident.intake.listen", "incident.intake.token", "incident.intake.mapping"],
+        ),
+        ("records: {timestamp: {url: 'http://evil', ca: /srv/ca}}",
+         ["records.timestamp.url", "records.timestamp.ca"]),
+    ],
+)  # fmt: skip
+def test_rights_and_messages_for_others_need_acceptance(text: str, asked: list[str]) -> None:
+    assert asking(text) == asked
+
+
+@pytest.mark.parametrize("key", ["state", "work_dir", "cache_dir", "public_dir"])
+@pytest.mark.parametrize("whose", ["a directory of a user", "a place that a user can make"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to a user")
+def test_places_of_other_users_need_acceptance(tmp_path: Path, key: str, whose: str) -> None:
+    """Root acts as the owner of the state: programs that it starts then belong to that user."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 65534, 65534)
+    place = theirs if whose == "a directory of a user" else theirs / "new"
+    value = f"sqlite:///{place}/drd.db" if key == "state" else str(place)
+    assert asking(f"{key}: '{value}'") == [key]
+    link = tmp_path / "link"
+    link.symlink_to(place)
+    assert asking(f"{key}: '{value.replace(str(place), str(link))}'") == [key]
+    assert asking(f"{key}: '{value.replace(str(theirs), str(tmp_path / 'own'))}'") == []
+    assert asking(f"{key}: '{value.replace(str(place), '/tmp/made-by-anybody')}'") == [key]
+
+
+def test_a_drd_yaml_that_makes_a_user_an_operator_is_not_put_in_force_unseen(
+    site: Site, machine: Machine
+) -> None:
+    text = (site.base / "plans/shop.yaml").read_text()
+    config = (site.base / "drd.yaml").read_text()
+    assert "groups" not in config
+    assert "notify" not in config
+    config += "groups: {operate: users}\nnotify: [{kind: smtp, host: evil, to: [eve@evil]}]\n"
+    store_own(
+        site,
+        own_tar(lambda tar: (add_text(tar, "./etc/shop.yaml", text),
+                             add_text(tar, "./etc/drd.yaml", config))),
+    )  # fmt: skip
+    told = bootstrap(site, machine, code=2)
+    assert not machine.root.exists()
+    assert '! groups.operate: "users"' in told.err
+    assert '! notify.0.host: "evil"' in told.err
+    assert '! notify.0.to: ["eve@evil"]' in told.err
+    assert "give users of this host rights in drd" in told.err
+    bootstrap(site, machine, "--accept-commands")
 
 
 RCLONE = """
@@ -589,7 +671,8 @@ RUN = {
     "checks.*.run targets.*.*.bin_dir components.*.in targets.*.*.in runbook erasures "
     "checks.*.query kit.recipients kit.file "
     "repositories.*.command repositories.*.azure.account_name repositories.*.azure.endpoint_suffix",
-    "daemon": "notify.*.command kit.recipients kit.file extensions incident.roles",
+    "daemon": "notify.*.command kit.recipients kit.file extensions incident.roles "
+    "records.timestamp.url records.timestamp.ca",
 }
 """What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the
 lists of `drd.kit.plan_effects`, or its type says that it is one of a few words, a number, a time or
@@ -610,12 +693,13 @@ OF_KINDS = frozenset(
 @pytest.mark.parametrize(("which", "model"), [("plan", PlanFile), ("daemon", DaemonFile)])
 def test_every_key_of_the_schema_is_known_to_ask_or_not(which: str, model: type[Settings]) -> None:
     known = module._HARMLESS[which] | module._ONLY_DATA | OF_KINDS
-    run = module._patterns(RUN[which])
+    known |= given_away.GIVES | given_away.PLACES
+    run = patterns(RUN[which])
     view = SchemaView(model)
     open_keys = {
         key
         for key in keys_of(model)
-        if not is_under(key, known | run | module._patterns("drill.read drill.reach"))
+        if not is_under(key, known | run | patterns("drill.read drill.reach"))
         and not all(module._is_one_of_few(node) for node in view.nodes(placed(key), {}))
     }
     assert open_keys == set()
@@ -633,5 +717,6 @@ def placed(key: tuple[str, ...]) -> tuple[str | int, ...]:
 def test_every_key_of_the_lists_is_in_a_schema() -> None:
     there = {*keys_of(PlanFile), *keys_of(DaemonFile), ("repositories", "*", "password")}
     lists = (*module._HARMLESS.values(), module._ONLY_DATA, OF_KINDS)
+    lists += (given_away.GIVES, given_away.PLACES)
     gone = {p for patterns in lists for p in patterns if not any(is_under(k, {p}) for k in there)}
     assert gone == set()

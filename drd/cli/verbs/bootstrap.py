@@ -23,9 +23,10 @@ DIR. drd prints the places before it writes.
 
 Anyone with a repository's password can store plans in it. drd shows what these plans would run,
 read, write and connect to, and uses them after you have typed `accept`. Without a
-terminal, plans with commands, or that could reveal a secret or a file of this host, need
---accept-commands (docs/kit.md). Before that, drd opens only the repository that you named. A kit
-needs no such confirmation: it opens only with a secret of your own.
+terminal, texts with commands, or that could reveal a secret or a file of this host, give users
+rights in drd or send messages, need --accept-commands (docs/kit.md). Before that, drd opens only
+the repository that you named. A kit needs no such confirmation: it opens only with a secret of your
+own.
 
 exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or
 written, 12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no
