@@ -88,7 +88,7 @@ def _plans(*, prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[st
         from argcomplete.completers import FilesCompleter
 
         return list(FilesCompleter()(prefix))
-    return sorted(_plan_files(parsed_args))
+    return sorted(_sound(_plan_files(parsed_args)))
 
 
 def _plan_files(args: argparse.Namespace) -> dict[str, str]:

@@ -30,8 +30,8 @@ def accept(
         "by drd or by someone else who has the password of the repository.",
         "If you accept these plans, drd will use the following commands, files and addresses.",
         "Lines with ! run a command, could reveal a secret or a file of this host,",
-        "give users of this host rights in drd, send messages, or trust a file that a recovery "
-        "replaces:",
+        "give users of this host rights in drd, send messages,",
+        "or trust a file that a recovery replaces:",
     ):
         output.say(line, beside=True)
     for name, lines in sorted(orders.items()):

@@ -41,7 +41,7 @@ class Answers:
             self._rendering.release()
 
 
-def serve_one(connection: socket.socket, answers: Answers) -> None:
+def serve_one(connection: socket.socket, _: Callable[[], None], answers: Answers) -> None:
     """Read a request from the connection and answer it. Raises OSError when the client is gone."""
     _Handler(connection, answers)
 

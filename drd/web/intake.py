@@ -115,16 +115,16 @@ def _let_finish(connection: socket.socket) -> None:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, connection: socket.socket, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, connection: socket.socket, keep: Callable[[], None], gate: Gate) -> None:
+        self._gate, self._keep = gate, keep
         self.requestline = self.request_version = self.command = ""  # until they are read
         super().__init__(connection, ("", 0), None)  # type: ignore[arg-type]  # no server needed
 
     @classmethod
-    def serve(cls, connection: socket.socket, gate: Gate) -> None:
+    def serve(cls, connection: socket.socket, keep: Callable[[], None], gate: Gate) -> None:
         """Read a request from the connection and answer it. Raises OSError when the client is
         gone."""
-        cls(connection, gate)
+        cls(connection, keep, gate)
         _let_finish(connection)
 
     def handle(self) -> None:
@@ -153,6 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
                 HTTPStatus.UNAUTHORIZED,
                 "the token is wrong or missing: send Authorization: Bearer TOKEN",
             )
+        self._keep()
         if not self._gate.may_enter():
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,

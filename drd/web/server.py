@@ -1,7 +1,7 @@
 """A small HTTP server on loopback that no client can block.
 
 A connection carries one request, has its own thread, and is closed after a time limit in any case.
-There are few at a time; a new one replaces the oldest."""
+There are few at a time; a new one replaces the oldest, unless that has shown a token."""
 
 from __future__ import annotations
 
@@ -28,18 +28,21 @@ _ROOM_S = 1.0
 """How many seconds a new connection waits until a closed one is gone."""
 
 
+Serve = Callable[[socket.socket, Callable[[], None]], None]
+
+
 class LoopbackServer:
     """Answers connections at `address`, in its own threads, until it is closed. `serve` answers one
-    connection; it raises OSError when the client is gone."""
+    connection; it raises OSError when the client is gone. It may call what it gets beside the
+    connection: then no new connection replaces this one."""
 
-    def __init__(
-        self, listener: socket.socket, serve: Callable[[socket.socket], None], deadline_s: float
-    ) -> None:
+    def __init__(self, listener: socket.socket, serve: Serve, deadline_s: float) -> None:
         self._listener = listener
         self.address: tuple[str, int] = listener.getsockname()[:2]
         self._serve_one = serve
         self._deadline_s = deadline_s
         self._open: dict[socket.socket, float] = {}  # oldest first, with the time of its end
+        self._known: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._room = threading.Semaphore(CONNECTIONS)
         self._closed = threading.Event()
@@ -56,6 +59,10 @@ class LoopbackServer:
         self._thread.join()
         self._listener.close()
         self._cut_until(float("inf"))
+
+    def _keep(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._known.add(connection)
 
     def _accept(self) -> None:
         """Milliseconds to wait: without limit while nobody is connected, else until a connection
@@ -92,19 +99,21 @@ class LoopbackServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             connection.settimeout(self._deadline_s)
-            self._serve_one(connection)
+            self._serve_one(connection, partial(self._keep, connection))
         except OSError:
             pass  # the client disconnected, or was cut off
         finally:
             with self._lock:
                 self._open.pop(connection, None)
+                self._known.discard(connection)
                 connection.close()
             self._room.release()
 
     def _cut_oldest(self) -> None:
         with self._lock:
-            if self._open:
-                _cut(self._open, next(iter(self._open)))
+            replaceable = (c for c in self._open if c not in self._known)
+            if (oldest := next(replaceable, None)) is not None:
+                _cut(self._open, oldest)
 
     def _cut_until(self, moment: float) -> None:
         with self._lock:

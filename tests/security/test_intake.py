@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -31,6 +34,7 @@ from drd.model.intake.signal import Signal
 from drd.model.plan import SecretRef
 from drd.web import Outcome
 from drd.web.intake import BURST, Gate
+from drd.web.server import CONNECTIONS
 from tests.api_support import BERT, OPERATORS, READERS, STRANGER, House, ask
 from tests.unit.test_incident_messages import CONTENT
 from tests.unit.test_intake import FINDING, alert, webhook
@@ -476,6 +480,30 @@ def test_listener_takes_alerts_of_those_with_the_token(
     assert post(listener, None, **{"Content-Length": "9" * 5000})[0] == 413
     assert post(listener, None, **{"Content-Length": "-1"})[0] == 400
     assert post(listener, None, **{"Transfer-Encoding": "chunked"})[0] == 411
+
+
+def test_other_users_push_no_message_out_of_the_listener(listener: IntakeListener) -> None:
+    """A new connection replaces the oldest one, but none whose sender has shown the token."""
+    server, body = listener._server, webhook(alert())
+    assert server is not None
+    head = f"POST /intake HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    with ExitStack() as opened:
+        sent, known = [], 0
+        for token in (TOKEN, "wrong" * 4):
+            one = opened.enter_context(socket.create_connection(server.address, timeout=20))
+            one.sendall(f"{head}Authorization: Bearer {token}\r\n\r\n".encode())
+            sent.append(one)
+        for _ in range(200):
+            known = len(server._known)
+            if known:
+                break
+            time.sleep(0.05)
+        assert known == 1, "the one with the token"
+        for _ in range(4 * CONNECTIONS):
+            opened.enter_context(socket.create_connection(server.address, timeout=20))
+        sent[0].sendall(body)
+        assert b" 200 " in sent[0].recv(1 << 16).split(b"\r\n")[0] + b" "
+    assert post(listener, body)[1]["unchanged"] == 1, "it was taken"
 
 
 def test_listener_answers_nothing_else(listener: IntakeListener) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from drd.errors import DrdError, NoRestorePoint, PointGone, RepositoryDamaged, RepositoryUnreachable
-from drd.flows.log import orders
+from drd.flows.log import copiers, orders
 from drd.flows.log.copying import NOT_COPIED, LogCopy, Stored
 from drd.flows.log.findings import findings
 from drd.flows.log.noted import noted_copies, noted_copy
@@ -146,6 +146,36 @@ def test_an_error_is_noted_until_the_copy_works_again(
     monkeypatch.setattr(logs.repository("offsite"), "preflight", unreachable)
     with pytest.raises(DrdError, match="no route"):
         logs.copy().turn()
+
+
+def test_an_error_that_drd_does_not_know_is_noted_too(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a note, the status said only that the copy gets older."""
+    logs.store(stored(1, 0, 10))
+    plan = logs.plan
+    copier = copiers._Copier(
+        copiers.Copiers(logs.services, plan, plan.components["server"]),
+        logs.services,
+        plan,
+        plan.components["server"],
+        plan.repositories["offsite"],
+    )
+    copier.offer(Stored(batches_in(logs.repository(), "pg", "server"), T0))
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("not a number:\nx")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logs.repository("offsite"), "copy_from", broken)
+        assert not copier._turn()
+    [(_, _, state)] = noted_copies(logs.services.catalogue.queue, "pg", "server")
+    assert state.code == NOT_COPIED
+    assert state.trouble.startswith("ValueError: not a number:")
+    assert "report it" in state.remedy
+    assert copier._turn()
+    [(_, _, state)] = noted_copies(logs.services.catalogue.queue, "pg", "server")
+    assert (state.code, state.trouble) == ("", "")
 
 
 def _order(logs: Logs, only: tuple[str, ...] | None = None) -> orders.LogOrder:

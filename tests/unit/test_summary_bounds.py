@@ -49,6 +49,19 @@ def test_sum_of_what_is_unpacked_is_bounded(
         read_all(tmp_path)
 
 
+@pytest.mark.parametrize("at", [1e300, -1e18])
+def test_a_summary_of_an_impossible_time_is_refused(tmp_path: Path, at: float) -> None:
+    data = summary(1).to_bytes(NOW)
+    now = f'"at": {NOW.timestamp()}'.encode()
+    assert now in data
+    first, rest = data.replace(now, f'"at": {at}'.encode()).split(b"\n", 1)
+    head, schema, length = first.split(b" ")
+    grown = int(length) + len(f"{at}") - len(f"{NOW.timestamp()}")
+    written(tmp_path, b"%b %b %d\n%b" % (head, schema, grown, rest))
+    with pytest.raises((DamagedSummary, OSError)):
+        read_summary(str(tmp_path))
+
+
 def test_a_summary_with_too_many_parts_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

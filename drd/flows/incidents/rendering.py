@@ -40,7 +40,9 @@ def render(
     and value if a value is missing, if the template has a mistake, or if it does not end."""
     question = {"template": name, "templates": dict(texts), "values": dict(values)}
     argv = (sys.executable, "-I", "-m", "drd.rendering")
-    command = Command(argv, cwd=Path("/"), deadline_s=DEADLINE_S, name="the renderer")
+    command = Command(
+        argv, cwd=Path("/"), deadline_s=DEADLINE_S, name="the renderer", drop_capabilities=True
+    )
     try:
         done = process.run(command, stdin=json.dumps(question).encode())
     except DeadlineExceeded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 
 from drd import log, process
@@ -123,6 +123,8 @@ class _Copier(threading.Thread):
         except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
             _log.error("log.copy_failed", repository=self._repository,
                        error=f"{type(error).__name__}: {error}")  # fmt: skip
+            with suppress(DrdError):
+                self._copy.failed(error)
             return False
         self._copiers.has(self._repository, stored)
         return True

@@ -21,6 +21,7 @@ from drd.flows.repository.identity import confirm, confirm_or_initialise, same_r
 from drd.flows.services import Services
 from drd.model.log import LogBatch, LogState, copy_noted_as, newest_of_each
 from drd.model.plan import Component, Plan, RepositorySpec
+from drd.model.text import in_one_line
 
 _log = log.get()
 
@@ -70,6 +71,13 @@ class LogCopy:
             raise
         self._note(complete_at)
         return copied, Stored(tuple(self._there or ()), complete_at)
+
+    def failed(self, error: Exception) -> None:
+        """Note an error that drd does not know: without it, the status would only say that the copy
+        gets older."""
+        self._there = None
+        text = in_one_line(f"{type(error).__name__}: {error}")
+        self._note(None, DrdError(text, hint="this is a bug in drd: please report it."))
 
     def _turn(self, source: Stored | None, *, tidy: bool) -> tuple[int, datetime | None]:
         source = source or self._listed_source()

@@ -99,7 +99,7 @@ def _made(catalogue: Catalogue, authority: Authority, now: datetime) -> Stamp | 
 
 def _roots(file: str) -> bytes:
     try:
-        with open(file, "rb") as opened:
+        with Path(file).open("rb") as opened:
             return opened.read(_LARGEST_CA)
     except OSError as error:
         raise NoStamp(

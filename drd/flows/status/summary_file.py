@@ -131,7 +131,10 @@ def piece_of(plan: str, pieces: int) -> int:
 def _understood(how: Callable[[bytes], _T], data: bytes) -> _T:
     try:
         return how(data)
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError, zlib.error) as why:
+    except (
+        ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+        zlib.error,
+    ) as why:  # fmt: skip
         raise DamagedSummary(f"its content is not valid: {why}") from None
 
 
