@@ -7,16 +7,19 @@ import os
 import shlex
 import shutil
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from drd.errors import UsageError
+from drd.errors import TargetError, UsageError
+from drd.exhaustion import place_of
 from drd.model.finding_codes import DISK_SPACE
 from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding
 from drd.process import group_name, user_name
 from drd.process.mounts import mounted
+from drd.process.room import filling
 
 
 def is_root() -> bool:
@@ -29,6 +32,8 @@ ANOTHER_POINT = (
 )
 """The remedy if a restore point lacks something that it should contain."""
 
+
+_FREE_WORK_DIR = "free space in work_dir, or set work_dir to another disk."
 
 STANDBY = "/srv/standby"
 """The directory of the targets that `drd plan new` writes as examples."""
@@ -79,10 +84,25 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
     )
 
 
+def keeping_room(place: Path, title: str) -> Callable[[], None]:
+    """Return a function that raises TargetError when the file system of a place gets full: nobody
+    knows before how large the dump of a restored server is."""
+    low = filling(place)
+
+    def check() -> None:
+        if (free := low()) is not None:
+            raise TargetError(
+                f"{title} has written until only {format_size(free)} were free in "
+                f"{place_of(place)}",
+                hint=_FREE_WORK_DIR + " A dump of compressed tables is larger than their files.",
+            )
+
+    return check
+
+
 def work_finding(place: Path, need: int, *, what: str) -> Finding:
     """Check whether `need` bytes fit into a place in `work_dir`."""
-    hint = "free space in work_dir, or set work_dir to another disk."
-    return space_finding(place, need, what=what, hint=hint)
+    return space_finding(place, need, what=what, hint=_FREE_WORK_DIR)
 
 
 def mounts_below(directory: Path) -> list[Path]:

@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 
-from drd.errors import RepositoryError
+from drd.errors import RepositoryError, TargetError
+from drd.kinds.postgres.whole_server import pg_dump
 from drd.model.adopted import Adopted, Stanza
 from drd.ports import Progress, no_progress
 from drd.ports.adopted import CopyDamaged, ForeignCopy, Landing
@@ -82,6 +83,19 @@ def test_a_packed_file_that_unpacks_without_end_is_not_read_to_its_end(
     bomb.write_bytes(bz2.compress(b"-- MariaDB dump\n" + text))
     with pytest.raises(CopyDamaged, match="cut off"):
         cut_off.require_whole(bomb, "dump.sql.bz2", "")
+
+
+@pytest.mark.usefixtures("filling")
+def test_a_dump_of_a_restored_server_ends_before_the_disk_is_full(tmp_path: Path) -> None:
+    """Its tables may be compressed: the files of the copy do not say how large a dump is."""
+    program = tmp_path / "bin"
+    program.write_text("#!/bin/sh\nprintf x\nexec sleep 300\n")
+    program.chmod(0o755)
+    (tmp_path / "landing").mkdir()
+    tools: Any = SimpleNamespace(path=lambda _: str(program))
+    address: Any = SimpleNamespace(conninfo="dbname=x")
+    with pytest.raises(TargetError, match=_FULL):
+        pg_dump(tools, address, tmp_path / "landing/dump", "db", by_hand="by hand")
 
 
 @pytest.mark.usefixtures("filling")

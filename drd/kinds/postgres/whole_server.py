@@ -17,7 +17,7 @@ import psycopg
 from drd import process
 from drd.errors import RepositoryDamaged, SandboxUnavailable, TargetError
 from drd.kinds.databases import Dumped
-from drd.kinds.file_system import ANOTHER_POINT, fresh
+from drd.kinds.file_system import ANOTHER_POINT, fresh, keeping_room
 from drd.kinds.postgres import database
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import connect, words
@@ -316,10 +316,11 @@ def pg_dump(
         programs.path("pg_dump"), "--format=custom", "--compress=0",
         f"--dbname={address.conninfo}",
     ]  # fmt: skip
+    low = keeping_room(dump.parent, f"pg_dump of {component} from the restored server")
     with dump.open("xb") as file:
         command = Command(words_, drop_capabilities=True, name="pg_dump")
         child = process.start(command, stdout=file.fileno())
-        done = child.pump()
+        done = child.pump(on_tick=low)
     if done.exit_code != 0:
         with suppress(OSError):
             dump.unlink()

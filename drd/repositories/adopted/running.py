@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,9 +19,9 @@ from drd.exhaustion import place_of
 from drd.fence.leash import LEFT_OPEN
 from drd.model.units import format_duration, format_size
 from drd.process import Command, Completed, programs
+from drd.process.room import filling
 
 _AT_ONCE = 1 << 20
-_ROOM = 512 << 20
 _END_S = 5.0
 
 
@@ -113,11 +112,10 @@ def run_into(
 def keeping_room(place: Path, title: str) -> Callable[[], None]:
     """Return a function that raises RepositoryError when a file system gets full: the list does not
     say how large a tree is."""
-    least = min(_ROOM, shutil.disk_usage(place).free // 2)
+    low = filling(place)
 
     def check() -> None:
-        free = shutil.disk_usage(place).free
-        if free < least:
+        if (free := low()) is not None:
             raise RepositoryError(
                 f"{title} has written until only {format_size(free)} were free in "
                 f"{place_of(place)}",

@@ -14,7 +14,7 @@ from typing import Any
 from drd import process
 from drd.errors import DrdError, RepositoryDamaged, SourceError
 from drd.kinds.databases import Dumped, require_in
-from drd.kinds.file_system import ANOTHER_POINT, fresh, remove
+from drd.kinds.file_system import ANOTHER_POINT, fresh, keeping_room, remove
 from drd.kinds.mariadb.address import OPTIONS, write_options
 from drd.kinds.mariadb.connection import Connection, ServerError, connect, words
 from drd.kinds.mariadb.described import Read
@@ -178,10 +178,11 @@ class OfServer(MariadbTargetDatabase):
             server.address("mysql"), server.base / OPTIONS, lines, user=server.user
         )
         argv = dump_words(tool, str(options), read.name, self._only, history=read.history)
+        low = keeping_room(into.parent, f"mariadb-dump of database {escaped(read.name)}")
         try:
             with into.open("xb") as file:
                 child = process.start(server.command(list(argv)), stdout=file.fileno())
-                done = child.pump()
+                done = child.pump(on_tick=low)
         finally:
             options.unlink(missing_ok=True)
         if done.exit_code != 0:
