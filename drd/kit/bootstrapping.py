@@ -36,7 +36,7 @@ from drd.kit.layout import ETC, Layout, LostHost, lay_out
 from drd.kit.lost_state import elsewhere, everything, lost_history, newer_plans, replica
 from drd.kit.opened_kit import OpenedKit, confirm, opened
 from drd.kit.plan_effects import PlanEffect, stored_orders
-from drd.kit.playbook_effects import playbook_orders
+from drd.kit.playbook_effects import own_text_orders
 from drd.kit.state_snapshots import StateSnapshot
 from drd.kit.typed_access import typed_access
 from drd.log import mask
@@ -244,7 +244,7 @@ def from_repository(
         orders = stored_orders(
             own.plans, own.config, url=normal, access=dict(spec.access), known=secrets
         )
-        orders |= playbook_orders(own.texts)
+        orders |= own_text_orders(own.texts)
         accept(own.taken_at, orders)
         use_those_of_text(own.config or "", config)
         files = {**_authorities(own.plans, normal, ca_cert), **former}

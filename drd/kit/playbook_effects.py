@@ -1,4 +1,5 @@
-"""What the playbooks in a repository would make drd do, for the person who accepts them."""
+"""What a host's own texts in a repository (playbooks, templates of messages and others) would make
+drd do, for the person who accepts them."""
 
 from __future__ import annotations
 
@@ -12,6 +13,23 @@ from drd.kit.plan_effects import PlanEffect
 from drd.model.text import escaped
 
 _DIRECTORY = "playbooks/"
+_WHAT = {
+    "templates": "a template, which drd executes for messages to people",
+    "regimes": "a duty to report, which drd would follow",
+    "exercises": "an exercise, which drd would offer",
+    "awareness": "a text, which drd would give people to read",
+}
+
+
+def own_text_orders(texts: Mapping[str, bytes]) -> dict[str, list[PlanEffect]]:
+    """Return what each of the host's own texts would do, by the name of its file. It may replace
+    one of drd's. A template is a program, although drd confines it, so it needs acceptance."""
+    others = {
+        name: [PlanEffect(f"{_WHAT[kind]} ({len(data):,} bytes)", asks=kind == "templates")]
+        for name, data in texts.items()
+        if (kind := name.partition("/")[0]) in _WHAT
+    }
+    return {**playbook_orders(texts), **others}
 
 
 def playbook_orders(texts: Mapping[str, bytes]) -> dict[str, list[PlanEffect]]:

@@ -23,6 +23,7 @@ from drd.errors import Cancelled, UsageError
 from drd.fields import Settings
 from drd.kit import given_away
 from drd.kit import plan_effects as module
+from drd.kit.playbook_effects import own_text_orders
 from drd.kit.stored_text import patterns
 from drd.model.plan import SecretRef
 from drd.model.schemes import SCHEMES
@@ -622,6 +623,28 @@ def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPa
         accept(args, datetime(2026, 11, 25, tzinfo=UTC), {"plans/shop.yaml": [EVIL]})
     path = module.PlanEffect('components.db.path: "/srv/shop.db"', asks=False)
     accept(args, datetime(2026, 11, 25, tzinfo=UTC), {"plans/shop.yaml": [path]})
+
+
+def test_own_texts_of_a_repository_are_shown_and_templates_need_acceptance(
+    site: Site, machine: Machine
+) -> None:
+    """A template is executed, and what it writes goes to people outside; a duty may replace one of
+    drd's."""
+    text = (site.base / "plans/shop.yaml").read_text()
+    own = {"templates/customers.en.j2": "Subject: x\n{{ 1 }}\n", "regimes/eu-gdpr-33.yaml": "{}\n"}
+    store_own(
+        site,
+        own_tar(lambda tar: [add_text(tar, f"./etc/{name}", content)
+                             for name, content in {"shop.yaml": text, **own}.items()]),
+    )  # fmt: skip
+    told = bootstrap(site, machine, code=2)
+    assert not machine.root.exists()
+    assert "regimes/eu-gdpr-33.yaml:\n  a duty to report" in told.err
+    assert "templates/customers.en.j2:\n! a template, which drd executes" in told.err
+    found = own_text_orders({name: data.encode() for name, data in own.items()})
+    assert {name: [e.asks for e in effects] for name, effects in found.items()} == {
+        "templates/customers.en.j2": [True], "regimes/eu-gdpr-33.yaml": [False],
+    }  # fmt: skip
 
 
 # --- every key there is ---------------------------------------------------------------------------
