@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -38,11 +39,36 @@ def test_the_interval_is_from_turn_to_turn(
 ) -> None:
     clock = _Clock()
     monkeypatch.setattr(sessions, "time", clock)
-    session = sessions.Session(cast("Any", None), cast("Any", None), Path("/nowhere"))
+    roomy = cast("Any", SimpleNamespace(has_room=lambda: True))
+    session = sessions.Session(roomy, cast("Any", None), Path("/nowhere"))
     began = clock.monotonic()
     clock.sleep(turn_s)
     session._await(cast("Any", _Receiver()), began + 5.0)
     assert clock.now == pytest.approx(waits_until)
+
+
+def test_a_server_that_fills_the_disk_between_two_turns_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever controls the server can send more in an interval than the disk holds."""
+    clock, child = _Clock(), _Child()
+    monkeypatch.setattr(sessions, "time", clock)
+    disk = cast("Any", SimpleNamespace(has_room=lambda: clock.now < 102.0))
+    session = sessions.Session(disk, cast("Any", None), Path("/nowhere"))
+    session._await(cast("Any", child), clock.now + 30.0)
+    assert child.exit_code is not None
+    assert session._held, "it is started again, for the next turn"
+    assert clock.now == pytest.approx(130.0), "it is not started again and again"
+
+
+def test_only_the_last_words_of_a_program_are_kept() -> None:
+    said = sessions._Said()
+    with said.written() as writing:
+        for _ in range(1000):
+            os.write(writing, b"NOTICE: nothing\n" * 1000)
+        os.write(writing, b"requested WAL segment has already been removed")
+    assert said.last().endswith("NOTICE: nothing\nrequested WAL segment has already been removed")
+    assert len(said.last()) == sessions._KEPT
 
 
 class _Child:

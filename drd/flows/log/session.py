@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ARRIVES_WITHIN_S = 20.0
 """How long a mark may take to arrive before the receiver counts as stalled."""
 LEAST_PAUSE_S = 1.0
+_KEPT, _AT_ONCE, _LAST_S = 8192, 1 << 16, 5.0
 
 
 class Stalled(DrdError):
@@ -37,13 +39,12 @@ class Session:
         self._keeper = keeper
         self._receiver = receiver
         self._directory = directory
-        self._said = -1
+        self._said = _Said()
         self._held = False
         """Whether drd itself has stopped the program, until what has arrived is stored."""
 
     def run(self) -> None:
         with ExitStack() as stack:
-            self._said = stack.enter_context(tempfile.TemporaryFile()).fileno()
             child = self._start(stack)
             while True:
                 began = time.monotonic()
@@ -62,9 +63,9 @@ class Session:
                 self._await(child, began + self._keeper.every_s)
 
     def _start(self, stack: ExitStack) -> process.Child:
-        os.ftruncate(self._said, 0)
-        os.lseek(self._said, 0, os.SEEK_SET)
-        child = self._receiver.start(self._said)
+        self._said = _Said()
+        with self._said.written() as said:
+            child = self._receiver.start(said)
         stack.callback(child.stop)
         self._held = False
         return child
@@ -73,8 +74,7 @@ class Session:
         """Raise LogLost or SourceUnreachable if the program that receives the log has ended."""
         if child.exit_code is None:
             return
-        said = os.pread(self._said, 8192, 0).decode("utf-8", "replace")
-        text = " ".join(said.split())[-600:]
+        text = " ".join(self._said.last().split())[-600:]
         if why := self._receiver.lost(text):
             raise LogLost(
                 f"the server does not have the part of its log that drd has to receive next: {why}",
@@ -111,7 +111,7 @@ class Session:
         return True
 
     def _bound(self, child: process.Child) -> None:
-        """Stop receiving if the disk fills while drd stores."""
+        """Stop receiving if the disk fills."""
         if child.exit_code is None and not self._keeper.has_room():
             child.stop()
             self._held = True
@@ -131,10 +131,45 @@ class Session:
 
     def _await(self, child: process.Child, end: float) -> None:
         """Wait until `end`: the interval counts from the beginning of a turn to the beginning of
-        the next, so storing does not prolong it. Wait at least for a short pause."""
+        the next, so storing does not prolong it. Wait at least for a short pause. A server may send
+        faster than drd stores: what fills the disk is stopped until then."""
         end = max(end, time.monotonic() + LEAST_PAUSE_S)
-        while child.exit_code is None and time.monotonic() < end:
+        while (child.exit_code is None or self._held) and time.monotonic() < end:
             wait(min(0.2, max(0.0, end - time.monotonic())))
+            self._bound(child)
+
+
+class _Said:
+    """The last words of a program, which may run for months: the server decides how much it
+    prints."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def written(self) -> Iterator[int]:
+        """Give the descriptor to which a program writes; it keeps a copy of its own."""
+        reading, writing = os.pipe()
+        self._thread = threading.Thread(
+            target=self._read, args=[reading], name="drd-log-said", daemon=True
+        )
+        self._thread.start()
+        try:
+            yield writing
+        finally:
+            os.close(writing)
+
+    def _read(self, reading: int) -> None:
+        with os.fdopen(reading, "rb", buffering=0) as said:
+            while data := said.read(_AT_ONCE):
+                self._tail = (self._tail + data)[-_KEPT:]
+
+    def last(self) -> str:
+        """Return the last words of a program that has ended."""
+        if self._thread is not None:
+            self._thread.join(_LAST_S)
+        return self._tail.decode("utf-8", "replace")
 
 
 def wait(seconds: float) -> None:
