@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from drd.errors import TargetError, UsageError
+from drd.errors import DrdError, TargetError, UsageError
 from drd.exhaustion import place_of
 from drd.model.finding_codes import DISK_SPACE
 from drd.model.text import counted
@@ -34,6 +34,9 @@ ANOTHER_POINT = (
 
 
 _FREE_WORK_DIR = "free space in work_dir, or set work_dir to another disk."
+
+DUMP_IS_LARGER = "A dump of compressed tables is larger than their files."
+_LEAST_FREE = 64 << 20
 
 STANDBY = "/srv/standby"
 """The directory of the targets that `drd plan new` writes as examples."""
@@ -84,17 +87,19 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
     )
 
 
-def keeping_room(place: Path, title: str) -> Callable[[], None]:
-    """Return a function that raises TargetError when the file system of a place gets full: nobody
-    knows before how large the dump of a restored server is."""
-    low = filling(place)
+def keeping_room(
+    place: Path, title: str, error: type[DrdError] = TargetError, *, hint: str = ""
+) -> Callable[[], None]:
+    """Return a function that raises an error when the file system of a place gets full. What a
+    server sends, or the dump of a restored one, may be larger than drd could know before."""
+    low = filling(place, _LEAST_FREE)
 
     def check() -> None:
         if (free := low()) is not None:
-            raise TargetError(
+            raise error(
                 f"{title} has written until only {format_size(free)} were free in "
                 f"{place_of(place)}",
-                hint=_FREE_WORK_DIR + " A dump of compressed tables is larger than their files.",
+                hint=f"{_FREE_WORK_DIR} {hint}".rstrip(),
             )
 
     return check

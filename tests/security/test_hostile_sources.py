@@ -5,16 +5,19 @@ whoever controls a server that drd backs up could replace the catalogue or a rep
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from drd.errors import SourceError
 from drd.kinds.mariadb.connection import Connection
+from drd.kinds.mariadb.physical import copy as physical_copy
 from drd.kinds.mariadb.physical.binlog.receiver import BinlogReceiver
 from drd.kinds.mariadb.tools import program
 from drd.kinds.postgres.address import Address
@@ -109,3 +112,40 @@ def test_a_server_whose_base_backup_leads_elsewhere_replaces_no_file(
         base_backup.copy(order)
 
     assert victim.read_text() == "the catalogue"
+
+
+# --- the disk -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A program that writes to a disk which is full then, and does not end."""
+    file = tmp_path / "program"
+    file.write_text(f"#!/bin/sh\necho x > {tmp_path}/copy/written\nexec sleep 300\n")
+    file.chmod(0o755)
+    (tmp_path / "copy").mkdir()
+
+    def usage(_: Path) -> SimpleNamespace:
+        full = (tmp_path / "copy/written").exists()
+        return SimpleNamespace(free=1 if full else 1 << 40)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    return str(file)
+
+
+def test_a_server_that_sends_more_than_it_says_does_not_fill_the_disk(
+    tmp_path: Path, endless: str
+) -> None:
+    """The room is counted before the copy, by what the server says."""
+    programs = cast(Any, SimpleNamespace(path=lambda _: endless))
+    address = Address({"host": str(tmp_path)}, None)
+    order = base_backup.Order(address, {}, programs, {}, "fast", tmp_path / "copy", "drd")
+    with pytest.raises(SourceError, match="pg_basebackup has written until only 1 B were free"):
+        base_backup.copy(order)
+
+
+def test_a_server_whose_files_grow_does_not_fill_the_disk(tmp_path: Path, endless: str) -> None:
+    tool = cast(Any, SimpleNamespace(path=endless, version="11.8"))
+    order = physical_copy.Order(tool, tmp_path / "cnf", "/data", tmp_path / "copy/data", 1)
+    with pytest.raises(SourceError, match="mariadb-backup has written until only 1 B were free"):
+        physical_copy.copy(order, {})

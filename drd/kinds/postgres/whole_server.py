@@ -17,7 +17,7 @@ import psycopg
 from drd import process
 from drd.errors import RepositoryDamaged, SandboxUnavailable, TargetError
 from drd.kinds.databases import Dumped
-from drd.kinds.file_system import ANOTHER_POINT, fresh, keeping_room
+from drd.kinds.file_system import ANOTHER_POINT, DUMP_IS_LARGER, fresh, keeping_room
 from drd.kinds.postgres import database
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import connect, words
@@ -316,7 +316,9 @@ def pg_dump(
         programs.path("pg_dump"), "--format=custom", "--compress=0",
         f"--dbname={address.conninfo}",
     ]  # fmt: skip
-    low = keeping_room(dump.parent, f"pg_dump of {component} from the restored server")
+    low = keeping_room(
+        dump.parent, f"pg_dump of {component} from the restored server", hint=DUMP_IS_LARGER
+    )
     with dump.open("xb") as file:
         command = Command(words_, drop_capabilities=True, name="pg_dump")
         child = process.start(command, stdout=file.fileno())

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
+from drd.kinds.file_system import keeping_room
 from drd.kinds.mariadb.server import says_no_space
 from drd.kinds.mariadb.tools import Program
 from drd.log import masked
@@ -63,6 +64,12 @@ def copy(order: Order, at: Mapping[str, Callable[[], None]]) -> None:
     """Make the copy. The functions of `at` are called at the messages that contain their key, and
     mariadb-backup waits until they return; what they raise ends the copying. Raises SourceError in
     the words of mariadb-backup, and leaves what it has copied to the caller."""
+    require_room = keeping_room(order.into.parent, "mariadb-backup", SourceError)
+
+    def tick() -> None:
+        _require_time(order.deadline)
+        require_room()
+
     read, write = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)  # each message is a packet of its own
     try:
         try:
@@ -74,13 +81,13 @@ def copy(order: Order, at: Mapping[str, Callable[[], None]]) -> None:
         told: deque[str] = deque(maxlen=_KEPT_LINES)
         waits = dict(at)
         try:
-            for line in _lines(read, order.deadline):
+            for line in _lines(read, tick):
                 said.append(line)
                 if _TELLS.search(line):
                     told.append(line)
                 for message in [m for m in waits if m in line]:
                     waits.pop(message)()
-            code = _ended(child, order.deadline)
+            code = child.wait(on_tick=tick)  # it has closed its output
         except BaseException:
             child.stop()
             raise
@@ -116,11 +123,6 @@ def _command(order: Order) -> Command:
     return Command(words, env={"LC_ALL": "C"}, fence=order.fence, name="mariadb-backup")
 
 
-def _ended(child: process.Child, deadline: float | None) -> int:
-    """Wait for the end of the program, which has closed its output."""
-    return child.wait(on_tick=lambda: _require_time(deadline))
-
-
 def _require_time(deadline: float | None) -> None:
     if deadline is not None and time.monotonic() > deadline:
         raise DeadlineExceeded(
@@ -130,12 +132,12 @@ def _require_time(deadline: float | None) -> None:
         )
 
 
-def _lines(read: int, deadline: float | None) -> Iterator[str]:
+def _lines(read: int, tick: Callable[[], None]) -> Iterator[str]:
     """Yield the messages as they come, until the program has closed its output."""
     rest = b""
     while True:
         process.check_cancelled()
-        _require_time(deadline)
+        tick()
         if not select.select([read], [], [], 0.2)[0]:
             continue
         data = os.read(read, 1 << 16)

@@ -14,7 +14,7 @@ from typing import Any
 from drd import process
 from drd.errors import DrdError, RepositoryDamaged, SourceError
 from drd.kinds.databases import Dumped, require_in
-from drd.kinds.file_system import ANOTHER_POINT, fresh, keeping_room, remove
+from drd.kinds.file_system import ANOTHER_POINT, DUMP_IS_LARGER, fresh, keeping_room, remove
 from drd.kinds.mariadb.address import OPTIONS, write_options
 from drd.kinds.mariadb.connection import Connection, ServerError, connect, words
 from drd.kinds.mariadb.described import Read
@@ -178,7 +178,8 @@ class OfServer(MariadbTargetDatabase):
             server.address("mysql"), server.base / OPTIONS, lines, user=server.user
         )
         argv = dump_words(tool, str(options), read.name, self._only, history=read.history)
-        low = keeping_room(into.parent, f"mariadb-dump of database {escaped(read.name)}")
+        title = f"mariadb-dump of database {escaped(read.name)}"
+        low = keeping_room(into.parent, title, hint=DUMP_IS_LARGER)
         try:
             with into.open("xb") as file:
                 child = process.start(server.command(list(argv)), stdout=file.fileno())

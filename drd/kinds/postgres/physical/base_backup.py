@@ -18,6 +18,7 @@ import psycopg
 
 from drd import process
 from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.kinds.file_system import keeping_room
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.physical.manifest import DATA, SPACES
@@ -101,7 +102,8 @@ def copy(order: Order) -> BaseBackup:
     with _watched(order) as still:
         limits = order.limits
         command = at_priority(_command(order, data), nice=limits.nice, ionice=limits.ionice)
-        done = process.run(command)
+        # A server may send more than it says, or grow meanwhile.
+        done = process.run(command, on_tick=keeping_room(order.into, "pg_basebackup", SourceError))
     if done.exit_code != 0:
         raise _failure(order, masked(done.complaint))
     return _described(data, still.at)
