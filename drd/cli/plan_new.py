@@ -21,7 +21,14 @@ from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.location import config_path
 from drd.config.plan_file import check
 from drd.config.problems import NAME_HINT, Report, as_name
-from drd.config.starter import PLACEHOLDER, WHOLE, FoundComponents, Starter, starter
+from drd.config.starter import (
+    PLACEHOLDER,
+    WHOLE,
+    FoundComponents,
+    Starter,
+    starter,
+    without_doubles,
+)
 from drd.config.yaml import read
 from drd.errors import ConfigError, UsageError
 from drd.exhaustion import system_reason
@@ -161,7 +168,8 @@ def _found(args: argparse.Namespace) -> FoundComponents:
             made, noted = start.found()
             notes += noted
         wishes += [(spec, wish) for wish in made]
-    notes += containers.notes()
+    wishes, doubles = without_doubles(wishes)
+    notes += doubles + containers.notes()
     remark = ""
     if not wishes:
         remark = (
@@ -276,7 +284,10 @@ def _say_what_is_in_it(made: Starter, found: FoundComponents, to: TextIO) -> Non
 def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: TextIO) -> None:
     """`plan` is how commands name the plan from now on: its name, or its file."""
     print("\nNext:", file=to)
-    steps = [f"read and adapt the plan: {plan}"]
+    steps = [
+        f"read and adapt the plan: {plan}\n"
+        "     (drd does not search for uploads and other files of applications: add them)"
+    ]
     if repository is None:
         steps.append(f"replace {PLACEHOLDER} with your bucket")
     credentials = directory_for_new()

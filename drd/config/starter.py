@@ -13,7 +13,7 @@ from drd.config.writing import inline
 from drd.model.location import is_s3
 from drd.model.plan import OWN_COMPONENT
 from drd.model.schemes import scheme_of
-from drd.model.text import escaped
+from drd.model.text import escaped, some
 from drd.ports.kinds import Ability, Holds, KindSpec, Wish
 
 PLACEHOLDER = "s3:https://s3.example.com/my-bucket"
@@ -41,6 +41,25 @@ class FoundComponents:
     wishes: Sequence[tuple[KindSpec, Wish]] = ()
     notes: Sequence[str] = ()
     remark: str = ""
+
+
+def without_doubles(
+    wishes: Sequence[tuple[KindSpec, Wish]],
+) -> tuple[list[tuple[KindSpec, Wish]], list[str]]:
+    """Return the wishes without databases of servers that are there as a whole, and a note for
+    each such server."""
+    whole = {socket for _, wish in wishes if wish.serves for socket in wish.sockets}
+    kept, left_out = [], dict[tuple[str, str], list[str]]()
+    for spec, wish in wishes:
+        if not wish.serves and not whole.isdisjoint(wish.sockets):
+            left_out.setdefault((spec.name, wish.sockets[0]), []).append(wish.name)
+        else:
+            kept.append((spec, wish))
+    return kept, [
+        f"{some(names, 10)}: the plan contains the whole server at {socket}. To dump a database as "
+        f"well, add it with --{kind}."
+        for (kind, socket), names in left_out.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from drd.ports.kinds import Wish
 from drd.process import rights, space_of
 from drd.process.listeners import Listening, listening
 from drd.process.numbers import pids
@@ -30,6 +31,12 @@ class RunningServer(NamedTuple):
     pid: int
     directory: str
     at: Listening
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The systemd unit that runs it; empty if it has none."""
+        unit = unit_of(self.pid)
+        return (unit,) if unit else ()
 
     @property
     def where(self) -> str:
@@ -56,6 +63,26 @@ def unseen(programs: Collection[str], seen: Iterable[str]) -> list[RunningServer
         ):
             servers.append(RunningServer(pid, directory, at))
     return servers
+
+
+@rights.as_root(rights.Purpose.PROCESSES)
+def serving(programs: Collection[str], socket: str, port: int = 0) -> RunningServer | None:
+    """Return the server of these programs on this host that listens on a Unix socket or, without
+    one, on a port; None if there is none that the present process may see."""
+    real = os.path.realpath(socket) if socket else ""
+    for pid in pids():
+        if _program(pid) not in programs or is_elsewhere(pid):
+            continue
+        at = listening(pid)
+        sockets = tuple(map(os.path.realpath, at.sockets))
+        if real in sockets if real else port in at.ports:
+            return RunningServer(pid, working_directory(pid), Listening(sockets, at.ports))
+    return None
+
+
+def of_running(wish: Wish, server: RunningServer) -> Wish:
+    """Return the wish for a whole server, with what is known of it while it runs."""
+    return wish._replace(units=server.units, serves=True, sockets=server.at.sockets)
 
 
 def is_elsewhere(pid: int) -> bool:

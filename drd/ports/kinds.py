@@ -111,6 +111,7 @@ class Wish(NamedTuple):
     makes one for a kind whose targets need only a `path`. `units` are the systemd units of programs
     that have the data open; `serves` says that these are the server of the data itself, which must
     not run while a recovery replaces it. `where` is the place of the data, as a person names it.
+    `sockets` are those of the server whose database this is; for a whole server, its own.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Wish(NamedTuple):
     units: tuple[str, ...] = ()
     serves: bool = False
     where: str = ""
+    sockets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

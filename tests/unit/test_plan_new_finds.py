@@ -156,6 +156,49 @@ def test_a_running_server_whose_socket_is_elsewhere_is_named_with_its_option(
     assert note not in find_postgres()[1], "drd asked it"
 
 
+def test_a_server_that_the_plan_has_as_a_whole_is_not_found_again_by_its_databases(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setenv("PGHOST", str(postgres.socket_dir))
+    monkeypatch.setattr(postgres_discovery, "_clusters", list)
+    monkeypatch.setattr(postgres_discovery, "SOCKET_DIRECTORIES", ())
+    monkeypatch.setattr(postgres_discovery, "_databases", lambda *_: ["billing", "booking"])
+    monkeypatch.setattr(running_servers, "unit_of", lambda _: "postgresql@17-main.service")
+    words = [f"--no-{kind}" for kind in ("sqlite", "mariadb", "redis", "valkey", "files")]
+    words += ["--output", "-", "--name", "shop", "--postgres-cluster"]
+    for dsn in (
+        f"postgresql:///booking?host={postgres.socket_dir}&port={postgres.port}",
+        f"host={postgres.socket_dir}/ port={postgres.port} dbname=booking",
+    ):
+        assert main(["plan", "new", *words, dsn]) == 0
+        written, said = capsys.readouterr()
+        plan = yaml.safe_load(written)
+        assert plan["components"] == {
+            "server": {
+                "kind": "postgres-cluster",
+                "dsn": dsn,
+                "data_dir": str(postgres.data_dir),
+            }
+        }
+        stopped = [step["stop"] for step in plan["runbook"] if "stop" in step]
+        assert stopped == [{"unit": "postgresql@17-main.service"}]
+        assert (
+            "billing, booking: the plan contains the whole server at "
+            f"{postgres.socket_dir}/.s.PGSQL.{postgres.port}. To dump a database as well, add it "
+            "with --postgres."
+        ) in " ".join(said.split())
+    away = "postgresql://db.example.com/booking"
+    assert main(["plan", "new", *words, away]) == 0
+    components = yaml.safe_load(capsys.readouterr().out)["components"]
+    assert set(components) == {"db", "billing", "booking"}
+
+
+def test_paths_that_a_person_names_are_copied_whole() -> None:
+    [wish] = files_discovery.wishes(["/etc"])
+    assert "exclude" not in dict(wish.keys([], ""))
+    assert dict(wish.keys(["/etc/x.db"], ""))["exclude"] == ["/etc/x.db"]
+
+
 def test_a_running_mariadb_whose_socket_is_elsewhere_is_named_with_its_option(
     short_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ def wishes(given: Sequence[str]) -> list[Wish]:
         inside = [file for file in live if any(_is_below(file, path) for path in paths)]
         if inside:
             yield "#", "A live database's files are not copied: the database has its own component."
-        yield "exclude", inside or ["*.tmp"]
+            yield "exclude", inside
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         place = f"{STANDBY}/{name}"

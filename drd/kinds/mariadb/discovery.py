@@ -39,7 +39,7 @@ _USER_INSIDE = (
     "This address is the one that is valid in the container. Better use a separate database user "
     "for drd: docs/mariadb.md lists the rights of this user."
 )
-_PROGRAMS = ("mariadbd", "mysqld")
+PROGRAMS = ("mariadbd", "mysqld")
 _LARGEST_FILE = 1 << 20
 _SERVER_USERS = ("mysql", "mariadb")
 
@@ -115,7 +115,7 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
     and notes about servers that could not be read. Never raises for a server's errors."""
     trusted = {0, os.geteuid(), *_servers_users()}
     sockets = list(_sockets())
-    notes = [_unseen(server) for server in unseen(_PROGRAMS, [socket for socket, _ in sockets])]
+    notes = [_unseen(server) for server in unseen(PROGRAMS, [socket for socket, _ in sockets])]
     if not sockets:
         return [], notes
     client = _client()
@@ -155,7 +155,7 @@ def _unseen(server: RunningServer) -> str:
 def _of_socket(name: str, socket: str) -> Wish:
     query = urlencode({"socket": socket}, safe="/")
     text = f"mariadb:///{quote(name, safe='')}?{query}"
-    return _wish(name, text, dsn.parse(text))
+    return _wish(name, text, dsn.parse(text))._replace(sockets=(socket,))
 
 
 def _servers_users() -> Iterator[int]:

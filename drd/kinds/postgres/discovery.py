@@ -24,7 +24,7 @@ from drd.users import user_name
 
 SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 (where servers put sockets)
 _SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)")
-_PROGRAMS = ("postgres", "postmaster")
+PROGRAMS = ("postgres", "postmaster")
 _DBNAME = re.compile(r"(?:^|\s)dbname\s*=\s*(?:'((?:\\.|[^'\\])*)'|(\S+))")
 _LIST = (
     "select datname from pg_database where datallowconn and not datistemplate "
@@ -120,7 +120,7 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
     sockets = [one for one in every if one.is_named or one.owner in trusted]
     notes += [_of_a_stranger(one) for one in every if one not in sockets]
     asked = [f"{one.directory}/.s.PGSQL.{one.port}" for one in every]
-    notes += [_unseen(server) for server in unseen(_PROGRAMS, asked)]
+    notes += [_unseen(server) for server in unseen(PROGRAMS, asked)]
     if not sockets:
         return [], notes
     try:
@@ -136,7 +136,10 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
             notes.append(f"{where} refused the connection: add its databases with --postgres.")
         elif not names:
             notes.append(f"{where} has no database except its system databases.")
-        databases += [_wish(name, _dsn(name, directory, port)) for name in names or ()]
+        at = (os.path.realpath(f"{directory}/.s.PGSQL.{port}"),)
+        databases += [
+            _wish(name, _dsn(name, directory, port))._replace(sockets=at) for name in names or ()
+        ]
     return databases, notes
 
 

@@ -8,14 +8,17 @@ from typing import Any
 from drd.errors import UsageError
 from drd.kinds.file_system import STANDBY
 from drd.kinds.mariadb import dsn
+from drd.kinds.mariadb.discovery import PROGRAMS
+from drd.kinds.running_servers import RunningServer, of_running, serving
 from drd.ports.kinds import Wish
 
 _ABOUT = (
     "The whole server, copied file by file. A backup first copies it into work_dir, so there must "
     "be room for it. The server must run on this host, and drd must be able to read its files: "
     "`drd doctor PLAN` says what is missing, `drd doctor PLAN --grants` prints a script for the "
-    "rights in the server. For recoveries in place, add `data_dir`."
+    "rights in the server."
 )
+_IN_PLACE = "For recoveries in place, add `data_dir`."
 _TARGET = "An empty or missing directory; the host needs the same series of MariaDB."
 
 
@@ -35,10 +38,13 @@ def wishes(given: Sequence[str]) -> list[Wish]:
 
 def _wish(text: str, parts: dsn.Parts) -> Wish:
     holds = bool(parts.password)
+    here = _running(parts)
 
     def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
-        yield "#", _ABOUT
+        yield "#", _ABOUT if here is not None and here.directory else f"{_ABOUT} {_IN_PLACE}"
         yield "dsn", {"credential": credential} if holds else text
+        if here is not None and here.directory:
+            yield "data_dir", here.directory
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         yield "#", _TARGET
@@ -47,4 +53,12 @@ def _wish(text: str, parts: dsn.Parts) -> Wish:
     secret = "the address of the server" if holds else ""
     where = "its address holds a password, so it becomes a credential" if holds else text
     host = "" if parts.host in dsn.LOOPBACK else parts.host.partition(".")[0]
-    return Wish(host, "server", keys, secret=secret, target=target, where=where)
+    wish = Wish(host, "server", keys, secret=secret, target=target, where=where)
+    return wish if here is None else of_running(wish, here)
+
+
+def _running(parts: dsn.Parts) -> RunningServer | None:
+    """Return the server of an address if it runs on this host."""
+    if parts.host and parts.host not in dsn.LOOPBACK:
+        return None
+    return serving(PROGRAMS, "" if parts.host else parts.socket, parts.port)

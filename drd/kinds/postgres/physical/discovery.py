@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
+from psycopg import pq
+
 from drd.kinds.file_system import STANDBY
-from drd.kinds.postgres.dsn import holds_password
+from drd.kinds.postgres.discovery import PROGRAMS, SOCKET_DIRECTORIES
+from drd.kinds.postgres.dsn import LOOPBACK, holds_password
+from drd.kinds.running_servers import RunningServer, of_running, serving
 from drd.ports.kinds import Wish
 
 _ABOUT = (
     "The whole server, copied file by file. A backup first copies it into work_dir, so there must "
     "be room for it. The user needs the right REPLICATION and a line in pg_hba.conf: `drd doctor "
-    "PLAN --grants` prints a script. For recoveries in place, add `data_dir`."
+    "PLAN --grants` prints a script."
 )
+_IN_PLACE = "For recoveries in place, add `data_dir`."
 _TARGET = (
     "An empty or missing directory; the host needs the same major version of PostgreSQL. Its "
     "tablespaces are restored into it."
@@ -29,10 +37,13 @@ def wishes(given: Sequence[str]) -> list[Wish]:
 
 def _wish(dsn: str) -> Wish:
     holds = holds_password(dsn)
+    here = _running(dsn)
 
     def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
-        yield "#", _ABOUT
+        yield "#", _ABOUT if here is not None and here.directory else f"{_ABOUT} {_IN_PLACE}"
         yield "dsn", {"credential": credential} if holds else dsn
+        if here is not None and here.directory:
+            yield "data_dir", here.directory
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         yield "#", _TARGET
@@ -40,7 +51,29 @@ def _wish(dsn: str) -> Wish:
 
     secret = "the connection string of the server" if holds else ""
     where = "its connection string holds a password, so it becomes a credential" if holds else dsn
-    return Wish(_host(dsn), "server", keys, secret=secret, target=target, where=where)
+    wish = Wish(_host(dsn), "server", keys, secret=secret, target=target, where=where)
+    return wish if here is None else of_running(wish, here)
+
+
+def _running(dsn: str) -> RunningServer | None:
+    """Return the server of a connection string if it runs on this host, and libpq can read it."""
+    with suppress(psycopg.Error):
+        given = {o.keyword.decode(): o for o in pq.Conninfo.parse(dsn.encode())}
+
+        def value(keyword: str) -> str:
+            option = given[keyword]
+            said = option.val or os.environb.get(option.envvar or b"") or option.compiled or b""
+            return os.fsdecode(said)
+
+        host, port = value("hostaddr") or value("host"), value("port")
+        if not port.isdecimal() or "," in host:
+            return None
+        if host in LOOPBACK:
+            return serving(PROGRAMS, "", int(port))
+        places = [host] if host.startswith("/") else [] if host else SOCKET_DIRECTORIES
+        found = (serving(PROGRAMS, f"{place}/.s.PGSQL.{port}") for place in places)
+        return next((server for server in found if server is not None), None)
+    return None
 
 
 def _host(dsn: str) -> str:
