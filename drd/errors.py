@@ -117,8 +117,9 @@ class UsageError(DrdError):
 
 
 class Problem(NamedTuple):
-    """One problem in a file: `file:line: path: message`, and the remedy. A named tuple: `status`
-    imports this module, and has no time for `dataclasses`."""
+    """One problem in a file: `file:line: path: message`, and the remedy; `code` if it is also a
+    finding (docs/findings.md). A named tuple: `status` imports this module, and has no time for
+    `dataclasses`."""
 
     file: str
     line: int
@@ -126,6 +127,7 @@ class Problem(NamedTuple):
     message: str
     hint: str = ""
     severity: str = "error"  # error | warning
+    code: str = ""
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""

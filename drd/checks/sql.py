@@ -17,6 +17,7 @@ from drd.checks.expectation import (
     parse_expectation,
     to_number,
 )
+from drd.checks.reading import changes
 from drd.checks.settings import CheckSettings
 from drd.checks.words import not_run, result, shorten
 from drd.errors import DrdError, SourceError, SourceUnreachable
@@ -134,6 +135,18 @@ def _needs(settings: SqlCheck) -> Ability | None:
     return Ability.DATABASES if settings.database is not None else None
 
 
+def _refused(settings: SqlCheck, spec: KindSpec) -> Contradiction | None:
+    """Other queries than SQL are the kind's own."""
+    why = changes(settings.query) if Ability.SQL in spec.can else ""
+    if not why:
+        return None
+    return Contradiction(
+        ("query",),
+        f"every drill refuses this query, because a check can only read: {why}",
+        "give one SELECT, VALUES or TABLE; to write, use a step `sql` of the runbook.",
+    )
+
+
 def _needs_baseline(settings: SqlCheck) -> bool:
     expectation = parse_expectation(settings.expect)
     return isinstance(expectation, Near) and expectation.of is None
@@ -159,5 +172,6 @@ SPEC = CheckKind(
     fits=_fits,
     baseline=_baseline,
     needs=_needs,
+    refused=_refused,
     by_hand=_by_hand,
 )

@@ -55,6 +55,7 @@ def check(args: argparse.Namespace) -> int:
         except ConfigError as error:
             problems += error.problems
     warnings = [w for plan in loaded for w in plan.warnings]
+    problems += [fault for plan in loaded for fault in plan.faults]
     if args.json:
         output.print_json(
             {
@@ -168,7 +169,9 @@ def _files_to_check(
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:
+    finding = {"code": problem.code} if problem.code else {}
     return {
+        **finding,
         "file": problem.file,
         "line": problem.line,
         "path": problem.path,
@@ -183,7 +186,8 @@ def _print_check(loaded: list[LoadedPlan], problems: list[Problem], *, quiet: bo
     for plan in loaded if not quiet else ():
         for warning in plan.warnings:
             print_problem(warning)
-        output.say(_ok_line(plan))
+        if not plan.faults:
+            output.say(_ok_line(plan))
 
 
 def print_problem(problem: Problem) -> None:

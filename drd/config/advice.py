@@ -16,6 +16,7 @@ from drd.config.timing import Copy
 from drd.config.timing_logic import blackout
 from drd.errors import Problem
 from drd.model.cron import longest_gap
+from drd.model.finding_codes import CHECK_QUERY
 from drd.model.schedule import auto_exposure_s
 from drd.model.units import format_duration
 from drd.model.windows import longest_blackout_s
@@ -40,6 +41,19 @@ def advise(parsed: Parsed, report: Report, file: Path) -> None:
     _runbook(parsed, report)
     _targets(parsed, report)
     advise_on_services(parsed, report)
+
+
+def find_refused_checks(parsed: Parsed, report: Report) -> None:
+    """Report as an error each check that every drill refuses. The plan can be used all the same: a
+    recovery must not fail for one of its checks."""
+    for at, check in zip(parsed.check_at, parsed.file.checks, strict=True):
+        component = parsed.file.components.get(check.component or "")
+        if component is None or component.kind not in KINDS:
+            continue
+        wrong = CHECKS[check.kind].refused(check, KINDS[component.kind])
+        if wrong is not None:
+            path = ("checks", at, *wrong.path)
+            report.error(path, wrong.message, wrong.hint, of_key=wrong.of_key, code=CHECK_QUERY)
 
 
 def advise_on_names(parsed: Parsed, report: Report) -> tuple[Problem, ...]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from drd.config.advice import advise, advise_on_names
+from drd.config.advice import advise, advise_on_names, find_refused_checks
 from drd.config.build import build_plan
 from drd.config.logic import check_logic
 from drd.config.parse import Parsed, parse
@@ -28,7 +28,8 @@ from drd.model.plan import Plan
 class LoadedPlan:
     """A plan and its file. `file_digest` (sha256), `size` and `mtime_ns` belong to the file as it
     was read, so that `status` can recognise a changed file without reading it. `reached` is the
-    path by which this file was opened. `odd_names` are the errors for which a new plan is refused.
+    path by which this file was opened. `odd_names` are the errors for which a new plan is refused,
+    `faults` those for which no plan is: a drill meets them, and a recovery works with them.
     """
 
     plan: Plan
@@ -40,6 +41,7 @@ class LoadedPlan:
     text: str
     reached: PlanPath
     odd_names: tuple[Problem, ...] = ()
+    faults: tuple[Problem, ...] = ()
 
     @property
     def as_written(self) -> dict[str, object]:
@@ -58,6 +60,7 @@ def load_plan(
         parsed, report = checked(raw, path, roles)
         advise(parsed, report, path)
         odd_names = advise_on_names(parsed, report)
+        find_refused_checks(parsed, report)
         plan = build_plan(parsed, Path(os.path.abspath(path)))  # noqa: PTH100 (keeps symlinks)
     return LoadedPlan(
         plan=plan,
@@ -69,6 +72,7 @@ def load_plan(
         text=raw.decode(),
         reached=reached,
         odd_names=odd_names,
+        faults=tuple(report.errors),
     )
 
 

@@ -31,8 +31,11 @@ class Report:
             b for b in document.broken if not any(b[: len(p)] == p for p in left_out)
         }
 
-    def error(self, path: Path, message: str, hint: str = "", *, of_key: bool = False) -> None:
-        self._add(path, message, hint, "error", of_key)
+    def error(
+        self, path: Path, message: str, hint: str = "", *, of_key: bool = False, code: str = ""
+    ) -> None:
+        """`code` is that of a finding which commands report for a plan that they use."""
+        self._add(path, message, hint, "error", of_key=of_key, code=code)
         self.broken.add(self._in_document(path))
 
     def warn(self, path: Path, message: str, hint: str = "") -> None:
@@ -70,10 +73,12 @@ class Report:
         problems = dict.fromkeys(p for p in self.problems if p.severity == severity)
         return sorted(problems, key=lambda p: p.line)
 
-    def _add(self, path: Path, message: str, hint: str, severity: str, of_key: bool) -> None:
+    def _add(
+        self, path: Path, message: str, hint: str, severity: str, *, of_key: bool, code: str = ""
+    ) -> None:
         path = self._in_document(path)
         line = self.document.line(path, of_key=of_key)
-        problem = Problem(self.document.file, line, dotted(path), message, hint, severity)
+        problem = Problem(self.document.file, line, dotted(path), message, hint, severity, code)
         self.problems.append(problem)
 
 

@@ -14,6 +14,7 @@ ADOPTED = "repository-copies"
 ARCHIVE = "repository-archive"
 BACKUP_ERRORS = "repository-backup-errors"
 CHECK = "repository-check"
+CHECK_QUERY = "check-query"
 IN_REPOSITORY = frozenset({"repository-keys", "repository-locks", "repository-index"})
 """Codes of findings about the content of a repository: they do not say whether it is the plan's
 own.

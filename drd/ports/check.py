@@ -18,7 +18,7 @@ from drd.process import Fence
 
 if TYPE_CHECKING:
     # `drd status` imports the ports, and pydantic would take longer than all that it does.
-    from drd.fields import Settings
+    from drd.fields import Contradiction, Settings
 
 
 def no_fence(_name: str, _words: Sequence[str]) -> Fence | None:
@@ -71,6 +71,10 @@ def needs_nothing(_: Any) -> None:
     """Need no ability of the component: for a check that does not depend on its settings."""
 
 
+def never_refused(_: Any, __: KindSpec) -> None:
+    """Refuse no settings: for a check that no drill refuses for what its settings say."""
+
+
 def no_words(_: Any, __: ByHand | None) -> Passage | None:
     """Give no command: for a check that a person cannot carry out by a command."""
     return None
@@ -84,9 +88,11 @@ class CheckKind:
     it out. `fits` says which kinds of component it can check. A check with `compares` compares with
     the state at backup. `baseline` gives, by the settings, the query that the source answers at
     backup. `needs` gives, by the settings, an ability without which the check cannot read a
-    component. With `reads_as_root` the check runs with root's rights, if drd has them, to read
-    files of every owner. With `runs_programs` the check runs programs of the plan: no server of
-    drd's own works on the restored data meanwhile. `by_hand` says what a person does without drd,
+    component. `refused` gives, by the settings and the kind of the component, the error for which
+    every drill refuses the check, although the plan can be used. With `reads_as_root` the check
+    runs with root's rights, if drd has them, to read files of every owner. With `runs_programs` the
+    check runs programs of the plan: no server of drd's own works on the restored data meanwhile.
+    `by_hand` says what a person does without drd,
     by the settings and by how the component is restored.
     """
 
@@ -97,6 +103,7 @@ class CheckKind:
     compares: bool = False
     baseline: Callable[[Any], str | None] = no_query
     needs: Callable[[Any], Ability | None] = needs_nothing
+    refused: Callable[[Any, KindSpec], Contradiction | None] = never_refused
     reads_as_root: bool = False
     runs_programs: bool = False
     by_hand: Callable[[Any, ByHand | None], Passage | None] = no_words

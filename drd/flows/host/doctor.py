@@ -14,6 +14,7 @@ from drd.errors import CatalogueError, DrdError, ExtensionFailed
 from drd.flows.host import targets
 from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.instant_trial import try_mounts
+from drd.flows.host.refused_checks import refused_checks
 from drd.flows.host.repository_findings import masked_passwords, repository_findings, tried
 from drd.flows.host.repository_room import ahead
 from drd.flows.host.unit_limits import confinement, without_those_of_the_unit
@@ -29,7 +30,7 @@ from drd.flows.state.run_removal import remove_run
 from drd.model.adopted import with_copy
 from drd.model.clock import SYNCHRONISE
 from drd.model.finding import Finding
-from drd.model.finding_codes import DISK_SPACE, REPOSITORY, THIS_STATE
+from drd.model.finding_codes import CHECK_QUERY, DISK_SPACE, REPOSITORY, THIS_STATE
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot, newest_complete
@@ -88,7 +89,7 @@ def examine(
         findings += tried("fence", "", lambda: try_fence(services, plan, probe))
         findings += tried("instant-drill", "", lambda: try_mounts(services, plan))
         findings += tried("room-for-a-drill", "", lambda: _disk(services, plan))
-        findings += targets.findings(plan)
+        findings += targets.findings(plan) + tried(CHECK_QUERY, "", lambda: refused_checks(plan))
         findings += _last_backup(services, plan) + _last_drill(services, plan)
         findings += ahead(services, plan)
         findings += _aside(services, plan)
