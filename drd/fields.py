@@ -43,11 +43,9 @@ class Contradiction(NamedTuple):
     def of(error: ValueError, path: tuple[str | int, ...]) -> Contradiction:
         """Convert the error of a parser."""
         malformed = Malformed.of(error)
-        fact, remedy = (
-            malformed.fact,
-            malformed.remedy or "the possible values are in docs/plan-reference.md",
-        )
-        return Contradiction(path, fact[:1].lower() + fact[1:], f"{remedy}.")
+        fact = malformed.fact
+        hint = malformed.hint("the possible values are in docs/plan-reference.md")
+        return Contradiction(path, fact[:1].lower() + fact[1:], hint)
 
 
 Words = Sequence[str]

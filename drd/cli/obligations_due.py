@@ -96,7 +96,7 @@ def _zone(given: str | None, settings: DaemonSettings) -> str:
     try:
         return time_zone(given)
     except Malformed as error:
-        raise UsageError(error.fact, hint=f"{error.remedy}.") from None
+        raise UsageError(error.fact, hint=error.hint()) from None
 
 
 def _at(text: str, zone: str) -> datetime:

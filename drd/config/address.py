@@ -18,7 +18,10 @@ def loopback(text: str) -> tuple[str, int]:
     match = _ADDRESS.fullmatch(text)
     port = int(match["port"]) if match else 0
     if match is None or not 1 <= port <= 65535:
-        raise Malformed(f'"{text}" is not an address with a port', 'write "127.0.0.1:9473"')
+        alone = text.lstrip(":")
+        meant = alone if re.fullmatch(r"[1-9][0-9]{0,4}", alone, re.ASCII) else "9473"
+        meant = meant if int(meant) <= 65535 else "9473"
+        raise Malformed(f'"{text}" is not an address with a port', f'write "127.0.0.1:{meant}"')
     host = match["six"] or match["name"] or ""
     if host == "localhost":
         host = "127.0.0.1"

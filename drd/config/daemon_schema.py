@@ -219,6 +219,7 @@ class Timestamp(Settings):
 
     url: str = Field(
         pattern=r"^https?://[^\s/]+(/\S*)?$",
+        examples=["https://tsa.example.com/tsr"],
         description="The URL where the authority answers time-stamp queries. drd sends only "
         "a hash.",
     )

@@ -78,6 +78,7 @@ class SchemaView:
     """One model's schema, followed along paths of data."""
 
     def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
         self.root: JsonSchema = _schema_of(model, in_use())
 
     def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, JsonSchema]:

@@ -179,9 +179,8 @@ def _keys(s3: S3, path: Path, report: Report) -> None:
 def _value_error(error: ValueError, path: Path, report: Report, remedy: str) -> None:
     """Return the message of a parser; `remedy` if the parser knows none."""
     malformed = Malformed.of(error)
-    report.error(
-        path, malformed.fact[:1].lower() + malformed.fact[1:], f"{malformed.remedy or remedy}."
-    )
+    fact = malformed.fact[:1].lower() + malformed.fact[1:]
+    report.error(path, fact, malformed.hint(remedy))
 
 
 # --- checks ---------------------------------------------------------------------------------

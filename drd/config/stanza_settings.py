@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -21,15 +21,16 @@ _OWN = frozenset({
 })  # fmt: skip
 
 
+StanzaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", examples=["shop"])]
+
+
 class StanzaSettings(Settings):
     """What pgBackRest needs to read its repository: `config`, or `options`, or both."""
 
     unsaid: ClassVar = {"check": (False,)}
 
-    stanza: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
-        description="Name of the stanza. Default: the name in the URL.",
+    stanza: StanzaName | None = Field(
+        None, description="Name of the stanza. Default: the name in the URL."
     )
     config: Secret | None = Field(
         None,

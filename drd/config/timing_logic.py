@@ -10,8 +10,8 @@ from drd.config.parse import Parsed
 from drd.config.problems import Report
 from drd.config.timing import BlackoutSettings
 from drd.config.yaml import Path
+from drd.config.zones import zone_hint
 from drd.model.cron import longest_gap
-from drd.model.nearest import closest
 from drd.model.policies import Blackout
 from drd.model.units import format_duration
 from drd.model.windows import DAY_MIN, DAYS, longest_blackout_s, minutes_of
@@ -38,8 +38,7 @@ def check_timing(parsed: Parsed, report: Report) -> None:
             report.error((name, "cron"), "cannot be combined with `every`", hint, of_key=True)
         if not _is_zone(section.timezone):
             message = f'there is no time zone "{section.timezone}"'
-            hint = _nearest_zone(section.timezone, available_timezones())
-            report.error((name, "timezone"), message, hint)
+            report.error((name, "timezone"), message, zone_hint(section.timezone))
         _windows(section.blackout, (name, "blackout"), report)
     _read_all(parsed, report)
 
@@ -92,8 +91,3 @@ def _read_all(parsed: Parsed, report: Report) -> None:
         message = f"is shorter than the {format_duration(between_s)} between two verifications"
         hint = "verify more often, or set a longer `read_all_within`."
         report.error(("verification", "read_all_within"), message, hint)
-
-
-def _nearest_zone(zone: str, zones: set[str]) -> str:
-    near = closest(zone, zones, alike=0.8)
-    return f'did you mean "{near}"?' if near else "write a name like Europe/Berlin, or UTC."

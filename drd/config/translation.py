@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -59,9 +59,12 @@ def translate(
     Errors that were already reported are not repeated."""
     grouped: dict[tuple[Path, str], list[Mapping[str, Any]]] = {}
     before = set(report.broken)
-    for item in error.errors(include_url=False):
-        path, last = _locate(item, data)
-        path = (*path, *_misspelt(item, path))
+    items = [(_locate(item, data), item) for item in error.errors(include_url=False)]
+    inner = {path[:n] for (path, _), _ in items for n in range(len(path))}
+    for (place, last), item in items:
+        if item["type"] == "literal_error" and place in inner:
+            continue  # it is no word of the list, but a mapping, whose own errors are reported
+        path = (*place, *_misspelt(item, place))
         if not any((*prefix, *path)[:n] in before for n in range(len(prefix) + len(path) + 1)):
             grouped.setdefault((path, last), []).append(dict(item))
     sentences = {
@@ -172,8 +175,20 @@ class _Translation:
         if any(_is_path(schema) for schema in self.view.nodes(self.path, self.data)):
             wanted = [_PATH if w == "text" else w for w in wanted]
         if wanted:
-            return _wrong_type(list(dict.fromkeys(wanted)), value)
+            return _wrong_type(list(dict.fromkeys(wanted)), value, self._as_text)
         return self._other(kind, value)
+
+    def _as_text(self, value: Any) -> str:
+        """Return the remedy for a value that must be a text: to put it in quotes, unless the text
+        would be wrong as well."""
+        quoted = _with(self.data, self.path, _plain(value))
+        try:
+            self.view.model.model_validate(quoted)
+        except ValidationError as error:
+            there = [i for i in error.errors(include_url=False) if _is_at(i, self.path, quoted)]
+            if there:
+                return _Translation(there, self.path, "", self.view, quoted).sentence().hint
+        return "put the value in quotes."
 
     def _unknown_key(self, key: str) -> _Sentence:
         """An existing key cannot be the one that was meant."""
@@ -241,7 +256,7 @@ class _Translation:
         context = self.item.get("ctx", {})
         if kind == "value_error":
             malformed = Malformed.of(context["error"])
-            return _Sentence(malformed.fact, f"{malformed.remedy or _REFERENCE}.")
+            return _Sentence(malformed.fact, malformed.hint(_REFERENCE))
         if kind in ("literal_error", "enum"):
             choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             return _no_choice(value, choices)
@@ -251,7 +266,7 @@ class _Translation:
             if context.get("pattern") == _ABSOLUTE:
                 text = f"{_shown(value)} is not an absolute path"
                 return _Sentence(text, "write the whole path, which begins with /.")
-            return _bad_name(str(value))
+            return self._without_pattern(value)
         if kind in ("too_short", "string_too_short"):
             least = context.get("min_length", 1)
             if kind == "string_too_short" or not value or least < 2:
@@ -266,6 +281,15 @@ class _Translation:
         text = f"{_shown(value)} is not valid: it {reason}"
         return _Sentence(text, "the possible values are in docs/plan-reference.md.")
 
+    def _without_pattern(self, value: Any) -> _Sentence:
+        """Most patterns are those of names; others have an example."""
+        schemas = self.view.nodes(self.path, self.data)
+        examples = (e for s in schemas for e in s.get("examples", ()) if isinstance(e, str))
+        if example := next(examples, ""):
+            text = f"{_shown(value)} does not have the right form"
+            return _Sentence(text, f'write it like "{example}".')
+        return _bad_name(str(value))
+
     def _out_of_range(self, value: Any) -> _Sentence:
         """Name both bounds, not only the one that was missed."""
         (bound,) = _BOUNDS[str(self.item["type"])] & self.item["ctx"].keys()
@@ -277,6 +301,20 @@ class _Translation:
             return _Sentence(f"{_shown(value)} is out of range", f"write {least} to {most}.")
         words = _BOUND_WORDS[bound].format(self.item["ctx"][bound])
         return _Sentence(f"{_shown(value)} is out of range", f"write {words}.")
+
+
+def _is_at(item: Mapping[str, Any], path: Path, data: Any) -> bool:
+    return _locate(item, data)[0] == path
+
+
+def _with(data: Any, path: Path, value: Any) -> Any:
+    """Return the data with another value at an existing place."""
+    if not path:
+        return value
+    key, *below = path
+    changed = data.copy()
+    changed[key] = _with(data[key], tuple(below), value)
+    return changed
 
 
 def _is_path(schema: Mapping[str, Any]) -> bool:
@@ -291,7 +329,7 @@ def _bad_name(name: str) -> _Sentence:
     return _Sentence(f'"{name}" is not a valid name', hint)
 
 
-def _wrong_type(wanted: list[str], value: Any) -> _Sentence:
+def _wrong_type(wanted: list[str], value: Any, as_text: Callable[[Any], str]) -> _Sentence:
     actual = _type_of(value)
     if isinstance(value, float) and "a whole number" in wanted:
         return _Sentence(f"{value} is not a whole number", "write the number without a fraction.")
@@ -299,7 +337,7 @@ def _wrong_type(wanted: list[str], value: Any) -> _Sentence:
     if _PATH in wanted:
         hint = "write a path, like /var/lib/drd."
     elif "text" in wanted and not isinstance(value, (dict, list)):
-        hint = "put the value in quotes."
+        hint = as_text(value)
     elif "a mapping" in wanted:
         hint = "write indented lines `key: value` below this key."
     elif "a list" in wanted:
@@ -319,6 +357,9 @@ def _type_of(value: Any) -> str:
 
 def _no_choice(value: Any, choices: Sequence[str]) -> _Sentence:
     """The choices are named once: in the remedy, unless that is the nearest one."""
+    if not isinstance(value, (str, dict, list)) and _plain(value) in choices:
+        text = f"is {_type_of(value)}, not text"
+        return _Sentence(text, f'put the value in quotes: "{_plain(value)}".')
     if isinstance(value, str) and (close := did_you_mean(value, choices)):
         return _Sentence(f"{_shown(value)} is not one of {', '.join(choices)}", close)
     return _Sentence(f"{_shown(value)} is not allowed here", f"write {either(choices)}.")
@@ -326,6 +367,9 @@ def _no_choice(value: Any, choices: Sequence[str]) -> _Sentence:
 
 def _shown(value: Any) -> str:
     """Write a value as YAML has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    """Return what a value that is no text is in the file."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

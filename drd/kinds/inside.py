@@ -23,7 +23,8 @@ class InContainer(Settings):
     """A running container of this host."""
 
     container: ContainerName = Field(
-        description="The name of the container, as `podman ps` or `docker ps` shows it."
+        description="The name of the container, as `podman ps` or `docker ps` shows it.",
+        examples=["shop-db-1"],
     )
     engine: Literal["podman", "docker"] = Field(description="The engine that runs the container.")
 

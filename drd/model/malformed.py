@@ -11,6 +11,11 @@ class Malformed(ValueError):
         self.fact = fact
         self.remedy = remedy
 
+    def hint(self, otherwise: str = "") -> str:
+        """Return the remedy as a sentence; `otherwise` if the parser knows none."""
+        remedy = self.remedy or otherwise
+        return remedy if remedy.endswith("?") else f"{remedy}."
+
     @classmethod
     def of(cls, error: Exception) -> Malformed:
         """Convert any error of a parser; errors of other classes get no remedy."""

@@ -155,7 +155,7 @@ BROKEN = [
     ("title: Acme, clause 12.3\n", "", 1, "", "title is missing", "add the key `title`: what is reported, and to whom, in one line."),
     ("checked: 2026-11-20", "checked: yesterday", 8, "checked", None, None),
     ("checked: 2026-11-20", "chekced: 2026-11-20", 8, "chekced", 'unknown key "chekced"', 'did you mean "checked"?'),
-    ("jurisdiction: contract", "jurisdiction: contract\nzone: Europe/Berln", 4, "zone", 'there is no time zone "Europe/Berln"', "write a name like Europe/Berlin."),
+    ("jurisdiction: contract", "jurisdiction: contract\nzone: Europe/Berln", 4, "zone", 'there is no time zone "Europe/Berln"', 'did you mean "Europe/Berlin"?'),
     ("jurisdiction: contract", 'jurisdiction: contract\nif: ["people => 5"]', 4, "if[0]", '"people => 5" is not a condition', None),
     ("jurisdiction: contract", "jurisdiction: contract\nextends: eu-gdpr33", 4, "extends", 'there is no regime "eu-gdpr33"', 'did you mean "eu-gdpr-33"?'),
 ]  # fmt: skip

@@ -101,7 +101,7 @@ def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
         (
             ["--zone", "Berlin"],
             'there is no time zone "Berlin"',
-            "write a name like Europe/Berlin.",
+            'did you mean "Europe/Berlin"?',
         ),
     ],
 )
