@@ -9,6 +9,7 @@ from typing import Any
 from drd import log
 from drd.model.cause import with_remedy
 from drd.model.consistency import Spread
+from drd.model.text import readable
 from drd.model.units import to_rfc3339
 
 Document = dict[str, Any]
@@ -18,7 +19,7 @@ def text_of(text: str | None) -> str | None:
     """Text for a document: secrets masked, bytes that are not UTF-8 escaped."""
     if text is None:
         return None
-    return log.masked(text).encode("utf-8", "backslashreplace").decode()
+    return readable(log.masked(text))
 
 
 def error_document(error: str | None, remedy: str | None) -> Document:

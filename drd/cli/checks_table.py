@@ -28,6 +28,7 @@ from drd.model.run import (
     DrillResult,
     Evidence,
 )
+from drd.model.text import escaped
 from drd.model.units import format_duration, from_rfc3339
 
 STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "warn"}
@@ -301,15 +302,22 @@ def print_checks(evidence: Evidence, *, colour: bool, steps: bool = True) -> Non
     if not rows:
         output.say("  check      no check ran: the data is not checked")
         return
-    name_width = min(44, max(len(r[0]) for r in rows))
-    seen_width = min(60, max(len(r[1]) for r in rows))
+    name_width = min(44, max(measure(r[0]) for r in rows))
+    seen_width = min(60, max(measure(r[1]) for r in rows))
     width = terminal_width(sys.stdout)
-    lines = [(f"  check      {n:<{name_width}}  {s:<{seen_width}}  ", v) for n, s, v in rows]
+    lines = [
+        (f"  check      {_padded(n, name_width)}  {_padded(s, seen_width)}  ", v)
+        for n, s, v in rows
+    ]
     if any(measure(line + verdict) > width for line, verdict in lines):
         _print_below(rows, width, colour)
         return
     for line, verdict in lines:
         output.say(line + output.paint(_words(verdict), STYLE[verdict], colour))
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - measure(text))
 
 
 def _print_below(rows: list[tuple[str, str, str]], width: int, colour: bool) -> None:
@@ -336,4 +344,4 @@ def _row(check: CheckResult) -> tuple[str, str, str]:
         seen += f" (expected {check.expected})"
     elif check.verdict == "passed" and check.bound:
         seen += f" {check.expected}"
-    return check.name, " ".join(seen.split()), str(check.verdict)
+    return escaped(check.name), escaped(" ".join(seen.split())), str(check.verdict)

@@ -200,7 +200,7 @@ def _summary(compared: LiveDifference, differing: int) -> Iterator[str]:
         )
     yield from _not_compared(compared)
     for name, why in difference.unknown[:5]:
-        yield f"unknown: {escaped(name)}: {why}"
+        yield f"unknown: {escaped(name)}: {escaped(why)}"
     if more := left_out(len(difference.unknown) - 5):
         yield f"unknown: …{more}"
 
@@ -226,4 +226,4 @@ def _before_and_now(a: Any, b: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return escaped(value) if isinstance(value, str) else json.dumps(value)

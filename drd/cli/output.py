@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from drd import masking
 from drd.cli import render
 from drd.cli.render import paint, shown
+from drd.model.text import escaped, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def error_document(message: str, hint: str, code: int) -> dict[str, Any]:
 
 def unmarked(text: str) -> str:
     """Text with bytes that are not UTF-8 shown as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return readable(text)
 
 
 def masked(text: str) -> str:
@@ -139,11 +140,12 @@ def colours(no_color: bool) -> bool:
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> str:
-    """Aligned columns. If a text has no room on a narrow terminal, it is put below its row; a pipe
-    has room for everything. The first column may be indented."""
+    """Aligned columns, one line a row: a line break in a name is an escape. If a text has no room
+    on a narrow terminal, it is put below its row; a pipe has room for everything. The first column
+    may be indented."""
     if not rows:
         return ""
-    cells = [[unmarked(cell) for cell in row] for row in rows]
+    cells = [[escaped(cell) for cell in row] for row in rows]
     names = header or [""] * len(rows[0])
     lines = render.table(names, cells, width=render.terminal_width(sys.stdout))
     return "\n".join(lines if header else lines[1:])

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from drd import record_writer
 from drd.cli.command_lines import command_lines, is_command
 from drd.model.cells import Cell, Note
+from drd.model.text import escaped, readable
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ _COMMANDS = r"(?:^|(?<=\s))\s*\(?`([^`]+)`[).;,]*(?:\s+|$)"
 """A command in a text, with what encloses it."""
 _SEVERAL_WORDS = r"(?:--)?[a-z][\w./-]* "
 """How a command begins; behind a key there is a colon."""
+_SPACES = {ord(c): " " for c in "\t\n\r\v\f"}
 _PAINTED = r"(\x1b\[(?:0|1|2|31|32|33)m)"
 """The codes of `paint`."""
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
@@ -80,9 +82,7 @@ def shown(text: str, *, painted: bool = False) -> str:
     `painted`."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
-    from drd.model.text import escaped
-
-    whole = text.encode("utf-8", "backslashreplace").decode()
+    whole = readable(text)
     if not painted or "\x1b" not in whole:
         return "\n".join(map(escaped, whole.split("\n")))
     parts = _pattern(_PAINTED).split(whole)
@@ -97,14 +97,11 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def plain(text: str) -> str:
-    """Return one line: control characters become spaces, bytes that are not UTF-8 become
-    escapes."""
+    """Return one line: line breaks and tabs become spaces, and what `escaped` escapes is
+    escaped."""
     if text.isascii() and text.isprintable():
         return text
-    import unicodedata
-
-    shown = "".join(" " if unicodedata.category(c) in {"Cc", "Cf"} else c for c in text)
-    return shown.encode("utf-8", "backslashreplace").decode()
+    return escaped(text.translate(_SPACES))
 
 
 def measure(text: str) -> int:

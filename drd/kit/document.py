@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from drd.model.text import escaped, readable
+
 _STYLE = """
 body { font: 11pt/1.45 sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em; color: #111 }
 h1 { font-size: 1.6em } h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #999 }
@@ -85,7 +87,7 @@ Blocks = Sequence[Block]
 
 
 def markdown(document: Blocks) -> bytes:
-    return ("\n".join(_markdown(block) for block in document)).encode("utf-8", "backslashreplace")
+    return readable("\n".join(_markdown(block) for block in document)).encode()
 
 
 def _markdown(block: Block) -> str:
@@ -117,16 +119,16 @@ def html(document: Blocks, *, paper: str = "") -> bytes:
     size = f"@page {{ size: {paper} }}\n" if paper else ""
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}{size}</style>\n</head>\n<body>\n{body}\n"
+        f"<title>{_safe(title)}</title>\n<style>{_STYLE}{size}</style>\n</head>\n<body>\n{body}\n"
         "</body>\n</html>\n"
     )
-    return page.encode("utf-8", "backslashreplace")
+    return readable(page).encode()
 
 
 def _html(block: Block) -> str:
     if isinstance(block, Heading):
         page = ' class="page"' if block.new_page else ""
-        return f"<h{block.level}{page}>{escape(block.text)}</h{block.level}>"
+        return f"<h{block.level}{page}>{_safe(block.text)}</h{block.level}>"
     if isinstance(block, Paragraph):
         return f"<p>{_with_code(block.text)}</p>"
     if isinstance(block, Comment):
@@ -135,7 +137,7 @@ def _html(block: Block) -> str:
         tag = "ol" if block.numbered else "ul"
         return f"<{tag}>{''.join(f'<li>{_with_code(i)}</li>' for i in block.items)}</{tag}>"
     if isinstance(block, Table):
-        head = "".join(f"<th>{escape(c)}</th>" for c in block.header)
+        head = "".join(f"<th>{_safe(c)}</th>" for c in block.header)
         rows = "".join(
             f"<tr>{''.join(f'<td>{_with_code(c)}</td>' for c in row)}</tr>\n" for row in block.rows
         )
@@ -147,4 +149,9 @@ def _html(block: Block) -> str:
 
 def _with_code(text: str) -> str:
     """Text between backticks becomes code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _safe(text))
+
+
+def _safe(text: str) -> str:
+    """Text for a page: no character in a name can hide or turn what a reader sees."""
+    return escape("\n".join(map(escaped, text.split("\n"))))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drd.model.text import either, escaped
+from drd.model.text import either, escaped, readable
 
 NEAR = 3
 _MANY = 20_000
@@ -75,11 +75,11 @@ def in_database(name: str, table: str) -> str:
 
 
 def as_named(asked: str, known: Collection[str]) -> str:
-    """Return the known name that somebody typed in the form in which drd shows it (`bad\xff.txt`);
-    if there is no such name, return what was typed."""
+    """Return the known name that somebody typed in the form in which drd shows it (`bad\xff.txt`)
+    or in that of a document; if there is no such name, return what was typed."""
     if asked in known or "\\" not in asked:
         return asked
-    meant = [name for name in known if escaped(name) == asked]
+    meant = [name for name in known if asked in (escaped(name), readable(name))]
     return meant[0] if len(meant) == 1 else asked
 
 

@@ -19,15 +19,24 @@ def escaped(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable(text)
+    )
+
+
+def readable(text: str) -> str:
+    """Return the text with an escape, like `\\xe9`, for each byte that is no UTF-8: for documents
+    and programs, which take every other character."""
+    if text.isascii():
+        return text
     text = re.sub(_LONE, lambda half: f"\\u{ord(half[0]):04x}", text)
-    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def storable(text: str) -> str:
     """Return the text as the catalogue and the records have it: what no database takes (NUL, bytes
     of a file's name that are not UTF-8) is a backslash escape."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return readable(text).replace("\0", "\\x00")
 
 
 def short_id(recorded: str) -> str:

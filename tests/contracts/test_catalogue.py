@@ -93,7 +93,7 @@ def test_errors_with_bytes_that_no_database_takes_are_recorded(catalogue: SqlCat
 
     catalogue.runs.finish(owned, RunState.FAILED, at=at(1), error="cannot read /etc/\udcff\0x")
 
-    assert catalogue.runs.get(owned.run.id).error == "cannot read /etc/\\udcff\\x00x"
+    assert catalogue.runs.get(owned.run.id).error == "cannot read /etc/\\xff\\x00x"
 
 
 def test_runs_are_newest_first_and_limited(catalogue: SqlCatalogue) -> None:

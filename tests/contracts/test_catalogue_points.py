@@ -59,7 +59,7 @@ def test_point_comes_back_as_it_was_recorded(catalogue: SqlCatalogue) -> None:
 
     catalogue.points.record(whole)
 
-    rest = replace(whole.components[2], error="no socket \\udcfe")
+    rest = replace(whole.components[2], error="no socket \\xfe")
     expected = replace(whole, components=(*whole.components[:2], rest))
     assert catalogue.points.get("orders-api", "p1") == expected
     assert catalogue.points.of_plan("orders-api", fingerprints=True) == [expected]

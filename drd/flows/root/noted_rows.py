@@ -12,7 +12,7 @@ from drd.model import run_details
 from drd.model.run import Run
 from drd.model.snapshot import RestorePoint, json_digest
 from drd.model.step_record import StepRecord, completed
-from drd.model.text import escaped
+from drd.model.text import escaped, storable
 from drd.model.units import to_rfc3339
 
 _WHOLE = 4096
@@ -88,9 +88,7 @@ def _short(value: Any) -> Any:
 
 def _catalogue_text(text: str | None) -> str | None:
     """Convert a text as the catalogue does."""
-    if text is None:
-        return None
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return storable(text) if text is not None else None
 
 
 def differing(row: Any, noted: Any) -> tuple[str, str]:
