@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -21,6 +22,7 @@ from drd.errors import (
     SourceUnreachable,
 )
 from drd.kinds import servers
+from drd.kinds.closed_sockets import is_closed, who_may
 from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.clear_password import refusing, require_proven
 from drd.kinds.mariadb.flavour import MYSQL, of_server
@@ -283,10 +285,12 @@ def _refused(address: Address, error: BaseException) -> SourceError:
             hint="check that the server runs in the container, and that host, port and socket in "
             "`dsn` are right as seen from inside.",
         )
-    return SourceUnreachable(
-        f"cannot connect to {address.named}: {said}",
-        hint="check that the server runs, and that host, port and socket in `dsn` are right.",
-    )
+    hint = "check that the server runs, and that host, port and socket in `dsn` are right."
+    if address.parts.socket and is_closed(Path(address.parts.socket)):
+        hint = who_may(
+            Path(address.parts.socket), "let the group of the socket use it (chmod g+rw)"
+        )
+    return SourceUnreachable(f"cannot connect to {address.named}: {said}", hint=hint)
 
 
 def interruptible(connection: Connection) -> AbstractContextManager[None]:

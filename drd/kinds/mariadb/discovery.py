@@ -15,10 +15,10 @@ from urllib.parse import quote, urlencode
 from drd import process
 from drd.errors import ToolError, UsageError
 from drd.kinds.mariadb import dsn
-from drd.kinds.mariadb.discovery_inside import servers_inside
+from drd.kinds.mariadb.discovery_inside import Database, database_of, servers_inside
 from drd.kinds.mariadb.flavour import FLAVOURS
 from drd.kinds.running_servers import RunningServer, unseen
-from drd.model.text import escaped
+from drd.model.text import escaped, some
 from drd.ports.kinds import Wish
 from drd.users import user_name
 
@@ -26,10 +26,21 @@ SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.s
 OPTION_FILES = ("/etc/mysql/my.cnf", "/etc/my.cnf")
 OPTION_DIRECTORIES = ("/etc/mysql/conf.d", "/etc/mysql/mariadb.conf.d", "/etc/my.cnf.d")
 _SOCKET = re.compile(r"^\s*socket\s*=\s*[\"']?(/[^\"'#\s]+)", re.MULTILINE)
-_LIST = (
-    "SELECT HEX(SCHEMA_NAME) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN "
-    "('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY SCHEMA_NAME"
-)
+_LIST = """
+SELECT CONCAT(HEX(SCHEMA_NAME), IF(t.s IS NULL AND r.s IS NULL AND e.s IS NULL AND EXISTS (
+         SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SELECT'
+            AND GRANTEE = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')), ' empty', ''))
+  FROM information_schema.SCHEMATA
+  LEFT JOIN (SELECT DISTINCT TABLE_SCHEMA AS s FROM information_schema.TABLES) t
+    ON t.s = SCHEMA_NAME
+  LEFT JOIN (SELECT DISTINCT ROUTINE_SCHEMA AS s FROM information_schema.ROUTINES) r
+    ON r.s = SCHEMA_NAME
+  LEFT JOIN (SELECT DISTINCT EVENT_SCHEMA AS s FROM information_schema.EVENTS) e
+    ON e.s = SCHEMA_NAME
+ WHERE SCHEMA_NAME NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+ ORDER BY SCHEMA_NAME"""
+"""One line for each database: its name in hexadecimal digits, and `empty` if nothing is in it.
+Without the right to read everything, the server hides what is in a database."""
 _OWN_USER = (
     "This address contains no password, so the server must let the user that drd runs as connect. "
     "Use a separate database user for drd, not the user of the application: `drd doctor PLAN "
@@ -103,11 +114,29 @@ def found() -> tuple[list[Wish], list[str]]:
                 f"{where} refused root without a password: add its databases by hand "
                 "(docs/containers.md)."
             )
-        for name in server.databases:
-            query = urlencode({"socket": server.socket}, safe="/")
-            text = f"mariadb://root@/{quote(name, safe='')}?{query}"
-            databases.append(_wish(name, text, dsn.parse(text), server.container))
+        query = urlencode({"socket": server.socket}, safe="/")
+        for database in server.databases:
+            text = f"mariadb://root@/{quote(database.name, safe='')}?{query}"
+            if not database.is_empty:
+                wish = _wish(database.name, text, dsn.parse(text), server.container)
+                databases.append(wish)
+        notes += _left_out(server.databases, f"in the {server.container}")
     return databases, notes
+
+
+def _left_out(databases: Sequence[Database], where: str, example: str = "") -> list[str]:
+    """Name the databases without contents: a drill of one would prove nothing."""
+    empty = [database.name for database in databases if database.is_empty]
+    if not empty:
+        return []
+    what = "database" if len(empty) == 1 else "databases"
+    why = "it contains" if len(empty) == 1 else "they contain"
+    hint = example or "add the database to the plan by hand (docs/containers.md)"
+    text = (
+        f"drd left out the {what} {escaped(some(empty, 20))} {where}, because {why} no table, "
+        f"routine or event. If one of your programs will fill it, {hint}."
+    )
+    return [text]
 
 
 def _on_this_host() -> tuple[list[Wish], list[str]]:
@@ -131,13 +160,16 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
                 f"{user_name(owner)}: add its databases with --mariadb if you trust that user."
             )
             continue
-        names = _databases(client, socket)
-        if names is None:
+        listed = _databases(client, socket)
+        if listed is None:
             notes.append(f"{where} refused the connection: add its databases with --mariadb.")
-        elif not names:
+            continue
+        if not listed:
             notes.append(f"{where} has no database except its system databases.")
-        else:
-            databases += [_of_socket(name, socket) for name in names]
+        databases += [_of_socket(one.name, socket) for one in listed if not one.is_empty]
+        address = next((_address(one.name, socket) for one in listed if one.is_empty), "")
+        example = f"add it with --mariadb {shlex.quote(escaped(address))}"
+        notes += _left_out(listed, f"of the server at {escaped(socket)}", example)
     return databases, notes
 
 
@@ -153,9 +185,13 @@ def _unseen(server: RunningServer) -> str:
 
 
 def _of_socket(name: str, socket: str) -> Wish:
-    query = urlencode({"socket": socket}, safe="/")
-    text = f"mariadb:///{quote(name, safe='')}?{query}"
+    text = _address(name, socket)
     return _wish(name, text, dsn.parse(text))._replace(sockets=(socket,))
+
+
+def _address(name: str, socket: str) -> str:
+    query = urlencode({"socket": socket}, safe="/")
+    return f"mariadb:///{quote(name, safe='')}?{query}"
 
 
 def _servers_users() -> Iterator[int]:
@@ -199,7 +235,7 @@ def _client() -> tuple[str, ...] | None:
     return None
 
 
-def _databases(client: Sequence[str], socket: str) -> list[str] | None:
+def _databases(client: Sequence[str], socket: str) -> list[Database] | None:
     """Return the databases of a server, None if it accepts no connection of this user."""
     program, *options = client
     words = [program, "--no-defaults", f"--socket={socket}", "--protocol=socket", "--batch"]
@@ -211,5 +247,4 @@ def _databases(client: Sequence[str], socket: str) -> list[str] | None:
         return None
     if done.exit_code != 0:
         return None
-    names = [name for name in done.stdout.splitlines() if name]
-    return [bytes.fromhex(name).decode("utf-8", "replace") for name in names]
+    return [database_of(line) for line in done.stdout.splitlines() if line]

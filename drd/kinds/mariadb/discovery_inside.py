@@ -30,18 +30,25 @@ exit 0
 """
 
 
+class Database(NamedTuple):
+    """A database of a server; `is_empty` if drd sees everything there, and there is nothing."""
+
+    name: str
+    is_empty: bool = False
+
+
 class ServerInside(NamedTuple):
     """A server that root in its container could ask, or that `refused` root."""
 
     container: Container
     socket: str
-    databases: list[str]
+    databases: list[Database]
     refused: bool
 
 
 def servers_inside(listing: str) -> Iterator[ServerInside]:
-    """Ask the servers of all containers that run with `listing`, which prints each name of a
-    database in hexadecimal digits."""
+    """Ask the servers of all containers that run with `listing`, which prints one line for each
+    database, as `database_of` reads it."""
     for container in process.running_containers():
         try:
             done = process.run(process.shell_in(container, _LOOK, listing, deadline_s=_LOOK_S))
@@ -56,12 +63,15 @@ def _servers(container: Container, printed: str) -> Iterator[ServerInside]:
     _, *parts = f"\n{printed}".split("\ns/")
     for part in parts:
         socket, *lines = part.splitlines()
-        names = [_name(line) for line in lines if line != "refused"]
-        yield ServerInside(container, f"/{socket}", names, "refused" in lines)
+        databases = [database_of(line) for line in lines if line != "refused"]
+        yield ServerInside(container, f"/{socket}", databases, "refused" in lines)
 
 
-def _name(digits: str) -> str:
+def database_of(line: str) -> Database:
+    """Read a line: the name in hexadecimal digits, and maybe `empty`."""
+    digits, _, more = line.partition(" ")
     try:
-        return bytes.fromhex(digits).decode("utf-8", "replace")
+        name = bytes.fromhex(digits).decode("utf-8", "replace")
     except ValueError:
-        return digits
+        return Database(line)
+    return Database(name, more == "empty")

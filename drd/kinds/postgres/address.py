@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -77,6 +78,14 @@ class Address:
     @property
     def dbname(self) -> str:
         return self.params.get("dbname") or self.params.get("user") or ""
+
+    @property
+    def socket(self) -> Path | None:
+        """The only socket on this host by which libpq would connect; None for other addresses."""
+        host, port = self.params.get("host", ""), self.params.get("port", "5432")
+        if self.inside is not None or not host.startswith("/") or "," in host:
+            return None
+        return Path(host) / f".s.PGSQL.{port or 5432}"
 
     def to_database(self, name: str) -> Address:
         """Return the same server and user with another database."""

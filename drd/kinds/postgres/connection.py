@@ -21,6 +21,7 @@ from psycopg import pq
 from drd import log, process
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
 from drd.kinds import servers
+from drd.kinds.closed_sockets import is_closed, who_may
 from drd.kinds.postgres.address import NO_PASSWORD, Address
 from drd.kinds.postgres.quoting import catalog_first, ident
 from drd.kinds.postgres.server_text import encoded, keep_bytes
@@ -215,10 +216,13 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
             hint="check that the server runs in the container, and that host and port in `dsn` "
             "are right as seen from inside.",
         )
-    return SourceUnreachable(
-        f"cannot connect to {address.named}: {said}",
-        hint="check that the server runs, and that host and port in `dsn` are right.",
-    )
+    hint = "check that the server runs, and that host and port in `dsn` are right."
+    if (socket := address.socket) is not None and is_closed(socket):
+        hint = who_may(socket, _OPENED)
+    return SourceUnreachable(f"cannot connect to {address.named}: {said}", hint=hint)
+
+
+_OPENED = "set `unix_socket_permissions = 0770` in postgresql.conf, and restart the server"
 
 
 _KNOWN = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import stat
 import struct
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 from drd import secrets
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
 from drd.exhaustion import system_reason
+from drd.kinds.closed_sockets import who_may
 from drd.kinds.redis.address import Address, address_of
 from drd.kinds.redis.settings import ServerSettings
 from drd.masking import masked
@@ -27,13 +27,13 @@ from drd.process import (
     Relay,
     check_cancelled,
     container_of,
-    group_name,
     image_of,
     relay,
-    user_name,
 )
 
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
+
+_OPENED = "set `unixsocketperm 770` in the configuration of the server, and restart the server"
 
 CONNECT_S = 5.0
 ANSWER_S = 30.0
@@ -300,35 +300,10 @@ def opened(login: Login) -> socket.socket:
             "`unixsocket` and `unixsocketperm` of its configuration)."
         )
         if isinstance(error, PermissionError) and address.socket:
-            hint = _who_may(Path(address.socket))
+            hint = who_may(Path(address.socket), _OPENED)
         raise SourceUnreachable(
             f"cannot connect to {address.named}: {reason}", hint=hint
         ) from error
-
-
-def _who_may(place: Path) -> str:
-    """Return the remedy for a socket that this process may not use."""
-    closed = next(
-        (above for above in [*place.parents][::-1] if not os.access(above, os.X_OK)), place
-    )
-    bits = stat.S_IXGRP if closed != place else stat.S_IWGRP
-    user = user_name(os.geteuid())
-    try:
-        info = closed.stat()
-    except OSError:
-        return f"give the user {user} the right to use this socket."
-    group = group_name(info.st_gid)
-    if info.st_gid == 0:
-        return f"let {closed} belong to a group that {user} can join: now its group is {group}."
-    join = f"as root: usermod -aG {group} {user}; then restart drd"
-    if info.st_mode & bits:
-        return f"{join}."
-    if closed != place:
-        return f"allow the group {group} to enter {closed} (chmod g+x). Then, {join}."
-    return (
-        "set `unixsocketperm 770` in the configuration of the server, and restart the server. "
-        f"Then, {join}."
-    )
 
 
 def _context(login: Login) -> ssl.SSLContext:

@@ -11,19 +11,25 @@ from drd.cli.grants import script
 from drd.config.plan_file import plan_of_text
 from drd.errors import UsageError
 from drd.kinds.mariadb import discovery, dsn
+from drd.kinds.mariadb.discovery_inside import Database, database_of
 from drd.kinds.mariadb.settings import MariadbSettings
 from drd.ports.grants import Logins
 from tests.integration.mariadb.conftest import Shop
 
 
-def test_databases_of_a_socket_are_found(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def _only(shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let drd find the server of the test, and no other."""
     options = tmp_path / "my.cnf"
     options.write_text(f"[mysqld]\nsocket = {shop.server.socket}\n")
     monkeypatch.setattr(discovery, "SOCKETS", ())
     monkeypatch.setattr(discovery, "OPTION_FILES", (str(options),))
     monkeypatch.setattr(discovery, "OPTION_DIRECTORIES", ())
+
+
+def test_databases_of_a_socket_are_found(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _only(shop, monkeypatch, tmp_path)
     owner = shop.server.socket.stat().st_uid
     if owner not in (0, os.geteuid()):
         wishes, notes = discovery.found()
@@ -31,13 +37,44 @@ def test_databases_of_a_socket_are_found(
         assert "belongs to user" in notes[0]
         monkeypatch.setattr(discovery, "_servers_users", lambda: iter([owner]))
     wishes, notes = discovery.found()
-    assert notes == []
+    assert not any(shop.name in note for note in notes)
     (wish,) = [w for w in wishes if w.name == shop.name]
     keys = dict(wish.keys((), ""))
     settings = MariadbSettings.model_validate({"kind": "mariadb", "dsn": keys["dsn"]})
     assert dsn.sockets(settings) == (str(shop.server.directory),)
     assert dsn.database(settings.dsn) == shop.name
     assert not {"mysql", "sys"} & {w.name for w in wishes}
+
+
+def test_an_empty_database_is_left_out_and_named(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As `mariadb-install-db` makes one: a drill of it would prove nothing."""
+    _only(shop, monkeypatch, tmp_path)
+    owner = shop.server.socket.stat().st_uid
+    monkeypatch.setattr(discovery, "_servers_users", lambda: iter([owner]))
+    empty = f"{shop.name}_empty"
+    shop.server.execute(f"CREATE DATABASE `{empty}`")
+    try:
+        wishes, notes = discovery.found()
+        assert empty not in {w.name for w in wishes}
+        (note,) = [n for n in notes if empty in n]
+        assert note.startswith("drd left out the database")
+        assert "no table, routine or event" in note
+        assert "add it with --mariadb" in note
+        shop.server.execute(f"CREATE FUNCTION `{empty}`.one() RETURNS INT RETURN 1")
+        wishes, notes = discovery.found()
+        assert empty in {w.name for w in wishes}
+        assert not any(empty in note for note in notes)
+    finally:
+        shop.server.execute(f"DROP DATABASE `{empty}`")
+
+
+def test_what_a_container_prints_is_read() -> None:
+    assert database_of("74657374 empty") == Database("test", True)
+    assert database_of("73686f70") == Database("shop")
+    (note,) = discovery._left_out([Database("a", True), Database("b"), Database("c", True)], "here")
+    assert note.startswith("drd left out the databases a, c here, because they contain no table")
 
 
 def test_a_password_becomes_a_credential_and_is_never_repeated() -> None:
