@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -23,8 +25,10 @@ from drd.flows.repository.adopted import list_copies
 from drd.flows.restore.point_choice import choose
 from drd.model.run import CheckVerdict, Evidence
 from drd.ports.adopted import ReadToEnd
-from drd.repositories.adopted import packers
-from drd.repositories.adopted.dumps import recognised
+from drd.repositories.adopted import one_database, packers
+from drd.repositories.adopted.cut_off import why_cut_off
+from drd.repositories.adopted.dump_sources import DirectoryDumps
+from drd.repositories.adopted.dumps import recognised, search_dumps
 from drd.repositories.adopted.pg_archive import judged
 from drd.repositories.adopted.repository import AdoptedRepository
 from tests.integration.test_adopted import Site
@@ -463,6 +467,48 @@ def test_a_damaged_packed_file_does_not_keep_the_others_from_being_adopted(
     assert "good-*-*-*.db" in said
     assert "shop-*-*-*.db.gz" in said
     assert "cannot be unpacked" in said
+
+
+def test_a_damaged_newest_dump_does_not_keep_the_older_ones_from_being_adopted(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan begins with the newest sound dump, and says which ones are damaged, and how."""
+    for day in (4, 3, 2):
+        archive(site, f"conf-2026-11-2{day}.tar", "etc")
+        written(site, f"conf-2026-11-2{day}.tar", days=7.0 - day)
+    nothing = ["tar", "-c", "-T", "/dev/null", "-f", site.base / "dumps/conf-2026-11-25.tar"]
+    subprocess.run(nothing, check=True)
+    with (site.base / "dumps/conf-2026-11-25.tar").open("r+b") as file:
+        file.write((site.base / "dumps/conf-2026-11-24.tar").read_bytes()[:512])  # a directory
+    written(site, "conf-2026-11-25.tar", days=2.0)
+    whole = (site.base / "dumps/conf-2026-11-24.tar").read_bytes()
+    written(site, "conf-2026-11-26.tar", whole, days=1.0)
+
+    def read(file: IO[bytes], **options: Any) -> str:
+        if Path(file.name).name == "conf-2026-11-26.tar":
+            raise OSError(errno.EIO, "Input/output error")
+        return why_cut_off(file, **options)
+
+    monkeypatch.setattr("drd.repositories.adopted.dumps.why_cut_off", read)
+    assert adopt(site, "dumps/conf-*", "conf") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "3 files" in said
+    assert "conf-2026-11-26.tar is a file that drd cannot read: " in said
+    assert "conf-2026-11-25.tar is a tar archive that does not contain any files" in said
+    assert (site.base / "plans/conf.yaml").exists()
+
+
+def test_the_header_of_a_damaged_dump_is_no_other_database(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (3, 2, 1):
+        database(site, f"shop-2026-11-2{4 - day}.db", day)
+    newest = site.base / "dumps/shop-2026-11-23.db"
+    written(site, newest.name, newest.read_bytes()[:4096])
+    of = {newest.name: "sh\x00p"}
+    monkeypatch.setattr(one_database, "database_in", lambda path: of.get(path.name, "shop"))
+    (series,) = search_dumps(DirectoryDumps(newest.parent), "shop-*").series
+    assert list(series.cut_off) == [newest.name]
 
 
 def test_a_line_of_sql_takes_no_more_memory_than_its_beginning(

@@ -17,6 +17,7 @@ from drd.kinds.mariadb import connection as of_mariadb
 from drd.kinds.mariadb.address import address_of as mariadb_address
 from drd.kinds.postgres import connection as of_postgres
 from drd.kinds.postgres.address import Address
+from drd.model.plan import SecretRef
 
 
 @pytest.fixture
@@ -60,7 +61,9 @@ def test_a_server_behind_a_closed_socket(
 ) -> None:
     def connect() -> None:
         if product == "mariadb":
-            of_mariadb.connect(mariadb_address(f"mariadb:///shop?socket={place}"))
+            of_mariadb.connect(
+                mariadb_address(SecretRef("text", f"mariadb:///shop?socket={place}"))
+            )
         else:
             of_postgres.connect(Address({"host": str(place.parent), "port": "5432"}))
 

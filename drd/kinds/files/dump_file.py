@@ -32,7 +32,10 @@ def recognise(file: DumpFile) -> FoundDump | None:
         )
     files = dict(_listed(file))
     if not files:
-        raise NotSupported("a tar archive that does not contain any files", hint="")
+        raise Unreadable(
+            "a tar archive that does not contain any files",
+            hint="find out why the program that makes the copies stored nothing.",
+        )
     top = {path.partition("/")[0] for path in files}
     is_whole = top <= _ROOTS
     name = base_of(file.path.name.partition(".")[0]) or "files"

@@ -89,7 +89,8 @@ def search_dumps(source: DumpSource, wanted: str = "*") -> Dumps:
         cut: dict[str, str] = {}
         try:
             known = _known(source, dumps, cut)
-            several = _several_databases(source, dumps) if known is not None else ""
+            sound = [dump for dump in dumps if dump.name not in cut]
+            several = _several_databases(source, sound) if known is not None else ""
         except OSError as error:  # it vanished meanwhile, or its disk is damaged
             seen.refused[pattern] = f"cannot be read: {error.strerror or error}"
             continue
@@ -171,11 +172,11 @@ def _known(
     unreadable: Unreadable | None = None
     unknown = 0
     for dump in candidates:
-        file = source.fetched(dump)
-        if why := _why_cut_off(file):
-            cut[dump.name] = f"is cut off: {why}"
-            continue
         try:
+            file = source.fetched(dump)
+            if why := _why_cut_off(file):
+                cut[dump.name] = f"is cut off: {why}"
+                continue
             if (known := recognised(*file)) is not None:
                 return known
             unknown += 1
@@ -196,7 +197,7 @@ def _known(
 
 def _why_cut_off(file: Fetched) -> str:
     """Return how a dump shows that it is cut off; empty if drd has only its beginning. Raises
-    NotSupported if it cannot be read."""
+    Unreadable if drd cannot read it."""
     if not file.whole:
         return ""
     try:
@@ -204,8 +205,8 @@ def _why_cut_off(file: Fetched) -> str:
             return why_cut_off(opened, unpacks=True, seconds=LOOK_S)
     except OSError as error:
         reason = system_reason(error)
-        raise NotSupported(
-            f"cannot be read: {reason}",
+        raise Unreadable(
+            f"a file that drd cannot read: {reason}",
             hint="give the user that runs drd the right to read this file.",
         ) from error
 
