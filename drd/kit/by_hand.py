@@ -111,7 +111,18 @@ def _needs(plan: Plan) -> str:
     programs, packages = _programs(plan)
     if "curl" not in programs:
         programs, packages = [*programs, "curl (only for requests of steps)"], [*packages, "curl"]
-    return f"This needs {', '.join(programs)}: on Debian `apt-get install {' '.join(packages)}`."
+    needs = f"This needs {', '.join(programs)}: on Debian `apt-get install {' '.join(packages)}`."
+    for program, (other, product) in _of_others(plan).items():
+        needs += f" For a backup of {product}, {program} is not needed, but {other} of {product}'s "
+        needs += "own packages."
+    return needs
+
+
+def _of_others(plan: Plan) -> dict[str, tuple[str, str]]:
+    """Return, by program, that of another product that a kind of the plan is for, and the
+    product."""
+    kinds = dict.fromkeys(c.kind for c in plan.components.values())
+    return {p: other for kind in kinds for p, other in KINDS[kind].programs_of_others.items()}
 
 
 def _programs(plan: Plan) -> tuple[list[str], list[str]]:
@@ -152,11 +163,16 @@ def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
 
 def _begin(plan: Plan) -> str:
     programs, packages = _programs(plan)
+    others = {program: f"{program}_or_{other}" for program, (other, _) in _of_others(plan).items()}
+    install = f"apt-get install {' '.join(dict.fromkeys(packages))}"
+    wanted = dict.fromkeys(others.get(program, program) for program in programs)
     return f"""\
 set -euo pipefail
-for program in {" ".join(dict.fromkeys(programs))}; do
-    command -v $program >/dev/null && continue
-    echo "$program is missing: apt-get install {" ".join(dict.fromkeys(packages))}" >&2
+for program in {" ".join(wanted)}; do
+    for one in ${{program//_or_/ }}; do
+        command -v $one >/dev/null && continue 2
+    done
+    echo "${{program//_or_/ or }} is missing: {install}" >&2
     exit 1
 done
 umask 077

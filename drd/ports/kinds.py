@@ -260,8 +260,9 @@ class KindSpec:
     SQL can only read.
 
     `by_hand` is the function for a recovery without drd (`ByHandOf`). `programs` are the programs
-    that such a recovery uses, by their Debian package. `grants` is the function that writes the
-    rights that components need on their servers (`GrantsOf`). `adopts` is the function that
+    that such a recovery uses, by their Debian package; `programs_of_others` has, by program, that
+    of another product that the kind is for, and the product. `grants` is the function that writes
+    the rights that components need on their servers (`GrantsOf`). `adopts` is the function that
     describes a copy that another tool has made (`AdoptsOf`); without it, such copies are refused,
     for the reason `adopts_not`. `adopts_server` does the same for a copy of the whole server
     (`AdoptsServerOf`), and `served_as` gives the component's name on its server, empty if settings
@@ -316,6 +317,7 @@ class KindSpec:
     by_hand: str = ""
     grants: str = ""
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    programs_of_others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     starting: Starting | None = None
     adopts: str = ""
     adopts_server: str = ""

@@ -24,8 +24,17 @@ from drd.kit.document import Block, Commands, Heading, Paragraph
 from drd.kit.script import script, script_file
 from drd.model.plan import Component
 from drd.ports.by_hand import ByHand, Passage
+from tests.config_support import write_plan
 
 PLANS = Path(__file__).parents[2] / "plans"
+
+OF_MARIADB = """
+plan: wiki
+objectives: {rpo: 1h, rto: 1h}
+components:
+  wiki: {kind: mariadb, dsn: mariadb:///wiki}
+repositories: {primary: {url: /srv/r, password: {env: PW}}}
+"""
 
 
 def _run(kit: Path, *blocks: Block) -> subprocess.CompletedProcess[str]:
@@ -117,6 +126,31 @@ def test_the_script_names_a_program_that_is_missing_before_it_does_anything(
 @pytest.mark.parametrize(
     ("left_out", "chosen"), [((), "cc"), (("cc",), "aa"), (("cc", "aa"), "00")]
 )
+def test_the_page_names_the_program_of_each_product_that_a_kind_is_for(tmp_path: Path) -> None:
+    of_both = by_hand_page._needs(load_plan(write_plan(tmp_path, OF_MARIADB)).plan)
+    assert "mariadb, curl" in of_both
+    assert of_both.endswith(
+        " For a backup of MySQL, mariadb is not needed, but mysql of MySQL's own packages."
+    )
+    assert "MySQL" not in by_hand_page._needs(load_plan(PLANS / "orders-api.yaml").plan)
+
+
+@pytest.mark.parametrize("client", ["mariadb", "mysql", ""])
+def test_the_script_takes_the_client_of_either_product(tmp_path: Path, client: str) -> None:
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    for program in filter(None, ("restic", "jq", client)):
+        (bin_dir / program).symlink_to("/bin/true")
+    begin = by_hand_page._begin(load_plan(write_plan(tmp_path, OF_MARIADB)).plan)
+    done = subprocess.run(
+        ["/bin/bash"], input=begin, env={"PATH": str(bin_dir)}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0, "this is no directory of a kit"
+    missing = "mariadb or mysql is missing: apt-get install restic jq mariadb-client"
+    assert (missing in done.stderr) is not bool(client)
+
+
 def test_the_page_chooses_the_newest_complete_point_that_drills_could_restore(
     left_out: tuple[str, ...], chosen: str, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ SPEC = KindSpec(
     by_hand="drd.kinds.mariadb.by_hand:by_hand",
     grants="drd.kinds.mariadb.grants:grants",
     programs={"mariadb-client": ("mariadb",)},
+    programs_of_others={"mariadb": ("mysql", "MySQL")},
     also_for=("mysql",),
     starting=Starting(
         "drd.kinds.mariadb.discovery:wishes",

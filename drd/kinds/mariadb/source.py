@@ -32,6 +32,7 @@ from drd.kinds.mariadb.described import read as described
 from drd.kinds.mariadb.dump import without_views
 from drd.kinds.mariadb.dump import words as dump_words
 from drd.kinds.mariadb.fingerprint import describe
+from drd.kinds.mariadb.flavour import MYSQL
 from drd.kinds.mariadb.held_dump import HeldDump
 from drd.kinds.mariadb.inspect import ask, jsonable
 from drd.kinds.mariadb.manifest import filename as filename_of
@@ -107,10 +108,14 @@ class MariadbSource:
                 return findings
             if not examined("reachable", reach):
                 return findings
-            examined(
-                "mariadb-dump",
-                lambda: f"version {self._tool(held[0]).version}",
-            )
+
+            def dumps() -> str:
+                return f"version {self._tool(held[0]).version}"
+
+            if held[0].flavour is MYSQL:
+                examined("mysqldump", dumps)
+            else:
+                examined("mariadb-dump", dumps)
             findings += rights.examine(held[0], self._name, self._address().database)
         return findings
 

@@ -23,7 +23,7 @@ from drd.kinds.mariadb.connection import (
     version_text,
     words,
 )
-from drd.kinds.mariadb.flavour import Flavour
+from drd.kinds.mariadb.flavour import MYSQL, Flavour
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.quoting import account, db_pattern, ident
@@ -170,11 +170,16 @@ class MariadbTargetDatabase(NamedDestination):
         return [*self._others_code(admin, snapshot.facts["definers"]), *self._events(snapshot)]
 
     def _client(self, flavour: Flavour) -> Finding:
+        if flavour is MYSQL:
+            return self._version("mysql", flavour)
+        return self._version("mariadb", flavour)
+
+    def _version(self, code: str, flavour: Flavour) -> Finding:
         name = self._component
         try:
-            return Finding("mariadb", "ok", name, f"version {self._program(flavour).version}")
+            return Finding(code, "ok", name, f"version {self._program(flavour).version}")
         except DrdError as error:
-            return Finding("mariadb", "error", name, error.message, error.hint)
+            return Finding(code, "error", name, error.message, error.hint)
 
     def _program(self, flavour: Flavour) -> Program:
         return client(self._settings.bin_dir, container_of(self._settings), flavour)

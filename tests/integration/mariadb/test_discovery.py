@@ -30,6 +30,7 @@ def test_databases_of_a_socket_are_found(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _only(shop, monkeypatch, tmp_path)
+    shop.server.execute("CREATE TABLE orders (id INT)", database=shop.name)
     owner = shop.server.socket.stat().st_uid
     if owner not in (0, os.geteuid()):
         wishes, notes = discovery.found()

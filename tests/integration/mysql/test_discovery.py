@@ -20,7 +20,15 @@ def test_databases_of_a_socket_are_found(
     monkeypatch.setattr(discovery, "SOCKETS", (str(shop.server.socket),))
     owner = shop.server.socket.stat().st_uid
     monkeypatch.setattr(discovery, "_servers_users", lambda: iter([owner]))
-    wishes, _ = discovery.found()
+    shop.fill()
+    empty = f"{shop.name}_empty"
+    shop.server.execute(f"CREATE DATABASE {empty}")
+    try:
+        wishes, notes = discovery.found()
+    finally:
+        shop.server.execute(f"DROP DATABASE {empty}")
+    assert empty not in {wish.name for wish in wishes}
+    assert any(empty in note and "no table, routine or event" in note for note in notes)
     assert [wish.where for wish in wishes if wish.name == shop.name] == [
         f"mariadb:///{shop.name}?socket={shop.server.socket}"
     ]

@@ -60,12 +60,18 @@ def test_the_script_of_rights_gives_what_a_backup_and_a_recovery_need(shop: Mysq
             found = [f for f in shop.kind.source(component, shop.work).doctor() if f.failed]
             assert any(right in f.text for f in found)
             shop.server.execute(f"GRANT {right} ON *.* TO drd_login@localhost")
-        assert [f for f in shop.kind.source(component, shop.work).doctor() if f.failed] == []
+        found = shop.kind.source(component, shop.work).doctor()
+        assert [f for f in found if f.failed] == []
+        assert {f.code for f in found} >= {"reachable", "mysqldump"}
+        assert "mariadb-dump" not in {f.code for f in found}
         snapshot = shop.back_up(component)
         shop.server.execute(f"CREATE DATABASE {shop.new}")
         shop.server.execute("CREATE TABLE theirs (x INT)", database=shop.new)
         destination = shop.kind.target(component, target, shop.work, RestoreOptions(keep=True))
-        assert [f for f in destination.check_access(snapshot) if f.failed] == []
+        found = destination.check_access(snapshot)
+        assert [f for f in found if f.failed] == []
+        assert "mysql" in {f.code for f in found}
+        assert "mariadb" not in {f.code for f in found}
         restore_components(destination, snapshot, shop.restic, overwrite=True)
         destination.close()
         kept = shop.kind.kept(component, target, snapshot, shop.work.run)
