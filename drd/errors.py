@@ -117,9 +117,8 @@ class UsageError(DrdError):
 
 
 class Problem(NamedTuple):
-    """One problem in a file: `file:line: path: message`, and the remedy; `code` if it is also a
-    finding (docs/findings.md). A named tuple: `status` imports this module, and has no time for
-    `dataclasses`."""
+    """One problem in a file, with the remedy; `code` if it is also a finding. A named tuple:
+    `status` imports this module, and has no time for `dataclasses`."""
 
     file: str
     line: int
@@ -130,9 +129,8 @@ class Problem(NamedTuple):
     code: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.path}: " if self.path else ""
         mark = "warning: " if self.severity == "warning" else ""
-        return f"{self.file}:{self.line}: {mark}{where}{self.message}"
+        return f"{self.file}:{self.line}: {mark}{self.path and f'{self.path}: '}{self.message}"
 
 
 class ConfigError(UsageError):

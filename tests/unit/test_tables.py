@@ -116,7 +116,9 @@ def test_a_text_goes_on_below_itself_and_a_path_stays_whole() -> None:
         "             there  before",
     ]
     assert hanging("  kept copy  ", text, NO_LIMIT) == [f"  kept copy  {text}"]
-    assert hanging("incident 5  ", "\x1b" + "word " * 5, 24) == ["incident 5  word word", *REST]
+    assert hanging("incident 5  ", "\n" + "word " * 5, 24) == ["incident 5  word word", *REST]
+    lines = [r"incident 5  \x1bword", f"{'':12}word word", f"{'':12}word word"]
+    assert hanging("incident 5  ", "\x1b" + "word " * 5, 24) == lines
     assert hanging("incident 5  ", " " * 30, 24) == ["incident 5  "]
 
 
