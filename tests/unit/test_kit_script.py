@@ -123,9 +123,6 @@ def test_the_script_names_a_program_that_is_missing_before_it_does_anything(
     assert list(tmp_path.iterdir()) == [bin_dir]
 
 
-@pytest.mark.parametrize(
-    ("left_out", "chosen"), [((), "cc"), (("cc",), "aa"), (("cc", "aa"), "00")]
-)
 def test_the_page_names_the_program_of_each_product_that_a_kind_is_for(tmp_path: Path) -> None:
     of_both = by_hand_page._needs(load_plan(write_plan(tmp_path, OF_MARIADB)).plan)
     assert "mariadb, curl" in of_both
@@ -151,6 +148,9 @@ def test_the_script_takes_the_client_of_either_product(tmp_path: Path, client: s
     assert (missing in done.stderr) is not bool(client)
 
 
+@pytest.mark.parametrize(
+    ("left_out", "chosen"), [((), "cc"), (("cc",), "aa"), (("cc", "aa"), "00")]
+)
 def test_the_page_chooses_the_newest_complete_point_that_drills_could_restore(
     left_out: tuple[str, ...], chosen: str, tmp_path: Path
 ) -> None:
