@@ -24,6 +24,10 @@ from pathlib import Path
 import pytest
 
 from drd import process
+from drd.config.plan_file import load_plan
+from drd.flows.root.adapters import RootedKind
+from drd.kinds.registry import kind_for
+from drd.ports import Workplace
 from drd.process import Command, rights
 from drd.process.private import root_place
 from drd.process.rights import Purpose
@@ -299,3 +303,42 @@ def test_every_purpose_stands_in_the_documentation() -> None:
         r"^\| (.*?) \|", page.split("## What root's commands do as root")[1], re.MULTILINE
     )
     assert len([r for r in rows if r in {*Purpose}]) == len(Purpose)
+
+
+LOGINS = {
+    "postgres": "dsn: postgresql:///shop",
+    "postgres-cluster": "dsn: postgresql:///shop",
+    "mariadb": "dsn: mariadb:///shop",
+    "mariadb-server": "dsn: mariadb:///shop",
+    "redis": "url: unix:///run/redis/redis.sock",
+    "valkey": "url: unix:///run/valkey/valkey.sock",
+}
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_a_source_is_asked_for_its_version_as_the_owner(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server lets the users in that it knows by the rights of the process: of drd's, not root."""
+
+    class AskedError(Exception):
+        pass
+
+    def asked(*_: object) -> None:
+        raise AskedError(os.geteuid())
+
+    file = tmp_path / "shop.yaml"
+    file.write_text(
+        "plan: shop\nobjectives: {rpo: 1h, rto: 1h}\n"
+        f"components:\n  db: {{kind: {name}, {LOGINS[name]}}}\n"
+        "repositories:\n  primary: {url: /srv/repository, password: {env: PW}}\n"
+    )
+    component = load_plan(file).plan.components["db"]
+    kind = kind_for(name)
+    module, *_ = [c.__module__ for c in type(kind).__mro__ if "sandbox_findings" in vars(c)]
+    ask = "connected" if name in ("redis", "valkey") else "connect"
+    monkeypatch.setattr(sys.modules[module], ask, asked)
+    place = Workplace(tmp_path, "0" * 8, None, 1)
+    with rights.acting_for(OWNER.pw_uid), pytest.raises(AskedError) as found:
+        RootedKind(kind).sandbox_findings(component, place)
+    assert found.value.args == (OWNER.pw_uid,)

@@ -27,7 +27,7 @@ from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
 from drd.ports import AS_IT_IS, Destination, Finding, Kind, RestoreOptions, Source, Workplace
-from drd.process import container_of
+from drd.process import container_of, rights
 
 
 class MariadbKind(Kind):
@@ -112,7 +112,8 @@ class MariadbKind(Kind):
         """Start a sandbox of the source's version, if the source can be asked."""
         settings, version, unknown, product = _settings(component), "", "", MARIADB
         try:
-            with connect(address_of(settings.dsn, container_of(settings))) as connection:
+            address = address_of(settings.dsn, container_of(settings))
+            with rights.owners(), connect(address) as connection:
                 version, product = version_text(connection), connection.flavour
         except DrdError as error:
             unknown = error.message

@@ -38,7 +38,7 @@ from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import AS_IT_IS, Destination, Finding, Kind, RestoreOptions, Source, Workplace
-from drd.process import container_of
+from drd.process import container_of, rights
 
 
 class PostgresKind(Kind):
@@ -161,7 +161,7 @@ class PostgresKind(Kind):
         major, create, unknown = 0, None, ""
         try:
             address = address_of(settings.dsn, container_of(settings))
-            with connect(address) as connection:
+            with rights.owners(), connect(address) as connection:
                 major = connection.info.server_version // 10000
                 create = database.read(connection)
         except DrdError as error:

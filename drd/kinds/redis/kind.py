@@ -29,6 +29,7 @@ from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import AS_IT_IS, Kind, RestoreOptions, Workplace, mark_of
+from drd.process import rights
 
 
 class RedisKind(Kind):
@@ -121,7 +122,7 @@ class RedisKind(Kind):
         """Find a server that can read what the source's server writes."""
         settings, name = _settings(component), component.name
         try:
-            with connected(settings) as client:
+            with rights.owners(), connected(settings) as client:
                 facts = info(client, "server", "memory")
                 version = version_of(facts)
         except DrdError as error:

@@ -53,6 +53,7 @@ from drd.ports import (
 )
 from drd.ports.kinds import Ability
 from drd.ports.logs import LogSource, LogStart
+from drd.process import rights
 
 _GTID = re.compile(r"\d{1,10}-\d{1,10}-\d{1,20}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -182,7 +183,7 @@ class ServerKind(Kind):
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         settings = _settings(component)
         try:
-            with connect(address_of(settings.dsn)) as connection:
+            with rights.owners(), connect(address_of(settings.dsn)) as connection:
                 version = version_text(connection)
         except DrdError as error:
             text = (

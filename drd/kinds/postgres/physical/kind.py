@@ -56,6 +56,7 @@ from drd.ports import (
     Workplace,
 )
 from drd.ports.logs import LogSource, LogStart
+from drd.process import rights
 
 _POSITION = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 _TRANSACTION = re.compile(r"[1-9][0-9]{0,18}")
@@ -198,7 +199,7 @@ class ClusterKind(Kind):
         settings = _settings(component)
         major, unknown = 0, ""
         try:
-            with closing(connect(address_of(settings.dsn))) as connection:
+            with rights.owners(), closing(connect(address_of(settings.dsn))) as connection:
                 major = connection.info.server_version // 10000
         except DrdError as error:
             unknown = error.message
