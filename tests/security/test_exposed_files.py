@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from drd.config.exposed_files import exposed_plan, exposed_secret
+from drd.flows.host.install import _replaceable
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, small_site
 from tests.user_support import NOBODY, as_root
@@ -359,3 +360,24 @@ def test_user_on_an_access_control_list_is_seen(short_tmp: Path) -> None:
     found = exposed_plan(str(secret), MINE)
     assert found is not None
     assert "can be written by user" in found.why
+
+
+# --- drd itself -----------------------------------------------------------------------------------
+
+
+@as_root
+@pytest.mark.parametrize("whose", ["directory", "file", "root"])
+def test_an_installation_that_others_can_change_is_reported(tmp_path: Path, whose: str) -> None:
+    """Whoever can replace drd's program gets its keys, and root's rights with the next command."""
+    program = tmp_path / "venv/bin/drd"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    exposed = {"directory": program.parents[1], "file": program}.get(whose)
+    if exposed is not None:
+        os.chown(exposed, 65534, 65534)
+    told = [note for note in _replaceable([str(program)]) if str(tmp_path) in note]
+    assert len(told) == (exposed is not None)
+    if exposed is not None:
+        assert f"{exposed} belongs to user nobody" in told[0]
+        assert "Install drd where only root can write" in told[0]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import drd
 from drd import process
 from drd.errors import DrdError, TargetUnwritable, UsageError
 from drd.exhaustion import system_reason
@@ -33,6 +34,7 @@ from drd.flows.host.shipped_files import (
 from drd.model.plan import RECORDS_KEY
 from drd.model.text import left_out
 from drd.modes import give_away
+from drd.process.programs import why_replaceable
 from drd.signing import new_key
 
 CREDENTIALS = "etc/drd/credentials"
@@ -99,6 +101,7 @@ def plan_install(prefix: Path, program: Sequence[str]) -> Installation:
         installation.steps.append(_key(prefix / CREDENTIALS / str(RECORDS_KEY.value)))
         installation.steps.extend(_set_up(installation))
         installation.obstacles.extend(_obstacles(program))
+        installation.notes.extend(_replaceable(program))
     return installation
 
 
@@ -226,6 +229,21 @@ def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
                 f"the user of the service, drd, cannot reach {place}: {closed} is closed to others"
             )
             yield UsageError(fact, hint=hint)
+
+
+def _replaceable(program: Sequence[str]) -> Iterator[str]:
+    """Say who could replace the code that the service and root's commands run: they would get
+    drd's keys, and root's rights."""
+    python = Path(sys.executable)
+    places = [Path(program[0]), python, python.resolve(), Path(drd.__file__)]
+    found = (why_replaceable(place) for place in dict.fromkeys(places))
+    why = next((why for why in found if why is not None), None)
+    if why is not None:
+        yield (
+            f"other users can change the program that the service and root's commands run: {why}. "
+            "Install drd where only root can write, for example in /opt/drd, and run drd install "
+            "from there"
+        )
 
 
 def _manager_version() -> int | None:
