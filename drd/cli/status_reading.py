@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 _WORTH_BYTES = 32 << 10
 
+_USELESS = (
+    OSError, DamagedSummary, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+"""A summary has facts of any type if its owner wrote it by another program: whoever became the
+service's user must not take the status from root."""
+
 
 class StatusQuery(NamedTuple):
     """What to show: one plan or all. With more plans than `brief_above`, only a row for each plan
@@ -58,7 +64,7 @@ def read_document(
             if document is not None:
                 return document
             useless = True
-    except (OSError, DamagedSummary, TypeError):
+    except _USELESS:
         useless = True  # it exists for speed: the catalogue has the truth
     document = _by_catalogue(places, wanted, now)
     if useless and document.plans and wanted.plan is None:
@@ -148,7 +154,7 @@ def _of_others(
     try:
         file = read_summary(places.public_dir)
         return _collected(file, _summary_content(file, wanted.plan), places, wanted, now)
-    except (OSError, DamagedSummary, TypeError) as error:
+    except _USELESS as error:
         # A state of an older drd, or one whose owner has opened it to others.
         try:
             return _by_catalogue(places, wanted, now)

@@ -4,14 +4,19 @@ from the group where it is."""
 from __future__ import annotations
 
 import grp
+import json
 import os
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from drd.errors import DamagedSummary
+from drd.cli import status_reading
+from drd.cli.status_reading import StatusQuery, read_document
+from drd.config.location import ConfiguredPlaces
+from drd.errors import CatalogueError, DamagedSummary
 from drd.flows.status import publishing, summary_file
 from drd.flows.status.overview import SUMMARY as NAME
 from drd.flows.status.summary_file import Header, SummaryFile, read_summary, write_summary
@@ -60,6 +65,24 @@ def test_a_summary_of_an_impossible_time_is_refused(tmp_path: Path, at: float) -
     written(tmp_path, b"%b %b %d\n%b" % (head, schema, grown, rest))
     with pytest.raises((DamagedSummary, OSError)):
         read_summary(str(tmp_path))
+
+
+@pytest.mark.parametrize("at", range(3, 30))
+def test_a_summary_with_facts_of_other_types_is_refused_or_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Whoever became the service's user could make `drd status` end with an internal error."""
+    made = summary(1)
+    [facts] = made._facts
+    plan, values = json.loads(facts["p0"])
+    values[min(at, len(values) - 1)] = {"no": "fact"}
+    facts[plan] = json.dumps([plan, values]).encode()
+    made._briefs, made._packed = [{}], [None]
+    written(tmp_path, made.to_bytes(NOW))
+    monkeypatch.setattr(status_reading, "may_open_state", lambda _: False)
+    places = ConfiguredPlaces(f"sqlite:///{tmp_path}/none.db", str(tmp_path), str(tmp_path))
+    with suppress(CatalogueError):
+        read_document(places, StatusQuery(None, 0, installed=False), NOW)
 
 
 def test_a_summary_with_too_many_parts_is_refused(
