@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from drd.model.clock import FAR_AHEAD, age
 from drd.model.drill_facts import PackageFacts
 from drd.model.drill_verdicts import is_overdue, of_components, remedy_of
 from drd.model.fencing import listed
@@ -30,9 +31,16 @@ def of_drills(
     proofs: Collection[str] = (),
 ) -> list[ReadinessFinding]:
     """Judge, for each scenario, the drill that counts for `status` (`model.scenarios.standing`).
+    Drills from far in the future, when a clock was wrong, count only for scenarios without others.
     `proofs` are further hashes by which evidence counts for the plan, besides the plan's own hash.
     """
-    drills = {one.id: one for one in evidence if one.target is None}
+    known = [one for one in evidence if one.target is None]
+    dated = {one.scenario for one in known if one.finished_at <= now + FAR_AHEAD}
+    drills = {
+        one.id: one
+        for one in known
+        if one.finished_at <= now + FAR_AHEAD or one.scenario not in dated
+    }
     judged = standing(
         ScenarioDrill(
             one.id,
@@ -79,8 +87,8 @@ def _by_people(
     )
     if newest is None or newest.result is not DrillResult.PASSED:
         return None
-    since_s = (now - newest.finished_at).total_seconds()
-    if since_s > valid_s(plan.drill.interval_s, len(plan.drill.scenarios)):
+    since_s = age(newest.finished_at, now)
+    if since_s is None or since_s > valid_s(plan.drill.interval_s, len(plan.drill.scenarios)):
         return None
     gaps = of_components(newest.unproven, plan.components)
     return None if gaps or newest.plan_digest not in proofs else newest
@@ -133,7 +141,7 @@ def _drill(
     if last is None:
         return unproven(_never(people if key == ("database-loss", "") else None))
     gaps = of_components(last.unproven, plan.components)
-    since_s = (now - last.finished_at).total_seconds()
+    since_s = age(last.finished_at, now)
     when = format_time(last.finished_at)  # the finding is shown for days
     why = f": {last.reason}" if last.reason else ""
     if last.result is DrillResult.FAILED:
@@ -144,25 +152,31 @@ def _drill(
         )
     if last.result is not DrillResult.PASSED:
         return unproven(f"inconclusive {when}{why}", remedy=remedy_of(gaps))
+    if since_s is None:
+        return unproven(f"passed {when}, which is in the future: a clock was set back")
     if gaps:
         left = "; ".join(map(str, gaps))
         text = f"passed {when}, but did not prove everything: {left}"
         return unproven(text, Readiness.NOT_READY, remedy_of(gaps))
     if last.plan_digest not in proofs:
         return unproven(f"passed {when}{_changed(packages(last))}")
-    every_s = plan.drill.interval_s
-    if since_s > (valid := valid_s(every_s, len(plan.drill.scenarios))):
-        return unproven(
-            f"passed {when}, but a passed drill counts only for {format_duration(valid)}"
-        )
-    period_s = turn_s(every_s, len(plan.drill.scenarios)) if every_s is not None else None
-    if period_s is not None:
-        late_s = since_s - period_s
-        if is_overdue(late_s, period_s):
-            due = _due(last, period_s)
-            return unproven(f"passed {when}, and the next drill is overdue: it was due at {due}")
+    if late := _late(plan, last, since_s):
+        return unproven(f"passed {when}, {late}")
     took = f", recovered in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
     return judged_as(DRILL, "ok", subject, f"passed {when}{took}", proof=True)
+
+
+def _late(plan: Plan, last: Evidence, since_s: float) -> str:
+    """Say that a passed drill was too long ago; empty if it was not."""
+    every_s, scenarios = plan.drill.interval_s, len(plan.drill.scenarios)
+    if since_s > (valid := valid_s(every_s, scenarios)):
+        return f"but a passed drill counts only for {format_duration(valid)}"
+    if every_s is None:
+        return ""
+    period_s = turn_s(every_s, scenarios)
+    if not is_overdue(since_s - period_s, period_s):
+        return ""
+    return f"and the next drill is overdue: it was due at {_due(last, period_s)}"
 
 
 _VERSION = "server-version"

@@ -159,6 +159,19 @@ def test_a_drill_proves_its_scenario(
     assert words in finding.finding.text
 
 
+def test_a_drill_of_when_the_clock_was_ahead_proves_nothing_and_hides_no_other() -> None:
+    ahead = evidence(finished_at=T0 + timedelta(days=3))
+    [finding] = of_drills(plan(), [ahead], T0 + timedelta(days=1))
+    assert finding.allows is NEEDS_DRILL
+    assert finding.finding.text.endswith(", which is in the future: a clock was set back")
+    right = evidence(id="e2")
+    [finding] = of_drills(plan(), [ahead, right], T0 + timedelta(days=1))
+    assert finding.finding.text.startswith(f"passed {DRILLED}, recovered in")
+    other = evidence(id="e3", scenario="region-loss")
+    [finding] = of_drills(plan(), [ahead, other], T0 + timedelta(days=1))
+    assert "in the future" in finding.finding.text  # and not "never drilled"
+
+
 def test_a_passed_operator_drill_counts_for_the_data_but_not_for_the_time() -> None:
     def text(**changes: object) -> str:
         passed = evidence(scenario="operator", **changes)  # type: ignore[arg-type]
