@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 
 import yaml
 
@@ -29,6 +30,10 @@ def syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         return Problem(file, row + 1, "", "a tab indents this line", "indent with spaces.")
     if at in ("@", "`", "%") or "alias" in context or "block scalar" in context:
         return Problem(file, row + 1, "", f"is not YAML: {reason}", _QUOTE)
+    if (late := _late_quote(text, row)) is not None:
+        began, quote = late
+        fact = f"is not YAML: the text that begins with {quote} in this line ends in line {row + 1}"
+        return Problem(file, began + 1, "", fact, f"add the closing {quote} to this line.")
     if "mapping values are not allowed" in reason:
         return _wrong_colon(lines, row, file)
     start = getattr(error, "context_mark", None)
@@ -56,6 +61,20 @@ def syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     where = f"{context}: " if context else ""
     hint = "check indentation, quotes and brackets on this line and the one before."
     return Problem(file, row + 1, "", f"is not YAML: {where}{reason}", hint)
+
+
+def _late_quote(text: str, row: int) -> tuple[int, str] | None:
+    """Return the line and the mark of a quote that ends in the line `row`, but began in one before:
+    somebody forgot its end, and it ended where the next one should have begun."""
+    late = None
+    with suppress(yaml.YAMLError):
+        for token in yaml.scan(text):
+            if token.start_mark.line > row:
+                break
+            if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
+                ends_late = token.start_mark.line < token.end_mark.line == row
+                late = (token.start_mark.line, token.style) if ends_late else late
+    return late
 
 
 def _wrong_colon(lines: Sequence[str], row: int, file: str) -> Problem:

@@ -136,6 +136,18 @@ def test_aliases_and_merge_keys_are_followed() -> None:
         ("a: 1\n\tb: 1", 2, "a tab indents this line", "indent with spaces."),
         ("a: \x01", 1, "contains the control character U+0001", "remove it."),
         (
+            'a:\n  path: "/srv/x\n  b: 1\n  c: "two"\n  d: 3\n',
+            2,
+            'is not YAML: the text that begins with " in this line ends in line 4',
+            'add the closing " to this line.',
+        ),
+        (
+            "a:\n  - {x: '1, y: 2}\n  - {x: '2', y: 3}\n",
+            2,
+            "is not YAML: the text that begins with ' in this line ends in line 3",
+            "add the closing ' to this line.",
+        ),
+        (
             "a: 1\nb: *x",
             2,
             "*x is not defined",
