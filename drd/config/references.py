@@ -16,11 +16,11 @@ from drd.config.daemon_schema import DaemonFile
 from drd.config.plan_file import checked
 from drd.config.writing import inline
 from drd.config.yaml import Path, read
+from drd.config.yaml_errors import LOADER
 from drd.fields import Secret, Settings
 from drd.model.plan import SecretRef
 
 _SOURCES = frozenset({"file", "env", "credential", "command"})
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def plan_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
@@ -63,7 +63,7 @@ def reference_of_text(text: str) -> SecretRef:
     """Return a reference as in a plan, like `{credential: NAME}`. Raises ValueError, which does not
     repeat the text."""
     try:
-        data = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+        data = yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader
     except yaml.YAMLError:
         raise ValueError("is not a reference to a secret") from None
     try:
@@ -99,7 +99,7 @@ def rewritten(text: str, references: Mapping[Path, SecretRef], values: Mapping[P
     a value at a path of one missing key is added at the end.
 
     An anchor is changed once, for all its uses."""
-    root = yaml.compose(text, Loader=_LOADER)
+    root = yaml.compose(text, Loader=LOADER)
     edits: set[_Edit] = set()
     added: list[str] = []
     for path, reference in references.items():

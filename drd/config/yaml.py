@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from drd.config.yaml_errors import syntax_problem
+from drd.config.yaml_errors import LOADER, syntax_problem
 from drd.errors import ConfigError, Problem
 
 MAX_DEPTH = 40
@@ -27,7 +27,6 @@ MAX_VALUES = 20_000
 
 Path = tuple[str | int, ...]
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STR_TAG = "tag:yaml.org,2002:str"
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -152,7 +151,7 @@ def _compose(text: str, file: str) -> _Node | None:
     open_nodes: list[_List | _Map] = []
     anchors: dict[str, _Node] = {}
     documents = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=LOADER):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1

@@ -5,11 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import yaml
 
 from drd.errors import Problem
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The fastest loader that makes no objects."""
 _QUOTE = 'put the value in quotes, like `expect: "> 0"` or `cron: "*/10 * * * *"`.'
 
 
@@ -68,7 +71,7 @@ def _late_quote(text: str, row: int) -> tuple[int, str] | None:
     somebody forgot its end, and it ended where the next one should have begun."""
     late = None
     with suppress(yaml.YAMLError):
-        for token in yaml.scan(text):
+        for token in yaml.scan(text, Loader=LOADER):
             if token.start_mark.line > row:
                 break
             if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
