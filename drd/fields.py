@@ -85,9 +85,17 @@ _LONGEST = 100 * 366 * 86400.0
 # Python's own times end soon after
 
 
+_DURATION_LIKE = "write a number and a unit, like 15m or 7d"
+
+
+def _written(value: Any) -> str:
+    """Return a value for a message: true and false as in the file."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def _duration(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str):
-        raise Malformed(f"{value!r} is not a duration", "write a number and a unit, like 15m or 7d")
+        raise Malformed(f"{_written(value)} is not a duration", _DURATION_LIKE)
     seconds = parse_duration(value)
     if not 0 < seconds <= _LONGEST:
         raise Malformed(f"{value!r} is out of range", "write more than 0s and at most 36600d")
@@ -96,7 +104,8 @@ def _duration(value: Any) -> float:
 
 def _size(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise Malformed(f"{value!r} is not a size", "write a number and a unit, like 512M or 2G")
+        what = f"{_written(value)} is not a size"
+        raise Malformed(what, "write a number and a unit, like 512M or 2G")
     return parse_size(str(value))
 
 

@@ -180,15 +180,16 @@ class _Translation:
 
     def _as_text(self, value: Any) -> str:
         """Return the remedy for a value that must be a text: to put it in quotes, unless the text
-        would be wrong as well."""
-        quoted = _with(self.data, self.path, _plain(value))
+        would be wrong as well; for a list or a mapping, the form that the text must have."""
+        is_plain = not isinstance(value, (list, dict))
+        quoted = _with(self.data, self.path, _plain(value) if is_plain else "")
         try:
             self.view.model.model_validate(quoted)
         except ValidationError as error:
             there = [i for i in error.errors(include_url=False) if _is_at(i, self.path, quoted)]
-            if there:
+            if there and (is_plain or there[0]["type"] == "value_error"):
                 return _Translation(there, self.path, "", self.view, quoted).sentence().hint
-        return "put the value in quotes."
+        return "put the value in quotes." if is_plain else "write text."
 
     def _unknown_key(self, key: str) -> _Sentence:
         """An existing key cannot be the one that was meant."""
@@ -336,7 +337,7 @@ def _wrong_type(wanted: list[str], value: Any, as_text: Callable[[Any], str]) ->
     hint = f"write {either(wanted)}."
     if _PATH in wanted:
         hint = "write a path, like /var/lib/drd."
-    elif "text" in wanted and not isinstance(value, (dict, list)):
+    elif wanted == ["text"] or ("text" in wanted and not isinstance(value, (dict, list))):
         hint = as_text(value)
     elif "a mapping" in wanted:
         hint = "write indented lines `key: value` below this key."
