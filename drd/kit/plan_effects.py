@@ -44,7 +44,7 @@ from drd.ports.kinds import KeyUse, KindSpec
 from drd.registry import KINDS
 
 _PLAN = """
-plan owner description objectives consistency backup copy retention prune verification readiness
+plan owner description objectives consistency backup copy prune verification readiness
 training review
 components.*.kind components.*.may_be_empty components.*.copied_as components.*.limits
 repositories.*.protection repositories.*.copy_of repositories.*.s3.region

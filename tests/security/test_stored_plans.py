@@ -514,6 +514,12 @@ def test_a_drd_yaml_that_makes_a_user_an_operator_is_not_put_in_force_unseen(
     bootstrap(site, machine, "--accept-commands")
 
 
+def test_what_a_plan_forgets_is_shown() -> None:
+    """The host may delete where whoever stored the plan may only add."""
+    shown = orders("plan: x\nretention: {last: 1, keep_within: 1d}\n", url=TYPED)
+    assert shown == ["retention.last: 1", 'retention.keep_within: "1d"']
+
+
 RCLONE = """
 plan: shop
 repositories:
