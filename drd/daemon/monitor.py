@@ -37,7 +37,7 @@ from drd.errors import CatalogueError, ConfigError, DrdError, UnknownPlan
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.flows.status.refused_plans import Refusal
-from drd.kinds.registry import needs_of, room_of
+from drd.kinds.registry import room_of
 from drd.model.alerts import AlertChange, Condition
 from drd.model.facts import PlanFacts
 from drd.model.run import Run
@@ -135,7 +135,6 @@ class Monitor:
             tier_of=self._tier_of,
             exposed=self._exposed,
             room=room_of,
-            needs=needs_of,
             differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
         )
 

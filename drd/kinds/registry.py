@@ -52,29 +52,24 @@ def _server(component: Component, reveal: Reveal) -> str:
     return server or ("" if hidden else THIS_HOST)
 
 
-def room_of(kind: str) -> float:
-    """Return how many times its size a sandbox for a component needs, even for a kind that no
-    longer exists.
+def room_of(kind: str, size: int, facts: Callable[[], Mapping[str, Any]]) -> int:
+    """Return the bytes that a sandbox needs for a snapshot of `size` bytes, even for a kind that no
+    longer exists, or if the code of an extension fails. `facts` reads the facts of the snapshot: it
+    is called only for a kind whose room depends on them.
     """
-    return KINDS[kind].room if kind in KINDS else UNKNOWN_ROOM
-
-
-def needs_of(kind: str) -> Callable[[Mapping[str, Any]], int] | None:
-    """Return the function that calculates from the facts of a snapshot the bytes that a sandbox
-    needs in any case (0 if the code of an extension fails); None for a kind that has no such
-    function."""
-    if kind not in KINDS or KINDS[kind].needs is no_bytes:
-        return None
-
-    def needs(facts: Mapping[str, Any]) -> int:
-        try:
-            return KINDS[kind].needs(facts)
-        except FOREIGN as error:
-            if fault(error, "", KINDS.extension(kind)) is None:
-                raise
-            return 0
-
-    return needs
+    if kind not in KINDS:
+        return int(UNKNOWN_ROOM * size)
+    spec = KINDS[kind]
+    depends = spec.needs is not no_bytes or spec.holes is not no_bytes
+    known = facts() if depends else {}
+    if not known:
+        return int(spec.room * size)
+    try:
+        return spec.room_for(size, known)
+    except FOREIGN as error:
+        if fault(error, "", KINDS.extension(kind)) is None:
+            raise
+        return int(spec.room * size)
 
 
 def server_users() -> tuple[str, ...]:

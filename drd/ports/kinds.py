@@ -375,6 +375,11 @@ class KindSpec:
         remedy = self.remedies.get(ability, hint)
         return NotSupported(f"{lead}kind {self.name} cannot {what or ability}", hint=remedy)
 
+    def room_for(self, size: int, facts: Mapping[str, Any]) -> int:
+        """Return the bytes that a sandbox needs for a snapshot of `size` bytes. Holes of files need
+        no room."""
+        return max(int(self.room * max(0, size - self.holes(facts))), self.needs(facts))
+
     @property
     def answers(self) -> bool:
         """Whether a component can be asked for single values."""

@@ -192,7 +192,9 @@ def test_a_drill_proves_the_newest_foreign_copy_and_changes_nothing_in_its_repos
     whole = facts.newest.bytes
     assert orders < whole < 2 * orders
     assert passed.restored_bytes == point.size_bytes == whole
-    assert drill_bytes(facts._replace(drill_every_s=1.0), lambda _: 2.0) == 2 * (whole + orders)
+    assert drill_bytes(facts._replace(drill_every_s=1.0), lambda _, __, size: 2 * size) == 2 * (
+        whole + orders
+    )
     assert site.contents() == before
 
 

@@ -23,7 +23,7 @@ from drd.errors import CatalogueError
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.incidents.writing import Desk
 from drd.flows.status.refused_plans import Refusal
-from drd.kinds.registry import needs_of
+from drd.kinds.registry import room_of
 from drd.model.alert_facts import HostFacts
 from drd.model.alerts import Rules
 from drd.model.incidents.entries import Author
@@ -433,13 +433,26 @@ def test_a_chain_of_copies_needs_the_room_of_the_server_as_well(bench: Bench) ->
     """The size of the snapshot fits; the server that is made of its copies does not."""
     component = Component("orders-db", "postgres-cluster", object())
     of_server = replace(plan(), components={**plan().components, "orders-db": component})
-    bench.watch = bench.new_watch(needs=needs_of)
+    bench.watch = bench.new_watch(room=room_of)
     bench.load(of_server)
     facts = {"chain": [{}], "parts_bytes": 100, "cluster_bytes": 10**18}
     chain = replace(captured("orders-db", data_time=at(0)), kind="postgres-cluster", facts=facts)
     other = captured("gateway", data_time=at(0))
     bench.catalogue.points.record(point("p1", at(0), components=[other, chain]))
     assert "fired disk" in bench.told(1)
+
+
+def test_holes_of_files_need_no_room_on_the_disk(bench: Bench) -> None:
+    """A sparse file is huge by its size only: the drill makes its holes again."""
+    bench.watch = bench.new_watch(room=room_of)
+    of_files = {**plan().components, "gateway": Component("gateway", "files", object())}
+    bench.load(replace(plan(), components=of_files))
+    files = replace(
+        captured("gateway", data_time=at(0), size=10**18), kind="files", facts={"holes": 10**18 - 9}
+    )
+    other = captured("orders-db", data_time=at(0))
+    bench.catalogue.points.record(point("p1", at(0), components=[other, files]))
+    assert "fired disk" not in bench.told(1)
 
 
 # --- a catalogue that cannot be used --------------------------------------------------------

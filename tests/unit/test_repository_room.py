@@ -90,6 +90,18 @@ def test_a_place_without_a_point_needs_the_whole_of_one(world: World) -> None:
     assert told(world, "offsite").severity == "ok"
 
 
+def test_holes_of_files_need_no_room_in_a_repository(world: World) -> None:
+    """restic stores the zeros of holes in next to nothing."""
+    stored(world, 1)
+    [point] = world.catalogue.points.of_plan("shop")
+    rows = tuple(replace(c, kind="files", facts={"holes": c.bytes - 1}) for c in point.components)
+    world.catalogue.points.record(replace(point, components=rows))
+    world.founded("offsite").free = len(rows)
+    room = told(world, "offsite")
+    assert room.severity == "ok"
+    assert f"the newest has {len(rows)} B before compression" in room.text
+
+
 def test_a_place_that_does_not_report_its_room_has_no_finding(world: World) -> None:
     stored(world, 1)
     found = repository_findings(world.services, world.plan, world.primary)

@@ -205,21 +205,14 @@ def _existing(place: Path) -> tuple[int, Path]:
             place = place.parent
 
 
-def drill_bytes(
-    facts: PlanFacts,
-    room: Callable[[str], float],
-    needs: Callable[[str, str, str], int] = lambda _plan, _component, _kind: 0,
-) -> int:
-    """Return the room that a drill of the plan needs. For a component of a kind, `room` returns
-    the multiple of its size that a sandbox needs, `needs` the bytes that it needs in any case."""
+def drill_bytes(facts: PlanFacts, room: Callable[[str, str, int], int]) -> int:
+    """Return the room in bytes that a drill of the plan needs. `room` returns that of a component,
+    from its name, its kind and its size."""
     if facts.drill_every_s is None:
         return 0
     # Where nobody knows the size of a part of a copy, it is at most that of the copy.
     at_most = facts.newest.bytes if facts.made_by and facts.newest is not None else 0
     return sum(
-        max(
-            int(room(c.kind) * (at_most if c.size_bytes is None else c.size_bytes)),
-            needs(facts.plan, c.component, c.kind),
-        )
+        room(c.component, c.kind, at_most if c.size_bytes is None else c.size_bytes)
         for c in facts.components
     )

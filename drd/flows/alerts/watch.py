@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -66,15 +67,18 @@ class ExposedFile(Protocol):
         ...
 
 
+def _usual_room(_kind: str, size: int, _facts: Callable[[], Mapping[str, Any]]) -> int:
+    return int(UNKNOWN_ROOM * size)
+
+
 @dataclass(frozen=True, slots=True)
 class WatchSources:
     """The sources for the watch. `read_facts` reads one plan, or all for None. `places` are
     directories that must not fill up, by their key in drd.yaml; `work_dir` is where drills need
     space. `schedule` returns None for a plan that is not in force, `tier_of` the tier of a plan.
     `differing` has by plan a message if its stored text is not the text in force, `exposed` a file
-    of the plan that others can read or write. `room` returns the multiple of its size that a
-    component of a kind needs in a drill. `needs` returns a function that calculates from the facts
-    of a snapshot the bytes that the component needs in any case; None if the kind has none.
+    of the plan that others can read or write. `room` returns the bytes that a drill needs
+    for a component, from its kind, its size and a function that reads the facts of its snapshot.
     """
 
     catalogue: Catalogue
@@ -88,8 +92,7 @@ class WatchSources:
     tier_of: TierOf = lambda _: None
     differing: Callable[[], Mapping[str, str]] = dict
     exposed: Callable[[], Mapping[str, ExposedFile]] = dict
-    room: Callable[[str], float] = lambda _: UNKNOWN_ROOM
-    needs: Callable[[str], Callable[[Mapping[str, Any]], int] | None] = lambda _: None
+    room: Callable[[str, int, Callable[[], Mapping[str, Any]]], int] = _usual_room
 
 
 class WatchResult(NamedTuple):
@@ -277,18 +280,15 @@ class AlertWatch:
         problems, unknown = self._judge(dict(sorted(there.items())), now)
         if "" in self._exposed:
             problems.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
-        needed = max((drill_bytes(f, sources.room, self._needs) for f in facts), default=0)
+        needed = max((drill_bytes(f, partial(self._room, f.plan)) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(sources.places, needed)), channels=channels)
         problems += host_conditions(host, [(f.plan, strictest_s(f)) for f in facts], now)
         plans = tuple(self._plans.values())
         return _Observation(problems, lambda a: not _is_unknown(a, unknown), plans)
 
-    def _needs(self, plan: str, component: str, kind: str) -> int:
-        needs = self._sources.needs(kind)
-        if needs is None:
-            return 0
-        facts = self._sources.catalogue.points.newest_facts(plan, component, kind)
-        return needs(facts) if facts else 0
+    def _room(self, plan: str, component: str, kind: str, size: int) -> int:
+        read = self._sources.catalogue.points.newest_facts
+        return self._sources.room(kind, size, lambda: read(plan, component, kind))
 
     def _observe_plans(self, names: Collection[str], now: datetime) -> _Observation:
         facts = [fact for name in names for fact in self._sources.read_facts(name)]

@@ -33,12 +33,12 @@ from drd.model.finding import Finding
 from drd.model.finding_codes import CHECK_QUERY, DISK_SPACE, REPOSITORY, THIS_STATE
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
-from drd.model.snapshot import ComponentSnapshot, newest_complete
+from drd.model.snapshot import newest_complete
 from drd.model.state_place import WHILE_CONTESTED
 from drd.model.text import called, escaped, in_commands, without_output
 from drd.model.units import format_duration, format_size, format_time
-from drd.ports import Kind, KindSpec
-from drd.registry import KINDS, holes
+from drd.ports import Kind
+from drd.registry import KINDS
 from drd.secrets import edges, references
 
 
@@ -311,11 +311,6 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
     ]
 
 
-def _room(kind: KindSpec, snapshot: ComponentSnapshot) -> int:
-    usual = int(kind.room * (snapshot.bytes - holes(snapshot)))
-    return max(usual, kind.needs(snapshot.facts))
-
-
 def _disk(services: Services, plan: Plan) -> list[Finding]:
     """Free space in work_dir for one restore: the downloads, and the restored data."""
     services.work_dir.mkdir(parents=True, exist_ok=True)
@@ -340,7 +335,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
         )
         return [Finding(code, "ok", "", detail)]
     needed = sum(
-        _room(services.kinds(component.kind).spec, snapshot)
+        services.kinds(component.kind).spec.room_for(snapshot.bytes, snapshot.facts)
         for name, component in plan.components.items()
         if (snapshot := point.component(name)) is not None
     )

@@ -16,6 +16,7 @@ from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import counted, noun, some
 from drd.model.units import format_size, format_time
 from drd.ports import Repository
+from drd.registry import holes
 
 LOOKED_AT = 10
 """By this many of the newest backups, drd estimates the size of the next one."""
@@ -78,11 +79,12 @@ def _against_all(newest: RestorePoint | None, free: int) -> tuple[bool, str]:
     """Compare with the whole of the newest point, if none is stored there yet."""
     if newest is None:
         return True, f"{format_size(free)} free; there is no restore point yet to compare with"
+    size = newest.size_bytes - sum(map(holes, newest.components))
     text = (
         f"{format_size(free)} free; no restore point is stored there yet, and the newest has "
-        f"{format_size(newest.size_bytes)} before compression"
+        f"{format_size(size)} before compression"
     )
-    return free >= newest.size_bytes, text
+    return free >= size, text
 
 
 def _added(point: RestorePoint) -> int:

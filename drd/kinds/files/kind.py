@@ -17,6 +17,7 @@ from drd.kinds.files.destination import (
     FilesTargetDestination,
     announced,
 )
+from drd.kinds.files.holes import holes
 from drd.kinds.files.in_place import FilesInPlace
 from drd.kinds.files.manifest import outside, require_written
 from drd.kinds.files.narrow import named_paths, narrow
@@ -134,7 +135,8 @@ class FilesKind(Kind):
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         seen = walk(selection_of(_settings(component)), limit_s=ESTIMATE_S)
-        return [work_finding(place.directory, seen.bytes, what=f"a sandbox for {component.name}")]
+        need = max(0, seen.bytes - holes(seen.sparse))
+        return [work_finding(place.directory, need, what=f"a sandbox for {component.name}")]
 
 
 def _named(component: Component) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from drd.flows.components.fetch import fetched
-from drd.kinds.files.holes import HOLES, disk_bytes
+from drd.kinds.files import SPEC
+from drd.kinds.files.holes import HOLES, disk_bytes, holes
 from drd.kinds.files.manifest import require_written
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.strict import UnexpectedValue
+from drd.model.units import format_size
 from drd.ports import Workplace, no_progress
 from drd.ports.repository import Fetched
 from drd.process.clock import SystemClock
@@ -97,3 +99,12 @@ def test_holes_that_no_source_writes_are_refused() -> None:
         require_written(ComponentSnapshot("data", "files", "captured", facts=facts), {})
     more = ComponentSnapshot("data", "files", "captured", bytes=5, facts={HOLES: 9})
     assert disk_bytes(more) == 0
+
+
+def test_doctor_counts_no_holes_before_the_first_backup(image: Path, work: Workplace) -> None:
+    """The room that doctor names before a backup is the one that a snapshot needs afterwards."""
+    (found,) = KIND.sandbox_findings(component(image.parent), work)
+    size, saved = SIZE + MIB, holes([os.fsencode(image)])
+    needs = SPEC.room_for(size, {HOLES: saved})
+    assert needs == size - saved < SIZE // 2
+    assert f"needs {format_size(needs)}; " in found.text
