@@ -99,7 +99,7 @@ def by_hand_in(container: process.Container, component: str) -> Passage:
         "port published on this host. These commands print the image, if a backup was made there:"
     )
     known = f"fact {component} {FACT} 2>/dev/null || echo unknown"
-    return Passage(text, f"{known}\n")
+    return Passage(text, f"{known}\n", always=True)
 
 
 def needs_of(settings: Any) -> str:

@@ -10,7 +10,7 @@ from shlex import quote
 from drd.kit import stanza_by_hand
 from drd.kit.adopted_by_hand import choosing, without
 from drd.kit.answers import judges, judging
-from drd.kit.document import Block, Commands, Heading, Items, Paragraph
+from drd.kit.document import Block, Commands, Heading, Items, Paragraph, Removal, Stage
 from drd.kit.script import script_file
 from drd.kit.steps_by_hand import StepsByHand
 from drd.model.kit import KitFile
@@ -48,8 +48,12 @@ def sections(
         Paragraph(
             f"{_needs(plan)} Become root if the restored files must have their former "
             "owners. Start a new `bash`, and change to the directory recovery-kit: a "
-            "command that fails ends this bash, so that no later command runs. The kit has "
-            f"the same commands as a script: {_scripts_of(plan, [*hands])}."
+            "command that fails ends this bash, so that no later command runs: correct the cause, "
+            "start a new bash, repeat the commands up to the restore point, and go on with the "
+            "component that was not restored completely. The kit has the same commands as a "
+            f"script: {_scripts_of(plan, [*hands])}. If you start the script again after a "
+            "failure, it leaves out what it has restored and compared completely. Where it ended "
+            "in the middle of a component, it prints the command that removes what it made of it."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
@@ -333,10 +337,26 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
 
 def _component(name: str, hand: ByHand, where: str, *, adopted: bool) -> Iterator[Block]:
     yield Heading(3, f"Restore {name} {where}")
-    for passage in (p for p in hand.passages if not (adopted and p.compares)):
-        yield Paragraph(passage.text, waits=passage.adapt)
-        if passage.commands:
-            yield Commands(passage.commands, shown=passage.adapt)
+    number, of_stage = 1, list[Block]()
+    for passage in hand.passages:
+        blocks = [] if adopted and passage.compares else [*_blocks(name, passage)]
+        if passage.always:
+            yield from blocks
+            continue
+        of_stage += blocks
+        if passage.there:
+            yield Stage(name, number, tuple(of_stage), passage.there)
+            number, of_stage = number + 1, []
+    if of_stage:
+        yield Stage(name, number, tuple(of_stage))
+
+
+def _blocks(name: str, passage: Passage) -> Iterator[Block]:
+    if passage.makes:
+        yield Removal(name, passage.makes)
+    yield Paragraph(passage.text, waits=passage.adapt)
+    if passage.commands:
+        yield Commands(passage.commands, shown=passage.adapt)
 
 
 def _passage(spec: CheckSpec, components: Mapping[str, ByHand]) -> Passage | None:

@@ -75,6 +75,32 @@ class Commands:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """The words of the command that removes what the next commands make of a component. A script
+    writes them down, with the present values of `${NAME@Q}`."""
+
+    component: str
+    words: str
+
+    @property
+    def command(self) -> str:
+        """The command for a person in the same shell."""
+        words = re.sub(r"\$\{(\w+)\[\*\]@Q\}", r'"${\1[@]}"', self.words)
+        return re.sub(r"\$\{(\w+)@Q\}", r'"$\1"', words)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Blocks that restore a component, or its part of this `number`. A script that restored the
+    part before leaves them out if `there`, a condition of bash, still holds."""
+
+    component: str
+    number: int
+    blocks: tuple[Block, ...]
+    there: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     """A comment for programs, which a reader of the page does not see. `text` must not contain two
     hyphens: they would end the comment."""
@@ -82,7 +108,7 @@ class Comment:
     text: str
 
 
-Block = Heading | Paragraph | Items | Table | Commands | Comment
+Block = Heading | Paragraph | Items | Table | Commands | Removal | Stage | Comment
 Blocks = Sequence[Block]
 
 
@@ -90,7 +116,20 @@ def markdown(document: Blocks) -> bytes:
     return readable("\n".join(_markdown(block) for block in document)).encode()
 
 
+def _removing(removal: Removal) -> tuple[Block, ...]:
+    """Return what a reader of the page sees of it."""
+    text = (
+        f"If one of the commands below fails, this removes what they have made of "
+        f"{removal.component}, so that you can begin with it again:"
+    )
+    return Paragraph(text), Commands(removal.command, shown=True)
+
+
 def _markdown(block: Block) -> str:
+    if isinstance(block, Stage):
+        return "\n".join(map(_markdown, block.blocks))
+    if isinstance(block, Removal):
+        return "\n".join(map(_markdown, _removing(block)))
     if isinstance(block, Heading):
         return f"{'#' * block.level} {block.text}\n"
     if isinstance(block, Paragraph):
@@ -126,6 +165,10 @@ def html(document: Blocks, *, paper: str = "") -> bytes:
 
 
 def _html(block: Block) -> str:
+    if isinstance(block, Stage):
+        return "\n".join(map(_html, block.blocks))
+    if isinstance(block, Removal):
+        return "\n".join(map(_html, _removing(block)))
     if isinstance(block, Heading):
         page = ' class="page"' if block.new_page else ""
         return f"<h{block.level}{page}>{_safe(block.text)}</h{block.level}>"

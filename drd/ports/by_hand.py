@@ -23,13 +23,23 @@ class Passage:
     person has to adapt the commands before running them. `compares` marks the commands that compare
     what was restored with the manifest. With `judged`, a command prints an answer, which must match
     these words: `number`, an operator and a number; `text`, `==` or `!=` and a text; or `share`,
-    the percents and a number. Without such words, a person has to judge the answer."""
+    the percents and a number. Without such words, a person has to judge the answer.
+
+    The last three are for a script that is started again after it failed. `always` marks commands
+    that later commands need in each run, such as a login. `makes` are the words of the command that
+    removes what these commands make, where nothing was before: a script writes them down before
+    it runs the commands, with the present values of `${NAME@Q}`, and prints them if it fails. With
+    `there`, a condition of bash, a part of the component is restored and compared at the end of
+    this passage: later runs leave out the passages up to here as long as the condition holds."""
 
     text: str
     commands: str = ""
     adapt: bool = False
     compares: bool = False
     judged: tuple[str, ...] | None = None
+    always: bool = False
+    makes: str = ""
+    there: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import html
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -85,9 +86,59 @@ def test_printed_commands_bring_everything_back_without_drd(host: KitSite, short
     said = run_bash(start, short_tmp, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
     assert said.endswith("Every command succeeded.\n")
     host.assert_back()
-    # The same again finds places that hold something, and touches nothing.
-    with pytest.raises(AssertionError, match="database back exists and is not empty"):
-        run_bash(start, short_tmp, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
+    # The same again finds what it restored, and touches nothing.
+    path = f"{host.standby.bin_dir}:{os.environ['PATH']}"
+    said = run_bash(start, short_tmp, {"PATH": path})
+    assert said.count(": restored before by this script, from the same restore point\n") == 3
+    assert said.endswith("Every command succeeded.\n")
+    host.assert_back()
+    # Data that it did not make stays, and no command is named that would remove it.
+    (short_tmp / "recovery-kit/recovered").rename(short_tmp / "recovery-kit/of-a-former-kit")
+    with pytest.raises(AssertionError, match="database back exists and is not empty") as refused:
+        run_bash(start, short_tmp, {"PATH": path})
+    assert "dropdb" not in str(refused.value).split("is not empty")[-1]
+    host.assert_back()
+
+
+def test_by_hand_a_script_that_failed_in_the_middle_goes_on(host: KitSite, short_tmp: Path) -> None:
+    """The dump of the database arrives cut off, and later a file is in the way of another
+    component."""
+    host.empty_standby()
+    kit = open_with_age(host.export(), short_tmp)
+    start = f"bash {quote(str(kit / 'runbooks/shop/recover-by-hand.sh'))} </dev/null"
+    cut = short_tmp / "cut"
+    cut.mkdir()
+    (cut / "restic").write_text(f"""#!/bin/bash
+if [[ -e {cut}/now && "$*" == *dump*/*.dump ]]; then
+    {shutil.which("restic")} "$@" | head -c -400
+else
+    exec {shutil.which("restic")} "$@"
+fi
+""")
+    (cut / "restic").chmod(0o755)
+    path = f"{cut}:{host.standby.bin_dir}:{os.environ['PATH']}"
+
+    def fails() -> list[str]:
+        """Return the commands that the script names at its end."""
+        with pytest.raises(AssertionError, match="Correct the cause, then start") as failed:
+            run_bash(start, short_tmp, {"PATH": path})
+        told = str(failed.value).rpartition("The script ended before ")[2].splitlines()
+        return [told[0], *[line.strip() for line in told if line.startswith("  ")]]
+
+    (cut / "now").touch()
+    ended, remove = fails()
+    assert ended == "orders-db was restored completely."
+    assert remove.endswith("dropdb --if-exists -- 'back'")
+    (cut / "now").unlink()
+    assert fails() == [ended, remove], "the half of a database is in the way"
+    run_bash(remove, short_tmp, {"PATH": path})
+    (host.back / "sessions.db").write_text("of another program")
+    assert fails() == ["sessions was restored completely."]
+    (host.back / "sessions.db").unlink()
+    said = run_bash(start, short_tmp, {"PATH": path})
+    assert "orders-db: restored before by this script" in said
+    assert "gateway: 3 files as at the backup" in said
+    assert said.endswith("Every command succeeded.\n")
     host.assert_back()
 
 

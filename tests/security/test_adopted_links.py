@@ -158,7 +158,7 @@ def test_the_page_by_hand_moves_only_what_lies_in_the_restored_tree(
     short_tmp: Path, linked: bool
 ) -> None:
     host = Host(short_tmp)
-    landed = short_tmp / "landed"
+    landed = short_tmp / "hand" / host.what.name
     above = landed / str(short_tmp).lstrip("/")
     (above / "app/etc").mkdir(parents=True)
     (above / "app/etc/conf").write_text("saved")
@@ -169,7 +169,7 @@ def test_the_page_by_hand_moves_only_what_lies_in_the_restored_tree(
     move = next(p.commands for p in hand.passages if "mv -T" in p.commands)
     done = subprocess.run(
         ["bash", "-eu", "-c", move],
-        env={**os.environ, "TARGET": str(landed)},
+        cwd=landed.parent,
         check=False,
         capture_output=True,
         text=True,

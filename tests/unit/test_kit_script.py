@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,11 +22,12 @@ from drd.kinds.redis.settings import RedisTarget, ServerSettings
 from drd.kit import by_hand as by_hand_page
 from drd.kit.adopted_by_hand import _select
 from drd.kit.answers import judges, judging
-from drd.kit.document import Block, Commands, Heading, Paragraph
+from drd.kit.document import Block, Commands, Heading, Paragraph, html, markdown
 from drd.kit.script import script, script_file
 from drd.model.plan import Component
 from drd.ports.by_hand import ByHand, Passage
 from tests.config_support import write_plan
+from tests.user_support import NOBODY, as_root
 
 PLANS = Path(__file__).parents[2] / "plans"
 
@@ -97,7 +100,7 @@ def test_files_with_holes_take_no_more_room_by_hand(
         f"fact() {{ [[ $* == 'images holes' ]] && {holes}; }}\n"
         'restic() { echo "restic $*"; }\n'
     )
-    words = ["bash", "-c", stubs + hand.passages[0].commands]
+    words = ["bash", "-c", stubs + "".join(p.commands for p in hand.passages[:2])]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout == f"restic restore 5ca1ab1e --target {target.path}{option}\n"
 
@@ -300,3 +303,111 @@ def test_without_a_known_data_directory_a_script_looks_for_none() -> None:
     settings = sessions.settings.model_copy(update={"dir": None})
     nowhere = replace(sessions, settings=settings)
     assert server_by_hand(nowhere, None, place="", resolve=str).first == ""
+
+
+# --- a script that is started again after a failure -------------------------------------------
+
+
+def _stage(kit: Path, name: str, *, fails: bool = False, there: bool = True) -> list[Block]:
+    """A component that makes a file in the kit, which must not be there before."""
+    place = f'"{kit}/it\'s {name}"'
+    passages = (
+        Passage("Log in.", f"echo login of {name}\n", always=True),
+        Passage("None.", f"TARGET={place}\n[[ ! -e $TARGET ]] || {{ echo full; false; }}\n"),
+        Passage("Make.", 'echo data > "$TARGET"\n', makes="rm -f -- ${TARGET@Q}"),
+        Passage(
+            "Compare.",
+            f"echo comparing {name}\n" + ("false\n" if fails else ""),
+            compares=True,
+            there=f"[[ -e {place} ]]" if there else "",
+        ),
+    )
+    return list(by_hand_page._component(name, ByHand(passages), "here", adopted=False))
+
+
+def _manifest(kit: Path, point: str = "0a1b2c3d") -> Commands:
+    into = kit / "recovered/shop"
+    into.mkdir(parents=True, exist_ok=True)
+    return Commands(f"cd {into}\necho '{point}' > manifest.json\n")
+
+
+def _removal(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line.strip() for line in done.stderr.splitlines() if line.startswith("  ")]
+
+
+def test_a_script_started_again_goes_on_where_it_ended(tmp_path: Path) -> None:
+    first, second = _stage(tmp_path, "a"), _stage(tmp_path, "b", fails=True)
+    failed = _run(tmp_path, _manifest(tmp_path), *first, *second)
+    assert failed.returncode == 1
+    assert "The script ended before b was restored completely." in failed.stderr
+    assert f"again: bash '{tmp_path}/runbooks/shop/recover-by-hand.sh'\n" in failed.stderr
+    again = _run(tmp_path, _manifest(tmp_path), *first, *second)
+    assert "a: restored before by this script, from the same restore point\n" in again.stdout
+    assert "login of a\n" in again.stdout
+    assert "comparing a" not in again.stdout
+    assert again.stdout.endswith("login of b\nfull\n")
+    [remove] = _removal(again)
+    assert _removal(failed) == [remove]
+    subprocess.run(["bash", "-c", remove], check=True)
+    assert not (tmp_path / "it's b").exists()
+    assert (tmp_path / "it's a").exists()
+
+
+def test_a_script_names_no_command_that_removes_what_others_made(tmp_path: Path) -> None:
+    (tmp_path / "it's a").write_text("of production")
+    failed = _run(tmp_path, _manifest(tmp_path), *_stage(tmp_path, "a"))
+    assert failed.returncode == 1
+    assert "full\n" in failed.stdout
+    assert _removal(failed) == []
+
+
+@pytest.mark.parametrize("change", ["point", "script", "gone"])
+def test_a_script_restores_again_what_another_point_or_script_restored_or_what_is_gone(
+    change: str, tmp_path: Path
+) -> None:
+    assert _run(tmp_path, _manifest(tmp_path), *_stage(tmp_path, "a")).returncode == 0
+    if change == "gone":
+        (tmp_path / "it's a").unlink()
+    point = "ffffffff" if change == "point" else "0a1b2c3d"
+    other = [Commands("echo another kit\n")] if change == "script" else []
+    again = _run(tmp_path, _manifest(tmp_path, point), *other, *_stage(tmp_path, "a"))
+    assert "restored before" not in again.stdout
+    assert again.returncode == (0 if change == "gone" else 1)
+    assert bool(_removal(again)) == (change != "gone")
+
+
+def test_a_part_without_a_sign_that_it_is_there_is_restored_in_each_run(tmp_path: Path) -> None:
+    blocks = _stage(tmp_path, "a", there=False)
+    assert _run(tmp_path, _manifest(tmp_path), *blocks).returncode == 0
+    again = _run(tmp_path, _manifest(tmp_path), *blocks)
+    assert (again.returncode, "full\n" in again.stdout) == (1, True)
+    assert len(_removal(again)) == 1
+
+
+@as_root
+@pytest.mark.parametrize("how", ["file of another", "open directory", "link"])
+def test_a_script_believes_no_note_that_others_could_have_written(how: str, tmp_path: Path) -> None:
+    """Else a component would count as restored that nobody restored."""
+    blocks = _stage(tmp_path, "a")
+    assert _run(tmp_path, _manifest(tmp_path), *blocks).returncode == 0
+    (tmp_path / "it's a").write_text("of the attacker")
+    notes = tmp_path / "recovered/shop/.recover-by-hand"
+    note = notes / "a.1"
+    assert (stat.S_IMODE(notes.stat().st_mode), stat.S_IMODE(note.stat().st_mode)) == (0o700, 0o600)
+    if how == "file of another":
+        os.chown(note, NOBODY, NOBODY)
+    elif how == "open directory":
+        notes.chmod(0o777)
+    else:
+        note.rename(notes / "former")
+        note.symlink_to("former")
+    again = _run(tmp_path, _manifest(tmp_path), *blocks)
+    assert again.returncode == 1
+    assert "restored before" not in again.stdout
+
+
+def test_a_page_shows_the_command_that_removes_what_its_commands_make(tmp_path: Path) -> None:
+    page = markdown(_stage(tmp_path, "a")).decode()
+    assert '```text\nrm -f -- "$TARGET"\n```' in page
+    assert html(_stage(tmp_path, "a")).decode().count("<pre") == 5
+    assert "note " not in page

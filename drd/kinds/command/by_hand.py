@@ -37,27 +37,40 @@ def by_hand(
 DUMP=$PWD/{name}.dump
 restic dump "$(snapshot {name})" "/$(fact {name} filename)" > "$DUMP"
 """
-    restore = f"""\
+    empty = f"""\
 TARGET={where}
 MADE=$TARGET.restored
 [[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
-mkdir -p -m 755 -- "$(dirname -- "$TARGET")"
 [[ ! -e $MADE ]] || {{ echo "an earlier attempt left $MADE: remove it, then begin again"; false; }}
+"""
+    restore = f"""\
+mkdir -p -m 755 -- "$(dirname -- "$TARGET")"
 mkdir -m 700 -- "$MADE"
 (cd -- "$MADE" && {command})
 [[ ! -d $TARGET ]] || rmdir -- "$TARGET"
 mv -T -- "$MADE" "$TARGET"
 """
+    counted = _counted(name, settings, at.address, where)
+    there = f"[[ -n $(ls -A -- {where} 2> /dev/null) ]]"
+    is_judged_here = bool(counted) and not any(passage.adapt for passage in counted)
     passages = [
+        Passage(
+            "First move the present data of the service out of the target directory, which must "
+            "be missing or empty:",
+            empty,
+        ),
         Passage("Fetch the dump:", fetch),
         Passage(
-            "First move the present data of the service out of the target directory. These "
-            f"commands restore {name} into a new directory, and then rename the new directory "
-            "to the target:",
+            f"These commands restore {name} into a new directory, and then rename the new "
+            "directory to the target:",
             restore,
+            makes="rm -rf -- ${MADE@Q} ${TARGET@Q}",
+            there="" if is_judged_here else there,
         ),
     ]
-    passages += _counted(name, settings, at.address)
+    if is_judged_here:
+        counted[-1] = replace(counted[-1], there=there)
+    passages += counted
     known = {PATH: where, **_at(at.address)}
     return ByHand(
         tuple(passages),
@@ -77,8 +90,11 @@ def _environment(known: Mapping[str, str]) -> str:
     return " ".join(f"{name}={known[key]}" for key, name in names.items() if key in known)
 
 
-def _counted(name: str, settings: CommandSettings, address: str | None) -> list[Passage]:
-    """Return how to compare the counts; they may be those of the running service."""
+def _counted(
+    name: str, settings: CommandSettings, address: str | None, where: str
+) -> list[Passage]:
+    """Return how to compare the counts of the data restored in `where`; they may be those of the
+    running service."""
     if settings.count is None:
         return []
     stems = {PATH: '"$TARGET"', ADDRESS: '"$ADDRESS"'}
@@ -89,7 +105,7 @@ def _counted(name: str, settings: CommandSettings, address: str | None) -> list[
     start = f"Start the service of {name}: the next commands query this service{at}."
     if address is None:
         start += " Set the variable ADDRESS to the address of the service."
-    begin = "" if address is None else f"ADDRESS={quote(address)}\n"
+    begin = f"TARGET={where}\n" + ("" if address is None else f"ADDRESS={quote(address)}\n")
     comparison = _comparison(name, count)
     return [
         Passage(start, adapt=True, compares=True),

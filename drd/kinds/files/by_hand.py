@@ -23,9 +23,11 @@ def by_hand(
     here = isinstance(target, FilesTarget)
     of = f'"$(snapshot {name})"{_only(component)}'
     where = quote(target.path) if isinstance(target, FilesTarget) else f'"$PWD/{name}"'
-    restore = f"""\
+    empty = f"""\
 TARGET={where}
 [[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
+"""
+    restore = f"""\
 mkdir -p -m 755 -- "$TARGET"
 {_restored(name, of, adopted=component.adopted)}"""
     compare = f"""\
@@ -40,20 +42,23 @@ jq -r --arg target "$TARGET" '.components[] | select(.component == "{name}") | .
 echo "{name}: $(wc -l < {name}.digests) files as at the backup"
 """
     passages = [
+        Passage("The directory for the restored files must be missing or empty:", empty),
         Passage(
             "restic restores each file below the target under its absolute path. It restores "
             "the owners only if you are root.",
             restore,
+            makes="rm -rf -- ${TARGET@Q}",
         ),
         Passage(
             "Compare the files with the digests that drd recorded at the backup:",
             compare,
             compares=True,
+            there=f"[[ -n $(ls -A -- {where} 2> /dev/null) ]]",
         ),
     ]
     if not here:
         assert isinstance(component.settings, FilesSettings)
-        move = _move(tuple(dict.fromkeys(map(normpath, component.settings.paths))))
+        move = _move(tuple(dict.fromkeys(map(normpath, component.settings.paths))), where)
         passages.append(move)
         where = where if move.adapt else "/"
     return ByHand(
@@ -102,9 +107,9 @@ def _only(component: Component) -> str:
     return "".join(f" --include {quote(path)}" for path in component.settings.paths)
 
 
-def _move(paths: Sequence[str]) -> Passage:
-    """Return the commands that put the restored paths in their places. A directory at the top, as
-    /etc, belongs to the new system as well: a person chooses what to take from it.
+def _move(paths: Sequence[str], where: str) -> Passage:
+    """Return the commands that put the paths restored in `where` in their places. A directory at
+    the top, as /etc, belongs to the new system as well: a person chooses what to take from it.
     """
     parents = {path: str(PurePosixPath(path).parent) for path in paths}
     if "/" in parents.values():
@@ -119,11 +124,15 @@ def _move(paths: Sequence[str]) -> Passage:
             ),
             adapt=True,
         )
+    names = " ".join(map(quote, paths))
     return Passage(
         "Stop the programs that use these files, then move the restored files to their places. "
         "Files that exist there now are kept beside the restored files, as PATH.before:",
         f"""\
-for path in {" ".join(map(quote, paths))}; do
+TARGET={where}
+for path in {names}; do
+    [[ ! -e $path.restored && ! -L $path.restored ]] || # a move that was interrupted
+        {{ echo "$path.restored exists: move it to $path, or away, first"; false; }}
     [[ -e $TARGET$path || -L $TARGET$path ]] || continue
     above=$(dirname -- "$path")
     [[ $(realpath -- "$TARGET$above") == "$(realpath -- "$TARGET")$above" ]] ||
@@ -137,4 +146,7 @@ for path in {" ".join(map(quote, paths))}; do
     echo "$path is back"
 done
 """,
+        there=f"""(for path in {names}; do
+        [[ ! -e {where}$path && ! -L {where}$path && ( -e $path || -L $path ) ]] || exit 1
+    done)""",
     )

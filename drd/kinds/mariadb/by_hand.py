@@ -49,8 +49,9 @@ def by_hand(
     if not isinstance(target, MariadbTarget) or container is not None:
         database = f'"$(fact {name} database)"'
         words = f'run_sql {name} "$LOGIN" --database={database}'
+        login = _RUN_SQL + _OWN_LOGIN
         return ByHand(
-            (*inner, Passage(_OWN_SERVER, _RUN_SQL + _OWN_LOGIN), *_passages(name, database)),
+            (*inner, Passage(_OWN_SERVER, login, always=True), *_passages(name, database)),
             ask=f"{words} --skip-column-names -e",
             change=f"{words} -e",
             feed=words,
@@ -79,7 +80,7 @@ def by_hand(
         {"host": parts.host, "port": str(parts.port)} if parts.host else {"socket": parts.socket}
     )
     return ByHand(
-        (Passage(said, _RUN_SQL + login), *_passages(name, database)),
+        (Passage(said, _RUN_SQL + login, always=True), *_passages(name, database)),
         files={file: Address(parts).options(None).encode()},
         ask=f"{words} --skip-column-names -e",
         change=f"{words} -e",
@@ -92,7 +93,13 @@ def by_hand(
 
 
 def _passages(name: str, database: str) -> tuple[Passage, ...]:
-    return (_fetched(name), _filled(name, database), _code(name), _compared(name))
+    return (
+        _empty(name, database),
+        _fetched(name),
+        _filled(name),
+        _code(name),
+        _compared(name, database),
+    )
 
 
 def _fetched(name: str) -> Passage:
@@ -106,8 +113,8 @@ done
     return Passage("Fetch the dump of the tables, and the SQL of everything else:", fetch)
 
 
-def _filled(name: str, database: str) -> Passage:
-    make = f"""\
+def _empty(name: str, database: str) -> Passage:
+    check = f"""\
 TARGET={database}
 [[ $TARGET != *[\\`\\'\\\\]* ]] || # the next commands could not quote it
     {{ echo "a database cannot have the name ${{TARGET@Q}} here: name it in a target"; false; }}
@@ -116,7 +123,15 @@ found=$(run_sql {name} "$LOGIN" --skip-column-names -e "select
     (select count(*) from information_schema.routines where routine_schema = '$TARGET') +
     (select count(*) from information_schema.events where event_schema = '$TARGET')")
 [[ $found == 0 ]] || {{ echo "database $TARGET exists and is not empty"; false; }}
-run_sql {name} "$LOGIN" -e "drop database if exists \\`$TARGET\\`"
+CLIENT=mariadb DROP="drop database if exists \\`$TARGET\\`"
+[[ $(fact {name} product 2>/dev/null) != mysql ]] || CLIENT=mysql
+"""
+    return Passage("No database of this name may exist, unless it is empty:", check)
+
+
+def _filled(name: str) -> Passage:
+    make = f"""\
+run_sql {name} "$LOGIN" -e "$DROP"
 run_sql {name} "$LOGIN" --binary-mode < <(jq -er --arg target "$TARGET" '
     .private["{name}"].database_sql | sub("^CREATE DATABASE `(``|[^`])+`";
     "CREATE DATABASE `\\($target)`")' manifest.json)
@@ -130,8 +145,9 @@ LC_ALL=C sed "/^  \\`/s/val(\\`$FROM\\`\\./val(\\`$TO\\`./g" {name}.sql | # sequ
 """
     return Passage(
         "Create the database with the character set that it had at the backup, and load the "
-        "tables. If a database of this name exists and is not empty, the script ends:",
+        "tables:",
         make,
+        makes="$CLIENT ${LOGIN@Q} -e ${DROP@Q}",
     )
 
 
@@ -157,7 +173,7 @@ make_users
     )
 
 
-def _compared(name: str) -> Passage:
+def _compared(name: str, database: str) -> Passage:
     compare = f"""\
 jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
     | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
@@ -170,4 +186,6 @@ while IFS=$'\\t' read -r table expected; do
         "For each table, compare the number of rows with the number at the backup:",
         compare,
         compares=True,
+        there=f"""[[ $(run_sql {name} "$LOGIN" --database={database} --skip-column-names \\
+        -e 'show tables' 2> /dev/null) != '' ]]""",
     )

@@ -21,7 +21,13 @@ the server of this host. If you are root, they first create a superuser root and
 this bash ends, because a fresh Debian lets only the system user postgres log in. To use another \
 server, first set PGHOST, PGPORT, PGUSER and PGPASSFILE:"""
 
-_OWN_LOGIN = 'export PGHOST="${PGHOST:-/var/run/postgresql}" PGUSER="${PGUSER:-$(id -un)}"\n'
+_OWN_LOGIN = """\
+export PGHOST="${PGHOST:-/var/run/postgresql}" PGUSER="${PGUSER:-$(id -un)}"
+PG_AS="env PGHOST=${PGHOST@Q} ${PGPORT:+PGPORT=$PGPORT }PGUSER=${PGUSER@Q}" # for later shells
+"""
+_OWN_POSTGRES = (
+    '"runuser -u postgres -- env PGHOST=${PGHOST@Q} ${PGPORT:+PGPORT=$PGPORT }PGUSER=postgres"'
+)
 
 _WHOLE = "-X -q -v ON_ERROR_STOP=1"
 
@@ -41,7 +47,8 @@ def by_hand(
     in_container = target if isinstance(target, PostgresTarget) else component.settings
     container = container_of(in_container)
     if not isinstance(target, PostgresTarget) or container is not None:
-        own = Passage(_OWN_SERVER, _OWN_LOGIN + _superuser("$EUID == 0 && $PGUSER == root"))
+        login = _OWN_LOGIN + _superuser("$EUID == 0 && $PGUSER == root", _OWN_POSTGRES)
+        own = Passage(_OWN_SERVER, login, always=True)
         inner = () if container is None else (by_hand_in(container, name),)
         ask = f'psql -XAtq -d "$(fact {name} database)" -c'
         database = f'"$(fact {name} database)"'
@@ -57,16 +64,22 @@ def by_hand(
     login = f'PGSERVICEFILE="$KIT/{file}" PGSERVICE={name}'
     parts = _parts(resolve(target.dsn))
     database = parts.get("dbname") or parts.get("user") or "postgres"
-    connect = f"export {login}\n"
+    connect = f"""\
+export {login}
+PG_AS="env PGSERVICEFILE=${{PGSERVICEFILE@Q}} PGSERVICE={name}" # for later shells
+"""
     if target.bin_dir is not None:
         connect += f'export PATH={quote(target.bin_dir)}:"$PATH"\n'
     said = f"Connect to the target, database {database}; the kit has the login:"
     if parts.get("host", "/").startswith("/") and parts.get("user", "root") == "root":
-        place_words = [f"--{key}={parts[key]}" for key in ("host", "port") if key in parts]
-        connect += _superuser("$EUID == 0", *place_words)
+        given = [key for key in ("host", "port") if key in parts]
+        place_words = [f"--{key}={parts[key]}" for key in given]
+        there = " ".join(f"PG{key.upper()}={quote(parts[key])}" for key in given)
+        as_postgres = quote(f"runuser -u postgres -- env {there} PGUSER=postgres")
+        connect += _superuser("$EUID == 0", as_postgres, *place_words)
     passages = _ways(component, quote(database), chosen=target.bin_dir is not None)
     return ByHand(
-        (Passage(said, connect), *passages),
+        (Passage(said, connect, always=True), *passages),
         files={file: service_file(name, parts)},
         ask=f"{login} psql -XAtq -d {quote(database)} -c",
         change=f"{login} psql {_WHOLE} -d {quote(database)} -c",
@@ -81,21 +94,23 @@ def by_hand(
     )
 
 
-def _superuser(condition: str, *server: str) -> str:
+def _superuser(condition: str, as_postgres: str, *server: str) -> str:
     """Return the commands that create a superuser root where the server knows none, and remove it
-    when the shell ends. What it then owns, such as extensions, goes to postgres.
+    when the shell ends. What it then owns, such as extensions, goes to postgres. `as_postgres` is a
+    word of bash: what precedes a command in a later shell, when root is no superuser any more.
     """
     words = ("env", "-u", "PGSERVICE", "-u", "PGSERVICEFILE", "PGUSER=postgres")
     create = " ".join(map(quote, [*words, "createuser", *server, "--superuser", "root"]))
     remove = " ".join(
         map(quote, [*words, "sh", "-ec", _REMOVE.format(" ".join(map(quote, server)))])
     )
-    again = quote(f"su postgres -c {quote(remove)} || true; ")  # what is left to do comes next
+    after = quote(f"su postgres -c {quote(remove)} || true; ")  # what is left to do comes next
     return f"""\
 if [[ {condition} ]] &&
     [[ $(psql -XAtq -d postgres -c 'show is_superuser' 2>/dev/null </dev/null) != on ]]; then
     su postgres -c {quote(create)}
-    AT_END={again}"${{AT_END:-}}"
+    PG_AS={as_postgres}
+    AT_END={after}"${{AT_END:-}}"
     trap 'eval "$AT_END"' EXIT
 fi
 """
@@ -173,14 +188,7 @@ done
 pg_restore --list {name}.dump > {name}.list
 """
     make = f"""\
-TARGET={database}
-if [[ $(psql -XAtq -d postgres -v name="$TARGET" \\
-        <<<"select 1 from pg_database where datname = :'name'") ]]; then
-    [[ $(psql -XAtq -d "$TARGET" -c "{_OBJECTS}") == 0 ]] ||
-        {{ echo "database $TARGET exists and is not empty"; false; }}
-else
-    createdb --template=template0 "$TARGET"
-fi
+[[ -n $EXISTS ]] || createdb --template=template0 "$TARGET"
 {_placed(name)}pg_restore --exit-on-error --no-owner --no-acl "${{PLACED[@]}}" \\
     --jobs=2 --dbname="$TARGET" {name}.dump
 psql -X -q -d "$TARGET" -c analyze
@@ -191,11 +199,13 @@ psql -X -q -d "$TARGET" -c analyze
             "none of the installed versions can, install a newer pg_restore:",
             fetch,
         ),
+        _empty(database),
         Passage(
             "Fill an empty database. The dump does not contain roles: all objects will belong "
-            "to the user who restores them, and other users do not get rights. If the database "
-            "is not empty, the script ends:",
+            "to the user who restores them, and other users do not get rights:",
             make,
+            makes=_DROP,
+            there=_has_objects(database),
         ),
     )
 
@@ -203,10 +213,11 @@ psql -X -q -d "$TARGET" -c analyze
 def _passages(name: str, database: str, *, chosen: bool = False) -> tuple[Passage, ...]:
     return (
         _programs(name, chosen=chosen),
+        _empty(database),
         _fetched(name),
         _roles(name),
-        _filled(name, database),
-        _compared(name),
+        _filled(name),
+        _compared(name, database),
     )
 
 
@@ -247,16 +258,29 @@ psql -X -q -v ON_ERROR_STOP=1 --single-transaction -d postgres -f {name}.roles.s
     return Passage("Create the missing roles; existing roles stay unchanged:", roles)
 
 
-def _filled(name: str, database: str) -> Passage:
-    make = f"""\
+_DROP = "$PG_AS dropdb --if-exists -- ${TARGET@Q}"
+
+
+def _empty(database: str) -> Passage:
+    check = f"""\
 TARGET={database}
 [[ $TARGET != *=* && $TARGET != *://* ]] # a name, not the address of a server
-if [[ $(psql -XAtq -d postgres -v name="$TARGET" \\
-        <<<"select 1 from pg_database where datname = :'name'") ]]; then
-    [[ $(psql -XAtq -d "$TARGET" -c "{_OBJECTS}") == 0 ]] ||
-        {{ echo "database $TARGET exists and is not empty"; false; }}
+EXISTS=$(psql -XAtq -d postgres -v name="$TARGET" \\
+    <<<"select 1 from pg_database where datname = :'name'")
+[[ -z $EXISTS || $(psql -XAtq -d "$TARGET" -c "{_OBJECTS}") == 0 ]] ||
+    {{ echo "database $TARGET exists and is not empty"; false; }}
+"""
+    return Passage("No database of this name may exist, unless it is empty:", check)
+
+
+def _has_objects(database: str) -> str:
+    return f"""[[ $(psql -XAtq -d {database} -c "{_OBJECTS}" 2> /dev/null) =~ ^[1-9] ]]"""
+
+
+def _filled(name: str) -> Passage:
+    make = f"""\
+[[ -z $EXISTS ]] ||
     psql -X -q -v ON_ERROR_STOP=1 -v name="$TARGET" -d postgres <<<'drop database :"name"'
-fi
 jq -er --arg target "$TARGET" '.private["{name}"]
     | (.database.name | gsub("\\""; "\\"\\"")) as $old | ($target | gsub("\\""; "\\"\\"")) as $new
     | .database_sql | split(" DATABASE \\"\\($old)\\"") | join(" DATABASE \\"\\($new)\\"")
@@ -267,13 +291,14 @@ psql -X -q -d "$TARGET" -c analyze
 """
     return Passage(
         "Create the database with the owner, encoding and settings that it had at the backup, "
-        "and restore the dump into it. If a database of this name already exists and is empty, "
-        "these commands replace it; if it is not empty, the script ends:",
+        "and restore the dump into it. If an empty database of this name exists, these commands "
+        "replace it:",
         make,
+        makes=_DROP,
     )
 
 
-def _compared(name: str) -> Passage:
+def _compared(name: str, database: str) -> Passage:
     compare = f"""\
 jq -r '.components[] | select(.component == "{name}") | .fingerprint
     | (.derived // []) as $derived | .tables // {{}} | to_entries[]
@@ -287,4 +312,5 @@ while IFS=$'\\t' read -r table expected; do
         "Materialised views are left out, because the restore computed them again:",
         compare,
         compares=True,
+        there=_has_objects(database),
     )

@@ -30,6 +30,12 @@ def by_hand(
         directory, known = target.path, target.appendonly
     where = quote(directory) if directory is not None else ""
     passages = [
+        Passage(
+            "Define a command that loads the restored data into a temporary server, which does not "
+            "save anything, and asks this server:",
+            _asking(name, component.kind),
+            always=True,
+        ),
         Passage("Fetch the data:", _fetch(name)),
         Passage(
             "Stop the server first: when it stops, it replaces its file by its own data. Then "
@@ -40,10 +46,10 @@ def by_hand(
             adapt=directory is None,
         ),
         Passage(
-            "Load the data into a temporary server, which does not save anything. In each "
-            "database, count the keys without a time to live:",
-            _compare(name, component.kind),
+            "In each database, count the keys without a time to live:",
+            _compare(name),
             compares=True,
+            there=f"[[ -s {where}/$(fact {name} dump) ]]" if where else "",
         ),
         Passage(
             "The users of the server's ACLs are now in users.acl beside the data: compare them "
@@ -115,7 +121,7 @@ echo "append-only files: $APPENDONLY. The server must have the same setting (app
 """
 
 
-def _compare(name: str, kind: str) -> str:
+def _asking(name: str, kind: str) -> str:
     asks = _asks(name)
     return f"""\
 {asks}() {{
@@ -133,7 +139,12 @@ def _compare(name: str, kind: str) -> str:
     rm -r -- "$own"
     return "$status"
 }}
-{asks} 'INFO keyspace' | tr -d '\\r' > {name}.keys
+"""
+
+
+def _compare(name: str) -> str:
+    return f"""\
+{_asks(name)} 'INFO keyspace' | tr -d '\\r' > {name}.keys
 jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
     | to_entries | map(select(.key | test("^db[0-9]+ [^ ]+$")))
     | group_by(.key | split(" ")[0])[]

@@ -25,9 +25,11 @@ def by_hand(
 restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {file}
 [[ $(sqlite3 {file} 'pragma integrity_check') == ok ]]
 """
-    publish = f"""\
+    empty = f"""\
 TARGET={where}
 [[ ! -s $TARGET ]] || {{ echo "$TARGET exists: move it away first"; false; }}
+"""
+    publish = f"""\
 chmod "$(printf '%o' "$(fact {name} mode)")" {file}
 if [[ $EUID == 0 ]]; then chown "$(fact {name} uid):$(fact {name} gid)" {file}; fi
 mkdir -p -m 755 -- "$(dirname "$TARGET")"
@@ -44,16 +46,19 @@ while IFS=$'\\t' read -r table expected; do
 """
     return ByHand(
         (
+            Passage("No database may exist in the place of the restored file:", empty),
             Passage("Fetch the database and check that it is not damaged:", fetch),
             Passage(
                 "Stop the programs that have the old file open, then put the restored file "
                 "in its place:",
                 publish,
+                makes="rm -f -- ${TARGET@Q}",
             ),
             Passage(
                 "For each table, compare the number of rows with the number at the backup:",
                 compare,
                 compares=True,
+                there=f"[[ -s {where} ]]",
             ),
         ),
         ask=f"sqlite3 -readonly {where}",

@@ -26,7 +26,14 @@ def by_hand(
     assert isinstance(settings, ServerSettings)
     rolled = (_rolled(name),) if settings.binlog is not None else ()
     return ByHand(
-        (_fetched(name), _prepared(name, directory), *rolled, _started(name), _compared(name)),
+        (
+            _empty(directory),
+            _fetched(name),
+            _prepared(name),
+            *rolled,
+            _started(name),
+            _compared(name),
+        ),
         ask="in_server --skip-column-names -e",
         change="in_server -e",
         feed="in_server",
@@ -42,6 +49,16 @@ def _directory(component: Component, target: object | None) -> str:
     assert isinstance(settings, ServerSettings)
     named = target.data_dir if isinstance(target, ServerTarget) else settings.data_dir
     return quote(named) if named else f'"$PWD/{component.name}.data"'
+
+
+def _empty(directory: str) -> Passage:
+    return Passage(
+        "The data directory must be missing or empty:",
+        f"""\
+DATA={directory}
+[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
+""",
+    )
 
 
 def _fetched(name: str) -> Passage:
@@ -74,17 +91,22 @@ echo "$(fact {name} files_digest)  $COPY/files.json" | sha256sum --check --quiet
     find . -name '*.ibd' -print0 | xargs -0 -r -n 1 innochecksum
 )
 """,
+        makes=f"rm -rf -- {_fetched_into(name)}",
     )
 
 
-def _prepared(name: str, directory: str) -> Passage:
+def _fetched_into(name: str) -> str:
+    """Return the directories of the commands besides the data directory."""
+    return " ".join(f"${{PWD@Q}}/{name}.{what}" for what in ("fetched", "pieces", "binlog"))
+
+
+def _prepared(name: str) -> Passage:
     settings = "data_file_path page_size undo_tablespaces"
     return Passage(
         "Move the files to the data directory, which must be missing or empty, and let "
         "mariadb-backup bring all tables to the moment of the backup. If you are root, the files "
         "then belong to the user mysql:",
         f"""\
-DATA={directory}
 [[ ! -e $DATA ]] || rmdir "$DATA"
 mv -T "$COPY/data" "$DATA"
 rm -f "$DATA"/*master*.info "$DATA"/relay-log*
@@ -96,6 +118,9 @@ mariadb-backup --defaults-file="$DATA/backup-my.cnf" --prepare --target-dir="$DA
 rm -f "$DATA"/backup-my.cnf "$DATA"/mariadb_backup_* "$DATA"/xtrabackup_*
 chmod 0700 "$DATA"
 """,
+        # A server that a later command starts has this directory in its words, before its socket.
+        makes="pkill -f -- --datadir=${DATA@Q}' --socket='; "
+        f"rm -rf -- ${{DATA@Q}} {_fetched_into(name)}",
     )
 
 

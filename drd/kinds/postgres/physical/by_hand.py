@@ -29,7 +29,7 @@ def by_hand(
     assert isinstance(settings, ClusterSettings)
     wal = (_rolled(name),) if settings.wal is not None else ()
     return ByHand(
-        (_fetched(name), _placed(directory), *wal, _started(name), _compared(name)),
+        (_empty(directory), _fetched(name), _placed(name), *wal, _started(name), _compared(name)),
         ask="psql -XAtq -c",
         change="psql -Xq -v ON_ERROR_STOP=1 -c",
         feed="psql -Xq -v ON_ERROR_STOP=1 -f -",
@@ -44,6 +44,16 @@ def _directory(component: Component, target: object | None) -> str:
     assert isinstance(settings, ClusterSettings)
     named = target.data_dir if isinstance(target, ClusterTarget) else settings.data_dir
     return quote(named) if named else f'"$PWD/{component.name}.data"'
+
+
+def _empty(directory: str) -> Passage:
+    return Passage(
+        "The data directory must be missing or empty:",
+        f"""\
+DATA={directory}
+[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
+""",
+    )
 
 
 def _fetched(name: str) -> Passage:
@@ -87,10 +97,16 @@ if ((${{#PARTS[@]}} > 1)); then
 fi
 pg_verifybackup --quiet "$COPY/data"
 """,
+        makes=f"rm -rf -- {_fetched_into(name)}",
     )
 
 
-def _placed(directory: str) -> Passage:
+def _fetched_into(name: str) -> str:
+    """Return the directories of the commands besides the data directory."""
+    return " ".join(f"${{PWD@Q}}/{name}.{what}" for what in ("fetched", "combined", "wal"))
+
+
+def _placed(name: str) -> Passage:
     off, nothing = (
         "".join(f"{key} = '{value}'\\n" for key, value in settings.items()).replace("$", "\\$")
         for settings in (OFF, LOADS_NOTHING)
@@ -101,7 +117,6 @@ def _placed(directory: str) -> Passage:
         "the archive of the lost server, or follow another server. The old postgresql.auto.conf "
         "is kept as postgresql.auto.conf.lost, for you to read:",
         f"""\
-DATA={directory}
 [[ ! -e $DATA ]] || rmdir "$DATA"
 mv -T "$COPY/data" "$DATA"
 SPACES="$DATA/{SPACES_DIRECTORY}"
@@ -117,6 +132,7 @@ printf "{off}" > "$DATA/postgresql.auto.conf"
 touch "$DATA/recovery.signal"
 chmod 0700 "$DATA"
 """,
+        makes=f"rm -rf -- ${{DATA@Q}} {_fetched_into(name)}",
     )
 
 
@@ -185,6 +201,8 @@ PGUSER="$(fact {name} bootstrap_role)"
 PGDATABASE="$(fact {name} database)"
 export PGUSER PGDATABASE
 """,
+        makes="$( ((EUID)) || echo runuser -u postgres --) $(command -v pg_ctl) stop "
+        f"--mode=immediate --pgdata=${{DATA@Q}}; rm -rf -- ${{DATA@Q}} {_fetched_into(name)}",
     )
 
 
