@@ -13,7 +13,7 @@ from pathlib import Path
 from drd import log, process
 from drd.errors import SecretUnavailable
 from drd.masking import MASK
-from drd.model.plan import SecretRef
+from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.units import format_time
 from drd.modes import open_regular
 from drd.presence import is_gone
@@ -278,6 +278,25 @@ def former_of_service(file: Path) -> Path | None:
         return copy if copy is not None and copy.read_bytes() != file.read_bytes() else None
     except OSError:
         return None
+
+
+def differs_from_service(value: object) -> bool:
+    """Return whether the running service still uses another text of a credential in `value`, a plan
+    or a part of one, than this process: the file was changed after the service started."""
+    if is_given_copies():
+        return False
+    files = [CREDENTIALS / str(r.value) for r in references(value) if r.source == "credential"]
+    return any(former_of_service(file) is not None for file in files)
+
+
+LATER = "-later"
+"""The end of `opened_with` of a repository that this process opens with other secrets than the
+running service: what it finds says nothing about the service."""
+
+
+def opened_with(spec: RepositorySpec) -> str:
+    """Return what identifies the secrets with which this process opens a repository."""
+    return spec.opened_with + (LATER if differs_from_service(spec.secrets()) else "")
 
 
 def gone_since(file: Path) -> datetime | None:

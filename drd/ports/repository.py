@@ -110,7 +110,8 @@ class Serving(Protocol):
 class Repository(Protocol):
     """A place where copies are kept. All calls have deadlines and raise RepositoryError's children.
     `made_by` is the other tool that fills it; empty if drd itself does. `opened_with`:
-    `RepositorySpec.opened_with`."""
+    `RepositorySpec.opened_with`, with `drd.secrets.LATER` at its end if the running service has
+    other texts of these secrets."""
 
     url: str
     name: str

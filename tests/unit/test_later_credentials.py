@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from drd import secrets
 from drd.daemon.credentials import CredentialWatch, GoneSecrets, require_credentials
-from drd.errors import ConfigError, SecretUnavailable
+from drd.errors import (
+    ConfigError,
+    DrdError,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    SecretUnavailable,
+)
+from drd.flows.repository.observed_state import recording_state
 from drd.model.alert_facts import GoneSecret, HostFacts, LaterCredential, PlanMore
 from drd.model.compliance import assess
 from drd.model.conditions import conditions
 from drd.model.host_conditions import host_conditions, missing_secret
-from drd.model.plan import SecretRef
+from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.recorded_remedy import is_command
+from drd.model.repositories import Meeting
+from drd.process.clock import SystemClock
+from drd.repositories import open_repository
 from tests import status_support
 from tests.status_support import healthy
 from tests.user_support import NOBODY, acting_as, as_root
@@ -257,3 +270,46 @@ def test_the_former_text_of_a_changed_file_is_with_the_service(
     service.write("hook", "openssl rand")
     assert secrets.former_of_service(service.source / "hook") == service.handed / "drd_hook"
     assert secrets.former_of_service(service.source / "never") is None
+
+
+def _spec(name: str) -> RepositorySpec:
+    return RepositorySpec("primary", "s3:http://localhost/b", SecretRef("credential", name))
+
+
+def test_what_root_finds_with_a_changed_secret_changes_no_verdict_before_the_service_uses_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "CREDENTIALS", service.source)
+    monkeypatch.setattr(secrets, "SERVICE_COPIES", service.handed)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    recorded: list[Meeting] = []
+    health = SimpleNamespace(
+        record_state=lambda _, found, *__: recorded.append(found),
+        places=list,
+    )
+    known = SimpleNamespace(id_of=lambda _: "5ca1ab1e")
+    services: Any = SimpleNamespace(
+        clock=SystemClock(), catalogue=SimpleNamespace(health=health, repositories=known)
+    )
+    spec = _spec("dsn")
+
+    def finds(error: DrdError | None) -> int:
+        recorded.clear()
+        repository = open_repository(spec, cache_dir=service.source, resolve=lambda _: "x")
+        with suppress(DrdError), recording_state(services, repository):
+            if error is not None:
+                raise error
+        return len(recorded)
+
+    refused = RepositoryUnreachable("it does not accept the access key")
+    gone = RepositoryMissing("there is no bucket b", state="gone")
+    assert (finds(refused), finds(gone), finds(None)) == (1, 1, 1)
+    service.write("hook", "of another repository")
+    assert finds(refused) == 1
+    service.write("dsn", "a new key")
+    assert (finds(refused), finds(gone), finds(None)) == (0, 0, 0)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(service.handed))
+    assert finds(refused) == 1, "the service itself judges what it uses"
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    service.start()
+    assert finds(refused) == 1, "after its restart it uses the new text"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from drd import secrets
 from drd.errors import (
     CatalogueError,
     DeadlineExceeded,
@@ -178,9 +179,12 @@ def _of_error(error: DrdError) -> Meeting | None:
 
 
 def _note(catalogue: Catalogue, clock: Clock, place: Place, found: Meeting) -> bool:
-    """Record a state; returns whether it is new. Does nothing for a read-only catalogue, or for a
-    place that never held a repository."""
+    """Record a state; returns whether it is new. Does nothing for a read-only catalogue, for a
+    place that never held a repository, and for secrets that the running service does not use yet:
+    until it does, they change no verdict."""
     url = place.url
+    if place.opened_with.endswith(secrets.LATER):
+        return False
     with suppress(CatalogueError):
         if found.state in ("ok", "unreachable") or catalogue.repositories.id_of(url) is not None:
             return catalogue.health.record_state(url, found, clock.now(), place.opened_with)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from drd import secrets
 from drd.errors import NotSupported, PointGone
 from drd.model.adopted import Adopted
 from drd.model.clock import FAR_AHEAD
@@ -86,7 +87,7 @@ class AdoptedRepository:
     def __init__(self, spec: RepositorySpec, adopted: Adopted, tool: ForeignTool) -> None:
         self.url = spec.url
         self.name = spec.name
-        self.opened_with = spec.opened_with
+        self.opened_with = secrets.opened_with(spec)
         self.made_by = adopted.made_by
         self._spec = spec
         self._adopted = adopted

@@ -65,7 +65,7 @@ class ResticRepository:
     ) -> None:
         self.url = spec.url
         self.name = spec.name
-        self.opened_with = spec.opened_with
+        self.opened_with = secrets.opened_with(spec)
         self.runner = ResticRunner(
             Session(spec, cache_dir=cache_dir, resolve=resolve, program=restic)
         )
