@@ -13,6 +13,7 @@ from drd.cli.session import session
 from drd.errors import UsageError
 from drd.flows.restore import usage
 from drd.flows.restore.kept_copies import KeptState, remove_kept_copies, standing_of
+from drd.flows.restore.own_runs import waiting
 from drd.flows.restore.unfinished import unfinished
 from drd.model.plan import Plan
 from drd.model.recovered import restart
@@ -84,6 +85,8 @@ def _would_lose(one: Usage) -> str:
 
 
 def _first(one: Usage) -> str:
+    if one.runs:
+        return f"first {waiting(one).removesuffix(',')}"
     task = restart(one)
     return f"first restart {some(one.by)}{f': {task.command}' if task.command else ''}"
 

@@ -78,6 +78,7 @@ def _usage(
         what=what,
         by=tuple(u.words for u in users),
         units=tuple(dict.fromkeys(u.unit for u in users if u.unit)),
+        pids=tuple(u.pid for u in users),
         effect=effect,
         blocks=blocks,
         former=former,

@@ -13,9 +13,8 @@ from drd.ports.kinds import Wish
 from drd.process import rights, space_of
 from drd.process.listeners import Listening, listening
 from drd.process.numbers import pids
-from drd.process.open_files import unit_of
+from drd.process.open_files import OWN_UNIT, unit_of
 
-_OWN = "drd.service"
 _TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108
 """Servers of tests have their data there."""
 _OF_A_RUN = re.compile(r"/run-[0-9a-f]{8}/")
@@ -92,7 +91,7 @@ def is_elsewhere(pid: int) -> bool:
 
 def is_of_a_run(pid: int, places: Sequence[str]) -> bool:
     """Return whether drd started this server, or the server ends soon (`is_passing`)."""
-    return unit_of(pid) == _OWN or any(is_passing(place) for place in places)
+    return unit_of(pid) == OWN_UNIT or any(is_passing(place) for place in places)
 
 
 def is_passing(place: str) -> bool:

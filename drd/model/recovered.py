@@ -117,10 +117,10 @@ def _failed_check(ended: Ended) -> Task:
 
 def restarts(usages: Iterable[Usage]) -> Iterator[Task]:
     """Return one task for each group of programs that still use replaced data, however many files
-    they have open."""
+    they have open. Runs of drd end by themselves."""
     groups: dict[tuple[str | None, tuple[str, ...]], list[Usage]] = {}
     for one in usages:
-        if one.former:
+        if one.former and not one.runs:
             groups.setdefault((one.component, one.by), []).append(one)
     for same in groups.values():
         yield restart(replace(same[0], what=", ".join(str(one.what) for one in same)))

@@ -37,7 +37,8 @@ class Usage(Stored):
     """Programs that use `what`: data that a recovery would replace, or has restored. `by` names
     them for a person, `units` are their systemd units. `effect` says what happens to them or to the
     data. If it `blocks`, they must end before drd replaces the data. If it is about `former` data,
-    they still use the data that the recovery has replaced."""
+    they still use the data that the recovery has replaced. `pids` are their processes, in the order
+    of `by`, as long as nobody has asked which of them are runs of drd; `runs` are such runs."""
 
     component: str | None = stored.text()
     what: str | None = stored.text()
@@ -46,6 +47,8 @@ class Usage(Stored):
     effect: str | None = stored.text()
     blocks: bool = stored.flag()
     former: bool = stored.flag()
+    pids: tuple[int, ...] = stored.counts(sparse=True)
+    runs: tuple[str, ...] = stored.texts(sparse=True)
 
     @property
     def words(self) -> str:

@@ -122,6 +122,11 @@ def texts(*, sparse: bool = False, default: Any = ()) -> Any:
     return _field(_texts, list, sparse=sparse, default=default)
 
 
+def counts(*, sparse: bool = False) -> Any:
+    """Return the field for whole numbers. Its default is none of them."""
+    return _field(_counts, list, sparse=sparse, default=())
+
+
 def mapping() -> Any:
     """Return the field for a mapping. Its default is an empty mapping."""
     return _field(_mapping, dict, sparse=False, default={})
@@ -179,6 +184,10 @@ def _list(found: Any) -> list[Any]:
 
 def _texts(found: Any) -> tuple[str, ...]:
     return tuple(_text(one) for one in _list(found))
+
+
+def _counts(found: Any) -> tuple[int, ...]:
+    return tuple(_count(one) for one in _list(found))
 
 
 def _mapping(found: Any) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from drd.process.numbers import pids
 _GENERATIONS = 16
 REMOVED = " (deleted)"
 """What the kernel appends to the path of an open file that was removed."""
+OWN_UNIT = "drd.service"
+"""The unit of drd's daemon and of the runs that it starts."""
 _SERVICE = re.compile(r"[A-Za-z0-9:_.@\\-]+\.service")
 """The name of a unit, as systemd.unit(5) allows it."""
 
@@ -156,17 +158,20 @@ def _innermost(path: str, wanted: Mapping[str, Path]) -> str | None:
 
 def _is_ours(pid: int) -> bool:
     """Return whether it is this process or descends from it."""
+    return os.getpid() in lineage(pid)
+
+
+def lineage(pid: int) -> Iterator[int]:
+    """Yield the process, its parent, and so on, without the first process of the system."""
     for _ in range(_GENERATIONS):
-        if pid == os.getpid():
-            return True
+        yield pid
         try:
             fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
-            return False
+            return
         pid = int(fields[1])
         if pid <= 1:
-            return False
-    return False
+            return
 
 
 def _stat(path: str) -> os.stat_result | None:

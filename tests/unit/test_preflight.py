@@ -227,7 +227,11 @@ def test_a_live_application_is_named_with_what_to_do(world: World, plan: Recover
     book = (stop, Step("back", "restore", ("conf", "data")))
     stopped = replace(plan, plan=replace(plan.plan, runbook=book))
     (warned,) = findings(
-        stopped, "conf", cast(NamedDestination, Place(used=[used])), plan.point.components[0]
+        world.services,
+        stopped,
+        "conf",
+        cast(NamedDestination, Place(used=[used])),
+        plan.point.components[0],
     )
     assert warned.remedy == (
         "check that step stop-web of the runbook, which comes before the restore, stops the "
@@ -245,7 +249,7 @@ def test_a_program_that_must_end_first_blocks_unless_a_step_could_end_it(
         book = (*steps, Step("back", "restore", ("conf", "data")))
         request = replace(plan.request, components=only)
         with_steps = replace(plan, plan=replace(plan.plan, runbook=book), request=request)
-        (finding,) = findings(with_steps, "conf", place, plan.point.components[0])
+        (finding,) = findings(world.services, with_steps, "conf", place, plan.point.components[0])
         return finding
 
     assert found().severity == "error"
@@ -278,7 +282,7 @@ def test_a_program_whose_unit_no_step_stops_blocks(
         book = (stop, *steps, Step("back", "restore", ("conf", "data")))
         with_steps = replace(plan, plan=replace(plan.plan, runbook=book))
         place = cast(NamedDestination, Place(used=[used]))
-        (finding,) = findings(with_steps, "conf", place, plan.point.components[0])
+        (finding,) = findings(world.services, with_steps, "conf", place, plan.point.components[0])
         return finding
 
     assert found("web.service").severity == "warning"

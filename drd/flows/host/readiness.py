@@ -192,7 +192,7 @@ def _target(  # noqa: PLR0917 - each is needed
                 with attributed("", KINDS.extension(component.kind)):
                     destination = services.kinds(component.kind).target(component, settings, place)
                     findings = list(destination.check_access(snapshot))
-                findings += usage.blocking(name, destination, snapshot)
+                findings += usage.blocking(services, name, destination, snapshot)
                 for finding in findings:
                     yield from _tried_there(services, finding, where, name, persons)
             except DrdError as error:

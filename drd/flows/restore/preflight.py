@@ -219,7 +219,7 @@ def _preflight_all(
     findings += _groups(plan)
     signed = finding_about_signature(services, plan.plan, plan.point)
     findings += [signed] if signed is not None else []
-    return findings + preflight_targets(plan, destinations, found)
+    return findings + preflight_targets(services, plan, destinations, found)
 
 
 def _groups(plan: RecoveryPlan) -> list[Finding]:
@@ -262,7 +262,10 @@ def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
 
 
 def preflight_targets(
-    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Blockers
+    services: Services,
+    plan: RecoveryPlan,
+    destinations: Mapping[str, NamedDestination],
+    found: Blockers,
 ) -> list[Finding]:
     """Check the places."""
     findings: list[Finding] = []
@@ -270,7 +273,7 @@ def preflight_targets(
 
     def checked(name: str, destination: NamedDestination) -> list[Finding]:
         try:
-            return _preflight_target(plan, name, destination)
+            return _preflight_target(services, plan, name, destination)
         except TargetNotEmpty as error:
             refused[name] = error
             raise
@@ -286,7 +289,7 @@ def preflight_targets(
 
 
 def _preflight_target(
-    plan: RecoveryPlan, name: str, destination: NamedDestination
+    services: Services, plan: RecoveryPlan, name: str, destination: NamedDestination
 ) -> list[Finding]:
     snapshot = plan.point.component(name)
     if snapshot is None or snapshot.snapshot is None:
@@ -297,7 +300,7 @@ def _preflight_target(
         )
     try:
         findings = destination.preflight(snapshot, overwrite=plan.request.overwrite)
-        return [*findings, *usage.findings(plan, name, destination, snapshot)]
+        return [*findings, *usage.findings(services, plan, name, destination, snapshot)]
     except TargetNotEmpty as error:
         if not plan.request.over_production or plan.beside:
             raise

@@ -120,7 +120,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         left_out = plan.single.left_out if plan.single is not None else ()
         rows = (*evidence_rows(engine, work), *left_out, *_rows_of_groups(plan, work))
         evidence = _evidence(services, plan, engine, work, rows)
-        restored = restored_data(plan.point, destinations, work.restored)
+        restored = restored_data(services, plan.point, destinations, work.restored)
         _end_run(services, engine, work, evidence, restored)
         return RecoveryOutcome(evidence, work, engine.outcome)
 
@@ -149,7 +149,7 @@ def _preflight_again(
     }
     missing = {name: d for name, d in destinations.items() if name not in restored}
     blockers = Blockers()
-    findings = preflight_targets(plan, missing, blockers)
+    findings = preflight_targets(services, plan, missing, blockers)
     warn(services, findings)
     blockers.refuse()
 

@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from drd.flows.restore.usage import in_use, only_informing
+from drd.flows.services import Services
 from drd.model.restored import RestoredPlace, Task, Usage
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import NamedDestination
 
 
 def restored_data(
-    point: RestorePoint, destinations: Mapping[str, NamedDestination], restored: Collection[str]
+    services: Services,
+    point: RestorePoint,
+    destinations: Mapping[str, NamedDestination],
+    restored: Collection[str],
 ) -> dict[str, Any]:
     """Return fields of `RecoveryDetail`: where each restored component is, who uses it, and what
     its kind leaves to a person. What cannot be found out is left out."""
@@ -24,7 +28,7 @@ def restored_data(
         snapshot = point.component(name)
         if name in restored and snapshot is not None:
             places += _places(name, destination, snapshot)
-            usage += in_use(name, destination, snapshot)
+            usage += in_use(services, name, destination, snapshot)
             tasks += _tasks(name, destination, snapshot)
     return {"places": tuple(places), "usage": tuple(usage), "tasks": tuple(tasks)}
 

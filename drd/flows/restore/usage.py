@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from drd import process
 from drd.extension_faults import attributed
 from drd.flows.restore.kept_copies import copies_by_component
+from drd.flows.restore.own_runs import waiting, with_own_runs
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.services import Services
 from drd.model.finding import Finding, Severity
@@ -35,12 +36,14 @@ def only_informing(kind: str) -> Iterator[None]:
         yield
 
 
-def in_use(name: str, destination: NamedDestination, snapshot: ComponentSnapshot) -> list[Usage]:
+def in_use(
+    services: Services, name: str, destination: NamedDestination, snapshot: ComponentSnapshot
+) -> list[Usage]:
     """Return the other programs that use the place of a component; empty if drd cannot find out."""
     usages: list[Usage] = []
     with only_informing(snapshot.kind):
         usages += [replace(u, component=name) for u in destination.in_use(snapshot)]
-    return usages
+    return with_own_runs(services.catalogue, usages)
 
 
 def of_kept_copies(
@@ -53,34 +56,42 @@ def of_kept_copies(
         with closing(kept), only_informing(plan.components[name].kind):
             if (not components or name in components) and isinstance(kept, KnowsUsers):
                 usages += [replace(u, component=name) for u in kept.in_use()]
-    return usages
+    return with_own_runs(services.catalogue, usages)
 
 
 def before_exchange(usage: Usage, what: str) -> str:
     """Return the warning about programs that use what an undo or a redo (`what`) would exchange."""
+    if usage.runs:
+        wait = waiting(usage)
+        wait = f"{wait[0].upper()}{wait[1:]} before the {what}"
+        return f"component {usage.component}: {_text(usage)}. {wait}"
     stop, start = _by_hand(usage)
     return f"component {usage.component}: {_text(usage)}. {stop} before the {what}, and {start}"
 
 
 def findings(
-    plan: RecoveryPlan, name: str, destination: NamedDestination, snapshot: ComponentSnapshot
+    services: Services,
+    plan: RecoveryPlan,
+    name: str,
+    destination: NamedDestination,
+    snapshot: ComponentSnapshot,
 ) -> Iterator[Finding]:
     """Return findings about programs that use the data that the recovery would replace: an error
     for programs that must end first, unless an earlier step of the runbook could end them."""
     earlier = _earlier(plan, name)
-    for usage in in_use(name, destination, snapshot):
+    for usage in in_use(services, name, destination, snapshot):
         missed = earlier.missed(usage) if usage.blocks else ()
-        ends = earlier.can_end and not missed
+        ends = earlier.can_end and not missed and not usage.runs
         severity: Severity = "error" if usage.blocks and not ends else "warning"
         yield Finding(IN_USE, severity, name, _text(usage), _remedy(usage, earlier, missed))
 
 
 def blocking(
-    name: str, destination: NamedDestination, snapshot: ComponentSnapshot
+    services: Services, name: str, destination: NamedDestination, snapshot: ComponentSnapshot
 ) -> Iterator[Finding]:
     """Return the warnings about programs that must end before drd replaces anything at the
     destination."""
-    for usage in in_use(name, destination, snapshot):
+    for usage in in_use(services, name, destination, snapshot):
         if usage.blocks:
             yield Finding(IN_USE, "warning", name, _text(usage), _remedy(usage, _Earlier()))
 
@@ -144,6 +155,8 @@ def _full(unit: str) -> str:
 
 
 def _remedy(usage: Usage, earlier: _Earlier, missed: Sequence[str] = ()) -> str:
+    if usage.runs:
+        return f"{waiting(usage)} before the recovery"
     if missed:
         stop, start = _by_hand(replace(usage, units=tuple(missed)))
         return (

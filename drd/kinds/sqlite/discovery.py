@@ -17,7 +17,7 @@ from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.shared_directory import SIDE_FILES
 from drd.model.text import some
 from drd.ports.kinds import Wish
-from drd.process.open_files import FileUser, written_files
+from drd.process.open_files import OWN_UNIT, FileUser, written_files
 
 TEMPORARY = ("/tmp/", "/var/tmp/", "/run/", "/dev/shm/", "/var/cache/")  # noqa: S108
 SYSTEMD = Path("/run/systemd/system")
@@ -72,7 +72,7 @@ def found() -> tuple[list[Wish], list[str]]:
 def _why_left_out(path: str, users: Sequence[FileUser]) -> str | None:
     if path.startswith(TEMPORARY):
         return "in temporary places"
-    if all(user.name == "drd" or user.unit == "drd.service" for user in users):
+    if all(user.name == "drd" or user.unit == OWN_UNIT for user in users):
         return _STATE
     return None if _of_service(path, users) else "open by programs that no service runs"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from drd import modes
 from drd.errors import TargetError
-from drd.process.open_files import FileUser
+from drd.process.open_files import OWN_UNIT, FileUser
 
 _FLOCK = "hhqqi4x"
 """The layout of struct flock with 64 bit offsets: type, whence, start, length, pid."""
@@ -52,6 +52,12 @@ def require_unused(path: Path) -> None:
     )
 
 
+_OWN_RUN = (
+    "this is a run of drd: wait until it has ended, then try again. To see it: drd runs. To end "
+    "it: drd cancel RUN"
+)
+
+
 def require_unused_for_exchange(path: Path) -> None:
     """The same for an undo, which executes no steps of the runbook."""
     _refuse_user(path, _for_the_time)
@@ -69,5 +75,5 @@ def _refuse_user(path: Path, remedy: Callable[[FileUser], str]) -> None:
         user = FileUser.of(pid)
         raise TargetError(
             f"{path} is in use by {user.words}, which would continue to use the old file",
-            hint=remedy(user),
+            hint=_OWN_RUN if user.unit == OWN_UNIT else remedy(user),
         )
