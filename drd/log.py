@@ -21,8 +21,9 @@ _chosen = {"level": "warning", "style": "auto"}
 
 
 def configure(*, level: str = "warning", style: str = "auto") -> None:
-    """Log to stderr from `level` up; `style` is `console`, `json` or `auto` (console on a
-    terminal). If stderr is the journal, each line has its fields, in any style.
+    """Log to stderr from `level` up; `style` is `console`, `json`, `auto` (console on a terminal,
+    else JSON) or `plain`: sentences, as a command prints its own warnings, wherever they go. If
+    stderr is the journal, each line has its fields, in any style.
     """
     _chosen.update(level=level, style=style)
     _structlog.cache_clear()
@@ -77,6 +78,20 @@ def _escape_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     return event
 
 
+def _plainly(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    """Return an event as `drd: warning: FACT` and `HINT: REMEDY`; without these two, its name and
+    keys."""
+    level, name = event.pop("level", "info"), event.pop("event", "")
+    event.pop("timestamp", None)
+    trace = event.pop("exception", None)
+    remedy = event.pop("remedy", None) or event.pop("hint", None)
+    fact = event.pop("fact", None)
+    words = f"{name}: " + ", ".join(f"{key} {value}" for key, value in event.items())
+    lines = [f"drd: {level}: {fact or words.removesuffix(': ')}"]
+    lines += [f"HINT: {remedy}"] if remedy else []
+    return "\n".join([*lines, *([trace] if trace else [])])
+
+
 def _to_journal(as_json: Any, sent: type[BaseException], *, sentences: bool) -> Any:
     """Return a renderer that sends a sentence or JSON with fields to the journal; lines that the
     journal does not accept go to `as_json`.
@@ -107,9 +122,12 @@ def _structlog() -> Any:
 
     style = _chosen["style"]
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    for_people = console or style == "plain"
     renderer: Any = structlog.processors.JSONRenderer()
     if journal.is_ours():
         renderer = _to_journal(renderer, structlog.DropEvent, sentences=style != "json")
+    elif style == "plain":
+        renderer = _plainly
     elif console:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
@@ -119,7 +137,7 @@ def _structlog() -> Any:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _mask_event,
-            *([_escape_event] if console and not journal.is_ours() else []),
+            *([_escape_event] if for_people and not journal.is_ours() else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[_chosen["level"]]),

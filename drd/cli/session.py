@@ -12,7 +12,7 @@ from dataclasses import replace
 from shlex import quote
 from types import FrameType
 
-from drd import log, process
+from drd import log, process, secrets
 from drd.bootstrap import App, Console
 from drd.cli import output
 from drd.cli.enduring import app_of
@@ -128,8 +128,10 @@ def loaded_plans(
 @contextmanager
 def as_if_in_force(app: App, name: str, plan: Plan) -> Iterator[bool]:
     """Try a plan, which a person called by this `name`: if it is not in force, or was named by its
-    file, as if it were, without a trace. Gives whether it is in force."""
-    if app.plans.has_in_force(plan) and not names_a_file(name):
+    file, as if it were, without a trace. Gives whether it is in force. A plan whose credentials
+    were changed since the service started is in force with these texts after its restart."""
+    in_force = app.plans.has_in_force(plan) and not secrets.differs_from_service(plan)
+    if in_force and not names_a_file(name):
         yield True
         return
     with app.trying():
@@ -159,10 +161,12 @@ def without_host(args: argparse.Namespace) -> Iterator[None]:
 
 
 def _configure_log(args: argparse.Namespace) -> None:
-    """`DRD_LOG` chooses what a command logs."""
+    """`DRD_LOG` chooses what a command logs, for programs if it does not go to a terminal. Without
+    it, people read the few warnings between the other lines of the command."""
     usual = "error" if args.quiet else "warning"
     chosen = os.environ.get("DRD_LOG", "")
-    log.configure(level=chosen if chosen in log.LEVELS else usual)
+    is_chosen = chosen in log.LEVELS
+    log.configure(level=chosen if is_chosen else usual, style="auto" if is_chosen else "plain")
 
 
 @contextmanager
