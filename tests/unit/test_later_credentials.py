@@ -273,7 +273,7 @@ def test_the_former_text_of_a_changed_file_is_with_the_service(
 
 
 def _spec(name: str) -> RepositorySpec:
-    return RepositorySpec("primary", "s3:http://localhost/b", SecretRef("credential", name))
+    return RepositorySpec("primary", "s3:http://localhost/bucket", SecretRef("credential", name))
 
 
 def test_what_root_finds_with_a_changed_secret_changes_no_verdict_before_the_service_uses_it(
@@ -302,7 +302,7 @@ def test_what_root_finds_with_a_changed_secret_changes_no_verdict_before_the_ser
         return len(recorded)
 
     refused = RepositoryUnreachable("it does not accept the access key")
-    gone = RepositoryMissing("there is no bucket b", state="gone")
+    gone = RepositoryMissing("there is no bucket", state="gone")
     assert (finds(refused), finds(gone), finds(None)) == (1, 1, 1)
     service.write("hook", "of another repository")
     assert finds(refused) == 1
