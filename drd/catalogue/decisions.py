@@ -38,7 +38,7 @@ class SqlDecisionStore(SqlStore):
             connection.execute(decisions.insert().values(**values))
             if not decision.step:
                 runs.touch(connection, run)
-                if decision.action == "done":
+                if decision.action in ("done", "undo"):
                     jobs.given_up(connection, run)
             query = select(run_table.c.plan).where(run_table.c.id == run)
             of = plan or plan_of_row(connection.execute(query).scalar() or "")

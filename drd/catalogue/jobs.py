@@ -80,7 +80,8 @@ def ended(connection: Connection, run: Run) -> None:
 
 
 def given_up(connection: Connection, run: str) -> None:
-    """Record that a person is done with the run: its failure is no problem any more."""
+    """Record that a person is done with the run, or has undone it: its failure is no problem any
+    more."""
     mine = update(jobs).where(jobs.c.last_run == run, jobs.c.kind == str(RunKind.RECOVERY))
     values = {"tries": 0, "permanent": False, "changed": _next_change(connection)}
     connection.execute(mine.values(**values))

@@ -23,6 +23,10 @@ from drd.model.text import without_output
 from drd.model.units import format_time
 
 _WORDS = {"copy": "copying", "prune": "pruning", "readiness": "the readiness check"}
+_ENDS_RECOVERY = (
+    "to end this alert: drd undo RUN (the old data comes back) or drd done RUN (the data stays as "
+    "it is)"
+)
 _KIT_WORDS = {EXPORT: "export of the recovery kit", VERIFY: "test of the recovery kit"}
 
 
@@ -79,12 +83,13 @@ def of_job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition
             return
         if _was_only_stopped(runs.last_error_code, runs.tries):
             return
+        remedy = f"drd run show {runs.last_run}" if runs.last_run else ""
         yield Condition(
             f"{runs.kind}-failing",
             "warning" if runs.tries > 1 or runs.permanent else "info",
             runs.subject,
             _failed(what, runs.last_error, runs.tries, runs.last_finished_at, now),
-            f"drd run show {runs.last_run}" if runs.last_run else "",
+            f"{remedy}\n{_ENDS_RECOVERY}" if runs.kind == "recovery" else remedy,
             plan=facts.plan,
             why=runs.last_error_code or "",
             runs=run_ids(runs.last_run),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import insert
@@ -33,6 +33,7 @@ from drd.model.message import ChannelSpec
 from drd.model.pauses import Pause
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.policies import Blackout, PrunePolicy, RetentionPolicy, VerificationPolicy
+from drd.model.recorded_remedy import is_harmless
 from drd.model.retention_state import RetentionState
 from drd.model.run import Decision, RunKind, RunState
 from drd.model.run_details import ReadinessDetail
@@ -255,7 +256,10 @@ def test_copies_and_work_that_never_happened_fire(bench: Bench) -> None:
     assert ("verification-overdue", "offsite") in kinds
 
 
-def test_a_failed_recovery_that_a_person_ended_is_not_a_problem_any_more(bench: Bench) -> None:
+@pytest.mark.parametrize("action", ["done", "undo"])
+def test_a_failed_recovery_that_a_person_ended_is_not_a_problem_any_more(
+    action: Literal["done", "undo"], bench: Bench
+) -> None:
     bench.load()
     bench.healthy(0)
     for minute in (2, 3):
@@ -264,7 +268,12 @@ def test_a_failed_recovery_that_a_person_ended_is_not_a_problem_any_more(bench: 
         )
         bench.catalogue.runs.finish(owned, RunState.FAILED, at=at(minute + 0.5), error="no room")
     assert bench.told(4) == ["fired recovery-failing"]
-    done = Decision("", "done", "anna", "", 0, at(5))
+    [alert] = bench.catalogue.alerts.open()
+    show, *ways = alert.remedy.splitlines()
+    assert show == f"drd run show {owned.run.id}"
+    assert ["drd undo RUN" in way and "drd done RUN" in way for way in ways] == [True]
+    assert is_harmless(ways[0], lambda _: False, lambda _: False), "root may read it"
+    done = Decision("", action, "anna", "", 0, at(5))
     bench.catalogue.decisions.add(owned.run.id, done)
     bench.healthy(5)
     assert "resolved recovery-failing" in bench.told(6) + bench.told(12)
