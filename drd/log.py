@@ -78,16 +78,20 @@ def _escape_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     return event
 
 
+_SAYS = ("fact", "what", "error", "why")
+"""The keys of which one says what happened, in a sentence."""
+
+
 def _plainly(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    """Return an event as `drd: warning: FACT` and `HINT: REMEDY`; without these two, its name and
-    keys."""
+    """Return an event as `drd: warning: FACT` and `HINT: REMEDY`. The other keys follow the fact in
+    brackets; without a fact, the name of the event is there."""
     level, name = event.pop("level", "info"), event.pop("event", "")
     event.pop("timestamp", None)
     trace = event.pop("exception", None)
     remedy = event.pop("remedy", None) or event.pop("hint", None)
-    fact = event.pop("fact", None)
-    words = f"{name}: " + ", ".join(f"{key} {value}" for key, value in event.items())
-    lines = [f"drd: {level}: {fact or words.removesuffix(': ')}"]
+    says = next((event.pop(key) for key in _SAYS if event.get(key)), name)
+    more = ", ".join(f"{key} {value}" for key, value in event.items() if value is not None)
+    lines = [f"drd: {level}: {says}{f' ({more})' if more else ''}"]
     lines += [f"HINT: {remedy}"] if remedy else []
     return "\n".join([*lines, *([trace] if trace else [])])
 

@@ -43,9 +43,7 @@ def test_other_events_are_lines_with_their_keys(
     _configure_log(ARGS)
     log.get(run="3f2a").error("run.not_started", error="no process")
     log.get().warning("alone")
-    assert capsys.readouterr().err == (
-        "drd: error: run.not_started: run 3f2a, error no process\ndrd: warning: alone\n"
-    )
+    assert capsys.readouterr().err == ("drd: error: no process (run 3f2a)\ndrd: warning: alone\n")
     _configure_log(Namespace(quiet=True))
     log.get().warning("alone")
     assert capsys.readouterr().err == ""
