@@ -6,16 +6,32 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from drd import process
 from drd.errors import DrdError, SourceUnreachable
 from drd.fields import Settings
 from drd.model import strict
+from drd.model.malformed import Malformed
 from drd.ports.by_hand import Passage
 
+
+def _container_name(text: str) -> str:
+    if process.CONTAINER_NAME.fullmatch(text) is None:
+        raise Malformed(
+            f'"{text}" is not a name of a container',
+            "write the name that `podman ps` or `docker ps` shows: letters, digits, `_`, `.` and "
+            "`-`, at most 128, and first a letter or a digit",
+        )
+    return text
+
+
 ContainerName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=128)
+    str,
+    AfterValidator(_container_name),
+    WithJsonSchema(
+        {"type": "string", "maxLength": 128, "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"}
+    ),
 ]
 
 

@@ -28,6 +28,7 @@ from drd.process.checked_pipe import PipeResult, gated_pipe
 from drd.process.child import MEMORY_HINT, SHOWN, Child, Completed, ended, run, start
 from drd.process.command import Command, base_environment, find_tool
 from drd.process.container import (
+    CONTAINER_NAME,
     LIST,
     Container,
     Image,
@@ -60,6 +61,7 @@ from drd.process.relay import Relay, relay
 from drd.users import group_name, user_name
 
 __all__ = [
+    "CONTAINER_NAME",
     "LIST",
     "MARKS",
     "MEMORY_HINT",

@@ -35,7 +35,8 @@ _ENGINE_VARIABLES = (
 )
 _ASK_S = 60.0
 _LOOK_S = 10.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+CONTAINER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+"""What engines take as the name of a container."""
 _STORAGE = ("/var/lib/containers/storage", ".local/share/containers/storage")
 """For root, and below the home of others."""
 _SAID = 300
@@ -162,7 +163,9 @@ def running_containers() -> list[Container]:
         with suppress(ToolError):
             done = run(command)
             names = done.stdout.split() if done.exit_code == 0 else []
-            containers += [Container(engine, name) for name in names if _NAME.fullmatch(name)]
+            containers += [
+                Container(engine, name) for name in names if CONTAINER_NAME.fullmatch(name)
+            ]
     return containers
 
 

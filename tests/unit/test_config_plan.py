@@ -43,6 +43,7 @@ BROKEN = [
     ("  store:", "  manifest:", 7, "components.manifest", 'the name "manifest" is reserved: drd uses it for its own snapshots', "choose another name."),
     ("kind: sqlite", "kind: sqllite", 8, "components.store.kind", 'unknown kind "sqllite"', 'did you mean "sqlite"?'),
     ("    kind: sqlite\n", "", 7, "components.store.kind", "kind is missing", "write its kind, for example `kind: postgres`."),
+    ("dsn: {credential: shop-dsn}", "dsn: {credential: shop-dsn}\n    in: {container: -shop, engine: podman}", 7, "components.db.in.container", '"-shop" is not a name of a container', "write the name that `podman ps` or `docker ps` shows: letters, digits, `_`, `.` and `-`, at most 128, and first a letter or a digit."),
     ("kind: sqlite", "kind: mysql", 8, "components.store.kind", "there is no kind mysql", "write kind: mariadb, which is for both."),
     ("path: /srv/shop/shop.db", "path: shop.db", 9, "components.store.path", '"shop.db" is not an absolute path', "write the whole path, which begins with /."),
     ("paths: [/etc/shop]", "paths: [/etc/shop, etc]", 12, "components.etc.paths[1]", '"etc" is not an absolute path', "write the whole path, which begins with /."),

@@ -287,9 +287,10 @@ def test_containers_and_all_that_is_left_out_are_named_in_the_plan_and_on_the_sc
         "\nIn the plan:\n"
         "  configuration  files  /etc\n"
         "\nFound, but not in the plan:\n"
-        "  - Containers of docker: web (nginx:1.27). drd looked for PostgreSQL and\n"
-        "    MariaDB servers in them. Add other servers by hand (docs/containers.md). To\n"
-        "    add directories of this host that containers use, give --files DIRECTORY.\n"
+        "  - Containers of docker: web (nginx:1.27). drd looked for servers of\n"
+        "    PostgreSQL, MariaDB, MySQL, Redis and Valkey in them. Add other servers by\n"
+        "    hand (docs/containers.md). To add directories of this host that containers\n"
+        "    use, give --files DIRECTORY.\n"
         "  - Containers of podman: unknown, because `podman ps` failed: cannot connect.\n"
         "\nNext:\n"
     )

@@ -165,7 +165,7 @@ def _add_new(verbs: Any) -> None:
         "new",
         help="a first plan from what drd finds on this host",
         description="Write a plan with comments for what drd finds on this host: databases "
-        "of PostgreSQL and MariaDB servers, servers of Redis and Valkey, SQLite "
+        "of PostgreSQL, MariaDB and MySQL servers, servers of Redis and Valkey, SQLite "
         "files that services have open, the configuration of gateways in /etc "
         "(nginx, haproxy, apache2, caddy, traefik, envoy, kong). drd does not "
         "search for a kind whose components you give; --no-redis and so on prevent "

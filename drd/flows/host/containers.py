@@ -38,7 +38,8 @@ def _note(program: str) -> str:
     if not running:
         return ""
     return (
-        f"Containers of {program}: {some(running, 5)}. drd looked for PostgreSQL and MariaDB "
-        "servers in them. Add other servers by hand (docs/containers.md). To add directories of "
-        "this host that containers use, give --files DIRECTORY."
+        f"Containers of {program}: {some(running, 5)}. drd looked for servers of PostgreSQL, "
+        "MariaDB, MySQL, Redis and Valkey in them. Add other servers by hand "
+        "(docs/containers.md). To add directories of this host that containers use, give "
+        "--files DIRECTORY."
     )

@@ -117,7 +117,8 @@ def _empty(name: str, database: str) -> Passage:
     check = f"""\
 TARGET={database}
 [[ $TARGET != *[\\`\\'\\\\]* ]] || # the next commands could not quote it
-    {{ echo "a database cannot have the name ${{TARGET@Q}} here: name it in a target"; false; }}
+    {{ echo "a database cannot have the name ${{TARGET@Q}} here:" \\
+        "give another name in a target"; false; }}
 found=$(run_sql {name} "$LOGIN" --skip-column-names -e "select
     (select count(*) from information_schema.tables where table_schema = '$TARGET') +
     (select count(*) from information_schema.routines where routine_schema = '$TARGET') +

@@ -124,7 +124,7 @@ class MariadbKind(Kind):
             f"drd cannot ask the source's server for its version: {unknown}. So drd does not know "
             f"whether the server for sandboxes on this host is new enough ({finding.text})"
         )
-        hint = "see the finding `reachable` of this component, then run drd doctor again."
+        hint = "see the failed finding of this component, then run drd doctor again."
         return [Finding("sandbox", "warning", component.name, text, hint)]
 
     def sandbox_findings_for(

@@ -234,7 +234,7 @@ def _of_unknown(finding: Finding, why: str, component: Component) -> Finding:
         remedy="drd reads the version from a copy, but does not know any copy with a version: see "
         "the findings `repository` and `repository-copies`, then run drd doctor again."
         if component.adopted
-        else "see the finding `reachable` of this component, then run drd doctor again.",
+        else "see the failed finding of this component, then run drd doctor again.",
     )
 
 

@@ -127,7 +127,7 @@ class RedisKind(Kind):
                 version = version_of(facts)
         except DrdError as error:
             text = f"the version of the source's server is unknown: {error.message}"
-            remedy = "see the finding `reachable` of this component, then run drd doctor again."
+            remedy = "see the failed finding of this component, then run drd doctor again."
             return [Finding("sandbox", "warning", name, text, remedy)]
         try:
             bin_dir = _bin_dir_here(component)

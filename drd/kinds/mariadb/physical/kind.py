@@ -190,7 +190,7 @@ class ServerKind(Kind):
                 "drd cannot ask the server for its version, so it does not know which MariaDB the "
                 f"sandbox needs: {error.message}"
             )
-            hint = "see the finding `reachable` of this component, then run drd doctor again."
+            hint = "see the failed finding of this component, then run drd doctor again."
             return [Finding("sandbox", "warning", component.name, text, hint)]
         return _tried(component.name, version, settings.bin_dir, place)
 

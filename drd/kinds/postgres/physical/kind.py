@@ -217,7 +217,7 @@ class ClusterKind(Kind):
             "drd cannot ask the server for its version, so it does not know which PostgreSQL the "
             f"sandbox needs: {unknown}"
         )
-        remedy = "see the finding `reachable` of this component, then run drd doctor again."
+        remedy = "see the failed finding of this component, then run drd doctor again."
         return [*tried_findings, Finding("sandbox", "warning", component.name, text, remedy)]
 
     def sandbox_findings_for(
