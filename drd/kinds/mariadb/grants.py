@@ -127,7 +127,7 @@ def _of_server(
     of_user: Callable[[User], Iterator[str]],
 ) -> Iterator[str]:
     host, port = where
-    yield f"-- The server {f'{host}, port {port}' if host else 'on this host'}"
+    yield f"-- The server {f'{host}, port {port}' if host else f'at {port} on this host'}"
     for user in users.values():
         yield from of_user(user)
 

@@ -8,9 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from drd.errors import SourceError
+from drd.errors import RepositoryDamaged, SourceError
+from drd.kinds.mariadb.physical import files_list, landed
 from drd.kinds.mariadb.physical.kind import ServerKind
+from drd.kinds.mariadb.physical.programs import programs_for
 from drd.kinds.mariadb.physical.settings import ServerSettings
+from drd.kinds.mariadb.tools import program
 from drd.model.plan import Component
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports.sources import DatabaseQuery
@@ -103,3 +106,35 @@ def test_a_link_out_of_the_data_directory_is_not_followed(
             pass
     finally:
         kept.replace(file)
+
+
+@pytest.mark.parametrize(
+    ("page", "is_damage"), [(1, True), (63, True), (64, False), (191, False), (192, True)]
+)
+def test_pages_in_the_doublewrite_buffer_of_the_source_are_no_damage(
+    mariadb: MariadbServer, short_tmp: Path, page: int, is_damage: bool
+) -> None:
+    """The server writes pages of other files there, also while mariadb-backup copies them."""
+    data = short_tmp / "data"
+    data.mkdir()
+    system = bytearray((mariadb.directory / "data/ibdata1").read_bytes())
+    system[page * 16384 : page * 16384 + 64] = b"torn" * 16
+    (data / "ibdata1").write_bytes(system)
+    programs = programs_for(program("mariadbd", None).version, None)
+    ranges = landed._ranges({"ibdata1": files_list.Listed(len(system), "")}, 16384)
+    if is_damage:
+        with pytest.raises(RepositoryDamaged, match="ibdata1"):
+            landed._check_pages(short_tmp, data, ranges, programs, place(short_tmp / "w"))
+    else:
+        landed._check_pages(short_tmp, data, ranges, programs, place(short_tmp / "w"))
+
+
+def test_every_page_outside_the_doublewrite_buffer_is_checked() -> None:
+    listing = {
+        "ibdata1": files_list.Listed(12 << 20, ""),
+        "shop/orders.ibd": files_list.Listed(64 << 20, ""),
+    }
+    large = (0, 0, "shop/orders.ibd")
+    assert landed._ranges(listing, 4096) == [large, (0, 255, "ibdata1"), (768, 0, "ibdata1")]
+    assert landed._ranges(listing, 16384) == [large, (0, 63, "ibdata1"), (192, 0, "ibdata1")]
+    assert landed._ranges(listing, 65536) == [large, (0, 63, "ibdata1")]

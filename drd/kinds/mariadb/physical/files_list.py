@@ -19,7 +19,9 @@ from typing import NamedTuple
 
 from drd import process
 
-_PAGED = re.compile(r"(?:.*\.ibd|ibdata1|undo\d+)")
+SYSTEM = "ibdata1"
+"""The first file of the system tablespace, unless the server has another name for it."""
+_PAGED = re.compile(rf"(?:.*\.ibd|{SYSTEM}|undo\d+)")
 _CHUNK = 1 << 20
 
 
