@@ -335,11 +335,12 @@ class Publication:
         table = f"{ident(database)}.{ident(name or self._record)}"
         self._admin.execute(f"DROP TABLE IF EXISTS {table}")
         self._admin.execute(
-            f"CREATE TABLE {table} (record LONGTEXT CHARACTER SET utf8mb4) ENGINE=InnoDB"
+            f"CREATE TABLE {table} (id INT PRIMARY KEY, record LONGTEXT CHARACTER SET utf8mb4)"
+            " ENGINE=InnoDB"  # with a key: a server can refuse tables without one
         )
         record = {"code": list(code), "saved": dict(saved), "former": former}
         text = json.dumps({**record, "rights": list(rights), "defaults": list(defaults)})
-        self._admin.execute(f"INSERT INTO {table} VALUES (%s)", [text])  # noqa: S608 - quoted name
+        self._admin.execute(f"INSERT INTO {table} VALUES (1, %s)", [text])  # noqa: S608 - quoted name
 
     def _read_record(self, database: str, name: str = "") -> dict[str, Any]:
         table = f"{ident(database)}.{ident(name or self._record)}"

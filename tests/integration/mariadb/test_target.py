@@ -355,3 +355,18 @@ def test_a_view_that_is_broken_at_the_source_stops_no_recovery(shop: Shop) -> No
     assert shop.server.execute("SELECT COUNT(*) FROM a", database=shop.new) == [(0,)]
     script = private["objects_sql"]
     assert script.index("VIEW `z`") < script.index("VIEW `a`") < script.index("VIEW `b`")
+
+
+def test_a_server_that_demands_keys_gets_tables_of_drd_with_a_key(shop: Shop) -> None:
+    """Servers of providers often refuse each table without a primary key."""
+    shop.server.execute("CREATE TABLE orders (id INT PRIMARY KEY)", database=shop.name)
+    shop.server.execute("INSERT INTO orders VALUES (1)", database=shop.name)
+    snapshot = shop.back_up()
+    shop.server.execute("SET GLOBAL innodb_force_primary_key = ON")
+    target = shop.target(shop.name, keep=True)
+    try:
+        restore_components(target, snapshot, shop.restic, overwrite=True)
+    finally:
+        target.close()
+        shop.server.execute("SET GLOBAL innodb_force_primary_key = OFF")
+    assert shop.server.execute("SELECT * FROM orders", database=shop.name) == [(1,)]
