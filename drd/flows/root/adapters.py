@@ -6,7 +6,8 @@ not, they are read as the service reads them. A repository does if only root may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,12 +19,24 @@ from drd.process.private import why_not_private
 from drd.process.rights import Purpose
 
 
-class _Rooted:
+class _Forwarding:
+    """Has the abilities of another object. From Python 3.12 on, `isinstance` with a protocol does
+    not ask `__getattr__`, so it needs the class."""
+
+    def __init__(self, of: Any) -> None:
+        self._of = of
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._of)
+
+
+class _Rooted(_Forwarding):
     """Forwards everything, with root's rights meanwhile. `gives` names what returns, or has,
     another object that needs them, and for what."""
 
     def __init__(self, of: Any, purpose: Purpose, gives: Mapping[str, Purpose] = {}) -> None:
-        self._of = of
+        super().__init__(of)
         self._purpose = purpose
         self._gives = gives
 
@@ -43,12 +56,24 @@ class _Rooted:
 
         return work
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What an inspector opened is closed at the end of the block, for which it needs the same
+        rights."""
+        opened = ExitStack()
+        with rights.root(self._purpose):
+            opened.enter_context(self._of.kept())
+        try:
+            yield
+        finally:
+            with rights.root(self._purpose):
+                opened.close()
 
-class RootedKind:
+
+class RootedKind(_Forwarding):
     """Implements the port `Kind` by another one."""
 
-    def __init__(self, of: Kind) -> None:
-        self._of = of
+    _of: Kind
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._of, name)
@@ -112,11 +137,6 @@ def repository_of(opened: Repository, url: str) -> Repository:
 class _RootedRepository(_Rooted):
     def __init__(self, of: Any) -> None:
         super().__init__(of, Purpose.TARGETS)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        """What two repositories of one kind ask each other."""
-        return type(self._of)
 
     def cold(self, cache: Path) -> Any:
         return _RootedRepository(self._of.cold(cache))
