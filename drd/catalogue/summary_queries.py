@@ -87,10 +87,11 @@ UNION SELECT plan FROM runs WHERE finished_at IS NULL AND kind IN ('backup', 're
 """
 # The newest recovery over production of each plan that was not taken back, if it stopped before its
 # end: an undo of a later one brings back what it left. One with `into` replaces nothing. One
-# without a process waits for another one. The process of one that has an owner may still work:
-# `summary_rows.unfinished` checks that. `_` stands for a colon, which would begin the name of a
-# parameter. With COALESCE SQLite takes the index that has the kind, not the one that reads all runs
-# of a plan by their start.
+# without a process waits for another one. One that failed has evidence if its checks judged it;
+# otherwise an error ended it, perhaps one of drd itself in the middle of the checks. The process of
+# one that has an owner may still work: `summary_rows.unfinished` checks that. `_` stands for a
+# colon, which would begin the name of a parameter. With COALESCE SQLite takes the index that has
+# the kind, not the one that reads all runs of a plan by their start.
 UNFINISHED = """
 SELECT r.plan, r.id, COALESCE(r.finished_at, r.taken_over_at, r.started_at), r.state, r.detail,
   r.owner_pid, r.owner_start, r.owner_host, r.owner_boot, s.kind, s.subject, s.state, s.result
@@ -109,7 +110,10 @@ WHERE OF(p.name) AND r.id = (
   AND s.kind IN ('restore', 'stop', 'start', 'command', 'aside')
   AND (r.state <> 'failed'
     OR EXISTS (SELECT 1 FROM steps f
-      WHERE f.run = r.id AND f.state = 'failed' AND f.kind <> 'check'))
+      WHERE f.run = r.id AND f.state = 'failed' AND f.kind <> 'check')
+    OR NOT EXISTS (SELECT 1 FROM evidence e
+      WHERE e.plan = r.plan AND e.finished_at >= COALESCE(r.taken_over_at, r.started_at)
+        AND e.run = r.id))
   AND COALESCE((SELECT d.action FROM decisions d WHERE d.run = r.id AND d.step = ''
     ORDER BY d.id DESC LIMIT 1), '') <> 'done'
 ORDER BY r.plan, s.position

@@ -33,8 +33,9 @@ LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected"
 """Kinds of alerts about readiness findings."""
 
 _LOST = ("gone", "emptied", "replaced", "shut")
-_FIRST = (GONE, SILENT, DAMAGED, UNFINISHED)
-"""Kinds of reasons that are more important for a person than `unknown`."""
+_FIRST = {GONE: 1, SILENT: 1, DAMAGED: 1, UNFINISHED: 2}
+"""Kinds of reasons that are more important for a person than `unknown`; with 2, also
+than a breach: a backup of a host that is half restored does not mend it."""
 
 
 class Judged(NamedTuple):
@@ -59,12 +60,13 @@ def state_of(judged: Judged) -> tuple[PlanState, tuple[Remark, ...]]:
     return worst_state([PlanState.OK, *(r.state for r in remarks)]), tuple(remarks)
 
 
-def _rank(remark: Remark) -> tuple[bool, bool, int]:
+def _rank(remark: Remark) -> tuple[bool, bool, bool, int]:
     """Return how much a person has to know this first. That a plan was never drilled, so that its
-    state is unknown, is less urgent than a repository that cannot be read, a recovery that stopped
-    in the middle, or a secret of which only the running service has a copy."""
-    state = remark.state
-    return state is PlanState.BREACHED, remark.first and state is not PlanState.OK, state.severity
+    state is unknown, is less urgent than a repository that cannot be read, or a secret of which
+    only the running service has a copy. A recovery over production that stopped in the middle comes
+    before a breach, too: whoever reads of the breach first makes a backup of half-restored data."""
+    state, first = remark.state, 0 if remark.state is PlanState.OK else remark.first
+    return first > 1, state is PlanState.BREACHED, first > 0, state.severity
 
 
 def _with_readiness(plan: str, remarks: list[Remark], withheld: PlanState) -> list[Remark]:
@@ -82,7 +84,7 @@ def _remarks(judged: Judged) -> list[Remark]:
     """Return the reasons, each with its alert; then other alerts, and copies that are behind."""
     if not judged.alerts:  # most plans
         remarks = [
-            Remark(r.state, r.text, r.remedy, first=r.kind in _FIRST) for r in judged.reasons
+            Remark(r.state, r.text, r.remedy, first=_FIRST.get(r.kind, 0)) for r in judged.reasons
         ]
         return remarks + _copies_behind(judged)
     alerts = {alert.kind: alert for alert in judged.alerts}
@@ -92,13 +94,11 @@ def _remarks(judged: Judged) -> list[Remark]:
         alert = by_subject.get((reason.kind, reason.subject)) or alerts.get(reason.kind)
         alert = alert or alerts.get(reason.says_why)
         state = worst_state((reason.state, _of_alert(alert)))
-        first = reason.kind in _FIRST
+        first = _FIRST.get(reason.kind, 0)
         remarks.append(Remark(state, reason.text, reason.remedy, alert, first))
     said = {kind for reason in judged.reasons for kind in (reason.kind, reason.says_why)}
     remarks += [
-        Remark(
-            _of_alert(alert), alert.text, alert.remedy, alert, first=alert.kind == SECRET_MISSING
-        )
+        Remark(_of_alert(alert), alert.text, alert.remedy, alert, int(alert.kind == SECRET_MISSING))
         for alert in judged.alerts
         if alert.kind not in said
     ]

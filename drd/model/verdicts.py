@@ -135,15 +135,16 @@ class Reason(NamedTuple):
 
 class Remark(NamedTuple):
     """A sentence about a plan, with the command to run next, and the state that it would cause
-    alone. `alert` is the open alert that reports the same; None if there is none. `first`: it is
-    about a repository that cannot be read; only a breach is worse.
+    alone. `alert` is the open alert that reports the same; None if there is none. `first`: a
+    person has to know it before remarks with the same state or a less bad one, for example that a
+    repository cannot be read; 2: before all others, because production itself may be half restored.
     """
 
     state: PlanState
     text: str
     remedy: str = ""
     alert: AlertFacts | None = None
-    first: bool = False
+    first: int = 0
 
 
 class RpoAssessment(NamedTuple):

@@ -470,6 +470,34 @@ def test_a_component_whose_place_could_not_be_looked_at_was_perhaps_replaced(
     assert (left.kept, left.unseen) == ((), ("orders-db",))
 
 
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_failed_recovery_is_unfinished_unless_its_checks_judged_it(
+    catalogue: SqlCatalogue, facts: Facts, *, judged: bool
+) -> None:
+    """An internal error in the step with the checks ends a recovery in the middle."""
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    detail = RecoveryDetail(target="in-place", point="p1", overwrite=True, begun=("orders-db",))
+    owned = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", at=at(10), detail=detail
+    )
+    begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
+    catalogue.steps.finish(owned, begun.name, StepState.SUCCEEDED, at=at(11))
+    checks = catalogue.steps.begin(owned, "checks", "check", at(11))
+    catalogue.steps.finish(owned, checks.name, StepState.FAILED, at=at(12), error="PermissionError")
+    if judged:
+        found = evidence("e1", finished_at=at(12), result=DrillResult.FAILED, run=owned.run.id)
+        catalogue.evidence.record(owned, found)
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(12), error="why")
+    left = facts().unfinished
+    assert (left is None) is judged
+    assert left is None or (left.run, left.replaced) == (owned.run.id, ("orders-db",))
+    again = catalogue.runs.reopen(catalogue.runs.get(owned.run.id), at(13))
+    owned = catalogue.runs.adopt(again, at(14))
+    assert owned is not None
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(15), error="PermissionError")
+    assert facts().unfinished is not None, "resumed, and ended in the middle"
+
+
 def test_a_point_made_when_a_recovery_had_restored_a_part_counts_for_nothing(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:

@@ -21,6 +21,7 @@ from drd.model.verdicts import (
 from tests.status_support import NOW, ago, alert, healthy
 
 LATE = Reason(Verdict.AT_RISK, "a backup is late", kind="backup-missing")
+OVER = Reason(Verdict.BREACHED, "RPO exceeded", kind="rpo")
 NEVER = Reason(Verdict.UNKNOWN, "never drilled")
 FIRST = CopyAssessment("b", "a", None, None, Verdict.UNKNOWN, first_by=NOW)
 STOPPED = Reason(Verdict.AT_RISK, "a recovery stopped", kind=UNFINISHED)
@@ -107,6 +108,7 @@ def test_a_copy_that_has_time_for_its_first_point_is_not_at_risk_yet() -> None:
         ((LATE,), (), Readiness.NEEDS_DRILL, PlanState.NEEDS_DRILL, [UNPROVEN, LATE.text]),
         ((NEVER,), (), Readiness.NOT_READY, PlanState.UNKNOWN, [NEVER.text]),
         ((NEVER, STOPPED), (), Readiness.READY, PlanState.UNKNOWN, [STOPPED.text, NEVER.text]),
+        ((OVER, STOPPED), (), Readiness.READY, PlanState.BREACHED, [STOPPED.text, OVER.text]),
         ((NOTED, LATE), (), Readiness.READY, PlanState.AT_RISK, [LATE.text, NOTED.text]),
         (
             (LATE, NEVER),
