@@ -13,6 +13,7 @@ from drd.api import message_acts as acts
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.confirm import confirm_approval
+from drd.cli.follow import is_alive
 from drd.cli.given_file import read_given
 from drd.cli.incident_acting import path_of, zone_of, zoned
 from drd.cli.incident_clerk import Clerk
@@ -29,7 +30,11 @@ from drd.model.units import format_time, from_rfc3339
 
 
 def list_(args: argparse.Namespace) -> int:
+    has_daemon = True
+
     def here(app: App) -> dict[str, Any]:
+        nonlocal has_daemon
+        has_daemon = _has_daemon(app)
         return acts.listed(app, chosen(app.catalogue, args.number))
 
     told, zone = zoned(args, f"{path_of(args.number)}/messages", here)
@@ -41,8 +46,9 @@ def list_(args: argparse.Namespace) -> int:
         output.say(f"incident {number} has no message yet")
         output.say(f"> drd incident message preview {number} internal")
     for message in told["messages"]:
-        for line in _listed(message, number, zone):
+        for line in _listed(message, number, zone, has_daemon=has_daemon):
             output.say(line)
+    _warn_of_waiting(told["messages"], has_daemon=has_daemon)
     return 0
 
 
@@ -120,9 +126,10 @@ def send(args: argparse.Namespace) -> int:
         which = int(word) if word.isdecimal() else _to_send(clerk, word)
         to = args.to if word.isdecimal() else ()
         clerk.act("send", which, {"again": args.again, "to": list(to)})
-        message = clerk.delivered(which)
-    _told(args, message, zone, "")
-    return 1 if _undelivered(message, args.to if args.again else ()) else 0
+        message, has_daemon = clerk.delivered(which), _has_daemon(app)
+    _told(args, message, zone, "", has_daemon=has_daemon)
+    to = args.to if args.again else ()
+    return 1 if _undelivered(message, to, has_daemon=has_daemon) else 0
 
 
 def _to_send(clerk: Clerk, word: str) -> int:
@@ -210,7 +217,13 @@ def _done(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
         message = Clerk(app, args, number).act(
             args.message_verb, _message_number(number, word), given
         )
-    return _told(args, message, zone, "")
+        has_daemon = _has_daemon(app)
+    return _told(args, message, zone, "", has_daemon=has_daemon)
+
+
+def _has_daemon(app: App) -> bool:
+    """Return whether a daemon sends what waits. For other users, it has just answered."""
+    return not app.state.is_ours or is_alive(app)
 
 
 def _words(args: argparse.Namespace, what: str) -> tuple[int | None, str]:
@@ -236,15 +249,32 @@ def _message_number(number: int | None, word: str) -> int:
     return int(word)
 
 
-def _told(args: argparse.Namespace, message: Mapping[str, Any], zone: tzinfo, step: str) -> int:
+def _told(
+    args: argparse.Namespace,
+    message: Mapping[str, Any],
+    zone: tzinfo,
+    step: str,
+    *,
+    has_daemon: bool = True,
+) -> int:
     if args.json:
         output.print_json(message)
     elif not args.quiet:
-        for line in _listed(message, message["incident"], zone):
+        for line in _listed(message, message["incident"], zone, has_daemon=has_daemon):
             output.say(line)
         if step:
             output.say(f"> {step}")
+        _warn_of_waiting([message], has_daemon=has_daemon)
     return 0
+
+
+def _warn_of_waiting(messages: Sequence[Mapping[str, Any]], *, has_daemon: bool) -> None:
+    """Say that nobody sends what still waits, if no daemon runs."""
+    if not has_daemon and any(one["queued"] for m in messages for one in m["deliveries"]):
+        output.warn(
+            "no daemon runs, so what is not sent yet waits until one does. Start the daemon: "
+            "systemctl start drd"
+        )
 
 
 def _next_step(message: Mapping[str, Any]) -> str:
@@ -255,17 +285,21 @@ def _next_step(message: Mapping[str, Any]) -> str:
     return f"drd incident message send {number} {message['message']}"
 
 
-def _undelivered(message: Mapping[str, Any], to: Sequence[str]) -> bool:
-    """Return whether one of these did not get it; without names, one of all."""
-    asked = [
-        Fate(one["fate"])
-        for one in message["deliveries"]
-        if not to or {one["name"], one["to"]} & set(to)
-    ]
-    return any(fate in MAY_REPEAT or fate is Fate.WAITING for fate in asked)
+def _undelivered(message: Mapping[str, Any], to: Sequence[str], *, has_daemon: bool) -> bool:
+    """Return whether one of these did not get it; without names, one of all. What a channel has not
+    accepted yet counts, unless a daemon sends it."""
+    asked = [one for one in message["deliveries"] if not to or {one["name"], one["to"]} & set(to)]
+    return any(
+        Fate(one["fate"]) in MAY_REPEAT
+        or Fate(one["fate"]) is Fate.WAITING
+        or (one["queued"] and not has_daemon)
+        for one in asked
+    )
 
 
-def _listed(message: Mapping[str, Any], number: int, zone: tzinfo) -> Iterator[str]:
+def _listed(
+    message: Mapping[str, Any], number: int, zone: tzinfo, *, has_daemon: bool
+) -> Iterator[str]:
     """Return the lines of a message in a list: its state, its approval, and each recipient."""
     width = terminal_width(sys.stdout)
     content = message["content"]
@@ -288,7 +322,8 @@ def _listed(message: Mapping[str, Any], number: int, zone: tzinfo) -> Iterator[s
         since = f" {_time(one['at'], zone)}" if one["at"] is not None else ""
         said = f": {escaped(one['said'])}" if one["said"] else ""
         if one["queued"]:
-            said += "; the daemon tries again" if one["said"] else "; the daemon sends it now"
+            then = "; the daemon tries again" if one["said"] else "; the daemon sends it now"
+            said += then if has_daemon else "; not sent yet"
         lost = fate is Fate.WAITING and not one["queued"] and not message["withdrawn"]
         if lost:
             said += (

@@ -230,9 +230,24 @@ def test_a_server_that_makes_it_wait_is_shown(drd: Drd, post: Post) -> None:
     post.says = "451 greylisted"
     told = drd("message", "send", "executives", code=1)
     assert "anna by mail to anna@us.example: waits" in told
-    assert "451 greylisted; the daemon tries again" in told
+    assert "451 greylisted; not sent yet" in told
+    assert "no daemon runs, so what is not sent yet waits until one does" in told
     post.says = "250 OK"
     assert "accepted" in drd("message", "send", "1")
+
+
+def test_a_channel_that_pauses_is_named_and_so_is_that_nothing_sends_it_without_a_daemon(
+    drd: Drd, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.says = "554 no"
+    drd("message", "send", "internal", code=1)
+    told = drd("message", "send", "internal", code=1)
+    assert "the daemon sends it now" not in told
+    for said in (told, drd("message", "list")):
+        assert "554 no; not sent yet" in said
+        assert "Start the daemon: systemctl start drd" in said
+    monkeypatch.setattr("drd.cli.incident_message.is_alive", lambda _: True)
+    assert "554 no; the daemon tries again" in drd("message", "list")
 
 
 def test_impossible_options_of_drd_message_are_refused_with_the_fact(drd: Drd) -> None:

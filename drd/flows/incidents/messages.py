@@ -237,16 +237,25 @@ def _require_approval(desk: Desk, message: IncidentMessage, content: Content, re
 
 def queued(catalogue: Catalogue, number: int, message: IncidentMessage) -> dict[int, str]:
     """Return the recipients, by their places, for whom a letter waits in the outbox, and why it was
-    not accepted until now."""
+    not accepted until now. One that was not tried yet waits for a channel of the host that pauses
+    after an error."""
     queued_at: dict[int, str] = {}
     recipients = message.content.recipients if message.content is not None else ()
+    own = {one.to for one in recipients if one.way is Way.OWN}
     for channel in sorted({_row_channel(one) for one in recipients if one.way is not Way.HAND}):
         for row in catalogue.outbox.waiting(channel):
             with suppress(KeyError, TypeError, ValueError):
                 place = Place.of(row.message)
                 if (place.incident, place.message) == (number, message.number):
-                    queued_at[place.recipient] = row.error or ""
+                    why = row.error or (_pauses(catalogue, channel) if channel in own else "")
+                    queued_at[place.recipient] = why
     return queued_at
+
+
+def _pauses(catalogue: Catalogue, channel: str) -> str:
+    """Return the error after which the channel pauses; empty if it does not."""
+    failing = [f for f in catalogue.outbox.channels() if f.name == channel and f.failing_since]
+    return next((f.error or "" for f in failing), "")
 
 
 def _row_channel(recipient: Recipient) -> str:
