@@ -13,11 +13,13 @@ import os
 import select
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from drd.errors import DrdError, DumpFailed
-from drd.process.child import Child, Completed, OnLine, OnTick, start
+from drd.process.child import Child, Completed, OnLine, OnTick, OnWords, start
 from drd.process.command import Command
 
 ENDING_S = 0.3
@@ -104,8 +106,10 @@ def gated_pipe(
     *,
     on_line: OnLine | None = None,
     on_tick: OnTick | None = None,
+    on_words: OnWords | None = None,
 ) -> PipeResult:
-    """Stream `producer`'s stdout into `consumer`'s stdin; `on_line` gets the consumer's lines.
+    """Stream `producer`'s stdout into `consumer`'s stdin; `on_line` gets the consumer's lines,
+    `on_words` what it prints to stderr.
 
     The consumer sees end of file only if the producer exited with 0. When the consumer ends first,
     the producer is stopped. Raises as `run` does; both have ended then.
@@ -138,16 +142,15 @@ def gated_pipe(
     right.end_input = end_input
     pump = _Producer(left, right, gate)
     pump.start()
-    return _finish(pump, left, right, on_line, on_tick)
+    read = partial(right.pump, on_line=on_line, on_tick=on_tick, on_words=on_words)
+    return _finish(pump, left, read)
 
 
-def _finish(
-    pump: _Producer, left: Child, right: Child, on_line: OnLine | None, on_tick: OnTick | None
-) -> PipeResult:
+def _finish(pump: _Producer, left: Child, read: Callable[[], Completed]) -> PipeResult:
     consumed: Completed | None = None
     error: BaseException | None = None
     try:
-        consumed = right.pump(on_line=on_line, on_tick=on_tick)
+        consumed = read()
     except BaseException as caught:  # noqa: BLE001 - raised again below, after the writer ended
         error = caught
     finally:

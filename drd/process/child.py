@@ -57,6 +57,7 @@ Messages are stored in the catalogue and the records, and a line may have any le
 
 OnLine = Callable[[str], None]
 OnTick = Callable[[], None]
+OnWords = Callable[[str], None]
 
 # The death signal fires when the thread that forked ends, so one thread that never ends forks all.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drd-spawn")
@@ -193,13 +194,19 @@ class Child:
         return self.pump(on_tick=on_tick).exit_code
 
     def pump(
-        self, *, on_line: OnLine | None = None, on_tick: OnTick | None = None, limit: int = 1 << 20
+        self,
+        *,
+        on_line: OnLine | None = None,
+        on_tick: OnTick | None = None,
+        on_words: OnWords | None = None,
+        limit: int = 1 << 20,
     ) -> Completed:
         """Wait and read its output; `on_line` gets each raw line of stdout, which is then not in
-        the result. Keeps at most the last `limit` bytes of a stream.
+        the result, `on_words` each part of stderr. Keeps at most the last `limit` bytes of a
+        stream.
         """
         try:
-            return _Pump(self, on_line, on_tick, limit).wait()
+            return _Pump(self, on_line, on_tick, on_words, limit).wait()
         except BaseException:
             self.stop()
             raise
@@ -214,11 +221,17 @@ class _Pump:
     poll."""
 
     def __init__(
-        self, child: Child, on_line: OnLine | None, on_tick: OnTick | None, limit: int
+        self,
+        child: Child,
+        on_line: OnLine | None,
+        on_tick: OnTick | None,
+        on_words: OnWords | None,
+        limit: int,
     ) -> None:
         self.child = child
         self.on_line = on_line
         self.on_tick = on_tick
+        self.on_words = on_words
         self.limit = limit
         self.kept: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
         self.partial = bytearray()
@@ -282,6 +295,8 @@ class _Pump:
         if name == "stdout" and self.on_line is not None:
             self._lines(data)
         else:
+            if name == "stderr" and self.on_words is not None:
+                self.on_words(_text(data))
             kept = self.kept[name]
             kept += data
             if len(kept) > 2 * self.limit:
@@ -373,6 +388,7 @@ def run(
     stdin: bytes | None = None,
     on_line: OnLine | None = None,
     on_tick: OnTick | None = None,
+    on_words: OnWords | None = None,
     limit: int = 1 << 20,
 ) -> Completed:
     """Run a child to its end; the caller judges the exit code.
@@ -381,10 +397,11 @@ def run(
     group have ended.
     """
     if stdin is None:
-        return start(command).pump(on_line=on_line, on_tick=on_tick, limit=limit)
-    with _as_file(stdin) as file:
-        child = start(command, stdin=file.fileno())
-    return child.pump(on_line=on_line, on_tick=on_tick, limit=limit)
+        child = start(command)
+    else:
+        with _as_file(stdin) as file:
+            child = start(command, stdin=file.fileno())
+    return child.pump(on_line=on_line, on_tick=on_tick, on_words=on_words, limit=limit)
 
 
 def _as_file(data: bytes) -> IO[bytes]:

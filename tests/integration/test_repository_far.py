@@ -19,12 +19,14 @@ from drd.errors import (
     RepositoryDamaged,
     RepositoryError,
     RepositoryMissing,
+    RepositoryReadOnly,
     RepositoryUnreachable,
     WrongKey,
 )
 from drd.process import cancel, reset_cancel
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.stall import Patience
+from tests.integration.test_repository_faults import small_disk
 from tests.repository_support import (
     FAR,
     again,
@@ -215,6 +217,31 @@ def test_an_append_only_server_takes_backups_and_keeps_what_a_retention_forgets(
         with suppress(RepositoryError):
             repository.forget([stored])
         assert [s.id for s in repository.snapshots(fresh=True)] == [stored]
+
+
+def test_a_full_disk_of_a_server_is_named_within_the_patience(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """restic itself repeats each operation for a quarter of an hour."""
+    usual = far_repository("rest", request, tmp_path)
+    with small_disk(tmp_path / "disk", "3m") as disk, rest_server(disk) as server:
+        repository = again(usual, tmp_path, url=server.url("full"))
+        founded(repository, place=server.root / "full")
+        repository.runner.patience = SOON
+        begun = time.monotonic()
+        much = shell("head -c 6000000 /dev/urandom")
+        said = refused(lambda: repository.store(much, host="p", tags=["t"], deadline_s=300))
+        assert f"no space left for the repository at {server.url('full')}" in said
+        with suppress(OSError), (disk / "rest").open("wb") as rest:
+            while True:
+                rest.write(b"0" * 512)
+                rest.flush()
+        said = refused(
+            lambda: repository.store_bytes(b"1", "m", host="p", tags=["t"]), RepositoryReadOnly
+        )
+        assert "no space left for the repository" in said
+        assert time.monotonic() - begun < 120
+        assert repository.snapshots(fresh=True) == []
 
 
 def test_a_missing_snapshot_is_found_among_thousands_without_reading_any(

@@ -25,7 +25,8 @@ class Watched:
     ) -> None:
         self.now = 1000.0
         self._hangs = hangs
-        self._watch = StallWatch(probe, moved, PATIENCE, lambda: self.now)  # type: ignore[arg-type]
+        self._watch = StallWatch(probe, moved, PATIENCE, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.heard = self._watch.heard
 
     def ticks(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -103,3 +104,33 @@ def test_a_cancelled_probe_prints_no_traceback() -> None:
         raise Cancelled("restic was cancelled", program="restic")
 
     Watched(ctrl_c).ticks(600)
+
+
+FULL = (
+    "Save(<data/8efbb356a0>) returned error, retrying after 5.4s: unexpected HTTP response (507): "
+    "507 Insufficient Storage\n"
+)
+
+
+def test_an_operation_that_restic_repeats_in_vain_ends_the_wait_with_restics_words() -> None:
+    watched = Watched(lambda: None)
+    watched.heard("using parent snapshot 1234\n")
+    for _ in range(6):
+        watched.ticks(9)
+        watched.heard(FULL[:20])
+        watched.heard(FULL[20:])
+    assert watched.now == 1054.0
+    with pytest.raises(RepositoryUnreachable, match="507 Insufficient Storage"):
+        watched.ticks(600)
+    assert watched.now == 1000.0 + 9 + 60, "a minute after the first attempt that failed"
+
+
+def test_one_failed_attempt_or_failures_while_data_is_transferred_end_nothing() -> None:
+    watched = Watched(lambda: None)
+    watched.heard(FULL)
+    watched.ticks(600)
+    done = iter(range(10_000))
+    moving = Watched(lambda: None, lambda: next(done))
+    for _ in range(60):
+        moving.heard(FULL)
+        moving.ticks(10)

@@ -50,7 +50,8 @@ _READ_ONLY = re.compile(
     r"unable to create lock.*(?:access ?denied|permission denied|read-only file system)",
     re.IGNORECASE,
 )
-_LOCKING = re.compile(r"unable to create lock", re.IGNORECASE)
+_NO_SPACE = re.compile(r"no space left on device|507 Insufficient Storage", re.IGNORECASE)
+_LOCKING = re.compile(r"unable to create lock|Save\(<lock/", re.IGNORECASE)
 _HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
 
 _NO_THREADS = "failed to create new OS thread"
@@ -125,7 +126,10 @@ def failure(code: int, said: Complaints, url: str) -> DrdError | Cancelled:
         )
     if code == 130:
         return Cancelled("restic was interrupted")
-    return _by_words(code, said, url)
+    return _by_words(said, url) or RepositoryError(
+        f"restic failed with exit code {code}: {said.last or 'no output'}",
+        hint="run drd doctor, which checks restic and the repository.",
+    )
 
 
 def locked(said: Complaints, url: str) -> RepositoryLocked:
@@ -139,10 +143,20 @@ def locked(said: Complaints, url: str) -> RepositoryLocked:
     )
 
 
-def _by_words(code: int, said: Complaints, url: str) -> DrdError:
+def failing(url: str, said: str) -> DrdError:
+    """Return the error for an operation that restic repeats in vain. `said` is one of restic's
+    messages about it."""
+    found = complaints(said)
+    return _by_words(found, url) or RepositoryUnreachable(
+        f"the repository at {url} answers with an error again and again: {found.last}",
+        hint="check the log of the repository's server and its free space, then try again.",
+    )
+
+
+def _by_words(said: Complaints, url: str) -> DrdError | None:
     if (starved := no_threads_error(said.text)) is not None:
         return starved
-    if "no space left on device" in said.text:
+    if _NO_SPACE.search(said.text):
         # Only reads work without a lock.
         kind = RepositoryReadOnly if _LOCKING.search(said.text) else RepositoryError
         return kind(
@@ -188,7 +202,4 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
             f"restic cannot reach {url}: {said.last}",
             hint="check the URL, the network and that the server of the repository runs.",
         )
-    return RepositoryError(
-        f"restic failed with exit code {code}: {said.last or 'no output'}",
-        hint="run drd doctor, which checks restic and the repository.",
-    )
+    return None

@@ -28,10 +28,11 @@ from drd.model.schemes import Scheme, parse_sftp
 from drd.model.units import format_duration
 from drd.process import Command, Completed, find_tool
 from drd.repositories.place import MOST_OBJECTS, Kept, StoredObject, is_id
-from drd.repositories.restic.errors import judge
+from drd.repositories.restic.errors import failing, judge
 from drd.repositories.restic.reach import ssh_options
 from drd.repositories.restic.remote_errors import explained
 from drd.repositories.restic.remote_room import free_bytes
+from drd.repositories.restic.stall import RETRY
 
 if TYPE_CHECKING:
     from drd.repositories.restic.session import Session
@@ -163,6 +164,9 @@ class ResticPlace:
             # restic may end before it has passed on what ssh said.
             done = replace(done, stderr=done.stderr + self._ask_ssh())
         if is_late and done.exit_code != 0:
+            repeated = RETRY.findall(done.stderr)
+            if repeated:
+                raise failing(self.url, repeated[-1])
             raise explained(done.stderr, self.url) or RepositoryUnreachable(
                 f"the repository at {self.url} did not answer within {format_duration(within_s)}",
                 hint="check the URL, the network and that the server runs.",

@@ -27,14 +27,14 @@ from drd.model.limits import UNLIMITED, Limits
 from drd.model.units import format_duration
 from drd.process import Command, Completed, PipeResult
 from drd.repositories.restic import foreign_objects, locks, two_repositories
-from drd.repositories.restic.errors import judge
+from drd.repositories.restic.errors import failing, judge
 from drd.repositories.restic.examined_stream import ExaminedStream
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.limits import at_priority_of, limited
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.output import Counted, Examined, InFile, ResticOutput
 from drd.repositories.restic.session import Session
-from drd.repositories.restic.stall import PATIENCE_BY_RESTIC, Patience, StallWatch
+from drd.repositories.restic.stall import PATIENCE_BY_RESTIC, Patience, StallWatch, together
 from drd.repositories.restic.version import version
 
 T = TypeVar("T")
@@ -183,7 +183,8 @@ class ResticRunner:
             with answer.begin() as descriptor:
                 child = process.start(command, stdout=descriptor)
             try:
-                return child.pump(on_tick=_all(answer.check_size, watch.tick))
+                on_tick = together(answer.check_size, watch.tick)
+                return child.pump(on_tick=on_tick, on_words=watch.heard)
             finally:
                 answer.ended()
 
@@ -216,9 +217,13 @@ class ResticRunner:
                 deadline_s=deadline_s,
                 retry_lock_s=retry_lock_s,
             )
-            tick = self._watch(lambda: listener.done).tick
-            command = replace(command, cwd=cwd or command.cwd)
-            return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
+            watch = self._watch(lambda: listener.done)
+            return process.run(
+                replace(command, cwd=cwd or command.cwd),
+                stdin=stdin,
+                on_line=listener.on_line,
+                **watch.follows(),
+            )
 
         return self._cleared(work)
 
@@ -246,11 +251,12 @@ class ResticRunner:
         )
         watches = [runner._watch(lambda: listener.done) for runner in (source, self)]  # noqa: SLF001
 
-        def tick() -> None:
-            for watch in watches:
-                watch.tick()
-
-        done = process.run(command, on_line=listener.on_line, on_tick=tick)
+        done = process.run(
+            command,
+            on_line=listener.on_line,
+            on_tick=together(*(watch.tick for watch in watches)),
+            on_words=watches[-1].heard,
+        )
         done = self._unlock_if_killed(source._unlock_if_killed(done))
         for runner in (source, self):
             runner._explain_piped(done)  # noqa: SLF001
@@ -273,8 +279,8 @@ class ResticRunner:
             self.session, words, limits, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
         producer = at_priority_of(limits, producer)
-        tick = self._watch(lambda: listener.done).tick
-        result = process.gated_pipe(producer, command, on_line=listener.on_line, on_tick=tick)
+        watch = self._watch(lambda: listener.done)
+        result = process.gated_pipe(producer, command, on_line=listener.on_line, **watch.follows())
         if result.consumer is not None:
             self._explain_piped(self._unlock_if_killed(result.consumer))
         return result
@@ -417,7 +423,9 @@ class ResticRunner:
         self.session.place.preflight(writing=False)
 
     def _watch(self, moved: Callable[[], int]) -> StallWatch:
-        return StallWatch(self._ask_place, moved, self.patience)
+        return StallWatch(
+            self._ask_place, moved, self.patience, lambda said: failing(self.url, said)
+        )
 
     def _no_answer(self, deadline_s: float) -> RepositoryError:
         """Return the error for a restic that did not answer in time: the place's own error, if it
@@ -434,11 +442,3 @@ class ResticRunner:
 
 def _verb(words: Sequence[str]) -> str:
     return next((word for word in words if not word.startswith("-")), "")
-
-
-def _all(*calls: Callable[[], None]) -> Callable[[], None]:
-    def call() -> None:
-        for one in calls:
-            one()
-
-    return call

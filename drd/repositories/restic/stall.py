@@ -6,10 +6,12 @@ whether bytes move; when they do not, it probes the place without restic.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from drd.errors import Cancelled, DrdError, RepositoryUnreachable
 
@@ -30,8 +32,22 @@ PATIENCE_BY_RESTIC = Patience(still_s=30.0, every_s=30.0, probe_s=45.0)
 """For places where a probe is a call of restic, which takes about a second of computing."""
 
 
+RETRY = re.compile(r"^.* returned error, retrying after [^:]+: .*$", re.MULTILINE)
+_LONGEST = 4096
+"""Characters of a message of restic; a page of a proxy may be in it."""
+
+
+class Follows(TypedDict):
+    """The functions that hear of a running program."""
+
+    on_tick: Callable[[], None]
+    on_words: Callable[[str], None]
+
+
 class StallWatch:
-    """Called about once a second while restic runs; raises when the place has been gone too long.
+    """Called about once a second while restic runs; raises when the place has been gone too long,
+    or when restic has failed as long at the same operation: it repeats one for a quarter of an
+    hour, and prints each attempt. `failed` makes an error of such a message.
 
     Each probe has its own thread: on a file system whose server is gone it may hang.
     """
@@ -41,8 +57,12 @@ class StallWatch:
         probe: Callable[[], None],
         moved: Callable[[], int],
         patience: Patience,
+        failed: Callable[[str], DrdError] = RepositoryUnreachable,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._failed = failed
+        self._words = ""
+        self._retries: list[tuple[float, str]] = []
         self._probe = probe
         self._moved = moved
         self._patience = patience
@@ -53,14 +73,29 @@ class StallWatch:
         self._next = 0.0
         self._failing_since: float | None = None
 
+    def follows(self) -> Follows:
+        """Return what follows a program, as arguments of `process.run`."""
+        return {"on_tick": self.tick, "on_words": self.heard}
+
+    def heard(self, words: str) -> None:
+        """Note a part of what restic prints to stderr."""
+        self._words = (self._words + words)[-_LONGEST:]
+        *lines, self._words = self._words.split("\n")
+        now = self._clock()
+        self._retries += [(now, line) for line in lines if RETRY.match(line)]
+        del self._retries[1:-1]
+
     def tick(self) -> None:
         """Raise the error of the place after it has failed for `gone_s` seconds in a row."""
         now = self._clock()
         done = self._moved()
         if done != self._last:
             self._last, self._since, self._failing_since = done, now, None
+            self._retries.clear()
         if now - self._since < self._patience.still_s:
             return
+        if len(self._retries) > 1 and now - self._retries[0][0] >= self._patience.gone_s:
+            raise self._failed(self._retries[-1][1])
         if self._attempt is not None:
             self._judge(self._attempt, now)
         if (self._attempt is None or self._attempt.over) and now >= self._next:
@@ -83,6 +118,16 @@ class StallWatch:
             self._failing_since = attempt.begun
         if now - self._failing_since >= self._patience.gone_s:
             raise error
+
+
+def together(*calls: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls each of these."""
+
+    def call() -> None:
+        for one in calls:
+            one()
+
+    return call
 
 
 class _ProbeThread(threading.Thread):
