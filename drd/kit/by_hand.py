@@ -10,7 +10,17 @@ from shlex import quote
 from drd.kit import stanza_by_hand
 from drd.kit.adopted_by_hand import choosing, without
 from drd.kit.answers import judges, judging
-from drd.kit.document import Block, Commands, Heading, Items, Paragraph, Removal, Stage
+from drd.kit.document import (
+    Block,
+    Commands,
+    Following,
+    Heading,
+    Items,
+    Paragraph,
+    Removal,
+    Restoring,
+    Stage,
+)
 from drd.kit.script import script_file
 from drd.kit.steps_by_hand import StepsByHand
 from drd.model.kit import KitFile
@@ -53,7 +63,9 @@ def sections(
             "component that was not restored completely. The kit has the same commands as a "
             f"script: {_scripts_of(plan, [*hands])}. If you start the script again after a "
             "failure, it leaves out what it has restored and compared completely. Where it ended "
-            "in the middle of a component, it prints the command that removes what it made of it."
+            "in the middle of a component, it prints the command that removes what it made of it, "
+            "and goes on with the other components. It then leaves out the steps and checks that "
+            "follow, and ends with a list of what is restored and what is not."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
@@ -322,21 +334,30 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
                 yield from _component(name, components[name], where, adopted=bool(plan.made_by))
         elif step.kind == "check":
             yield Heading(3, f"Check the restored data{of_target}")
-            checks = [c for c in plan.checks if c.name in step.subjects]
-            passages = [_passage(spec, components) for spec in checks]
-            if any(passage is not None and passage.judged is not None for passage in passages):
-                yield from judges()
-            for spec, passage in zip(checks, passages, strict=True):
-                yield from _check(spec, passage, components)
+            blocks = _checks(plan, step.subjects, components)
+            yield Following(f"the checks of step {step.name}", tuple(blocks))
         else:
             yield Heading(3, f"Step {step.name}{of_target}")
-            yield from steps.step(step)
+            yield Following(f"step {step.name}", tuple(steps.step(step)))
     for name in left:
         yield from _component(name, components[name], where, adopted=bool(plan.made_by))
 
 
+def _checks(plan: Plan, names: Sequence[str], components: Mapping[str, ByHand]) -> Iterator[Block]:
+    checks = [c for c in plan.checks if c.name in names]
+    passages = [_passage(spec, components) for spec in checks]
+    if any(passage is not None and passage.judged is not None for passage in passages):
+        yield from judges()
+    for spec, passage in zip(checks, passages, strict=True):
+        yield from _check(spec, passage, components)
+
+
 def _component(name: str, hand: ByHand, where: str, *, adopted: bool) -> Iterator[Block]:
     yield Heading(3, f"Restore {name} {where}")
+    yield Restoring(name, tuple(_stages(name, hand, adopted=adopted)))
+
+
+def _stages(name: str, hand: ByHand, *, adopted: bool) -> Iterator[Block]:
     number, of_stage = 1, list[Block]()
     for passage in hand.passages:
         blocks = [] if adopted and passage.compares else [*_blocks(name, passage)]

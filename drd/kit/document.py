@@ -101,6 +101,23 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Restoring:
+    """All blocks that restore a component. A script in which they fail goes on after them."""
+
+    component: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Blocks of a step or of checks. A script leaves them out, and names them as `what`, if a
+    component before them could not be restored."""
+
+    what: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     """A comment for programs, which a reader of the page does not see. `text` must not contain two
     hyphens: they would end the comment."""
@@ -108,7 +125,8 @@ class Comment:
     text: str
 
 
-Block = Heading | Paragraph | Items | Table | Commands | Removal | Stage | Comment
+_Group = Stage | Restoring | Following
+Block = Heading | Paragraph | Items | Table | Commands | Removal | _Group | Comment
 Blocks = Sequence[Block]
 
 
@@ -126,7 +144,7 @@ def _removing(removal: Removal) -> tuple[Block, ...]:
 
 
 def _markdown(block: Block) -> str:
-    if isinstance(block, Stage):
+    if isinstance(block, _Group):
         return "\n".join(map(_markdown, block.blocks))
     if isinstance(block, Removal):
         return "\n".join(map(_markdown, _removing(block)))
@@ -165,7 +183,7 @@ def html(document: Blocks, *, paper: str = "") -> bytes:
 
 
 def _html(block: Block) -> str:
-    if isinstance(block, Stage):
+    if isinstance(block, _Group):
         return "\n".join(map(_html, block.blocks))
     if isinstance(block, Removal):
         return "\n".join(map(_html, _removing(block)))

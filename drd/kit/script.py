@@ -7,18 +7,30 @@ from pathlib import PurePosixPath
 from shlex import quote
 from textwrap import wrap
 
-from drd.kit.document import Block, Commands, Heading, Items, Paragraph, Removal, Stage
+from drd.kit.document import (
+    Block,
+    Commands,
+    Following,
+    Heading,
+    Items,
+    Paragraph,
+    Removal,
+    Restoring,
+    Stage,
+)
 from drd.model.kit import ROOT
 
 _BEGIN = """\
 #!/bin/bash
 # Start it with: bash {start}
-# It is the page {page}, section "By hand, without drd", and ends at the first command that fails.
+# It is the page {page}, section "By hand, without drd". If a component cannot be restored, it goes
+# on with the others; it ends at any other command that fails.
 SCRIPT=$(realpath -- "${{BASH_SOURCE[0]}}")
-cd -- "$(dirname -- "$SCRIPT")/{up}"
+cd -P -- "$(dirname -- "$SCRIPT")/{up}"
 # What is restored is noted here, where only this user can write, for a later run of the script.
 NOTES=$PWD/{notes}
 LEFT=0 RESTORING= SUCCEEDED=
+COMPONENTS=({components}) RESTORED=() FAILED=() LEFT_OUT=()
 left_to_you() {{
     printf 'This script does not do this, it is left to you: %s\\n' "$1"
     LEFT=$((LEFT + 1))
@@ -52,26 +64,84 @@ is_restored() {
     note "$RESTORING" "$same"
     RESTORING=
 }
-at_the_end() {
-    local made=$NOTES/$RESTORING.made of=${RESTORING%.*}
-    [[ -z $SUCCEEDED && ( -n $RESTORING || -d $NOTES ) ]] || return 0
-    echo
-    [[ -z $RESTORING ]] || echo "The script ended before $of was restored completely."
-    if [[ -n $RESTORING && -f $made ]] && is_ours "$NOTES" && is_ours "$made"; then
-        echo "What it made of $of ($(date -r "$made" '+%F %T')) is perhaps incomplete. If"
-        echo "nothing else was put there since then, remove it before you start the script again:"
-        echo "  $(< "$made")"
+failed_here() { # LINE COMMAND; a plain `false` follows a message
+    [[ $2 == false ]] || printf 'This command failed (line %s of the script): %s\\n' "$1" "$2" >&2
+}
+attempt() { # COMPONENT: restore it; the first command that fails ends the attempt, not the script
+    local code here=$PWD
+    set +e -E
+    trap '[[ ${FUNCNAME[0]-} != restore_* ]] || ((BASH_SUBSHELL)) ||
+        failed_here "$LINENO" "$BASH_COMMAND"
+        [[ ${FUNCNAME[0]-} == attempt ]] || return 1' ERR
+    "restore_$1"
+    code=$?
+    set -e +E
+    trap 'failed_here "$LINENO" "$BASH_COMMAND"' ERR
+    cd -- "$here"
+    if ((code == 0)); then
+        RESTORED+=("$1")
+        return 0
     fi
-    local same="${COPY:+COPY=${COPY@Q} }${UNTIL:+UNTIL=${UNTIL@Q} }"
+    FAILED+=("$1")
+    echo "$1 was not restored completely. The script goes on with the other components." >&2
+    tell_removal "$1"
+    RESTORING=
+}
+all_restored() { # WHAT follows: only if every component before it is restored
+    ((${#FAILED[@]})) || return 0
+    local failed="${FAILED[*]}"
+    echo "Left out, because ${failed// /, } could not be restored: $1" >&2
+    LEFT_OUT+=("$1")
+    return 1
+}
+tell_removal() { # COMPONENT that was being restored
+    local made=$NOTES/$RESTORING.made
+    [[ -n $RESTORING ]] || made=$(compgen -G "$NOTES/$1.*.made" | tail -n 1 || true)
+    [[ -f $made ]] && is_ours "$NOTES" && is_ours "$made" || return 0
+    if [[ -n $RESTORING ]]; then
+        echo "What the script made of $1 ($(date -r "$made" '+%F %T')) is perhaps incomplete. If"
+        echo "nothing else was put there since then, remove it before you start the script again:"
+    else
+        echo "A part of $1 is restored ($(date -r "$made" '+%F %T')), and the script goes on after"
+        echo "it when you start it again. To restore this part again, remove it first, if"
+        echo "nothing else was put there since then:"
+    fi
+    echo "  $(< "$made")"
+} >&2
+at_the_end() {
+    local one same
+    [[ -z $SUCCEEDED ]] || return 0
+    [[ -n $RESTORING${RESTORED[*]}${FAILED[*]} || -d $NOTES ]] || return 0 # nothing was begun
+    echo
+    if [[ -n $RESTORING ]]; then
+        echo "The script ended before ${RESTORING%.*} was restored completely."
+        tell_removal "${RESTORING%.*}"
+        FAILED+=("${RESTORING%.*}")
+    fi
+    for one in "${COMPONENTS[@]}"; do
+        if [[ " ${RESTORED[*]} " == *" $one "* ]]; then
+            echo "restored:     $one"
+        elif [[ " ${FAILED[*]} " == *" $one "* ]]; then
+            echo "NOT restored: $one (see above)"
+        else
+            echo "NOT restored: $one (not begun)"
+        fi
+    done
+    for one in "${LEFT_OUT[@]}"; do
+        echo "left out:     $one"
+    done
+    same="${COPY:+COPY=${COPY@Q} }${UNTIL:+UNTIL=${UNTIL@Q} }"
     echo "Correct the cause, then start the script again: ${same}bash ${SCRIPT@Q}"
-    echo "It leaves out what it has restored and compared completely."
+    [[ ! -d $NOTES ]] || echo "It leaves out what it has restored and compared completely."
 } >&2
 AT_END=at_the_end
 trap 'eval "$AT_END"' EXIT
+trap 'failed_here "$LINENO" "$BASH_COMMAND"' ERR
 """
 
 
 _END = """\
+((${#FAILED[@]} == 0)) || exit 1
 SUCCEEDED=1
 echo 'Every command succeeded.'
 [[ $LEFT == 0 ]] || echo "Left to you (see above): $LEFT"
@@ -92,6 +162,7 @@ def script(blocks: Sequence[Block], *, file: str, page: str) -> bytes:
         page=page,
         up=up,
         notes=f"recovered/{place.parent.name}/.{place.stem}",
+        components=" ".join(b.component for b in blocks if isinstance(b, Restoring)),
         functions=_NOTES,
     )
     parts = [begin, *_lines(blocks)]
@@ -101,8 +172,8 @@ def script(blocks: Sequence[Block], *, file: str, page: str) -> bytes:
 def _lines(blocks: Sequence[Block]) -> Iterator[str]:
     said: Block | None = None
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
-        if isinstance(block, Stage):
-            yield from _stage(block)
+        if isinstance(block, Stage | Restoring | Following):
+            yield from _group(block)
         elif isinstance(block, Removal):
             yield f'note "$RESTORING.made" "{block.words}"\n'
         elif isinstance(block, Heading):
@@ -119,6 +190,18 @@ def _lines(blocks: Sequence[Block]) -> Iterator[str]:
         elif isinstance(block, Commands) and block is not said:
             lines = block.text.splitlines()
             yield "\n".join(f"#     {x}" for x in lines) + "\n" if block.shown else block.text
+
+
+def _group(group: Stage | Restoring | Following) -> Iterator[str]:
+    if isinstance(group, Stage):
+        yield from _stage(group)
+    elif isinstance(group, Restoring):
+        yield "\n".join([f"restore_{group.component}() {{", *_lines(group.blocks), ":", "}"])
+        yield f"attempt {group.component}\n"
+    else:
+        yield f"if all_restored {quote(group.what)}\nthen"
+        yield from _lines(group.blocks)
+        yield ":\nfi\n"
 
 
 def _stage(stage: Stage) -> Iterator[str]:

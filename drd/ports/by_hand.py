@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,36 @@ SAME_ROWS = """\
 """
 """Commands in a loop over tables: compare the number of rows in `$table`, `$found`, with the number
 `$expected`, print the result, and fail if they differ."""
+
+
+def same_rows(name: str, ask: str, *, logged: bool) -> str:
+    """Return the end of such a loop for a component of this name, with the command `ask` that
+    prints the number. After a log was replayed (then the file `NAME.replayed` is not empty), the
+    rows are shown and not compared: they need not be those of the backup. `logged`: the component
+    has a log."""
+    if not logged:
+        return f"    found=$({ask} </dev/null)\n{SAME_ROWS}done\n"
+    return f"""\
+    if [[ -s {name}.replayed ]]; then
+        found=$({ask} </dev/null) || found='unknown number of'
+        printf '%q: %s rows, %q at the backup\\n' "$table" "$found" "$expected"
+        continue
+    fi
+    found=$({ask} </dev/null)
+{SAME_ROWS}done
+[[ ! -s {name}.replayed ]] ||
+    echo "{name}: rows not compared: the log was replayed beyond the backup"
+"""
+
+
+def nothing_left(name: str, parts: Sequence[str]) -> str:
+    """Return the commands that end with a message if `NAME.PART` of an earlier run is there."""
+    return f"""\
+for LEFTOVER in {" ".join(f"{name}.{part}" for part in parts)}; do
+    [[ ! -e $LEFTOVER ]] || {{ echo "$PWD/$LEFTOVER is left of an earlier run. Remove it:"
+        echo "  rm -rf -- ${{PWD@Q}}/$LEFTOVER"; false; }}
+done
+"""
 
 
 @dataclass(frozen=True, slots=True)

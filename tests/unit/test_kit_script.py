@@ -22,7 +22,7 @@ from drd.kinds.redis.settings import RedisTarget, ServerSettings
 from drd.kit import by_hand as by_hand_page
 from drd.kit.adopted_by_hand import _select
 from drd.kit.answers import judges, judging
-from drd.kit.document import Block, Commands, Heading, Paragraph, html, markdown
+from drd.kit.document import Block, Commands, Following, Heading, Paragraph, html, markdown
 from drd.kit.script import script, script_file
 from drd.model.plan import Component
 from drd.ports.by_hand import ByHand, Passage
@@ -339,7 +339,7 @@ def test_a_script_started_again_goes_on_where_it_ended(tmp_path: Path) -> None:
     first, second = _stage(tmp_path, "a"), _stage(tmp_path, "b", fails=True)
     failed = _run(tmp_path, _manifest(tmp_path), *first, *second)
     assert failed.returncode == 1
-    assert "The script ended before b was restored completely." in failed.stderr
+    assert "b was not restored completely. The script goes on with the other" in failed.stderr
     assert f"again: bash '{tmp_path}/runbooks/shop/recover-by-hand.sh'\n" in failed.stderr
     again = _run(tmp_path, _manifest(tmp_path), *first, *second)
     assert "a: restored before by this script, from the same restore point\n" in again.stdout
@@ -351,6 +351,82 @@ def test_a_script_started_again_goes_on_where_it_ended(tmp_path: Path) -> None:
     subprocess.run(["bash", "-c", remove], check=True)
     assert not (tmp_path / "it's b").exists()
     assert (tmp_path / "it's a").exists()
+
+
+def _of(kit: Path, name: str, commands: str) -> list[Block]:
+    hand = ByHand((Passage("", f"cd {kit}\n{commands}\necho rest of {name}\n"),))
+    return list(by_hand_page._component(name, hand, "here", adopted=False))
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        "test -e nothing-of-it",
+        "[[ -e nothing-of-it ]]",
+        "{ echo why; false; }",
+        "((1 == 2))",
+        "X=$(fails_in_a_function)",
+        "fails_in_a_function",
+        "true | fails_in_a_function | cat >/dev/null",
+        "printf '1\\n2\\n' | while read -r one; do [[ $one == 1 ]]; done",
+        "(true; fails_in_a_function; true)",
+        "if true; then for one in 1 2; do test $one = 1; done; fi",
+        "! true || { echo why; false; }",
+        "cat <<END >/dev/null\n$(date)\nEND\nfalse",
+    ],
+)
+def test_a_script_goes_on_with_the_other_components_after_one_that_fails(
+    commands: str, tmp_path: Path
+) -> None:
+    function = Commands("fails_in_a_function() {\nlocal x\nx=$(test -e nothing)\necho deep\n}\n")
+    after = Following("step start-app", (Paragraph("Start."), Commands("echo started\n")))
+    done = _run(
+        tmp_path,
+        _manifest(tmp_path),
+        function,
+        *_of(tmp_path, "a-first", "true"),
+        *_of(tmp_path, "b", commands),
+        Following("step look", (Commands("echo looked\n"),)),
+        *_of(tmp_path, "c", "[[ $PWD == */recovered/shop ]] || cd ..; pwd"),
+        after,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "rest of a-first\n" in done.stdout
+    assert "rest of c\n" in done.stdout
+    for left in ("rest of b", "deep", "looked", "started", "Every command"):
+        assert left not in done.stdout
+    lines = done.stderr.splitlines()
+    assert "Left out, because b could not be restored: step look" in lines
+    start = f"'{tmp_path}/runbooks/shop/recover-by-hand.sh'"
+    assert lines[-6:] == [
+        "restored:     a-first",
+        "NOT restored: b (see above)",
+        "restored:     c",
+        "left out:     step look",
+        "left out:     step start-app",
+        f"Correct the cause, then start the script again: bash {start}",
+    ]
+    told = [line for line in lines if line.startswith("This command failed (line ")]
+    assert bool(told) == ("false" not in commands)
+
+
+def test_a_script_without_a_failure_does_every_step(tmp_path: Path) -> None:
+    steps = Following("step look", (Paragraph("Only words."),))
+    last = Following("step start", (Commands("echo started\n"),))
+    done = _run(tmp_path, _manifest(tmp_path), steps, *_of(tmp_path, "a", "true"), last)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("rest of a\nstarted\nEvery command succeeded.\n")
+
+
+@pytest.mark.parametrize("command", ["test -e nothing", "[[ a == b ]]", "X=$(test -e nothing)"])
+def test_a_script_never_ends_without_a_message(command: str, tmp_path: Path) -> None:
+    step = Following("step look", (Commands(f"{command}\n"),))
+    done = _run(tmp_path, _manifest(tmp_path), *_of(tmp_path, "a", "true"), step)
+    assert done.returncode == 1
+    assert f" of the script): {command}\n" in done.stderr
+    assert "restored:     a\n" in done.stderr
+    alone = _run(tmp_path, Commands(f"{command}\n"))
+    assert (alone.returncode, alone.stderr.count("This command failed")) == (1, 1)
 
 
 def test_a_script_names_no_command_that_removes_what_others_made(tmp_path: Path) -> None:

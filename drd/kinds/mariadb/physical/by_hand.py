@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from shlex import quote
 
 from drd.kinds.mariadb.inspect import KEY_TEXT
@@ -10,7 +11,10 @@ from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.kinds.server_logs import IN_ORDER, SUBTREE
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
-from drd.ports.by_hand import SAME_ROWS, ByHand, Passage
+from drd.ports.by_hand import ByHand, Passage, nothing_left, same_rows
+
+_SCRATCH = ("fetched", "pieces", "binlog")
+_THERE = "[[ -d $DATA/mysql ]]"
 
 
 def by_hand(
@@ -24,16 +28,12 @@ def by_hand(
     name, directory = component.name, _directory(component, target)
     settings = component.settings
     assert isinstance(settings, ServerSettings)
-    rolled = (_rolled(name),) if settings.binlog is not None else ()
+    logged = settings.binlog is not None
+    files = [_empty(name), _fetched(name), _prepared(name), *([_rolled(name)] if logged else [])]
+    files[-1] = replace(files[-1], there=_THERE)
+    compared = _compared(name, logged=logged)
     return ByHand(
-        (
-            _empty(directory),
-            _fetched(name),
-            _prepared(name),
-            *rolled,
-            _started(name),
-            _compared(name),
-        ),
+        (_named(name, directory), *files, _started(name), compared),
         ask="in_server --skip-column-names -e",
         change="in_server -e",
         feed="in_server",
@@ -51,13 +51,31 @@ def _directory(component: Component, target: object | None) -> str:
     return quote(named) if named else f'"$PWD/{component.name}.data"'
 
 
-def _empty(directory: str) -> Passage:
+def _named(name: str, directory: str) -> Passage:
     return Passage(
-        "The data directory must be missing or empty:",
+        "Name the data directory. If you are root, the server runs as user mysql:",
         f"""\
 DATA={directory}
-[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
+export PATH="$PATH:/usr/sbin"
+AS=()
+((EUID != 0)) || AS=(runuser -u mysql --)
+stop_server() {{
+    kill "$SERVER"
+    wait "$SERVER" 2>/dev/null || true
+    while kill -0 "$SERVER" 2>/dev/null; do sleep 0.2; done
+    rm -f {name}.run
+}}
 """,
+        always=True,
+    )
+
+
+def _empty(name: str) -> Passage:
+    return Passage(
+        "The data directory must be missing or empty, and nothing may be left of an earlier run:",
+        f"""\
+[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
+{nothing_left(name, _SCRATCH)}""",
     )
 
 
@@ -68,20 +86,20 @@ def _fetched(name: str) -> Passage:
         "mariadb-client); other series cannot run these files. Compare the files with the list "
         "that drd has stored, and check the pages of InnoDB:",
         f"""\
-export PATH="$PATH:/usr/sbin"
 SERIES=$(fact {name} server_version)
 echo "series of the backup: ${{SERIES@Q}}; of this host:" # quoted: a terminal obeys no text
 mariadb-backup --no-defaults --version
 restic restore "$(snapshot {name})" --target {name}.fetched
-COPY={name}.fetched$(fact {name} place)
-[[ $(realpath -- "$COPY/data") == "$PWD/{name}.fetched/"* ]] # no link or `..` leads elsewhere
+FETCHED={name}.fetched$(fact {name} place)
+[[ $(realpath -- "$FETCHED/data") == "$(pwd -P)/{name}.fetched/"* ]] ||
+    {{ echo "$FETCHED/data leads elsewhere: the backup has a link or '..' there"; false; }}
 for NAME in data_file_path page_size undo_tablespaces lower_case_table_names; do
     VALUE=$(fact {name} "$NAME") # it must be no path, and no second line of a configuration
     [[ $VALUE =~ ^[A-Za-z0-9_.:\\;-]+$ ]] || {{ echo "$NAME cannot be ${{VALUE@Q}}"; false; }}
 done
-echo "$(fact {name} files_digest)  $COPY/files.json" | sha256sum --check --quiet
+echo "$(fact {name} files_digest)  $FETCHED/files.json" | sha256sum --check --quiet
 (
-    cd "$COPY/data"
+    cd "$FETCHED/data"
     LINKS=$(find . ! -type d ! -type f)
     [[ -z $LINKS ]] || {{ echo "not a plain file: $LINKS"; false; }}
     diff <(jq -r 'to_entries[] | "\\(.value[0]) \\(.key)"' ../files.json | LC_ALL=C sort) \\
@@ -97,7 +115,7 @@ echo "$(fact {name} files_digest)  $COPY/files.json" | sha256sum --check --quiet
 
 def _fetched_into(name: str) -> str:
     """Return the directories of the commands besides the data directory."""
-    return " ".join(f"${{PWD@Q}}/{name}.{what}" for what in ("fetched", "pieces", "binlog"))
+    return " ".join(f"${{PWD@Q}}/{name}.{what}" for what in _SCRATCH)
 
 
 def _prepared(name: str) -> Passage:
@@ -107,8 +125,9 @@ def _prepared(name: str) -> Passage:
         "mariadb-backup bring all tables to the moment of the backup. If you are root, the files "
         "then belong to the user mysql:",
         f"""\
+rm -f {name}.run
 [[ ! -e $DATA ]] || rmdir "$DATA"
-mv -T "$COPY/data" "$DATA"
+mv -T "$FETCHED/data" "$DATA"
 rm -f "$DATA"/*master*.info "$DATA"/relay-log*
 printf '[mysqld]\\n' > "$DATA/backup-my.cnf"
 for NAME in {settings}; do
@@ -135,6 +154,7 @@ def _rolled(name: str) -> Passage:
         "continue the backup. After this step, the numbers of rows differ from those at the "
         "backup:",
         f"""\
+: > {name}.replayed
 LOG="${{RESTIC_REPOSITORY%/}}{SUFFIX}" CODE=0
 restic -r "$LOG" snapshots --json --tag drd-log,component:{name} > {name}.log.json || CODE=$?
 ((CODE == 0 || CODE == 10)) # 10: there is no such repository
@@ -169,6 +189,7 @@ TZ=UTC mariadb-binlog --no-defaults --verify-binlog-checksum --skip-gtid-strict-
     mariadb "$LOGIN" --sandbox --binary-mode --batch --max-allowed-packet=1G
 mariadb "$LOGIN" -e 'DROP USER drd_by_hand@localhost; SHUTDOWN'
 wait "$SERVER"
+echo yes > {name}.replayed
 fi
 """,
     )
@@ -179,12 +200,7 @@ def _start(name: str, rights: str) -> str:
     option with which clients connect to this server."""
     return f"""\
 mkdir "$RUN/plugins"
-AS=()
-if ((EUID == 0)); then
-    AS=(runuser -u mysql --)
-    chown -R mysql: "$DATA" "$RUN"
-fi
-stop_server() {{ kill "$SERVER" && wait "$SERVER"; }}
+((EUID != 0)) || chown -R mysql: "$DATA" "$RUN"
 "${{AS[@]}}" "$(command -v mariadbd)" --no-defaults --datadir="$DATA" --socket="$RUN/s" \\
     --pid-file="$RUN/pid" --tmpdir="$RUN" --plugin-dir="$RUN/plugins" {rights} \\
     --skip-networking --skip-log-bin --skip-slave-start --event-scheduler=OFF \\
@@ -205,29 +221,39 @@ def _started(name: str) -> Passage:
         "for no password, runs no events and loads no plugins. Before you start a server with the "
         "configuration of this host, stop this server with `stop_server`:",
         f"""\
+RUN=$(cat {name}.run 2>/dev/null || true)
+LOGIN="--socket=$RUN/s"
+if [[ -s {name}.run ]] && mariadb "$LOGIN" -e 'select 1' >/dev/null 2>&1; then
+SERVER=$(cat "$RUN/pid") # of an earlier run
+[[ $SERVER =~ ^[0-9]+$ ]]
+else
 RUN=$(mktemp -d /tmp/drd-XXXXXX)
 LOGIN="--socket=$RUN/s"
+{_start(name, "--skip-grant-tables")}
+echo "$RUN" > {name}.run
+fi
 DATABASE=$(fact {name} database)
 in_server() {{
     mariadb "$LOGIN" --batch --sandbox --database="${{MYSQL_DATABASE:-$DATABASE}}" "$@"
 }}
-{_start(name, "--skip-grant-tables")}
 """,
+        always=True,
     )
 
 
-def _compared(name: str) -> Passage:
+def _compared(name: str, *, logged: bool) -> Passage:
+    client = 'mariadb "$LOGIN" --batch --sandbox --skip-column-names'
+    ask = f'{client} -e "select count(*) from $table"'
     compare = f"""\
 jq -r '.components[] | select(.component == "{name}") | .fingerprint
     | .tables // {{}} | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
 while IFS=$'\\t' read -r table expected; do
-    found=$(mariadb "$LOGIN" --batch --sandbox --skip-column-names \\
-        -e "select count(*) from $table" </dev/null)
-{SAME_ROWS}done
-"""
+{same_rows(name, ask, logged=logged)}"""
+    log = " If a log was replayed, the numbers are shown and not compared." if logged else ""
     return Passage(
         "For each table, compare the number of rows with the number at the backup. `mysql` is the "
-        "database of the server's users, rights, procedures and events:",
+        f"database of the server's users, rights, procedures and events.{log}",
         compare,
         compares=True,
+        there=_THERE,
     )

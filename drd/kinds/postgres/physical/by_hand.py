@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from shlex import quote
 
 from drd.kinds.postgres.physical.directory_server import LOADS_NOTHING, OFF, SPACES_DIRECTORY
@@ -10,8 +11,10 @@ from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.server_logs import IN_ORDER, SUBTREE
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
-from drd.ports.by_hand import SAME_ROWS, ByHand, Passage
+from drd.ports.by_hand import ByHand, Passage, nothing_left, same_rows
 
+_SCRATCH = ("fetched", "combined", "wal")
+_THERE = "[[ -s $DATA/PG_VERSION ]]"
 _PORT = 55432
 """The port of the restored server: not the usual one, which another server may use here."""
 
@@ -27,9 +30,12 @@ def by_hand(
     name, directory = component.name, _directory(component, target)
     settings = component.settings
     assert isinstance(settings, ClusterSettings)
-    wal = (_rolled(name),) if settings.wal is not None else ()
+    logged = settings.wal is not None
+    files = [_empty(name), _fetched(name), _placed(name), *([_rolled(name)] if logged else [])]
+    files[-1] = replace(files[-1], there=_THERE)
+    compared = _compared(name, logged=logged)
     return ByHand(
-        (_empty(directory), _fetched(name), _placed(name), *wal, _started(name), _compared(name)),
+        (_named(name, directory), *files, _started(name), compared),
         ask="psql -XAtq -c",
         change="psql -Xq -v ON_ERROR_STOP=1 -c",
         feed="psql -Xq -v ON_ERROR_STOP=1 -f -",
@@ -46,39 +52,58 @@ def _directory(component: Component, target: object | None) -> str:
     return quote(named) if named else f'"$PWD/{component.name}.data"'
 
 
-def _empty(directory: str) -> Passage:
+def _named(name: str, directory: str) -> Passage:
     return Passage(
-        "The data directory must be missing or empty:",
+        "Name the data directory, and choose the programs of the server's major version (on "
+        "Debian: apt-get install postgresql-MAJOR; other versions cannot run these files). If you "
+        "are root, the server runs as user postgres:",
         f"""\
 DATA={directory}
-[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
+MAJOR=$(fact {name} server_major)
+[[ $MAJOR =~ ^[0-9]{{1,3}}$ ]] # else the shell would evaluate it
+export PATH="/usr/lib/postgresql/$MAJOR/bin:$PATH"
+pg_ctl --version | grep -q " $MAJOR[.a-z]" ||
+    {{ echo "PostgreSQL $MAJOR is missing: apt-get install postgresql-$MAJOR"; false; }}
+AS=()
+((EUID != 0)) || AS=(runuser -u postgres --)
+on_server() {{
+    (cd / && "${{AS[@]}}" "$(command -v pg_ctl)" "$@" --pgdata="$DATA" >/dev/null)
+}}
+stop_server() {{ on_server stop --mode=fast; }}
 """,
+        always=True,
+    )
+
+
+def _empty(name: str) -> Passage:
+    return Passage(
+        "The data directory must be missing or empty, and nothing may be left of an earlier run:",
+        f"""\
+[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
+{nothing_left(name, _SCRATCH)}""",
     )
 
 
 def _fetched(name: str) -> Passage:
     return Passage(
-        "Fetch the files of the server, and choose the programs of its major version (on Debian: "
-        "apt-get install postgresql-MAJOR; other versions cannot run these files). An incremental "
-        "backup has several copies: a full one, and in `increments` what has changed since. "
-        "Compare each file with its checksum. The comparisons of `backup_manifest` show that the "
-        "lists of checksums are those that drd has stored. Then pg_combinebackup makes one server "
-        "of several copies, which needs room for both:",
+        "Fetch the files of the server. An incremental backup has several copies: a full one, and "
+        "in `increments` what has changed since. Compare each file with its checksum. The "
+        "comparisons of `backup_manifest` show that the lists of checksums are those that drd has "
+        "stored. Then pg_combinebackup makes one server of several copies, which needs room for "
+        "both:",
         f"""\
-MAJOR=$(fact {name} server_major)
-[[ $MAJOR =~ ^[0-9]{{1,3}}$ ]] # else the shell would evaluate it
-export PATH="/usr/lib/postgresql/$MAJOR/bin:$PATH"
 restic restore "$(snapshot {name})" --target {name}.fetched
-COPY={name}.fetched$(fact {name} place)
-[[ $(realpath -- "$COPY/data") == "$PWD/{name}.fetched/"* ]] # no link or `..` leads elsewhere
-LINKS=$(find "$COPY" ! -type d ! -type f ! -path '*/data/pg_tblspc/*')
+FETCHED={name}.fetched$(fact {name} place)
+[[ $(realpath -- "$FETCHED/data") == "$(pwd -P)/{name}.fetched/"* ]] ||
+    {{ echo "$FETCHED/data leads elsewhere: the backup has a link or '..' there"; false; }}
+LINKS=$(find "$FETCHED" ! -type d ! -type f ! -path '*/data/pg_tblspc/*')
 [[ -z $LINKS ]] || {{ echo "not a plain file: $LINKS"; false; }}
 DIGESTS=$({{ fact {name} chain || true; }} | jq -r 'arrays | .[].manifest_digest')
 DIGESTS="$DIGESTS $(fact {name} manifest_digest)"
 PARTS=()
 for DIGEST in $DIGESTS; do
-    PART=$COPY
-    ((${{#PARTS[@]}} == 0)) || PART=$COPY/increments/${{#PARTS[@]}}
+    PART=$FETCHED
+    ((${{#PARTS[@]}} == 0)) || PART=$FETCHED/increments/${{#PARTS[@]}}
     echo "$DIGEST  $PART/data/backup_manifest" | sha256sum --check --quiet
     for LINK in "$PART"/data/pg_tblspc/*; do
         [[ ! -L $LINK ]] || ln -sfnT "$(realpath "$PART")/tablespaces/${{LINK##*/}}" "$LINK"
@@ -93,9 +118,9 @@ if ((${{#PARTS[@]}} > 1)); then
         [[ ! -d $SPACE ]] || SPACES+=(-T "$SPACE=$PWD/{name}.combined/tablespaces/${{SPACE##*/}}")
     done
     pg_combinebackup --output={name}.combined/data "${{SPACES[@]}}" "${{PARTS[@]}}"
-    COPY={name}.combined
+    FETCHED={name}.combined
 fi
-pg_verifybackup --quiet "$COPY/data"
+pg_verifybackup --quiet "$FETCHED/data"
 """,
         makes=f"rm -rf -- {_fetched_into(name)}",
     )
@@ -103,7 +128,7 @@ pg_verifybackup --quiet "$COPY/data"
 
 def _fetched_into(name: str) -> str:
     """Return the directories of the commands besides the data directory."""
-    return " ".join(f"${{PWD@Q}}/{name}.{what}" for what in ("fetched", "combined", "wal"))
+    return " ".join(f"${{PWD@Q}}/{name}.{what}" for what in _SCRATCH)
 
 
 def _placed(name: str) -> Passage:
@@ -118,10 +143,10 @@ def _placed(name: str) -> Passage:
         "is kept as postgresql.auto.conf.lost, for you to read:",
         f"""\
 [[ ! -e $DATA ]] || rmdir "$DATA"
-mv -T "$COPY/data" "$DATA"
+mv -T "$FETCHED/data" "$DATA"
 SPACES="$DATA/{SPACES_DIRECTORY}"
 [[ ! -d $SPACES ]] || find "$SPACES" -type d -empty -delete # of tablespaces that were dropped
-mv --backup=numbered -T "$COPY/tablespaces" "$SPACES"
+mv --backup=numbered -T "$FETCHED/tablespaces" "$SPACES"
 for LINK in "$DATA"/pg_tblspc/*; do
     [[ ! -L $LINK ]] || ln -sfnT "$DATA/{SPACES_DIRECTORY}/${{LINK##*/}}" "$LINK"
 done
@@ -132,7 +157,9 @@ printf "{off}" > "$DATA/postgresql.auto.conf"
 touch "$DATA/recovery.signal"
 chmod 0700 "$DATA"
 """,
-        makes=f"rm -rf -- ${{DATA@Q}} {_fetched_into(name)}",
+        makes="$( ((EUID)) || echo runuser -u postgres --) $(command -v pg_ctl) stop "
+        "--mode=immediate --pgdata=${DATA@Q} 2> /dev/null; "
+        f"rm -rf -- ${{DATA@Q}} {_fetched_into(name)}",
     )
 
 
@@ -159,6 +186,8 @@ jq -r '{IN_ORDER}
     restic -r "$WAL" restore "$one" --target {name}.wal </dev/null
 done
 SEGMENT=$(LC_ALL=C pg_controldata "$DATA" | sed -n 's/^Bytes per WAL segment: *//p')
+find {name}.wal -type f -name '[0-9A-F]*' > {name}.replayed
+echo "$LINE" > {name}.line
 find {name}.wal -type f -name '[0-9A-F]*' | while read -r one; do
     [[ $one == *.history ]] || truncate -s "$SEGMENT" "$one"
     mv -f "$one" "$DATA/pg_wal/"
@@ -169,57 +198,54 @@ done
 
 def _started(name: str) -> Passage:
     return Passage(
-        "Start the server with a temporary configuration, on a socket in a new directory. If you "
-        "are root, the server runs as user postgres. It replays the WAL of the backup. Before you "
-        "start the server with the configuration of this host (on Debian: pg_createcluster MAJOR "
-        "NAME -d DIRECTORY), stop it with `stop_server`:",
+        "Start the server with a temporary configuration, on a socket in a new directory. It "
+        "replays the WAL of the backup. Before you start the server with the configuration of this "
+        "host (on Debian: pg_createcluster MAJOR NAME -d DIRECTORY), stop it with `stop_server`:",
         f"""\
-RUN=$(mktemp -d /tmp/drd-XXXXXX)
-AS=()
-printf 'local all all trust\\n' > "$RUN/hba"
-: > "$RUN/conf"
-if ((EUID == 0)); then
-    AS=(runuser -u postgres --)
-    chown -R postgres: "$DATA" "$RUN"
+if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
+    RUN=$(mktemp -d /tmp/drd-XXXXXX)
+    printf 'local all all trust\\n' > "$RUN/hba"
+    : > "$RUN/conf"
+    ((EUID != 0)) || chown -R postgres: "$DATA" "$RUN"
+    setting() {{ LC_ALL=C pg_controldata "$DATA" | sed -n "s/^$1 setting: *//p"; }}
+    LINE=$(cat {name}.line 2>/dev/null || true) # of the WAL
+    [[ $LINE =~ ^[0-9a-f]{{0,8}}$ ]]
+    on_server start --wait --timeout=86400 --log="$RUN/log" --options="-p {_PORT} \\
+        -c config_file='$RUN/conf' -c hba_file='$RUN/hba' -c unix_socket_directories='$RUN' \\
+        -c listen_addresses= -c restore_command=false -c shared_preload_libraries= \\
+        -c max_connections=$(setting max_connections) \\
+        -c max_worker_processes=$(setting max_worker_processes) \\
+        -c max_prepared_transactions=$(setting max_prepared_xacts) \\
+        -c max_wal_senders=$(setting max_wal_senders) \\
+        -c max_locks_per_transaction=$(setting max_locks_per_xact) \\
+        ${{LINE:+-c recovery_target_timeline=$((16#$LINE))}} ${{STOP-}}" ||
+        {{ tail -n 20 "$RUN/log" || true
+            echo "the server does not run; its log: $RUN/log"; false; }}
 fi
-setting() {{ LC_ALL=C pg_controldata "$DATA" | sed -n "s/^$1 setting: *//p"; }}
-on_server() {{
-    (cd "$RUN" && "${{AS[@]}}" "$(command -v pg_ctl)" "$@" --pgdata="$DATA" >/dev/null)
-}}
-stop_server() {{ on_server stop --mode=fast; }}
-on_server start --wait --timeout=86400 --log="$RUN/log" --options="-p {_PORT} \\
-    -c config_file='$RUN/conf' -c hba_file='$RUN/hba' -c unix_socket_directories='$RUN' \\
-    -c listen_addresses= -c restore_command=false -c shared_preload_libraries= \\
-    -c max_connections=$(setting max_connections) \\
-    -c max_worker_processes=$(setting max_worker_processes) \\
-    -c max_prepared_transactions=$(setting max_prepared_xacts) \\
-    -c max_wal_senders=$(setting max_wal_senders) \\
-    -c max_locks_per_transaction=$(setting max_locks_per_xact) \\
-    ${{LINE:+-c recovery_target_timeline=$((16#$LINE))}} ${{STOP-}}"
-export PGHOST="$RUN" PGPORT={_PORT}
+PGPORT=$(sed -n 4p "$DATA/postmaster.pid") PGHOST=$(sed -n 5p "$DATA/postmaster.pid")
 PGUSER="$(fact {name} bootstrap_role)"
 PGDATABASE="$(fact {name} database)"
-export PGUSER PGDATABASE
+export PGHOST PGPORT PGUSER PGDATABASE
 """,
-        makes="$( ((EUID)) || echo runuser -u postgres --) $(command -v pg_ctl) stop "
-        f"--mode=immediate --pgdata=${{DATA@Q}}; rm -rf -- ${{DATA@Q}} {_fetched_into(name)}",
+        always=True,
     )
 
 
-def _compared(name: str) -> Passage:
+def _compared(name: str, *, logged: bool) -> Passage:
+    ask = """PGDATABASE="$database" psql -XAtq -c "select count(*) from ${table#*.}\""""
     compare = f"""\
 jq -r '.components[] | select(.component == "{name}") | .fingerprint
     | .tables // {{}} | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
 while IFS=$'\\t' read -r table expected; do
     database=${{table%%.*}}
     [[ $database != \\"* ]] || {{ database=${{table#\\"}}; database=${{database%%\\".*}}; }}
-    found=$(PGDATABASE="$database" psql -XAtq -c "select count(*) from ${{table#*.}}" </dev/null)
-{SAME_ROWS}done
-"""
+{same_rows(name, ask, logged=logged)}"""
+    log = " If WAL was replayed, the numbers are shown and not compared." if logged else ""
     return Passage(
         "For each table, compare the number of rows with the number at the backup. If the name of "
         "a database contains a dot or a quote, count the rows of its tables yourself. Tables that "
-        "changed during the backup are left out, because nobody knows how many rows they had:",
+        f"changed during the backup are left out: nobody knows how many rows they had.{log}",
         compare,
         compares=True,
+        there=_THERE,
     )
