@@ -149,9 +149,7 @@ def cut_off(
 def tls_context(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLContext:
     """Verifies certificates and names, against the system's authorities, your own one, or both."""
     try:
-        context = ssl.create_default_context(cafile=None if beside_system else ca_cert)
-        if beside_system and ca_cert is not None:
-            context.load_verify_locations(ca_cert)
+        return verifying(ca_cert, beside_system=beside_system)
     except (OSError, ssl.SSLError) as error:
         why = system_reason(error)
         if isinstance(error, ssl.SSLError):
@@ -161,9 +159,16 @@ def tls_context(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLC
             hint="set `ca_cert` to the PEM file of the certificate authority.",
             permanent=True,
         ) from None
+
+
+def verifying(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLContext:
+    """Return the context of `tls_context`. Raises OSError and SSLError for the file `ca_cert`."""
+    context = ssl.create_default_context(cafile=None if beside_system else ca_cert)
+    if beside_system and ca_cert is not None:
+        context.load_verify_locations(ca_cert)
     if ca_cert is not None:
         # Python 3.13 refuses authorities without extensions that private ones often lack, and that
-        # restic does not need. Chain and name are still verified.
+        # the clients of restic and of Redis do not need. Chain and name are still verified.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, TypeAlias
 
-from drd import secrets
+from drd import http, secrets
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
 from drd.exhaustion import system_reason
 from drd.kinds.closed_sockets import who_may
@@ -307,7 +307,7 @@ def opened(login: Login) -> socket.socket:
 
 
 def _context(login: Login) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=login.ca_cert)
+    context = http.verifying(login.ca_cert)
     if login.client_cert is not None:
         context.load_cert_chain(*login.client_cert)
     return context
