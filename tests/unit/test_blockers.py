@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from drd.config.plan_file import plan_of_text
 from drd.errors import (
     DrdError,
     RepositoryMissing,
@@ -31,6 +33,33 @@ def test_one_error_stays_what_it_is() -> None:
         found.refuse()
     assert caught.value.untouched
     assert not WrongKey("of something else").untouched
+
+
+def test_the_script_of_rights_is_named_with_the_kind_where_the_plan_needs_it(
+    tmp_path: Path,
+) -> None:
+    both = """\
+plan: shop
+owner: me
+objectives: {rpo: 1h, rto: 1h}
+components:
+  a: {kind: mariadb, dsn: mariadb:///a}
+  b: {kind: postgres, dsn: postgresql:///b}
+repositories: {primary: {url: /srv/r, password: {env: PW}}}
+"""
+    remedy = "run the script that `drd doctor PLAN --grants` prints."
+    for text, words in (
+        (both, "drd doctor shop --grants --kind mariadb"),
+        (
+            both.replace("  b: {kind: postgres, dsn: postgresql:///b}\n", ""),
+            "drd doctor shop --grants",
+        ),
+    ):
+        found = Blockers(plan=plan_of_text(text, tmp_path / "shop.yaml"))
+        found.collect(lambda: [Finding("target", "error", "a", "refused", remedy)], "a")
+        with pytest.raises(TargetError) as caught:
+            found.refuse()
+        assert caught.value.hint == f"run the script that `{words}` prints."
 
 
 def test_several_are_reported_together_and_a_remedy_once() -> None:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, ExtensionFailed
+from drd.flows.component_names import remedy_with_names
 from drd.flows.host import targets
 from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.instant_trial import try_mounts
@@ -35,7 +36,7 @@ from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import newest_complete
 from drd.model.state_place import WHILE_CONTESTED
-from drd.model.text import called, escaped, in_commands, without_output
+from drd.model.text import called, escaped, without_output
 from drd.model.units import format_duration, format_size, format_time
 from drd.ports import Kind
 from drd.registry import KINDS
@@ -138,11 +139,7 @@ def _sandbox(
 
 def _with_names(finding: Finding, plan: Plan) -> Finding:
     component = finding.subject if finding.subject in plan.components else ""
-    remedy = in_commands(finding.remedy, plan=plan.name, component=component)
-    scripts = {c.kind for c in plan.components.values() if KINDS[c.kind].grants}
-    if component and len(scripts) > 1:  # their servers may not read the same script
-        words = f"drd doctor {plan.name} --grants"
-        remedy = remedy.replace(words, f"{words} --kind {plan.components[component].kind}")
+    remedy = remedy_with_names(finding.remedy, plan, component)
     return replace(finding, remedy=remedy)
 
 

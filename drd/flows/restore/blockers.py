@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from drd.errors import DrdError, TargetError
+from drd.flows.component_names import remedy_with_names
+from drd.model.plan import Plan
 from drd.ports import Finding
 
 _MOST_SPECIFIC = (12, 10, 13, 11, 2)
@@ -23,10 +25,12 @@ def before_changes() -> Iterator[None]:
 
 
 class Blockers:
-    """Collects the errors of several checks before `what` begins."""
+    """Collects the errors of several checks before `what` begins. The remedies about components of
+    `plan` get their names."""
 
-    def __init__(self, what: str = "recovery") -> None:
+    def __init__(self, what: str = "recovery", plan: Plan | None = None) -> None:
         self._what = what
+        self._plan = plan
         self._errors: list[DrdError] = []
         self._about: dict[int, str] = {}
 
@@ -38,6 +42,9 @@ class Blockers:
             return self._run(check)
         finally:
             self._about |= dict.fromkeys(range(before, len(self._errors)), about)
+            for error in self._errors[before:]:
+                if self._plan is not None and about:
+                    error.hint = remedy_with_names(error.hint, self._plan, about)
 
     def _run(self, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         try:

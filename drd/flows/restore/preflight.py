@@ -102,7 +102,7 @@ def preflight(
     for name, snapshot in wanted.items():
         if destinations[name].lands_apart(snapshot):
             prefetch.begin(snapshot, destinations[name])
-    blockers = Blockers()
+    blockers = Blockers(plan=plan.plan)
     findings = _preflight_all(services, plan, destinations, run, blockers)
     if blockers.none:
         for name, snapshot in wanted.items():
@@ -131,7 +131,7 @@ def preflight_only(
         require_answerable(services, plan)
         return PreflightResult(0)
     probe = f"look-{uuid4().hex[:8]}"
-    blockers = Blockers()
+    blockers = Blockers(plan=plan.plan)
     with ExitStack() as stack:
         stack.enter_context(swept_afterwards(services, probe))
         stack.enter_context(paths_may_change(services))

@@ -148,7 +148,7 @@ def _preflight_again(
         if r.kind == RESTORE and r.state is StepState.SUCCEEDED
     }
     missing = {name: d for name, d in destinations.items() if name not in restored}
-    blockers = Blockers()
+    blockers = Blockers(plan=plan.plan)
     findings = preflight_targets(services, plan, missing, blockers)
     warn(services, findings)
     blockers.refuse()

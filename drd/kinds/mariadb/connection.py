@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import threading
@@ -25,11 +26,13 @@ from drd.kinds import servers
 from drd.kinds.closed_sockets import is_closed, who_may
 from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.clear_password import refusing, require_proven
-from drd.kinds.mariadb.flavour import MYSQL, of_server
-from drd.kinds.mariadb.quoting import ident
+from drd.kinds.mariadb.flavour import MARIADB, MYSQL, of_server, ways_in
+from drd.kinds.mariadb.greeting import product_at
+from drd.kinds.mariadb.quoting import account, ident
 from drd.kinds.mariadb.tools import numbers
 from drd.model.recovery_command import IF_LOST
 from drd.process import image_of
+from drd.users import user_name
 
 CONNECT_S = 10
 CONNECT_INSIDE_S = 30
@@ -252,6 +255,26 @@ def version_text(connection: Connection) -> str:
     return connection.version.partition("-")[0]
 
 
+def _to_log_in(address: Address) -> str:
+    """Return what to do about a refused login. Without a password, a socket lets in system users,
+    and whoever runs drd is perhaps another one than the dsn names: root, for a recovery."""
+    parts, runs = address.parts, user_name(os.geteuid())
+    missing = (
+        "If the user does not exist yet, run the script that `drd doctor PLAN --grants` prints: it "
+        "creates the user with all rights."
+    )
+    if parts.password or parts.host or parts.user == runs:
+        return f"correct user and password in dsn. {missing}"
+    flavour = product_at(address) or MARIADB
+    words = ways_in(flavour.lets_others_in[-1:], account(parts.user, "localhost"), [runs])
+    statement = words[0].removeprefix("-- ").removesuffix(";")
+    return (
+        f"drd logs in from the system user {runs}, and without a password the server lets in only "
+        f"the system users that it knows for {parts.user}. {missing} If it exists, let {runs} in, "
+        f"as an administrator of the server: {statement}"
+    )
+
+
 def _refused(address: Address, error: BaseException) -> SourceError:
     said, number = words(error), code(error)
     if number == NO_DATABASE:
@@ -265,11 +288,7 @@ def _refused(address: Address, error: BaseException) -> SourceError:
     if number in _REFUSED:
         return LoginRefused(
             f"{address.named} refuses the login: {said}",
-            hint="correct user and password in dsn. If the user does not exist yet, run the "
-            "script that `drd doctor PLAN --grants` prints: it creates the user with all rights. "
-            "Without a password, the server lets in only the system user of the same name "
-            "(unix_socket, in MySQL auth_socket): run drd as this user, or give the user of the "
-            "server a password, and write it into dsn.",
+            hint=_to_log_in(address),
         )
     if isinstance(error, RuntimeError):
         return LoginRefused(

@@ -7,7 +7,7 @@ other modules use the same code for both products.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,7 @@ class Flavour:
     recovers_more: tuple[str, ...]
     with_password: tuple[str, ...]
     with_socket: tuple[str, ...]
+    lets_others_in: tuple[str, ...]
     readable: tuple[str, ...]
     own_users: frozenset[str]
     roles_have_hosts: bool
@@ -163,7 +164,11 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
         "    USING '*0000000000000000000000000000000000000000';",
         "-- For a new user: ALTER USER {who} IDENTIFIED BY 'the password in the dsn';",
     ),
-    with_socket=("CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA unix_socket;",),
+    with_socket=("CREATE USER IF NOT EXISTS {who} IDENTIFIED VIA unix_socket{others};",),
+    lets_others_in=(
+        "-- This lets in {systems}, too. If the user existed before, it may not:",
+        "-- ALTER USER {who} IDENTIFIED VIA unix_socket{others};",
+    ),
     readable=("mysql.global_priv", "mysql.roles_mapping", "mysql.proc"),
     own_users=frozenset({"root", "mariadb.sys", "mysql"}),
     roles_have_hosts=False,
@@ -250,6 +255,11 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, ''
         "-- If the server refuses auth_socket: INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';",
         "CREATE USER IF NOT EXISTS {who} IDENTIFIED WITH auth_socket;",
     ),
+    lets_others_in=(
+        "-- auth_socket lets in one system user, and this does not let in {systems}. Give the",
+        "-- user a password, and write it into dsn; or, as long as only {systems} needs it:",
+        "-- ALTER USER {who} IDENTIFIED WITH auth_socket AS {first};",
+    ),
     readable=("mysql.user", "mysql.role_edges", "mysql.default_roles", "mysql.procs_priv"),
     own_users=frozenset({"root", "mysql.sys", "mysql.session", "mysql.infoschema"}),
     roles_have_hosts=True,
@@ -283,6 +293,15 @@ SELECT DEFAULT_ROLE_HOST, DEFAULT_ROLE_USER FROM mysql.default_roles
 )  # fmt: skip
 
 FLAVOURS: Mapping[str, Flavour] = {one.key: one for one in (MARIADB, MYSQL)}
+
+
+def ways_in(lines: Sequence[str], who: str, systems: Sequence[str]) -> list[str]:
+    """Return the statements of a flavour by which the system users `systems` may log in through the
+    socket as the user `who`, although they have other names."""
+    quoted = ["'" + name.replace("'", "''") + "'" for name in systems]
+    others = "".join(f" OR unix_socket USING {name}" for name in quoted)
+    first, named = next(iter(quoted), ""), ", ".join(systems)
+    return [line.format(who=who, others=others, first=first, systems=named) for line in lines]
 
 
 def of_server(version: str) -> Flavour:

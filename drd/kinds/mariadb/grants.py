@@ -10,7 +10,7 @@ from drd import secrets
 from drd.errors import NotSupported, SourceError
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.address import Address
-from drd.kinds.mariadb.flavour import MARIADB, Flavour
+from drd.kinds.mariadb.flavour import MARIADB, Flavour, ways_in
 from drd.kinds.mariadb.greeting import product_at
 from drd.kinds.mariadb.quoting import account, db_pattern
 from drd.kinds.mariadb.rights import NEEDED
@@ -33,8 +33,9 @@ _MANAGED = (
 @dataclass(slots=True)
 class User:
     """`reads`: each database that backups read, with its component; `writes`: each database that a
-    recovery replaces, with its component; `password`: whether the dsn has one. Without it, the
-    system user of this name logs in through the socket. `flavour` is the product of the server."""
+    recovery replaces, with its component; `in_place`: each database that only a recovery in place
+    replaces; `password`: whether the dsn has one. Without it, the system users `systems` log in
+    through the socket. `flavour` is the product of the server."""
 
     name: str
     host: str
@@ -42,6 +43,8 @@ class User:
     flavour: Flavour = MARIADB
     reads: dict[str, str] = field(default_factory=dict)
     writes: dict[str, str] = field(default_factory=dict)
+    in_place: dict[str, str] = field(default_factory=dict)
+    systems: dict[str, None] = field(default_factory=dict)
 
 
 Servers = dict[tuple[str, int | str], dict[str, User]]
@@ -55,16 +58,21 @@ def grants(
         assert isinstance(component.settings, MariadbSettings)
         parts = address_parts(component.settings.dsn)
         _require_no_container(component.name, component.settings)
-        user_at(servers, parts, parts.user or logins.service).reads[parts.database] = component.name
-        for target in targets.get(component.name, ()):
+        placed = targets.get(component.name, ())
+        reader = user_at(servers, parts, parts.user or logins.service)
+        reader.reads[parts.database] = component.name
+        reader.systems[logins.service] = None
+        for target in placed:
             assert isinstance(target, MariadbTarget)
             there = address_parts(target.dsn)
             _require_no_container(component.name, target)
             user = user_at(servers, there, there.user or logins.person)
             user.writes[there.database] = component.name
-        if not targets.get(component.name, ()):
-            user = user_at(servers, parts, parts.user or logins.person)
-            user.writes[parts.database] = component.name
+            user.systems[logins.person] = None
+        user = user_at(servers, parts, parts.user or logins.person)
+        asked = placed and user is reader
+        (user.in_place if asked else user.writes)[parts.database] = component.name
+        user.systems[logins.person] = None
     return script(servers, _of_user)
 
 
@@ -119,6 +127,11 @@ def _lacks(servers: Servers) -> Iterator[str]:
     if any(user.password for users in servers.values() for user in users.values()):
         yield "The script cannot contain passwords. For each new user, set the password of the dsn:"
         yield "the script contains the command as a comment."
+    for user in (user for users in servers.values() for user in users.values()):
+        if names := [shown(name) for name in user.in_place if name not in user.writes]:
+            yield f"Recoveries in place need more: user {shown(user.name)} must have all rights on"
+            yield f"database {', '.join(names)}. The statements for this stand below as comments:"
+            yield "remove the two hyphens before GRANT to allow them."
 
 
 def _of_server(
@@ -136,9 +149,13 @@ def created(user: User) -> Iterator[str]:
     """Yield the lines that create a user that does not exist yet."""
     who = account(user.name, user.host)
     yield f"-- User {shown(user.name)}"
-    login = user.flavour.with_password if user.password else user.flavour.with_socket
-    for line in login:
-        yield line.format(who=who)
+    if user.password:
+        yield from (line.format(who=who) for line in user.flavour.with_password)
+        return
+    others = [name for name in user.systems if name != user.name]
+    yield from ways_in(user.flavour.with_socket, who, others)
+    if others:
+        yield from ways_in(user.flavour.lets_others_in, who, others)
 
 
 def _of_user(user: User) -> Iterator[str]:
@@ -154,13 +171,36 @@ def _of_user(user: User) -> Iterator[str]:
         yield "-- The next rights are for recoveries, which create databases (drd_…) and users, and"
         yield "-- give code and rights back to their owners. If this user only makes backups, leave"
         yield "-- the next rights out."
-        yield f"GRANT {', '.join(user.flavour.recovers_server)} ON *.* TO {who};"
-        yield from (line.format(who=who) for line in user.flavour.recovers_more)
-        yield f"GRANT SELECT ON mysql.* TO {who};"
-        yield f"GRANT ALL PRIVILEGES ON `drd\\_%`.* TO {who} WITH GRANT OPTION;"
+        yield from _recovers(user, who)
     for database, component in user.writes.items():
         yield f"-- Component {component}: restore database {shown(database)}"
-        yield f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who} WITH GRANT OPTION;"
+        yield _all_on(database, who)
+    yield from _in_place(user, who)
+
+
+def _recovers(user: User, who: str) -> Iterator[str]:
+    """Yield the rights on the whole server that a recovery needs."""
+    yield f"GRANT {', '.join(user.flavour.recovers_server)} ON *.* TO {who};"
+    yield from (line.format(who=who) for line in user.flavour.recovers_more)
+    yield f"GRANT SELECT ON mysql.* TO {who};"
+    yield f"GRANT ALL PRIVILEGES ON `drd\\_%`.* TO {who} WITH GRANT OPTION;"
+
+
+def _all_on(database: str, who: str) -> str:
+    return f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who} WITH GRANT OPTION;"
+
+
+def _in_place(user: User, who: str) -> Iterator[str]:
+    """Yield what recoveries in place need, as comments: the plan has targets, which are safer."""
+    databases = {d: c for d, c in user.in_place.items() if d not in user.writes}
+    if databases:
+        yield "-- For recoveries in place, which replace the databases of backups, remove the two"
+        yield "-- hyphens before GRANT:"
+    if databases and not user.writes:
+        yield from (f"-- {line}" for line in _recovers(user, who))
+    for database, component in databases.items():
+        yield f"-- Component {component}: replace database {shown(database)}"
+        yield f"-- {_all_on(database, who)}"
 
 
 def _read_rights() -> str:

@@ -206,9 +206,17 @@ class MariadbTargetDatabase(NamedDestination):
         lacking = [] if "ALL PRIVILEGES" in held else [r for r in _MOVES_TABLES if r not in held]
         if lacking:
             text = f"the login does not have {', '.join(lacking)} on database {escaped(database)}"
-            return [Finding("target-rights", "error", name, text, self.rights_hint)]
+            hint = self._to_replace(admin, database)
+            return [Finding("target-rights", "error", name, text, hint)]
         text = f"the login may make databases and users, and restore database {escaped(database)}"
         return [Finding("target-rights", "ok", name, text)]
+
+    def _to_replace(self, admin: Connection, database: str) -> str:
+        """Return what gives the login the rights on the database itself. In the script, they are
+        comments if the plan has a target for the component, and this is a recovery in place."""
+        who = account(*parts_of(str(admin.value("SELECT CURRENT_USER()"))))
+        grant = f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who} WITH GRANT OPTION"
+        return f"as an administrator of the server: {grant}"
 
     def _others_code(self, admin: Connection, definers: Iterable[str]) -> list[Finding]:
         """Report code that will run with the rights of powerful users of this server."""

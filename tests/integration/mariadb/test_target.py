@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.ports import RestoreOptions, no_progress
 from drd.ports.grants import Logins
 from drd.testing.kinds import restore_components
+from drd.users import user_name
 from tests.integration.mariadb.conftest import Shop
 from tests.integration.mariadb.test_round_trip import dumped
 
@@ -209,6 +211,64 @@ def test_the_grants_script_gives_what_a_backup_and_a_recovery_need(shop: Shop) -
         shop.server.execute("DROP USER drd_login@localhost")
     assert shop.databases() == {shop.name, shop.new}
     assert isinstance(component.settings, MariadbSettings)
+
+
+def test_the_script_has_what_a_recovery_in_place_needs_as_comments(shop: Shop) -> None:
+    shop.fill()
+    login = shop.server.dsn(shop.name, "drd_login", "s3cret", tcp=True)
+    component = shop.of(login)
+    target = MariadbTarget.model_validate(
+        {"dsn": shop.server.dsn(shop.new, "drd_login", "s3cret", tcp=True)}
+    )
+    made = grants([component], {"shop": [target]}, Logins("drd", "root"))
+    head = "\n".join(made.lacks)
+    assert "Recoveries in place need more: user drd_login must have all rights on\n" in head
+    assert f"database {shop.name}. The statements" in head
+    words = ["mariadb", "--no-defaults", "-uroot", f"--socket={shop.server.socket}"]
+    subprocess.run(words, input=made.sql, text=True, check=True)
+    try:
+        shop.server.execute("ALTER USER drd_login@localhost IDENTIFIED BY 's3cret'")
+        snapshot = shop.back_up(component)
+        in_place = shop.kind.target(component, component.settings, shop.work, RestoreOptions())
+        (found,) = (f for f in in_place.check_access(snapshot) if f.failed)
+        given = found.remedy.removeprefix("as an administrator of the server: ")
+        allowed = made.sql.replace("-- GRANT", "GRANT")
+        assert f"\n{given};" in allowed
+        assert f"\n{given};" not in made.sql
+        subprocess.run(words, input=allowed, text=True, check=True)
+        assert [f for f in in_place.check_access(snapshot) if f.failed] == []
+        restore_components(in_place, snapshot, shop.restic, overwrite=True)
+        in_place.close()
+    finally:
+        shop.server.execute("DROP USER drd_login@localhost")
+
+
+def test_root_and_the_service_log_in_as_the_user_that_the_script_makes(shop: Shop) -> None:
+    """Recoveries by root, and backups of drd's user: the dsn has no password for either."""
+    runs = user_name(os.geteuid())
+    dsn = f"mariadb://drd_login@/{shop.name}?socket={shop.server.socket}"
+    component = shop.of(dsn)
+    with pytest.raises(DrdError) as caught:
+        shop.kind.source(component, shop.work).probe()
+    let_in = (
+        "ALTER USER `drd_login`@`localhost` IDENTIFIED VIA unix_socket OR unix_socket USING "
+        f"'{runs}'"
+    )
+    assert f"drd logs in from the system user {runs}" in caught.value.hint
+    assert caught.value.hint.endswith(f"as an administrator of the server: {let_in}")
+    made = grants([component], {}, Logins("drd_login", runs))
+    words = ["mariadb", "--no-defaults", "-uroot", f"--socket={shop.server.socket}"]
+    subprocess.run(words, input=made.sql, text=True, check=True)
+    try:
+        assert f"-- {let_in};" in made.sql
+        shop.kind.source(component, shop.work).probe()
+        shop.server.execute("ALTER USER drd_login@localhost IDENTIFIED VIA unix_socket")
+        with pytest.raises(DrdError):
+            shop.kind.source(component, shop.work).probe()
+        shop.server.execute(let_in)
+        shop.kind.source(component, shop.work).probe()
+    finally:
+        shop.server.execute("DROP USER drd_login@localhost")
 
 
 def _code_of(shop: Shop) -> set[str]:

@@ -25,6 +25,7 @@ def grants(
         parts = address_parts(_settings(component).dsn)
         user = user_at(servers, parts, parts.user or logins.service)
         user.reads[parts.database] = component.name
+        user.systems[logins.service] = None
     logged = {c.name for c in components if _settings(c).binlog is not None}
     return script(servers, partial(_of_user, logged))
 
