@@ -524,3 +524,42 @@ def test_short_reads_take_no_lock_and_damage_counts_only_under_a_lock(
         if pack.is_file():
             pack.unlink()
     assert restored() == [True, False]
+
+
+def test_a_copy_that_fails_names_the_one_of_both_repositories_that_fails(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    source, copy = local_repository(tmp_path / "a"), local_repository(tmp_path / "b")
+    founded(source)
+    founded(copy)
+    snapshot = source.store(shell("printf here"), host="p", tags=["t"]).snapshot
+    locked_out = (
+        local_repository(tmp_path / "a", password="false"),
+        local_repository(tmp_path / "b", password="false"),
+    )
+    for into, of, fails in ((copy, locked_out[0], source), (locked_out[1], source, copy)):
+        with pytest.raises(WrongKey) as caught:
+            into.copy_from(of, [snapshot])
+        assert caught.value.message == f"the password does not open the repository at {fails.url}"
+
+
+@pytest.mark.parametrize("side", ["copy", "source"])
+def test_a_copy_names_the_repository_whose_disk_is_full(tmp_path: Path, side: str) -> None:
+    """Into the source, restic writes a lock."""
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        places = {"copy": tmp_path / "copy", "source": tmp_path / "source", side: disk}
+        for place in places.values():
+            place.mkdir(exist_ok=True)
+        source, copy = local_repository(places["source"]), local_repository(places["copy"])
+        founded(source)
+        founded(copy)
+        snapshot = source.store(shell("head -c 2M /dev/urandom"), host="p", tags=["t"]).snapshot
+        with (disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(4096))
+        if side == "source":  # it can be read without a lock
+            copy.copy_from(source, [snapshot])
+            return
+        with pytest.raises(RepositoryError) as caught:
+            copy.copy_from(source, [snapshot])
+        assert caught.value.message == f"no space left for the repository at {copy.url}"

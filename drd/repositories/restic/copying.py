@@ -8,18 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from drd.errors import PointGone
+from drd.errors import PointGone, RepositoryDamaged, RepositoryError, RepositoryLocked
 from drd.ports import OnProgress, Progress
 from drd.process import Completed
 from drd.repositories.restic import payload
-from drd.repositories.restic.errors import failure, is_damage
-from drd.repositories.restic.messages import Listener, complaints
+from drd.repositories.restic.errors import failure, is_damage, is_full, is_locking
+from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.runner import ResticRunner
 
 _PACKS = re.compile(r"\[[\d:]+\]\s+[\d.]+%\s+(\d+) / (\d+) packs copied")
 _IGNORED = re.compile(r'Ignoring "([0-9a-f]+)"')
 
 _MANY = 1 << 32  # packs of one snapshot
+
+_ASK_S = 30.0
+_ROOM_OF_A_LOCK = 64 * 1024
+
+_SAID = (PointGone, RepositoryLocked, RepositoryDamaged)
+"""Errors about which a question whether the repository opens says nothing."""
 
 _BATCH = 500  # ids have 64 characters: this stays far below the longest command line
 
@@ -62,13 +68,36 @@ def copy_from(
 
 
 def _check_copied(done: Completed, runner: ResticRunner, source: ResticRunner) -> Completed:
-    """restic does not always say which of two repositories it means."""
+    """Raise the error of a copy that failed, about the one of the two repositories that failed."""
     if done.exit_code == 0:
         return done
     said = complaints(done.stderr)
     if is_damage(said.text):  # in the destination, restic reads only indexes
         raise failure(done.exit_code, said, source.url)
-    raise failure(done.exit_code, said, f"{runner.url} or {source.url}")
+    error = failure(done.exit_code, said, f"{runner.url} or {source.url}")
+    if is_full(said):
+        full = _full_one(said, runner, source)
+        raise failure(done.exit_code, said, full.url) if full is not None else error
+    if isinstance(error, RepositoryError) and not isinstance(error, _SAID):
+        _ask_both(source, runner)
+    raise error
+
+
+def _full_one(said: Complaints, runner: ResticRunner, source: ResticRunner) -> ResticRunner | None:
+    """Return the repository whose disk is full. Into the source, restic writes only its lock; None
+    if both have room, or do not report it."""
+    if not is_locking(said):
+        return runner
+    room = {one: one.session.place.free_bytes() for one in (source, runner)}
+    full = [one for one, free in room.items() if free is not None and free < _ROOM_OF_A_LOCK]
+    return full[0] if len(full) == 1 else None
+
+
+def _ask_both(*runners: ResticRunner) -> None:
+    """Raise the error of the first repository that cannot be opened: restic's words about a copy
+    do not always say which of the two they mean."""
+    for runner in runners:
+        runner.capture(["--no-lock", "--no-cache", "cat", "config"], deadline_s=_ASK_S)
 
 
 class CopyListener(Listener):

@@ -84,6 +84,16 @@ def is_damage(text: str) -> bool:
     return _DAMAGE.search(text) is not None and _KEY_FILE.search(text) is None
 
 
+def is_full(said: Complaints) -> bool:
+    """Return whether a disk is full."""
+    return _NO_SPACE.search(said.text) is not None
+
+
+def is_locking(said: Complaints) -> bool:
+    """Return whether restic could not write its lock."""
+    return _LOCKING.search(said.text) is not None
+
+
 def no_threads_error(text: str) -> RepositoryError | None:
     """Return the error for a restic that could start no more threads."""
     if _NO_THREADS not in text:
@@ -156,9 +166,9 @@ def failing(url: str, said: str) -> DrdError:
 def _by_words(said: Complaints, url: str) -> DrdError | None:
     if (starved := no_threads_error(said.text)) is not None:
         return starved
-    if _NO_SPACE.search(said.text):
+    if is_full(said):
         # Only reads work without a lock.
-        kind = RepositoryReadOnly if _LOCKING.search(said.text) else RepositoryError
+        kind = RepositoryReadOnly if is_locking(said) else RepositoryError
         return kind(
             f"no space left for the repository at {url}",
             hint=NO_SPACE,
