@@ -174,6 +174,7 @@ def _failure(order: Order, lines: deque[str]) -> SourceError:
 
 READABLE = (
     "let drd's user read the files in {directory}: usermod --append --groups mysql drd, then "
-    "systemctl restart drd. Or run the backup as root."
+    "systemctl restart drd."
 )
-"""The remedy if drd's user cannot read the files of the server."""
+"""The remedy if drd's user cannot read the files of the server. A backup by root reads them as that
+user, too."""
