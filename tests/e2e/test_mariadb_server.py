@@ -119,24 +119,33 @@ def _assert_as_it_was(restored: MariadbServer) -> None:
 
 
 def _assert_back_by_hand(site: Site, server: MariadbServer, directory: Path) -> None:
-    """The printed commands bring the same back, and compare it."""
+    """The printed commands bring the same back, and compare it. A later shell finds the server that
+    they started, and ends it."""
     file = site.base / "plans/shop.yaml"
     component = plan_of_text(file.read_text(), file).components["server"]
     target = ServerTarget.model_validate({"data_dir": str(directory)})
     printed = by_hand_of("mariadb-server")(component, target, place="", resolve=str)
     script = "\n".join(p.commands for p in printed.passages)
+    later = "\n".join(p.commands for p in printed.passages if p.always)
     if server.user is not None:
-        script = script.replace("mysql -- ", "nobody -- ").replace("-u mysql", "-u nobody")
-        script = script.replace("chown -R mysql:", "chown -R nobody:")
+        script, later = (
+            text.replace("mysql -- ", "nobody -- ")
+            .replace("-u mysql", "-u nobody")
+            .replace("chown -R mysql:", "chown -R nobody:")
+            for text in (script, later)
+        )
     page = "docs/recovery-without-drd.md"
     opened = "\n".join(commands(page, section(page, n)) for n in "12")
-    seen = f"{printed.ask} 'select count(*) from views'; stop_server || true"
+    seen = f"{printed.ask} 'select count(*) from views'"
     facts = "fact server binlog_file; fact server gtid_binlog_pos"
     elsewhere = f"{printed.database}='the people' {printed.ask} 'select sum(n) from people'"
     said = bash(f"{opened}\n{script}\n{elsewhere}\n{seen}\n{facts}", site, COMPONENT="server")
     assert "\n45\n" in said
     assert "shop.orders: 300 rows" in said
     assert "log.000001\n0-7-" in said
+    ended = "stop_server; kill -0 $SERVER 2>/dev/null || echo the server has ended"
+    said = bash(f"{opened}\n{later}\n{elsewhere}\n{ended}", site, COMPONENT="server")
+    assert said.splitlines()[-2:] == ["45", "the server has ended"]
 
 
 def test_a_server_is_recovered_in_place_and_back(server: MariadbServer, site: Site) -> None:
