@@ -167,7 +167,7 @@ def _schedule_too_slow(facts: PlanFacts, slowest: Achievable) -> Reason:
     every = f"every {format_duration(facts.interval_s)}"
     if facts.cron == AUTO:
         every = "when the previous backup has ended"
-    takes = f"a backup usually takes {format_duration(facts.backup_p95_s)} and starts {every}"
+    takes = f"most backups take up to {format_duration(facts.backup_p95_s)}, and one starts {every}"
     if facts.backup_p95_s is None:
         takes = f"a backup starts {every}"
     return Reason(Verdict.AT_RISK, f"{takes}: {allowed}", kind="schedule-too-slow")
