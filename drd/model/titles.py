@@ -68,6 +68,7 @@ TITLES = {
     "readiness-overdue": "readiness check is overdue",
     "reading-overdue": "not all data of {} was verified in time",
     "playbook-unfinished": "a playbook was interrupted",
+    "recovery-failing": "recovery failed",
     "recovery-unfinished": "a recovery was not finished",
     "repository-damaged": "repository {} is damaged",
     "repository-gone": "cannot restore from repository {}",

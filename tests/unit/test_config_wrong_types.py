@@ -96,7 +96,7 @@ REFUSED = [
     ("drill: {every: 7d}", "drill: {every: 7d, timezone: CEST}", "drill.timezone", 'there is no time zone "CEST"', "CEST is an abbreviation: write the name of your zone, like Europe/Berlin or Europe/Paris."),
     ("drill: {every: 7d}", "drill: {every: 7d, timezone: EDT}", "drill.timezone", 'there is no time zone "EDT"', "EDT is an abbreviation: write the name of your zone, like America/New_York."),
     ("drill: {every: 7d}", "drill: {every: 7d, timezone: New York}", "drill.timezone", 'there is no time zone "New York"', 'did you mean "America/New_York"?'),
-    ("kind: postgres\n", "kind: postgres\n    in: {container: my db, engine: podman}\n", "components.db.in.container", '"my db" does not have the right form', 'write it like "shop-db-1".'),
+    ("kind: postgres\n", "kind: postgres\n    in: {container: my db, engine: podman}\n", "components.db.in.container", '"my db" is not a name of a container', 'write the name that `podman ps` or `docker ps` shows: letters, digits, `_`, `.` and `-`, at most 128, and first a letter or a digit.'),
 ]  # fmt: skip
 
 

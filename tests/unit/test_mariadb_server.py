@@ -395,7 +395,7 @@ restic() {{ mkdir -p server.fetched/w; mv copy server.fetched/w/; }}
 mariadb-backup() {{ :; }}
 innochecksum() {{ :; }}
 """
-    script = stubs + "\n".join(passage.commands for passage in made.passages[:2])
+    script = stubs + "\n".join(passage.commands for passage in made.passages[:3])
     done = process.run(Command(["bash", "-c", script], cwd=tmp_path))
     assert done.exit_code != 0
     assert f"not a plain file: ./{place}" in done.stdout

@@ -44,8 +44,8 @@ def test_the_end_of_a_page_does_all_that_its_parts_left_to_do(tmp_path: Path) ->
 set -euo pipefail
 remaining() {{ echo "the server still runs"; }}
 {trap}
-{_superuser("1 == 1")}
-{_superuser("1 == 1", "--port=5433")}
+{_superuser("1 == 1", "''")}
+{_superuser("1 == 1", "''", "--port=5433")}
 exit 3
 """
     done = subprocess.run(
