@@ -190,4 +190,4 @@ def test_the_old_server_that_serves_again_is_a_gap_and_gets_a_base_backup_at_onc
         until(lambda: gone in "".join(_alerts(site)), "the alert", running, **LONG)
     assert _backups(site) == 2
     assert recovered(site, "--to-last")[0] == "3"  # 1, 2 and 3
-    assert_wal_back_by_hand(site)
+    assert_wal_back_by_hand(site, backed_up=2)
