@@ -48,6 +48,7 @@ _TOOLS = {
     "redis-cli": "echo PONG",
     "mariadb-backup": 'cat db.data/backup-my.cnf >> "$RAN" || true',
     "innochecksum": "exit 0",
+    "pg_ctl": "echo 'pg_ctl (PostgreSQL) 99.1'",
     "pg_verifybackup": "exit 0",
     "pg_controldata": "echo 'Bytes per WAL segment: 4'",
 }
@@ -295,9 +296,10 @@ def test_healthy_twin_the_commands_of_honest_servers_go_on(tmp_path: Path) -> No
     assert (tmp_path / "redis/aof/a.aof.manifest").exists()
     _run(tmp_path, "mariadb-server", MARIADB)
     assert "innodb_data_file_path=ibdata1:12M" in (tmp_path / "ran").read_text()
-    shutil.rmtree(tmp_path / "db.data")
-    _run(tmp_path, "postgres-cluster", CLUSTER)
-    assert (tmp_path / "db.data/recovery.signal").exists()
+    for left in ("data", "fetched"):
+        shutil.rmtree(tmp_path / f"db.{left}")
+    done = _run(tmp_path, "postgres-cluster", CLUSTER)
+    assert (tmp_path / "db.data/recovery.signal").exists(), done
 
 
 def test_a_terminal_obeys_no_version_of_a_server(tmp_path: Path) -> None:
