@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +38,11 @@ class RunningServer(NamedTuple):
         return (unit,) if unit else ()
 
     @property
+    def real_sockets(self) -> tuple[str, ...]:
+        """Its sockets, without symbolic links in their paths."""
+        return tuple(map(os.path.realpath, self.at.sockets))
+
+    @property
     def where(self) -> str:
         """`/srv/pg/.s.PGSQL.5433 and port 5433 (process 812)`."""
         places = [*self.at.sockets, *(f"port {port}" for port in self.at.ports)]
@@ -48,20 +53,14 @@ class RunningServer(NamedTuple):
 def unseen(programs: Collection[str], seen: Iterable[str]) -> list[RunningServer]:
     """Return the servers of these programs that listen somewhere, but on none of the sockets
     `seen`. Servers in containers, of drills and of tests are left out."""
-    servers = []
     known = {os.path.realpath(socket) for socket in seen}
-    for pid in pids():
-        if _program(pid) not in programs or is_elsewhere(pid):
-            continue
-        at, directory = listening(pid), working_directory(pid)
-        sockets = {os.path.realpath(socket) for socket in at.sockets}
-        if (
-            (sockets or at.ports)
-            and known.isdisjoint(sockets)
-            and not is_of_a_run(pid, (directory, *at.sockets))
-        ):
-            servers.append(RunningServer(pid, directory, at))
-    return servers
+    return [
+        one
+        for one in _running(programs)
+        if (one.at.sockets or one.at.ports)
+        and known.isdisjoint(one.real_sockets)
+        and not is_of_a_run(one.pid, (one.directory, *one.at.sockets))
+    ]
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
@@ -69,19 +68,21 @@ def serving(programs: Collection[str], socket: str, port: int = 0) -> RunningSer
     """Return the server of these programs on this host that listens on a Unix socket or, without
     one, on a port; None if there is none that the present process may see."""
     real = os.path.realpath(socket) if socket else ""
-    for pid in pids():
-        if _program(pid) not in programs or is_elsewhere(pid):
-            continue
-        at = listening(pid)
-        sockets = tuple(map(os.path.realpath, at.sockets))
-        if real in sockets if real else port in at.ports:
-            return RunningServer(pid, working_directory(pid), Listening(sockets, at.ports))
+    for one in _running(programs):
+        if real in one.real_sockets if real else port in one.at.ports:
+            return one
     return None
+
+
+def _running(programs: Collection[str]) -> Iterator[RunningServer]:
+    for pid in pids():
+        if _program(pid) in programs and not is_elsewhere(pid):
+            yield RunningServer(pid, working_directory(pid), listening(pid))
 
 
 def of_running(wish: Wish, server: RunningServer) -> Wish:
     """Return the wish for a whole server, with what is known of it while it runs."""
-    return wish._replace(units=server.units, serves=True, sockets=server.at.sockets)
+    return wish._replace(units=server.units, serves=True, sockets=server.real_sockets)
 
 
 def is_elsewhere(pid: int) -> bool:

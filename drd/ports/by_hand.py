@@ -37,16 +37,6 @@ def same_rows(name: str, ask: str, *, logged: bool) -> str:
 """
 
 
-def nothing_left(name: str, parts: Sequence[str]) -> str:
-    """Return the commands that end with a message if `NAME.PART` of an earlier run is there."""
-    return f"""\
-for LEFTOVER in {" ".join(f"{name}.{part}" for part in parts)}; do
-    [[ ! -e $LEFTOVER ]] || {{ echo "$PWD/$LEFTOVER is left of an earlier run. Remove it:"
-        echo "  rm -rf -- ${{PWD@Q}}/$LEFTOVER"; false; }}
-done
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A sentence and the bash commands that it is about; either may be missing. With `adapt`, the
@@ -70,6 +60,26 @@ class Passage:
     always: bool = False
     makes: str = ""
     there: str = ""
+
+
+def empty_data_directory(name: str, parts: Sequence[str]) -> Passage:
+    """Return the commands that end with a message if `$DATA` is not empty, or if a directory
+    `NAME.PART`, in which the commands work, is left of an earlier run."""
+    return Passage(
+        "The data directory must be missing or empty, and nothing may be left of an earlier run:",
+        f"""\
+[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
+for LEFTOVER in {" ".join(f"{name}.{part}" for part in parts)}; do
+    [[ ! -e $LEFTOVER ]] || {{ echo "$PWD/$LEFTOVER is left of an earlier run. Remove it:"
+        echo "  rm -rf -- ${{PWD@Q}}/$LEFTOVER"; false; }}
+done
+""",
+    )
+
+
+def work_directories(name: str, parts: Sequence[str]) -> str:
+    """Return the directories `NAME.PART`, as words of a command in `Passage.makes`."""
+    return " ".join(f"${{PWD@Q}}/{name}.{part}" for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

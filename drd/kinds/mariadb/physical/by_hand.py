@@ -11,7 +11,7 @@ from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
 from drd.kinds.server_logs import IN_ORDER, SUBTREE
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
-from drd.ports.by_hand import ByHand, Passage, nothing_left, same_rows
+from drd.ports.by_hand import ByHand, Passage, empty_data_directory, same_rows, work_directories
 
 _SCRATCH = ("fetched", "pieces", "binlog")
 _THERE = "[[ -d $DATA/mysql ]]"
@@ -29,7 +29,12 @@ def by_hand(
     settings = component.settings
     assert isinstance(settings, ServerSettings)
     logged = settings.binlog is not None
-    files = [_empty(name), _fetched(name), _prepared(name), *([_rolled(name)] if logged else [])]
+    files = [
+        empty_data_directory(name, _SCRATCH),
+        _fetched(name),
+        _prepared(name),
+        *([_rolled(name)] if logged else []),
+    ]
     files[-1] = replace(files[-1], there=_THERE)
     compared = _compared(name, logged=logged)
     return ByHand(
@@ -70,15 +75,6 @@ stop_server() {{
     )
 
 
-def _empty(name: str) -> Passage:
-    return Passage(
-        "The data directory must be missing or empty, and nothing may be left of an earlier run:",
-        f"""\
-[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
-{nothing_left(name, _SCRATCH)}""",
-    )
-
-
 def _fetched(name: str) -> Passage:
     return Passage(
         "Fetch the files of the server. Programs of the same series of MariaDB are needed (on "
@@ -109,13 +105,8 @@ echo "$(fact {name} files_digest)  $FETCHED/files.json" | sha256sum --check --qu
     find . -name '*.ibd' -print0 | xargs -0 -r -n 1 innochecksum
 )
 """,
-        makes=f"rm -rf -- {_fetched_into(name)}",
+        makes=f"rm -rf -- {work_directories(name, _SCRATCH)}",
     )
-
-
-def _fetched_into(name: str) -> str:
-    """Return the directories of the commands besides the data directory."""
-    return " ".join(f"${{PWD@Q}}/{name}.{what}" for what in _SCRATCH)
 
 
 def _prepared(name: str) -> Passage:
@@ -139,7 +130,7 @@ chmod 0700 "$DATA"
 """,
         # A server that a later command starts has this directory in its words, before its socket.
         makes="pkill -f -- --datadir=${DATA@Q}' --socket='; "
-        f"rm -rf -- ${{DATA@Q}} {_fetched_into(name)}",
+        f"rm -rf -- ${{DATA@Q}} {work_directories(name, _SCRATCH)}",
     )
 
 

@@ -11,7 +11,7 @@ from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
 from drd.kinds.server_logs import IN_ORDER, SUBTREE
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
-from drd.ports.by_hand import ByHand, Passage, nothing_left, same_rows
+from drd.ports.by_hand import ByHand, Passage, empty_data_directory, same_rows, work_directories
 
 _SCRATCH = ("fetched", "combined", "wal")
 _THERE = "[[ -s $DATA/PG_VERSION ]]"
@@ -31,7 +31,12 @@ def by_hand(
     settings = component.settings
     assert isinstance(settings, ClusterSettings)
     logged = settings.wal is not None
-    files = [_empty(name), _fetched(name), _placed(name), *([_rolled(name)] if logged else [])]
+    files = [
+        empty_data_directory(name, _SCRATCH),
+        _fetched(name),
+        _placed(name),
+        *([_rolled(name)] if logged else []),
+    ]
     files[-1] = replace(files[-1], there=_THERE)
     compared = _compared(name, logged=logged)
     return ByHand(
@@ -54,8 +59,8 @@ def _directory(component: Component, target: object | None) -> str:
 
 def _named(name: str, directory: str) -> Passage:
     return Passage(
-        "Name the data directory, and choose the programs of the server's major version (on "
-        "Debian: apt-get install postgresql-MAJOR; other versions cannot run these files). If you "
+        "Set the data directory, and use the programs of the server's major version (on "
+        "Debian: apt-get install postgresql-MAJOR): other versions cannot run these files. If you "
         "are root, the server runs as user postgres:",
         f"""\
 DATA={directory}
@@ -72,15 +77,6 @@ on_server() {{
 stop_server() {{ on_server stop --mode=fast; }}
 """,
         always=True,
-    )
-
-
-def _empty(name: str) -> Passage:
-    return Passage(
-        "The data directory must be missing or empty, and nothing may be left of an earlier run:",
-        f"""\
-[[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
-{nothing_left(name, _SCRATCH)}""",
     )
 
 
@@ -122,13 +118,8 @@ if ((${{#PARTS[@]}} > 1)); then
 fi
 pg_verifybackup --quiet "$FETCHED/data"
 """,
-        makes=f"rm -rf -- {_fetched_into(name)}",
+        makes=f"rm -rf -- {work_directories(name, _SCRATCH)}",
     )
-
-
-def _fetched_into(name: str) -> str:
-    """Return the directories of the commands besides the data directory."""
-    return " ".join(f"${{PWD@Q}}/{name}.{what}" for what in _SCRATCH)
 
 
 def _placed(name: str) -> Passage:
@@ -159,7 +150,7 @@ chmod 0700 "$DATA"
 """,
         makes="$( ((EUID)) || echo runuser -u postgres --) $(command -v pg_ctl) stop "
         "--mode=immediate --pgdata=${DATA@Q} 2> /dev/null; "
-        f"rm -rf -- ${{DATA@Q}} {_fetched_into(name)}",
+        f"rm -rf -- ${{DATA@Q}} {work_directories(name, _SCRATCH)}",
     )
 
 
