@@ -284,8 +284,8 @@ def _say_what_is_in_it(made: Starter, found: FoundComponents, to: TextIO) -> Non
 def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: TextIO) -> None:
     """`plan` is how commands name the plan from now on: its name, or its file."""
     print("\nNext:", file=to)
-    adapt = f"read and adapt the plan: {plan}"
-    steps = [f"{adapt}\n     (drd does not search for files of applications: add uploads)"]
+    adapt = f"read the plan {plan}, and adapt it to your service"
+    steps = [f"{adapt}\n     (drd does not find files of applications: add, for example, uploads)"]
     if repository is None:
         steps.append(f"replace {PLACEHOLDER} with your bucket")
     credentials = directory_for_new()

@@ -132,7 +132,7 @@ at_the_end() {
     done
     same="${COPY:+COPY=${COPY@Q} }${UNTIL:+UNTIL=${UNTIL@Q} }"
     echo "Correct the cause, then start the script again: ${same}bash ${SCRIPT@Q}"
-    [[ ! -d $NOTES ]] || echo "It leaves out what it has restored and compared completely."
+    [[ ! -d $NOTES ]] || echo "The script then skips what it has already restored."
 } >&2
 AT_END=at_the_end
 trap 'eval "$AT_END"' EXIT

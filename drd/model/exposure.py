@@ -167,9 +167,9 @@ def _schedule_too_slow(facts: PlanFacts, slowest: Achievable) -> Reason:
     every = f"every {format_duration(facts.interval_s)}"
     if facts.cron == AUTO:
         every = "when the previous backup has ended"
-    takes = f"most backups take up to {format_duration(facts.backup_p95_s)}, and one starts {every}"
-    if facts.backup_p95_s is None:
-        takes = f"a backup starts {every}"
+    takes = f"a backup starts {every}"
+    if facts.backup_p95_s is not None:
+        takes = f"most backups take up to {format_duration(facts.backup_p95_s)}, and {takes}"
     return Reason(Verdict.AT_RISK, f"{takes}: {allowed}", kind="schedule-too-slow")
 
 

@@ -1,4 +1,4 @@
-"""Notice that a file system gets full, before it is."""
+"""Find out that a file system is nearly full, so that work can stop before it is full."""
 
 from __future__ import annotations
 

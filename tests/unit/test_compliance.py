@@ -102,8 +102,8 @@ def test_an_rpo_that_the_schedule_cannot_keep_is_at_risk(
 def test_schedule_beyond_the_rpo_is_explained() -> None:
     plan = judged(rpo_s=HOUR, interval_s=30 * MINUTE, backup_p95_s=22 * MINUTE)
     assert (
-        "most backups take up to 22m, and one starts every 30m: up to 52m of data can be lost, "
-        "but the RPO is 1h"
+        "most backups take up to 22m, and a backup starts every 30m: up to 52m of data can be "
+        "lost, but the RPO is 1h"
     ) in words(plan)
 
 
@@ -319,8 +319,8 @@ def test_schedule_by_the_rpo_keeps_it_until_backups_take_half_of_it(
 def test_backups_that_take_half_of_the_rpo_are_a_reason() -> None:
     plan = judged(interval_s=675.0, cron="auto", backup_p95_s=400.0)
     assert (
-        "most backups take up to 6m 40s, and one starts when the previous backup has ended: up to "
-        "13m 20s of data can be lost, but the RPO is 15m"
+        "most backups take up to 6m 40s, and a backup starts when the previous backup has ended: "
+        "up to 13m 20s of data can be lost, but the RPO is 15m"
     ) in [reason.text for reason in plan.reasons]
 
 

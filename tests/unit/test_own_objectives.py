@@ -183,8 +183,8 @@ def test_a_schedule_is_too_slow_for_the_component_that_it_serves_worst() -> None
     rpo, said = judge_rpo(facts, NOW)
     assert [r.text for r in said if r.kind == "schedule-too-slow"] == [
         (
-            "most backups take up to 20s, and one starts every 5m: up to 5m 20s of data can be "
-            "lost, but the RPO of orders-db is 5m"
+            "most backups take up to 20s, and a backup starts every 5m: up to 5m 20s of data can "
+            "be lost, but the RPO of orders-db is 5m"
         )
     ]
     assert rpo.slowest is not None

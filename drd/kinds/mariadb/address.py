@@ -60,7 +60,7 @@ class Address:
 
     @property
     def relayed(self) -> Relay | None:
-        """The relay through which drd reaches a server in a container."""
+        """Return the program that passes on the connection to a server in a container."""
         if self.inside is None:
             return None
         return relay(self.inside, self.parts.host or self.parts.socket, self.parts.port)

@@ -1,4 +1,4 @@
-"""For a new plan: find the databases of MariaDB and MySQL servers in containers of this host."""
+"""Find the databases of MariaDB and MySQL servers in containers of this host, for a new plan."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Login(NamedTuple):
 
     @property
     def relayed(self) -> Relay | None:
-        """The relay through which drd reaches a server in a container."""
+        """Return the program that passes on the connection to a server in a container."""
         if self.inside is None:
             return None
         return relay(self.inside, self.address.socket or self.address.host, self.address.port)

@@ -58,7 +58,7 @@ def _wish(text: str, parts: dsn.Parts) -> Wish:
 
 
 def _running(parts: dsn.Parts) -> RunningServer | None:
-    """Return the server of an address if it runs on this host."""
+    """Return the running server that an address names; None if it does not run on this host."""
     if parts.host and parts.host not in dsn.LOOPBACK:
         return None
     return serving(PROGRAMS, "" if parts.host else parts.socket, parts.port)
