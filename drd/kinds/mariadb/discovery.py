@@ -18,7 +18,7 @@ from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.discovery_inside import Database, database_of, servers_inside
 from drd.kinds.mariadb.flavour import FLAVOURS
 from drd.kinds.running_servers import RunningServer, unseen
-from drd.model.text import escaped, some
+from drd.model.text import escaped, noun, some
 from drd.ports.kinds import Wish
 from drd.users import user_name
 
@@ -129,8 +129,8 @@ def _left_out(databases: Sequence[Database], where: str, example: str = "") -> l
     empty = [database.name for database in databases if database.is_empty]
     if not empty:
         return []
-    what = "database" if len(empty) == 1 else "databases"
-    why = "it contains" if len(empty) == 1 else "they contain"
+    what = noun(len(empty), "database")
+    why = noun(len(empty), "it contains", "they contain")
     hint = example or "add the database to the plan by hand (docs/containers.md)"
     text = (
         f"drd left out the {what} {escaped(some(empty, 20))} {where}, because {why} no table, "

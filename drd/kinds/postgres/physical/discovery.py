@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
-from psycopg import pq
-
+from drd.errors import DrdError
 from drd.kinds.file_system import STANDBY
+from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.discovery import PROGRAMS, SOCKET_DIRECTORIES
 from drd.kinds.postgres.dsn import LOOPBACK, holds_password
 from drd.kinds.running_servers import RunningServer, of_running, serving
+from drd.model.plan import SecretRef
 from drd.ports.kinds import Wish
 
 _ABOUT = (
@@ -56,24 +54,20 @@ def _wish(dsn: str) -> Wish:
 
 
 def _running(dsn: str) -> RunningServer | None:
-    """Return the server of a connection string if it runs on this host, and libpq can read it."""
-    with suppress(psycopg.Error):
-        given = {o.keyword.decode(): o for o in pq.Conninfo.parse(dsn.encode())}
-
-        def value(keyword: str) -> str:
-            option = given[keyword]
-            said = option.val or os.environb.get(option.envvar or b"") or option.compiled or b""
-            return os.fsdecode(said)
-
-        host, port = value("hostaddr") or value("host"), value("port")
-        if not port.isdecimal() or "," in host:
-            return None
-        if host in LOOPBACK:
-            return serving(PROGRAMS, "", int(port))
-        places = [host] if host.startswith("/") else [] if host else SOCKET_DIRECTORIES
-        found = (serving(PROGRAMS, f"{place}/.s.PGSQL.{port}") for place in places)
-        return next((server for server in found if server is not None), None)
-    return None
+    """Return the running server that a connection string names; None if it does not run on this
+    host, or if the string cannot be read."""
+    try:
+        params = address_of(SecretRef("text", dsn)).params
+    except DrdError:
+        return None
+    host, port = params.get("hostaddr") or params.get("host", ""), params.get("port") or "5432"
+    if not port.isdecimal() or "," in host:
+        return None
+    if host in LOOPBACK:
+        return serving(PROGRAMS, "", int(port))
+    places = [host] if host.startswith("/") else [] if host else SOCKET_DIRECTORIES
+    found = (serving(PROGRAMS, f"{place}/.s.PGSQL.{port}") for place in places)
+    return next((server for server in found if server is not None), None)
 
 
 def _host(dsn: str) -> str:
