@@ -61,11 +61,11 @@ def sections(
             "command that fails ends this bash, so that no later command runs: correct the cause, "
             "start a new bash, repeat the commands up to the restore point, and go on with the "
             "component that was not restored completely. The kit has the same commands as a "
-            f"script: {_scripts_of(plan, [*hands])}. If you start the script again after a "
-            "failure, it leaves out what it has restored and compared completely. Where it ended "
-            "in the middle of a component, it prints the command that removes what it made of it, "
-            "and goes on with the other components. It then leaves out the steps and checks that "
-            "follow, and ends with a list of what is restored and what is not."
+            f"script: {_scripts_of(plan, [*hands])}. If a component fails, the script prints the "
+            "command that removes the incomplete part, and goes on with the other components. It "
+            "then skips the steps and checks that come later, and ends with a list of what is "
+            "restored and what is not. If you start the script again, it skips what it has "
+            "already restored and compared."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
