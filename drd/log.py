@@ -7,7 +7,7 @@ lines, and structlog costs a tenth of its start.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,10 @@ from drd.masking import mask, masked
 __all__ = ["LEVELS", "Logger", "configure", "get", "mask", "masked"]
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+Loggable = str | float | bool | None | Sequence[str] | Sequence[int] | BaseException
+"""What the key of an event may be: what people can read as it is. An object of drd's own would be
+logged as Python writes it, so its fields are logged."""
 
 _chosen = {"level": "warning", "style": "auto"}
 
@@ -32,28 +36,28 @@ def configure(*, level: str = "warning", style: str = "auto") -> None:
 class Logger:
     """Logs events with keys. Events below the level cost nothing."""
 
-    def __init__(self, context: Mapping[str, Any]) -> None:
+    def __init__(self, context: Mapping[str, Loggable]) -> None:
         self._context = context
 
-    def debug(self, event: str, **keys: Any) -> None:
+    def debug(self, event: str, **keys: Loggable) -> None:
         self._log("debug", event, keys)
 
-    def info(self, event: str, **keys: Any) -> None:
+    def info(self, event: str, **keys: Loggable) -> None:
         self._log("info", event, keys)
 
-    def warning(self, event: str, **keys: Any) -> None:
+    def warning(self, event: str, **keys: Loggable) -> None:
         self._log("warning", event, keys)
 
-    def error(self, event: str, **keys: Any) -> None:
+    def error(self, event: str, **keys: Loggable) -> None:
         self._log("error", event, keys)
 
-    def _log(self, level: str, event: str, keys: Mapping[str, Any]) -> None:
+    def _log(self, level: str, event: str, keys: Mapping[str, Loggable]) -> None:
         if LEVELS[level] >= LEVELS[_chosen["level"]]:
             logger = _structlog().get_logger(**self._context)
             getattr(logger, level)(event, **keys)
 
 
-def get(**context: Any) -> Logger:
+def get(**context: Loggable) -> Logger:
     """Return a logger with `context` bound."""
     return Logger(context)
 

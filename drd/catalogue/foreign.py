@@ -5,6 +5,7 @@ no effect here."""
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -35,9 +36,8 @@ def opened(path: Path, within_s: float = LONGEST_S) -> Iterator[sqlite3.Connecti
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
         for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
             connection.execute(f"PRAGMA {pragma}").close()
-        defensive = getattr(sqlite3, "SQLITE_DBCONFIG_DEFENSIVE", None)  # Python 3.12
-        if defensive is not None:
-            connection.setconfig(defensive, True)  # type: ignore[attr-defined]
+        if sys.version_info >= (3, 12):
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
         connection.text_factory = _text
         connection.set_progress_handler(lambda: time.monotonic() > ends, 10_000)

@@ -51,7 +51,8 @@ class Supervisor:
     def reap(self, now: datetime) -> int:
         """Note the workers that have ended; returns how many."""
         for worker in self._workers.kill_overdue():
-            _log.error("run.killed", run=worker.run.id, plan=worker.run.plan, why=worker.why)
+            cause = worker.why.logged if worker.why is not None else {}
+            _log.error("run.killed", run=worker.run.id, plan=worker.run.plan, **cause)
         ended = self._workers.reap()
         self._unsettled += ended
         while self._unsettled:  # includes those that could not be recorded in the catalogue before

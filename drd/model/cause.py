@@ -35,6 +35,12 @@ class Cause:
         """The fact and the remedies in one line, for logs and tables."""
         return in_one_line(self.shown)
 
+    @property
+    def logged(self) -> dict[str, str]:
+        """The keys of an event in the log, without those that are empty."""
+        keys = {"why": self.text, "code": self.code, "remedy": self.remedy}
+        return {key: text for key, text in keys.items() if text}
+
 
 STOPPED = Cause("the service was stopped", "service-stopped")
 """The cause of a run that ended because the daemon was stopped."""

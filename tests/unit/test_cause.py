@@ -19,6 +19,15 @@ def test_a_cause_is_shown_with_the_remedy_below() -> None:
     assert with_remedy("two", "one.\nanother.") == "two\nremedy: one.\nremedy: another."
 
 
+def test_a_cause_in_the_log_has_a_key_for_each_part() -> None:
+    assert GONE.logged == {
+        "why": "x.db does not exist",
+        "code": "source-missing",
+        "remedy": "create it.",
+    }
+    assert Cause("cancelled").logged == {"why": "cancelled"}
+
+
 def test_joined_causes_have_facts_first_then_output_then_remedies() -> None:
     both = joined({"db": REFUSED, "conf": GONE})
     assert both is not None

@@ -84,3 +84,18 @@ def test_a_death_that_cannot_be_recorded_is_logged_once(logged: Callable[[], str
         with pytest.raises(CatalogueError):
             supervisor.reap(NOW)
     assert logged().count("run.died") == 1
+
+
+def test_a_killed_run_is_logged_with_the_cause_in_words(logged: Callable[[], str]) -> None:
+    why = Cause("the run did not finish within 2h", "run-too-long", "raise `timeout`.")
+    workers: Any = Workers()
+    late = [SimpleNamespace(run=run("a"), why=why), SimpleNamespace(run=run("b"), why=None)]
+    workers.kill_overdue = lambda: late
+    catalogue: Any = SimpleNamespace(runs=SimpleNamespace(get=run))
+    Supervisor(catalogue, workers, lambda _: None).reap(NOW)
+    first, second = (line for line in logged().splitlines() if "run.killed" in line)
+    assert '"why": "the run did not finish within 2h"' in first
+    assert '"code": "run-too-long"' in first
+    assert '"remedy": "raise `timeout`."' in first
+    assert '"why"' not in second
+    assert "Cause(" not in first + second
