@@ -44,8 +44,8 @@ MONITOR_S = 120.0
 class Time:
     """`drd.ports.Clock`: whole seconds, which pass when somebody says so."""
 
-    def __init__(self) -> None:
-        self.wall = START
+    def __init__(self, began: datetime) -> None:
+        self.began = self.wall = began
         self.awake_s = 0.0
 
     def now(self) -> datetime:
@@ -186,10 +186,15 @@ class Host:
     many seconds it lasts."""
 
     def __init__(
-        self, directory: Path, plans: Mapping[str, str], draw: Draw, settings: str = ""
+        self,
+        directory: Path,
+        plans: Mapping[str, str],
+        draw: Draw,
+        settings: str = "",
+        began: datetime = START,
     ) -> None:
         self.directory = directory
-        self.time = Time()
+        self.time = Time(began)
         self.draw = draw
         self.log: list[Entry] = []
         self.works: Pretenders | None = None

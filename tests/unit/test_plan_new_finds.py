@@ -26,6 +26,7 @@ from drd.kinds.postgres import discovery as postgres_discovery
 from drd.kinds.postgres.discovery import found as find_postgres
 from drd.kinds.sqlite import discovery as sqlite_discovery
 from drd.process import container
+from tests.repository_support import until
 from tests.servers import PostgresServer
 
 Output = pytest.CaptureFixture[str]
@@ -216,6 +217,8 @@ def test_a_running_mariadb_whose_socket_is_elsewhere_is_named_with_its_option(
             f"'mariadb:///DATABASE?socket={place}'."
         )
         try:
+            # Popen returns before the kernel has set the name of the new program.
+            until(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes())
             assert note in mariadb_discovery._on_this_host()[1]
             monkeypatch.setattr(mariadb_discovery, "SOCKETS", (str(place),))
             monkeypatch.setattr(mariadb_discovery, "_databases", lambda *_: None)
