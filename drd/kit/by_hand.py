@@ -333,12 +333,13 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
                 left.pop(name)
                 yield from _component(name, components[name], where, adopted=bool(plan.made_by))
         elif step.kind == "check":
-            yield Heading(3, f"Check the restored data{of_target}")
-            blocks = _checks(plan, step.subjects, components)
-            yield Following(f"the checks of step {step.name}", tuple(blocks))
-        else:
+            blocks = tuple(_checks(plan, step.subjects, components))
+            if blocks:
+                yield Heading(3, f"Check the restored data{of_target}")
+                yield Following(f"the checks of step {step.name}", blocks)
+        elif blocks := tuple(steps.step(step)):  # not a step of other targets
             yield Heading(3, f"Step {step.name}{of_target}")
-            yield Following(f"step {step.name}", tuple(steps.step(step)))
+            yield Following(f"step {step.name}", blocks)
     for name in left:
         yield from _component(name, components[name], where, adopted=bool(plan.made_by))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import PurePosixPath
 from shlex import quote
 from textwrap import wrap
@@ -171,7 +172,7 @@ def script(blocks: Sequence[Block], *, file: str, page: str) -> bytes:
 
 def _lines(blocks: Sequence[Block]) -> Iterator[str]:
     said: Block | None = None
-    for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+    for block, after in zip_longest(blocks, blocks[1:]):
         if isinstance(block, Stage | Restoring | Following):
             yield from _group(block)
         elif isinstance(block, Removal):

@@ -109,6 +109,45 @@ def test_each_of_several_targets_has_a_script() -> None:
     assert script_file("shop", "b", several=True) == "runbooks/shop/recover-by-hand-b.sh"
 
 
+IN_PLACE_AND_A_TARGET = """
+plan: shop
+objectives: {rpo: 1h, rto: 1h}
+components:
+  files: {kind: files, paths: [/srv/a]}
+repositories: {primary: {url: /srv/r, password: {env: PW}}}
+targets: {standby: {files: {path: /srv/b}}}
+runbook:
+  - {name: stop-app, stop: {unit: app.service}, when: {target: in-place},
+     rehearse: skip, reason: runs during a drill}
+  - {name: data, restore: all}
+  - {name: compare, check: all}
+  - {name: sign, start: {unit: sign.service}, when: {target: standby},
+     rehearse: skip, reason: runs during a drill}
+"""
+
+
+def test_a_step_of_other_targets_and_a_step_without_checks_are_on_no_page(tmp_path: Path) -> None:
+    plan = load_plan(write_plan(tmp_path, IN_PLACE_AND_A_TARGET)).plan
+    hand = ByHand((Passage("Restore:", "true\n"),))
+    blocks = by_hand_page.sections(
+        plan,
+        by_hand_page.KitPlaces({plan.primary.password: "pw"}, {}),
+        {"standby": {"files": hand}},
+    )
+    page, text = markdown(blocks).decode(), script(blocks, file="runbooks/s.sh", page="p").decode()
+    for said in (page, text):
+        assert "Restore files into the target standby" in said
+        assert "Step sign, target standby" in said
+        assert "stop-app" not in said
+        assert "Check the restored data" not in said
+
+
+def test_a_group_without_commands_does_nothing(tmp_path: Path) -> None:
+    done = _run(tmp_path, Following("nothing", ()), Commands("echo end\n"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "end\n" in done.stdout
+
+
 def test_the_script_names_a_program_that_is_missing_before_it_does_anything(
     tmp_path: Path,
 ) -> None:
