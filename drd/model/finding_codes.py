@@ -8,6 +8,7 @@ from __future__ import annotations
 REPOSITORY = "repository"
 PROTECTION = "repository-protection"
 KEY = "repository-key"
+WRITING = "repository-writing"
 DATA = "repository-data"
 KNOWN_STATE = "repository-known-state"
 ADOPTED = "repository-copies"
@@ -33,6 +34,7 @@ SECRETS_OF_REPOSITORY = frozenset(
 _ASPECTS = {
     PROTECTION: "protection",
     KEY: "key",
+    WRITING: "writing",
     KNOWN_STATE: "known state",
     ADOPTED: "copies",
     ARCHIVE: "archive",

@@ -19,6 +19,7 @@ from drd.model.finding_codes import (
     RESTORE_POINT,
     SECRETS_OF_REPOSITORY,
     SOURCE,
+    WRITING,
     name_of,
 )
 from drd.model.repositories import DAMAGED, GONE, SILENT, VANISHED
@@ -123,7 +124,7 @@ def _is_over(repository: RepositoryFacts, code: str, checked_at: datetime) -> bo
         return repository.damage is None
     if code == KNOWN_STATE:
         return repository.damage is None and repository.lost is None
-    if code not in (REPOSITORY, KEY, *SECRETS_OF_REPOSITORY):
+    if code not in (REPOSITORY, KEY, WRITING, *SECRETS_OF_REPOSITORY):
         return False
     stored = repository.newest
     is_there = repository.lost is None and repository.unreachable is None

@@ -98,6 +98,10 @@ class LocalPlace:
         except OSError as error:
             raise self._unreachable(error) from error
 
+    def try_to_make(self) -> bool:
+        self.preflight()
+        return True
+
     def read_only(self) -> bool:
         """Checked beforehand, because restic tries for minutes to write its lock."""
         return self.path.is_dir() and not os.access(self.path, os.W_OK, effective_ids=True)

@@ -56,6 +56,10 @@ class RepositoryPlace(Protocol):
         is gone, RepositoryUnreachable, RepositoryError.
         """
 
+    def try_to_make(self) -> bool:
+        """Find out whether a repository could be made here, without making it. Return whether the
+        place tells this. Raises RepositoryReadOnly if none can be made."""
+
     def read_only(self) -> bool:
         """Return whether drd knows that nothing can be written to the place."""
 

@@ -131,6 +131,9 @@ class S3Place:
             return None
         return digest_of(answer.content) if answer.status_code == 200 else None
 
+    def try_to_make(self) -> bool:
+        return False  # only a write tells, and it would make the repository
+
     def read_only(self) -> bool:
         """Always False: only a write reveals it, and restic fails at once when a write
         is denied.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from drd import process
 from drd.errors import (
     DrdError,
     RepositoryDamaged,
@@ -23,8 +24,10 @@ from drd.errors import (
     RepositoryUnreachable,
     WrongKey,
 )
-from drd.process import cancel, reset_cancel
+from drd.model.finding_codes import WRITING
+from drd.process import Command, cancel, reset_cancel
 from drd.repositories.restic import ResticRepository
+from drd.repositories.restic.messages import complaints
 from drd.repositories.restic.stall import Patience
 from tests.integration.test_repository_faults import small_disk
 from tests.repository_support import (
@@ -275,3 +278,92 @@ def test_a_rest_server_with_an_authority_of_its_own_needs_its_certificate(
         assert again(usual, tmp_path, url=secure, access=trusting.access).identity() is not None
     finally:
         proxy.close()
+
+
+def remount(disk: Path, how: str) -> None:
+    done = process.run(Command(["mount", "-o", f"remount,{how}", str(disk)]))
+    assert done.exit_code == 0, done.complaint
+
+
+def writing(repository: ResticRepository) -> list[tuple[str, str, str]]:
+    """What doctor says about the right to write."""
+    found = (f for f in repository.doctor() if f.code == WRITING)
+    return [(f.severity, f.text, f.remedy) for f in found]
+
+
+@pytest.mark.parametrize("scheme", ["rclone", "sftp"])
+def test_doctor_tries_whether_a_repository_can_be_made(
+    scheme: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        repository = far_repository(scheme, request, disk, name="repos/far")
+        place = f"drd can write to the place {repository.url}"
+        assert writing(repository) == [("ok", place, "")]
+        assert list(disk.iterdir()) == []
+        remount(disk, "ro")
+        try:
+            ((severity, text, remedy),) = writing(repository)
+        finally:
+            remount(disk, "rw")
+    assert severity == "error"
+    assert text.startswith(f"drd cannot make a repository at {repository.url}: ")
+    assert "the user that drd runs as" in remedy
+    if scheme == "rclone":
+        assert text.endswith(": read-only file system")
+
+
+def test_rclone_says_why_nothing_can_be_stored(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """restic reports only the number 500, and repeats the attempt for minutes."""
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        there, missing = (far_repository("rclone", request, disk, name=n) for n in ("far", "no"))
+        snapshot = founded(there, place=disk / "far").store(
+            shell("echo here"), host="p", tags=["t"]
+        )
+        assert writing(there)[0][0] == "ok"
+        remount(disk, "ro")
+        try:
+            ((severity, text, _),) = writing(there)
+            assert severity == "error"
+            assert text.startswith(f"rclone cannot write to {there.url}: open {disk}/far/locks/")
+            assert text.endswith(": read-only file system")
+            said = refused(missing.initialise, RepositoryReadOnly)
+            assert f"rclone cannot write to {missing.url}: mkdir {disk}/no: read-only file" in said
+            there.runner.patience = SOON
+            (listed,) = there.snapshots(host="p", tags=["t"])  # without a lock
+            assert listed.id == snapshot.snapshot
+        finally:
+            remount(disk, "rw")
+
+
+def test_drd_finds_out_why_rclone_makes_no_repository_if_restic_does_not_say_it(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """restic may end before it has passed on rclone's messages."""
+    silent = tmp_path / "bin" / "rclone"
+    silent.parent.mkdir()
+    real = shutil.which("rclone")
+    silent.write_text(f'#!/bin/sh\n[ "$1" = serve ] || exec {real} "$@"\n{real} "$@" 2>/dev/null\n')
+    silent.chmod(0o755)
+    monkeypatch.setenv("PATH", str(silent.parent), prepend=":")
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        missing = far_repository("rclone", request, disk, name="no")
+        remount(disk, "ro")
+        try:
+            said = refused(missing.initialise, RepositoryReadOnly)
+        finally:
+            remount(disk, "rw")
+    assert said.startswith(f"drd cannot make a repository at {missing.url}: mkdir {disk}/drd-write")
+    assert "read-only file system" in said
+
+
+def test_a_message_that_nobody_knows_is_shown_with_what_rclone_said() -> None:
+    said = complaints(
+        "rclone: 2026/11/30 11:40:25 ERROR : : Create repo failed to Mkdir: the moon is full\n"
+        "Fatal: create repository at rclone:box:b failed: Fatal: unable to open repository at "
+        "rclone:box:b: unexpected HTTP response (500): 500 Internal Server Error\n"
+    )
+    assert said.last.endswith(
+        "(500): 500 Internal Server Error (rclone: Create repo failed to Mkdir: the moon is full)"
+    )

@@ -317,7 +317,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/repositories/adopted/stanza_program.py",  # options in one word, paths below archive/
         "drd/repositories/restic/browsing.py",
         "drd/repositories/restic/remote_place.py",  # ssh with parts of an address by a closed rule
-        "drd/repositories/restic/remote_room.py",  # sftp and rclone, an address by a closed rule
+        "drd/repositories/restic/remote_commands.py",  # an address by a closed rule
         "drd/repositories/restic/two_repositories.py",
         "drd/repositories/restic/session.py",
         "drd/repositories/restic/version.py",

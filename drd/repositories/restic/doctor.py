@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
 from drd.model.finding import Finding
-from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY
+from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY, WRITING
+from drd.model.location import is_local
 from drd.model.text import counted
 from drd.repositories.restic import foreign_objects, maintenance, two_repositories
 from drd.repositories.restic.errors import judge
@@ -39,6 +40,7 @@ def doctor(runner: ResticRunner, source: ResticRunner | None = None) -> list[Fin
             )
             findings.append(_attempt(KEY, spec.name, lambda: _check_password(runner)))
         if not findings[-1].failed:
+            findings += _check_writing(runner)
             findings += _check_keys(runner)
             findings.append(_attempt("repository-locks", spec.name, lambda: _check_locks(runner)))
             if index.result().failed:
@@ -48,7 +50,7 @@ def doctor(runner: ResticRunner, source: ResticRunner | None = None) -> list[Fin
 
 def _check_place(runner: ResticRunner) -> str:
     runner.session.place.preflight(writing=not runner.only_reads)
-    does = "read" if runner.only_reads else "use"
+    does = "use" if is_local(runner.url) and not runner.only_reads else "read"
     return f"drd can reach and {does} the place {runner.url}"
 
 
@@ -59,6 +61,24 @@ def _check_password(runner: ResticRunner) -> str:
         first = "copy" if runner.session.spec.copy_of else "backup"
         return f"there is no repository yet: the first drd {first} creates it"
     return f"the password opens repository {known[:8]}"
+
+
+def _check_writing(runner: ResticRunner) -> list[Finding]:
+    """Report whether drd can write to the repository, by a lock of restic, or can make it. Report
+    nothing for a directory, about which the finding REPOSITORY says it, nor where drd cannot try it
+    without making the repository."""
+    name = runner.session.spec.name
+    if runner.only_reads or is_local(runner.url):
+        return []
+    try:
+        if maintenance.identity(runner) is None:
+            was_tried = runner.session.place.try_to_make()
+        else:
+            was_tried = maintenance.try_to_lock(runner)
+    except DrdError as error:
+        return [Finding(WRITING, "error", name, str(error), error.hint)]
+    detail = f"drd can write to the place {runner.url}"
+    return [Finding(WRITING, "ok", name, detail)] if was_tried else []
 
 
 def _check_keys(runner: ResticRunner) -> list[Finding]:

@@ -50,7 +50,9 @@ _READ_ONLY = re.compile(
     r"unable to create lock.*(?:access ?denied|permission denied|read-only file system)",
     re.IGNORECASE,
 )
-_NO_SPACE = re.compile(r"no space left on device|507 Insufficient Storage", re.IGNORECASE)
+_NO_SPACE = re.compile(
+    r"no space left on device|507 Insufficient Storage|disk quota exceeded", re.IGNORECASE
+)
 _LOCKING = re.compile(r"unable to create lock|Save\(<lock/", re.IGNORECASE)
 _HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
 

@@ -8,7 +8,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable
+from drd.errors import (
+    RepositoryError,
+    RepositoryLocked,
+    RepositoryMissing,
+    SecretUnavailable,
+)
 from drd.model import strict
 from drd.model.location import is_local
 from drd.ports import Listing, Pruned, SnapshotInfo
@@ -21,6 +26,8 @@ from drd.secrets import EDGES_HINT, edges
 
 COUNT_S = 600.0
 """Deadline for `stats`, which reads every index."""
+_LOCK_S = 30.0
+"""Deadline for one lock; restic repeats it for minutes if it cannot write."""
 
 _BATCH = 500  # ids have 64 characters: this stays far below the longest command line
 
@@ -45,6 +52,16 @@ def identity(runner: ResticRunner) -> str | None:
         return None
 
 
+def try_to_lock(runner: ResticRunner) -> bool:
+    """Have restic write a lock and remove it. Returns whether it was tried: not while somebody else
+    has locked the repository. Raises RepositoryError if drd cannot write there."""
+    try:
+        runner.capture(["list", "keys"], deadline_s=_LOCK_S)
+    except RepositoryLocked:
+        return False
+    return True
+
+
 def initialise(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
     """Initialise the repository. With the chunker parameters of another repository the same data
     makes the same chunks, so that copies deduplicate. Removes keys that a killed `init` left.
@@ -63,7 +80,13 @@ def initialise(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
         if known is not None:
             return known
         place.remove("keys", place.unfinished_keys())
-        made = _initialise(runner, chunker_from)
+        try:
+            made = _initialise(runner, chunker_from)
+        except RepositoryError as error:
+            if type(error) is RepositoryError and not place.by_file:
+                # restic may end before it has passed on what rclone said.
+                place.try_to_make()
+            raise
     if not place.by_file:
         _require_open(runner)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from drd.ports import OnProgress, Progress, no_progress
 from drd.process import SHOWN
 
 _SKIPPED = " does not exist, skipping"
+_OF_RCLONE = re.compile(r"^rclone: [\d/]+ [\d:]+ (?:ERROR|CRITICAL) : (.*)$", re.MULTILINE)
+_STATUS_ALONE = "unexpected HTTP response"
+"""restic's words for an answer of rclone of which only rclone's own message says the reason."""
 
 
 class Listener:
@@ -63,10 +67,15 @@ class Complaints:
 
     @property
     def last(self) -> str:
-        """The best single sentence, in lower case and without restic's `Fatal:`."""
+        """The best single sentence, in lower case and without restic's `Fatal:`. For an answer of
+        rclone that is only a number, rclone's own message follows."""
         words = self.fatal or (self.lines[-1] if self.lines else "")
         first = words.strip().partition("\n")[0].removeprefix("Fatal: ")
-        return without_middle(masked(first[:1].lower() + first[1:]), SHOWN)
+        first = first[:1].lower() + first[1:]
+        by_rclone = _OF_RCLONE.findall(self.text) if _STATUS_ALONE in first else []
+        if by_rclone:
+            first += f" (rclone: {by_rclone[-1].lstrip(' :')})"
+        return without_middle(masked(first), SHOWN)
 
 
 def complaints(stderr: str) -> Complaints:

@@ -16,6 +16,7 @@ from drd.errors import (
     RepositoryReadOnly,
     RepositoryUnreachable,
 )
+from drd.masking import masked
 from drd.model.schemes import SSH_PORT, parse_sftp, scheme_of
 
 _SSH_KEYSCAN = (
@@ -43,7 +44,7 @@ _Made = Callable[[str, re.Match[str]], DrdError]
 
 
 def _rule(pattern: str, made: _Made) -> tuple[re.Pattern[str], _Made]:
-    return re.compile(pattern, re.IGNORECASE), made
+    return re.compile(pattern, re.IGNORECASE | re.MULTILINE), made
 
 
 # --- ssh --------------------------------------------------------------------------------------
@@ -155,6 +156,14 @@ def _read_only(url: str, found: re.Match[str]) -> DrdError:
     )
 
 
+def _not_for_rclone(url: str, found: re.Match[str]) -> DrdError:
+    return RepositoryReadOnly(
+        f"rclone cannot write to {url}: {masked(found[1])}",
+        hint="let the user that drd runs as write there (on a host with the service: drd); drills "
+        "and recoveries work without this right.",
+    )
+
+
 def _keys_without_config(url: str, _: re.Match[str]) -> DrdError:
     return RepositoryDamaged(
         f"{url} has keys of a repository, but not its file `config`",
@@ -195,6 +204,13 @@ _BY_SCHEME = {
         _rule(r"Permission denied \(|Too many authentication failures", _ssh_key_refused),
         _rule(r"subsystem request failed|received message too long", _no_sftp),
         _rule(r"Could not resolve hostname|Name or service not known", _unreachable),
+    ),
+    "rclone": (
+        _rule(
+            r"^rclone: [^\n]*(?:failed to \w+|error): ([^\n]*"
+            r"(?:permission denied|operation not permitted|read-only file system))$",
+            _not_for_rclone,
+        ),
     ),
     "rest": (_rule(r"server gave HTTP response to HTTPS client", _plain_http),),
 }

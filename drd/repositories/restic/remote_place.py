@@ -32,7 +32,8 @@ from drd.repositories.restic.errors import failing, judge
 from drd.repositories.restic.reach import ssh_options
 from drd.repositories.restic.remote_errors import explained
 from drd.repositories.restic.remote_room import free_bytes
-from drd.repositories.restic.stall import RETRY
+from drd.repositories.restic.remote_writing import require_writable
+from drd.repositories.restic.stall import last_attempt
 
 if TYPE_CHECKING:
     from drd.repositories.restic.session import Session
@@ -84,6 +85,9 @@ class ResticPlace:
                 f"restic's answer about the repository at {self.url} cannot be read",
                 hint="install restic 0.17 or 0.18: drd supports these versions.",
             ) from error
+
+    def try_to_make(self) -> bool:
+        return require_writable(self.url, self._session.reach())
 
     def read_only(self) -> bool:
         return False  # only a write tells
@@ -164,9 +168,8 @@ class ResticPlace:
             # restic may end before it has passed on what ssh said.
             done = replace(done, stderr=done.stderr + self._ask_ssh())
         if is_late and done.exit_code != 0:
-            repeated = RETRY.findall(done.stderr)
-            if repeated:
-                raise failing(self.url, repeated[-1])
+            if attempt := last_attempt(done.stderr):
+                raise failing(self.url, attempt)
             raise explained(done.stderr, self.url) or RepositoryUnreachable(
                 f"the repository at {self.url} did not answer within {format_duration(within_s)}",
                 hint="check the URL, the network and that the server runs.",

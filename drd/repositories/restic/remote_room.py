@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from drd import process
 from drd.errors import DrdError
 from drd.model.schemes import parse_rclone, parse_sftp
-from drd.process import Command, find_tool
-from drd.repositories.restic.reach import Reach, ssh_options
+from drd.repositories.restic.reach import Reach
+from drd.repositories.restic.remote_commands import above, quoted, rclone, sftp
 
-ANSWER_S = 15.0
 _COLUMNS = ("Size", "Used", "Avail", "(root)", "%Capacity")
 """The head of what OpenSSH's `df` prints, in KiB."""
 
@@ -33,15 +31,9 @@ def free_bytes(url: str, reach: Reach) -> int | None:
 
 def _of_sftp(url: str, reach: Reach) -> int | None:
     """With OpenSSH's extension statvfs."""
-    place = parse_sftp(url)
-    words = ["-q", "-b", "-", "-P", str(place.port), *ssh_options(reach.files)]
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    program = find_tool("sftp", package="openssh-client")
-    # ssh closes what it inherits, so its parent's parent holds the files, as restic does otherwise.
-    argv = ["/bin/sh", "-c", '"$@"; exit $?', "sh", program, *words, f"{place.user}@{host}"]
-    command = Command(argv, files=reach.files, deadline_s=ANSWER_S, name="sftp")
-    asked = "".join(f"-df {_quoted(path)}\n" for path in (place.path, _above(place.path) or "."))
-    lines = process.run(command, stdin=asked.encode()).printed.decode("utf-8", "replace")
+    path = parse_sftp(url).path
+    asked = "".join(f"-df {quoted(place)}\n" for place in (path, above(path) or "."))
+    lines = sftp(url, reach, asked).printed.decode("utf-8", "replace")
     rows = [line.split() for line in lines.splitlines()]
     for head, row in pairwise(rows):
         if tuple(head) == _COLUMNS and len(row) == len(_COLUMNS) and row[2].isdecimal():
@@ -49,28 +41,14 @@ def _of_sftp(url: str, reach: Reach) -> int | None:
     return None
 
 
-def _quoted(path: str) -> str:
-    """Quote a path for sftp, which also reads patterns."""
-    escaped = "".join(f"\\{c}" if c in '\\"*?[' else c for c in path)
-    return f'"{escaped}"'
-
-
 def _of_rclone(url: str, reach: Reach) -> int | None:
     remote, path = parse_rclone(url)
-    program = find_tool("rclone", package="rclone")
-    for place in dict.fromkeys((path, _above(path))):
-        words = ["about", "--json", "--contimeout", "10s", "--retries", "1", f"{remote}:{place}"]
-        command = Command([program, *words], env=reach.env, deadline_s=ANSWER_S, name="rclone")
-        done = process.run(command)
+    for place in dict.fromkeys((path, above(path))):
+        # The repository's own directory may not exist yet.
+        done = rclone(reach, "about", "--json", f"{remote}:{place}")
         if not done.exit_code:
             return _free_in(done.printed)
     return None
-
-
-def _above(path: str) -> str:
-    """Return the directory above, as the repository's own may not exist yet."""
-    above = path.rstrip("/").rpartition("/")[0]
-    return above or ("/" if path.startswith("/") else "")
 
 
 def _free_in(answer: bytes) -> int | None:

@@ -191,7 +191,7 @@ class ResticRunner:
         try:
             done = self._cleared(work)
         except DeadlineExceeded as error:
-            raise self._no_answer(how["deadline_s"] or 0.0) from error
+            raise self._no_answer(how["deadline_s"] or 0.0, watch.last_attempt) from error
         answer.check_size()
         return judge(done, self.url)
 
@@ -427,13 +427,15 @@ class ResticRunner:
             self._ask_place, moved, self.patience, lambda said: failing(self.url, said)
         )
 
-    def _no_answer(self, deadline_s: float) -> RepositoryError:
-        """Return the error for a restic that did not answer in time: the place's own error, if it
-        has one."""
+    def _no_answer(self, deadline_s: float, attempt: str) -> DrdError:
+        """Return the error for a restic that did not answer in time: the place's own error if it
+        has one, or the one because of which restic repeats its last `attempt`."""
         try:
             self._ask_place()
         except RepositoryError as error:
             return error
+        if attempt:
+            return failing(self.url, attempt)
         return RepositoryUnreachable(
             f"the repository at {self.url} did not answer within {format_duration(deadline_s)}",
             hint="check the server's log and the network, then try again.",

@@ -35,6 +35,15 @@ PATIENCE_BY_RESTIC = Patience(still_s=30.0, every_s=30.0, probe_s=45.0)
 RETRY = re.compile(r"^.* returned error, retrying after [^:]+: .*$", re.MULTILINE)
 _LONGEST = 4096
 """Characters of a message of restic; a page of a proxy may be in it."""
+_LINES = 20
+"""The lines that are kept of what was printed before an attempt failed."""
+
+
+def last_attempt(said: str) -> str:
+    """Return what restic, and rclone behind it, printed last about an operation that restic
+    repeats, with the messages before it; empty if it repeated none."""
+    repeated = list(RETRY.finditer(said))
+    return said[: repeated[-1].end()][-_LONGEST:] if repeated else ""
 
 
 class Follows(TypedDict):
@@ -62,6 +71,7 @@ class StallWatch:
     ) -> None:
         self._failed = failed
         self._words = ""
+        self._said: list[str] = []
         self._retries: list[tuple[float, str]] = []
         self._probe = probe
         self._moved = moved
@@ -82,8 +92,18 @@ class StallWatch:
         self._words = (self._words + words)[-_LONGEST:]
         *lines, self._words = self._words.split("\n")
         now = self._clock()
-        self._retries += [(now, line) for line in lines if RETRY.match(line)]
+        for line in lines:
+            self._said = [*self._said, line][-_LINES:]
+            if RETRY.match(line):
+                # The lines before it, of rclone for example, say why.
+                self._retries.append((now, "\n".join(self._said)))
+                self._said = []
         del self._retries[1:-1]
+
+    @property
+    def last_attempt(self) -> str:
+        """What restic said last about the operation that it repeats; empty if it repeats none."""
+        return self._retries[-1][1] if self._retries else ""
 
     def tick(self) -> None:
         """Raise the error of the place after it has failed for `gone_s` seconds in a row."""
