@@ -8,7 +8,7 @@ from typing import Any
 from drd.cli import output
 from drd.errors import UsageError
 from drd.model.text import escaped
-from drd.model.units import format_time, from_rfc3339
+from drd.model.units import format_span, format_time, from_rfc3339
 
 
 def in_repository(document: dict[str, Any], repository: str) -> dict[str, Any]:
@@ -75,9 +75,6 @@ def _print_copied_log(name: str, copy: Mapping[str, Any]) -> None:
 
 def _spans(log: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
-        (
-            format_time(from_rfc3339(span["from"]), seconds=True),
-            format_time(from_rfc3339(span["to"]), seconds=True),
-        )
+        format_span(from_rfc3339(span["from"]), from_rfc3339(span["to"]))
         for span in log["reachable"]
     ]

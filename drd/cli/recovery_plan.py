@@ -19,7 +19,7 @@ from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Ask, Step, waits_for
 from drd.model.snapshot import of_whole_copy
 from drd.model.text import counted
-from drd.model.units import format_duration, format_size, format_time, to_rfc3339
+from drd.model.units import exact_time, format_duration, format_size, format_time, to_rfc3339
 
 
 def print_plan(
@@ -160,7 +160,7 @@ def replay_words(order: LogOrder) -> str:
     """Say to which place a log is replayed: `replayed to the end, …`."""
     target, end = order.target, format_time(order.end.at, seconds=True)
     if target.before is not None and target.before <= order.end.at:
-        at = format_time(target.before, seconds=True)
+        at = exact_time(target.before)
         return f"replayed, without the transactions that were committed at {at} or later"
     if target.position is not None:
         return f"replayed to the position {order.place}"

@@ -15,7 +15,7 @@ from drd.model.facts import HoldFacts, LogFacts
 from drd.model.repositories import ABSENT
 from drd.model.rows import STATE_STYLE, STYLE, note_of, objective, percent
 from drd.model.text import counted, escaped, some, without_output
-from drd.model.units import format_duration, format_size, format_time, from_rfc3339
+from drd.model.units import format_duration, format_size, format_span, format_time, from_rfc3339
 from drd.model.verdicts import (
     Assessment,
     PlanState,
@@ -97,10 +97,7 @@ def _facts(plan: Assessment, at: datetime) -> list[Fact]:
 
 def _any_time(component: str, log: LogFacts) -> Fact:
     """Say to which times a component can be recovered exactly, and what is wrong with its log."""
-    spans = [
-        f"from {format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
-        for begin, end in log.spans
-    ]
+    spans = ["from {} to {}".format(*format_span(begin, end)) for begin, end in log.spans]
     text = f"{component} can be recovered to any time {some(spans[::-1], between=', and ')}"
     if not spans:
         text = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from drd.model.malformed import Malformed
 
@@ -114,6 +114,23 @@ def format_time(at: datetime, *, seconds: bool = False, zone: tzinfo = UTC) -> s
     """Format a time for people, with its zone: `2026-11-25 14:03 UTC`, `2026-11-25 15:03 CET`."""
     local = at.astimezone(zone)
     return f"{_bare(local, seconds=seconds)} {zone_name(local)}"
+
+
+def exact_time(at: datetime) -> str:
+    """Format a time with all that it has: `2026-11-25 14:03:22.25 UTC`."""
+    local = at.astimezone(UTC)
+    fraction = f".{local.microsecond:06d}".rstrip("0").rstrip(".")
+    return f"{_bare(local, seconds=True)}{fraction} UTC"
+
+
+def format_span(begin: datetime, end: datetime) -> tuple[str, str]:
+    """Format the limits of a time span, so that both are within it when a person types them: the
+    first whole second after its beginning, the last one before its end. A span without two whole
+    seconds keeps its fractions."""
+    first = begin.replace(microsecond=0) + timedelta(seconds=1)
+    if first > end:
+        return exact_time(begin), exact_time(end)
+    return format_time(first, seconds=True), format_time(end, seconds=True)
 
 
 def zone_name(local: datetime) -> str:

@@ -13,12 +13,14 @@ from drd.model.units import (
     DURATION,
     SHARE,
     bare_time,
+    exact_time,
     format_age,
     format_duration,
     format_rfc3339,
     format_share,
     format_size,
     format_sizes,
+    format_span,
     format_time,
     from_rfc3339,
     parse_duration,
@@ -188,6 +190,22 @@ def test_time_that_no_calendar_has_in_utc_is_refused(text: str) -> None:
 def test_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         from_rfc3339("2026-11-25T00:31:00")
+
+
+def test_both_limits_of_a_span_are_within_it_as_they_are_shown() -> None:
+    def span(begin: str, end: str) -> tuple[str, str]:
+        minute = "2026-11-30T15:14:"
+        return format_span(from_rfc3339(f"{minute}{begin}Z"), from_rfc3339(f"{minute}{end}Z"))
+
+    day = "2026-11-30 15:14:"
+    assert span("05.210217", "58.9") == (f"{day}06 UTC", f"{day}58 UTC")
+    assert span("05", "06") == (f"{day}06 UTC", f"{day}06 UTC")
+    assert span("05.21", "05.9") == (f"{day}05.21 UTC", f"{day}05.9 UTC")
+
+
+def test_an_exact_time_has_as_many_digits_as_it_needs() -> None:
+    assert exact_time(from_rfc3339("2026-11-25T01:31:07+01:00")) == "2026-11-25 00:31:07 UTC"
+    assert exact_time(from_rfc3339("2026-11-25T00:31:07.050Z")) == "2026-11-25 00:31:07.05 UTC"
 
 
 def test_times_are_shown_in_utc_and_with_seconds_where_these_are_wanted() -> None:

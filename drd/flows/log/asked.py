@@ -17,7 +17,7 @@ from drd.model.log import LogTarget
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
 from drd.model.text import some
-from drd.model.units import format_time
+from drd.model.units import exact_time, format_time
 from drd.ports import Ability, KindFactory
 
 LAST = "last"
@@ -82,8 +82,7 @@ def _before_time(
         oldest = data_time_in(points[-1], name)
         raise NoRestorePoint(
             f"plan {plan.name} has no complete restore point with data of {name} from before "
-            f"{format_time(before, seconds=True)}; the oldest is of "
-            f"{format_time(oldest, seconds=True)}",
+            f"{exact_time(before)}; the oldest is of {exact_time(oldest)}",
             hint=f"choose another restore point: drd points {plan.name}",
         )
     return ids

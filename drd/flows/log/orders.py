@@ -26,7 +26,7 @@ from drd.flows.services import Services
 from drd.model.log import LogBatch, LogMark, LogRange, LogTarget, ranges, reaching
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
-from drd.model.units import format_time
+from drd.model.units import exact_time, format_span, format_time
 from drd.ports import Ability, Repository
 from drd.ports.logs import LogReplay, LogStart
 from drd.process import rights
@@ -165,7 +165,7 @@ def _require_within(wanted: _Wanted, part: LogRange, known: Sequence[LogRange], 
         # drd cannot recover to a time in a gap; a time after the gap needs a later point.
         raise NoRestorePoint(
             f"the log of {component} has a gap after {format_time(end.at, seconds=True)}, "
-            f"and {format_time(before, seconds=True)} is later than the beginning of this gap"
+            f"and {exact_time(before)} is later than the beginning of this gap"
             + _times(services, plan, component, known, name),
             hint="choose another time; or recover to the last time before the gap: --point "
             f"{point.id} --to-last",
@@ -173,7 +173,7 @@ def _require_within(wanted: _Wanted, part: LogRange, known: Sequence[LogRange], 
     if before is not None and before <= (copied := data_time_in(point, component)):
         raise NoRestorePoint(
             f"the data of {component} in restore point {point.id} is of "
-            f"{format_time(copied, seconds=True)}, and {format_time(before, seconds=True)} is not "
+            f"{format_time(copied, seconds=True)}, and {exact_time(before)} is not "
             "later",
             hint="leave out --point: drd then begins with a restore point from before this time.",
         )
@@ -215,7 +215,7 @@ def _doubt(order: LogOrder, part: LogRange, place: Callable[[int], str]) -> str:
     earlier = [b for b in part.after(order.batches[-1]) if before is not None and b.end.at < before]
     if before is None or not earlier:
         return ""
-    at = format_time(before, seconds=True)
+    at = exact_time(before)
     last = earlier[-1].end
     return (
         f"the clock of the server of {order.component} was set back after {at}. drd recovers "
@@ -267,7 +267,7 @@ def _times(
     """
     held_by = continued(plan.repositories[name])
     texts = [
-        f"{format_time(begin, seconds=True)} to {format_time(end, seconds=True)}"
+        " to ".join(format_span(begin, end))
         for begin, end in spans(known, bases(services, plan, component, held_by), component)
     ]
     if not texts:

@@ -260,6 +260,34 @@ def test_a_copy_is_full_when_it_cannot_build_on_the_last(
     assert words in why
 
 
+def test_the_first_copy_of_a_promoted_standby_is_a_full_one(chain: Chain, short_tmp: Path) -> None:
+    """Also before its first checkpoint, which can take minutes: until then pg_control has the
+    timeline of the former primary. A chain across timelines could not be restored."""
+    standby = PostgresServer(short_tmp / "standby", major=17)
+    standby.directory.mkdir()
+    owner = chain.server.data_dir.stat()
+    os.chown(standby.directory, owner.st_uid, owner.st_gid)
+    words = [str(chain.server.bin_dir / "pg_basebackup"), "-D", str(standby.data_dir), "-R"]
+    for oid, place in chain.server.execute(
+        "select oid, pg_tablespace_location(oid) from pg_tablespace where oid > 16383"
+    ):
+        words += ["-T", f"{place}={standby.directory}/{oid}"]
+    standby.as_user([*words, "-c", "fast", "-d", chain.server.dsn()])
+    standby.start()
+    try:
+        standby.execute("alter system set checkpoint_timeout = '1d'")
+        standby.execute("select pg_reload_conf()")
+        chain.server.execute("update orders set n = n + 1", "shop")
+        standby.execute("select pg_promote(true, 120)")
+        component = _component(standby)
+        earlier = _earlier(chain.restic, chain.newest, "c")
+        with closing(connect(address_of(component.settings.dsn))) as holder:
+            why = increments._why_full(holder, component.settings, earlier)
+        assert why == "the server is on timeline 2, the earlier copy on 1"
+    finally:
+        standby.stop("immediate")
+
+
 @pytest.mark.parametrize("point", ["a", "b", "c"])
 def test_a_chain_that_a_drill_could_not_restore_is_not_built_on(chain: Chain, point: str) -> None:
     earlier = StoredEarlier("c", "local", chain.newest, chain.restic.repository, {point})

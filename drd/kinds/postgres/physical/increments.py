@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -47,8 +47,12 @@ _MOST_FILE = 1 << 40
 _NAME = re.compile(r"[A-Za-z0-9_.@#+=, -]{1,255}")
 
 _SUMMARIZES = "SELECT pg_catalog.current_setting('summarize_wal', true)"
+# A promoted standby is on a new timeline before its first checkpoint: pg_control knows it later.
 _NOW = """
-SELECT s.system_identifier::text, c.timeline_id,
+SELECT s.system_identifier::text,
+       CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.to_hex(c.timeline_id)
+            ELSE pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)
+       END,
        (CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
              ELSE pg_catalog.pg_current_wal_lsn() END)::text,
        pg_catalog.current_setting('summarize_wal', true)
@@ -129,7 +133,8 @@ def _why_full(
     except psycopg.Error as error:
         return f"the server does not show its state: {words(error)}"
     assert row is not None
-    identifier, timeline, reached, summarizing = row
+    identifier, number, reached, summarizing = row
+    timeline = int(number, 16)
     if summarizing != "on":
         return "summarize_wal of the server is off"
     if isinstance(earlier, NoEarlier):
@@ -165,8 +170,12 @@ def _another(earlier: Earlier, identifier: str, timeline: int, major: int) -> st
     if facts["server_major"] != major:
         return f"the server was PostgreSQL {facts['server_major']} at the earlier copy"
     if facts["timeline"] != timeline:
-        return f"the server is on timeline {timeline}, the earlier copy on {facts['timeline']}"
+        return _other_timeline(timeline, facts)
     return None
+
+
+def _other_timeline(timeline: int, facts: Mapping[str, Any]) -> str:
+    return f"the server is on timeline {timeline}, the earlier copy on {facts['timeline']}"
 
 
 def _too_old(first: str | None, earlier: Earlier, full_every: float) -> str | None:
@@ -207,6 +216,8 @@ def _built_on(earlier: Earlier, order: Order) -> Made | str:
         remove(known)
     if made.since != facts["start_lsn"]:
         return f"pg_basebackup did not build on the copy of restore point {earlier.point}"
+    if made.timeline != facts["timeline"]:
+        return _other_timeline(made.timeline, facts)
     taken = TakenOver(str(earlier.snapshot.snapshot), laid.files)
     return Made(made, before, taken, laid.bytes)
 
