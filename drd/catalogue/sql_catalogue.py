@@ -13,7 +13,7 @@ from typing import get_args
 from sqlalchemy.engine import URL
 
 from drd import modes, process
-from drd.catalogue import export, figures, migrate
+from drd.catalogue import export, figures, migrate, trouble
 from drd.catalogue.alerts import SqlAlertBook
 from drd.catalogue.copies import SqlCopyStore
 from drd.catalogue.custody import SqlCustody
@@ -25,7 +25,7 @@ from drd.catalogue.incidents import SqlIncidents
 from drd.catalogue.intake import SqlIntake
 from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.kits import SqlKitStore
-from drd.catalogue.locks import LockFiles
+from drd.catalogue.locks import LockFiles, safe_name
 from drd.catalogue.origins import SqlOrigins
 from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.plans import SqlPlanStore
@@ -38,7 +38,6 @@ from drd.catalogue.signatures import SqlSignatures
 from drd.catalogue.stamps import SqlStamps
 from drd.catalogue.steps import SqlStepStore
 from drd.catalogue.summary import at_rest
-from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
 from drd.model.incidents.cadence import NO_CADENCE, Cadence
@@ -185,8 +184,11 @@ def open_catalogue(
                 )
             with locks.waiting("migrate", _MIGRATION_WAIT_S):
                 _create_file(database)
-                if not create and migrate.version(database) is None:
-                    raise no_catalogue(database.place)
+                found = migrate.version(database)
+                if not create and found is None:
+                    raise trouble.no_catalogue(database.place)
+                if found is not None and found < schema.head:
+                    _require_no_former_daemon(locks, database.place, found)
                 migrate.bring_up_to_date(database, schema)
     except BaseException as error:
         database.close()
@@ -195,9 +197,17 @@ def open_catalogue(
             if opened is not None:
                 return opened
         if isinstance(error, OSError):
-            raise explain_os(error, database.place) from error
+            raise trouble.explain_os(error, database.place) from error
         raise
     return _catalogue(database, locks, roots, find_signer=find_signer, cadence=cadence, tells=tells)
+
+
+def _require_no_former_daemon(locks: LockFiles, place: str, version: str) -> None:
+    """Raise CatalogueError while a daemon runs, which then is of a former version of drd: it could
+    not use its catalogue any more after the upgrade."""
+    with locks.glance(safe_name("daemon")) as is_free:
+        if is_free is False:
+            raise trouble.former_daemon(place, version)
 
 
 def _at_rest(
@@ -220,7 +230,7 @@ def _prepare(database: Database, directory: Path, *, create: bool) -> LockFiles:
         directory.parent.mkdir(parents=True, exist_ok=True)
         modes.make_private_directory(directory)
     elif database.path is not None and not database.path.exists():
-        raise no_catalogue(database.place)
+        raise trouble.no_catalogue(database.place)
     return LockFiles(directory / "locks")
 
 

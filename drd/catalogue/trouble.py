@@ -113,6 +113,17 @@ def wrong_version(place: str, found: str, known: str) -> CatalogueError:
     )
 
 
+def former_daemon(place: str, version: str) -> CatalogueError:
+    """Return the error for tables that the running daemon of a former version still uses."""
+    return CatalogueError(
+        f"the daemon that runs is of a former version of drd: it uses version {version} of the "
+        f"catalogue {place}, which this drd would upgrade",
+        hint="restart the daemon, for example with systemctl restart drd: the daemon of this "
+        "version upgrades the catalogue.",
+        trouble="version",
+    )
+
+
 def explain_os(error: OSError, place: str) -> CatalogueError:
     """Return the error for files and directories beside the database: locks, copies."""
     if error.errno in _FULL:

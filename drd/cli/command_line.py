@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 
+from drd import log
 from drd.cli.options import global_options
 from drd.cli.parser import MEANT, Parser, Verbs
 from drd.cli.verbs.families import MEMBERS
@@ -213,3 +214,12 @@ def parsed(words: list[str]) -> argparse.Namespace | None:
         parser.print_help(sys.stderr)
         return None
     return parser.parse_args(words)
+
+
+def configure_log(args: argparse.Namespace) -> None:
+    """Choose what a command logs: DRD_LOG says it, for programs if it does not go to a terminal.
+    Without it, people read the few warnings between the other lines of the command."""
+    usual = "error" if args.quiet else "warning"
+    level = os.environ.get("DRD_LOG", "")
+    is_chosen = level in log.LEVELS
+    log.configure(level=level if is_chosen else usual, style="auto" if is_chosen else "plain")

@@ -66,11 +66,12 @@ def _run(words: list[str]) -> int:
     try:
         options: Any = status_options(words)
         if options is None:
-            from drd.cli.command_line import parsed
+            from drd.cli.command_line import configure_log, parsed
 
             options = parsed(words)
             if options is None:
                 return 2
+            configure_log(options)
         args = options
         module, _, function = args.handler.partition(":")
         code: int = getattr(import_module(module), function)(args)

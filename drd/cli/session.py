@@ -12,7 +12,7 @@ from dataclasses import replace
 from shlex import quote
 from types import FrameType
 
-from drd import log, process, secrets
+from drd import process, secrets
 from drd.bootstrap import App, Console
 from drd.cli import output
 from drd.cli.enduring import app_of
@@ -38,7 +38,6 @@ def session(
     command `acts`, root is told about a running daemon; a dry run does not act. A command that does
     not act puts no plan in force, unless it `records` what it finds."""
     quiet = bool(args.quiet or getattr(args, "json", False))
-    _configure_log(args)
     progress = ProgressLine(enabled=sys.stderr.isatty() and not quiet)
 
     output.over(progress.clear)
@@ -155,18 +154,8 @@ def found_by_file(app: App, name: str, plan: Plan) -> Callable[[Finding], Findin
 @contextmanager
 def without_host(args: argparse.Namespace) -> Iterator[None]:
     """The same for verbs that must work without a configuration, or with a broken one."""
-    _configure_log(args)
     with _cancelled_by_signals(args):
         yield
-
-
-def _configure_log(args: argparse.Namespace) -> None:
-    """`DRD_LOG` chooses what a command logs, for programs if it does not go to a terminal. Without
-    it, people read the few warnings between the other lines of the command."""
-    usual = "error" if args.quiet else "warning"
-    chosen = os.environ.get("DRD_LOG", "")
-    is_chosen = chosen in log.LEVELS
-    log.configure(level=chosen if is_chosen else usual, style="auto" if is_chosen else "plain")
 
 
 @contextmanager

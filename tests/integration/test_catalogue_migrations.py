@@ -168,6 +168,24 @@ def test_a_catalogue_of_a_newer_drd_is_left_alone(url: str, tmp_path: Path) -> N
     assert copies(tmp_path) == []
 
 
+def test_a_command_does_not_upgrade_the_catalogue_of_a_daemon_that_runs(
+    url: str, tmp_path: Path
+) -> None:
+    filled(url, tmp_path)
+    tomorrow = of_tomorrow(tmp_path, NEXT)
+    former = opened(url, tmp_path)
+    with former.lock("daemon", wait_s=0.0):
+        with pytest.raises(CatalogueError, match="the daemon that runs is of a former") as raised:
+            opened(url, tmp_path, tomorrow)
+        assert f"it uses version {OURS.head} of the catalogue" in raised.value.message
+        assert "systemctl restart drd" in raised.value.hint
+        assert former.plans.names() == ["orders-api"], "the daemon goes on"
+    former.close()
+    assert copies(tmp_path) == []
+
+    opened(url, tmp_path, tomorrow).close()
+
+
 def test_two_processes_do_not_migrate_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state/drd.db"
     filled(url, tmp_path)
