@@ -254,8 +254,6 @@ def test_only_the_directory_of_the_server_itself_is_copied(
 @pytest.mark.parametrize(
     ("lines", "code", "remedy"),
     [
-        (('Can not change dir (errno: 13 "Permission denied")',), 1, "usermod --append"),
-        (("The data file ibdata1 must be readable",), 1, "usermod --append"),
         (("Access denied; you need RELOAD",), 1, "--grants"),
         (("Database page corruption detected at page 3",), 1, "the server itself has damaged"),
         (("Error writing file: No space left on device",), 1, "larger disk"),
@@ -373,7 +371,7 @@ def test_the_script_gives_the_rights_that_a_copy_needs() -> None:
     made = grants([component], {}, Logins("drd", "root"))
     assert "CREATE USER IF NOT EXISTS `saver`@`localhost` IDENTIFIED VIA unix_socket" in made.sql
     assert "GRANT RELOAD, PROCESS, BINLOG MONITOR, SELECT, SHOW VIEW, SHOW DATABASES" in made.sql
-    assert "usermod --append --groups mysql drd" in made.sql
+    assert "mariadb-backup reads the files of the server" in made.sql
 
 
 @pytest.mark.parametrize("place", ["backup-my.cnf", "mysql"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 from drd import process
 from drd.flows.services import Services
@@ -12,7 +13,8 @@ from drd.model.run_details import BackupDetail
 
 AGAIN_S = 600.0
 """How long, in seconds, drd waits after a request for a base backup before it requests another
-one."""
+one. It also waits as long after a base backup that failed."""
+_NEWEST = 10
 
 
 class BaseRequest:
@@ -33,6 +35,8 @@ class BaseRequest:
         if time.monotonic() - self._asked_at < AGAIN_S:
             return
         queue, plan = self._services.catalogue.queue, self._plan
+        if self._failed_lately():
+            return
         if any(r.plan == plan.name and r.kind is RunKind.BACKUP for r in queue.open_runs()):
             return  # if it began before the log did, the next turn requests another one
         self._asked_at = time.monotonic()
@@ -53,4 +57,19 @@ class BaseRequest:
                 detail=detail,
                 actor=process.actor_of_daemon(),
             )
+        )
+
+    def _failed_lately(self) -> bool:
+        """Return whether a base backup that a log of the plan needed has just failed: the next one
+        would store all components again, and probably fail, too."""
+        since = self._services.clock.now() - timedelta(seconds=AGAIN_S)
+        newest = self._services.catalogue.runs.newest(
+            self._plan.name, kind=RunKind.BACKUP, limit=_NEWEST
+        )
+        return any(
+            run.trigger == "log"
+            and run.state is RunState.FAILED
+            and run.finished_at is not None
+            and run.finished_at > since
+            for run in newest
         )

@@ -21,6 +21,7 @@ from pathlib import Path
 from drd import process
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
 from drd.kinds.file_system import keeping_room
+from drd.kinds.mariadb.physical.readable import unreadable
 from drd.kinds.mariadb.server import says_no_space
 from drd.kinds.mariadb.tools import Program
 from drd.log import masked
@@ -43,6 +44,8 @@ _STAMP = re.compile(r"^(\[\d+\] )?\d{4}-\d\d-\d\d +\d+:\d\d:\d\d (\d+ )?(\[\w+\]
 _TELLS = re.compile(
     r"error|denied|fail|cannot|can't|could not|corrupt|must be|no space", re.IGNORECASE
 )
+_HARMLESS = re.compile(r"io_uring|falling back to libaio")
+"""Said on hosts that do not have or allow io_uring; mariadb-backup goes on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def copy(order: Order, at: Mapping[str, Callable[[], None]]) -> None:
         try:
             for line in _lines(read, tick):
                 said.append(line)
-                if _TELLS.search(line):
+                if _TELLS.search(line) and not _HARMLESS.search(line):
                     told.append(line)
                 for message in [m for m in waits if m in line]:
                     waits.pop(message)()
@@ -165,16 +168,11 @@ def _failure(order: Order, lines: deque[str]) -> SourceError:
             hint=f"free space in {order.into.parent}, or set work_dir to a larger disk: a backup "
             "first copies the whole server there.",
         )
-    if "errno: 13" in said or "must be readable" in said or "Permission denied" in said:
-        return SourceError(text, hint=READABLE.format(directory=order.data_dir))
+    refused = unreadable(order.data_dir)
+    if refused is not None:
+        return SourceError(
+            f"mariadb-backup cannot copy the server: {refused.text}", hint=refused.remedy
+        )
     if "ccess denied" in said:
         return SourceError(text, hint="run the script that `drd doctor PLAN --grants` prints.")
     return SourceUnreachable(text, hint="check the log of the server, then try again.")
-
-
-READABLE = (
-    "let drd's user read the files in {directory}: usermod --append --groups mysql drd, then "
-    "systemctl restart drd."
-)
-"""The remedy if drd's user cannot read the files of the server. A backup by root reads them as that
-user, too."""

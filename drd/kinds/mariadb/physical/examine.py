@@ -4,18 +4,16 @@ its tables are in files that mariadb-backup copies."""
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from drd import process
 from drd.errors import SourceError
 from drd.kinds.mariadb import users
 from drd.kinds.mariadb.connection import Connection, ServerError, words
 from drd.kinds.mariadb.physical import contents
 from drd.kinds.mariadb.physical.confined import links_in, require_own
-from drd.kinds.mariadb.physical.copy import READABLE
 from drd.kinds.mariadb.physical.manifest import FILE_PATH
+from drd.kinds.mariadb.physical.readable import unreadable
 from drd.kinds.mariadb.quoting import literal
 from drd.model.finding import Finding
 from drd.model.text import escaped, some
@@ -47,18 +45,6 @@ SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), ENGINE FROM information_schema.TAB
 _BACKTICKS = """
 SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES
  WHERE CONCAT(TABLE_SCHEMA, TABLE_NAME) LIKE '%`%' LIMIT 20"""
-
-_MAY_READ = """
-import os, sys
-for path in sys.argv[1:]:
-    if not os.access(path, os.R_OK):
-        sys.exit(f"may not read {path}")
-try:
-    os.listdir(os.path.join(os.path.dirname(sys.argv[1]), "mysql"))
-except OSError as error:
-    sys.exit(f"may not read {error.filename}")
-"""
-"""What mariadb-backup asks before it opens a file: without the rights that systemd gives to drd."""
 
 
 def setting(connection: Connection, name: str) -> str:
@@ -105,16 +91,7 @@ def _rights(connection: Connection, component: str) -> Finding:
 def _files(connection: Connection, component: str, directory: str) -> Finding:
     """Check that mariadb-backup may read the files. Their server must be on this host."""
     first = setting(connection, "innodb_data_file_path").partition(":")[0]
-    file = Path(directory, first)
-    program = [sys.executable, "-I", "-S", "-c", _MAY_READ, str(file)]
-    done = process.run(process.Command(program, name="python", deadline_s=20.0))
-    if done.exit_code == 0:
-        try:
-            require_own(connection, directory)
-        except SourceError as error:
-            return Finding("files", "error", component, error.message, error.hint)
-        return Finding("files", "ok", component, f"drd may read the files in {escaped(directory)}")
-    if not _is_here(file):
+    if not _is_here(Path(directory, first)):
         text = (
             f"the data directory {escaped(directory)} of the server is not on this host, and "
             "mariadb-backup reads the files of the server"
@@ -124,8 +101,14 @@ def _files(connection: Connection, component: str, directory: str) -> Finding:
             "the same name); or back up its databases with components of kind mariadb."
         )
         return Finding("files", "error", component, text, remedy)
-    text = f"drd cannot read the files of the server: {escaped(done.complaint)[:200]}"
-    return Finding("files", "error", component, text, READABLE.format(directory=directory))
+    refused = unreadable(directory)
+    if refused is not None:
+        return Finding("files", "error", component, refused.text, refused.remedy)
+    try:
+        require_own(connection, directory)
+    except SourceError as error:
+        return Finding("files", "error", component, error.message, error.hint)
+    return Finding("files", "ok", component, f"drd may read the files in {escaped(directory)}")
 
 
 def _is_here(file: Path) -> bool:

@@ -46,5 +46,5 @@ def _of_user(logged: Collection[str], user: User) -> Iterator[str]:
         rights |= dict.fromkeys(OF_BINLOG)
     yield f"GRANT {', '.join(rights)} ON *.* TO {account(user.name, user.host)};"
     yield "-- mariadb-backup reads the files of the server. If drd does not run as root, its user"
-    yield "-- has to be in the group of the server: usermod --append --groups mysql drd"
-    yield "-- Then: systemctl restart drd"
+    yield "-- has to be in the group of the server, and the group has to read all directories. When"
+    yield "-- the login works, drd doctor names the commands that are necessary."
