@@ -130,7 +130,7 @@ def compare(
         elif now_is is None:
             comparison.unknown[name] = f"not read after the restore: {now.not_reached[table]}"
         else:
-            difference = _difference(was, now_is, tolerance)
+            difference = _difference(was, now_is, tolerance, now.rewritten.get(table, ""))
             if difference and table in derived:
                 comparison.unknown[name] = (
                     f"a materialised view, which the restore computed again: {difference}"
@@ -145,14 +145,15 @@ def compare(
     return comparison
 
 
-def _difference(was: TableState, now: TableState, tolerance: Tolerance) -> str:
+def _difference(was: TableState, now: TableState, tolerance: Tolerance, rewritten: str) -> str:
     more = now.rows - was.rows
     if not tolerance.allows(was.rows, now.rows) and more > 0:
         return f"has {counted(now.rows, 'row')}, {counted(more, 'row')} more than at the backup"
     if not tolerance.allows(was.rows, now.rows):
         return f"has {counted(now.rows, 'row')}, had {was.rows:,}"
     if tolerance.exact and was.digest and now.digest and was.digest != now.digest:
-        return f"has {counted(now.rows, 'row')} as before, but other contents"
+        why = f" ({rewritten})" if rewritten else ""
+        return f"has {counted(now.rows, 'row')} as before, but other contents{why}"
     return ""
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from drd import process
 from drd.errors import SandboxUnavailable
+from drd.exhaustion import place_of
 from drd.model.finding import Finding
 from drd.model.units import format_size
 from drd.ports import Workplace
@@ -27,6 +28,7 @@ SOCKET_LIMIT = 107
 _LOG_READ = 1 << 20
 _PREFIX = "drd-"
 _MORE_ROOM = "free space, or set work_dir to a larger disk."
+_NO_SPACE = "free space on this disk, then try again. A drill uses the disk of `work_dir`."
 
 
 class ServerLog:
@@ -144,7 +146,11 @@ def room_for_copy(component: str, place: Workplace, needed: int) -> Finding:
 
 
 def no_space(directory: Path) -> SandboxUnavailable:
-    return SandboxUnavailable(f"no space left for the sandbox in {directory}", hint=_MORE_ROOM)
+    """Return the error for a full disk below a workplace, or below the files of a recovery."""
+    return SandboxUnavailable(
+        f"no space left on the disk of {place_of(directory)} for drd's server and its data",
+        hint=_NO_SPACE,
+    )
 
 
 @contextmanager

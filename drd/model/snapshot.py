@@ -64,7 +64,8 @@ class DatabaseFingerprint:
     reason. `properties` are the database's own: owner, encoding, locale, settings. `derived` names
     the tables that a restore computes anew (materialised views): a dump does not contain their
     rows. `partitioned` has the tables without rows of their own, with their partitions; `others`
-    are relations that are no tables (`view`).
+    are relations that are no tables (`view`). `rewritten` says of tables why a dump may have
+    changed values in them; it is not stored.
     """
 
     mode: Literal["counts", "digest", "off"]
@@ -74,6 +75,7 @@ class DatabaseFingerprint:
     derived: frozenset[str] = frozenset()
     partitioned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     others: Mapping[str, str] = field(default_factory=dict)
+    rewritten: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -232,6 +232,8 @@ class KindSpec:
     `dated_at_end` says, from the settings alone, whether `open` first copies all data, and the data
     time is that of the end of copying: in a group of `consistency`, the others begin then.
     `made` says in a few words how a snapshot was made, by its facts.
+    With `needs_start`, a recovery writes the files of a server that does not run: commands can ask
+    this server only after a step of the runbook has started it; a drill has a server of its own.
     With `recovers_in_server`, a recovery starts a server of its own on the restored files: it gets
     a fence, and a place that the user of that server can reach.
 
@@ -295,6 +297,7 @@ class KindSpec:
     freezes: bool = False
     dated_at_end: Callable[[Any], bool] = _never
     recovers_in_server: bool = False
+    needs_start: bool = False
     made: Callable[[Mapping[str, Any]], str] = _unnamed
     host: Callable[[Any, Reveal], str] = _on_this_host
     paths: Callable[[Any], tuple[str, ...]] = _nothing

@@ -113,6 +113,13 @@ def test_more_rows_than_at_the_backup_are_reported_in_words_and_stay_a_failure()
     assert other.observed == "a has 1 row as before, but other contents"
 
 
+def test_contents_that_differ_perhaps_because_of_the_dump_say_so() -> None:
+    now = replace(tables("digest", a=(1, "y"), b=(1, "x")), rewritten={"a": "why", "b": "no"})
+    (own,) = run(tables("digest", a=(1, "x"), b=(1, "x")), now)
+    assert own.verdict is CheckVerdict.FAILED
+    assert own.observed == "a has 1 row as before, but other contents (why)"
+
+
 def test_at_most_five_differences_are_named() -> None:
     before = tables(**{f"t{n}": 1 for n in range(9)})
     (own,) = run(before, tables(**{f"t{n}": 2 for n in range(9)}))

@@ -316,6 +316,57 @@ def test_a_service_that_the_checks_do_not_ask_is_not_warned_about(tmp_path: Path
     assert not any("asks its service" in w.message for w in load(tmp_path, text).warnings)
 
 
+ERASES = """
+erasures:
+  component: sessions
+  register: {file: /srv/erased}
+  replay: {command: [/usr/bin/erase]}
+  check: {command: [/usr/bin/still-there]}
+"""
+
+
+def with_sessions(component: str) -> str:
+    return GOOD.replace("\nrepositories:", f"\n  sessions: {component}\nrepositories:", 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "warned"),
+    [
+        ([], "in place or to spare"),
+        (["restore: all", "check: all"], "in place or to spare"),
+        (["restore: all", START, "check: all"], "in place or to spare"),
+        (["restore: all", "erasures: sessions", START], "in place or to spare"),
+        ([START, "restore: all", "erasures: sessions"], "in place or to spare"),
+        (
+            ["restore: all", f"{START}, when: {{target: in-place}}", "erasures: sessions"],
+            "to spare",
+        ),
+        (["restore: all", START, "erasures: sessions", "check: all"], ""),
+        (["restore: all", "command: {run: [/usr/bin/up]}", "erasures: sessions"], ""),
+    ],
+)
+def test_erasures_by_a_command_before_a_step_starts_the_server_are_warned_about(
+    tmp_path: Path, steps: list[str], warned: str
+) -> None:
+    """A drill has a server of its own and passes: the recovery would fail."""
+    component = "{kind: valkey, url: 'unix:///run/v.sock', dir: /srv/valkey}"
+    more = ERASES + "targets: {spare: {sessions: {path: /srv/new}}}\n"
+    more += "runbook:\n" * bool(steps) + "".join(f"  - {{{step}}}\n" for step in steps)
+    found = [
+        w for w in load(tmp_path, with_sessions(component) + more).warnings
+        if "no server to ask" in w.message
+    ]  # fmt: skip
+    assert [w.path for w in found] == ["erasures.replay.command"] * bool(warned)
+    assert all(f"in a recovery {warned}, this command" in w.message for w in found)
+    assert all("{erasures: sessions}" in w.hint for w in found)
+
+
+def test_erasures_of_a_database_in_a_running_server_are_not_warned_about(tmp_path: Path) -> None:
+    text = with_sessions("{kind: mariadb, dsn: 'mariadb://root@/shop?socket=/run/s'}")
+    warnings = load(tmp_path, text + ERASES).warnings
+    assert not any("no server to ask" in w.message for w in warnings)
+
+
 def test_frequent_cron_keeps_the_rpo(tmp_path: Path) -> None:
     assert load(tmp_path, changed("every: 10m", 'cron: "*/10 * * * *"')).warnings == []
 

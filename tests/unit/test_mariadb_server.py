@@ -18,7 +18,13 @@ import pytest
 from pydantic import ValidationError
 
 from drd import process
-from drd.errors import DeadlineExceeded, RepositoryDamaged, SandboxUnavailable, SourceError
+from drd.errors import (
+    DeadlineExceeded,
+    RepositoryDamaged,
+    SandboxUnavailable,
+    SourceError,
+    TargetError,
+)
 from drd.kinds.mariadb.address import address_of
 from drd.kinds.mariadb.connection import ServerError
 from drd.kinds.mariadb.fingerprint import Table
@@ -35,6 +41,7 @@ from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.manifest import DATA, LIST, require_written
 from drd.kinds.mariadb.physical.moment import Moment
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
+from drd.kinds.mariadb.physical.server import RestoredServer
 from drd.kinds.mariadb.physical.settings import ServerSettings
 from drd.kinds.mariadb.server import ThrowAwayServer
 from drd.kinds.mariadb.tools import Program
@@ -45,6 +52,7 @@ from drd.ports import Workplace
 from drd.ports.grants import Logins
 from drd.ports.kinds import Ability
 from drd.process import Command
+from tests.restic_support import place as workplace
 
 FACTS: dict[str, Any] = {
     "place": "/w/copy",
@@ -424,3 +432,38 @@ def test_a_server_that_cannot_start_says_that_its_disk_is_full(
     with pytest.raises(SandboxUnavailable) as caught:
         server._await(Ended())
     assert ("no space left for the sandbox's MariaDB 11.8.9" in caught.value.message) is full
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_full_disk_is_named_though_mariadb_backup_ends_with_words_about_damage(
+    short_tmp: Path, full: bool
+) -> None:
+    """These are the words of 11.8 for a disk that gets full while it prepares a copy."""
+    reason = (
+        "preallocating 612368384 bytes for file shop/fat.ibd failed with error 28"
+        if full
+        else "page 4 of shop/fat.ibd is corrupted"
+    )
+    tool = short_tmp / "mariadb-backup"
+    tool.write_text(f"""#!/bin/sh
+exec >&2
+echo '2026-11-30 15:29:30 0 [ERROR] InnoDB: {reason}'
+echo 'InnoDB: Failing assertion: success'
+echo 'InnoDB: We intentionally generate a memory trap.'
+echo 'InnoDB: If you get repeated assertion failures or crashes, even'
+echo 'InnoDB: immediately after the mariadbd startup, there may be'
+echo 'InnoDB: corruption in the InnoDB tablespace. Please refer to'
+echo 'InnoDB: about forcing recovery.'
+kill -ABRT $$
+""")
+    tool.chmod(0o755)
+    one = Program(str(tool), "11.8.9")
+    work = workplace(short_tmp / "w")
+    (data := short_tmp / "data").mkdir()
+    server = RestoredServer(work, Programs(one, one, one), FACTS)
+    with pytest.raises(SandboxUnavailable if full else TargetError) as caught:
+        server.prepare(data, lambda: None)
+    disk = f"no space left on the disk of {work.directory} for drd's server"
+    said = disk if full else "mariadb-backup 11.8.9 cannot prepare the backup"
+    assert caught.value.message.startswith(said)
+    assert ("another restore point" in (caught.value.hint or "")) is not full

@@ -15,6 +15,7 @@ from drd.kinds.mariadb.connection import Connection, ServerError, is_late, is_lo
 from drd.kinds.mariadb.flavour import Flavour
 from drd.kinds.mariadb.quoting import ident
 from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.model.text import escaped, some
 from drd.model.units import format_duration
 
 _TABLES = """
@@ -111,7 +112,22 @@ def describe(
         else:
             not_reached[table.name] = state or late
     saved = properties(connection, database)
-    return DatabaseFingerprint(mode, states, not_reached, saved, others=tables.others)
+    rewritten = _rewritten(connection.flavour, tables) if mode == "digest" else {}
+    return DatabaseFingerprint(
+        mode, states, not_reached, saved, others=tables.others, rewritten=rewritten
+    )
+
+
+def _rewritten(flavour: Flavour, tables: Tables) -> dict[str, str]:
+    """Say of each table with columns of which a dump may change values why it may."""
+    reasons = {}
+    for table in tables.with_rows:
+        columns = [(name, kind) for name, kind in table.columns if kind in flavour.rewrites]
+        if columns:
+            why = dict.fromkeys(flavour.rewrites[kind] for _, kind in columns)
+            names = some([escaped(name) for name, _ in columns])
+            reasons[table.name] = f"perhaps only in {names}: {'; '.join(why)}"
+    return reasons
 
 
 def state_of(
@@ -158,7 +174,7 @@ def _query(
         wanted = f"COUNT(*), {total}"
         if table.versioned:
             wanted = f"(SELECT COUNT(*) {source}), {total} FOR SYSTEM_TIME ALL"
-    return flavour.limited.format(seconds=limit_s, milliseconds=limit_s * 1000, rest=wanted)
+    return flavour.bounded(wanted, limit_s)
 
 
 def _text(flavour: Flavour, column: str, kind: str) -> str:

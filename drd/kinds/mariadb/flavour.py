@@ -55,7 +55,8 @@ class Flavour:
     `whole_server` are the rights of a backup that drd reads in the list of rights, because no
     harmless statement shows them.
 
-    `ties` are words in the definition of a table that only a server with the same tablespaces,
+    `rewrites` says of types of columns of which a dump may change values why it may. `ties` are
+    words in the definition of a table that only a server with the same tablespaces,
     directories or keys can make. `everybody` lists user, host and `Y` for a role; `roles_of` the
     roles of a user as host (empty if roles have no host), name and admin option; `default_roles`
     lists host and name. `client_since` are the first versions of each series whose client knows
@@ -83,6 +84,7 @@ class Flavour:
     has_comments: bool
     foreign_keys: str
     ties: tuple[str, ...]
+    rewrites: Mapping[str, str]
     # The moment of a backup
     tries_to_block: tuple[str, ...]
     blocks_ddl: tuple[str, ...]
@@ -113,6 +115,10 @@ class Flavour:
     settings: Mapping[str, str]
     made_with: tuple[str, ...]
     install_options: tuple[str, ...]
+
+    def bounded(self, rest: str, limit_s: float) -> str:
+        """Return a query that the server ends after some seconds; `rest` is what follows SELECT."""
+        return self.limited.format(seconds=limit_s, milliseconds=limit_s * 1000, rest=rest)
 
 
 MARIADB = Flavour(
@@ -148,6 +154,7 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
     has_comments=True,
     foreign_keys="INNODB_SYS_FOREIGN",
     ties=(),
+    rewrites={"float": "mariadb-dump writes a FLOAT with six digits"},
     tries_to_block=("BACKUP STAGE START", "BACKUP STAGE END"),
     blocks_ddl=("BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"),
     blocks_commits=("BACKUP STAGE BLOCK_COMMIT",),
@@ -232,6 +239,10 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, ''
     has_comments=False,
     foreign_keys="INNODB_FOREIGN",
     ties=("TABLESPACE", "DATA DIRECTORY", "ENCRYPTION='Y'"),
+    rewrites={
+        "float": "mysqldump writes a FLOAT with six digits",
+        "json": "mysqldump writes JSON as text, so a DECIMAL in JSON comes back as DOUBLE",
+    },
     tries_to_block=("LOCK INSTANCE FOR BACKUP", "UNLOCK INSTANCE"),
     blocks_ddl=("LOCK INSTANCE FOR BACKUP",),
     blocks_commits=("SET SESSION lock_wait_timeout = 20", "FLUSH TABLES WITH READ LOCK"),

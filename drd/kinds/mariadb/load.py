@@ -21,8 +21,9 @@ from drd.kinds.mariadb.connection import Connection, ServerError
 from drd.kinds.mariadb.flavour import Flavour
 from drd.kinds.mariadb.quoting import account, db_pattern, literal
 from drd.kinds.mariadb.tools import VARIABLES, Program
+from drd.log import masked
 from drd.ports import Workplace
-from drd.process import LIST, Command, Completed, inside
+from drd.process import LIST, Command, Completed, ended, inside
 
 _RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, "
@@ -31,6 +32,8 @@ _RIGHTS = (
 ENDS = b"-- Dump completed"
 """The beginning of the last line of a complete dump."""
 _TAIL = 4096
+_STATEMENT = "--------------"
+"""The client of MariaDB prints this line before and after the statement that failed."""
 
 
 def is_whole(dump: Path) -> bool:
@@ -61,6 +64,15 @@ def loader(admin: Connection, name: str, database: str) -> Iterator[Address]:
     finally:
         with suppress(ServerError):
             admin.execute(f"DROP USER IF EXISTS {who}")
+
+
+def refusal(done: Completed) -> str:
+    """Return the error of the server that the client printed, without the statement before it,
+    which contains data of people."""
+    said = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
+    if said or _STATEMENT in done.stderr:
+        return masked(said[-1]) if said else ended(done.exit_code)
+    return done.failure
 
 
 def load(

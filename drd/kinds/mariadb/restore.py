@@ -18,14 +18,13 @@ from drd.kinds.mariadb.connection import Connection, ServerError, version_text, 
 from drd.kinds.mariadb.described import size as size_of
 from drd.kinds.mariadb.fingerprint import properties
 from drd.kinds.mariadb.flavour import of_facts
-from drd.kinds.mariadb.load import is_whole, load, loader
+from drd.kinds.mariadb.load import is_whole, load, loader, refusal
 from drd.kinds.mariadb.manifest import filename
 from drd.kinds.mariadb.publication import Publication, without_mark
 from drd.kinds.mariadb.sequence_defaults import has_sequences, take_out
 from drd.kinds.mariadb.server import says_no_space
 from drd.kinds.mariadb.tools import Program
 from drd.kinds.servers import no_space
-from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
 from drd.ports import OnProgress, Progress, Restored, Workplace
@@ -247,14 +246,21 @@ def load_tables(
 def _require_success(order: RestoreOrder, done: Completed, program: str) -> None:
     if done.exit_code == 0:
         return
-    if order.own and says_no_space(done.stderr):
-        raise no_space(order.place.directory)
     if done.killed:
         text = f"the program {program}, which loads {order.component}, {done.failure}"
         raise (SandboxUnavailable if order.own else TargetError)(
             text, hint=MEMORY_HINT, permanent=False
         )
-    said = " ".join(masked(done.stderr).split()) or done.complaint
+    said = refusal(done)
+    if says_no_space(said) and order.own:
+        raise no_space(order.place.directory)
+    if says_no_space(said):
+        raise TargetError(
+            "the disk of the target's server is full: the server did not accept the whole dump of "
+            f"{order.component}: {escaped(said)[:_SAID]}",
+            hint="the target is unchanged. Free space on the disk of its server: it needs room "
+            "for the former data and the restored data, until `drd done`. Then restore again.",
+        )
     raise TargetError(
         f"the server did not accept the dump of {order.component}: {escaped(said)[:_SAID]}",
         hint="the target is unchanged. Correct the cause, then restore again. A dump that drd "

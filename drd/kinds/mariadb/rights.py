@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+
 from drd.kinds.mariadb import objects, users
 from drd.kinds.mariadb.connection import Connection, ServerError, code, words
 from drd.kinds.mariadb.fingerprint import FROZEN, tables_of
@@ -13,6 +16,7 @@ NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 """The rights on the whole database that a backup needs."""
 
 _GRANTS = "run the script that `drd doctor PLAN --grants` prints."
+_LOOK_FOR_DECIMALS_S = 5.0
 _LACKS_RIGHT = (1044, 1045, 1095, 1142, 1143, 1227, 1345, 1370)
 """The errors with which the server refuses a statement because a right is missing."""
 
@@ -27,6 +31,7 @@ def examine(connection: Connection, component: str, database: str) -> list[Findi
         _tables(connection, component, database),
         *_engines(connection, component, database),
         *_rounded(connection, component, database),
+        *_decimals_in_json(connection, component, database),
         *_tied(connection, component, database),
         *_broken(connection, component, database),
     ]
@@ -151,6 +156,43 @@ def _rounded(connection: Connection, component: str, database: str) -> list[Find
             f"ALTER TABLE {ident(database)}.{ident(table)} MODIFY {ident(column)} DOUBLE",
         )
     ]
+
+
+def _decimals_in_json(connection: Connection, component: str, database: str) -> list[Finding]:
+    """Return a finding about numbers that a dump cannot contain as they are: it looks for them for
+    a few seconds at most."""
+    why, found = connection.flavour.rewrites.get("json", ""), []
+    end = time.monotonic() + _LOOK_FOR_DECIMALS_S
+    with suppress(ServerError):
+        for table in tables_of(connection, database).with_rows if why else ():
+            for column in (name for name, kind in table.columns if kind == "json"):
+                query = _changed_json(table.name, column, database)
+                left_s = end - time.monotonic()
+                if left_s <= 0:
+                    break
+                if connection.one(connection.flavour.bounded(query, left_s)) is not None:
+                    found.append(escaped(f"{table.name}.{column}"))
+    if not found:
+        return []
+    return [
+        Finding(
+            "rounded",
+            "warning",
+            component,
+            f"{why}: this concerns {some(found)}. A drill with `fingerprint: digest` fails for "
+            "such numbers, which only SQL can put into JSON (JSON_OBJECT with a DECIMAL)",
+            "store such numbers as text or DOUBLE (CAST(… AS DOUBLE)), or set `fingerprint: "
+            "counts`",
+        )
+    ]
+
+
+def _changed_json(table: str, column: str, database: str) -> str:
+    """Return what follows SELECT in a query for one document of which a dump would change the
+    text."""
+    text = f"CAST({ident(column)} AS CHAR)"
+    again = f"CAST(CAST({text} AS JSON) AS CHAR)"
+    return f"1 FROM {ident(database)}.{ident(table)} WHERE {text} <> {again} LIMIT 1"
 
 
 def _tied(connection: Connection, component: str, database: str) -> list[Finding]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
+from drd.exhaustion import place_of
 from drd.kinds import servers
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.address import OPTIONS, Address
@@ -190,7 +191,7 @@ class ThrowAwayServer:
         if self.ran_out_of_space:
             raise SandboxUnavailable(
                 f"no space left for the sandbox's {self.flavour.name} {self.program.version} in "
-                f"{self._data}",
+                f"{place_of(self._data)}",
                 hint="free space on this disk, then try again.",
             )
         state = "did not answer in time" if child.exit_code is None else "ended at once"

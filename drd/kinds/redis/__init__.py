@@ -96,6 +96,7 @@ SPEC = KindSpec(
     version=_version,
     is_source=_is_source,
     server_user="redis",
+    needs_start=True,
     keys={
         "dir": _READS,
         "ca_cert": _READS,

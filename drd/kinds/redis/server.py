@@ -58,6 +58,11 @@ _POLL_S = 0.02
 _LOOK_S = 0.05
 _BINARIES = b"-server"
 
+_ALWAYS_SAID = "WARNING Memory overcommit"
+"""Part of an important line of the log that says nothing about the file."""
+_FILE_ERROR, _WHILE = "--- RDB ERROR DETECTED ---", "] While doing: "
+"""Parts of the report about a damaged file, which is not marked as important."""
+
 
 class LoadFailed(Exception):
     """The server ended while it loaded the data; the text is its last words."""
@@ -228,9 +233,19 @@ class SandboxServer:
     def last_words(self) -> str:
         """Return the last important lines of the log, for a message."""
         lines = [line for line in self.logged().splitlines() if line.strip()]
-        telling = [line for line in lines if " # " in line] or lines
+        important = [line for line in lines if " # " in line and _ALWAYS_SAID not in line]
+        telling = _about_file(lines) or important or lines
         said = " | ".join(line.partition(" # ")[2] or line for line in telling[-3:])
         return masked(escaped(said))[:_SAID] or "no log"
+
+
+def _about_file(lines: Sequence[str]) -> list[str]:
+    """Return what a server says of a damaged file. The lines with the names of keys are left out:
+    such a name may be the secret of a session."""
+    if _FILE_ERROR not in lines:
+        return []
+    after = lines[lines.index(_FILE_ERROR) + 1 :]
+    return [line for line in after if line.startswith("[offset ") or _WHILE in line]
 
 
 def load_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -16,7 +17,14 @@ from typing import Any
 
 import pytest
 
-from drd.errors import DumpFailed, SandboxUnavailable, SourceError, SourceUnreachable, TargetError
+from drd.errors import (
+    DumpFailed,
+    RepositoryDamaged,
+    SandboxUnavailable,
+    SourceError,
+    SourceUnreachable,
+    TargetError,
+)
 from drd.kinds.redis import save as saving
 from drd.kinds.redis.address import Address
 from drd.kinds.redis.by_hand import by_hand
@@ -411,6 +419,27 @@ def test_a_server_that_cannot_read_the_file_is_the_named_reason(
             sandbox.restore(forged, private, on_progress=no_progress)
     finally:
         sandbox.close()
+
+
+def test_a_damaged_file_that_the_source_has_saved_is_the_named_reason_without_names_of_keys(
+    live: RedisServer, work: Workplace
+) -> None:
+    """What the server says first of its host, such as of its memory, is not the reason."""
+    snapshot, data, private = take(live, work)
+    damaged = bytearray(data)
+    damaged[-1] ^= 1
+    facts = {**snapshot.facts, "sha256": hashlib.sha256(damaged).hexdigest()}
+    snapshot = replace(snapshot, facts=facts)
+    sandbox = KIND.sandbox(component(live), snapshot, work)
+    try:
+        sandbox.prepare()
+        (sandbox.landing() / "sessions.rdb").write_bytes(damaged)
+        with pytest.raises(RepositoryDamaged) as caught:
+            sandbox.restore(snapshot, private, on_progress=no_progress)
+    finally:
+        sandbox.close()
+    assert caught.value.message.endswith("RDB CRC error | [additional info] While doing: check-sum")
+    assert "overcommit" not in caught.value.message
 
 
 def test_a_check_can_only_read_and_users_of_the_data_do_not_lock_drd_out(

@@ -92,6 +92,7 @@ SPEC = KindSpec(
     ),
     room=1.1,
     recovers_in_server=True,
+    needs_start=True,
     host=dsn.host,
     paths=_paths,
     plain_copies=False,

@@ -92,7 +92,8 @@ class RestoredServer(ThrowAwayServer):
         ]  # fmt: skip
         done = process.run(self._command(argv), on_tick=on_tick)
         if done.exit_code != 0:
-            raise self._failure(masked(done.complaint).replace(f"{there}/", ""))
+            said = masked(done.complaint).replace(f"{there}/", "")
+            raise self._failure(said, full=says_no_space(f"{done.stderr}{done.stdout}"))
         self._take_away(*_OF_THE_COPY)
 
     @property
@@ -205,13 +206,15 @@ class RestoredServer(ThrowAwayServer):
             for name in (*directories, *files):
                 give(Path(name), user, within=at)
 
-    def _failure(self, said: str) -> SandboxUnavailable | TargetError:
+    def _failure(self, said: str, *, full: bool) -> SandboxUnavailable | TargetError:
+        """Return the error for files that cannot be prepared. On a full disk mariadb-backup says so
+        in one line, and then ends with many lines about damaged tables."""
         if fenced := fence_failure(self._place):
             return SandboxUnavailable(
                 f"mariadb-backup cannot prepare the files: {fenced}",
                 hint="see the finding `sandbox` of drd doctor.",
             )
-        if says_no_space(said):
+        if full:
             return no_space(self._place.directory)
         return TargetError(
             f"mariadb-backup {self._programs.backup.version} cannot prepare the backup: {said}",

@@ -108,6 +108,7 @@ SPEC = KindSpec(
     room=1.1,
     properties=True,
     recovers_in_server=True,
+    needs_start=True,
     made=made,
     needs=room,
     size=size,

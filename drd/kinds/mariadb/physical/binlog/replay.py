@@ -16,6 +16,7 @@ from drd import process
 from drd.errors import RepositoryDamaged, TargetError
 from drd.kinds.mariadb.address import OPTIONS, write_options
 from drd.kinds.mariadb.connection import connect
+from drd.kinds.mariadb.load import refusal
 from drd.kinds.mariadb.physical.binlog.files import (
     EARLIER,
     Gtid,
@@ -36,7 +37,6 @@ from drd.model.log import LogMark, LogTarget
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted
 from drd.ports.logs import LogReplay, RolledTo
-from drd.process import Completed
 
 DIRECTORY = "binlog"
 """The directory, in the directory of a server, with the log that the server replays."""
@@ -289,16 +289,9 @@ def _pipe(
         carries_out.stop()
         options.unlink(missing_ok=True)
     if done.exit_code != 0:
-        raise _failed(server, f"the server refused a statement: {_refusal(done)}")
+        raise _failed(server, f"the server refused a statement: {refusal(done)}")
     if read.exit_code != 0:
         raise _failed(server, f"mariadb-binlog cannot read the log: {masked(read.complaint)}")
-
-
-def _refusal(done: Completed) -> str:
-    """Return the error message of the server without the statement, which contains data of
-    people."""
-    said = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
-    return masked(said[-1]) if said else done.failure
 
 
 def _failed(server: RestoredServer, why: str) -> TargetError:
