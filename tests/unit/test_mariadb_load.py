@@ -15,6 +15,9 @@ from drd.process import Completed
 
 ROW = "INSERT INTO `people` VALUES (1,'Ada Lovelace, our cup is full')"
 FULL = "ERROR 1114 (HY000) at line 31: The table 'people' is full"
+OPTIONS = (
+    'ERROR 1005 (HY000) at line 52: Can\'t create table `e` (errno: 140 "Wrong create options")'
+)
 OTHER = "ERROR 1118 (42000) at line 9: Row size too large"
 
 
@@ -45,6 +48,10 @@ def test_a_refused_statement_is_named_without_the_rows_in_it() -> None:
     assert "Ada" not in refusal(echoed(""))
     assert refusal(failed(OTHER)) == OTHER  # MySQL's client prints no statement
     assert "no such container" in refusal(failed("no such container", 125))
+
+
+def test_a_table_that_needs_keys_or_a_directory_is_named_as_such() -> None:
+    assert "lacks the keys" in (raised(echoed(OPTIONS), own=True).hint or "")
 
 
 def test_a_full_disk_of_the_target_is_named_and_is_not_that_of_a_sandbox() -> None:

@@ -8,8 +8,8 @@ import pymysql
 import pytest
 
 from drd.kinds.mariadb.connection import Connection
-from drd.kinds.mariadb.flavour import MARIADB
-from drd.kinds.mariadb.rights import _snapshot, _tables
+from drd.kinds.mariadb.flavour import MARIADB, MYSQL, Flavour
+from drd.kinds.mariadb.rights import _snapshot, _tables, _ties_in
 from drd.model.finding import Finding
 
 DENIED = pymysql.err.OperationalError(1142, "SELECT command denied to user 'drd'@'localhost'")
@@ -50,3 +50,23 @@ def test_another_reason_of_the_server_is_no_missing_right(error: pymysql.err.MyS
         assert finding.text.startswith("drd cannot ")
         assert finding.text.endswith(str(error.args[1]))
         assert "--grants" not in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("flavour", "definition", "found"),
+    [
+        (MARIADB, "CREATE TABLE `t` (`a` int) ENGINE=InnoDB `encrypted`='yes'", ["encrypted"]),
+        (MARIADB, "CREATE TABLE `t` (`a` int) ENGINE=InnoDB `ENCRYPTED`='YES'", ["encrypted"]),
+        (MARIADB, "CREATE TABLE `t` (`a` int) DATA DIRECTORY='/srv/'", ["DATA DIRECTORY"]),
+        (MARIADB, "CREATE TABLE `t` (`a` int COMMENT ' DATA DIRECTORY=') COMMENT='x'", []),
+        (MARIADB, "CREATE TABLE `t` (`a` int) COMMENT='`encrypted`=''yes'''", []),
+        (MARIADB, "CREATE TABLE `t` (`encrypted` text DEFAULT 'yes') `encrypted`='no'", []),
+        (MYSQL, "CREATE TABLE `t` (`a` int) /*!80016 ENCRYPTION='Y' */", ["ENCRYPTION"]),
+        (MYSQL, "CREATE TABLE `t` (`a` int COMMENT ' TABLESPACE') /*!80016 x */", []),
+    ],
+)
+def test_tables_that_another_server_cannot_make_are_found_by_their_options(
+    flavour: Flavour, definition: str, found: list[str]
+) -> None:
+    named = _ties_in(definition, flavour.ties)
+    assert [word.replace("`", "").partition("=")[0] for word in named] == found

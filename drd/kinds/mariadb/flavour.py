@@ -84,6 +84,7 @@ class Flavour:
     has_comments: bool
     foreign_keys: str
     ties: tuple[str, ...]
+    untie: str
     rewrites: Mapping[str, str]
     # The moment of a backup
     tries_to_block: tuple[str, ...]
@@ -153,7 +154,10 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
   FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s""",
     has_comments=True,
     foreign_keys="INNODB_SYS_FOREIGN",
-    ties=(),
+    ties=("DATA DIRECTORY", "INDEX DIRECTORY", "`encrypted`='yes'"),
+    untie="for an encrypted table: ALTER TABLE NAME ENCRYPTED=NO (drd encrypts what it stores; "
+    "tables that are encrypted only by innodb_encrypt_tables can be restored anywhere). For one "
+    "with a directory: make a table without this option, and copy the rows.",
     rewrites={"float": "mariadb-dump writes a FLOAT with six digits"},
     tries_to_block=("BACKUP STAGE START", "BACKUP STAGE END"),
     blocks_ddl=("BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"),
@@ -239,6 +243,9 @@ SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, ''
     has_comments=False,
     foreign_keys="INNODB_FOREIGN",
     ties=("TABLESPACE", "DATA DIRECTORY", "ENCRYPTION='Y'"),
+    untie="for a table of a tablespace: ALTER TABLE NAME TABLESPACE innodb_file_per_table. For an "
+    "encrypted table: ALTER TABLE NAME ENCRYPTION='N' (drd encrypts what it stores), or use "
+    "kind `command` with mysqldump.",
     rewrites={
         "float": "mysqldump writes a FLOAT with six digits",
         "json": "mysqldump writes JSON as text, so a DECIMAL in JSON comes back as DOUBLE",

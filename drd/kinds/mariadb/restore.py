@@ -32,6 +32,8 @@ from drd.ports.destinations import DumpUnusable
 from drd.process import MEMORY_HINT, Completed
 
 _SAID = 400
+_CANNOT_MAKE = ("errno: 140", "errno: 168")
+"""Parts of the error about a table that the server cannot make, though its form is right."""
 _OTHER_POINT = "choose another restore point: drd points PLAN"
 
 
@@ -260,6 +262,13 @@ def _require_success(order: RestoreOrder, done: Completed, program: str) -> None
             f"{order.component}: {escaped(said)[:_SAID]}",
             hint="the target is unchanged. Free space on the disk of its server: it needs room "
             "for the former data and the restored data, until `drd done`. Then restore again.",
+        )
+    if any(number in said for number in _CANNOT_MAKE):
+        raise TargetError(
+            f"the server did not accept the dump of {order.component}: {escaped(said)[:_SAID]}",
+            hint="the target is unchanged. Perhaps the server lacks the keys of an encrypted "
+            "table, or the directory that the table names: `drd doctor PLAN` names such tables of "
+            "the source (finding `outside`).",
         )
     raise TargetError(
         f"the server did not accept the dump of {order.component}: {escaped(said)[:_SAID]}",

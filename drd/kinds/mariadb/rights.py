@@ -202,9 +202,8 @@ def _tied(connection: Connection, component: str, database: str) -> list[Finding
     try:
         for table in tables_of(connection, database).with_rows[:2000] if ties else ():
             row = connection.one(f"SHOW CREATE TABLE {ident(database)}.{ident(table.name)}")
-            said = [text for kind, text in pieces(str(row[1]) if row else "") if kind == "comment"]
-            tied = [word for word in ties if any(f" {word}" in text for text in said)]
-            names += [f"{table.name} ({word})" for word in tied]
+            tied = _ties_in(str(row[1]) if row else "", ties)
+            names += [f"{table.name} ({word.replace('`', '')})" for word in tied]
     except ServerError:
         return []
     if not names:
@@ -214,12 +213,25 @@ def _tied(connection: Connection, component: str, database: str) -> list[Finding
         "that has the same tablespace, directory or keys, which a sandbox does not have: "
         f"{some([escaped(name) for name in names])}"
     )
-    hint = (
-        "for a table of a tablespace: ALTER TABLE NAME TABLESPACE innodb_file_per_table. For an "
-        "encrypted table: ALTER TABLE NAME ENCRYPTION='N' (drd encrypts what it stores), or use "
-        "kind `command` with mysqldump."
-    )
-    return [Finding("outside", "warning", component, text, hint)]
+    return [Finding("outside", "warning", component, text, connection.flavour.untie)]
+
+
+def _ties_in(definition: str, ties: tuple[str, ...]) -> list[str]:
+    """Return those of the words that stand in the definition of a table: in a comment (MySQL), as
+    an option, or as an option with its value (MariaDB)."""
+    parts = list(pieces(definition))
+    comments = [text for kind, text in parts if kind == "comment"]
+    bare = "".join(text if kind == "code" else kind for kind, text in parts)
+    options = {
+        f"{name}={value}".lower()
+        for (kind, name), (_, sign), (_, value) in zip(parts, parts[1:], parts[2:], strict=False)
+        if kind == "name" and sign == "="
+    }
+    return [
+        word
+        for word in ties
+        if word in options or f" {word}=" in bare or any(f" {word}" in text for text in comments)
+    ]
 
 
 def _broken(connection: Connection, component: str, database: str) -> list[Finding]:
