@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -155,8 +156,13 @@ def test_a_server_is_recovered_in_place_and_back(server: MariadbServer, site: Si
     refused = site.drd(*here, code=1)
     assert "must end before drd replaces" in refused.err
     server.stop()
+    data = server.directory / "data"
+    for directory, mode in ((data, 0o750), (data / "mysql", 0o750), (data / "shop", 0o755)):
+        directory.chmod(mode)
     done = site.drd(*here, "--json").json
     assert done["result"] == "passed"
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (data, data / "mysql", data / "shop")]
+    assert modes == [0o750, 0o750, 0o755], "who could read the files of before can read these"
     server.start()
     assert _ask(server, "select count(*) from orders") == [300]
     running = site.drd("undo", done["run"], "--yes", code=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -61,6 +63,10 @@ def _same(one: Path, other: Path) -> bool:
 FILES = ServerFiles(
     "MariaDB", SPEC.server_user, "mariadb-server", "datadir", running_in, end_server
 )
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
+_SYSTEM = "mysql"
+"""The directory of the database that each server has."""
 
 
 class ServerDirectory(DataDirectory[Address]):
@@ -103,10 +109,32 @@ class ServerDirectory(DataDirectory[Address]):
             server.prepare(data, on_tick)
             if self._log is not None:
                 rolled = replay(server, self._log, snapshot, self._settings.bin_dir, on_tick)
+            self._open_as_before(server.ready)
             self._publish(server.ready)
         finally:
             server.stop()
         return restored(snapshot, programs, rolled)
+
+    def _open_as_before(self, ready: Path) -> None:
+        """Let group and others read the directories that they could read in the directory that is
+        replaced: the next backup may read them as a member of the group."""
+        publication = self._publication
+        former = next((d for d in (publication.target, publication.before) if d.is_dir()), None)
+        if former is None:
+            return
+        usual = _open_bits(former / _SYSTEM) or 0
+        top = os.open(ready, _DIRECTORY)
+        try:
+            os.fchmod(top, stat.S_IRWXU | (_open_bits(former) or 0))
+            for name in [e.name for e in os.scandir(top) if e.is_dir(follow_symlinks=False)]:
+                bits = _open_bits(former / name)
+                below = os.open(name, _DIRECTORY, dir_fd=top)
+                try:
+                    os.fchmod(below, stat.S_IRWXU | (usual if bits is None else bits))
+                finally:
+                    os.close(below)
+        finally:
+            os.close(top)
 
     def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
         tasks = []
@@ -168,3 +196,11 @@ class ServerDirectory(DataDirectory[Address]):
                 f"(process {server}) is another one",
                 hint="correct `dsn` of the target: it must lead to the restored server.",
             )
+
+
+def _open_bits(directory: Path) -> int | None:
+    """Return which of the rights to read and enter the directory group and others have; None if it
+    is not there."""
+    with suppress(OSError):
+        return directory.lstat().st_mode & _OPEN
+    return None
