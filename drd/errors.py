@@ -19,6 +19,7 @@ DrdError                         1   a run failed
 │   └── ImplausibleDump          1   empty, or far from the component's history
 ├── RepositoryError              1
 │   ├── RepositoryUnreachable    1   (a retry can help)
+│   ├── RepositoryRefused        1   its server does not accept drd's login
 │   ├── RepositoryDamaged        1   restic could not read what it had stored
 │   │   ├── SnapshotsUnreadable  1   snapshots cannot be read, all data can
 │   │   └── ManifestRefused      1   a manifest says what drd does not write
@@ -214,6 +215,10 @@ class RepositoryError(DrdError):
 
 class RepositoryUnreachable(RepositoryError):
     permanent = False
+
+
+class RepositoryRefused(RepositoryError):
+    pass
 
 
 Repair: TypeAlias = 'Literal["index", "packs", "none"]'

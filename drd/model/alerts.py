@@ -58,7 +58,9 @@ class Condition:
     well. `runs` are the ids of the runs whose end this condition, or one of `also`, reports. With
     `unless`, the condition is an older finding that is checked again: it is not reported while one
     of these alerts, which report the same, is open. `fact` is what an examination found about the
-    subject; conditions with the same kind, code and fact have one cause."""
+    subject; conditions with the same kind, code and fact have one cause. `places` are the
+    repositories of which one may be the cause, if the subject is none; without them, it may be any
+    of the plan."""
 
     kind: str
     severity: Urgency
@@ -73,6 +75,7 @@ class Condition:
     runs: tuple[str, ...] = ()
     unless: tuple[AlertKey, ...] = ()
     fact: str = ""
+    places: tuple[str, ...] = ()
 
     @property
     def key(self) -> AlertKey:

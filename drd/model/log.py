@@ -276,15 +276,20 @@ def reaching(
     return next((r for r in reversed(known) if r.holds(source, position, line)), None)
 
 
+KIND = "log"
+"""The kind of the alert about a log that does not arrive at drd, or that a recovery cannot use."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogState:
     """What drd last knew about the log of a component; the catalogue keeps it. `doing` is what the
     receiver does. `spans` are the intervals of time to which the component can be recovered,
     `reaches` is the newest such time. Everything that was committed before `complete_at` is in the
     repository. `trouble` is the text of the present problem, `remedy` its remedy, `code` its code.
-    `event` is the last change of the log that a person must know, at `event_at`: a gap, or a change
-    of the server to another timeline. `repository` is the repository of the plan beside which this
-    log is; empty if an earlier version of drd noted the state."""
+    `error` is the code of the error that made it, if there was one. `event` is the last change of
+    the log that a person must know, at `event_at`: a gap, or a change of the server to another
+    timeline. `repository` is the repository of the plan beside which this log is; empty if an
+    earlier version of drd noted the state."""
 
     doing: str
     since: datetime
@@ -299,6 +304,7 @@ class LogState:
     event: str = ""
     event_at: datetime | None = None
     repository: str = ""
+    error: str = ""
 
     def to_json(self) -> Mapping[str, Any]:
         return {
@@ -315,6 +321,7 @@ class LogState:
             "event": self.event,
             "event_at": to_rfc3339(self.event_at) if self.event_at else None,
             "repository": self.repository,
+            "error": self.error,
         }
 
     @classmethod
@@ -334,6 +341,7 @@ class LogState:
             event=str(said.get("event", "")),
             event_at=from_rfc3339(event_at) if event_at else None,
             repository=str(said.get("repository", "")),
+            error=str(said.get("error", "")),
         )
 
 

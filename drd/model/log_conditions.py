@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
 from drd.model.host_conditions import TOLD_FOR
-from drd.model.log import LogState
+from drd.model.log import KIND, LogState
 from drd.model.message import Urgency
 from drd.model.units import format_duration, format_time
-
-KIND = "log"
-"""The kind of the alert about a log that does not arrive at drd, or that a recovery cannot use."""
 
 AT_ONCE = frozenset({"log-gap", "log-no-base"})
 PATIENCE = timedelta(seconds=60)
@@ -41,7 +39,9 @@ def log_condition(
     if not state.code or now - state.since < PATIENCE:
         return _event(plan, component, state, now)
     text = f"drd does not receive or store the log of {component}: {state.trouble}{behind}"
-    return _condition(plan, component, "warning", text, f"drd doctor {plan}")
+    found = _condition(plan, component, "warning", text, f"drd doctor {plan}")
+    places = (state.repository,) if state.repository else ()
+    return replace(found, why=state.error, places=places)
 
 
 def _event(plan: str, component: str, state: LogState, now: datetime) -> Condition | None:
@@ -61,9 +61,11 @@ def log_copy_condition(
         return None
     text = f"drd does not copy the log of {component} to repository {repository}: {state.trouble}"
     subject = f"{component} in {repository}"
-    return _condition(
+    found = _condition(
         plan, subject, "warning", f"{text}{_behind(state, now)}", f"drd doctor {plan}"
     )
+    # Whether the copy or what it copies is the cause, only the alerts of the two say.
+    return replace(found, why=state.error)
 
 
 def left_condition(plan: str, component: str, text: str, command: str) -> Condition:

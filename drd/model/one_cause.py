@@ -2,7 +2,8 @@
 well. Pure.
 
 The alerts `rpo` and `no-point` also report that backups fail, with the error. The alert about a
-repository that is gone, or does not answer, also reports the runs that fail because of it. The
+repository that is gone, does not answer, or refuses drd's login, also reports the runs that fail
+because of it, and the logs of servers that cannot be stored there or copied from it. The
 alert about a repository that is gone also reports that there is no restore point yet. The alert
 about failed backups also reports that their source cannot be read. The alert about something
 that needs a secret also reports that the file of the secret is missing, with the remedy. The alert
@@ -21,6 +22,7 @@ from os.path import commonprefix
 from drd.errors import (
     RepositoryDamaged,
     RepositoryMissing,
+    RepositoryRefused,
     RepositorySecretUnavailable,
     RepositoryUnreachable,
     SecretUnavailable,
@@ -29,6 +31,7 @@ from drd.errors import (
 from drd.model.alerts import AlertKey, Condition, rank
 from drd.model.facts import RepositoryFacts
 from drd.model.finding_codes import REPOSITORY, name_of
+from drd.model.log import KIND as LOG
 from drd.model.repositories import DAMAGED, GONE, SILENT
 from drd.model.verdicts import SECRET_MISSING
 
@@ -37,11 +40,19 @@ _PLACES = {
     WrongKey.code: GONE,
     RepositoryDamaged.code: DAMAGED,
     RepositoryUnreachable.code: SILENT,
+    RepositoryRefused.code: SILENT,
     RepositorySecretUnavailable.code: SILENT,
 }
 """The kind of the condition of a repository that makes runs fail with this code."""
 
-_BY_STATE = frozenset({RepositoryMissing.code, WrongKey.code, RepositorySecretUnavailable.code})
+_BY_STATE = frozenset(
+    {
+        RepositoryMissing.code,
+        WrongKey.code,
+        RepositoryRefused.code,
+        RepositorySecretUnavailable.code,
+    }
+)
 """Errors of a run at whose moment drd recorded the state of the repository as well."""
 
 _OF_SECRETS = frozenset({RepositorySecretUnavailable.code, SecretUnavailable.code})
@@ -101,9 +112,44 @@ def _place(run: Condition, conditions: Iterable[Condition]) -> Condition | None:
     kind = _PLACES.get(run.why)
     if kind is None:
         return None
-    subject = name_of(REPOSITORY, run.subject) if kind == SILENT and run.subject else run.subject
-    there = (c for c in conditions if c.kind == kind and subject in ("", c.subject))
-    return next(there, None)
+    names = run.places or ((run.subject,) if run.subject else ())
+    subjects = [name_of(REPOSITORY, name) if kind == SILENT else name for name in names]
+    there = [c for c in conditions if c.kind == kind]
+    if not subjects:
+        return next(iter(there), None)
+    return next((c for subject in subjects for c in there if c.subject == subject), None)
+
+
+def with_logs(conditions: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions of several plans, each plan's already `one_for_each_cause`, without
+    those of logs whose repository has an alert that says why; this alert reports them as well."""
+    kept, told = list[Condition](), dict[AlertKey, list[Condition]]()
+    for condition in conditions:
+        teller = _teller_of_log(condition, conditions) if condition.kind == LOG else None
+        if teller is None:
+            kept.append(condition)
+        else:
+            told.setdefault(teller.key, []).append(condition)
+    return [_also(c, told[c.key]) if c.key in told else c for c in kept]
+
+
+def _teller_of_log(log: Condition, conditions: Sequence[Condition]) -> Condition | None:
+    kind = _PLACES.get(log.why)
+    if kind is None:
+        return None
+    names = [name_of(REPOSITORY, name) if kind == SILENT else name for name in log.places]
+
+    def is_it(plan: str, of_kind: str, subject: str) -> bool:
+        return (plan, of_kind) == (log.plan, kind) and (not names or subject in names)
+
+    others = (c for c in conditions if c.kind != LOG)
+    return next((c for c in others if any(is_it(*key) for key in (c.key, *c.also))), None)
+
+
+def _also(condition: Condition, others: Sequence[Condition]) -> Condition:
+    worst = min((condition, *others), key=lambda c: rank(c.severity))
+    also = (*condition.also, *(c.key for c in others))
+    return replace(condition, severity=worst.severity, also=also)
 
 
 def _needs_a_secret(condition: Condition) -> bool:

@@ -93,6 +93,7 @@ def of_job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition
             plan=facts.plan,
             why=runs.last_error_code or "",
             runs=run_ids(runs.last_run),
+            places=_with_source(facts, runs.subject) if runs.kind == "copy" else (),
         )
     elif runs.paused is not None and runs.kind == "prune":
         text = f"{what} is {runs.paused}"
@@ -108,6 +109,13 @@ def of_job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition
         yield Condition(
             f"{runs.kind}-overdue", "warning", runs.subject, text, command, plan=facts.plan
         )
+
+
+def _with_source(facts: PlanFacts, copy: str) -> tuple[str, ...]:
+    """Return the names of a copy and of the repository that it copies: either may be why a copy
+    fails."""
+    sources = [r.copy_of for r in facts.repositories if r.repository == copy and r.copy_of]
+    return copy, *sources
 
 
 _TOLD_OTHERWISE = frozenset(
@@ -156,9 +164,11 @@ def of_verification(
 
 
 def _works_again(facts: PlanFacts, runs: JobHistory) -> bool:
-    """Return whether the repository that made the runs fail works again."""
+    """Return whether the repository that made the runs fail works again; of a copy, it and the
+    repository that it copies."""
     code, at = runs.last_error_code or "", runs.last_finished_at
-    return at is not None and is_over(code, runs.subject, at, facts.repositories)
+    names = _with_source(facts, runs.subject) if runs.kind == "copy" else (runs.subject,)
+    return at is not None and all(is_over(code, name, at, facts.repositories) for name in names)
 
 
 def _was_only_stopped(code: str | None, tries: int) -> bool:

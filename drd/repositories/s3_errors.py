@@ -9,6 +9,7 @@ from botocore import exceptions
 from drd.errors import (
     RepositoryError,
     RepositoryMissing,
+    RepositoryRefused,
     RepositoryUnreachable,
     SecretUnavailable,
 )
@@ -118,7 +119,7 @@ def _drd_error(error: Exception, location: S3Location) -> Exception:
             hint=SYNCHRONISE,
         )
     if status in (401, 403) or code in _BAD_KEYS:
-        return RepositoryError(
+        return RepositoryRefused(
             f"{location.endpoint} does not accept the access key, or the key may not use "
             f"bucket {location.bucket}",
             hint="check access_key and secret_key, and that the key may list the bucket.",

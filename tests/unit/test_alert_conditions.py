@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from drd.errors import RepositorySecretUnavailable, RepositoryUnreachable, WrongKey
+from drd.errors import (
+    RepositoryRefused,
+    RepositorySecretUnavailable,
+    RepositoryUnreachable,
+    WrongKey,
+)
 from drd.model.alert_facts import (
     ChannelState,
     DiskFacts,
@@ -241,6 +246,30 @@ def test_a_run_that_failed_by_its_repository_is_not_news_when_that_works_again(c
     other = replace(pruned, last_error_code="tool-missing")
     more = PlanMore(jobs=(JobFacts(other),))
     assert failing(MINUTE), "for another reason"
+
+
+def test_a_copy_that_failed_by_its_source_is_not_news_when_both_work_again() -> None:
+    copied = JobHistory(
+        kind="copy",
+        subject="offsite",
+        tries=2,
+        last_error="primary refuses the login",
+        last_error_code=RepositoryRefused.code,
+        last_finished_at=ago(HOUR),
+    )
+    more = PlanMore(jobs=(JobFacts(copied),))
+    old = repository(newest=point(2 * HOUR))
+    copy = old._replace(repository="offsite", copy_of=old.repository)
+
+    def found(**changes: Any) -> list[tuple[str, str]]:
+        facts = healthy(repositories=(old._replace(**changes), copy))
+        kinds = ("copy-failing", "repository-unreachable")
+        return [x for x in of_plan(facts, more) if x[0] in kinds]
+
+    assert found() == []
+    away = found(unreachable="it refuses the login", unreachable_since=ago(HOUR))
+    assert away == [("repository-unreachable", "warning")], "it tells that the copy fails"
+    assert found(met=False) == [("copy-failing", "warning")], "drd has not opened the source"
 
 
 def test_a_failed_drill_has_the_code_of_its_error() -> None:

@@ -9,6 +9,7 @@ import pytest
 from drd.errors import (
     RepositoryDamaged,
     RepositoryMissing,
+    RepositoryRefused,
     RepositorySecretUnavailable,
     RepositoryUnreachable,
     SecretUnavailable,
@@ -20,7 +21,13 @@ from drd.model.compliance import assess
 from drd.model.conditions import conditions
 from drd.model.facts import RepositoryFacts
 from drd.model.host_conditions import missing_secret
-from drd.model.one_cause import OTHERS_TELL, SOURCE_FAILS, is_over, one_for_each_cause
+from drd.model.one_cause import (
+    OTHERS_TELL,
+    SOURCE_FAILS,
+    is_over,
+    one_for_each_cause,
+    with_logs,
+)
 from tests.alert_support import NOON, World, after, bad
 from tests.status_support import NOW, ago, healthy, repository
 
@@ -79,6 +86,7 @@ def test_a_repository_that_is_gone_tells_that_there_is_no_point_because_of_it(
         (WrongKey.code, "repository-gone", "primary"),
         (RepositoryDamaged.code, "repository-damaged", "primary"),
         (RepositoryUnreachable.code, "repository-unreachable", "repository primary"),
+        (RepositoryRefused.code, "repository-unreachable", "repository primary"),
         (RepositorySecretUnavailable.code, "repository-unreachable", "repository primary"),
     ],
 )
@@ -94,6 +102,55 @@ def test_a_repository_tells_which_runs_fail_because_of_it(
         ("prune-failing", "offsite", "warning"),
         (kind, subject, "warning"),
     ], "another repository"
+
+
+def test_a_repository_tells_which_copies_from_it_fail_because_of_it() -> None:
+    there = place("repository-unreachable", "repository primary")
+    failing = replace(
+        place("copy-failing", "offsite", "info"),
+        why=RepositoryRefused.code,
+        places=("offsite", "primary"),
+    )
+    [only] = one_for_each_cause([failing, there])
+    assert (only.subject, only.also) == ("repository primary", (failing.key,))
+    own = place("repository-unreachable", "repository offsite")
+    [first, second] = one_for_each_cause([failing, there, own])
+    assert (first.also, second.also) == ((), (failing.key,)), "the copy itself comes first"
+    other = replace(failing, places=("offsite", "archive"))
+    assert len(one_for_each_cause([other, there])) == 2
+
+
+def log_of(subject: str, why: str, *places: str) -> Condition:
+    return replace(place("log", subject), why=why, places=places)
+
+
+def test_a_repository_that_refuses_the_login_has_one_alert_for_all_that_fails() -> None:
+    """Of backups, of two copies, of the log and of its copy."""
+    code = RepositoryRefused.code
+    there = place("repository-unreachable", "repository primary")
+    backup = replace(FAILED, why=code)
+    copies = [
+        replace(place("copy-failing", n, "info"), why=code, places=(n, "primary")) for n in "ab"
+    ]
+    logs = [log_of("db", code, "primary"), log_of("db in a", code)]
+    of_plan = one_for_each_cause([backup, *copies, there])
+    [only] = with_logs([*of_plan, *logs])
+    assert only.subject == "repository primary"
+    assert only.also == tuple(c.key for c in (backup, *copies, *logs))
+    late = with_logs([*one_for_each_cause([backup, *copies, there, rpo("critical")]), *logs])
+    assert [(c.kind, c.severity) for c in late] == [("rpo", "critical")]
+    assert set(late[0].also) == {c.key for c in (backup, *copies, there, *logs)}
+
+
+def test_a_log_that_fails_for_another_reason_has_its_own_alert() -> None:
+    there = place("repository-unreachable", "repository primary")
+    for log in (
+        log_of("db", "", "primary"),
+        log_of("db", RepositoryMissing.code, "primary"),
+        log_of("db", RepositoryRefused.code, "other"),
+        replace(log_of("db", RepositoryRefused.code, "primary"), plan="another"),
+    ):
+        assert with_logs([there, log]) == [there, log]
 
 
 def test_a_secret_of_the_source_is_not_a_fault_of_the_repository() -> None:

@@ -44,6 +44,7 @@ from drd.model.host_conditions import (
 )
 from drd.model.incidents.rules import OpeningRule, TierOf
 from drd.model.message import ChannelSpec, Routed
+from drd.model.one_cause import with_logs
 from drd.model.own_objectives import strictest_s
 from drd.model.schedule import Schedule
 from drd.model.verdicts import NOT_LOADED, Assessment
@@ -284,7 +285,7 @@ class AlertWatch:
         host = replace(host, disks=tuple(disks(sources.places, needed)), channels=channels)
         problems += host_conditions(host, [(f.plan, strictest_s(f)) for f in facts], now)
         plans = tuple(self._plans.values())
-        return _Observation(problems, lambda a: not _is_unknown(a, unknown), plans)
+        return _Observation(with_logs(problems), lambda a: not _is_unknown(a, unknown), plans)
 
     def _room(self, plan: str, component: str, kind: str, size: int) -> int:
         read = self._sources.catalogue.points.newest_facts

@@ -59,4 +59,5 @@ def with_problem(
         trouble=error.message if error is not None else "",
         remedy=(error.hint or "") if error is not None else "",
         code=code,
+        error=error.code if error is not None else "",
     )

@@ -17,6 +17,7 @@ from drd.errors import (
     RepositoryDamaged,
     RepositoryError,
     RepositoryMissing,
+    RepositoryRefused,
     RepositorySecretUnavailable,
     RepositoryUnreachable,
     SecretUnavailable,
@@ -30,6 +31,8 @@ from drd.model.units import format_duration
 from drd.ports import Catalogue, Clock, Repository
 
 _FINE = Meeting("ok")
+_NOT_SEEN = (RepositoryUnreachable, RepositoryRefused, DeadlineExceeded, SecretUnavailable)
+"""Errors that keep drd from looking into the repository."""
 
 
 @contextmanager
@@ -173,7 +176,7 @@ def _of_error(error: DrdError) -> Meeting | None:
         return _as_met(error)
     if isinstance(error, WrongKey):
         return None if shows_no_loss(error) else Meeting("shut", error.message)
-    if isinstance(error, RepositoryUnreachable | DeadlineExceeded | SecretUnavailable):
+    if isinstance(error, _NOT_SEEN):
         return Meeting("unreachable", error.message)
     return None
 

@@ -14,6 +14,7 @@ from drd.errors import (
     RepositoryError,
     RepositoryMissing,
     RepositoryReadOnly,
+    RepositoryRefused,
     RepositoryUnreachable,
 )
 from drd.masking import masked
@@ -70,7 +71,7 @@ def _other_host_key(url: str, _: re.Match[str]) -> DrdError:
 
 def _ssh_key_refused(url: str, _: re.Match[str]) -> DrdError:
     user = parse_sftp(url).user
-    return RepositoryError(
+    return RepositoryRefused(
         f"the SSH server {_server(url)} does not accept the key of `sftp: {{key: …}}` for user "
         f"{user}",
         hint=f"add the public key (ssh-keygen -y -f KEYFILE prints it) to ~{user}/.ssh/"
@@ -105,7 +106,7 @@ def keyscan(url: str) -> str:
 
 def _login_refused(url: str, found: re.Match[str]) -> DrdError:
     section = url.partition(":")[0]
-    return RepositoryError(
+    return RepositoryRefused(
         f"{_server(url)} refuses the login of section `{section}`: {found[0]}",
         hint=f"check the keys in `{section}`, and that they may read and write this repository.",
     )
