@@ -46,9 +46,8 @@ DrdError                         1   a run failed
 ├── ApiUnserved                  1   the daemon's socket cannot be listened on
 ├── NotOwner                     1   the state is another user's, and nobody does it instead
 ├── Refused                      1   whoever asks the daemon has no right to that
-├── MetricsError                 1   figures for monitoring do not get out; nothing else suffers
-│   ├── MetricsUnwritable        1   the file cannot be written
-│   └── MetricsUnserved          1   the address cannot be listened on
+├── MetricsError                 1   figures for monitoring do not get out: no address to listen on
+│   └── MetricsUnwritable        1   the file cannot be written
 ├── KitDamaged                   1   a recovery kit is not what it was
 ├── KitUnavailable               5   the copy that is to be tried is not there, or cannot be opened
 ├── NotifyError                  1   a channel took no message; says itself whether a retry can help
@@ -407,10 +406,6 @@ class MetricsUnwritable(MetricsError):
     """`number` is the error number of the operating system."""
 
     number: int | None = None
-
-
-class MetricsUnserved(MetricsError):
-    pass
 
 
 class KitDamaged(DrdError):

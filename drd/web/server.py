@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from drd.errors import MetricsUnserved
+from drd.errors import MetricsError
 from drd.exhaustion import system_reason
 from drd.web.handler import Answers, serve_one
 from drd.web.health import DaemonHealth
@@ -144,7 +144,7 @@ class MetricsServer(LoopbackServer):
 
         Both functions are called from other threads, `supplier` only by one thread at a time. The
         result of `supplier` stays in memory until every client has received it, so return the same
-        bytes until the next tick. Raises MetricsUnserved when the address is not available."""
+        bytes until the next tick. Raises MetricsError when the address is not available."""
         answers = Answers(supplier, health, deadline_s)
         return cls(_listen(address), partial(serve_one, answers=answers), deadline_s)
 
@@ -155,7 +155,7 @@ def _listen(address: tuple[str, int]) -> socket.socket:
         return listening(address)
     except OSError as error:
         reason = system_reason(error)
-        raise MetricsUnserved(
+        raise MetricsError(
             f"cannot serve metrics on {host}, port {port}: {reason}",
             hint=f"find out which process listens there with `ss -ltnp 'sport = :{port}'`, or "
             "choose another port in metrics.http of drd.yaml.",

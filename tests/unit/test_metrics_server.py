@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from drd.errors import MetricsUnserved
+from drd.errors import MetricsError
 from drd.web import DaemonHealth, MetricsServer, OpenIncidents
 from drd.web.server import CONNECTIONS
 
@@ -236,7 +236,7 @@ def test_figures_are_made_for_one_client_at_a_time() -> None:
 
 def test_address_that_is_taken_is_named_with_a_remedy() -> None:
     with serving() as server:
-        with pytest.raises(MetricsUnserved) as caught:
+        with pytest.raises(MetricsError) as caught:
             MetricsServer.start(server.address, lambda: TEXT, lambda: WELL)
         assert str(server.address[1]) in caught.value.message
         assert "address already in use" in caught.value.message
