@@ -86,11 +86,9 @@ class CommandExit:
 
 def _command(spec: CheckSpec, settings: CommandCheck, context: CheckContext) -> process.Command:
     address: Mapping[str, str] = {}
-    at = context.point.data_time
+    at = context.data_time(settings.component) or context.point.data_time
     if settings.component is not None:
         address = context.inspectors[settings.component].environment
-        snapshot = context.point.component(settings.component)
-        at = (snapshot.data_time if snapshot is not None else None) or at
     return process.Command(
         tuple(settings.run),
         env={

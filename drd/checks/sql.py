@@ -11,6 +11,7 @@ from pydantic import Field
 
 from drd.checks.expectation import (
     Near,
+    Recent,
     Surroundings,
     by_hand_words,
     judge,
@@ -30,6 +31,8 @@ from drd.ports.by_hand import ByHand, Passage
 from drd.ports.check import CheckKind
 from drd.ports.kinds import Ability, KindSpec
 from drd.ports.sources import DatabaseQuery
+
+_TIME_UNKNOWN = "the log was replayed to a transaction, and drd does not know the time of it"
 
 
 class SqlCheck(CheckSettings):
@@ -54,7 +57,8 @@ class SqlCheck(CheckSettings):
     expect: bool | str | int | float = Field(
         description="`> 0`, `>= 1`, `== 42`, `!= 0`, `< 10` (a bare value means ==); "
         "`within rpo` or `within 2h` for a time, measured back from the "
-        "point's data time; `within 10%` of the source's answer at backup, or "
+        "point's data time, or from the time up to which a log was replayed; "
+        "`within 10%` of the source's answer at backup, or "
         "`within 10% of 5000`."
     )
     timeout: Duration = Field(60.0, description="Time limit for the query.")
@@ -89,9 +93,10 @@ class SqlValue:
                 words = f"the query failed: {error}"
                 return [result(spec, CheckVerdict.FAILED, shorten(words), wanted)]
             return [not_run(spec, f"could not query: {error}", wanted)]
-        judged = judge(
-            parse_expectation(settings.expect), value, _surroundings(spec, settings, context)
-        )
+        expectation = parse_expectation(settings.expect)
+        if isinstance(expectation, Recent) and context.data_time(settings.component) is None:
+            return [replace(not_run(spec, _TIME_UNKNOWN, wanted), part=True)]
+        judged = judge(expectation, value, _surroundings(spec, settings, context))
         row = result(spec, judged.verdict, judged.observed, judged.expected)
         return [replace(row, bound=judged.bound, figure=_figure(value))]
 
@@ -107,7 +112,7 @@ def _figure(value: Any) -> str | None:
 
 def _surroundings(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surroundings:
     snapshot = context.point.component(settings.component)
-    at = snapshot.data_time if snapshot and snapshot.data_time else context.point.data_time
+    at = context.data_time(settings.component) or context.point.data_time
     rpo_s = context.plan.rpo_of(settings.component)
     if not _needs_baseline(settings):
         return Surroundings(rpo_s, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,7 +33,9 @@ class CheckContext:
     `inspectors` has the restored components by name. `last_observed` are the numbers that the
     newest passed drill saw, by check name. `directory` is a scratch place. `fence` gives the fence
     that the command of a check has in a drill, by the name of the check. `exposed`: others can
-    reach the restored data, as in every recovery, and may have changed it already.
+    reach the restored data, as in every recovery, and may have changed it already. `replayed` has
+    the components whose log was replayed beyond the point, each with the data time after this, or
+    None if only the log tells this time.
     """
 
     plan: Plan
@@ -46,6 +48,15 @@ class CheckContext:
     run_as: str | None = None
     fence: Callable[[str, Sequence[str]], Fence | None] = no_fence
     exposed: bool = False
+    replayed: Mapping[str, datetime | None] = field(default_factory=dict)
+
+    def data_time(self, component: str | None) -> datetime | None:
+        """Return the data time of a restored component, without a component that of the point; None
+        if it is not known."""
+        if component is not None and component in self.replayed:
+            return self.replayed[component]
+        row = self.point.component(component) if component is not None else None
+        return (row.data_time if row is not None else None) or self.point.data_time
 
     def may_be_empty(self, component: str) -> bool:
         """Return whether the plan allows that the component contains nothing to compare."""

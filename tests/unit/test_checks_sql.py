@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from drd import masking
 from drd.checks.sql import SqlCheck
 from drd.model.plan import CheckSpec
+from drd.ports import CheckContext
 from drd.ports.by_hand import ByHand
 from drd.registry import CHECKS
 from tests.catalogue_support import plan
@@ -56,6 +58,16 @@ class Answers:
         return self.value
 
 
+def context(value: object, component: str = "db", row: Any = None, **more: Any) -> CheckContext:
+    """Of a component that was restored from a point of NOON."""
+    point: Any = SimpleNamespace(component=lambda _: row, data_time=NOON)
+    known = {"plan": plan(rpo_s=60.0), "last_observed": {}, **more}
+    inspectors: Any = {component: Answers(value)}
+    return CheckContext(
+        point=point, inspectors=inspectors, now=NOON, is_root=False, directory=Path("/"), **known
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "figure"),
     [
@@ -74,12 +86,7 @@ def test_a_figure_is_a_number_of_some_digits_and_no_secret(
     masking.mask("83910237645128")
     settings = SqlCheck(kind="sql", name="n", component="db", query="select 1", expect="> 0")
     spec = CheckSpec("n", "sql", "db", settings)
-    context: Any = SimpleNamespace(
-        inspectors={"db": Answers(value)},
-        point=SimpleNamespace(component=lambda _: None, data_time=NOON),
-        plan=plan(rpo_s=60.0),
-    )
-    [row] = CHECKS["sql"].check.run(spec, context)
+    [row] = CHECKS["sql"].check.run(spec, context(value))
     assert row.figure == figure
 
 
@@ -100,13 +107,8 @@ def test_a_share_is_of_the_answer_at_backup_or_else_of_the_last_drill(
     snapshot = None
     if at_backup is not None:
         snapshot = SimpleNamespace(data_time=NOON, observations=at_backup)
-    context: Any = SimpleNamespace(
-        inspectors={"db": Answers(105)},
-        point=SimpleNamespace(component=lambda _: snapshot, data_time=NOON),
-        plan=plan(rpo_s=60.0),
-        last_observed=last_observed,
-    )
-    [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", "db", settings), context)
+    around = context(105, row=snapshot, last_observed=last_observed)
+    [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", "db", settings), around)
     assert str(row.verdict) == verdict
 
 
@@ -116,10 +118,42 @@ def test_within_rpo_is_within_the_rpo_of_the_component(component: str, verdict: 
     own = replace(bare.components["orders-db"], rpo_s=300.0)
     query, expect = "select max(at) from orders", "within rpo"
     settings = SqlCheck(kind="sql", name="n", component=component, query=query, expect=expect)
-    context: Any = SimpleNamespace(
-        inspectors={component: Answers(NOON - timedelta(seconds=200))},
-        point=SimpleNamespace(component=lambda _: None, data_time=NOON),
-        plan=replace(bare, components={**bare.components, "orders-db": own}),
-    )
-    [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", component, settings), context)
+    of_both = replace(bare, components={**bare.components, "orders-db": own})
+    around = context(NOON - timedelta(seconds=200), component, plan=of_both)
+    [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", component, settings), around)
     assert str(row.verdict) == verdict
+
+
+REPLAYED = NOON + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("newest", "verdict", "observed"),
+    [
+        (REPLAYED, "passed", "0s before the data time"),
+        (REPLAYED - timedelta(minutes=2), "passed", "2m before the data time"),
+        (NOON, "failed", "10m before the data time"),
+        (REPLAYED + timedelta(minutes=2), "failed", "2m after the data time"),
+    ],
+)
+def test_a_replayed_log_moves_the_time_from_which_a_check_counts(
+    newest: datetime, verdict: str, observed: str
+) -> None:
+    query, expect = "select max(at) from orders", "within 5m"
+    settings = SqlCheck(kind="sql", name="n", component="db", query=query, expect=expect)
+    row_of_point = SimpleNamespace(data_time=NOON, observations={})
+    around = context(newest, row=row_of_point, replayed={"db": REPLAYED})
+    [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", "db", settings), around)
+    assert (str(row.verdict), row.observed) == (verdict, observed)
+    other = context(newest, row=row_of_point, replayed={"other": REPLAYED})
+    [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", "db", settings), other)
+    assert str(row.verdict) == ("passed" if newest == NOON else "failed")
+
+
+def test_a_time_is_not_judged_where_only_the_log_tells_the_data_time() -> None:
+    """After a replay up to a transaction. Other expectations are judged."""
+    around = context(7, replayed={"db": None})
+    for expect, verdict in (("within 5m", "not_run"), ("== 7", "passed")):
+        settings = SqlCheck(kind="sql", name="n", component="db", query="q", expect=expect)
+        [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", "db", settings), around)
+        assert (str(row.verdict), row.part) == (verdict, verdict == "not_run"), row

@@ -78,6 +78,32 @@ def test_programs_of_the_plan_find_no_server_of_drds_own(
     assert events == ["open", "a", "b", "closed", "c", "d", "open", "e", "closed"]
 
 
+def test_checks_know_the_data_time_after_a_replay() -> None:
+    noon, later, end = (datetime(2026, 11, 27, hour, tzinfo=UTC) for hour in (12, 13, 14))
+
+    def restored(**more: Any) -> SimpleNamespace:
+        return SimpleNamespace(**{"overtaken": True, "data_time": None, **more})
+
+    work = SimpleNamespace(
+        restored={
+            "plain": restored(overtaken=False, data_time=noon),
+            "whole": restored(),
+            "short": restored(data_time=later),
+            "to a transaction": restored(),
+        },
+        logs={
+            "whole": SimpleNamespace(data_time=end),
+            "short": SimpleNamespace(data_time=end),
+            "to a transaction": SimpleNamespace(data_time=None),
+        },
+    )
+    assert restored_checks._replayed(cast("Any", work)) == {
+        "whole": end,
+        "short": later,
+        "to a transaction": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("error", "of_a_drill", "of_a_recovery"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, nullcontext
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -60,6 +61,7 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
         run_as=services.run_as,
         fence=lambda name, words: fence(work, name, words),
         exposed=work.fences is None,
+        replayed=_replayed(work),
     )
     rows = _property_rows(work)
     for runs_programs, specs in groupby(wanted, lambda spec: CHECKS[spec.kind].runs_programs):
@@ -73,6 +75,17 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
         text = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
         raise StepFailed(text, result=result.to_json())
     return result
+
+
+def _replayed(work: Restoration) -> dict[str, datetime | None]:
+    """Return the components whose log was replayed beyond the backup, with the data time after
+    it."""
+    times = dict[str, datetime | None]()
+    for name, restored in work.restored.items():
+        if restored.overtaken:
+            order = work.logs.get(name)
+            times[name] = restored.data_time or (order.data_time if order is not None else None)
+    return times
 
 
 def _rows_of_checks(
