@@ -6,15 +6,19 @@ import argparse
 
 from drd.bootstrap import App
 from drd.errors import NoRestorePoint, UnknownPlan, UsageError
+from drd.flows.components.repository_choice import named
 from drd.flows.restore.point_choice import choose, parse_time
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
 
 
-def chosen(app: App, args: argparse.Namespace) -> tuple[Services, Plan, RestorePoint, str | None]:
-    """Return the point; and the word that followed, if it turned out not to name a point: after the
-    id of a point instead of a plan, after `--before`, and for a path."""
+def chosen(
+    app: App, args: argparse.Namespace, repository: str | None = None
+) -> tuple[Services, Plan, RestorePoint, str | None]:
+    """Return the point, which a named repository holds; and the word that followed, if it turned
+    out not to name a point: after the id of a point instead of a plan, after `--before`, and for a
+    path."""
     name, word, rest = args.plan, args.point, None
     try:
         plan = app.plans.load(name)
@@ -33,4 +37,6 @@ def chosen(app: App, args: argparse.Namespace) -> tuple[Services, Plan, RestoreP
             word, rest = None, word
     services = app.services(plan)
     before = parse_time(args.before, app.clock.now()) if args.before else None
-    return services, plan, choose(services, plan, point=word, before=before).point, rest
+    held_by = named(plan, repository)
+    choice = choose(services, plan, point=word, before=before, held_by=held_by)
+    return services, plan, choice.point, rest

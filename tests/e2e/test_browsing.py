@@ -160,6 +160,26 @@ def test_mount_reads_from_the_repository_that_a_recovery_would_choose(short_tmp:
 
 
 @needs_fuse
+def test_mount_reads_from_the_repository_that_a_person_names(short_tmp: Path) -> None:
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    into = site.base / "look"
+    into.mkdir()
+    child = _mounted(site, into, "--repository", "offsite")
+    os.kill(child.pid, signal.SIGINT)  # type: ignore[attr-defined]
+    out, _ = child.communicate(timeout=60)  # type: ignore[attr-defined]
+    assert b", from repository offsite\n" in out
+    refused = site.drd("mount", "shop", str(into), "--repository", "offsit", code=2).err
+    assert "plan shop has no repository 'offsit'" in refused
+    site.drd("backup", "shop")
+    (newest, *_) = json.loads(site.drd("points", "shop", "--json").out)["points"]
+    words = ("mount", "shop", newest["point"], str(into), "--repository", "offsite")
+    assert "offsite" in site.drd(*words, code=13).err, "the copy does not have this point yet"
+    site.assert_clean()
+
+
+@needs_fuse
 def test_mount_behind_a_link_that_is_killed_in_use_says_how_to_remove_it(stored: Site) -> None:
     place, into = stored.base / "look", stored.base / "link"
     place.mkdir()

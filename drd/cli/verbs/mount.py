@@ -11,6 +11,7 @@ examples:
   drd mount orders-api /tmp/look               the newest complete point, until Ctrl-C
   drd mount orders-api 7c1e /tmp/look          this point
   drd mount 7c1e /tmp/look -c gateway          one component of it
+  drd mount orders-api /tmp/look --repository offsite    the newest point in this copy
 
 drd prints the directory of each component. A database is there as the file that drd stored; drd ls
 shows its tables. A mount needs the package fuse3. During a mount, restic keeps a lock in the
@@ -29,4 +30,5 @@ def add_parser(sub: Verbs) -> None:
     global_options(parser)
     point_words(parser)
     parser.add_argument("directory", metavar="DIR", help="an empty directory")
+    parser.add_argument("--repository", metavar="NAME", help="read from this repository alone")
     parser.set_defaults(handler="drd.cli.mount:run")

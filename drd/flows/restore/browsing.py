@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -134,11 +134,13 @@ def mount(
     *,
     into: Path,
     on_ready: Callable[[str, Mapping[str, str]], None],
+    only: Collection[str] | None = None,
 ) -> None:
     """Mount the point, limited to `components`, until a cancel, from the repository that a recovery
-    would choose. `on_ready` gets the repository, and by component the id of its snapshot there."""
+    would choose, of those in `only`. `on_ready` gets the repository, and by component the id of its
+    snapshot there."""
     captured = _captured(plan, point, components)
     snapshots = {n: s.snapshot for n, s in captured.items() if s.snapshot is not None}
-    holders = Holders(services, plan, point)
+    holders = Holders(services, plan, point, only=only)
     holders.choose(lambda repository: confirm(services, repository, writing=False))
     holders.mount(into, snapshots, on_ready)
