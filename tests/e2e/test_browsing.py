@@ -173,7 +173,7 @@ def test_mount_reads_from_the_repository_that_a_person_names(short_tmp: Path) ->
     refused = site.drd("mount", "shop", str(into), "--repository", "offsit", code=2).err
     assert "plan shop has no repository 'offsit'" in refused
     site.drd("backup", "shop")
-    (newest, *_) = json.loads(site.drd("points", "shop", "--json").out)["points"]
+    newest, *_ = site.drd("points", "shop", "--json").json["points"]
     words = ("mount", "shop", newest["point"], str(into), "--repository", "offsite")
     assert "offsite" in site.drd(*words, code=13).err, "the copy does not have this point yet"
     site.assert_clean()
