@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from drd.model.snapshot import StoredSnapshot
-from drd.ports import Kind, Payload, Repository, Stream
+from drd.ports import Kind, Payload, Repository, RestoresInside, Stream
 from drd.process import rights
 from drd.process.private import why_not_private
 from drd.process.rights import Purpose
@@ -99,6 +99,10 @@ class RootedKind(_Forwarding):
     @rights.as_root(Purpose.LOGINS)
     def same_place(self, *args: Any, **kwargs: Any) -> str | None:
         return self._of.same_place(*args, **kwargs)
+
+    @rights.as_root(Purpose.LOGINS)
+    def same_server(self, *args: Any, **kwargs: Any) -> str | None:
+        return cast("RestoresInside", self._of).same_server(*args, **kwargs)
 
     def sweep(self, directory: Path) -> list[str]:
         if directory.lstat().st_uid != 0:

@@ -1,7 +1,8 @@
 """Find out whether a target's database is the same database that a component is backed up from.
 
 A server can have several names, so drd asks both servers for their host name, port, socket, data
-directory and server id. If the source does not answer, the addresses decide.
+directory and server id. If the source does not answer, the addresses decide. Root asks the source
+with the login of drd's own user, as a backup does.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from drd.kinds.mariadb.address import Address, address_of
 from drd.kinds.mariadb.connection import ServerError, connect
 from drd.kinds.mariadb.dsn import LOOPBACK
 from drd.model.plan import SecretRef
-from drd.process import Container
+from drd.process import Container, rights
 
 _IDENTITY = "SELECT @@hostname, @@port, @@socket, @@datadir, @@server_id"
 _HERE = "this host"
@@ -48,7 +49,8 @@ def same_server(source: SecretRef, target: SecretRef) -> str | None:
 
 def _are_same(first: Address, second: Address) -> bool:
     seen = _identity(second)
-    asked = _identity(first) if seen is not None else None
+    with rights.owners():
+        asked = _identity(first) if seen is not None else None
     if seen is not None and asked is not None:
         return seen == asked
     return bool(_hosts(first) & _hosts(second))

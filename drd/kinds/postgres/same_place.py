@@ -2,7 +2,8 @@
 
 A server can have several names, so drd asks both servers: each has an identifier of its cluster,
 which its replicas share, and a start time, which they do not share. If the source does not answer,
-the connection strings decide.
+the connection strings decide. Root asks the source with the login of drd's own user, as a backup
+does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import connect
 from drd.model.plan import SecretRef
-from drd.process import Container
+from drd.process import Container, rights
 
 _SERVER = "SELECT pg_catalog.pg_postmaster_start_time()::text"
 _IDENTIFIER = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
@@ -57,7 +58,8 @@ def same_server(source: SecretRef, target: SecretRef, mark: str) -> str | None:
 
 def _are_same(first: Address, second: Address, mark: str) -> bool:
     seen = _identify(second, mark)
-    asked = _identify(first, mark) if seen is not None else None
+    with rights.owners():
+        asked = _identify(first, mark) if seen is not None else None
     if seen is not None and asked is not None:
         known = seen[1] is not None and asked[1] is not None
         return (seen[0], seen[2]) == (asked[0], asked[2]) and (not known or seen[1] == asked[1])
@@ -115,7 +117,7 @@ def data_directory(dsn: SecretRef) -> Path | None:
         address = address_of(dsn)
         if not any(name == _HERE for name, _ in _hosts(address)):
             return None
-        with closing(connect(address)) as connection:
+        with rights.owners(), closing(connect(address)) as connection:
             row = connection.execute(b"SHOW data_directory").fetchone()
     except (DrdError, psycopg.Error):
         return None

@@ -249,6 +249,10 @@ def _tried(name: str, version: str, bin_dir: str | None, place: Workplace) -> li
 
 
 def _data_directory(settings: ServerSettings) -> str | None:
-    with suppress(DrdError, ServerError), connect(address_of(settings.dsn)) as connection:
+    with (
+        suppress(DrdError, ServerError),
+        rights.owners(),
+        connect(address_of(settings.dsn)) as connection,
+    ):
         return data_dir_of(connection)
     return None
