@@ -180,6 +180,30 @@ def test_kit_does_not_go_where_a_link_of_the_owners_leads(site: Site) -> None:
     assert "no such file or directory" in export("nowhere", 1)
 
 
+def test_records_go_where_only_root_may_write(site: Site) -> None:
+    """Root's exports failed in root's own directories. Files there are root's, so that the owner of
+    the state cannot change them afterwards."""
+    site.drd("backup", "shop")
+    site.drd("incident", "open", "it is gone", "--plan", "shop", "--no-questions")
+    for name in ("roots", "theirs"):
+        (site.base / name).mkdir(mode=0o700)
+    owned(site.base / "theirs")
+    (site.base / "theirs/link").symlink_to(site.base / "roots")
+    os.lchown(site.base / "theirs/link", OWNER.pw_uid, OWNER.pw_gid)
+    exports = {("records", "export"): "records", ("incident", "export"): "incident"}
+    for words, name in exports.items():
+        for place, uid in (("roots", 0), ("theirs", OWNER.pw_uid)):
+            made = site.base / place / name
+            site.drd(*words, str(made))
+            assert {p.stat().st_uid for p in (made, *made.rglob("*"))} == {uid}
+            subprocess.run(["sh", made / "verify.sh"], check=True, capture_output=True)
+        told = site.drd(*words, str(site.base / "theirs/link/other"), code=1).err
+        assert "/theirs/link is a symbolic link that belongs to user games" in told
+        assert "make root the owner of" in told
+    assert {p.name for p in (site.base / "roots").iterdir()} == {*exports.values()}
+    assert roots_files(site) == []
+
+
 def test_killed_drill_of_root_is_swept(site: Site) -> None:
     site.drd("backup", "shop")
     site.killed_at("undone:restore conf", "drill", "shop")

@@ -25,6 +25,7 @@ from drd.model.record_file import (
 from drd.model.records import Draft, Entry
 from drd.modes import open_regular, read_regular
 from drd.ports.records import RecordStore
+from drd.process import rights
 from drd.signing import accepts
 
 RECORDS = "records.txt"
@@ -65,9 +66,9 @@ def export(
     TargetUnwritable."""
     files = _files(beside or {}, stamps or {})
     try:
-        directory.mkdir(mode=0o700, parents=False)
+        _make_new(directory)
         if stamps:
-            (directory / STAMPS).mkdir(mode=0o700)
+            _make_new(directory / STAMPS)
         for name, data in files.items():
             with _new(directory / name, 0o700 if name == SCRIPT else 0o600) as file:
                 file.write(data)
@@ -97,9 +98,12 @@ def export(
             f"{directory} exists already", hint="name a directory that does not exist yet."
         ) from None
     except OSError as error:
+        reason: str | None = system_reason(error)
+        hint = "name a directory in which this user may write."
+        if isinstance(error, rights.NotFollowed):
+            reason, hint = error.strerror, error.hint
         raise TargetUnwritable(
-            f"cannot write the records to {directory}: {system_reason(error)}",
-            hint="name a directory in which this user may write.",
+            f"cannot write the records to {directory}: {reason}", hint=hint
         ) from error
     unsigned = seal is not None and head is not None and not head.signature
     return Exported(directory, len(counted), sum(counted), unsigned and bool(records.current_key()))
@@ -122,9 +126,17 @@ def _files(beside: Mapping[str, str], stamps: Mapping[str, bytes]) -> dict[str, 
     }
 
 
+def _make_new(directory: Path) -> None:
+    """Root makes it where the user for whom root acts may not write: then that user cannot change
+    the export."""
+    with rights.writing(directory.parent) as place:
+        (place / directory.name).mkdir(mode=0o700)
+
+
 def _new(path: Path, mode: int) -> BufferedWriter:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, mode), "wb")
+    with rights.writing(path.parent) as place:
+        return os.fdopen(os.open(place / path.name, flags, mode), "wb")
 
 
 def read_export(place: Path) -> RecordFile:
