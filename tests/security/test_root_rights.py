@@ -31,6 +31,7 @@ from drd.ports import Workplace
 from drd.process import Command, rights
 from drd.process.private import root_place
 from drd.process.rights import Purpose
+from tests import warm
 from tests.e2e.site import Site, make_sqlite, make_tree
 from tests.user_support import as_root
 
@@ -201,6 +202,23 @@ def test_records_go_where_only_root_may_write(site: Site) -> None:
         assert "/theirs/link is a symbolic link that belongs to user games" in told
         assert "make root the owner of" in told
     assert {p.name for p in (site.base / "roots").iterdir()} == {*exports.values()}
+    assert roots_files(site) == []
+
+
+def test_preserved_evidence_goes_where_root_is(site: Site) -> None:
+    """Root's programs begin in `/`, so that restic took a path of root's for one below it, and the
+    command said that the evidence is not as it was taken."""
+    site.drd("backup", "shop")
+    site.drd("incident", "open", "it is gone", "--plan", "shop", "--no-questions")
+    preserve = ("incident", "preserve", "1")
+    taken = site.drd(*preserve, "--reason", "strange orders", "--json").json["preserved"]
+    (site.base / "roots").mkdir(mode=0o700)
+    words = (*preserve, "--export", taken, "--output", "evidence")
+    done = warm.run(words, env=site.env(), cwd=site.base / "roots")
+    assert done.returncode == 0, done
+    evidence = site.base / "roots/evidence"
+    check = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+    subprocess.run(check, cwd=evidence, check=True, capture_output=True)
     assert roots_files(site) == []
 
 

@@ -134,6 +134,7 @@ def export(
     sentence for each file that has changed since it was taken: then nothing is recorded."""
     _require_whole(which)
     spec = spec_of(plan, which.repository)
+    into = into.absolute()  # the programs of root's command begin in another directory
     _make_new(into)
     with working(services, plan, desk, spec, Act.EXPORTED) as (_, repository, _stage):
         wrong = _wrong(repository, which, into, plan.name, keep=True)
@@ -148,7 +149,7 @@ def _make_new(directory: Path) -> None:
     try:
         if os.path.lexists(directory):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        rights.make_for_owner(directory.absolute())
+        rights.make_for_owner(directory)
     except OSError as error:
         raise UsageError(
             f"cannot make the directory {escaped(str(directory))}: {system_reason(error)}",
