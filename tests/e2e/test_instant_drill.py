@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from drd.process.mounts import mounted
+from drd.process.private import root_place
 from tests import light_repository
 from tests.e2e.copies import OFFSITE_PASSWORD, offsite_of, write_plan
 from tests.e2e.site import Site
@@ -79,7 +80,8 @@ def _row(document: dict[str, object], name: str) -> str:
 def _ours(site: Site) -> list[str]:
     """Mounts of this site's instant drills: other tests drill at the same time."""
     places = (Path(m.place) for m in mounted() if m.source == "drd-instant")
-    return [str(place) for place in places if place.is_relative_to(site.base)]
+    ours = (site.base, root_place(site.base / "work"))
+    return [str(place) for place in places if any(map(place.is_relative_to, ours))]
 
 
 def _servers(site: Site) -> list[str]:
