@@ -49,8 +49,9 @@ class RowsCheck(CheckSettings):
 
 class RowCounts:
     """Compares all tables of both sides: rows, and digests if both sides have them and no
-    difference is allowed. A table that only one side has counts as different. A table that was not
-    reached in time is a separate part, and so is a materialised view with other contents: the
+    difference is allowed. A table that only one side has counts as different, and so does one that
+    is damaged after the restore, also if the backup could not read it. A table that was not reached
+    in time is a separate part, and so is a materialised view with other contents: the
     restore computed it anew, and the source's may have been out of date."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
@@ -125,6 +126,10 @@ def compare(
         elif table not in known:
             comparison.differing.append(f"{name} did not exist at backup")
             comparison.more += 1
+        elif table in now.damaged:
+            why = shorten(escaped(now.not_reached[table]), 200)
+            comparison.differing.append(f"{name} is damaged and cannot be read: {why}")
+            comparison.less += 1
         elif was is None:
             comparison.unknown[name] = f"not read in the source: {before.not_reached[table]}"
         elif now_is is None:

@@ -177,6 +177,7 @@ class Databases(ABC):
             self.properties(known, name),
             partitioned={n: tuple(p.removeprefix(prefix) for p in ps) for n, ps in leaves.items()},
             others=inside(known.others),
+            damaged=frozenset(inside(dict.fromkeys(known.damaged))),
         )
 
     def alone(self, known: Fingerprint, name: str) -> DatabaseFingerprint | None:
@@ -197,6 +198,7 @@ class Databases(ABC):
             saved,
             partitioned=of_it(known.partitioned),
             others=of_it(known.others),
+            damaged=frozenset(of_it(dict.fromkeys(known.damaged))),
         )
         return part_of_it if saved or part_of_it.tables or part_of_it.not_reached else None
 

@@ -63,9 +63,10 @@ class DatabaseFingerprint:
     name"`). `not_reached` names tables that the time budget or a missing right left out, with the
     reason. `properties` are the database's own: owner, encoding, locale, settings. `derived` names
     the tables that a restore computes anew (materialised views): a dump does not contain their
-    rows. `partitioned` has the tables without rows of their own, with their partitions; `others`
-    are relations that are no tables (`view`). `rewritten` says of tables why a dump may have
-    changed values in them; it is not stored.
+    rows. `damaged` are those of `not_reached` whose data the server itself calls damaged, as they
+    are now; no manifest has it. `partitioned` has the tables without rows of their own, with their
+    partitions; `others` are relations that are no tables (`view`). `rewritten` says of tables why a
+    dump may have changed values in them; it is not stored.
     """
 
     mode: Literal["counts", "digest", "off"]
@@ -76,6 +77,7 @@ class DatabaseFingerprint:
     partitioned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     others: Mapping[str, str] = field(default_factory=dict)
     rewritten: Mapping[str, str] = field(default_factory=dict, compare=False)
+    damaged: frozenset[str] = field(default_factory=frozenset, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -114,6 +116,7 @@ class DatabaseFingerprint:
             {n: t for n, t in self.tables.items() if n in leaves},
             {n: why for n, why in self.not_reached.items() if n in leaves},
             partitioned={n: p for n, p in self.partitioned.items() if n in names},
+            damaged=self.damaged & leaves,
         )
 
 

@@ -70,6 +70,16 @@ def run(
     return RowCounts().run(CheckSpec("rows", "rows", "db", settings), seen)
 
 
+@pytest.mark.parametrize("before", [tables(a=300, b=12), tables(a="it changed", b=12)])
+def test_a_table_that_is_damaged_after_the_restore_fails_whatever_the_backup_read(
+    before: DatabaseFingerprint,
+) -> None:
+    now = replace(tables(a="invalid page in block 3", b=12), damaged=frozenset({"a"}))
+    (row,) = run(before, now)
+    assert row.verdict is CheckVerdict.FAILED
+    assert row.observed == "a is damaged and cannot be read: invalid page in block 3"
+
+
 def test_the_same_counts_pass_with_a_summary() -> None:
     (row,) = run(tables(a=300, b=12), tables(a=300, b=12))
     assert row.verdict is CheckVerdict.PASSED

@@ -20,10 +20,15 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
 from drd.model.cause import Cause
 from drd.model.plan import Component, Plan
-from drd.model.snapshot import ComponentSnapshot, Fingerprint, StoredSnapshot
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    Fingerprint,
+    StoredSnapshot,
+)
 from drd.model.step_results import PreflightStepResult
 from drd.model.strict import UnexpectedValue
-from drd.model.text import counted
+from drd.model.text import counted, escaped
 from drd.ports import (
     BuildsOnEarlier,
     Capture,
@@ -129,6 +134,7 @@ def _stored(
             fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)
         _require_readable(component, fingerprint)
+        _warn_of_damage(services, component, fingerprint)
         if not order.accept_size:
             _plausible(services, order, facts, stored)
             _plausible_lists(services, order, _lists_in(facts))
@@ -221,6 +227,18 @@ def _require_readable(component: Component, fingerprint: object) -> None:
         hint="report this to the author of the kind: the package must use "
         "DatabaseFingerprint or TreeFingerprint (docs/extending.md).",
     )
+
+
+def _warn_of_damage(services: Services, component: Component, fingerprint: object) -> None:
+    """Name the tables of the source that are damaged: a copy of files contains them as they are."""
+    if not isinstance(fingerprint, DatabaseFingerprint):
+        return
+    for name in sorted(fingerprint.damaged):
+        services.warn(
+            f"{component.name}: {escaped(name)} is damaged in the source and cannot be read: "
+            f"{escaped(fingerprint.not_reached[name])} (HINT: read the log of the server, and "
+            "restore this table from a restore point of which a drill could read it.)"
+        )
 
 
 def baseline_queries(plan: Plan, component: str) -> dict[str, str]:

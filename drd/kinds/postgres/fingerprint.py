@@ -62,11 +62,19 @@ SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text,
  ORDER BY 1"""
 _KINDS = {"v": "view", "f": "foreign table"}
 
+_DAMAGES = (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted)
+
 _LISTING_S = 30
 """The time limit for listing the tables; the budget is for reading them."""
 
 _NO_BUDGET_S = 20 * 86400.0
 """The largest time limit that a server accepts in milliseconds."""
+
+
+class Damage(str):
+    """Why a table cannot be read: the server says that its data is damaged."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,14 @@ def describe(
                 "reached"
             )
     return DatabaseFingerprint(
-        mode, states, not_reached, dict(properties), frozenset(derived), partitioned, others
+        mode,
+        states,
+        not_reached,
+        dict(properties),
+        frozenset(derived),
+        partitioned,
+        others,
+        damaged=frozenset(name for name, why in not_reached.items() if isinstance(why, Damage)),
     )
 
 
@@ -183,11 +198,16 @@ def _table_state(
                 f"lost the connection while reading {table.name}: {words(error)}",
                 hint="check the server's log.",
             ) from error
-        return words(error)
+        return said(error)
     assert row is not None
     if mode == "counts":
         return TableState(int(row[0]))
     return TableState(int(row[0]), format(int(row[1]) % 2**64, "016x"))
+
+
+def said(error: psycopg.Error) -> str:
+    """Return the server's own message, as Damage if it is about damaged data."""
+    return Damage(words(error)) if isinstance(error, _DAMAGES) else words(error)
 
 
 def state_of(

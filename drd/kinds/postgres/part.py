@@ -77,4 +77,9 @@ class TablesInspector(PostgresInspector):
                     names=ours,
                     only=ours.keys(),
                 )
-        return DatabaseFingerprint(fingerprint.mode, fingerprint.tables, fingerprint.not_reached)
+        return DatabaseFingerprint(
+            fingerprint.mode,
+            fingerprint.tables,
+            fingerprint.not_reached,
+            damaged=fingerprint.damaged,
+        )

@@ -14,8 +14,8 @@ from drd import process
 from drd.errors import DrdError, SourceUnreachable
 from drd.kinds.postgres import database
 from drd.kinds.postgres.address import Address
-from drd.kinds.postgres.connection import Connection, connect, interruptible, words
-from drd.kinds.postgres.fingerprint import describe
+from drd.kinds.postgres.connection import Connection, connect, interruptible
+from drd.kinds.postgres.fingerprint import Damage, describe, said
 from drd.kinds.postgres.server_text import as_stored
 from drd.model.single_item import in_database
 from drd.model.snapshot import DatabaseFingerprint
@@ -100,9 +100,13 @@ def fingerprint(
         except (DrdError, psycopg.Error) as error:
             if isinstance(error, SourceUnreachable):
                 raise
-            said = error.message if isinstance(error, DrdError) else words(error)
+            why = error.message if isinstance(error, DrdError) else said(error)
             # Without a count, the database is one thing that was not reached.
-            whole = replace(whole, not_reached={**whole.not_reached, unread(name): said})
+            whole = replace(
+                whole,
+                not_reached={**whole.not_reached, unread(name): why},
+                damaged=whole.damaged | ({unread(name)} if isinstance(why, Damage) else set()),
+            )
             continue
         whole = _joined(whole, name, one)
     return whole
@@ -151,6 +155,7 @@ def _joined(whole: DatabaseFingerprint, name: str, one: DatabaseFingerprint) -> 
         not_reached={**whole.not_reached, **within(one.not_reached)},
         partitioned={**whole.partitioned, **within(leaves)},
         others={**whole.others, **within(one.others)},
+        damaged=whole.damaged | within(dict.fromkeys(one.damaged)).keys(),
     )
 
 
