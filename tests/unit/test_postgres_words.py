@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from psycopg import pq
 
 from drd.errors import SourceError
-from drd.kinds.postgres import database, extensions, foreign_code, roles
+from drd.kinds.postgres import database, dsn, extensions, foreign_code, roles
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import write_password_file
 from drd.kinds.postgres.dsn import holds_password
@@ -377,3 +378,9 @@ def test_an_extension_that_postgres_has_dropped_is_in_no_package() -> None:
     assert extension_hint(["old_snapshot"], 17) == ended
     both = extension_hint(["hstore", "old_snapshot"], 17)
     assert both.endswith(f"apt-get install postgresql-contrib-17; {ended}")
+
+
+def test_every_keyword_of_libpq_is_known() -> None:
+    """Else a plan with a right keyword that is similar to another one would be refused."""
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    assert known - dsn._KEYWORDS == set()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from drd.fields import Contradiction
+from drd.model.nearest import closest
 from drd.model.plan import SecretRef
+from drd.model.text import escaped
 from drd.ports.kinds import Reveal
 from drd.process import container_of
 
@@ -20,6 +22,22 @@ if TYPE_CHECKING:
 
 SECRET_KEYWORDS = frozenset({"password", "sslpassword", "oauth_client_secret"})
 """Connection keywords whose value is a secret."""
+
+_WORDS = (
+    "application_name channel_binding client_encoding connect_timeout dbname "
+    "fallback_application_name gssdelegation gssencmode gsslib host hostaddr keepalives "
+    "keepalives_count keepalives_idle keepalives_interval krbsrvname load_balance_hosts "
+    "max_protocol_version min_protocol_version oauth_client_id oauth_client_secret oauth_issuer "
+    "oauth_scope options passfile password port replication require_auth requirepeer "
+    "scram_client_key scram_server_key service servicefile ssl ssl_max_protocol_version "
+    "ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir sslkey "
+    "sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs "
+    "tcp_user_timeout user"
+)
+_KEYWORDS = frozenset(_WORDS.split())
+"""The connection keywords of libpq up to PostgreSQL 18. A later libpq may know more."""
+_ALIKE = 0.7
+"""How similar to a known keyword an unknown one is that must be a mistake."""
 
 _URI = re.compile(r"^postgres(ql)?://", re.IGNORECASE)
 _PAIR = re.compile(r"\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\]|\\.)*))", re.DOTALL)
@@ -105,7 +123,8 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
     if holds_password(text):
         hint = "put the whole string into a credential: dsn: {credential: NAME}."
         yield Contradiction(("dsn",), "contains a password, which a plan must not contain", hint)
-    elif _URI.match(text):
+        return
+    if _URI.match(text):
         if _BLANK.search(text.split("://", 1)[1]):
             yield Contradiction(("dsn",), "has a blank in a name", "write %20 for each blank.")
         if _PERCENT.search(text):
@@ -114,6 +133,21 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
     elif "=" not in text or _PAIR.sub("", text).strip():
         hint = "write postgresql://user@host/database or host=… dbname=…."
         yield Contradiction(("dsn",), "is not a connection string", hint)
+    yield from _misspelt(text)
+
+
+def _misspelt(text: str) -> Iterator[Contradiction]:
+    """Report keywords that libpq would refuse, if one that it knows is similar."""
+    if _URI.match(text):
+        pairs = text.partition("?")[2].split("&")
+        words = [unquote(pair.partition("=")[0]) for pair in pairs]
+    else:
+        words = [key for key, *_ in _PAIR.findall(text)]
+    for word in dict.fromkeys(words):
+        near = closest(word, _KEYWORDS, alike=_ALIKE) if word not in _KEYWORDS else ""
+        if near:
+            what = f"has a keyword that PostgreSQL does not know: `{escaped(word)}`"
+            yield Contradiction(("dsn",), what, f"did you mean `{near}`?")
 
 
 def is_source(component: PostgresSettings, target: PostgresTarget) -> bool:
