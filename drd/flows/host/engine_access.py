@@ -15,7 +15,8 @@ _DOCKER = "/run/docker.sock"
 _PODMAN = "/run/podman/podman.sock"
 _PODMAN_SOCKET = (
     "let the service use podman's socket. Run `systemctl edit podman.socket` with the lines "
-    "[Socket] and SocketGroup=drd, then `systemctl enable --now podman.socket`. Also"
+    "[Socket] and SocketGroup=drd, then `systemctl enable podman.socket` and `systemctl restart "
+    "podman.socket`. Also"
 )
 ROOT = "Whoever may use this socket is root on this host (docs/containers.md)"
 
@@ -34,7 +35,8 @@ def lack_of(container: Container) -> tuple[str, tuple[str, ...], str] | None:
     if given and not given.startswith(_SCHEME):
         return None
     place = given.removeprefix(_SCHEME) or (_DOCKER if container.engine == "docker" else "")
-    if not place or os.access(place, os.W_OK):
+    # With the rights of the service: its unit lets it enter podman's directory, which is root's.
+    if not place or os.access(place, os.W_OK, effective_ids=True):
         return None
     group = _group(place)
     what = f"the service may not use {place}, the socket of {container.engine}"
