@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from drd.errors import ConfigError, DrdError, NotOwner, Problem, UnknownPlan, Us
 from drd.model.facts import PlanFacts
 from drd.model.former_name import left_words
 from drd.model.nearest import closest
+from drd.model.plan import Plan
 from drd.model.text import counted, escaped
 from drd.model.units import format_duration
 from drd.plan_files import name_line, plan_files, plan_name
@@ -74,6 +75,17 @@ def _is_missing(file: str) -> bool:
     return Path(file).parent.is_dir() and is_gone(file)
 
 
+def _authorities(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Return the files of authorities that the plan names, each with its place in the plan."""
+    for name, spec in plan.repositories.items():
+        if spec.ca_cert is not None:
+            yield f"repositories.{name}", spec.ca_cert
+    for name, component in plan.components.items():
+        file = getattr(component.settings, "ca_cert", None)
+        if isinstance(file, str):
+            yield f"components.{name}", file
+
+
 def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
     """Return the plan with one more warning for each of its files that others can read or write,
     one for its secret files that are missing on this host, and one if the repository of a stanza
@@ -87,6 +99,11 @@ def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
         text = f"this host lacks {counted(len(missing), 'secret file')} of this plan: "
         hint = "write the secrets into these files, mode 0600, before the first backup."
         warnings.append(Problem(plan.plan.file, 1, "", text + ", ".join(missing), hint, "warning"))
+    for at, file in _authorities(plan.plan):
+        if _is_missing(file):
+            text = f"this host lacks the file {file}, so drd cannot check the certificate of the "
+            hint = "write the certificate of the authority into this file, readable for drd's user."
+            warnings.append(Problem(plan.plan.file, 1, at, f"{text}server", hint, "warning"))
     if directory := only_here(plan.plan, resolve):
         text = f"the only copy is on this host ({directory}): if the host is lost, the copy is "
         hint = "let pgBackRest store in a bucket or on a repository host as well, or make sure "

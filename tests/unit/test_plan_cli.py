@@ -548,3 +548,26 @@ def test_check_names_all_secret_files_that_this_host_lacks_at_once(
     assert [w["message"] for w in lacks] == [
         f"this host lacks 2 secret files of this plan: {home}/three, {home}/two"
     ]
+
+
+def test_check_names_the_files_of_authorities_that_this_host_lacks(
+    home: Path, capsys: Output
+) -> None:
+    (home / "there.pem").write_text("x")
+    components = "".join(
+        f"  {name}: {{kind: valkey, url: 'rediss://h/', ca_cert: {home}/{file}}}\n"
+        for name, file in (("a", "there.pem"), ("b", "gone.pem"), ("c", "no-disk/gone.pem"))
+    )
+    text = changed("components:\n", f"components:\n{components}")
+    rest = f"rest: {{user: u, password: {{env: PW}}, ca_cert: {home}/rest.pem}}"
+    url = "url: s3:https://s3.example.com/bucket/shop\n"
+    assert text.count(url) == 1
+    text = text.replace(url, f"url: rest:https://nas:8000/b/\n    {rest}\n")
+    plan(home, text)
+    assert run("check", "--json", "shop") == 0
+    lacks = [w for w in document(capsys)["warnings"] if "lacks" in w["message"]]
+    said = "so drd cannot check the certificate of the server"
+    assert [(w["path"], w["message"]) for w in lacks] == [
+        ("repositories.primary", f"this host lacks the file {home}/rest.pem, {said}"),
+        ("components.b", f"this host lacks the file {home}/gone.pem, {said}"),
+    ]
