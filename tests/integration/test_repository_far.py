@@ -21,6 +21,7 @@ from drd.errors import (
     RepositoryError,
     RepositoryMissing,
     RepositoryReadOnly,
+    RepositoryRefused,
     RepositoryUnreachable,
     WrongKey,
 )
@@ -65,7 +66,7 @@ def test_each_failure_of_an_ssh_server_has_its_own_words_and_remedy(
 
     founded(at(), place=tmp_path / "far")
     where = f"127.0.0.1, port {ssh.port}"
-    said = refused(at(key=ssh.another_key).identity)
+    said = refused(at(key=ssh.another_key).identity, RepositoryRefused)
     assert f"{where} does not accept the key of `sftp: {{key: …}}` for user {ssh.user}" in said
     assert "authorized_keys" in said
     said = refused(at(known_hosts="example.com ssh-ed25519 AAAA").identity)
@@ -83,7 +84,7 @@ def test_each_failure_of_a_rest_server_has_its_own_words_and_remedy(
     request: pytest.FixtureRequest, rest: RestServer, tmp_path: Path
 ) -> None:
     wrong = far_repository("rest", request, tmp_path, password="another")
-    said = refused(wrong.identity)
+    said = refused(wrong.identity, RepositoryRefused)
     assert f"http://127.0.0.1:{rest.port} refuses the login of section `rest`: 401" in said
     (port,) = free_ports(1)
     begun = time.monotonic()

@@ -15,6 +15,7 @@ from drd.errors import (
     RepositoryError,
     RepositoryMissing,
     RepositoryReadOnly,
+    RepositoryRefused,
     RepositoryUnreachable,
 )
 from drd.ports import Progress
@@ -103,7 +104,7 @@ def test_a_silent_server_is_not_an_endless_wait(s3: S3Server, proxy: Proxy, tmp_
 LATE: dict[str, tuple[dict[str, str], type[RepositoryError], str]] = {
     "key": (
         {"secret_key": "not the secret key"},
-        RepositoryError,
+        RepositoryRefused,
         "does not accept the access key",
     ),
     "bucket": ({"url": "no-such-bucket"}, RepositoryMissing, "no-such-bucket does not exist"),
