@@ -290,6 +290,26 @@ def test_an_error_in_the_moment_ends_the_copying(tmp_path: Path) -> None:
         copy(order, {HOLDS_COMMITS: fail})
 
 
+def test_a_damaged_page_is_named_and_its_rows_are_not_shown(tmp_path: Path) -> None:
+    order = _says(tmp_path)
+    again = "[00] 2026-11-30 16:11:50 Database page corruption detected at page 6, retrying..."
+    file = "Error: failed to read page after 10 retries. File ./shop/t.ibd seems to be corrupted."
+    program = (
+        f"for i in 1 2 3 4 5 6 7 8 9; do echo '{again}'; done\n"
+        f"echo '[00] 2026-11-30 16:11:51 {file}'\n"
+        "printf ' len 16384; hex 0000; asc '; head -c 70000 /dev/zero | tr '\\0' 'K'\n"
+        "sleep 0.3; echo ' SECRET-ROW error failed ;'\n"
+        "echo '[00] FATAL ERROR: 2026-11-30 16:11:51 mariabackup: Error: failed to copy datafile.'"
+    )
+    Path(order.tool.path).write_text(f"#!/bin/sh\nexec 2>&1\n{program}\nexit 1\n")
+    with pytest.raises(SourceError) as caught:
+        copy(order, {})
+    assert caught.value.message == (
+        "mariadb-backup found a damaged page in the server: page 6 of shop/t.ibd"
+    )
+    assert "--table shop.t --into NAME" in caught.value.hint
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_copy_that_hangs_ends_with_the_time_of_the_backup(
     tmp_path: Path, *, closed: bool

@@ -39,11 +39,17 @@ _WAIT_S = 300
 
 _KEPT_LINES = 12
 _SHOWN = 600
-_LINE = 1 << 16
+_LONGEST = 4096
+"""Longer lines are no messages: mariadb-backup prints the bytes of a damaged page, with rows of the
+server in them."""
 _STAMP = re.compile(r"^(\[\d+\] )?\d{4}-\d\d-\d\d +\d+:\d\d:\d\d (\d+ )?(\[\w+\] )?")
 _TELLS = re.compile(
     r"error|denied|fail|cannot|can't|could not|corrupt|must be|no space", re.IGNORECASE
 )
+_PAGE = re.compile(r"corruption detected at page (\d+)")
+_FILE = re.compile(r"File (?:\./)?(.+?) seems to be corrupted")
+_TABLE = re.compile(r"([\w$]+)/([\w$]+)\.ibd")
+"""The file of a table whose name needs no encoding in the name of the file."""
 _HARMLESS = re.compile(r"io_uring|falling back to libaio")
 """Said on hosts that do not have or allow io_uring; mariadb-backup goes on without it."""
 
@@ -137,7 +143,7 @@ def _require_time(deadline: float | None) -> None:
 
 def _lines(read: int, tick: Callable[[], None]) -> Iterator[str]:
     """Yield the messages as they come, until the program has closed its output."""
-    rest = b""
+    rest, too_long = b"", False
     while True:
         process.check_cancelled()
         tick()
@@ -145,23 +151,22 @@ def _lines(read: int, tick: Callable[[], None]) -> Iterator[str]:
             continue
         data = os.read(read, 1 << 16)
         *lines, rest = (rest + data).split(b"\n")
-        rest = rest[-_LINE:]
         for line in lines or ([rest] if rest and not data else []):
-            yield line.decode("utf-8", "backslashreplace").rstrip()
+            if not too_long and len(line) <= _LONGEST:
+                yield line.decode("utf-8", "backslashreplace").rstrip()
+            too_long = False
+        if len(rest) > _LONGEST:
+            rest, too_long = b"", True
         if not data:
             return
 
 
 def _failure(order: Order, lines: deque[str]) -> SourceError:
-    said = masked("; ".join(_STAMP.sub("", line) for line in lines)).strip()[-_SHOWN:]
+    messages = dict.fromkeys(_STAMP.sub("", line).strip() for line in lines)
+    said = masked("; ".join(filter(None, messages))).strip()[-_SHOWN:]
     text = f"mariadb-backup failed: {said or 'it gave no reason'}"
     if "orrupt" in said:
-        return SourceError(
-            f"mariadb-backup found damaged pages in the server: {said}",
-            hint="the server itself has damaged data, so drd did not store this backup. Read the "
-            "log of the server, and restore what is damaged from an earlier restore point.",
-            permanent=True,
-        )
+        return _damaged(said)
     if says_no_space(said):
         return SourceError(
             text,
@@ -176,3 +181,21 @@ def _failure(order: Order, lines: deque[str]) -> SourceError:
     if "ccess denied" in said:
         return SourceError(text, hint="run the script that `drd doctor PLAN --grants` prints.")
     return SourceUnreachable(text, hint="check the log of the server, then try again.")
+
+
+def _damaged(said: str) -> SourceError:
+    """Return the error for damaged data of the server, which mariadb-backup has found."""
+    page, file = _PAGE.search(said), _FILE.search(said)
+    where = f"page {page[1]} of {file[1]}" if page and file else said
+    remedy = (
+        "the server itself has damaged data, so drd did not store this backup. Restore what is "
+        "damaged from an earlier restore point"
+    )
+    if file is not None and (table := _TABLE.fullmatch(file[1])):
+        name = f"{table[1]}.{table[2]}"
+        remedy += f": drd recover PLAN --in-place --component COMPONENT --table {name} --into NAME"
+    return SourceError(
+        f"mariadb-backup found a damaged page in the server: {where}",
+        hint=f"{remedy}.",
+        permanent=True,
+    )
