@@ -15,6 +15,7 @@ from drd import process
 from drd.catalogue import (
     copies,
     health_rows,
+    holds,
     jobs,
     missed,
     places,
@@ -61,6 +62,9 @@ class SqlPlanStore(SqlStore):
             upsert(connection, plans, values)
             plan_versions.keep(connection, plan, before)
             _refresh(connection, plan, before, at)
+            if before is not None and before.file_digest != file_digest:
+                # Who recovers from the repository alone has to find the plan of the newest points.
+                holds.store_soon(connection, plan.name)
 
     def mark_broken(self, name: str, error: str, at: datetime) -> None:
         """A plan that was never loaded gets no row: there are no figures to keep."""

@@ -37,7 +37,7 @@ from drd.model.location import is_local
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.record_drafts import forgotten_points
 from drd.model.run_details import KitDetail
-from drd.model.schemes import scheme_of
+from drd.model.schemes import CA_CERT, scheme_of
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_time
 from drd.ports import Catalogue
@@ -130,7 +130,11 @@ def _source(
         return
     _require_only_a_password(args, given=bool(given))
     password = read_passphrase(Path(args.password_file))
-    authority = str(Path(args.ca_cert).absolute()) if args.ca_cert else None
+    access = dict(map(partial(_access, args.repository), args.access))
+    scheme, authority = scheme_of(args.repository), args.ca_cert
+    if authority is None and scheme is not None and CA_CERT in scheme.settings:
+        authority = access.pop(CA_CERT, None)
+    authority = str(Path(authority).absolute()) if authority else None
     with from_repository(
         args.repository,
         password,
@@ -138,7 +142,7 @@ def _source(
         now,
         partial(accept, args),
         ca_cert=authority,
-        access=dict(map(partial(_access, args.repository), args.access)),
+        access=access,
         config=_chosen_config(args, root) or DEFAULT_CONFIG,
     ) as prepared:
         yield prepared, None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from drd.errors import UsageError
 from drd.log import mask
 from drd.model.malformed import Malformed
 from drd.model.plan import SecretRef
-from drd.model.schemes import Setting, scheme_of
+from drd.model.schemes import CA_CERT, Setting, scheme_of
 
 
 def typed_access(url: str, given: Mapping[str, str]) -> tuple[tuple[str, SecretRef | str], ...]:
@@ -33,6 +34,11 @@ def typed_access(url: str, given: Mapping[str, str]) -> tuple[tuple[str, SecretR
     for name, value in given.items():
         if settings[name].secret:
             mask(value)
+        elif name != CA_CERT and Path(value).is_absolute() and Path(value).is_file():
+            raise UsageError(
+                f"--access {name}={value}: this is a file, but drd takes {name} as it is given",
+                hint=f"give the value itself, which is no secret: --access {name}=VALUE.",
+            )
         _require_place(name, settings[name], value)
     return tuple(
         (name, SecretRef("text", value) if settings[name].secret else value)

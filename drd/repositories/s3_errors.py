@@ -87,7 +87,8 @@ def _untrusted(error: Exception, location: S3Location) -> RepositoryError:
         )
     return RepositoryError(
         f"the certificate of {location.endpoint} is not trusted: {_verification(text)}",
-        hint="give the repository `s3: {ca_cert: FILE}` with the CA that signed the certificate.",
+        hint="give the repository `s3: {ca_cert: FILE}` with the CA that signed the certificate; "
+        "in a bootstrap: --ca-cert FILE.",
     )
 
 

@@ -282,6 +282,16 @@ def test_repository_id_is_remembered_for_its_url(catalogue: SqlCatalogue) -> Non
     assert catalogue.repositories.count() == before + 1
 
 
+def test_a_changed_plan_is_stored_with_its_next_backup(catalogue: SqlCatalogue) -> None:
+    """Who has only the repository recovers by the plan in it."""
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    catalogue.repositories.record("/srv/r", "abc", at(0))
+    for digest, still in (("f", at(1)), ("f", at(1)), ("a comment more", None)):
+        catalogue.repositories.record_self_backup("/srv/r", at(1))
+        catalogue.plans.load(plan(), file_digest=digest, at=at(2))
+        assert catalogue.repositories.last_self_backup("/srv/r") == still
+
+
 def test_export_is_one_private_sqlite_file_that_opens_as_a_catalogue(
     catalogue: SqlCatalogue, tmp_path: Path
 ) -> None:

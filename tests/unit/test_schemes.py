@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from drd.cli.main import main
 from drd.config.scheme_settings import SECTIONS
 from drd.errors import NotSupported, SecretUnavailable, UsageError
 from drd.kit.typed_access import typed_access
@@ -250,6 +252,36 @@ def test_a_restic_that_was_built_without_a_scheme_is_named_with_the_remedy() -> 
 def test_a_text_that_is_not_an_account_name_is_refused_as_typed(name: str) -> None:
     with pytest.raises(UsageError, match="not a valid name of a storage account"):
         typed_access("azure:box:/p", {"account_name": name})
+
+
+def test_a_file_for_a_value_that_is_no_secret_is_named(tmp_path: Path) -> None:
+    user, authority = tmp_path / "user", tmp_path / "ca.pem"
+    user.write_text("far")
+    authority.write_text("a certificate")
+    access = typed_access("rest:https://h/p", {"user": "far", "ca_cert": str(authority)})
+    assert dict(access) == {"user": "far", "ca_cert": str(authority)}
+    with pytest.raises(UsageError, match="this is a file, but drd takes user as it is") as refused:
+        typed_access("rest:https://h/p", {"user": str(user)})
+    assert "--access user=VALUE" in refused.value.hint
+
+
+@pytest.mark.parametrize("words", [["--ca-cert", "ca.pem"], ["--access", "ca_cert=ca.pem"]])
+def test_a_certificate_authority_of_a_bootstrap_is_one_setting(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it is given: the file then goes where the plans expect it."""
+    taken = []
+
+    def from_repository(*_: Any, **given: Any) -> Any:
+        taken.append((given["ca_cert"], given["access"]))
+        raise UsageError("enough", hint="")
+
+    monkeypatch.setattr("drd.cli.bootstrap.from_repository", from_repository)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pw").write_text("password")
+    given = ["--repository", "rest:https://h/p", "--password-file", "pw", "--root", "new"]
+    assert main(["bootstrap", *given, *words, "--access", "user=far"]) == 2
+    assert taken == [(str(tmp_path / "ca.pem"), {"user": "far"})]
 
 
 @pytest.mark.parametrize("suffix", ["x.example/y", "x.example:1", "a@b", ".x", "x.example\n", "x?"])

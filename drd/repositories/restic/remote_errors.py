@@ -115,7 +115,8 @@ def _login_refused(url: str, found: re.Match[str]) -> DrdError:
 def _untrusted(url: str, found: re.Match[str]) -> DrdError:
     return RepositoryError(
         f"the certificate of {_server(url)} is not trusted: {found[1]}",
-        hint="give the repository `rest: {ca_cert: FILE}` with the CA that signed the certificate.",
+        hint="give the repository `rest: {ca_cert: FILE}` with the CA that signed the certificate; "
+        "in a bootstrap: --ca-cert FILE.",
     )
 
 
