@@ -30,7 +30,7 @@ from tests.e2e.logs import (
     value_of,
     wal_site,
 )
-from tests.security.test_root_rights import owned
+from tests.security.test_root_rights import owned, roots_files
 from tests.servers import PostgresServer, short_directory
 from tests.user_support import as_root
 
@@ -90,3 +90,4 @@ def test_root_recovers_a_server_to_its_last_transaction(
     site.drd("undo", done["run"], "--yes")
     server.start()
     assert value_of(server, "select count(*) from orders") == "0"
+    assert roots_files(site, "state", "work", "cache", "repo", "repo-wal") == []
