@@ -220,6 +220,16 @@ def test_preserved_evidence_goes_where_root_is(site: Site) -> None:
     check = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
     subprocess.run(check, cwd=evidence, check=True, capture_output=True)
     assert roots_files(site) == []
+    full = site.base / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", full], check=True)
+    try:
+        words = (*preserve, "--export", taken, "--output", str(full / "evidence"))
+        told = site.drd(*words, code=1).err
+    finally:
+        subprocess.run(["umount", full], check=True)
+    assert "no space left on device" in told
+    assert "not as it was taken" not in told, "a full disk says nothing about the evidence"
 
 
 def test_killed_drill_of_root_is_swept(site: Site) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 from drd.errors import (
     DrdError,
     PointGone,
+    RepositoryUnreachable,
+    TargetError,
     UsageError,
 )
 from drd.exhaustion import system_reason
@@ -210,7 +212,7 @@ def _wrong(
     repository: Repository, which: Preserved, stage: Path, plan: str, *, keep: bool
 ) -> list[str]:
     """Compare a set with its list of digests, and return what differs. With `keep`, its files and
-    the list stay in `stage`."""
+    the list stay in `stage`. Raises TargetError if `stage` has no room for the files."""
     there = set(_there(repository, which, plan))
     data = _read_digests(repository, which, there)
     if data is None:
@@ -227,6 +229,8 @@ def _wrong(
                 others += other_lines(stage, into)
                 if item.name == TREE:
                     listed = (into / OTHERS).read_bytes()
+        except (TargetError, RepositoryUnreachable):
+            raise  # this says nothing about what is stored
         except DrdError as error:
             wrong.append(f"{item.name}: {error.message}")
     if keep:
