@@ -54,7 +54,7 @@ def test_docker_needs_the_group_of_its_socket(
         if os.getuid() == 0:
             os.chown(place, -1, 4)  # Debian's group adm
         group = grp.getgrgid(place.stat().st_gid).gr_name
-        monkeypatch.setattr(engine_access.os, "access", lambda *_: False)
+        monkeypatch.setattr(engine_access.os, "access", lambda *_, **__: False)
         found = lack_of(DOCKER)
     assert found is not None
     assert found[1] == (f"SupplementaryGroups={group}",)
