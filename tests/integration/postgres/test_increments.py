@@ -288,6 +288,17 @@ def test_the_first_copy_of_a_promoted_standby_is_a_full_one(chain: Chain, short_
         standby.stop("immediate")
 
 
+def test_a_chain_across_timelines_is_not_built_on(chain: Chain) -> None:
+    facts = chain.newest.facts
+    parts = [{**facts["chain"][0], "timeline": 3}, *facts["chain"][1:]]
+    snapshot = replace(chain.newest, facts={**facts, "chain": parts})
+    with closing(connect(address_of(chain.component.settings.dsn))) as holder:
+        why = increments._why_full(
+            holder, chain.component.settings, _earlier(chain.restic, snapshot)
+        )
+    assert why == "the server is on timeline 1, the earlier copy on 3"
+
+
 @pytest.mark.parametrize("point", ["a", "b", "c"])
 def test_a_chain_that_a_drill_could_not_restore_is_not_built_on(chain: Chain, point: str) -> None:
     earlier = StoredEarlier("c", "local", chain.newest, chain.restic.repository, {point})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -169,13 +169,14 @@ def _another(earlier: Earlier, identifier: str, timeline: int, major: int) -> st
         )
     if facts["server_major"] != major:
         return f"the server was PostgreSQL {facts['server_major']} at the earlier copy"
-    if facts["timeline"] != timeline:
-        return _other_timeline(timeline, facts)
-    return None
+    # Earlier versions of drd could make a chain of two timelines, which cannot be restored.
+    others = [part.timeline for part in chain_of(facts)]
+    another = next((one for one in (*others, facts["timeline"]) if one != timeline), None)
+    return None if another is None else _other_timeline(timeline, another)
 
 
-def _other_timeline(timeline: int, facts: Mapping[str, Any]) -> str:
-    return f"the server is on timeline {timeline}, the earlier copy on {facts['timeline']}"
+def _other_timeline(timeline: int, earlier: int) -> str:
+    return f"the server is on timeline {timeline}, the earlier copy on {earlier}"
 
 
 def _too_old(first: str | None, earlier: Earlier, full_every: float) -> str | None:
@@ -217,7 +218,7 @@ def _built_on(earlier: Earlier, order: Order) -> Made | str:
     if made.since != facts["start_lsn"]:
         return f"pg_basebackup did not build on the copy of restore point {earlier.point}"
     if made.timeline != facts["timeline"]:
-        return _other_timeline(made.timeline, facts)
+        return _other_timeline(made.timeline, facts["timeline"])
     taken = TakenOver(str(earlier.snapshot.snapshot), laid.files)
     return Made(made, before, taken, laid.bytes)
 
