@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 
+from drd.model.text import readable
+
 Sample = tuple[Sequence[str], float | None]
 """Values of the labels, and the value; None is unknown, and becomes no sample. Text from outside
 has been through `printable`."""
@@ -61,5 +63,4 @@ def moment(at: datetime | None) -> float | None:
 def printable(text: str) -> str:
     """Return a name from outside as a label: quoted, with bytes that are not UTF-8 (of a file's
     name) escaped, because a single such byte would make all metrics unreadable."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return readable(text).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

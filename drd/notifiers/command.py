@@ -15,6 +15,7 @@ from drd import process
 from drd.errors import DeadlineExceeded, DrdError, NotifyError
 from drd.fields import Duration, Placed
 from drd.model.message import Message
+from drd.model.text import readable
 from drd.model.units import format_duration
 from drd.notifiers.settings import Carrier
 from drd.notifiers.webhook import payload
@@ -91,10 +92,7 @@ def _environment(message: Message) -> dict[str, str]:
         # Not DRD_RUN: that mark identifies a run's own children, which are ended.
         "DRD_RUN_ID": message.run or "",
     }
-    return {
-        k: v.encode("utf-8", "backslashreplace").decode().replace("\0", "")
-        for k, v in values.items()
-    }
+    return {k: readable(v).replace("\0", "") for k, v in values.items()}
 
 
 def _startable(program: str) -> bool:

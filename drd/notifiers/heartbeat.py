@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from drd import log
 from drd.model.message import Message
 from drd.model.plan import Heartbeat, SecretRef
+from drd.model.text import readable
 from drd.notifiers.http import judge, post
 from drd.notifiers.settings import HeartbeatSettings
 from drd.ports.notify import ChannelKind, Signal
@@ -35,7 +36,7 @@ class HttpWatcher:
     def _post(self, signal: Signal, text: str) -> str:
         answer = post(
             address(self.resolve(self.spec.url), signal),
-            log.masked(text).encode("utf-8", "backslashreplace")[-LONGEST_TEXT:],
+            readable(log.masked(text)).encode()[-LONGEST_TEXT:],
             headers={"Content-Type": "text/plain; charset=utf-8"},
             deadline_s=self.spec.timeout_s,
             ca_cert=self.spec.ca_cert,

@@ -26,7 +26,7 @@ from drd.masking import mask_login, masked
 from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.plan import SecretRef
-from drd.model.text import escaped, shortened
+from drd.model.text import escaped, readable, shortened
 from drd.model.units import format_duration, format_time
 from drd.notifiers.http import undelivered
 from drd.notifiers.settings import Carrier
@@ -269,7 +269,7 @@ def _one_line(text: str) -> str:
 
 def _clean(text: str) -> str:
     """Return text that mail can carry: bytes that are not UTF-8 are escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return readable(text)
 
 
 def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:

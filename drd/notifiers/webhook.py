@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from pydantic import Field
 from drd.fields import AbsolutePath, Duration, Secret
 from drd.model.message import Message
 from drd.model.plan import SecretRef
+from drd.model.text import readable
 from drd.model.units import to_rfc3339
 from drd.notifiers.http import judge, post
 from drd.notifiers.settings import Carrier
@@ -79,10 +80,20 @@ def payload(message: Message, sent_at: datetime) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "id": message.id,
-        **message.to_json(),
+        **_readable(message.to_json()),
         "host": socket.gethostname(),
         "sent_at": to_rfc3339(sent_at),
     }
+
+
+def _readable(value: Any) -> Any:
+    """Escape bytes that are not UTF-8 in all texts of a document: no program can read half a
+    character."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, Mapping):
+        return {key: _readable(one) for key, one in value.items()}
+    return [_readable(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def signature(secret: str, body: bytes) -> str:

@@ -85,6 +85,14 @@ def test_a_webhook_gets_the_message_and_can_verify_who_sent_it(receiver: Receive
     assert abs(from_rfc3339(body["sent_at"]).timestamp() - time.time()) < 60
 
 
+def test_a_webhook_has_no_byte_that_is_not_utf_8(receiver: Receiver) -> None:
+    sent = message("caf\udce9", text="a\udce9 ü", details={"paths": ["b\udcff", {"c": "d\udce9"}]})
+    webhook(receiver.url()).deliver(sent)
+    body = json.loads(receiver.got[0].body)
+    assert (body["title"], body["details"]) == (r"caf\xe9", {"paths": [r"b\xff", {"c": r"d\xe9"}]})
+    assert json.dumps(body, ensure_ascii=False).encode(), "no half of a character is left"
+
+
 def test_without_a_key_nothing_is_signed(receiver: Receiver) -> None:
     webhook(receiver.url("/?room=a")).deliver(message())
     assert "X-Drd-Signature" not in receiver.got[0].headers
@@ -401,7 +409,7 @@ def test_heartbeats_use_the_paths_of_healthchecks(receiver: Receiver) -> None:
     ]
     assert len(receiver.got[1].body) == 8192
     assert receiver.got[1].body.endswith(b"the last line")
-    assert receiver.got[2].body == b"pg_dump: caf\\udce9"
+    assert receiver.got[2].body == b"pg_dump: caf\\xe9"
 
 
 def test_the_suffix_comes_before_a_query() -> None:

@@ -64,7 +64,7 @@ def test_a_mail_says_what_it_is_about_in_any_script() -> None:
     assert mail["X-Drd-Event"] == "firing"
     assert parsedate_to_datetime(mail["Date"]) == NOON
     text = mail.get_content().replace("\r\n", "\n")
-    assert "caf\\udce9\n.\nend\n" in text
+    assert "caf\\xe9\n.\nend\n" in text
     assert "run: 4f2a  (drd run show 4f2a)" in text
     assert post.readers == [["a@example.com", "b@example.com"]]
 

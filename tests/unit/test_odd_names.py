@@ -13,6 +13,7 @@ from drd.cli.checks_table import print_checks
 from drd.cli.diff import rows_of
 from drd.cli.render import hanging, plain, shown
 from drd.kit.document import Heading, Items, Paragraph, Table, html, markdown
+from drd.metrics.gauge import printable
 from drd.model.difference import Difference, FileChange
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.single_item import as_named
@@ -30,6 +31,7 @@ def test_the_form() -> None:
     assert escaped(ODD) == ONE_FORM
     assert shown("f\udce9") == plain("f\udce9") == readable("f\udce9") == r"f\xe9"
     assert storable("f\udce9\0") == r"f\xe9\x00"
+    assert printable("f\udce9") == r"f\\xe9", "the backslash of a label is escaped"
     assert text_of("f\udce9") == output.unmarked("f\udce9") == r"f\xe9"
     assert readable("half \ud800 ü") == "half \\ud800 ü"
 
