@@ -62,17 +62,22 @@ def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
 
 
 def as_they_are(app: App, runs: Sequence[Run]) -> list[Run]:
-    """Return the runs as a person has to see them: a run whose process died is `interrupted`. The
-    row of such a run is still open, because a process may resume the recovery, or because drd has
-    not cleaned up after the run yet."""
+    """Return the runs as a person has to see them: a run whose process died, or that somebody has
+    reopened and nobody has resumed yet, is `interrupted`. The row of such a run is still open,
+    because a process may resume the recovery, or because drd has not cleaned up after the run
+    yet."""
     plans = {r.plan for r in runs if not r.state.final and r.state is not RunState.PENDING}
     dead = {r.id for plan in sorted(plans) for r in app.catalogue.runs.abandoned(plan)}
     return [
-        replace(r, state=RunState.INTERRUPTED, error=f"the process of this {r.kind} died")
-        if r.id in dead
-        else r
+        replace(r, state=RunState.INTERRUPTED, error=_why_interrupted(r)) if r.id in dead else r
         for r in runs
     ]
+
+
+def _why_interrupted(run: Run) -> str:
+    if run.reopened:
+        return f"the {run.kind} stopped, and waits for drd resume"
+    return f"the process of this {run.kind} died"
 
 
 def _unfinished(app: App, run: Run) -> Unfinished | None:

@@ -212,6 +212,7 @@ def reopen(connection: Connection, run: Run, at: datetime, *, succeeded: bool) -
             finished_at=None,
             error=None,
             owner_pid=None,
+            owner_start=None,  # no process died
             cancel_asked_at=None,
             taken_over_at=at,
         )
@@ -297,4 +298,5 @@ def to_run(row: Row[Any]) -> Run:
         cancel_actor=Actor.from_json(row.cancel_actor),
         cancel_asked_at=row.cancel_asked_at,
         stamp=row.stamp,
+        reopened=row.state == RunState.WAITING and row.owner_pid is None is row.owner_start,
     )

@@ -87,14 +87,17 @@ UNION SELECT plan FROM runs WHERE finished_at IS NULL AND kind IN ('backup', 're
 """
 # The newest recovery over production of each plan that was not taken back, if it stopped before its
 # end: an undo of a later one brings back what it left. One with `into` replaces nothing. One
-# without a process waits for another one. One that failed has evidence if its checks judged it;
-# otherwise an error ended it, perhaps one of drd itself in the middle of the checks. The process of
-# one that has an owner may still work: `summary_rows.unfinished` checks that. `_` stands for a
-# colon, which would begin the name of a parameter. With COALESCE SQLite takes the index that has
-# the kind, not the one that reads all runs of a plan by their start.
+# without a process waits for another one; it has no start of a process if a person reopened it. One
+# that failed has evidence if its checks judged it, with its time only if it came to its end: failed
+# checks hold back the steps behind them. Without evidence an error ended it, perhaps one of drd
+# itself in the middle of the checks. The process of one that has an owner may still work:
+# `summary_rows.unfinished` checks that. `_` stands for a colon, which would begin the name of a
+# parameter. With COALESCE SQLite takes the index that has the kind, not the one that reads all runs
+# of a plan by their start.
 UNFINISHED = """
 SELECT r.plan, r.id, COALESCE(r.finished_at, r.taken_over_at, r.started_at), r.state, r.detail,
-  r.owner_pid, r.owner_start, r.owner_host, r.owner_boot, s.kind, s.subject, s.state, s.result
+  r.owner_pid, r.owner_start, r.owner_host, r.owner_boot, s.kind, s.subject, s.state, s.result,
+  s.name, s.error
 FROM plans p CROSS JOIN runs r JOIN steps s ON s.run = r.id
 WHERE OF(p.name) AND r.id = (
     SELECT n.id FROM runs n
@@ -107,13 +110,13 @@ WHERE OF(p.name) AND r.id = (
   AND (r.state IN ('failed', 'cancelled', 'interrupted')
     OR (r.state IN ('running', 'waiting') AND r.owner_pid IS NOT NULL)
     OR (r.state = 'waiting' AND r.taken_over_at IS NOT NULL))
-  AND s.kind IN ('restore', 'stop', 'start', 'command', 'aside')
+  AND (s.kind IN ('restore', 'stop', 'start', 'command', 'aside') OR s.state = 'failed')
   AND (r.state <> 'failed'
     OR EXISTS (SELECT 1 FROM steps f
       WHERE f.run = r.id AND f.state = 'failed' AND f.kind <> 'check')
     OR NOT EXISTS (SELECT 1 FROM evidence e
       WHERE e.plan = r.plan AND e.finished_at >= COALESCE(r.taken_over_at, r.started_at)
-        AND e.run = r.id))
+        AND e.run = r.id AND e.rta_s IS NOT NULL))
   AND COALESCE((SELECT d.action FROM decisions d WHERE d.run = r.id AND d.step = ''
     ORDER BY d.id DESC LIMIT 1), '') <> 'done'
 ORDER BY r.plan, s.position

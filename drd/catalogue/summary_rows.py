@@ -16,10 +16,12 @@ from drd.model.down import Effect
 from drd.model.drd_facts import IncidentFacts, OwnerFacts
 from drd.model.drill_facts import DrillFacts, FailedCheck, PackageFacts, ScenarioFacts, Unproven
 from drd.model.facts import (
+    REOPENED,
     AlertFacts,
     BackupFacts,
     ComponentFacts,
     CopyFacts,
+    FailedStep,
     FailureFacts,
     FindingFacts,
     HoldFacts,
@@ -322,19 +324,21 @@ def unfinished(rows: Iterable[Sequence[Any]]) -> dict[str, UnfinishedFacts]:
         if so_far is None:
             asked = json(detail)
             left, keeps = tuple(asked["begun"]), not asked.get("no_undo")
-            ended = "running" if works else state
+            reopened = state == "waiting" and pid is None and start is None
+            ended = "running" if works else REOPENED if reopened else state
             so_far = UnfinishedFacts(run, time(at), ended, (), left, keeps=keeps)
-        so_far = _after_step(so_far, *step)
+        so_far = _after_step(so_far, step)
         if plan in by_plan or so_far.down or step[0] in ("restore", "stop"):
             by_plan[plan] = so_far
     return by_plan
 
 
-def _after_step(
-    so_far: UnfinishedFacts, kind: str, subject: str, ended: str, result: str
-) -> UnfinishedFacts:
+def _after_step(so_far: UnfinishedFacts, step: Sequence[Any]) -> UnfinishedFacts:
     """Return what the recovery has done with this step too: a part of it, perhaps, if its process
     died meanwhile."""
+    kind, subject, ended, result, name, error = step
+    if ended == "failed" and not subject:
+        so_far = so_far._replace(failed=FailedStep(name, kind, error or ""))
     if kind == "restore" and subject and ended in ("succeeded", "running"):
         left = tuple(name for name in so_far.left if name != subject)
         if ended == "running":

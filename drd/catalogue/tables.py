@@ -70,7 +70,7 @@ runs = Table(
     Column("plan_digest", String(80), nullable=False),
     Column("token", Integer, nullable=False),
     Column("owner_pid", Integer),
-    Column("owner_start", BigInteger),
+    Column("owner_start", BigInteger),  # NULL without owner_pid: a person reopened the run
     Column("owner_host", Text, nullable=False),
     Column("taken_over_at", UtcTime),
     Column("detail", Json, nullable=False),

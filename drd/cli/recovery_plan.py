@@ -55,7 +55,7 @@ def print_plan(
     for line in _what_of_it(planned, changed):
         say(f"  {line}")
     if planned.continues:
-        say(f"  continues  run {planned.continues}, whose process died")
+        say(f"  continues  run {planned.continues}, which was not finished")
     for head, text in _remarks(planned, origin):
         say_below(f"  {head:<11}", text)
     if request.overwrite:

@@ -154,9 +154,10 @@ def judge_unfinished(facts: PlanFacts) -> list[Reason]:
         )
     # Another recovery that stops has an alert of its own, with its own time.
     remedy = f"drd resume {run}"
-    # Production itself is a mixture then, so the plan is no better than one that cannot recover.
-    mixed = PlanState.NOT_READY if so_far.mixture() is not None else PlanState.OK
-    return [Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=run, at_least=mixed, run=run)]
+    # Production is a mixture or down then: the plan is no better than one that cannot recover.
+    hurt = so_far.mixture() is not None or bool(so_far.stopped)
+    state = PlanState.NOT_READY if hurt else PlanState.OK
+    return [Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=run, at_least=state, run=run)]
 
 
 def _ended(unfinished: UnfinishedFacts) -> str:
@@ -166,6 +167,16 @@ def _ended(unfinished: UnfinishedFacts) -> str:
             return f"its process died, noticed at {at}"
         case "running":
             return f"begun at {at}; its process died"
+        case "reopened":
+            step = f" in step {unfinished.failed.name}" if unfinished.failed is not None else ""
+            return (
+                f"run {unfinished.run} stopped{step}, somebody decided at {at} how it goes on, and "
+                "nobody has resumed it since"
+            )
+        case "failed" if unfinished.failed is not None:
+            failed = unfinished.failed
+            why = f": {without_output(failed.error)}" if failed.error else ""
+            return f"run {unfinished.run} failed at {at} in step {failed.name}{why}"
         case state:
             return f"{state} at {at}"
 

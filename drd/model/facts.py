@@ -200,10 +200,29 @@ class RunningFacts(NamedTuple):
     died: bool = False
 
 
+REOPENED = "reopened"
+"""The state of an unfinished recovery about whose step a person has decided after it ended, and
+that nobody has resumed since."""
+
+
+class FailedStep(NamedTuple):
+    """The step of the runbook at which a recovery stopped, and why it failed."""
+
+    name: str
+    kind: str
+    error: str
+
+    @property
+    def skippable(self) -> bool:
+        """Whether a recovery can be finished without the step."""
+        return self.kind not in ("restore", "approve", "preflight", "aside")
+
+
 class UnfinishedFacts(NamedTuple):
     """A recovery over production that stopped before its end, and that was not resumed, undone or
     accepted. If `state` is `waiting`, its process died, perhaps in the middle of `partly`. If it is
-    `running`, the process died, nobody has noted that yet, and `at` is when the recovery began.
+    `running`, the process died, nobody has noted that yet, and `at` is when the recovery began. If
+    it is `reopened`, no process died, and `at` is when a person decided about the step `failed`.
     `down` is what the recovery stopped. `keeps`: it had to keep copies of the replaced data. `kept`
     are the components with such a copy, by its notes; `unseen` are the components for which it
     could not find out whether there is one."""
@@ -218,6 +237,7 @@ class UnfinishedFacts(NamedTuple):
     kept: tuple[str, ...] = ()
     keeps: bool = True
     unseen: tuple[str, ...] = ()
+    failed: FailedStep | None = None
 
     @property
     def died(self) -> bool:

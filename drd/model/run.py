@@ -145,6 +145,7 @@ class Run:
     cancel_actor: Actor | None = None
     cancel_asked_at: datetime | None = None
     stamp: str | None = None  # a random text that its directories have too; None of old ones
+    reopened: bool = False  # after its end, by a person: it waits for a process, and none died
 
     @property
     def left_by_its_process(self) -> bool:

@@ -78,6 +78,8 @@ def of_job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition
         what = f"control {runs.subject}"
     elif runs.kind == "kit":
         what = _KIT_WORDS.get(runs.subject, runs.kind)
+    if runs.kind == "recovery" and _is_unfinished(facts, runs):
+        return  # this alert is critical, and says why the recovery failed
     if runs.tries and runs.kind != "readiness" and not _works_again(facts, runs):
         if runs.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
             return
@@ -169,6 +171,11 @@ def _works_again(facts: PlanFacts, runs: JobHistory) -> bool:
     code, at = runs.last_error_code or "", runs.last_finished_at
     names = _with_source(facts, runs.subject) if runs.kind == "copy" else (runs.subject,)
     return at is not None and all(is_over(code, name, at, facts.repositories) for name in names)
+
+
+def _is_unfinished(facts: PlanFacts, runs: JobHistory) -> bool:
+    """Return whether the last recovery stopped in the middle, which has its own alert."""
+    return facts.unfinished is not None and facts.unfinished.run == runs.last_run
 
 
 def _was_only_stopped(code: str | None, tries: int) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drd.model.down import in_words, start_commands
-from drd.model.facts import UnfinishedFacts
+from drd.model.facts import REOPENED, UnfinishedFacts
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
@@ -19,7 +19,8 @@ class Unfinished(NamedTuple):
     start again. For the components `perhaps`, drd does not know whether they were replaced: the
     process died meanwhile, or could not look at their places afterwards. `over`: the run restores
     over production; `undoable`: there are kept copies of what it replaced; `unseen`: there may be
-    kept copies that the process could not note.
+    kept copies that the process could not note. `step` is the step at which it stopped, if it can
+    be finished without this step.
     """
 
     run: str
@@ -32,6 +33,7 @@ class Unfinished(NamedTuple):
     over: bool
     undoable: bool
     unseen: bool = False
+    step: str = ""
 
     @classmethod
     def of(cls, plan: str, facts: UnfinishedFacts, *, over: bool) -> Unfinished:
@@ -43,6 +45,7 @@ class Unfinished(NamedTuple):
         changed = (*facts.replaced, *partly, *perhaps)
         not_noted = facts.died or bool(facts.unseen)
         unseen = not_noted and over and facts.keeps and not facts.kept and bool(changed)
+        at_step = facts.failed if facts.state != REOPENED else None  # else a person decided already
         return cls(
             facts.run,
             plan,
@@ -54,6 +57,7 @@ class Unfinished(NamedTuple):
             over=over,
             undoable=bool(facts.kept) or unseen,
             unseen=unseen,
+            step=at_step.name if at_step is not None and at_step.skippable else "",
         )
 
     @classmethod
@@ -78,13 +82,17 @@ class Unfinished(NamedTuple):
 
     def ways(self) -> tuple[tuple[str, str], ...]:
         """Return the commands that are possible now, each after what it does."""
-        finish = ("to finish the recovery", f"drd resume {self.run}")
+        resume = f"drd resume {self.run}"
+        on = [("to finish the recovery", resume)]
+        if self.step:
+            skip = f"drd skip {self.run} {self.step} --why TEXT"
+            on.append((f"to finish it without step {self.step}", f"{skip} && {resume}"))
         if self.undoable:
             back = "to put the old data back" + ", if drd kept any" * self.unseen
-            return finish, (back, f"drd undo {self.run}")
+            return (*on, (back, f"drd undo {self.run}"))
         if self.over or self.stopped:
-            return finish, ("to keep the present state", f"drd done {self.run}")
-        return (finish,)
+            return (*on, ("to keep the present state", f"drd done {self.run}"))
+        return tuple(on)
 
     def ways_out(self) -> str:
         """Return the commands that finish the recovery, or leave it, as sentences."""

@@ -27,6 +27,7 @@ from drd.model.facts import (
     AUTO,
     AlertFacts,
     ComponentFacts,
+    FailedStep,
     FailureFacts,
     FindingFacts,
     IncompleteFacts,
@@ -468,6 +469,35 @@ def test_a_component_whose_place_could_not_be_looked_at_was_perhaps_replaced(
     left = facts().unfinished
     assert left is not None
     assert (left.kept, left.unseen) == ((), ("orders-db",))
+
+
+def test_a_recovery_whose_failed_checks_hold_back_its_last_steps_is_unfinished(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    """Its checks judged it, but nobody has started again what it stopped."""
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    detail = RecoveryDetail(target="in-place", point="p1", overwrite=True, begun=("orders-db",))
+    owned = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", at=at(10), detail=detail
+    )
+    begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
+    catalogue.steps.finish(owned, begun.name, StepState.SUCCEEDED, at=at(11))
+    checks = catalogue.steps.begin(owned, "checks", "check", at(11))
+    catalogue.steps.finish(owned, checks.name, StepState.FAILED, at=at(12), error="too old")
+    found = evidence("e1", finished_at=at(12), result=DrillResult.FAILED, run=owned.run.id)
+    catalogue.evidence.record(owned, replace(found, rta_s=None))
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(12), error="why")
+    left = facts().unfinished
+    assert left is not None
+    assert (left.state, left.died) == ("failed", False)
+    assert left.failed == FailedStep("checks", "check", "too old")
+    catalogue.runs.reopen(catalogue.runs.get(owned.run.id), at(13))  # as drd skip does
+    left = facts().unfinished
+    assert left is not None
+    assert (left.state, left.died, left.at) == ("reopened", False, at(13))
+    owned = catalogue.runs.adopt(catalogue.runs.get(owned.run.id), at(14))
+    assert owned is not None
+    assert not catalogue.runs.get(owned.run.id).reopened
 
 
 @pytest.mark.parametrize("judged", [False, True])

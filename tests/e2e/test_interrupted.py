@@ -318,3 +318,51 @@ def test_a_stopped_recovery_names_what_commands_of_the_runbook_have_stopped(
     assert f"; stopped and not started again: {stopped})" in text
     undone = site.drd("undo", run, "--yes", "--json").json
     assert undone["stopped_units"] == ["shop.service"]
+
+
+CHECKED = """
+runbook:
+  - {{name: stop-shop, stop: {{unit: shop.service}}, rehearse: skip, reason: in production only}}
+  - {{name: data, restore: [conf, db]}}
+  - {{name: looks, check: all}}
+  - {{name: start-shop, start: {{unit: shop.service}}, rehearse: skip, reason: in production only}}
+"""
+
+
+def test_a_recovery_that_stops_at_its_checks_is_the_first_line_and_the_first_alert(
+    short_tmp: Path,
+) -> None:
+    site = small_site(short_tmp)
+    tools = short_tmp / "bin"
+    tools.mkdir()
+    (tools / "systemctl").write_text(UNITS.format(base=short_tmp))
+    (tools / "systemctl").chmod(0o755)
+    (short_tmp / "unit").write_text("active\n")
+    site.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+    plan = short_tmp / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("> 0", "> 1000000") + CHECKED.format())
+    site.drd("backup", "shop")
+    site.drd("recover", "shop", "--in-place", "--overwrite", "--yes", code=4)
+    run = str(next(r["run"] for r in site.runs() if r["kind"] == "recovery"))
+    with daemon(site) as running:
+        until(lambda: running.events("alert.fired"), "an alert", running)
+        alerts = {a["kind"]: a for a in site.drd("alerts", "--json").json["alerts"]}
+        site.drd("skip", run, "looks", "--why", "the number is from another day")
+        [decided] = unfinished(site)
+        status = site.drd("status", code=None).out
+    alert = alerts["recovery-unfinished"]
+    assert alert["severity"] == "critical"
+    assert "recovery-failing" not in alerts, "one recovery, one alert"
+    said = alert["text"]
+    assert f"(run {run} failed at " in said
+    assert " in step looks: " in said
+    assert "stopped and not started again: shop.service" in said
+    for way in ("resume", "skip", "undo"):
+        assert f"`drd {way} {run}" in said
+    assert f"drd resume {run}" in status
+    assert "died" not in decided
+    assert f"(run {run} stopped in step looks, somebody decided at " in decided
+    assert site.drd("run", "show", run).out.count("died") == 0
+    site.drd("resume", run, "--yes", code=None)
+    assert unfinished(site) == []
+    assert (site.base / "unit").read_text() == "active\n"

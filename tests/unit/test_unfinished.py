@@ -7,7 +7,7 @@ import json
 import pytest
 
 from drd.model.compliance import assess
-from drd.model.facts import UnfinishedFacts
+from drd.model.facts import FailedStep, UnfinishedFacts
 from drd.model.unfinished import Unfinished
 from drd.model.verdicts import UNFINISHED, PlanState
 from tests.status_support import MINUTE, NOW, ago, healthy
@@ -60,6 +60,43 @@ def test_production_of_two_times_is_not_ready() -> None:
     assert assess(healthy(unfinished=STOPPED), NOW).state is PlanState.NOT_READY
     nothing = healthy(unfinished=STOPPED._replace(**NOTHING))
     assert assess(nothing, NOW).state is PlanState.AT_RISK
+
+
+CHECKED = STOPPED._replace(
+    state="failed",
+    left=(),
+    down=("shop.service",),
+    kept=("db",),
+    failed=FailedStep("checks", "check", "check newest: 2m after the data time"),
+)
+
+
+def test_a_recovery_that_stopped_at_failed_checks_names_the_step_and_three_ways_out() -> None:
+    plan = assess(healthy(unfinished=CHECKED), NOW)
+    assert plan.state is PlanState.NOT_READY, "its services are down"
+    said = plan.remarks[0].text
+    assert said == (
+        "a recovery in place was not finished (run a1 failed at 2026-11-25 00:30 UTC in step "
+        "checks: check newest: 2m after the data time; already replaced: db; stopped and not "
+        "started again: shop.service). To finish the recovery: `drd resume a1`. To finish it "
+        "without step checks: `drd skip a1 checks --why TEXT && drd resume a1`. To put the old "
+        "data back: `drd undo a1`, then `systemctl start shop.service`"
+    )
+
+
+def test_a_recovery_that_a_person_decided_about_did_not_die() -> None:
+    plan = assess(healthy(unfinished=CHECKED._replace(state="reopened")), NOW)
+    said = plan.remarks[0].text
+    assert "died" not in said
+    assert "drd skip" not in said, "somebody did"
+    assert "(run a1 stopped in step checks, somebody decided at " in said
+    assert "nobody has resumed it since; already replaced: db; stopped and not" in said
+
+
+def test_a_restore_that_failed_cannot_be_skipped() -> None:
+    failed = FailedStep("data", "restore", "the disk is full")
+    ways = Unfinished.of("orders", CHECKED._replace(failed=failed), over=True).ways()
+    assert ways == (RESUME, UNDO)
 
 
 def test_a_recovery_to_another_place_is_only_resumed() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from drd.errors import UsageError
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.state.kept_notes import last_note
 from drd.model.down import NO_EFFECT
-from drd.model.facts import UnfinishedFacts
+from drd.model.facts import REOPENED, FailedStep, UnfinishedFacts
 from drd.model.plan import Plan
 from drd.model.run import Run, RunState, StepState
 from drd.model.run_details import RecoveryDetail
-from drd.model.step_record import RESTORE
+from drd.model.step_record import RESTORE, StepRecord
 from drd.model.unfinished import Unfinished
 from drd.ports import Catalogue
 
@@ -34,7 +36,7 @@ def unfinished(catalogue: Catalogue, plan: Plan, run: Run) -> Unfinished:
     facts = UnfinishedFacts(
         run.id,
         at,
-        str(run.state if run.finished_at is not None else RunState.WAITING),
+        _ended(run),
         replaced=tuple(n for n in names if n in replaced),
         left=tuple(n for n in names if n not in replaced | restoring),
         partly=tuple(n for n in names if n in restoring),
@@ -42,9 +44,24 @@ def unfinished(catalogue: Catalogue, plan: Plan, run: Run) -> Unfinished:
         kept=tuple(dict.fromkeys(a.component for a in note.aside if a.former)),
         keeps=not request.no_undo,
         unseen=note.unseen,
+        failed=_failed(plan, records),
     )
     over = request.over_production and not request.beside
     return Unfinished.of(plan.name, facts, over=over)
+
+
+def _ended(run: Run) -> str:
+    if run.finished_at is not None:
+        return str(run.state)
+    return REOPENED if run.reopened else str(RunState.WAITING)
+
+
+def _failed(plan: Plan, records: Sequence[StepRecord]) -> FailedStep | None:
+    """Return the last step of the runbook that failed."""
+    steps = {step.name for step in plan.runbook}
+    failed = [r for r in records if r.name in steps and r.state is StepState.FAILED]
+    last = max(failed, key=lambda r: r.started_at, default=None)
+    return FailedStep(last.name, last.kind, last.error or "") if last is not None else None
 
 
 def stopped_services(catalogue: Catalogue, plan: Plan, run: Run) -> tuple[str, ...]:
