@@ -41,7 +41,7 @@ from drd.model.snapshot import newest_complete
 from drd.model.units import format_time
 from drd.ports import Catalogue
 from drd.ports.by_hand import ByHand, Passage
-from drd.process.accounts import accounts_in
+from drd.process.accounts import accounts_in, facts_of_user
 from drd.registry import KINDS, source_version
 from drd.secrets import edges
 
@@ -97,7 +97,7 @@ def gather(
         name = f"etc/plans/{plan.name}.yaml"
         files[name] = one.text.encode()
         kit_plan = kit_plan_of(plan, catalogue, name, missing)
-        needs = (*programs.take(plan), *_accounts(catalogue, plan.name))
+        needs = (*programs.take(plan), *_accounts(catalogue, plan))
         plans.append(replace(kit_plan, needs=needs))
     files |= {s.file: secrets.values[ref].encode() for ref, s in secrets.found.items()}
     config, own = _own_configuration(settings)
@@ -276,11 +276,18 @@ def kit_plan_of(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[s
     )
 
 
-def _accounts(catalogue: Catalogue, plan: str) -> list[str]:
-    """Return the users and groups that own the data of the newest point."""
-    newest = newest_complete(catalogue.points.of_plan(plan))
-    named = accounts_in([c.facts for c in newest.components]) if newest is not None else ()
-    return [f"{a.sort} {a.name} ({a.number} on this host)" for a in named]
+def _accounts(catalogue: Catalogue, plan: Plan) -> list[str]:
+    """Return the users and groups that own the data of the newest point, and those of servers that
+    are restored as a whole."""
+    newest = newest_complete(catalogue.points.of_plan(plan.name))
+    facts = [c.facts for c in newest.components] if newest is not None else []
+    owners = dict.fromkeys(KINDS[c.kind].data_owner for c in plan.components.values())
+    named = accounts_in([*facts, *map(facts_of_user, filter(None, owners))])
+    known = {a.name for a in named if a.sort == "user"}
+    return [
+        *(f"{a.sort} {a.name} ({a.number} on this host)" for a in named),
+        *(f"user {name}" for name in owners if name and name not in known),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

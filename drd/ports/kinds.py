@@ -252,7 +252,8 @@ class KindSpec:
     `misfits` gives what makes a target useless for a component, from the settings of both.
     `is_source` says, from the settings alone, whether a target is where a component is backed up
     from. `server_user` is the system user under whom sandbox servers can run when drd is root and
-    no user is configured.
+    no user is configured. `data_owner` is the system user to whom the restored files of a whole
+    server belong, if root restores them where none were.
 
     `asks_service` gives the key of a command that asks the running service of a component or a
     target, from the settings of both; empty if none does. drd starts that service only in a drill.
@@ -313,6 +314,7 @@ class KindSpec:
     misfits: Callable[[Any, Any], Iterable[Contradiction]] = _fits
     asks_service: Callable[[Any, Any], str] = _asks_none
     server_user: str = ""
+    data_owner: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)
     target_keys: Mapping[str, KeyUse] = field(default_factory=dict)
     connection_stays_here: str = ""

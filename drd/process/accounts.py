@@ -64,6 +64,16 @@ def names_of(uids: Collection[int], gids: Collection[int]) -> dict[str, dict[str
     return {"users": _names(_user_name, uids), "groups": _names(_group_name, gids)}
 
 
+def facts_of_user(name: str) -> dict[str, Any]:
+    """Return a user of this host with the user's group, as the facts of a component name owners;
+    empty if this host lacks the user."""
+    try:
+        account = pwd.getpwnam(name)
+    except KeyError:
+        return {}
+    return {FACT: names_of({account.pw_uid}, {account.pw_gid})}
+
+
 def _names(name_of: Callable[[int], str], numbers: Collection[int]) -> dict[str, str]:
     named = {str(n): name_of(n) for n in sorted(numbers) if n != _ROOT}
     return {n: name for n, name in named.items() if _NAME.fullmatch(name)}

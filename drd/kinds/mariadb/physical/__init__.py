@@ -102,6 +102,7 @@ SPEC = KindSpec(
     version=_version,
     is_source=_is_source,
     server_user="mysql",
+    data_owner="mysql",
     keys={
         "dsn": KeyUse.CONNECTS,
         "data_dir": KeyUse.WRITES,

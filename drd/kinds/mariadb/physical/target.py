@@ -61,7 +61,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 FILES = ServerFiles(
-    "MariaDB", SPEC.server_user, "mariadb-server", "datadir", running_in, end_server
+    "MariaDB", SPEC.data_owner, "mariadb-server", "datadir", running_in, end_server
 )
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH

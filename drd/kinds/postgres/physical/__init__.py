@@ -121,6 +121,7 @@ SPEC = KindSpec(
     version=_version,
     is_source=_is_source,
     server_user="postgres",
+    data_owner="postgres",
     keys={
         "dsn": KeyUse.CONNECTS,
         "data_dir": KeyUse.WRITES,

@@ -65,7 +65,7 @@ def parent_of(pid: int) -> int | None:
 
 
 FILES = ServerFiles(
-    "PostgreSQL", SPEC.server_user, "postgresql-common", "data_directory", postmaster, end_server
+    "PostgreSQL", SPEC.data_owner, "postgresql-common", "data_directory", postmaster, end_server
 )
 
 
