@@ -316,7 +316,7 @@ class WrongKey(RepositoryError):
 
 
 class TargetError(DrdError):
-    pass
+    units: tuple[str, ...] = ()  # of systemd: they are in the way, and must be stopped first
 
 
 class TargetNotEmpty(TargetError):

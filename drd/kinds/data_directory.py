@@ -26,7 +26,7 @@ from drd.errors import (
 from drd.kinds.file_system import is_root, no_directory, space_finding, unwritable
 from drd.kinds.held import Held
 from drd.kinds.kept_files import Beside, KeptPlaces
-from drd.kinds.open_files import usage
+from drd.kinds.open_files import in_the_way, usage
 from drd.kinds.publish import JOURNAL, Publication, publication_of
 from drd.kinds.servers import require_passage
 from drd.kinds.untrusted_dirs import content_name, make_landing, resolved, working
@@ -35,6 +35,7 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Usage, Workplace
 from drd.ports.logs import LogReplay
+from drd.process.open_files import FileUser
 from drd.users import user_name
 
 A = TypeVar("A", bound="Address")
@@ -70,10 +71,17 @@ class ServerFiles:
                 f"a {self.title} server runs in {data} (process {pid})", hint=_NO_SERVER
             )
 
+    def require_stopped_for_exchange(self, data: Path) -> None:
+        """The same for an undo, which executes no steps of the runbook."""
+        pid = self.running(data)
+        if pid is not None:
+            user = FileUser.of(pid)
+            raise in_the_way(f"a {self.title} server runs in {data}: {user.words}", user)
+
     def kept(self, component: str, data_dir: str, run: str) -> KeptPlaces:
         """Return the kept copy of what a run has replaced."""
         place = Beside(resolved(data_dir), f"drd_{run}")
-        return KeptPlaces(component, [place], guard=self.require_stopped)
+        return KeptPlaces(component, [place], guard=self.require_stopped_for_exchange)
 
     def swept(self, directory: Path) -> list[str]:
         """Undo what a killed recovery has left beside its target."""

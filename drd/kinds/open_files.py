@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from drd.errors import TargetError
+from drd.model.down import stop_first
 from drd.model.restored import Usage
 from drd.process.open_files import REMOVED, FileUser, users_of
 
@@ -22,6 +24,17 @@ class ReplacedWay(Protocol):
 
     @property
     def before(self) -> Path: ...
+
+
+def in_the_way(message: str, user: FileUser) -> TargetError:
+    """Return the error that an undo cannot exchange what this program uses: no step of the runbook
+    stops the program then."""
+    if not user.unit:
+        hint = f"stop {user.words} first, and start this program again afterwards."
+        return TargetError(message, hint=hint)
+    error = TargetError(message, hint=stop_first([user.unit]))
+    error.units = (user.unit,)
+    return error
 
 
 def usage(

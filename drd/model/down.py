@@ -96,6 +96,15 @@ def start_commands(stopped: Iterable[str]) -> list[str]:
     return [f"systemctl start {shlex.join(units)}"] if units else []
 
 
+def stop_first(units: Sequence[str]) -> str:
+    """Return the remedy for units that are in the way of an undo: one command for all of them."""
+    import shlex  # as above
+
+    what = "this unit" if len(units) == 1 else "these units"
+    names = shlex.join(units)
+    return f"stop {what} first: systemctl stop {names}. Afterwards: systemctl start {names}"
+
+
 def in_words(stopped: Iterable[str]) -> str:
     """`tick.service, what `docker stop app` stopped`."""
     return ", ".join(f"what {name} stopped" if is_command(name) else name for name in stopped)

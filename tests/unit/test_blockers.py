@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,12 @@ from drd.errors import (
     WrongKey,
 )
 from drd.flows.restore.blockers import Blockers
+from drd.kinds.data_directory import ServerFiles
+from drd.kinds.mariadb.physical.target import FILES as MARIADB
+from drd.kinds.open_files import in_the_way
+from drd.kinds.postgres.physical.target import FILES as POSTGRES
 from drd.ports import Finding
+from drd.process.open_files import FileUser
 
 
 def _raises(error: Exception) -> list[Finding]:
@@ -112,3 +118,38 @@ def test_a_remedy_for_several_components_has_no_name() -> None:
     with pytest.raises(TargetError) as caught:
         alone.refuse()
     assert caught.value.hint == "make room"
+
+
+def test_all_units_in_the_way_of_an_undo_are_in_one_command() -> None:
+    found = Blockers("undo")
+    for name, unit in (("audit", "shop.service"), ("billing", "postgresql@17-main.service")):
+        user = FileUser(412, "server", unit)
+        found.kept(partial(_raises, in_the_way(f"{name}'s data is used", user)), name)
+    found.kept(partial(_raises, in_the_way("used, too", FileUser(7, "redis", "shop.service"))), "s")
+    found.kept(partial(_raises, in_the_way("used by hand", FileUser(9, "vi", ""))), "conf")
+    with pytest.raises(TargetError) as caught:
+        found.refuse()
+    units = "shop.service postgresql@17-main.service"
+    assert caught.value.hint.splitlines() == [
+        f"stop these units first: systemctl stop {units}. Afterwards: systemctl start {units}",
+        "conf: stop vi (process 9) first, and start this program again afterwards.",
+    ]
+
+
+@pytest.mark.parametrize("files", [MARIADB, POSTGRES], ids=lambda files: files.title)
+def test_a_server_in_the_way_of_an_undo_is_named_with_its_unit(
+    files: ServerFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = FileUser(412, "serverd", f"{files.user}.service")
+    monkeypatch.setattr(FileUser, "of", lambda _: user)
+    runs = replace(files, running=lambda _: 412)
+    with pytest.raises(
+        TargetError, match=rf"server runs in {tmp_path}: serverd \(process 41"
+    ) as caught:
+        runs.require_stopped_for_exchange(tmp_path)
+    assert caught.value.units == (f"{files.user}.service",)
+    with pytest.raises(TargetError, match="server runs in") as caught:
+        runs.require_stopped(tmp_path)
+    assert caught.value.hint.startswith("stop the server first (in a runbook"), (
+        "a recovery has steps"
+    )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from drd.errors import DrdError, TargetError
 from drd.flows.component_names import remedy_with_names
+from drd.model.down import stop_first
 from drd.model.plan import Plan
 from drd.ports import Finding
 
@@ -102,13 +103,20 @@ def _whole(errors: Sequence[DrdError], about: Mapping[int, str], what: str) -> T
 
 
 def _hints(errors: Sequence[DrdError], about: Mapping[int, str]) -> list[str]:
-    """Return each remedy once: of several, one that is for a single component has its name."""
+    """Return each remedy once: of several, one that is for a single component has its name. All
+    units that must be stopped first are in one command."""
+    units = dict.fromkeys(unit for error in errors for unit in _units(error))
     for_whom: dict[str, list[str]] = {}
     for n, error in enumerate(errors):
-        if error.hint:
-            for_whom.setdefault(error.hint, []).append(about.get(n, ""))
+        hint = stop_first([*units]) if _units(error) else error.hint
+        if hint:
+            for_whom.setdefault(hint, []).append(about.get(n, ""))
     alone = len(for_whom) == 1
     return [h if alone or len(whom) > 1 else _named(h, whom[0]) for h, whom in for_whom.items()]
+
+
+def _units(error: DrdError) -> tuple[str, ...]:
+    return error.units if isinstance(error, TargetError) else ()
 
 
 def _named(fact: str, about: str) -> str:

@@ -6,10 +6,10 @@ append-only files.
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from drd.errors import TargetError
+from drd.kinds.open_files import in_the_way
 from drd.kinds.servers import Working, servers_in
 from drd.process.open_files import FileUser
 
@@ -48,16 +48,8 @@ def _refuse(directory: Path, *, by_runbook: bool) -> None:
             hint="stop this server first, or run the recovery as root: root can see whether the "
             "server works there.",
         )
-    hint = _STOP
-    if not by_runbook:
-        hint = f"stop {user.words} first, and start this program again afterwards."
-        if user.unit:
-            unit = shlex.quote(user.unit)
-            hint = (
-                f"stop this unit first: systemctl stop {unit}. Afterwards: systemctl start {unit}"
-            )
-    raise TargetError(
+    fact = (
         f"{user.words} works in {directory}: when it stops, it replaces the restored data by its "
-        "own",
-        hint=hint,
+        "own"
     )
+    raise TargetError(fact, hint=_STOP) if by_runbook else in_the_way(fact, user)

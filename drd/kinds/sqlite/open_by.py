@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from drd import modes
 from drd.errors import TargetError
+from drd.kinds.open_files import in_the_way
 from drd.process.open_files import OWN_UNIT, FileUser
 
 _FLOCK = "hhqqi4x"
@@ -44,12 +44,10 @@ def holder(path: Path) -> int | None:
 
 def require_unused(path: Path) -> None:
     """Raise TargetError if somebody uses the file that a recovery is to replace."""
-    _refuse_user(
-        path,
-        lambda _: (
-            "stop this program first (in a runbook: by an earlier step `stop`), then try again."
-        ),
-    )
+    _refuse_user(path, lambda fact, _: TargetError(fact, hint=_BY_RUNBOOK))
+
+
+_BY_RUNBOOK = "stop this program first (in a runbook: by an earlier step `stop`), then try again."
 
 
 _OWN_RUN = (
@@ -60,20 +58,13 @@ _OWN_RUN = (
 
 def require_unused_for_exchange(path: Path) -> None:
     """The same for an undo, which executes no steps of the runbook."""
-    _refuse_user(path, _for_the_time)
+    _refuse_user(path, in_the_way)
 
 
-def _for_the_time(user: FileUser) -> str:
-    if not user.unit:
-        return f"stop {user.words} first, and start this program again afterwards."
-    unit = shlex.quote(user.unit)
-    return f"stop this unit first: systemctl stop {unit}. Afterwards: systemctl start {unit}"
-
-
-def _refuse_user(path: Path, remedy: Callable[[FileUser], str]) -> None:
+def _refuse_user(path: Path, error: Callable[[str, FileUser], TargetError]) -> None:
     if (pid := holder(path)) is not None:
         user = FileUser.of(pid)
-        raise TargetError(
-            f"{path} is in use by {user.words}, which would continue to use the old file",
-            hint=_OWN_RUN if user.unit == OWN_UNIT else remedy(user),
-        )
+        fact = f"{path} is in use by {user.words}, which would continue to use the old file"
+        if user.unit == OWN_UNIT:
+            raise TargetError(fact, hint=_OWN_RUN)
+        raise error(fact, user)
