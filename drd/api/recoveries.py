@@ -10,7 +10,7 @@ from typing import Any
 from drd.api.values import Document, text_of
 from drd.bootstrap import App
 from drd.errors import ConfigError, NoRestorePoint, UnknownPlan, UsageError
-from drd.flows.restore.losses import loss_of
+from drd.flows.restore.losses import loss_of, losses_of_run
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.unfinished import stopped_services, unfinished
 from drd.flows.state.kept_notes import noted
@@ -108,6 +108,9 @@ def _measured(app: App, evidence: Evidence | None, plan: Plan | None) -> Documen
         "rta_s": rta,
         "rpa_s": rpa,
         "loss": loss_document(app, plan, evidence),
+        "losses": [one._asdict() for one in losses_of_run(app.catalogue, evidence)]
+        if evidence is not None
+        else [],
         "rto_s": goals.rto_s if goals is not None else None,
         "rpo_s": goals.rpo_s if goals is not None else None,
         "within_rto": kept,

@@ -11,10 +11,12 @@ from drd.cli import output, render
 from drd.cli.checks_table import against_rpo, against_rto, loss_in, of_component, of_the_whole
 from drd.cli.command_lines import command_lines
 from drd.model.down import start_commands
-from drd.model.losses import Loss
+from drd.model.losses import ComponentLoss, Loss, by_loss
 from drd.model.text import escaped, noun, some
 from drd.model.unfinished import Unfinished
 from drd.model.units import format_duration, format_time
+
+_SEVERAL = 2
 
 
 def print_places(document: Mapping[str, Any]) -> None:
@@ -84,7 +86,8 @@ def _lines(task: Mapping[str, Any], room: int) -> Iterator[str]:
 def measured(document: Mapping[str, Any], data_time: datetime) -> str:
     """Return the measured times against the objectives: `recovered in 41s (RTO 1h), lost 2m of data
     (RPO 5m)`. If components have an RPO of their own, the text has the loss of the component that
-    is worst against its RPO. If only a part was recovered, its times do not show whether the
+    is worst against its RPO; if not, the text has the loss of each component where they differ. If
+    only a part was recovered, its times do not show whether the
     objectives are kept: then the text has the data time."""
     took = f"recovered in {format_duration(document['rta_s'])}"
     rto_s = document["rto_s"]
@@ -94,4 +97,9 @@ def measured(document: Mapping[str, Any], data_time: datetime) -> str:
     took += against_rto(document["rta_s"], rto_s)
     loss = loss_in(document) or Loss("", document["rpa_s"], document["rpo_s"])
     lost = f"{format_duration(loss.lost_s)} of data{of_component(loss)}"
-    return f"{took}, lost {lost}{against_rpo(loss)}"
+    same = by_loss(ComponentLoss(**one) for one in document.get("losses", ()))
+    if len(same) < _SEVERAL or loss.component:
+        return f"{took}, lost {lost}{against_rpo(loss)}"
+    most, *others = [f"{amount} of {', '.join(names)}" for amount, names in same]
+    less = "".join(f", {one}" for one in others)
+    return f"{took}, lost {most}{against_rpo(loss)}{less}"

@@ -15,6 +15,7 @@ from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.restore.resecuring import STEP
 from drd.flows.restore.single_items import Changes
 from drd.model.adopted import with_copy
+from drd.model.losses import NOTHING, by_loss
 from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Ask, Step, waits_for
 from drd.model.snapshot import of_whole_copy
@@ -99,14 +100,26 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
         yield from single.heading(planned)
         yield from single.lines(changed) if changed is not None else ()
     else:
-        most = "up to " if planned.loss_at_most else ""
-        lost = [f"{most}{format_duration(planned.loss_s)} of data", *_rows(planned)]
-        yield f"would lose {', '.join(lost)}"
+        yield from _lost(planned)
     if planned.expected_s is not None:
         took = format_duration(planned.expected_s)
         yield f"expected   {took}: the last {planned.measured_by} took this long"
     elif planned.single is None:
         yield "expected   unknown: no drill has measured how long a recovery takes"
+
+
+def _lost(planned: RecoveryPlan) -> Iterator[str]:
+    """Return the loss: that of the service, or if its components lose differently, a line for each
+    loss."""
+    first, *others = by_loss(planned.losses)
+    lost, names = first
+    if not others:
+        of_data = " of data" if lost != NOTHING else ""
+        yield f"would lose {', '.join([f'{lost}{of_data}', *_rows(planned)])}"
+        return
+    yield f"would lose {lost} of {', '.join([*names, *_rows(planned)])}"
+    for less, them in others:
+        yield f"would lose {less} of {', '.join(them)}"
 
 
 def _dry_document(
@@ -128,6 +141,7 @@ def _dry_document(
         "lost_at": to_rfc3339(planned.lost_at),
         "loss_s": planned.loss_s,
         "loss_at_most": planned.loss_at_most,
+        "losses": [one._asdict() for one in planned.losses],
         "loss_rows": [
             {"component": r.component, "rows": r.rows, "counted": r.counted}
             for r in planned.loss_rows

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from drd.model.plan import Plan
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.units import format_duration, format_time
 from drd.named import NamedTuple
+
+NOTHING = "nothing"
 
 
 class Loss(NamedTuple):
@@ -22,6 +24,24 @@ class Loss(NamedTuple):
     @property
     def missed(self) -> bool:
         return self.lost_s > self.rpo_s
+
+
+class ComponentLoss(NamedTuple):
+    """How many seconds of a component's data are lost; `at_most`: no more than that."""
+
+    component: str
+    lost_s: float
+    at_most: bool = False
+
+
+def by_loss(losses: Iterable[ComponentLoss]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the components that lose the same, the greatest loss first: `2m 21s` and their names.
+    The loss of those that lose nothing is `nothing`."""
+    same: dict[str, list[str]] = {}
+    for one in sorted(losses, key=lambda one: -one.lost_s):
+        lost = f"{'up to ' * one.at_most}{format_duration(one.lost_s)}"
+        same.setdefault(lost if one.lost_s > 0 else NOTHING, []).append(one.component)
+    return [(lost, tuple(names)) for lost, names in same.items()]
 
 
 def worst_loss(

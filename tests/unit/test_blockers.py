@@ -143,9 +143,7 @@ def test_a_server_in_the_way_of_an_undo_is_named_with_its_unit(
     user = FileUser(412, "serverd", f"{files.user}.service")
     monkeypatch.setattr(FileUser, "of", lambda _: user)
     runs = replace(files, running=lambda _: 412)
-    with pytest.raises(
-        TargetError, match=rf"server runs in {tmp_path}: serverd \(process 41"
-    ) as caught:
+    with pytest.raises(TargetError, match=r"server runs in .*: serverd \(process 41") as caught:
         runs.require_stopped_for_exchange(tmp_path)
     assert caught.value.units == (f"{files.user}.service",)
     with pytest.raises(TargetError, match="server runs in") as caught:

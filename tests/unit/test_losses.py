@@ -10,11 +10,14 @@ from typing import Any, cast
 from drd.api.postmortem_page import as_markdown
 from drd.cli.aftermath import measured
 from drd.cli.checks_table import conclusion
-from drd.flows.restore.losses import loss_of
+from drd.cli.recovery_plan import _lost
+from drd.flows.restore.expectations import losses_of
+from drd.flows.restore.losses import loss_of, losses_of_run
 from drd.model.incidents.lessons import went_badly, went_well
 from drd.model.incidents.review import Goals, Recovery
-from drd.model.losses import Loss, rows_of_losses, worst_loss
+from drd.model.losses import ComponentLoss, Loss, rows_of_losses, worst_loss
 from drd.model.plan import Objectives, Plan
+from drd.model.row_loss import RowLoss
 from drd.model.run import RECOVERY, StepState
 from drd.model.step_results import RestoreStepResult
 from tests.config_support import GOOD, load
@@ -139,3 +142,58 @@ def test_the_evidence_of_a_recovery_has_the_loss_of_each_component(tmp_path: Pat
     assert rows_of_losses(plan, NOON, {"db": NOON, "store": NOON}) == ()
     ahead = rows_of_losses(plan, NOON, times)
     assert ahead[1].observed.startswith("nothing lost: ")
+
+
+def test_what_the_log_brings_back_is_not_lost() -> None:
+    """The dry run of a recovery to the moment of the loss."""
+    point = SimpleNamespace(data_time=NOON)
+    until = NOON + 141 * timedelta(seconds=1)
+    logs = {
+        "rooms": SimpleNamespace(data_time=until),
+        "billing": SimpleNamespace(data_time=until),
+        "late": SimpleNamespace(data_time=until - timedelta(seconds=10)),
+        "somewhere": SimpleNamespace(data_time=None),
+    }
+    names = ("rooms", "audit", "billing", "uploads", "late", "somewhere")
+    losses = losses_of(cast("Any", point), names, cast("Any", logs), until)
+    rows = (RowLoss("audit", 136, counted=False),)
+    planned: Any = SimpleNamespace(losses=losses, loss_rows=rows)
+    assert list(_lost(planned)) == [
+        (
+            "would lose 2m 21s of audit, uploads, about 136 rows of audit if they grew as between "
+            "the last two points"
+        ),
+        "would lose up to 2m 21s of somewhere",
+        "would lose 10s of late",
+        "would lose nothing of rooms, billing",
+    ]
+
+
+def test_one_loss_for_all_components_is_one_line() -> None:
+    same = (ComponentLoss("db", 120.0), ComponentLoss("conf", 120.0))
+    assert list(_lost(cast("Any", SimpleNamespace(losses=same, loss_rows=())))) == [
+        "would lose 2m of data"
+    ]
+    none = (ComponentLoss("db", 0.0),)
+    assert list(_lost(cast("Any", SimpleNamespace(losses=none, loss_rows=())))) == [
+        "would lose nothing"
+    ]
+
+
+def test_the_end_of_a_recovery_names_what_the_log_brought_back() -> None:
+    lost_at = NOON + 2 * MINUTE
+    steps = [
+        SimpleNamespace(kind="restore", subject=name, state=StepState.SUCCEEDED, result=result)
+        for name, result in (
+            ("audit", RestoreStepResult()),
+            ("rooms", RestoreStepResult(data_time=lost_at)),
+        )
+    ]
+    catalogue: Any = SimpleNamespace(steps=SimpleNamespace(of_run=lambda _: steps))
+    found: Any = SimpleNamespace(run="a1", rpa_s=120.0, lost_at=lost_at, data_time=NOON)
+    losses = losses_of_run(catalogue, found)
+    assert losses == (ComponentLoss("audit", 120.0), ComponentLoss("rooms", 0.0))
+    said = measured({**TIMES, "within_rto": True, "losses": [x._asdict() for x in losses]}, AT)
+    assert said == "recovered in 41s (RTO 1h), lost 2m of audit (RPO 5m), nothing of rooms"
+    unmeasured: Any = SimpleNamespace(run="a1", rpa_s=None, lost_at=lost_at, data_time=NOON)
+    assert losses_of_run(catalogue, unmeasured) == ()

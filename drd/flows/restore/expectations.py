@@ -9,6 +9,7 @@ from typing import Literal
 
 from drd.flows.log.orders import LogOrder
 from drd.flows.services import Services
+from drd.model.losses import ComponentLoss
 from drd.model.plan import Plan
 from drd.model.row_loss import RowLoss, rows_lost
 from drd.model.run import PARTIAL, PARTIAL_DRILL, RECOVERY, Evidence, StepState
@@ -69,6 +70,21 @@ def data_time_of(
     known is that of the point, before any log is replayed."""
     known = (logs[n].data_time if n in logs else None for n in names)
     return min((at or point.data_time for at in known), default=point.data_time)
+
+
+def losses_of(
+    point: RestorePoint,
+    names: Sequence[str],
+    logs: Mapping[str, LogOrder],
+    lost_at: datetime,
+) -> tuple[ComponentLoss, ...]:
+    """Return the loss of each component: what its log brings back is not lost."""
+    losses = []
+    for name in names:
+        known = logs[name].data_time if name in logs else point.data_time
+        lost_s = max(0.0, (lost_at - (known or point.data_time)).total_seconds())
+        losses.append(ComponentLoss(name, lost_s, at_most=known is None))
+    return tuple(losses)
 
 
 def lost_rows(

@@ -18,6 +18,7 @@ from drd.flows.restore.expectations import (
     MeasuredBy,
     data_time_of,
     expected_time,
+    losses_of,
     lost_rows,
 )
 from drd.flows.restore.failed_drills import failed_drill
@@ -29,6 +30,7 @@ from drd.flows.services import Services
 from drd.flows.state.restored_points import restored_points
 from drd.model.adopted import rolled_forward
 from drd.model.consistency import Spread, measured
+from drd.model.losses import ComponentLoss
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.row_loss import RowLoss
 from drd.model.run import Run, RunKind, about_all, taken_back
@@ -44,16 +46,16 @@ from drd.ports import Ability
 class RecoveryPlan:
     """What a recovery would do: shown, confirmed, then executed.
 
-    `loss_s` is the expected data loss in seconds, `loss_rows` the loss in rows, as far as the
-    points show it. `repositories` are tried in this order; lost repositories are left out if
-    another one is left. `expected_s` is the duration that the newest drill measured, otherwise the
-    newest recovery; None without both. `expected_steps` has the duration of each executed step.
-    `asked_at` is when a person asked for the recovery. `continues` is the id of a dead run that
-    would be resumed. `notes` are sentences about what speaks against the point, and what is left
-    out. `outside` has, by component, the paths that the point would restore although the plan does
-    not name them. If only a `single` part is restored, plan and point are limited to this part.
-    `clean` says why the point is the clean point of an incident. `logs` has by component what is
-    replayed of its log."""
+    `loss_s` is the expected data loss in seconds, `losses` that of each component, `loss_rows` the
+    loss in rows of those whose log is not replayed, as far as the points show it. `repositories`
+    are tried in this order; lost repositories are left out if another one is left. `expected_s` is
+    the duration that the newest drill measured, otherwise the newest recovery; None without both.
+    `expected_steps` has the duration of each executed step. `asked_at` is when a person asked for
+    the recovery. `continues` is the id of a dead run that would be resumed. `notes` are sentences
+    about what speaks against the point, and what is left out. `outside` has, by component, the
+    paths that the point would restore although the plan does not name them. If only a `single` part
+    is restored, plan and point are limited to this part. `clean` says why the point is the clean
+    point of an incident. `logs` has by component what is replayed of its log."""
 
     plan: Plan
     request: RecoveryRequest
@@ -62,6 +64,7 @@ class RecoveryPlan:
     components: tuple[str, ...]
     lost_at: datetime
     loss_s: float
+    losses: tuple[ComponentLoss, ...]
     loss_rows: tuple[RowLoss, ...]
     repositories: tuple[str, ...]
     expected_s: float | None
@@ -193,7 +196,10 @@ def plan_recovery(
         asked_at=now,
         lost_at=lost_at,
         loss_s=max(0.0, (lost_at - data_time_of(point, names, logs)).total_seconds()),
-        loss_rows=lost_rows(services, point, names, lost_at) if chosen is None else (),
+        losses=losses_of(point, names, logs, lost_at) if chosen is None else (),
+        loss_rows=lost_rows(services, point, [n for n in names if n not in logs], lost_at)
+        if chosen is None
+        else (),
         repositories=held,
         expected_s=takes.whole_s,
         measured_by=takes.measured_by,

@@ -60,9 +60,7 @@ def _same(one: Path, other: Path) -> bool:
     return False
 
 
-FILES = ServerFiles(
-    "MariaDB", SPEC.data_owner, "mariadb-server", "datadir", running_in, end_server
-)
+FILES = ServerFiles("MariaDB", SPEC.data_owner, "mariadb-server", "datadir", running_in, end_server)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
 _SYSTEM = "mysql"
