@@ -104,4 +104,5 @@ def _task(task: Task, zone: tzinfo) -> dict[str, Any]:
 
 
 def _time(at: datetime, zone: tzinfo) -> dict[str, str]:
-    return {"utc": format_time(at), "local": f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"}
+    utc, local = format_time(at), f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+    return {"utc": utc, "local": local, "both": local if local == utc else f"{local} ({utc})"}
