@@ -56,6 +56,7 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
     newest, incomplete = row[17:21], row[21:23]
     if not max(rpo_s, rto_s, window_s) < HUGE:  # TypeError for what is no number
         raise ValueError(f"the objectives of {name} are not numbers")
+    point = _measured(newest, row[79])
     return PlanFacts(
         plan=name,
         owner=owner,
@@ -74,13 +75,13 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         file_size=file_size,
         file_digest=file_digest,
         load_error=load_error,
-        newest=_measured(newest, row[79]),
+        newest=point,
         incomplete=IncompleteFacts(incomplete[0], time(incomplete[1]), (*failed, *_apart(row[80])))
         if incomplete[0]
         else None,
         complete_points=row[23] or 0,
         backup_p95_s=row[24],
-        failures=_failures(row[25:31]),
+        failures=_failures(row[25:31], point),
         last_drill=_drill(row[31:47]),
         last_passed_drill=_drill(row[47:63]),
         vanished=_vanished((*row[63:67], _named(*row[75:77]))),
@@ -124,9 +125,13 @@ def _backup(row: Sequence[Any]) -> BackupFacts | None:
     return BackupFacts(run, time(started_at), time(finished_at), int(added or 0))
 
 
-def _failures(row: Sequence[Any]) -> FailureFacts | None:
+def _failures(row: Sequence[Any], newest: PointFacts | None) -> FailureFacts | None:
+    """Return the failures since the newest point. A host that was made from a repository may know
+    the failures of the lost host, and not the run that succeeded after them."""
     tries, run, at, error, state, code = row
-    return FailureFacts(tries, run, time(at), error or state, code or "") if run else None
+    if not run or (newest is not None and time(at) < newest.data_time):
+        return None
+    return FailureFacts(tries, run, time(at), error or state, code or "")
 
 
 def _drill(row: Sequence[Any]) -> DrillFacts | None:

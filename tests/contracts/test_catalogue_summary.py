@@ -606,6 +606,17 @@ def test_failures_are_counted_until_a_success(catalogue: SqlCatalogue, facts: Fa
     assert facts().failures == FailureFacts(1, last, at(51), "again")
 
 
+def test_a_failure_before_the_newest_point_is_over(catalogue: SqlCatalogue, facts: Facts) -> None:
+    """A host that was made from a repository knows failures of the lost host, and not each later
+    run of it."""
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    failed = run(catalogue, RunState.FAILED, 10, error="pg_dump cannot connect")
+    catalogue.points.record(point("p1", at(5)))
+    assert facts().failures == FailureFacts(1, failed, at(11), "pg_dump cannot connect")
+    catalogue.points.record(point("p2", at(12)))
+    assert facts().failures is None
+
+
 def test_a_death_found_after_a_later_success_is_not_a_failure_since(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
