@@ -13,11 +13,15 @@ from drd.model.log import LogMark, LogTarget
 from drd.model.units import format_time
 from drd.ports.logs import RolledTo
 
-IN_ORDER = """\
-sort_by(.tags | map(select(test("^log-(number|end):")))
-        | sort | reverse | map([length, .]))"""
-"""The program of jq that puts snapshots of a log, as restic lists them, in the order of the log.
-Their times may have another order: the clock of a host can be set back."""
+NEEDED = """\
+def of($key): (first(.tags[] | select(startswith($key))) // $key) | ltrimstr($key) | [length, .];
+    [group_by([of("log-source:"), of("log-number:")])[] | max_by(of("log-end:"))
+        | select(of("log-end:") >= ($from | [length, .]))]
+    | sort_by(of("log-number:"), of("log-begin:"))"""
+"""The program of jq that chooses, of snapshots of a log as restic lists them, those that a replay
+from the position `$from` (hexadecimal) needs: the longest one of each batch that does not end
+before. They are in the order of the log: their times may have another order, because the clock of a
+host can be set back."""
 SUBTREE = r'"\(.id):\(.paths[0])"'
 """How jq names the files of such a snapshot for `restic restore`: without the directories above
 them, which differ if the log was received on several hosts."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from drd.kit import stanza_by_hand
+from drd.kit import stanza_by_hand, stops_by_hand
 from drd.kit.adopted_by_hand import choosing, without
 from drd.kit.answers import judges, judging
 from drd.kit.document import (
@@ -322,6 +322,7 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
     of_target = f", target {target}" if target else ""
     steps = StepsByHand(plan, target, components)
     left = dict.fromkeys(components)
+    yield from stops_by_hand.begin(plan.name, components)
     if first := "".join(hand.first for hand in components.values()):
         yield Heading(3, f"Look whether the recovery can begin{of_target}")
         yield Paragraph("These commands change nothing, and end with what is missing:")
@@ -342,6 +343,7 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
             yield Following(f"step {step.name}", blocks)
     for name in left:
         yield from _component(name, components[name], where, adopted=bool(plan.made_by))
+    yield from stops_by_hand.end(components, of_target)
 
 
 def _checks(plan: Plan, names: Sequence[str], components: Mapping[str, ByHand]) -> Iterator[Block]:

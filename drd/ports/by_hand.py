@@ -96,7 +96,8 @@ class ByHand:
     the component has several databases, `database` is the variable that leads `ask`, `change` and
     `feed`, or a command, to another one than usual. `first` are commands that run before
     the passages of all components and change nothing: they end with a message where a passage would
-    fail after other components were restored.
+    fail after other components were restored. `stops` are commands that stop the server that the
+    passages have started, if it still runs: by `stop_one SIGNAL PROCESS`.
     """
 
     passages: tuple[Passage, ...]
@@ -109,6 +110,7 @@ class ByHand:
     key_text: str = "text"
     database: str = ""
     first: str = ""
+    stops: str = ""
 
 
 class ByHandOf(Protocol):

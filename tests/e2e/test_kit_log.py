@@ -46,6 +46,7 @@ backup: {{every: 24h}}
 """
 
 _RESTIC = """#!/bin/bash
+echo "$*" >> {here}/calls
 if [[ -e {here}/broken && "$*" == *restore*server.fetched* ]]; then
     {restic} "$@"
     exit 1
@@ -81,11 +82,42 @@ class Lost:
         )  # fmt: skip
 
     def orders(self) -> str:
-        """Return what the restored server contains, from the log as well."""
-        pid = (self.back / "pg/postmaster.pid").read_text().splitlines()
-        argv = ["psql", "-XAtq", "-h", pid[4], "-p", pid[3], "-U", "postgres", "-c",
-                "select string_agg(n::text, ',' order by n) from orders"]  # fmt: skip
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+        """Return what the restored server contains, from the log as well: started as this host's
+        own server, which the script's server would hinder."""
+        owner, data = self.back.owner(), self.back / "pg"
+        (data / "pg_hba.conf").write_text("local all all trust\n")
+        (data / "postgresql.conf").write_text("")
+        for file in ("pg_hba.conf", "postgresql.conf"):
+            (data / file).chmod(0o644)
+        options = f"-p 5432 -c listen_addresses= -c unix_socket_directories={self.back}"
+        argv = [*self._as(owner), self._pg("pg_ctl"), "--pgdata", str(data), "--wait"]
+        start = [*argv, "start", f"--options={options}", f"--log={self.back / 'log'}"]
+        subprocess.run(start, stdout=subprocess.DEVNULL, check=True, cwd="/")
+        try:
+            ask = ["psql", "-XAtq", "-h", str(self.back), "-p", "5432", "-U", "postgres", "-c",
+                   "select string_agg(n::text, ',' order by n) from orders"]  # fmt: skip
+            return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+        finally:
+            subprocess.run([*argv, "stop", "--mode=fast"], stdout=subprocess.DEVNULL, check=True)
+
+    def _as(self, owner: str) -> list[str]:
+        return ["runuser", "-u", owner, "--"] if os.geteuid() == 0 else []
+
+    def _pg(self, program: str) -> str:
+        major = (self.back / "pg/PG_VERSION").read_text().strip()
+        return f"/usr/lib/postgresql/{major}/bin/{program}"
+
+    def assert_no_server_runs(self) -> None:
+        assert not (self.back / "pg/postmaster.pid").exists()
+        listed = subprocess.run(
+            ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+        )
+        assert not [x for x in listed.stdout.splitlines() if str(self.back / "pg") in x]
+
+    def restored_snapshots(self) -> list[str]:
+        """The arguments of the script's calls of `restic restore` for the log, so far."""
+        said = (self.bin_dir / "calls").read_text().splitlines()
+        return [x for x in said if " restore " in x and x.endswith("server.wal")]
 
     def assert_files_are_back(self) -> None:
         base = self.site.base
@@ -130,14 +162,16 @@ def _backed_up_and_more(site: Site, server: PostgresServer) -> None:
     server.execute("create table dropped as select 1 as n")
     with daemon(site) as running:
         await_reachable(site, running)
-        order(server, 2)
-        order(server, 3)
+        for number in (2, 3):
+            order(server, number)
+            await_stored(site, running, now_of(server))
         server.execute("drop table dropped")
         await_stored(site, running, now_of(server))
 
 
 @pytest.fixture
 def empty(lost: Lost) -> Iterator[Lost]:
+    (lost.bin_dir / "calls").unlink(missing_ok=True)
     yield lost
     if (lost.back / "pg/postmaster.pid").exists():
         pid = (lost.back / "pg/postmaster.pid").read_text().split()[0]
@@ -165,10 +199,13 @@ def test_rows_from_after_the_backup_end_no_script(empty: Lost) -> None:
     ):
         assert line in ended
     assert any(line.startswith("left out:     the checks of step ") for line in ended)
-    assert empty.orders() == "1,2,3"
+    empty.assert_no_server_runs()
+    assert len(empty.restored_snapshots()) == 1  # all pushes are of one batch
     (empty.back / "sessions.db").unlink()
     again = empty.run()
     assert (again.returncode, "Every command succeeded.\n" in again.stdout) == (0, True), again
+    empty.assert_no_server_runs()
+    assert empty.orders() == "1,2,3"
     for restored in ("server", "gateway"):
         assert f"{restored}: restored before by this script" in again.stdout
     assert "orders: 3 (must be >= 3)\n" in again.stdout
@@ -192,5 +229,6 @@ def test_what_a_failed_run_left_is_named_with_the_command_that_removes_it(empty:
     assert (last.returncode, "Every command succeeded.\n" in last.stdout) == (0, True), last
     assert "Permission denied" not in last.stderr
     assert "NOT restored" not in last.stderr
+    empty.assert_no_server_runs()
     assert empty.orders() == "1,2,3"
     assert sqlite3.connect(empty.back / "sessions.db").execute("pragma integrity_check")

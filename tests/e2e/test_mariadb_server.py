@@ -15,6 +15,8 @@ import pytest
 from drd.config.plan_file import plan_of_text
 from drd.kinds.mariadb.physical.settings import ServerTarget
 from drd.kinds.registry import by_hand_of
+from drd.kit import stops_by_hand
+from drd.kit.document import Commands
 from tests.e2e.site import Site
 from tests.e2e.test_docs import commands, section
 from tests.e2e.test_mariadb_kind import bash
@@ -144,9 +146,19 @@ def _assert_back_by_hand(site: Site, server: MariadbServer, directory: Path) -> 
     assert "\n45\n" in said
     assert "shop.orders: 300 rows" in said
     assert "log.000001\n0-7-" in said
-    ended = "stop_server; kill -0 $SERVER 2>/dev/null || echo the server has ended"
-    said = bash(f"{opened}\n{later}\n{elsewhere}\n{ended}", site, COMPONENT="server")
-    assert said.splitlines()[-2:] == ["45", "the server has ended"]
+    _, function = stops_by_hand.begin("shop", {"server": printed})
+    assert isinstance(function, Commands)
+    here = 'KIT=$PWD/kit; mkdir -p kit/recovered; ln -sfn "$PWD" kit/recovered/shop'
+    ended = "stop_servers; kill -0 $SERVER 2>/dev/null || echo the server has ended; stop_servers"
+    closed = "stat -c %a $RUN"
+    said = bash(
+        f"{opened}\n{later}\n{elsewhere}\n{here}\n{function.text}\n{closed}\n{ended}",
+        site,
+        COMPONENT="server",
+    )
+    assert said.splitlines()[-3:] == ["45", "700", "the server has ended"]
+    said = bash(f"{opened}\n{later}\n{elsewhere}\nstop_server\n{closed}", site, COMPONENT="server")
+    assert said.splitlines()[-2:] == ["45", "700"]  # started anew
 
 
 def test_a_server_is_recovered_in_place_and_back(server: MariadbServer, site: Site) -> None:

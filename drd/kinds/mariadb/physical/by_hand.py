@@ -7,8 +7,9 @@ from dataclasses import replace
 from shlex import quote
 
 from drd.kinds.mariadb.inspect import KEY_TEXT
+from drd.kinds.mariadb.physical.binlog.files import SHIFT
 from drd.kinds.mariadb.physical.settings import ServerSettings, ServerTarget
-from drd.kinds.server_logs import IN_ORDER, SUBTREE
+from drd.kinds.server_logs import NEEDED, SUBTREE
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage, empty_data_directory, same_rows, work_directories
@@ -46,6 +47,7 @@ def by_hand(
         environment='DRD_PATH="$DATA" MYSQL_UNIX_PORT="$RUN/s"',
         key_text=KEY_TEXT,
         database="MYSQL_DATABASE",
+        stops=f'stop_one TERM "$(cat "$(cat {name}.run 2>/dev/null)/pid" 2>/dev/null)"\n',
     )
 
 
@@ -65,7 +67,7 @@ export PATH="$PATH:/usr/sbin"
 AS=()
 ((EUID != 0)) || AS=(runuser -u mysql --)
 stop_server() {{
-    kill "$SERVER"
+    mariadb "$LOGIN" -e SHUTDOWN
     wait "$SERVER" 2>/dev/null || true
     while kill -0 "$SERVER" 2>/dev/null; do sleep 0.2; done
     rm -f {name}.run
@@ -136,8 +138,9 @@ chmod 0700 "$DATA"
 
 def _rolled(name: str) -> Passage:
     return Passage(
-        "This step also recovers changes from after the backup. It fetches the binary log from the "
-        "repository beside this one, and joins the pieces of each file. Then it starts a server "
+        "This step also recovers changes from after the backup. It fetches the binary log since "
+        "the backup from the repository beside this one (of each batch only the newest snapshot, "
+        "which has all of it), and joins the pieces of each file. Then it starts a server "
         "that only you can reach, and replays the log from the end of the backup. If a part of the "
         "log is damaged, mariadb-binlog names this part. To stop before a time (in UTC, whole "
         'seconds), set STOP first: STOP=(--stop-datetime="2026-11-25 00:31:00"). Leave this step '
@@ -146,19 +149,21 @@ def _rolled(name: str) -> Passage:
         "backup:",
         f"""\
 : > {name}.replayed
-LOG="${{RESTIC_REPOSITORY%/}}{SUFFIX}" CODE=0
-restic -r "$LOG" snapshots --json --tag drd-log,component:{name} > {name}.log.json || CODE=$?
-((CODE == 0 || CODE == 10)) # 10: there is no such repository
-if ((CODE == 10)) || [[ $(jq length {name}.log.json) == 0 ]]; then
-echo "drd had not stored a log of {name}: the data is that of the backup"
+LOG="${{RESTIC_REPOSITORY%/}}{SUFFIX}"
+FIRST=$(fact {name} binlog_file)
+FIRST=${{FIRST##*.}} POSITION=$(fact {name} binlog_position)
+[[ $FIRST =~ ^[0-9]{{6,10}}$ && $POSITION =~ ^[0-9]{{1,12}}$ ]] # else the shell would evaluate it
+FROM=$(printf %x $((10#$FIRST << {SHIFT} | 10#$POSITION)))
+restic -r "$LOG" snapshots --json --tag drd-log,component:{name} |
+    jq --arg from "$FROM" '{NEEDED}
+    | (last // {{tags: []}} | of("log-line:")) as $line | map(select(of("log-line:") == $line))' \\
+    > {name}.log.json || (($? == 10)) # 10: there is no such repository
+if [[ $(jq length {name}.log.json) != [1-9]* ]]; then
+echo "drd had not stored a log of {name} after the backup: the data is that of the backup"
 else
-jq -r '{IN_ORDER} | (last.tags[] | select(startswith("log-line:"))) as $line
-    | .[] | select(.tags | index($line)) | {SUBTREE}' {name}.log.json | while read -r one; do
+jq -r '.[] | {SUBTREE}' {name}.log.json | while read -r one; do
     restic -r "$LOG" restore "$one" --target {name}.pieces </dev/null
 done
-FIRST=$(fact {name} binlog_file)
-FIRST=${{FIRST##*.}}
-[[ $FIRST =~ ^[0-9]{{6,10}}$ ]] # else the shell would evaluate it
 mkdir {name}.binlog
 for ((N = 10#$FIRST; ; N++)); do
     FILE=binlog.$(printf %06d "$N")
@@ -176,10 +181,11 @@ printf '[client]\\nuser=drd_by_hand\\npassword=%s\\nsocket=%s/s\\n' "$PASSWORD" 
 LOGIN="--defaults-file=$RUN/login"
 {_start(name, '--init-file="$RUN/first.sql"')}
 TZ=UTC mariadb-binlog --no-defaults --verify-binlog-checksum --skip-gtid-strict-mode \\
-    --start-position="$(fact {name} binlog_position)" "${{STOP[@]}}" {name}.binlog/binlog.* |
+    --start-position="$POSITION" "${{STOP[@]}}" {name}.binlog/binlog.* |
     mariadb "$LOGIN" --sandbox --binary-mode --batch --max-allowed-packet=1G
 mariadb "$LOGIN" -e 'DROP USER drd_by_hand@localhost; SHUTDOWN'
 wait "$SERVER"
+rm -f {name}.run
 echo yes > {name}.replayed
 fi
 """,
@@ -190,6 +196,7 @@ def _start(name: str, rights: str) -> str:
     """Return the commands that start a server with its socket in the directory RUN. LOGIN has the
     option with which clients connect to this server."""
     return f"""\
+echo "$RUN" > {name}.run
 mkdir "$RUN/plugins"
 ((EUID != 0)) || chown -R mysql: "$DATA" "$RUN"
 "${{AS[@]}}" "$(command -v mariadbd)" --no-defaults --datadir="$DATA" --socket="$RUN/s" \\
@@ -221,7 +228,6 @@ else
 RUN=$(mktemp -d /tmp/drd-XXXXXX)
 LOGIN="--socket=$RUN/s"
 {_start(name, "--skip-grant-tables")}
-echo "$RUN" > {name}.run
 fi
 DATABASE=$(fact {name} database)
 in_server() {{

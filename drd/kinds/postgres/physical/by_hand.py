@@ -8,7 +8,7 @@ from shlex import quote
 
 from drd.kinds.postgres.physical.directory_server import LOADS_NOTHING, OFF, SPACES_DIRECTORY
 from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
-from drd.kinds.server_logs import IN_ORDER, SUBTREE
+from drd.kinds.server_logs import NEEDED, SUBTREE
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage, empty_data_directory, same_rows, work_directories
@@ -47,6 +47,7 @@ def by_hand(
         database="PGDATABASE",
         values={"path": '"$DATA"'},
         environment='DRD_PATH="$DATA"',
+        stops=f'stop_one INT "$(head -n 1 {directory}/postmaster.pid 2>/dev/null)"\n',
     )
 
 
@@ -157,7 +158,8 @@ chmod 0700 "$DATA"
 def _rolled(name: str) -> Passage:
     return Passage(
         "To get more than the base backup: fetch the WAL that drd has stored since, from the "
-        "repository beside this one, and put it into the data directory. `pg_waldump` names "
+        "repository beside this one (of each batch only the newest snapshot, which has all of it), "
+        "and put it into the data directory. `pg_waldump` names "
         "damaged WAL: PostgreSQL itself would take it for the end. The server replays all of it. "
         'To stop before a time, set STOP before you go on: STOP="-c '
         "recovery_target_time='2026-11-25T00:31:00Z' -c recovery_target_inclusive=off -c "
@@ -166,14 +168,18 @@ def _rolled(name: str) -> Passage:
         f"""\
 WAL="${{RESTIC_REPOSITORY%/}}{SUFFIX}"
 SOURCE=$(fact {name} system_identifier)
-restic -r "$WAL" snapshots --json --tag "drd-log,component:{name},log-source:$SOURCE" \\
+END=$(fact {name} end_lsn)
+[[ $END =~ ^[0-9A-F]{{1,8}}/[0-9A-F]{{1,8}}$ ]] # else the shell would evaluate it
+FROM=$(printf %x $((16#${{END%/*}} << 32 | 16#${{END#*/}})))
+TIMELINE=$(printf %x "$(fact {name} timeline)")
+restic -r "$WAL" snapshots --json --tag "drd-log,component:{name},log-source:$SOURCE" |
+    jq --arg from "$FROM" --arg line "$TIMELINE" '{NEEDED}
+    | map(select(of("log-line:") >= ($line | [length, .])))' \\
     > {name}.log.json || (($? == 10)) # 10: there is no such repository
 mkdir -p {name}.wal
-LINE=$(jq -r '{IN_ORDER}
-    | last // empty | .tags[] | select(startswith("log-line:")) | .[9:]' {name}.log.json)
-[[ $LINE =~ ^[0-9a-f]{{0,8}}$ ]] # else the shell would evaluate it
-jq -r '{IN_ORDER}
-    | .[] | {SUBTREE}' {name}.log.json | while read -r one; do
+LINE=$(jq -r 'last // empty | .tags[] | select(startswith("log-line:")) | .[9:]' {name}.log.json)
+[[ $LINE =~ ^[0-9a-f]{{0,8}}$ ]]
+jq -r '.[] | {SUBTREE}' {name}.log.json | while read -r one; do
     restic -r "$WAL" restore "$one" --target {name}.wal </dev/null
 done
 SEGMENT=$(LC_ALL=C pg_controldata "$DATA" | sed -n 's/^Bytes per WAL segment: *//p')
@@ -203,6 +209,7 @@ if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
     [[ $LINE =~ ^[0-9a-f]{{0,8}}$ ]]
     on_server start --wait --timeout=86400 --log="$RUN/log" --options="-p {_PORT} \\
         -c config_file='$RUN/conf' -c hba_file='$RUN/hba' -c unix_socket_directories='$RUN' \\
+        -c unix_socket_permissions=0700 \\
         -c listen_addresses= -c restore_command=false -c shared_preload_libraries= \\
         -c max_connections=$(setting max_connections) \\
         -c max_worker_processes=$(setting max_worker_processes) \\
