@@ -284,7 +284,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/mariadb/load.py",  # mariadb with options in one word alone
         "drd/kinds/mariadb/physical/binlog/receiver.py",  # mariadb-binlog, a file behind --
         "drd/kinds/mariadb/physical/copy.py",  # mariadb-backup, options in one word alone
-        "drd/kinds/mariadb/physical/examine.py",  # Python with a program and a path of drd's
+        "drd/kinds/mariadb/physical/readable.py",  # Python with a program and a path, no option
         "drd/kinds/mariadb/physical/landed.py",  # sh with a script of drd's, names by its input
         "drd/kinds/mariadb/server.py",  # options in one word, absolute paths
         "drd/kinds/mariadb/source.py",  # mariadb-dump, the database behind --

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +13,13 @@ import pytest
 
 from drd.errors import NoRestorePoint
 from drd.flows.log import asked, orders
+from drd.flows.log import bases as module
 from drd.flows.log.asked import points_before
 from drd.kinds.postgres.physical.wal import transactions
 from drd.model.log import LogTarget
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports.logs import LogStart
+from tests.catalogue_support import point
 from tests.flow_support import World
 from tests.unit.test_log import T0, stored
 from tests.unit.test_log_copy import Logs
@@ -108,3 +111,21 @@ def test_the_copy_must_have_ended_before_the_position_or_transaction(
     assert at("last") is None
     unknown = [_point("new", T0, "0/9"), _point("old", T0, "0/5")]  # of an earlier version of drd
     assert _before(logs, monkeypatch, unknown, said="795") == ["new", "old"]
+
+
+def test_bases_from_a_wrong_clock_come_after_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the log seems to have no base backup from which it continues."""
+    now = T0 + timedelta(hours=2)
+    ahead = [
+        replace(point("ahead", now + timedelta(days=1)), plan="pg"),
+        replace(point("soon", now + MINUTE), plan="pg"),
+        replace(point("old", T0), plan="pg"),
+    ]
+    monkeypatch.setattr(module, "start_of", lambda *_: LogStart("77", 5, 1))
+    services: Any = SimpleNamespace(
+        clock=SimpleNamespace(now=lambda: now),
+        catalogue=SimpleNamespace(points=SimpleNamespace(of_plan=lambda _: ahead)),
+    )
+    plan: Any = SimpleNamespace(name="pg")
+    found = module.bases(services, plan, "server")
+    assert [one.id for one, _ in found] == ["soon", "old", "ahead"]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from drd.flows.services import Services
+from drd.model.clock import FAR_AHEAD
 from drd.model.log import LogRange, reaching
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
@@ -32,16 +33,17 @@ def bases(
     services: Services, plan: Plan, component: str, held_by: Collection[str] | None = None
 ) -> list[Base]:
     """Return the complete points that contain the component, newest first, each with the place at
-    which a replay begins; only points that one of the repositories `held_by` has.
+    which a replay begins; only points that one of the repositories `held_by` has. Points from a
+    time at which a clock was wrong come last, although they seem to be newer.
     """
-    usable_bases = []
+    usable_bases, ahead = [], services.clock.now() + FAR_AHEAD
     for point in services.catalogue.points.of_plan(plan.name):
         if held_by is not None and not any(name in point.repositories for name in held_by):
             continue
         start = start_of(services, plan, point, component) if point.complete else None
         if start is not None:
             usable_bases.append((point, start))
-    return usable_bases
+    return sorted(usable_bases, key=lambda base: base[0].data_time > ahead)
 
 
 def data_time_in(point: RestorePoint, component: str) -> datetime:
