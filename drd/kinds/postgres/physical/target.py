@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +42,9 @@ from drd.ports import (
     Restored,
     Workplace,
 )
+
+_DEBIAN = Path("/etc/postgresql")
+_DATA_DIRECTORY = re.compile(r"^\s*data_directory\s*=?\s*'([^'\n]+)'", re.MULTILINE)
 
 
 def postmaster(data: Path) -> int | None:
@@ -145,6 +150,8 @@ class ClusterDirectory(DataDirectory[Address]):
                     command=f"ls -l {quote(str(target / 'pg_tblspc'))}",
                 )
             )
+        if task := configuration(target, str(snapshot.facts["server_major"])):
+            tasks.append(task)
         return tuple(tasks)
 
     def inspector(self) -> ClusterInspector:
@@ -180,3 +187,26 @@ class ClusterDirectory(DataDirectory[Address]):
                 f"{address.named} is not the server that runs in {self._target} (process {server})",
                 hint="correct `dsn` of the target: it must lead to the restored server.",
             )
+
+
+def configuration(directory: Path, major: str) -> Task | None:
+    """Return what is to be done for a data directory without its configuration files; None if it
+    has them, or if Debian has some for this directory."""
+    if (directory / "postgresql.conf").exists() or _is_configured(directory):
+        return None
+    return Task(
+        code="configuration",
+        text=f"{directory} has no postgresql.conf and no pg_hba.conf: the source has them "
+        "elsewhere, on Debian in /etc/postgresql. Start the server with these files, if another "
+        "component has brought them back, or with new ones. On Debian this command makes new ones",
+        command=f"pg_createcluster {quote(major)} restored -d {quote(str(directory))}",
+    )
+
+
+def _is_configured(directory: Path) -> bool:
+    for file in _DEBIAN.glob("*/*/postgresql.conf"):
+        with suppress(OSError):
+            named = _DATA_DIRECTORY.findall(file.read_text(errors="replace"))
+            if named and os.path.realpath(named[-1]) == os.path.realpath(directory):
+                return True
+    return False
