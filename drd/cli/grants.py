@@ -14,6 +14,7 @@ from drd.extension_faults import attributed
 from drd.kinds.registry import grants_of
 from drd.model.plan import Component, Plan
 from drd.ports.grants import Grants, Logins
+from drd.process import rights
 from drd.registry import KINDS
 from drd.users import user_name
 
@@ -46,7 +47,7 @@ def logins(owner: str) -> Logins:
     """Root acts for the service, also where it is not installed yet; others act for themselves."""
     if owner in ("root", SERVICE):
         return Logins(SERVICE, "root")
-    return Logins(owner, "root" if os.geteuid() == 0 else owner)
+    return Logins(owner, "root" if rights.may_be_root() else owner)
 
 
 def _checks(name: str, *, as_service: bool) -> Iterator[str]:

@@ -167,6 +167,12 @@ def _act_for(owner: Owner) -> None:
     _may_read()
 
 
+def is_owners(name: str | None) -> bool:
+    """Return whether this thread has taken root's rights back, and could act as the user of this
+    name instead: the user for whom the process acts."""
+    return taken() and _owner is not None and _owner.name == name
+
+
 @contextmanager
 def owners() -> Iterator[None]:
     """Give the thread the owner's rights again, for callbacks inside `root`."""

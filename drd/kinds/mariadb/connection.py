@@ -31,7 +31,7 @@ from drd.kinds.mariadb.greeting import product_at
 from drd.kinds.mariadb.quoting import account, ident
 from drd.kinds.mariadb.tools import numbers
 from drd.model.recovery_command import IF_LOST
-from drd.process import image_of
+from drd.process import image_of, rights
 from drd.users import user_name
 
 CONNECT_S = 10
@@ -170,32 +170,7 @@ def connect(address: Address, *, database: bool = True) -> Connection:
     """Connect to the database of the address, or to its server without a database. Raises
     SourceUnreachable, SourceMissing if only the database does not exist, LoginRefused, and
     NotSupported for a server that is too old, or that drd cannot use as it is set up."""
-    parts = address.parts
-    through = address.relayed
-    where = (
-        {"unix_socket": f"\0{through.name}"}
-        if through is not None
-        else {"host": parts.host, "port": parts.port}
-        if parts.host
-        else {"unix_socket": parts.socket}
-    )
-    tls = {"ssl": {"ca": parts.ssl_ca or None}} if parts.ssl else {"ssl_disabled": True}
-    try:
-        raw = pymysql.connect(
-            **where,
-            **tls,
-            user=parts.user,
-            password=parts.password,
-            database=parts.database if database else None,
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=CONNECT_S if through is None else CONNECT_INSIDE_S,
-            local_infile=False,
-            program_name="drd",
-            auth_plugin_map=refusing(parts),
-        )
-    except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
-        raise _refused(address, error) from error
+    raw = _logged_in(address, database=database)
     connection = Connection(address, raw)
     with _opening:
         _opened.add(connection)
@@ -213,6 +188,54 @@ def connect(address: Address, *, database: bool = True) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _logged_in(address: Address, *, database: bool) -> Any:
+    """Connect; if the server does not let root in, and the dsn names the user for whom root acts,
+    as this user. A recovery needs no other login than the backups then."""
+    try:
+        return _dialled(address, database=database)
+    except LoginRefused as error:
+        parts = address.parts
+        if parts.host or parts.password or address.inside is not None:
+            raise
+        if not rights.is_owners(parts.user):
+            raise
+        roots = error
+    try:
+        with rights.owners():
+            return _dialled(address, database=database)
+    except LoginRefused:
+        raise roots from None
+
+
+def _dialled(address: Address, *, database: bool) -> Any:
+    parts = address.parts
+    through = address.relayed
+    where = (
+        {"unix_socket": f"\0{through.name}"}
+        if through is not None
+        else {"host": parts.host, "port": parts.port}
+        if parts.host
+        else {"unix_socket": parts.socket}
+    )
+    tls = {"ssl": {"ca": parts.ssl_ca or None}} if parts.ssl else {"ssl_disabled": True}
+    try:
+        return pymysql.connect(
+            **where,
+            **tls,
+            user=parts.user,
+            password=parts.password,
+            database=parts.database if database else None,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=CONNECT_S if through is None else CONNECT_INSIDE_S,
+            local_infile=False,
+            program_name="drd",
+            auth_plugin_map=refusing(parts),
+        )
+    except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
+        raise _refused(address, error) from error
 
 
 def own_sessions(connection: Connection) -> list[int]:

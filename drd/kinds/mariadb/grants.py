@@ -76,8 +76,13 @@ def grants(
     return script(servers, _of_user)
 
 
-def script(servers: Servers, of_user: Callable[[User], Iterator[str]]) -> Grants:
-    """Return the script for all servers; `of_user` gives the lines of a user."""
+def script(
+    servers: Servers,
+    of_user: Callable[[User], Iterator[str]],
+    what: str = "Recoveries in place need",
+) -> Grants:
+    """Return the script for all servers; `of_user` gives the lines of a user. `what` begins the
+    sentence about the rights that stand in it as comments."""
     first = next(iter(servers), ("", dsn.SOCKET))
     parts = [line for where, users in servers.items() for line in _of_server(where, users, of_user)]
     several = (
@@ -89,7 +94,7 @@ def script(servers: Servers, of_user: Callable[[User], Iterator[str]]) -> Grants
     product = next((u.flavour for users in servers.values() for u in users.values()), MARIADB)
     program = _program(product, *first)
     about = tuple(line.replace("(mariadb ", f"({product.client} ") for line in _MANAGED)
-    return Grants(program, text, tuple(_lacks(servers)), reader=product.client, about=about)
+    return Grants(program, text, tuple(_lacks(servers, what)), reader=product.client, about=about)
 
 
 def _require_no_container(name: str, settings: object) -> None:
@@ -123,13 +128,13 @@ def user_at(servers: Servers, parts: dsn.Parts, name: str) -> User:
     return user
 
 
-def _lacks(servers: Servers) -> Iterator[str]:
+def _lacks(servers: Servers, what: str) -> Iterator[str]:
     if any(user.password for users in servers.values() for user in users.values()):
         yield "The script cannot contain passwords. For each new user, set the password of the dsn:"
         yield "the script contains the command as a comment."
     for user in (user for users in servers.values() for user in users.values()):
         if names := [shown(name) for name in user.in_place if name not in user.writes]:
-            yield f"Recoveries in place need more: user {shown(user.name)} must have all rights on"
+            yield f"{what} more: user {shown(user.name)} must have all rights on"
             yield f"database {', '.join(names)}. The statements for this stand below as comments:"
             yield "remove the two hyphens before GRANT to allow them."
 
@@ -171,23 +176,23 @@ def _of_user(user: User) -> Iterator[str]:
         yield "-- The next rights are for recoveries, which create databases (drd_…) and users, and"
         yield "-- give code and rights back to their owners. If this user only makes backups, leave"
         yield "-- the next rights out."
-        yield from _recovers(user, who)
+        yield from recovers(user.flavour, who)
     for database, component in user.writes.items():
         yield f"-- Component {component}: restore database {shown(database)}"
-        yield _all_on(database, who)
+        yield f"{all_on(database, who)};"
     yield from _in_place(user, who)
 
 
-def _recovers(user: User, who: str) -> Iterator[str]:
+def recovers(flavour: Flavour, who: str) -> Iterator[str]:
     """Yield the rights on the whole server that a recovery needs."""
-    yield f"GRANT {', '.join(user.flavour.recovers_server)} ON *.* TO {who};"
-    yield from (line.format(who=who) for line in user.flavour.recovers_more)
+    yield f"GRANT {', '.join(flavour.recovers_server)} ON *.* TO {who};"
+    yield from (line.format(who=who) for line in flavour.recovers_more)
     yield f"GRANT SELECT ON mysql.* TO {who};"
     yield f"GRANT ALL PRIVILEGES ON `drd\\_%`.* TO {who} WITH GRANT OPTION;"
 
 
-def _all_on(database: str, who: str) -> str:
-    return f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who} WITH GRANT OPTION;"
+def all_on(database: str, who: str) -> str:
+    return f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who} WITH GRANT OPTION"
 
 
 def _in_place(user: User, who: str) -> Iterator[str]:
@@ -197,10 +202,10 @@ def _in_place(user: User, who: str) -> Iterator[str]:
         yield "-- For recoveries in place, which replace the databases of backups, remove the two"
         yield "-- hyphens before GRANT:"
     if databases and not user.writes:
-        yield from (f"-- {line}" for line in _recovers(user, who))
+        yield from (f"-- {line}" for line in recovers(user.flavour, who))
     for database, component in databases.items():
         yield f"-- Component {component}: replace database {shown(database)}"
-        yield f"-- {_all_on(database, who)}"
+        yield f"-- {all_on(database, who)};"
 
 
 def _read_rights() -> str:

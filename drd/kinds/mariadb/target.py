@@ -24,6 +24,7 @@ from drd.kinds.mariadb.connection import (
     words,
 )
 from drd.kinds.mariadb.flavour import MYSQL, Flavour
+from drd.kinds.mariadb.grants import all_on
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.publication import Publication
 from drd.kinds.mariadb.quoting import account, db_pattern, ident
@@ -75,8 +76,6 @@ SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES
 
 class MariadbTargetDatabase(NamedDestination):
     """The database that a target's dsn names, on its server; it is created if it is missing."""
-
-    rights_hint = "run the script that `drd doctor PLAN --grants` prints."
 
     def __init__(
         self,
@@ -202,7 +201,7 @@ class MariadbTargetDatabase(NamedDestination):
             held = users.held(admin, database)
         except ServerError as error:
             text = f"the login may not restore a database on this server: {words(error)}"
-            return [Finding("target-rights", "error", name, text, self.rights_hint)]
+            return [Finding("target-rights", "error", name, text, self._to_restore(admin))]
         lacking = [] if "ALL PRIVILEGES" in held else [r for r in _MOVES_TABLES if r not in held]
         if lacking:
             text = f"the login does not have {', '.join(lacking)} on database {escaped(database)}"
@@ -211,12 +210,14 @@ class MariadbTargetDatabase(NamedDestination):
         text = f"the login may make databases and users, and restore database {escaped(database)}"
         return [Finding("target-rights", "ok", name, text)]
 
+    def _to_restore(self, admin: Connection) -> str:  # noqa: ARG002 - the script has everything
+        return "run the script that `drd doctor PLAN --grants` prints."
+
     def _to_replace(self, admin: Connection, database: str) -> str:
         """Return what gives the login the rights on the database itself. In the script, they are
         comments if the plan has a target for the component, and this is a recovery in place."""
         who = account(*parts_of(str(admin.value("SELECT CURRENT_USER()"))))
-        grant = f"GRANT ALL PRIVILEGES ON {db_pattern(database)}.* TO {who} WITH GRANT OPTION"
-        return f"as an administrator of the server: {grant}"
+        return f"as an administrator of the server: {all_on(database, who)}"
 
     def _others_code(self, admin: Connection, definers: Iterable[str]) -> list[Finding]:
         """Report code that will run with the rights of powerful users of this server."""

@@ -67,13 +67,15 @@ _FROM_SERVICE = (
 class Address:
     """The parameters of a connection: libpq's by keyword, with the password separate. `origin` is
     the reference that they came from, if the plan does not name them itself. With `inside`, the
-    parameters are valid in this container.
+    parameters are valid in this container. `as_owner`: root logs in with the rights of the user for
+    whom it acts, because peer authentication lets in only that user.
     """
 
     params: Mapping[str, str]
     password: str | None = None
     origin: str = ""
     inside: Container | None = None
+    as_owner: bool = False
 
     @property
     def dbname(self) -> str:

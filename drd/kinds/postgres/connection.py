@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -26,6 +27,8 @@ from drd.kinds.postgres.address import NO_PASSWORD, Address
 from drd.kinds.postgres.quoting import catalog_first, ident
 from drd.kinds.postgres.server_text import encoded, keep_bytes
 from drd.model.recovery_command import IF_LOST
+from drd.process import rights
+from drd.users import user_name
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -60,6 +63,7 @@ _REQUIRE_AUTH_SINCE = 160000
 _LEADS = ("connection failed: ", "connection is bad: ")
 
 _opened: WeakSet[Connection] = WeakSet()
+_of_owner: WeakSet[Connection] = WeakSet()
 _opening = threading.Lock()
 
 
@@ -93,17 +97,7 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
     with the server's words, SourceMissing if only the database does not exist, SourceError if the
     login is refused.
     """
-    try:
-        connection: Connection = psycopg.connect(
-            address.dialled,
-            password=address.password,
-            **_never_asked(address),
-            client_encoding="utf8",
-            autocommit=True,
-            prepare_threshold=None,
-        )
-    except psycopg.OperationalError as error:
-        raise _refused(address, error) from error
+    connection = _logged_in(address)
     with _opening:
         _opened.add(connection)
     keep_bytes(connection)
@@ -124,6 +118,51 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
             hint="connect to the server itself, not through a connection pooler.",
         ) from error
     return connection
+
+
+def _logged_in(address: Address) -> Connection:
+    """Connect; if the server does not let root in, and the dsn names the user for whom root acts,
+    as this user. A recovery needs no other login than the backups then."""
+    if address.as_owner:
+        with rights.owners():
+            return _dialled(address)
+    try:
+        return _dialled(address)
+    except SourceMissing:
+        raise
+    except SourceError as error:  # not LoginRefused: the server's messages are in its language
+        if address.socket is None or address.password:
+            raise
+        if not rights.is_owners(address.params.get("user")):
+            raise
+        roots = error
+    try:
+        with rights.owners():
+            connection = _dialled(address)
+    except LoginRefused:
+        raise roots from None
+    _of_owner.add(connection)
+    return connection
+
+
+def _dialled(address: Address) -> Connection:
+    try:
+        return psycopg.connect(
+            address.dialled,
+            password=address.password,
+            **_never_asked(address),
+            client_encoding="utf8",
+            autocommit=True,
+            prepare_threshold=None,
+        )
+    except psycopg.OperationalError as error:
+        raise _refused(address, error) from error
+
+
+def reached(address: Address, connection: Connection) -> Address:
+    """Return the address of what this connection reached, for the next connections and for
+    programs."""
+    return replace(address.pinned(connection), as_owner=connection in _of_owner)
 
 
 def own_sessions(connection: Connection) -> list[int]:
@@ -197,9 +236,7 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     if "Peer authentication failed" in said:
         return LoginRefused(
             f"{address.named} refuses the login: {said}",
-            hint="run drd as the system user of the same name. Or map drd's system user "
-            "to this role in pg_ident.conf. Or allow password logins of this role in "
-            "pg_hba.conf.",
+            hint=_to_let_in(address),
         )
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
         return LoginRefused(
@@ -220,6 +257,19 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     if (socket := address.socket) is not None and is_closed(socket):
         hint = who_may(socket, _OPENED)
     return SourceUnreachable(f"cannot connect to {address.named}: {said}", hint=hint)
+
+
+def _to_let_in(address: Address) -> str:
+    """Return what to do about a login that peer authentication refuses: whoever runs drd is another
+    system user than the role is named after."""
+    runs, role = user_name(os.geteuid()), address.params.get("user") or "ROLE"
+    lines = " and ".join(f"`drd {name} {role}`" for name in dict.fromkeys([runs, role]))
+    return (
+        f"drd logs in from the system user {runs}. Let {runs} in, too: write {lines} into "
+        "pg_ident.conf as lines of their own, and `map=drd` behind `peer` in the line of "
+        "pg_hba.conf that is for this login; then run: SELECT pg_reload_conf(). Or allow password "
+        "logins of this role in pg_hba.conf, and write the password into dsn."
+    )
 
 
 _OPENED = "set `unix_socket_permissions = 0770` in postgresql.conf, and restart the server"

@@ -119,7 +119,9 @@ class Load:
         # In a container, it reads the dump from its input.
         dump = ["--", str(self.dump)] if container is None else []
         argv = [self.programs.path("pg_restore"), *words, *dump]
-        command = Command(argv, env=self.environment, name="pg_restore")
+        command = Command(
+            argv, env=self.environment, name="pg_restore", owners=self.address.as_owner
+        )
         return inside(command, container, feed=self.dump, listed=listed, forget=VARIABLES)
 
 

@@ -55,7 +55,7 @@ from drd.ports import (
     Usage,
     Workplace,
 )
-from drd.process import Command, check_cancelled, run
+from drd.process import Command, check_cancelled, start
 
 _PLACED = "tables.json"
 # Says in the workplace which table of the point is where.
@@ -246,10 +246,12 @@ class PostgresTables(PostgresTargetDatabase):
             argv = [
                 self._programs().path("pg_dump"), "--format=custom", "--compress=0", "--no-owner",
                 "--no-acl", "--no-publications", "--no-subscriptions", "--no-security-labels",
-                f"--schema={ident(self._place.mark)}", f"--file={file}",
-                f"--dbname={address.conninfo}",
+                f"--schema={ident(self._place.mark)}", f"--dbname={address.conninfo}",
             ]  # fmt: skip
-            done = run(Command(argv, env=environment, name="pg_dump"))
+            command = Command(argv, env=environment, name="pg_dump", owners=address.as_owner)
+            # By its output: the user who logs in may be another one than the directory's.
+            with file.open("wb") as writing:
+                done = start(command, stdout=writing.fileno()).pump()
         if done.exit_code != 0:
             raise TargetError(
                 f"pg_dump from the temporary database failed: {done.complaint}", hint=WHOLE

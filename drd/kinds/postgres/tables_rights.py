@@ -28,23 +28,31 @@ def require_rights(inside: Connection, database: str, schema: str, *, made: bool
     row = inside.execute(_RIGHTS).fetchone()
     assert row is not None
     databases, schemas, user = row
+    lacking: dict[str, str] = {}
     if not databases:
-        raise TargetError(
-            f"user {user} may not create databases, but drd needs a temporary database",
-            hint=f"run as a superuser: ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
+        lacking["create databases (drd needs a temporary one)"] = (
+            f"ALTER ROLE {ident(user)} CREATEDB"
         )
     if not schemas:
-        raise TargetError(
-            f"user {user} may not create schemas in {database}, but drd needs a temporary schema",
-            hint=f"run as the owner of the database: GRANT CREATE ON DATABASE {ident(database)} "
-            f"TO {ident(user)}; or {_ANOTHER}",
+        lacking[f"create schemas in {database} (drd needs a temporary one)"] = (
+            f"GRANT CREATE ON DATABASE {ident(database)} TO {ident(user)}"
         )
-    _require_schema(inside, schema, user, made=made)
+    if not _may_use(inside, schema, made=made):
+        lacking[f"create tables in schema {schema}"] = (
+            f"GRANT USAGE, CREATE ON SCHEMA {ident(schema)} TO {ident(user)}"
+        )
+    if lacking:
+        statements = "; ".join(lacking.values())
+        raise TargetError(
+            f"user {user} may not {', '.join(lacking)}",
+            hint=f"run in database {database} as a superuser: {statements}; or {_ANOTHER}",
+        )
     _require_unpublished(inside)
     return str(user)
 
 
-def _require_schema(inside: Connection, schema: str, user: str, *, made: bool) -> None:
+def _may_use(inside: Connection, schema: str, *, made: bool) -> bool:
+    """Return whether the user may make tables in the schema, if it exists. Raises TargetError."""
     row = inside.execute(
         "SELECT pg_catalog.has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace"
         " WHERE nspname = %s",
@@ -55,12 +63,7 @@ def _require_schema(inside: Connection, schema: str, user: str, *, made: bool) -
             f'schema "{schema}", which should receive the table, does not exist',
             hint="create the schema, or give --into SCHEMA.NAME with an existing schema.",
         )
-    if row is not None and not row[0]:
-        raise TargetError(
-            f"user {user} may not create tables in schema {schema}",
-            hint=f"run as the owner of the schema: GRANT CREATE ON SCHEMA {ident(schema)} TO "
-            f"{ident(user)}; or {_ANOTHER}",
-        )
+    return row is None or bool(row[0])
 
 
 def _require_unpublished(inside: Connection) -> None:

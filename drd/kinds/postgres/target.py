@@ -27,6 +27,7 @@ from drd.kinds.postgres.connection import (
     LoginRefused,
     connect,
     path_option,
+    reached,
     words,
     write_password_file,
 )
@@ -107,7 +108,7 @@ class PostgresTargetDatabase(NamedDestination):
             self._require_other(own)
             name = self._database or own
             # One of several hosts, and from now on always that one.
-            cluster.address = given.pinned(cluster.admin()).to_database(name)
+            cluster.address = reached(given, cluster.admin()).to_database(name)
             if cluster.admin().info.dbname == name:
                 cluster.close()  # works from another database than the one to come back
             self._cluster = cluster

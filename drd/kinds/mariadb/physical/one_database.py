@@ -21,6 +21,7 @@ from drd.kinds.mariadb.described import Read
 from drd.kinds.mariadb.described import read as described
 from drd.kinds.mariadb.dump import without_views
 from drd.kinds.mariadb.dump import words as dump_words
+from drd.kinds.mariadb.grants import all_on, recovers
 from drd.kinds.mariadb.inspect import MariadbInspector
 from drd.kinds.mariadb.manifest import filename, require_written
 from drd.kinds.mariadb.physical import contents, narrow
@@ -28,6 +29,8 @@ from drd.kinds.mariadb.physical.binlog.replay import replay, room_of_log
 from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.sandbox import programs_of, reached
 from drd.kinds.mariadb.physical.server import RestoredServer
+from drd.kinds.mariadb.quoting import account
+from drd.kinds.mariadb.roles import parts_of
 from drd.kinds.mariadb.settings import MariadbTarget
 from drd.kinds.mariadb.target import MariadbTargetDatabase
 from drd.kinds.mariadb.tools import Program, program
@@ -61,11 +64,6 @@ class Copied:
 class OfServer(MariadbTargetDatabase):
     """Makes a dump of one database of a copied server, before the dump is loaded as any other."""
 
-    rights_hint = (
-        "log in as an administrator of the server: write a target with `data_dir`, and with a "
-        "`dsn` that names this user, then add --target NAME --in-place."
-    )
-
     def __init__(
         self,
         component: str,
@@ -81,6 +79,17 @@ class OfServer(MariadbTargetDatabase):
 
     def replay(self, log: LogReplay) -> None:
         self._log = log
+
+    def _to_restore(self, admin: Connection) -> str:
+        """Return all that gives the login the rights of this recovery: in the script, they are
+        comments, and for the database of the dsn alone."""
+        who = account(*parts_of(str(admin.value("SELECT CURRENT_USER()"))))
+        given = "".join(f"{line} " for line in recovers(admin.flavour, who))
+        return (
+            f"as an administrator of the server: {given}{all_on(self._address().database, who)}; "
+            "or log in as another user: write a target with `data_dir`, and with a `dsn` that "
+            "names this user, then add --target NAME --in-place."
+        )
 
     def _require_other(self, own: str) -> None:
         """Accept every name: drd may also restore the database of the target's `dsn`."""

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.grants import Server, connected, filled, for_psql, program, server_of
-from drd.kinds.postgres.grants_sql import END, LOGIN_CHECK, LOOK, ROLE, TRY
-from drd.kinds.postgres.physical.settings import ClusterSettings
+from drd.kinds.postgres.grants_sql import END, LOGIN_CHECK, LOOK, ROLE, SUPERUSER, TRY
+from drd.kinds.postgres.physical.settings import ClusterSettings, ClusterTarget
+from drd.kinds.postgres.quoting import ident
 from drd.model.plan import Component
 from drd.ports.grants import Grants, Logins
 
@@ -63,12 +64,24 @@ _HBA = """\
 """
 
 
+_SINGLE = "recoveries of single databases and tables"
+
+_OPTIONAL = """\
+-- These rights are enough for backups, drills and recoveries of the whole server. A recovery of a
+-- single database or table into the running server makes databases, and gives objects to their
+-- owners. To allow it with this role, run this too:
+-- ALTER ROLE {role} SUPERUSER;
+-- The service logs in with this role as well. To give the service no more rights, write a target
+-- with `data_dir` and with a `dsn` that names another user (as root: postgresql://root@/postgres),
+-- print this script again, and recover with --target NAME --in-place.
+"""
+
+
 def grants(
-    components: Sequence[Component],
-    targets: Mapping[str, Sequence[object]],  # noqa: ARG001 - a recovery writes files
-    logins: Logins,
+    components: Sequence[Component], targets: Mapping[str, Sequence[object]], logins: Logins
 ) -> Grants:
-    """Implements `GrantsOf`."""
+    """Implements `GrantsOf`. A recovery of the whole server writes files, one of a single database
+    or table logs in."""
     servers: dict[tuple[str, ...], Server] = {}
     for component in components:
         assert isinstance(component.settings, ClusterSettings)
@@ -76,10 +89,36 @@ def grants(
         server = server_of(servers, address)
         name = address.params.get("user") or logins.service
         server.role(name, f"backups of component {component.name}", address)
+        server.databases[address.dbname or name, name] = component.name
+    for component in components:
+        assert isinstance(component.settings, ClusterSettings)
+        here = [component.settings.dsn]
+        for target in targets.get(component.name, ()):
+            assert isinstance(target, ClusterTarget)
+            here += [target.dsn] if target.dsn is not None else []
+        for dsn in here:
+            address = address_of(dsn)
+            server = server_of(servers, address)
+            name = address.params.get("user") or logins.person
+            role = server.role(name, f"{_SINGLE} of component {component.name}", address)
+            reads = name in _readers(server)
+            role.recovers |= not reads
+            role.optional |= reads
     many = list(servers.values())
     parts = [part for server in many for part in _of_server(server, alone=len(many) == 1)]
     text = "\n".join([_HEAD, r"\set drd_is_incomplete false", *parts, END])
-    return for_psql(program(many[0].where), text)
+    return for_psql(program(many[0].where), text, tuple(_lacks(many)))
+
+
+def _readers(server: Server) -> set[str]:
+    return {reader for _, reader in server.databases}
+
+
+def _lacks(servers: Sequence[Server]) -> Iterator[str]:
+    for name in (n for s in servers for n, role in s.roles.items() if role.optional):
+        yield f"Recoveries of single databases and tables need more: role {ident(name)} must be a"
+        yield "superuser. The statement for this stands below as a comment, with another way, which"
+        yield "gives the service no more rights."
 
 
 def _of_server(server: Server, *, alone: bool) -> Iterator[str]:
@@ -90,7 +129,11 @@ def _of_server(server: Server, *, alone: bool) -> Iterator[str]:
     yield TRY
     for name, role in server.roles.items():
         check = filled(LOGIN_CHECK, name) if role.password else ""
-        right = filled(_REPLICATION, name)
-        yield f"-- Role {name}: {', '.join(role.uses)}\n{filled(ROLE, name)}{check}{right}"
-        yield _HBA.format(role=name)
+        yield f"-- Role {name}: {', '.join(role.uses)}\n{filled(ROLE, name)}{check}"
+        if name in _readers(server):
+            yield filled(_REPLICATION, name) + _HBA.format(role=name)
+        if role.recovers:
+            yield filled(SUPERUSER, name)
+        elif role.optional:
+            yield _OPTIONAL.format(role=ident(name))
     yield "\\endif\n"
