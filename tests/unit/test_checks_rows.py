@@ -173,6 +173,20 @@ def test_a_table_past_the_budget_is_a_part_by_name_and_never_passed(
     assert side in part.observed
 
 
+def test_thousands_of_tables_past_the_budget_are_counted_by_reason() -> None:
+    late = {f"t{n:04}": "slow" for n in range(1, 2001)} | {"t0500": "locked", "t1500": "locked"}
+    own, *parts = run(tables(a=1, **dict.fromkeys(late, 1)), tables(a=1, **late))
+    assert own.observed == "1 table, 1 row, 0 differ"
+    assert [part.name for part in parts[:50]] == [f"rows: t{n:04}" for n in range(1, 51)]
+    assert [(part.name, part.observed) for part in parts[50:]] == [
+        ("rows: t0051 and 1,947 more tables", "not read after the restore: slow"),
+        ("rows: t0500 and 1 more table", "not read after the restore: locked"),
+    ]
+    assert run(tables(**dict.fromkeys(late, 1)), tables(**late))[0].observed == (
+        "none of 2,000 tables could be compared"
+    )
+
+
 def test_nothing_compared_is_not_run_as_a_whole() -> None:
     own, part = run(tables(a="slow"), tables(a=1))
     assert own.verdict is CheckVerdict.NOT_RUN
