@@ -51,10 +51,10 @@ def print_unfinished(document: Mapping[str, Any]) -> None:
         return
     left = Unfinished.of_json(document["unfinished"])
     output.say_below("  so far     ", escaped(left.words()))
-    finish, *others = left.ways()
-    if any(a["holds"] == "former" for a in document["aside"]):
-        others = []  # said with the kept copies
-    for what, command in [*([] if document.get("next") else [finish]), *others]:
+    kept = any(a["holds"] == "former" for a in document["aside"])
+    # The last line of a recovery says how to go on; what is kept is said with the kept copies.
+    ways = () if document.get("next") else left.ways_on()
+    for what, command in (*ways, *(() if kept else left.ways_back())):
         output.say(f"  {what}: {command}")
     for command in start_commands(left.stopped):
         output.say(f"  to start the services that the recovery stopped: {command}")

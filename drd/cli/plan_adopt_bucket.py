@@ -10,7 +10,13 @@ from tempfile import TemporaryDirectory
 
 from drd.cli.plan_adopt_dumps import AdoptedDumps, adopted_dumps, first_pattern, require_dumps
 from drd.config.dump_places import DumpsBucket
-from drd.errors import RepositoryError, SecretUnavailable, UsageError
+from drd.errors import (
+    RepositoryError,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    SecretUnavailable,
+    UsageError,
+)
 from drd.model.location import S3Location, parse_s3
 from drd.model.malformed import Malformed
 from drd.model.text import counted
@@ -37,10 +43,11 @@ def adopted_bucket(given: str, name: str | None) -> AdoptedDumps | None:
             return None
     except SecretUnavailable as error:
         raise SecretUnavailable(error.message, hint=_KEYS) from error
+    except (RepositoryUnreachable, RepositoryMissing):
+        raise
     except RepositoryError as error:
-        if type(error) is not RepositoryError:  # unreachable, missing
-            raise
-        raise RepositoryError(error.message, hint=f"{error.hint} {_KEYS}") from error
+        error.hint = f"{error.hint} {_KEYS}"
+        raise
     if wanted == "*" and location.prefix:
         place, wanted = _object(place)
     fixed = re.split(r"[*?[]", wanted)[0]

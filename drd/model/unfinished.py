@@ -82,17 +82,25 @@ class Unfinished(NamedTuple):
 
     def ways(self) -> tuple[tuple[str, str], ...]:
         """Return the commands that are possible now, each after what it does."""
+        return (*self.ways_on(), *self.ways_back())
+
+    def ways_on(self) -> tuple[tuple[str, str], ...]:
+        """Return the commands that finish the recovery."""
         resume = f"drd resume {self.run}"
-        on = [("to finish the recovery", resume)]
-        if self.step:
-            skip = f"drd skip {self.run} {self.step} --why TEXT"
-            on.append((f"to finish it without step {self.step}", f"{skip} && {resume}"))
+        finish = ("to finish the recovery", resume)
+        if not self.step:
+            return (finish,)
+        skip = f"drd skip {self.run} {self.step} --why TEXT"
+        return (finish, (f"to finish it without step {self.step}", f"{skip} && {resume}"))
+
+    def ways_back(self) -> tuple[tuple[str, str], ...]:
+        """Return the commands that leave the recovery as it is, or take it back."""
         if self.undoable:
             back = "to put the old data back" + ", if drd kept any" * self.unseen
-            return (*on, (back, f"drd undo {self.run}"))
+            return ((back, f"drd undo {self.run}"),)
         if self.over or self.stopped:
-            return (*on, ("to keep the present state", f"drd done {self.run}"))
-        return tuple(on)
+            return (("to keep the present state", f"drd done {self.run}"),)
+        return ()
 
     def ways_out(self) -> str:
         """Return the commands that finish the recovery, or leave it, as sentences."""
