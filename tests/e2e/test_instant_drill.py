@@ -260,9 +260,9 @@ def test_a_drill_whose_repository_is_not_served_any_more_is_inconclusive(proven:
     started = proven.start("drill", "shop", "--json")
     _wait(lambda: _ours(proven))
     assert _kill(started.pid, "--owner-root")
-    assert started.wait(120) == 5
+    code = started.wait(120)
     newest = proven.drd("evidence", "list", "shop", "--json").json["evidence"][0]
-    assert newest["result"] == "inconclusive"
+    assert (code, newest["result"]) == (5, "inconclusive"), newest
     assert "was not readable until the end of the drill" in newest["reason"]
     assert _ours(proven) == []
     assert "passed" in proven.drd("drill", "shop").out

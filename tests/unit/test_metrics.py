@@ -138,7 +138,7 @@ def test_names_from_outside_are_kept_apart_from_the_format() -> None:
     odd = 'team "a"\\b\nc'
     found = read(healthy(owner=odd), NotLoaded("b\udce4d", "/plans/b\udce4d.yaml"))
     assert found.of("drd_plan_info") == {(odd, "orders-api"): 1.0}
-    assert found.of("drd_plan_load_error") == {("orders-api",): 0.0, ("b\\udce4d",): 1.0}
+    assert found.of("drd_plan_load_error") == {("orders-api",): 0.0, ("b\\xe4d",): 1.0}
 
 
 # --- runs, copies, alerts -----------------------------------------------------------------------

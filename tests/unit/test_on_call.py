@@ -216,7 +216,11 @@ def found(incident: Incident, **more: Any) -> dict[str, Any]:
     return values(incident, **{**asked, **more})
 
 
-NINE = {"utc": "2026-11-02 09:00 UTC", "local": "2026-11-02 10:00 CET"}
+NINE = {
+    "utc": "2026-11-02 09:00 UTC",
+    "local": "2026-11-02 10:00 CET",
+    "both": "2026-11-02 10:00 CET (2026-11-02 09:00 UTC)",
+}
 
 
 def test_a_value_that_the_incident_does_not_have_is_left_out() -> None:
