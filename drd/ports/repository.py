@@ -100,8 +100,9 @@ class EarlierIncomplete(RepositoryError):
 class Serving(Protocol):
     """A program that serves files of a repository to a mount."""
 
-    def why_ended(self) -> DrdError | None:
-        """Return why it has ended; None while it serves."""
+    def why_ended(self, within_s: float = 0.0) -> DrdError | None:
+        """Return why it has ended; None while it serves. After a file could not be read, wait so
+        long for the end of a program that is about to end: the kernel cuts its mount off first."""
 
     def close(self) -> None:
         """End it. Idempotent."""

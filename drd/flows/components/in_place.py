@@ -23,6 +23,9 @@ from drd.process.rights import Purpose
 
 T = TypeVar("T")
 
+ENDS_S = 2.0
+"""How long drd waits for the end of a program that seems to serve no longer, in seconds."""
+
 
 class Mounts:
     """The mounts of an instant drill: `places` are the sandboxes whose servers read in place, by
@@ -68,11 +71,11 @@ class Mounts:
         holders.damaged.update(damaged)
         return restored
 
-    def require_served(self) -> None:
+    def require_served(self, within_s: float = 0.0) -> None:
         """Raise SandboxUnavailable if the files could not be read any more at some time: what the
-        checks said then proves nothing about the backup."""
+        checks said then proves nothing about the backup. `within_s` as for `Serving.why_ended`."""
         for _, serving in self._serving.values():
-            if (why := serving.why_ended()) is not None:
+            if (why := serving.why_ended(within_s)) is not None:
                 raise SandboxUnavailable(
                     f"the restore point was not readable until the end of the drill: {why.message}",
                     hint=why.hint or "drill again.",
@@ -81,10 +84,10 @@ class Mounts:
     def damage(self) -> dict[str, RepositoryDamaged]:
         """Return, by repository, the damage that a server met in a file which it read later."""
         damaged = {}
-        for name, (repository, _) in self._serving.items():
+        for name, (repository, serving) in self._serving.items():
             with rights.root(Purpose.OWNERS):
                 error = self.places[name].unreadable()
-            if error is not None:
+            if error is not None and serving.why_ended(ENDS_S) is None:
                 damaged[repository] = error
         return damaged
 

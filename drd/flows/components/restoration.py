@@ -26,7 +26,7 @@ from drd.errors import (
 from drd.extension_faults import attributed, noted
 from drd.flows.components.fence import for_command
 from drd.flows.components.fetch import Fetch, fetched
-from drd.flows.components.in_place import Mounts
+from drd.flows.components.in_place import ENDS_S, Mounts
 from drd.flows.components.prefetch import Prefetch
 from drd.flows.components.repository_choice import Holders
 from drd.flows.durable_steps import Runner
@@ -250,7 +250,7 @@ def _restored_from(
         restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
     except DrdError:
         if work.mounts is not None:
-            work.mounts.require_served()
+            work.mounts.require_served(ENDS_S)
         raise
     finally:
         ended = clock.monotonic()

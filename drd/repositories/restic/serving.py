@@ -22,6 +22,7 @@ from drd.repositories.restic.runner import ResticRunner
 
 _HELPERS = ("fusermount3", "fusermount")
 _SAID = 1 << 16
+_POLL_S = 0.02
 
 
 class Served:
@@ -32,10 +33,12 @@ class Served:
         self._child = child
         self._said = said
 
-    def why_ended(self) -> DrdError | None:
-        code = self._child.exit_code
-        if code is None:
-            return None
+    def why_ended(self, within_s: float = 0.0) -> DrdError | None:
+        ends = time.monotonic() + within_s
+        while (code := self._child.exit_code) is None:
+            if time.monotonic() >= ends:
+                return None
+            time.sleep(_POLL_S)
         said = os.pread(self._said, _SAID, 0).decode("utf-8", "replace")
         done = Completed(code, "", said, time.monotonic() - self._child.started)
         try:
