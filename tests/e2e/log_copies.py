@@ -93,7 +93,8 @@ def assert_a_wrong_log_is_read_from_the_copy(site: Site, *, last: str) -> None:
 
 
 def _store_wrong_logs(site: Site) -> None:
-    """Store each snapshot of the log again, with other data in the middle of its largest file."""
+    """Store each snapshot of the log again, with other data in the middle of its largest files:
+    segments of WAL are all of one size, and a recovery needs only those since the base backup."""
     there = ["restic", "-r", f"{site.repository}-wal", "--no-cache"]
     around = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
 
@@ -106,11 +107,12 @@ def _store_wrong_logs(site: Site) -> None:
     for snapshot in json.loads(restic("snapshots", "--json")):
         log = site.base / "wrong" / snapshot["id"][:8]
         restic("restore", snapshot["id"], "--target", str(log))
-        largest = max((f for f in log.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
-        data = bytearray(largest.read_bytes().rstrip(b"\0"))
-        middle = len(data) // 2
-        data[middle : middle + 64] = bytes(byte ^ 0xFF for byte in data[middle : middle + 64])
-        largest.write_bytes(data.ljust(largest.stat().st_size, b"\0"))
+        sizes = {f: f.stat().st_size for f in log.rglob("*") if f.is_file()}
+        for largest in [f for f, size in sizes.items() if size == max(sizes.values())]:
+            data = bytearray(largest.read_bytes().rstrip(b"\0"))
+            middle = len(data) // 2
+            data[middle : middle + 64] = bytes(byte ^ 0xFF for byte in data[middle : middle + 64])
+            largest.write_bytes(data.ljust(sizes[largest], b"\0"))
         tags = [word for tag in snapshot["tags"] for word in ("--tag", tag)]
         restic("backup", "--host", snapshot["hostname"], *tags, ".", cwd=log)
         restic("forget", snapshot["id"])
