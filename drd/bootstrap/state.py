@@ -9,7 +9,7 @@ from pathlib import Path
 
 import drd
 from drd.catalogue.changed import CatalogueReader, identity, read_changed
-from drd.catalogue.locks import LockFiles, safe_name
+from drd.catalogue.locks import LockFiles
 from drd.catalogue.reading import lost_catalogue
 from drd.config.daemon import DaemonSettings
 from drd.errors import CatalogueError, NotOwner
@@ -34,9 +34,8 @@ def state_places(settings: DaemonSettings) -> StatePlaces:
 def _require_no_daemon(places: StatePlaces) -> None:
     """Raise CatalogueError if a daemon still uses the catalogue that is gone: a new one beside it
     would hide what that daemon does."""
-    with LockFiles(places.locks).glance(safe_name("daemon")) as is_free:
-        if is_free is False:
-            raise lost_catalogue(str(places.database))
+    if LockFiles(places.locks).daemon_runs():
+        raise lost_catalogue(str(places.database))
 
 
 class OpenState:

@@ -93,6 +93,11 @@ class LockFiles:
         finally:
             os.close(fd)
 
+    def daemon_runs(self) -> bool:
+        """Return whether a daemon works with the state of these locks."""
+        with self.glance(safe_name("daemon")) as is_free:
+            return is_free is False
+
     def is_held_by(self, name: str, pid: int) -> bool:
         """Return whether the process holds the lock. False when its descriptors may not be read."""
         with suppress(OSError):

@@ -25,7 +25,7 @@ from drd.catalogue.incidents import SqlIncidents
 from drd.catalogue.intake import SqlIntake
 from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.kits import SqlKitStore
-from drd.catalogue.locks import LockFiles, safe_name
+from drd.catalogue.locks import LockFiles
 from drd.catalogue.origins import SqlOrigins
 from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.plans import SqlPlanStore
@@ -187,8 +187,8 @@ def open_catalogue(
                 found = migrate.version(database)
                 if not create and found is None:
                     raise trouble.no_catalogue(database.place)
-                if found is not None and found < schema.head:
-                    _require_no_former_daemon(locks, database.place, found)
+                if found is not None and found < schema.head and locks.daemon_runs():
+                    raise trouble.former_daemon(database.place, found)
                 migrate.bring_up_to_date(database, schema)
     except BaseException as error:
         database.close()
@@ -200,14 +200,6 @@ def open_catalogue(
             raise trouble.explain_os(error, database.place) from error
         raise
     return _catalogue(database, locks, roots, find_signer=find_signer, cadence=cadence, tells=tells)
-
-
-def _require_no_former_daemon(locks: LockFiles, place: str, version: str) -> None:
-    """Raise CatalogueError while a daemon runs, which then is of a former version of drd: it could
-    not use its catalogue any more after the upgrade."""
-    with locks.glance(safe_name("daemon")) as is_free:
-        if is_free is False:
-            raise trouble.former_daemon(place, version)
 
 
 def _at_rest(

@@ -114,7 +114,8 @@ def wrong_version(place: str, found: str, known: str) -> CatalogueError:
 
 
 def former_daemon(place: str, version: str) -> CatalogueError:
-    """Return the error for tables that the running daemon of a former version still uses."""
+    """Return the error for tables that the running daemon of a former version still uses: it could
+    not use them any more after an upgrade."""
     return CatalogueError(
         f"the daemon that runs is of a former version of drd: it uses version {version} of the "
         f"catalogue {place}, which this drd would upgrade",

@@ -16,8 +16,6 @@ from drd.model.text import escaped, noun, some
 from drd.model.unfinished import Unfinished
 from drd.model.units import format_duration, format_time
 
-_SEVERAL = 2
-
 
 def print_places(document: Mapping[str, Any]) -> None:
     """Print where each component is now, and who uses it."""
@@ -98,8 +96,7 @@ def measured(document: Mapping[str, Any], data_time: datetime) -> str:
     loss = loss_in(document) or Loss("", document["rpa_s"], document["rpo_s"])
     lost = f"{format_duration(loss.lost_s)} of data{of_component(loss)}"
     same = by_loss(ComponentLoss(**one) for one in document.get("losses", ()))
-    if len(same) < _SEVERAL or loss.component:
+    most, *others = [f"{amount} of {', '.join(names)}" for amount, names in same] or [lost]
+    if not others or loss.component:
         return f"{took}, lost {lost}{against_rpo(loss)}"
-    most, *others = [f"{amount} of {', '.join(names)}" for amount, names in same]
-    less = "".join(f", {one}" for one in others)
-    return f"{took}, lost {most}{against_rpo(loss)}{less}"
+    return ", ".join([f"{took}, lost {most}{against_rpo(loss)}", *others])

@@ -244,7 +244,7 @@ def compose(message: Message, channel: str, settings: SmtpSettings) -> EmailMess
     if message.plan:
         mail["X-Drd-Plan"] = message.plan
     mail["X-Drd-Severity"] = message.severity
-    mail.set_content(_clean(body(message, host)))
+    mail.set_content(readable(body(message, host)))
     return mail
 
 
@@ -264,12 +264,7 @@ def body(message: Message, host: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(_clean(text).split())
-
-
-def _clean(text: str) -> str:
-    """Return text that mail can carry: bytes that are not UTF-8 are escaped."""
-    return readable(text)
+    return " ".join(readable(text).split())
 
 
 def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:

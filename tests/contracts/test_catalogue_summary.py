@@ -55,9 +55,11 @@ from drd.model.run import (
 )
 from drd.model.run_details import DrillDetail, ReadinessDetail, RecoveryDetail
 from drd.model.snapshot import MadeDuring
+from drd.model.step_record import StepRecord
 from drd.model.step_results import AsideStepResult
 from drd.model.verdicts import Readiness
 from drd.ports import Aside
+from drd.ports.runs import RunLease
 from tests.catalogue_support import (
     at,
     captured,
@@ -446,6 +448,17 @@ def test_a_point_is_marked_unless_the_recovery_certainly_replaced_nothing_before
     assert list(marked) == ["p1"] * held
 
 
+def recovery_over_production(catalogue: SqlCatalogue) -> tuple[RunLease, StepRecord]:
+    """Begin a recovery in place of the plan, and the step that restores its database."""
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    detail = RecoveryDetail(target="in-place", point="p1", overwrite=True, begun=("orders-db",))
+    owned = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", at=at(10), detail=detail
+    )
+    begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
+    return owned, begun
+
+
 def test_a_component_whose_place_could_not_be_looked_at_was_perhaps_replaced(
     catalogue: SqlCatalogue, facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,12 +469,7 @@ def test_a_component_whose_place_could_not_be_looked_at_was_perhaps_replaced(
         def close(self) -> None: ...
 
     monkeypatch.setattr(kept_copies, "copies_by_component", lambda *_: [("orders-db", Gone())])
-    catalogue.plans.load(plan(), file_digest="f", at=at(0))
-    detail = RecoveryDetail(target="in-place", point="p1", overwrite=True, begun=("orders-db",))
-    owned = catalogue.runs.begin(
-        plan(), RunKind.RECOVERY, trigger="manual", at=at(10), detail=detail
-    )
-    begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
+    owned, begun = recovery_over_production(catalogue)
     catalogue.steps.finish(owned, begun.name, StepState.FAILED, at=at(11))
     services: Any = SimpleNamespace(catalogue=catalogue, clock=SimpleNamespace(now=lambda: at(12)))
     kept_copies.note(services, plan(), owned)
@@ -475,12 +483,7 @@ def test_a_recovery_whose_failed_checks_hold_back_its_last_steps_is_unfinished(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     """Its checks judged it, but nobody has started again what it stopped."""
-    catalogue.plans.load(plan(), file_digest="f", at=at(0))
-    detail = RecoveryDetail(target="in-place", point="p1", overwrite=True, begun=("orders-db",))
-    owned = catalogue.runs.begin(
-        plan(), RunKind.RECOVERY, trigger="manual", at=at(10), detail=detail
-    )
-    begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
+    owned, begun = recovery_over_production(catalogue)
     catalogue.steps.finish(owned, begun.name, StepState.SUCCEEDED, at=at(11))
     checks = catalogue.steps.begin(owned, "checks", "check", at(11))
     catalogue.steps.finish(owned, checks.name, StepState.FAILED, at=at(12), error="too old")
@@ -505,12 +508,7 @@ def test_a_failed_recovery_is_unfinished_unless_its_checks_judged_it(
     catalogue: SqlCatalogue, facts: Facts, *, judged: bool
 ) -> None:
     """An internal error in the step with the checks ends a recovery in the middle."""
-    catalogue.plans.load(plan(), file_digest="f", at=at(0))
-    detail = RecoveryDetail(target="in-place", point="p1", overwrite=True, begun=("orders-db",))
-    owned = catalogue.runs.begin(
-        plan(), RunKind.RECOVERY, trigger="manual", at=at(10), detail=detail
-    )
-    begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
+    owned, begun = recovery_over_production(catalogue)
     catalogue.steps.finish(owned, begun.name, StepState.SUCCEEDED, at=at(11))
     checks = catalogue.steps.begin(owned, "checks", "check", at(11))
     catalogue.steps.finish(owned, checks.name, StepState.FAILED, at=at(12), error="PermissionError")

@@ -18,14 +18,10 @@ def losses_of_run(catalogue: Catalogue, evidence: Evidence) -> tuple[ComponentLo
     lost_at, oldest = evidence.lost_at, evidence.data_time
     if evidence.rpa_s is None or lost_at is None or oldest is None:
         return ()
-    losses = []
-    for step in catalogue.steps.of_run(evidence.run):
-        if step.kind == RESTORE and step.subject and step.state is StepState.SUCCEEDED:
-            result = step.result
-            known = result.data_time if isinstance(result, RestoreStepResult) else None
-            lost_s = max(0.0, (lost_at - (known or oldest)).total_seconds())
-            losses.append(ComponentLoss(step.subject, lost_s))
-    return tuple(losses)
+    return tuple(
+        ComponentLoss(name, max(0.0, (lost_at - (known or oldest)).total_seconds()))
+        for name, known in _restored(catalogue, evidence.run).items()
+    )
 
 
 def loss_of(
@@ -36,10 +32,17 @@ def loss_of(
     data."""
     if lost_s is None:
         return None
+    restored = _restored(catalogue, run) if plan.own_objectives else {}
+    return worst_loss(plan, lost_s, oldest, restored)
+
+
+def _restored(catalogue: Catalogue, run: str) -> dict[str, datetime | None]:
+    """Return the components that a run has restored, each with the data time after its log was
+    replayed; None if no log was replayed."""
     restored: dict[str, datetime | None] = {}
-    for step in catalogue.steps.of_run(run) if plan.own_objectives else ():
+    for step in catalogue.steps.of_run(run):
         if step.kind == RESTORE and step.subject and step.state is StepState.SUCCEEDED:
             result = step.result
             known = result.data_time if isinstance(result, RestoreStepResult) else None
             restored[step.subject] = known
-    return worst_loss(plan, lost_s, oldest, restored)
+    return restored

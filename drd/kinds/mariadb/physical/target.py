@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -121,18 +121,12 @@ class ServerDirectory(DataDirectory[Address]):
         if former is None:
             return
         usual = _open_bits(former / _SYSTEM) or 0
-        top = os.open(ready, _DIRECTORY)
-        try:
+        with _directory(ready) as top:
             os.fchmod(top, stat.S_IRWXU | (_open_bits(former) or 0))
             for name in [e.name for e in os.scandir(top) if e.is_dir(follow_symlinks=False)]:
                 bits = _open_bits(former / name)
-                below = os.open(name, _DIRECTORY, dir_fd=top)
-                try:
+                with _directory(name, top) as below:
                     os.fchmod(below, stat.S_IRWXU | (usual if bits is None else bits))
-                finally:
-                    os.close(below)
-        finally:
-            os.close(top)
 
     def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
         tasks = []
@@ -194,6 +188,16 @@ class ServerDirectory(DataDirectory[Address]):
                 f"(process {server}) is another one",
                 hint="correct `dsn` of the target: it must lead to the restored server.",
             )
+
+
+@contextmanager
+def _directory(path: Path | str, within: int | None = None) -> Iterator[int]:
+    """Open a directory, and no link in its place: the server's user could have put one there."""
+    fd = os.open(path, _DIRECTORY, dir_fd=within)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _open_bits(directory: Path) -> int | None:
