@@ -117,8 +117,8 @@ def former_daemon(place: str, version: str) -> CatalogueError:
     """Return the error for tables that the running daemon of a former version still uses: it could
     not use them any more after an upgrade."""
     return CatalogueError(
-        f"the daemon that runs is of a former version of drd: it uses version {version} of the "
-        f"catalogue {place}, which this drd would upgrade",
+        f"a daemon of an older version of drd is running, and needs version {version} of the "
+        f"catalogue {place}. So this command does not upgrade the catalogue",
         hint="restart the daemon, for example with systemctl restart drd: the daemon of this "
         "version upgrades the catalogue.",
         trouble="version",

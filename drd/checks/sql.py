@@ -32,7 +32,9 @@ from drd.ports.check import CheckKind
 from drd.ports.kinds import Ability, KindSpec
 from drd.ports.sources import DatabaseQuery
 
-_TIME_UNKNOWN = "the log was replayed to a transaction, and drd does not know the time of it"
+_TIME_UNKNOWN = (
+    "the log was replayed to a transaction, and drd does not know the time of this transaction"
+)
 
 
 class SqlCheck(CheckSettings):

@@ -76,7 +76,7 @@ def _is_missing(file: str) -> bool:
 
 
 def _authorities(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Return the files of authorities that the plan names, each with its place in the plan."""
+    """Yield the files with CA certificates that the plan names, each after its key in the plan."""
     for name, spec in plan.repositories.items():
         if spec.ca_cert is not None:
             yield f"repositories.{name}", spec.ca_cert

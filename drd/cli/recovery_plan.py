@@ -117,7 +117,8 @@ def _lost(planned: RecoveryPlan) -> Iterator[str]:
         of_data = " of data" if lost != NOTHING else ""
         yield f"would lose {', '.join([f'{lost}{of_data}', *_rows(planned)])}"
         return
-    yield f"would lose {lost} of {', '.join([*names, *_rows(planned)])}"
+    rows = ", ".join(_rows(planned))
+    yield f"would lose {lost} of {', '.join(names)}{f' ({rows})' if rows else ''}"
     for less, them in others:
         yield f"would lose {less} of {', '.join(them)}"
 

@@ -84,7 +84,7 @@ class Removal:
 
     @property
     def command(self) -> str:
-        """The command that removes it, for a person who goes on in the shell of the commands."""
+        """The command that removes it, as a person types it in the shell of the other commands."""
         words = re.sub(r"\$\{(\w+)\[\*\]@Q\}", r'"${\1[@]}"', self.words)
         return re.sub(r"\$\{(\w+)@Q\}", r'"$\1"', words)
 

@@ -30,7 +30,7 @@ def begin(plan: str, components: Mapping[str, ByHand]) -> Iterator[Block]:
     if stops := _stops(components):
         yield Paragraph(
             "The commands below start servers on the restored files, with sockets that only you "
-            f"can reach. `{STOP}` stops these servers; it comes last:"
+            f"can reach. The function `{STOP}` stops these servers at the end:"
         )
         yield Commands(_FUNCTION.format(plan=plan, stops=indent(stops, "    ")))
 
@@ -39,8 +39,8 @@ def end(components: Mapping[str, ByHand], of_target: str) -> Iterator[Block]:
     if _stops(components):
         yield Heading(3, f"Stop the servers that these commands have started{of_target}")
         yield Paragraph(
-            "No other server can run on the restored files before this. Afterwards, start the "
-            "servers of this host:"
+            "The servers of this host can use the restored files only after the servers of these "
+            "commands have stopped. Stop them, then start the servers of this host:"
         )
         yield Commands(f"{STOP}\n")
 

@@ -36,8 +36,8 @@ def typed_access(url: str, given: Mapping[str, str]) -> tuple[tuple[str, SecretR
             mask(value)
         elif name != CA_CERT and Path(value).is_absolute() and Path(value).is_file():
             raise UsageError(
-                f"--access {name}={value}: this is a file, but drd takes {name} as it is given",
-                hint=f"give the value itself, which is no secret: --access {name}=VALUE.",
+                f"--access {name}={value} names a file, but {name} needs the value itself",
+                hint=f"give the value, which is no secret: --access {name}=VALUE.",
             )
         _require_place(name, settings[name], value)
     return tuple(

@@ -170,8 +170,8 @@ def _ended(unfinished: UnfinishedFacts) -> str:
         case "reopened":
             step = f" in step {unfinished.failed.name}" if unfinished.failed is not None else ""
             return (
-                f"run {unfinished.run} stopped{step}, somebody decided at {at} how it goes on, and "
-                "nobody has resumed it since"
+                f"run {unfinished.run} stopped{step}; a person decided at {at} how to go on, but "
+                "nobody has resumed the run"
             )
         case "failed" if unfinished.failed is not None:
             failed = unfinished.failed

@@ -66,7 +66,8 @@ def empty_data_directory(name: str, parts: Sequence[str]) -> Passage:
     """Return the commands that end with a message if `$DATA` is not empty, or if a directory
     `NAME.PART`, in which the commands work, is left of an earlier run."""
     return Passage(
-        "The data directory must be missing or empty, and nothing may be left of an earlier run:",
+        "The data directory must be empty, or must not exist, and no files of an earlier run may "
+        "be left:",
         f"""\
 [[ ! -e $DATA || -z $(ls -A -- "$DATA") ]] || {{ echo "$DATA is not empty"; false; }}
 for LEFTOVER in {" ".join(f"{name}.{part}" for part in parts)}; do

@@ -361,7 +361,7 @@ def test_a_recovery_that_stops_at_its_checks_is_the_first_line_and_the_first_ale
         assert f"`drd {way} {run}" in said
     assert f"drd resume {run}" in status
     assert "died" not in decided
-    assert f"(run {run} stopped in step looks, somebody decided at " in decided
+    assert f"(run {run} stopped in step looks; a person decided at " in decided
     assert site.drd("run", "show", run).out.count("died") == 0
     site.drd("resume", run, "--yes", code=None)
     assert unfinished(site) == []

@@ -166,7 +166,7 @@ def test_root_recovers_by_what_the_script_made(
     refused = " ".join(site.drd(*HERE, *part, code=1).err.split())
     assert "may not restore a database on this server" in refused
     hint = refused.partition("as an administrator of the server: ")[2]
-    statements = hint.partition("; or log in as another user")[0]
+    statements = hint.partition("; or use another login")[0]
     assert statements.count("GRANT ") >= 4
     _script(mariadb, f"{statements};")
     if lets_in == "both":  # the script has these lines as comments, for the database of the dsn

@@ -175,9 +175,11 @@ def test_a_command_does_not_upgrade_the_catalogue_of_a_daemon_that_runs(
     tomorrow = of_tomorrow(tmp_path, NEXT)
     former = opened(url, tmp_path)
     with former.lock("daemon", wait_s=0.0):
-        with pytest.raises(CatalogueError, match="the daemon that runs is of a former") as raised:
+        with pytest.raises(
+            CatalogueError, match="a daemon of an older version of drd is running"
+        ) as raised:
             opened(url, tmp_path, tomorrow)
-        assert f"it uses version {OURS.head} of the catalogue" in raised.value.message
+        assert f"needs version {OURS.head} of the catalogue" in raised.value.message
         assert "systemctl restart drd" in raised.value.hint
         assert former.plans.names() == ["orders-api"], "the daemon goes on"
     former.close()

@@ -160,8 +160,8 @@ def test_what_the_log_brings_back_is_not_lost() -> None:
     planned: Any = SimpleNamespace(losses=losses, loss_rows=rows)
     assert list(_lost(planned)) == [
         (
-            "would lose 2m 21s of audit, uploads, about 136 rows of audit if they grew as between "
-            "the last two points"
+            "would lose 2m 21s of audit, uploads (about 136 rows of audit if they grew as between "
+            "the last two points)"
         ),
         "would lose up to 2m 21s of somewhere",
         "would lose 10s of late",

@@ -62,7 +62,9 @@ def test_directories_that_only_the_server_may_enter_are_named(drd: Drd, data: Pa
     assert found is not None
     assert found.text.startswith("user nobody may not read 2 directories of the server, for ")
     assert f"{data}/mysql (2000:{SERVERS}, mode 0700)" in found.text
-    assert found.remedy.startswith(f"as root: chmod --recursive g+rX {data}. The server makes")
+    assert found.remedy.startswith(
+        f"as root: chmod --recursive g+rX {data}. Also start the server with"
+    )
     assert "UMASK_DIR=0750" in found.remedy
 
     os.system(found.remedy.partition("as root: ")[2].partition(". ")[0])

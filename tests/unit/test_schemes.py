@@ -260,7 +260,9 @@ def test_a_file_for_a_value_that_is_no_secret_is_named(tmp_path: Path) -> None:
     authority.write_text("a certificate")
     access = typed_access("rest:https://h/p", {"user": "far", "ca_cert": str(authority)})
     assert dict(access) == {"user": "far", "ca_cert": str(authority)}
-    with pytest.raises(UsageError, match="this is a file, but drd takes user as it is") as refused:
+    with pytest.raises(
+        UsageError, match="names a file, but user needs the value itself"
+    ) as refused:
         typed_access("rest:https://h/p", {"user": str(user)})
     assert "--access user=VALUE" in refused.value.hint
 

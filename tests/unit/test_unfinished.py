@@ -89,8 +89,8 @@ def test_a_recovery_that_a_person_decided_about_did_not_die() -> None:
     said = plan.remarks[0].text
     assert "died" not in said
     assert "drd skip" not in said, "somebody did"
-    assert "(run a1 stopped in step checks, somebody decided at " in said
-    assert "nobody has resumed it since; already replaced: db; stopped and not" in said
+    assert "(run a1 stopped in step checks; a person decided at " in said
+    assert "nobody has resumed the run; already replaced: db; stopped and not" in said
 
 
 def test_a_restore_that_failed_cannot_be_skipped() -> None:

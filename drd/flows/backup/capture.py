@@ -237,7 +237,7 @@ def _warn_of_damage(services: Services, component: Component, fingerprint: objec
         services.warn(
             f"{component.name}: {escaped(name)} is damaged in the source and cannot be read: "
             f"{escaped(fingerprint.not_reached[name])} (HINT: read the log of the server, and "
-            "restore this table from a restore point of which a drill could read it.)"
+            "restore this table from an older restore point whose drill passed.)"
         )
 
 

@@ -258,10 +258,11 @@ def _require_success(order: RestoreOrder, done: Completed, program: str) -> None
         raise no_space(order.place.directory)
     if says_no_space(said):
         raise TargetError(
-            "the disk of the target's server is full: the server did not accept the whole dump of "
-            f"{order.component}: {escaped(said)[:_SAID]}",
-            hint="the target is unchanged. Free space on the disk of its server: it needs room "
-            "for the former data and the restored data, until `drd done`. Then restore again.",
+            "the disk of the target's server is full, so the server did not accept the whole dump "
+            f"of {order.component}: {escaped(said)[:_SAID]}",
+            hint="the target is unchanged. Free space on the disk of its server: until `drd "
+            "done`, this disk needs room for the old data and for the restored data. Then start "
+            "the recovery again.",
         )
     if any(number in said for number in _CANNOT_MAKE):
         raise TargetError(

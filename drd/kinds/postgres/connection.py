@@ -265,10 +265,10 @@ def _to_let_in(address: Address) -> str:
     runs, role = user_name(os.geteuid()), address.params.get("user") or "ROLE"
     lines = " and ".join(f"`drd {name} {role}`" for name in dict.fromkeys([runs, role]))
     return (
-        f"drd logs in from the system user {runs}. Let {runs} in, too: write {lines} into "
-        "pg_ident.conf as lines of their own, and `map=drd` behind `peer` in the line of "
-        "pg_hba.conf that is for this login; then run: SELECT pg_reload_conf(). Or allow password "
-        "logins of this role in pg_hba.conf, and write the password into dsn."
+        f"drd runs as the system user {runs}. To let {runs} log in, write {lines} into "
+        "pg_ident.conf, each as a line of its own, and `map=drd` behind `peer` into the line of "
+        "pg_hba.conf for this login. Then run: SELECT pg_reload_conf(). Or allow this role to log "
+        "in with a password (pg_hba.conf), and give drd the password in dsn."
     )
 
 

@@ -37,7 +37,7 @@ _WORDS = (
 _KEYWORDS = frozenset(_WORDS.split())
 """The connection keywords of libpq up to PostgreSQL 18. A later libpq may know more."""
 _ALIKE = 0.7
-"""How similar to a known keyword an unknown one is that must be a mistake."""
+"""From this similarity on (0 to 1), drd takes an unknown keyword for a mistake in a known one."""
 
 _URI = re.compile(r"^postgres(ql)?://", re.IGNORECASE)
 _PAIR = re.compile(r"\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\]|\\.)*))", re.DOTALL)
@@ -137,7 +137,8 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
 
 
 def _misspelt(text: str) -> Iterator[Contradiction]:
-    """Report keywords that libpq would refuse, if one that it knows is similar."""
+    """Yield an error for each keyword that libpq does not know, and that is similar to one that it
+    knows."""
     if _URI.match(text):
         pairs = text.partition("?")[2].split("&")
         words = [unquote(pair.partition("=")[0]) for pair in pairs]

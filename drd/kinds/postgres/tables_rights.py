@@ -52,7 +52,8 @@ def require_rights(inside: Connection, database: str, schema: str, *, made: bool
 
 
 def _may_use(inside: Connection, schema: str, *, made: bool) -> bool:
-    """Return whether the user may make tables in the schema, if it exists. Raises TargetError."""
+    """Return whether the user may create tables in the schema; true also if the recovery itself
+    creates the schema. Raises TargetError if the schema must exist, and does not."""
     row = inside.execute(
         "SELECT pg_catalog.has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace"
         " WHERE nspname = %s",

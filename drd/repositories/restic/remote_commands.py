@@ -24,7 +24,7 @@ def sftp(url: str, reach: Reach, batch: str) -> Completed:
 
 
 def quoted(path: str) -> str:
-    """Quote a path for sftp, which also reads patterns."""
+    """Quote a path for sftp, which otherwise takes `*`, `?` and `[` for patterns."""
     escaped = "".join(f"\\{c}" if c in '\\"*?[' else c for c in path)
     return f'"{escaped}"'
 

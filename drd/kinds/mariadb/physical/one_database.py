@@ -87,8 +87,8 @@ class OfServer(MariadbTargetDatabase):
         given = "".join(f"{line} " for line in recovers(admin.flavour, who))
         return (
             f"as an administrator of the server: {given}{all_on(self._address().database, who)}; "
-            "or log in as another user: write a target with `data_dir`, and with a `dsn` that "
-            "names this user, then add --target NAME --in-place."
+            "or use another login: write a target with `data_dir` and with the `dsn` of a user who "
+            "has these rights, then add --target NAME --in-place."
         )
 
     def _require_other(self, own: str) -> None:

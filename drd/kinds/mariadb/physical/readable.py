@@ -98,8 +98,8 @@ def _remedy(directory: str, me: str, groups: set[int], entries: list[_Entry]) ->
     text = f"as root: {'; '.join(commands)}."
     if closed:
         text += (
-            " The server makes the directory of each new database for itself alone again, until it "
-            "runs with UMASK_DIR=0750 (docs/mariadb.md)."
+            " Also start the server with UMASK_DIR=0750 (docs/mariadb.md): otherwise it makes the "
+            "directory of each new database without rights for its group."
         )
     return text
 
