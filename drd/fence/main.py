@@ -33,7 +33,7 @@ _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
 
 
 def main() -> NoReturn:
-    spec = Spec.from_text(sys.argv[1])
+    spec = Spec.from_arguments(sys.argv[1:])
     record = Record(spec.record, spec.by)
     try:
         os._exit(as_status(_run(spec, record)))

@@ -1,4 +1,4 @@
-"""The specification of a fence, passed as one argument of a command line: none of it is secret."""
+"""The specification of a fence, passed in arguments of a command line: none of it is secret."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import marshal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+_LONGEST = 100_000
+"""The kernel refuses a longer argument than 131,071 bytes."""
+
+MOST = 1_500_000
+"""The length of all arguments together: the kernel refuses 2 MiB of them with the environment."""
 
 
 class Spec:
@@ -37,9 +44,10 @@ class Spec:
         for name in Spec.__annotations__:
             setattr(self, name, given[name])
 
-    def to_text(self) -> str:
-        return marshal.dumps(self.__dict__).hex()
+    def to_arguments(self) -> list[str]:
+        text = marshal.dumps(self.__dict__).hex()
+        return [text[at : at + _LONGEST] for at in range(0, len(text), _LONGEST)]
 
     @classmethod
-    def from_text(cls, text: str) -> Spec:
-        return cls(**marshal.loads(bytes.fromhex(text)))  # noqa: S302 - our own, a moment ago
+    def from_arguments(cls, arguments: Sequence[str]) -> Spec:
+        return cls(**marshal.loads(bytes.fromhex("".join(arguments))))  # noqa: S302 - our own, a moment ago

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from drd.errors import SandboxUnavailable
 from drd.fence import available
 from drd.fence.parts import PARTS
 from drd.fence.record import plain, read
-from drd.fence.spec import Spec
+from drd.fence.spec import MOST, Spec
 from drd.process import rights
 from drd.process.cgroup import Group
 
@@ -298,7 +299,21 @@ def fenced_argv(
         lifetime_s=box.limits.lifetime_s,
         groups=group.places if group is not None else (),
     )
-    return [sys.executable, "-I", "-S", "-c", _BOOT, spec.to_text()]
+    arguments = spec.to_arguments()
+    if sum(map(len, arguments)) > MOST:
+        raise SandboxUnavailable(
+            f"the fence of {fence.by} would be too long: it names {len(reads)} files one by one, "
+            f"because {_most_named(reads)} contains a place that drd hides",
+            hint="name directories further down in the section `drill: {read: [PATH]}` of the "
+            "plan, or move drd's own directories and local repositories to a directory of their "
+            "own.",
+        )
+    return [sys.executable, "-I", "-S", "-c", _BOOT, *arguments]
+
+
+def _most_named(paths: Iterable[str]) -> str:
+    """Return the directory that contains the most of these paths."""
+    return Counter(os.path.dirname(p) for p in paths).most_common(1)[0][0]  # noqa: PTH120
 
 
 def _account(user: str | rights.Owner | None) -> tuple[int, int, tuple[int, ...]] | None:

@@ -60,7 +60,12 @@ def root_directory() -> Path:
 
 def is_in_root_place(path: Path) -> bool:
     """Return whether the path is in a place where only root can make or replace anything."""
-    return path.is_relative_to(ROOTS_OWN) or path.is_relative_to(_UNTIL_BOOT)
+    return any(path.is_relative_to(place) for place in root_directories())
+
+
+def root_directories() -> tuple[Path, ...]:
+    """Return every place in which only root can make or replace anything, on any host."""
+    return (ROOTS_OWN, _UNTIL_BOOT)
 
 
 def _has_room(place: Path) -> bool:

@@ -26,7 +26,6 @@ from drd.kinds.sqlite import shared_directory
 from drd.kinds.sqlite.destination import refuse_content
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.kinds.sqlite.shared_directory import for_writing
-from drd.process.private import root_place
 from tests.e2e.site import PASSWORD, Site, make_sqlite
 from tests.security.forging import FORGED, component, forge
 from tests.security.journals import PLAN, interrupted, plant
@@ -91,8 +90,7 @@ def backed_up(site: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
         for name in ("state", "work", "cache", "repo"):
             owned(site.base / name, SERVICE)
     site.drd("backup", "shop")
-    yield site
-    shutil.rmtree(root_place(site.base / "work"), ignore_errors=True)
+    return site
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -25,7 +24,6 @@ import pytest
 from drd.bootstrap import app
 from drd.model.run import RunKind, RunState
 from drd.process import Mark, kill_marked, rights, state_id, works_for
-from drd.process.private import root_place
 from tests.e2e.site import Site, make_tree
 from tests.security.test_root_rights import owned
 from tests.user_support import as_root
@@ -61,8 +59,7 @@ def services(short_tmp: Path) -> Iterator[Site]:
     for name in ("state", "work", "cache", "repo"):
         owned(site.base / name)
     site.drd("backup", "shop")
-    yield site
-    shutil.rmtree(root_place(site.base / "work"), ignore_errors=True)
+    return site
 
 
 def forge(site: Site, run: str, **values: object) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,7 +26,6 @@ from drd.kinds.sqlite.open_by import holder
 from drd.kinds.sqlite.shared_directory import for_reading, for_writing
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.model.plan import SecretRef
-from drd.process.private import root_place
 from tests.e2e.site import Site, make_sqlite, make_tree, one_tree
 from tests.security.journals import plant
 from tests.user_support import as_root
@@ -46,8 +44,7 @@ def site(short_tmp: Path) -> Iterator[Site]:
         for path in (made.base / name, *(made.base / name).rglob("*")):
             os.lchown(path, OWNER.pw_uid, OWNER.pw_gid)
     made.drd("backup", "shop")
-    yield made
-    shutil.rmtree(root_place(made.base / "work"), ignore_errors=True)
+    return made
 
 
 def pipe(path: Path) -> Path:

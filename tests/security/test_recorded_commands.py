@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,6 @@ import pytest
 from drd import record_writer
 from drd.cli import vouched
 from drd.model.recorded_remedy import is_command
-from drd.process.private import root_place
 from tests.e2e.site import Site, make_tree, one_tree
 from tests.security.test_root_ledger import OWNER, RECOVER, changes, noted, owned, run_of
 from tests.user_support import as_root
@@ -38,8 +36,7 @@ def site(short_tmp: Path) -> Iterator[Site]:
         owned(made.base / name)
     made.drd("backup", "shop")
     made.drd(*RECOVER)
-    yield made
-    shutil.rmtree(root_place(made.base / "work"), ignore_errors=True)
+    return made
 
 
 def plant(site: Site) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from drd.errors import SandboxUnavailable
 from drd.flows.components.fence import for_command
 from drd.ports import Inspector
 from drd.process import Command, Fences
-from drd.process.private import ROOTS_OWN
+from drd.process.private import ROOTS_OWN, make_private
 from tests.e2e.site import Site, make_tree
 from tests.security.test_root_rights import owned, roots_files
 from tests.user_support import as_root
@@ -54,9 +55,10 @@ drill: {{every: 7d, read: [/var/lib]}}
 
 WRITES = (
     "echo $HOME; cd $HOME && pwd -P && touch written && test `id -u` = 0"
-    " && test -e ../../stamp && ! cat ../../stamp"
+    " && test -e ../../stamp && ! cat ../../stamp && ! cat ../../../../of-another-state/note"
 )
-"""And what root has noted down there no command sees, whatever the plan lets it read."""
+"""And what root has noted down there no command sees, whatever the plan lets it read: neither of
+this state nor of another."""
 
 LINKS = """
 import os, sys
@@ -81,6 +83,16 @@ def site(short_tmp: Path) -> Site:
         owned(made.base / name)
     made.drd("backup", "shop")
     return made
+
+
+@pytest.fixture(autouse=True)
+def of_another_state() -> Iterator[None]:
+    place = ROOTS_OWN / "of-another-state"
+    make_private(ROOTS_OWN, 0o711)
+    place.mkdir(exist_ok=True)
+    (place / "note").write_text("note")
+    yield
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture

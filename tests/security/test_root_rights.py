@@ -29,7 +29,6 @@ from drd.flows.root.adapters import RootedKind
 from drd.kinds.registry import kind_for
 from drd.ports import Workplace
 from drd.process import Command, rights
-from drd.process.private import root_place
 from drd.process.rights import Purpose
 from tests import warm
 from tests.e2e.site import Site, make_sqlite, make_tree
@@ -73,7 +72,6 @@ def site(short_tmp: Path) -> Iterator[Site]:
         owned(made.base / name)
     yield made
     Path(f"/tmp/{mark}").unlink(missing_ok=True)
-    shutil.rmtree(root_place(made.base / "work"), ignore_errors=True)
 
 
 def owned(place: Path) -> None:

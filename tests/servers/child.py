@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from drd.process.private import root_directories, root_place
+
 LOOPBACK = "127.0.0.1"
 
 # Below the ports that the kernel hands to outgoing connections (32768 and up): one of those could
@@ -130,12 +132,18 @@ def short_directory(parent: Path = Path("/tmp")) -> Iterator[Path]:
     """A directory whose path leaves room for a socket's, open to other users, removed afterwards.
 
     A socket's path has 107 bytes, and a server that refuses root has to get through to its files.
+    What root left outside for a state in it is removed as well.
     """
     path = Path(tempfile.mkdtemp(prefix="drd-", dir=parent))
     path.chmod(0o755)
     try:
         yield path
     finally:
+        states = [path, *(p for p in path.iterdir() if p.is_dir())]
+        for outside in (
+            root_place(s / "work", place) for s in states for place in root_directories()
+        ):
+            shutil.rmtree(outside, ignore_errors=True)
         shutil.rmtree(path)
 
 

@@ -129,7 +129,11 @@ def test_declared_names_are_answered_and_others_refused() -> None:
 def test_spec_comes_back_as_it_was_given() -> None:
     given: dict[str, Any] = dict.fromkeys(Spec.__annotations__)
     given |= {"argv": ("x", "ü"), "reach": (("192.0.2.1", 5, "a"),), "user": (1, 2, (3,))}
-    assert Spec.from_text(Spec(**given).to_text()).__dict__ == given
+    assert Spec.from_arguments(Spec(**given).to_arguments()).__dict__ == given
+    given["reads"] = tuple(f"/srv/{n}" for n in range(20_000))  # in arguments that exec takes
+    arguments = Spec(**given).to_arguments()
+    assert max(map(len, arguments)) < 1 << 17
+    assert Spec.from_arguments(arguments).__dict__ == given
 
 
 def test_readiness_repeats_what_the_last_drill_tried_and_missed() -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from drd.errors import SandboxUnavailable
 from drd.flows.services import Services
-from drd.flows.state.run_dirs import roots
 from drd.model.fencing import FenceReport, RefusedAccess
 from drd.model.log_place import SUFFIX
 from drd.model.plan import Plan
 from drd.ports import Inspector
 from drd.process import Fence, FenceLimits, Fences, rights
 from drd.process.named_files import named_files
+from drd.process.private import root_directories
 from drd.process.real_path import real_path_for_fence
 
 _SECRETS = Path("/etc/drd")
@@ -68,9 +68,10 @@ def _fences(services: Services, plan: Plan, limits: FenceLimits) -> Fences:
 
 def hidden_places(services: Services, plan: Plan) -> Iterable[Path]:
     """Return the places that every fence hides, even if a plan or a command names them: drd's own
-    files, and the plan's local copies.
+    files, root's own for every state on this host, and the plan's local copies.
     """
-    yield from roots(services)
+    yield services.work_dir
+    yield from root_directories()
     yield _SECRETS
     yield from services.private
     if directory := os.environ.get("CREDENTIALS_DIRECTORY"):
