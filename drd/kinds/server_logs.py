@@ -15,13 +15,16 @@ from drd.ports.logs import RolledTo
 
 NEEDED = """\
 def of($key): (first(.tags[] | select(startswith($key))) // $key) | ltrimstr($key) | [length, .];
-    [group_by([of("log-source:"), of("log-number:")])[] | max_by(of("log-end:"))
+    map(select(.paths[0] // "" | startswith("/") and (test("[[:cntrl:]]") | not)))
+    | [group_by([of("log-source:"), of("log-number:")])[] | max_by(of("log-end:"))
         | select(of("log-end:") >= ($from | [length, .]))]
     | sort_by(of("log-number:"), of("log-begin:"))"""
 """The program of jq that chooses, of snapshots of a log as restic lists them, those that a replay
 from the position `$from` (hexadecimal) needs: the longest one of each batch that does not end
 before. They are in the order of the log: their times may have another order, because the clock of a
-host can be set back."""
+host can be set back. Whoever can write to the repository chooses the paths: the shell would take
+the second line of one for another word of restic, which can run commands, so drd leaves out such
+snapshots. drd itself makes none."""
 SUBTREE = r'"\(.id):\(.paths[0])"'
 """How jq names the files of such a snapshot for `restic restore`: without the directories above
 them, which differ if the log was received on several hosts."""

@@ -5,7 +5,10 @@ it, and named a directory of programs; psql ran the commands in the SQL of the r
 SQLite file was the manifest's own. The names of the files of a Redis server were paths; bash
 evaluated the number of its keys; a setting of a MariaDB server had a second line for the
 configuration; WAL went to where a link in the files of a PostgreSQL server led; and a name of a
-MariaDB database with a backslash gave the client `mariadb` a command of its shell.
+MariaDB database with a backslash gave the client `mariadb` a command of its shell. The second line
+of a path in the repository of a log was a word for restic, which ran a command, or the name of a
+file of this host, which was cut off and moved. A statement in a binary log read root's files into
+a table, and made programs for the server.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +37,7 @@ from drd.kinds.redis.settings import RedisSettings
 from drd.kinds.sqlite import by_hand as sqlite
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kit import by_hand as page
+from drd.model.log_place import SUFFIX
 from drd.model.plan import Component
 from drd.ports.by_hand import ByHand
 
@@ -67,7 +72,7 @@ _RESTIC = f"""
     [ ! -e victim ] || ln -s "$PWD/victim" "$4/copy/data/pg_wal"
 }}
 [ "$3" != snapshots ] || echo '[{{"id": "1", "time": "2026-11-30"}}]'
-[ "$3" != restore ] || {{ mkdir -p "$6"; echo evil > "$6/A"; }}
+[ "$3" != restore ] || {{ mkdir -p "$5"; echo evil > "$5/A"; }}
 """
 """restic that restores the files of a server, with a link to the victim if there is one, or a file
 of a log from another repository."""
@@ -300,6 +305,101 @@ def test_healthy_twin_the_commands_of_honest_servers_go_on(tmp_path: Path) -> No
         shutil.rmtree(tmp_path / f"db.{left}")
     done = _run(tmp_path, "postgres-cluster", CLUSTER)
     assert (tmp_path / "db.data/recovery.signal").exists(), done
+
+
+_WAL, _FIRST = "000000010000000000000001", "0/1000000"
+LOGGED = {
+    "postgres-cluster": {"system_identifier": "7", "end_lsn": _FIRST, "timeline": 1},
+    "mariadb-server": {**MARIADB, "binlog_file": "binlog.000001", "binlog_position": 4},
+}
+"""Facts of servers whose log is stored as well."""
+
+
+def _log_passage(kind: str) -> str:
+    """The commands that fetch the log, without those that start a server with it."""
+    if kind == "mariadb-server":
+        settings = {"kind": kind, "dsn": "mariadb://user@localhost/shop", "binlog": {}}
+        known = Component("db", kind, ServerSettings.model_validate(settings))
+        hand = mariadb_server.by_hand(known, None, place="", resolve=lambda _: "")
+        [text] = [p.commands for p in hand.passages if "binlog_position" in p.commands]
+        return text.partition("RUN=$(mktemp")[0] + "fi\n"
+    settings = {"kind": kind, "dsn": "host=localhost", "wal": {}}
+    known = Component("db", kind, ClusterSettings.model_validate(settings))
+    hand = cluster.by_hand(known, None, place="", resolve=lambda _: "")
+    [text] = [p.commands for p in hand.passages if "log-source" in p.commands]
+    return text
+
+
+def _fetch_log(base: Path, kind: str, *evil: str) -> subprocess.CompletedProcess[str]:
+    """Store a log with restic, as whoever has its password can: a file of the log, and beside it
+    files with the paths `evil`. Then run the commands of the page."""
+    env = {"PATH": f"{base}/bin:/usr/bin:/bin", "HOME": str(base), "RESTIC_PASSWORD": "secret",
+           "RESTIC_REPOSITORY": "log", "RESTIC_CACHE_DIR": str(base / "cache")}  # fmt: skip
+    push = base / "stored" / "push"
+    names = [_WAL, "binlog.000001.1", *evil]
+    for name in names:
+        (push / name).parent.mkdir(parents=True, exist_ok=True)
+        (push / name).write_text("log")
+    number, end = (1, 2 << 24) if kind == "postgres-cluster" else (1, 2 << 48)
+    tags = ["drd-log", "component:db", "log-source:7", "log-line:1", f"log-begin:{1:x}"]
+    listed = [*tags, f"log-number:{number:x}", f"log-end:{end:x}"]
+    _restic(base, env, "init")
+    _restic(base, env, "backup", "--tag", ",".join(listed), str(push))
+    for extra, directory in enumerate(p for p in push.iterdir() if p.is_dir()):
+        listed = [*tags, f"log-number:{number + 1 + extra:x}", f"log-end:{end + 1 + extra:x}"]
+        _restic(base, env, "backup", "--tag", ",".join(listed), "--", str(directory))
+    (base / "bin").mkdir()
+    (base / "bin/pg_controldata").write_text("#!/bin/sh\necho 'Bytes per WAL segment: 3'\n")
+    (base / "bin/pg_controldata").chmod(0o755)
+    (base / "data/pg_wal").mkdir(parents=True)
+    facts = "\n".join(f"{name}) echo {quote(str(v))};;" for name, v in LOGGED[kind].items())
+    begin = f'set -euo pipefail\nDATA=$PWD/data\nfact() {{ case $2 in\n{facts}\nesac; }}\n'
+    text = (begin + _log_passage(kind)).replace(SUFFIX, "")
+    return subprocess.run(
+        ["bash", "-c", text], cwd=base, capture_output=True, text=True, timeout=60, check=False,
+        env=env,
+    )  # fmt: skip
+
+
+def _restic(base: Path, env: dict[str, str], *words: str) -> None:
+    subprocess.run(["restic", "-q", *words], cwd=base, env=env, check=True, capture_output=True)
+
+
+def _fetched(base: Path, kind: str) -> str:
+    file = "data/pg_wal/" + _WAL if kind == "postgres-cluster" else "db.binlog/binlog.000001"
+    return (base / file).read_text()
+
+
+@pytest.mark.parametrize("kind", _COPIED)
+def test_the_path_of_a_log_is_no_word_for_restic(kind: str, tmp_path: Path) -> None:
+    evil = f"\n--password-command=sh -c 'touch {tmp_path}/ran'/{_WAL}"
+    done = _fetch_log(tmp_path, kind, evil)
+    assert not (tmp_path / "ran").exists()
+    assert done.returncode == 0, done
+    assert _fetched(tmp_path, kind) == "log"
+
+
+@pytest.mark.parametrize("kind", _COPIED)
+def test_a_file_of_this_host_is_no_file_of_a_log(kind: str, tmp_path: Path) -> None:
+    victim = tmp_path / ("F" if kind == "postgres-cluster" else "binlog.000001.0")
+    victim.write_text("precious")
+    done = _fetch_log(tmp_path, kind, f"d\n{victim}")
+    assert victim.read_text() == "precious"
+    assert done.returncode == 0, done
+    assert "precious" not in _fetched(tmp_path, kind)
+
+
+def test_a_log_of_mariadb_reads_and_makes_no_files(tmp_path: Path) -> None:
+    settings = {"kind": "mariadb-server", "dsn": "mariadb://user@localhost/shop", "binlog": {}}
+    known = Component("db", "mariadb-server", ServerSettings.model_validate(settings))
+    hand = mariadb_server.by_hand(known, None, place="", resolve=lambda _: "")
+    [replayed] = [p.commands for p in hand.passages if "mariadb-binlog" in p.commands]
+    client = replayed.partition("mariadb-binlog --")[2]
+    assert "--local-infile=0" in client
+    assert "--skip-named-commands" in client
+    starts = [p.commands for p in hand.passages if "--plugin-dir" in p.commands]
+    assert len(starts) == 2
+    assert [text for text in starts if '--secure-file-priv="$RUN/files"' not in text] == []
 
 
 def test_a_terminal_obeys_no_version_of_a_server(tmp_path: Path) -> None:

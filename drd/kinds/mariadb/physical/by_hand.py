@@ -14,7 +14,7 @@ from drd.model.log_place import SUFFIX
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage, empty_data_directory, same_rows, work_directories
 
-_SCRATCH = ("fetched", "pieces", "binlog")
+_SCRATCH = ("fetched", "pieces", "binlog", "login")
 _THERE = "[[ -d $DATA/mysql ]]"
 
 
@@ -161,15 +161,15 @@ restic -r "$LOG" snapshots --json --tag drd-log,component:{name} |
 if [[ $(jq length {name}.log.json) != [1-9]* ]]; then
 echo "drd had not stored a log of {name} after the backup: the data is that of the backup"
 else
-jq -r '.[] | {SUBTREE}' {name}.log.json | while read -r one; do
-    restic -r "$LOG" restore "$one" --target {name}.pieces </dev/null
+jq -r '.[] | {SUBTREE}' {name}.log.json | while IFS= read -r one; do
+    restic -r "$LOG" restore --target {name}.pieces -- "$one" </dev/null
 done
 mkdir {name}.binlog
 for ((N = 10#$FIRST; ; N++)); do
     FILE=binlog.$(printf %06d "$N")
-    PIECES=$(find {name}.pieces -type f -name "$FILE.*" | LC_ALL=C sort)
-    [[ -n $PIECES ]] || break
-    xargs -d '\\n' cat <<<"$PIECES" >"{name}.binlog/$FILE"
+    find {name}.pieces -type f -name "$FILE.*" -print0 | LC_ALL=C sort -z > {name}.binlog/pieces
+    [[ -s {name}.binlog/pieces ]] || break
+    xargs -0 cat -- < {name}.binlog/pieces > "{name}.binlog/$FILE"
 done
 RUN=$(mktemp -d /tmp/drd-XXXXXX)
 PASSWORD=$(od -An -N 16 -t x1 /dev/urandom | tr -d ' \\n')
@@ -177,15 +177,16 @@ cat >"$RUN/first.sql" <<END
 CREATE USER drd_by_hand@localhost IDENTIFIED BY '$PASSWORD';
 GRANT ALL PRIVILEGES ON *.* TO drd_by_hand@localhost WITH GRANT OPTION;
 END
-printf '[client]\\nuser=drd_by_hand\\npassword=%s\\nsocket=%s/s\\n' "$PASSWORD" "$RUN" >"$RUN/login"
-LOGIN="--defaults-file=$RUN/login"
+printf '[client]\\nuser=drd_by_hand\\npassword=%s\\nsocket=%s/s\\n' "$PASSWORD" "$RUN" > {name}.login
+LOGIN="--defaults-file=$PWD/{name}.login"
 {_start(name, '--init-file="$RUN/first.sql"')}
 TZ=UTC mariadb-binlog --no-defaults --verify-binlog-checksum --skip-gtid-strict-mode \\
     --start-position="$POSITION" "${{STOP[@]}}" {name}.binlog/binlog.* |
-    mariadb "$LOGIN" --sandbox --binary-mode --batch --max-allowed-packet=1G
+    mariadb "$LOGIN" --sandbox --binary-mode --batch --local-infile=0 --skip-named-commands \\
+        --max-allowed-packet=1G
 mariadb "$LOGIN" -e 'DROP USER drd_by_hand@localhost; SHUTDOWN'
 wait "$SERVER"
-rm -f {name}.run
+rm -f {name}.run {name}.login
 echo yes > {name}.replayed
 fi
 """,
@@ -194,21 +195,24 @@ fi
 
 def _start(name: str, rights: str) -> str:
     """Return the commands that start a server with its socket in the directory RUN. LOGIN has the
-    option with which clients connect to this server."""
+    option with which clients connect to this server. The server reads and writes no files for SQL:
+    the log may have statements that would make a program for it. RUN belongs to its user, so
+    nothing is there that root reads or writes."""
     return f"""\
 echo "$RUN" > {name}.run
-mkdir "$RUN/plugins"
+mkdir "$RUN/plugins" "$RUN/files"
 ((EUID != 0)) || chown -R mysql: "$DATA" "$RUN"
 "${{AS[@]}}" "$(command -v mariadbd)" --no-defaults --datadir="$DATA" --socket="$RUN/s" \\
     --pid-file="$RUN/pid" --tmpdir="$RUN" --plugin-dir="$RUN/plugins" {rights} \\
-    --skip-networking --skip-log-bin --skip-slave-start --event-scheduler=OFF \\
-    --max-allowed-packet=1G --innodb-data-file-path="$(fact {name} data_file_path)" \\
+    --secure-file-priv="$RUN/files" --skip-networking --skip-log-bin --skip-slave-start \\
+    --event-scheduler=OFF --max-allowed-packet=1G \\
+    --innodb-data-file-path="$(fact {name} data_file_path)" \\
     --innodb-page-size="$(fact {name} page_size)" \\
     --innodb-undo-tablespaces="$(fact {name} undo_tablespaces)" \\
-    --lower-case-table-names="$(fact {name} lower_case_table_names)" > "$RUN/log" 2>&1 &
+    --lower-case-table-names="$(fact {name} lower_case_table_names)" > {name}.server-log 2>&1 &
 SERVER=$!
 until mariadb "$LOGIN" -e 'select 1' >/dev/null 2>&1; do
-    kill -0 "$SERVER" || {{ tail "$RUN/log"; false; }}
+    kill -0 "$SERVER" || {{ tail {name}.server-log; false; }}
     sleep 0.2
 done"""
 

@@ -179,13 +179,13 @@ restic -r "$WAL" snapshots --json --tag "drd-log,component:{name},log-source:$SO
 mkdir -p {name}.wal
 LINE=$(jq -r 'last // empty | .tags[] | select(startswith("log-line:")) | .[9:]' {name}.log.json)
 [[ $LINE =~ ^[0-9a-f]{{0,8}}$ ]]
-jq -r '.[] | {SUBTREE}' {name}.log.json | while read -r one; do
-    restic -r "$WAL" restore "$one" --target {name}.wal </dev/null
+jq -r '.[] | {SUBTREE}' {name}.log.json | while IFS= read -r one; do
+    restic -r "$WAL" restore --target {name}.wal -- "$one" </dev/null
 done
 SEGMENT=$(LC_ALL=C pg_controldata "$DATA" | sed -n 's/^Bytes per WAL segment: *//p')
 find {name}.wal -type f -name '[0-9A-F]*' > {name}.replayed
 echo "$LINE" > {name}.line
-find {name}.wal -type f -name '[0-9A-F]*' | while read -r one; do
+find {name}.wal -type f -name '[0-9A-F]*' -print0 | while IFS= read -r -d '' one; do
     [[ $one == *.history ]] || truncate -s "$SEGMENT" "$one"
     mv -f "$one" "$DATA/pg_wal/"
 done
