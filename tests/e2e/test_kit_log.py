@@ -117,7 +117,7 @@ class Lost:
     def restored_snapshots(self) -> list[str]:
         """The arguments of the script's calls of `restic restore` for the log, so far."""
         said = (self.bin_dir / "calls").read_text().splitlines()
-        return [x for x in said if " restore " in x and x.endswith("server.wal")]
+        return [x for x in said if " restore --target server.wal -- " in x]
 
     def assert_files_are_back(self) -> None:
         base = self.site.base

@@ -29,6 +29,7 @@ from drd.kinds.mariadb.clear_password import refusing, require_proven
 from drd.kinds.mariadb.flavour import MARIADB, MYSQL, of_server, ways_in
 from drd.kinds.mariadb.greeting import product_at
 from drd.kinds.mariadb.quoting import account, ident
+from drd.kinds.mariadb.refusals import without_values
 from drd.kinds.mariadb.tools import numbers
 from drd.model.recovery_command import IF_LOST
 from drd.process import image_of, rights
@@ -56,9 +57,9 @@ class LoginRefused(SourceError):
 
 
 def words(error: BaseException) -> str:
-    """Return the server's own message in one line."""
+    """Return the server's own message in one line, without values of rows."""
     said = error.args[1] if len(error.args) > 1 else error.args[0] if error.args else error
-    return log.masked(" ".join(str(said).split()))[:600]
+    return log.masked(" ".join(without_values(code(error), str(said)).split()))[:600]
 
 
 def code(error: BaseException) -> int:

@@ -20,6 +20,7 @@ from drd.kinds.mariadb.address import OPTIONS, Address, write_options
 from drd.kinds.mariadb.connection import Connection, ServerError
 from drd.kinds.mariadb.flavour import Flavour
 from drd.kinds.mariadb.quoting import account, db_pattern, literal
+from drd.kinds.mariadb.refusals import printed
 from drd.kinds.mariadb.tools import VARIABLES, Program
 from drd.log import masked
 from drd.ports import Workplace
@@ -67,12 +68,11 @@ def loader(admin: Connection, name: str, database: str) -> Iterator[Address]:
 
 
 def refusal(done: Completed) -> str:
-    """Return the error of the server that the client printed, without the statement before it,
-    which contains data of people."""
-    said = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
-    if said or _STATEMENT in done.stderr:
-        return masked(said[-1]) if said else ended(done.exit_code)
-    return done.failure
+    """Return the error of the server that the client printed, without the statement before it and
+    without values in it: they are data of people."""
+    if said := printed(done.stderr):
+        return masked(said)
+    return ended(done.exit_code) if _STATEMENT in done.stderr else done.failure
 
 
 def load(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drd.errors import TargetError
 from drd.kinds.postgres.load import Load
+from drd.kinds.postgres.refusals import of_pg_restore
 from drd.process import Completed
 
 _ENTRY = re.compile(r"(\d+); \d+ \d+ (.*)")
@@ -100,7 +101,7 @@ def _troubles(stderr: str) -> Iterator[Trouble]:
     for line in [*stderr.splitlines(), "pg_restore:"]:
         if line.startswith("pg_restore:") and said:
             if entry is not None:
-                yield Trouble(entry, " ".join(said))
+                yield Trouble(entry, of_pg_restore(said))
             said = []
         if match := _FROM.match(line):
             entry = ArchiveEntry(int(match[1]), match[2])

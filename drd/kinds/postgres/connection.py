@@ -25,6 +25,7 @@ from drd.kinds import servers
 from drd.kinds.closed_sockets import is_closed, who_may
 from drd.kinds.postgres.address import NO_PASSWORD, Address
 from drd.kinds.postgres.quoting import catalog_first, ident
+from drd.kinds.postgres.refusals import without_values
 from drd.kinds.postgres.server_text import encoded, keep_bytes
 from drd.model.recovery_command import IF_LOST
 from drd.process import rights
@@ -75,8 +76,11 @@ def no_event_triggers(major: int) -> str:
 
 
 def words(error: psycopg.Error) -> str:
-    """Return the server's own message in one line, without the statement that caused it."""
+    """Return the server's own message in one line, without the statement that caused it, and
+    without values of rows."""
     text = error.diag.message_primary or str(error).strip() or type(error).__name__
+    if isinstance(error, psycopg.DataError):
+        text = without_values(text)
     for lead in _LEADS:
         text = text.removeprefix(lead)
     return log.masked("; ".join(line.strip() for line in text.splitlines() if line.strip()))

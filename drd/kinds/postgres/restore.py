@@ -22,6 +22,7 @@ from drd.kinds.postgres.connection import connect, password_file
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.manifest import ADOPTED, filename
 from drd.kinds.postgres.publish import DatabasePublication
+from drd.kinds.postgres.refusals import of_pg_restore
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.server_text import shown
 from drd.kinds.postgres.tablespaces import wanted_tablespaces
@@ -31,7 +32,7 @@ from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.ports.destinations import DumpUnusable
-from drd.process import MEMORY_HINT, Completed
+from drd.process import MEMORY_HINT, Completed, ended
 
 _ENDS_EARLY = (
     "could not read from input file: end of file",
@@ -256,7 +257,8 @@ class Restorer:
         if self._order.own and says_no_space(done.stderr):
             raise no_space(self._order.place.directory)
         if done.killed or _JOB_DIED in first_error(done):
-            words = f"pg_restore of {self._order.component} {done.failure}"
+            how = ended(done.exit_code)
+            words = f"pg_restore of {self._order.component} {how}: {first_error(done)}"
             raise (SandboxUnavailable if self._order.own else TargetError)(
                 words, hint=MEMORY_HINT, permanent=False
             )
@@ -315,8 +317,8 @@ def first_error(done: Completed) -> str:
         if told and line.startswith("pg_restore:"):
             break
         if told or (line.startswith("pg_restore:") and "error:" in line):
-            told.append(line.strip())
-    text = " ".join(word for word in told if word).removeprefix("pg_restore: error: ")
+            told.append(line.removeprefix("pg_restore: error: ").strip())
+    text = of_pg_restore(told)
     return f"{text[:_SAID]} …" if len(text) > _SAID else text or done.complaint
 
 

@@ -177,7 +177,8 @@ cat >"$RUN/first.sql" <<END
 CREATE USER drd_by_hand@localhost IDENTIFIED BY '$PASSWORD';
 GRANT ALL PRIVILEGES ON *.* TO drd_by_hand@localhost WITH GRANT OPTION;
 END
-printf '[client]\\nuser=drd_by_hand\\npassword=%s\\nsocket=%s/s\\n' "$PASSWORD" "$RUN" > {name}.login
+printf '[client]\\nuser=drd_by_hand\\npassword=%s\\nsocket=%s/s\\n' \\
+    "$PASSWORD" "$RUN" > {name}.login
 LOGIN="--defaults-file=$PWD/{name}.login"
 {_start(name, '--init-file="$RUN/first.sql"')}
 TZ=UTC mariadb-binlog --no-defaults --verify-binlog-checksum --skip-gtid-strict-mode \\
