@@ -4,6 +4,7 @@ no effect here."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 import time
@@ -12,6 +13,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from sqlalchemy import Table
 
 from drd.catalogue import trouble
 from drd.catalogue.columns import metadata
@@ -24,6 +27,14 @@ MOST_ROWS = 20_000_000
 _LARGEST_VALUE = 64 << 20
 _BATCH = 500
 _ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ)
+
+_NAMES = frozenset({"plan", "repository", "copy_of", "component", "scenario"})
+_OTHER_NAMES = frozenset({("plans", "name"), ("plan_repositories", "name")})
+_NAME = re.compile(r"[A-Za-z0-9_.:-]{0,100}")
+_STEPS = frozenset({("steps", "name"), ("decisions", "step")})
+_STEP = re.compile(r"[A-Za-z0-9_.:/ -]{0,200}")
+"""drd prints names in commands, which a person copies into a shell of root's. The names that drd
+writes have no other letters."""
 
 Row = tuple[Any, ...]
 
@@ -120,7 +131,7 @@ def _copy_table(
     names = ", ".join(f'"{name}"' for name in columns)
     places = ", ".join("?" * len(columns))
     known = metadata.tables[table]
-    judges = [judge(known, known.columns[c]) if c in known.columns else _plain for c in columns]
+    judges = [_judge(known, c) if c in known.columns else _plain for c in columns]
     # OR IGNORE: a duplicate key, or NULL in a column that needs a value.
     insert = f'INSERT OR IGNORE INTO "{table}" ({names}) VALUES ({places})'  # noqa: S608 - ours
     rows = source.execute(f'SELECT {names} FROM "{table}" LIMIT {room + 1}')  # noqa: S608 - ours
@@ -130,6 +141,16 @@ def _copy_table(
         sound = [row for row in batch if _is_sound(row, judges)]
         written += target.executemany(insert, sound).rowcount if sound else 0
     return read, written
+
+
+def _judge(table: Table, column: str) -> Callable[[Any], str | None]:
+    where, judges = (table.name, column), judge(table, table.columns[column])
+    names = _NAME if column in _NAMES or where in _OTHER_NAMES else None
+    names = _STEP if where in _STEPS else names
+    if names is None:
+        return judges
+    form = names
+    return lambda value: judges(value) or (None if form.fullmatch(value) else "not a name")
 
 
 def _is_sound(row: Row, judges: Sequence[Callable[[Any], str | None]]) -> bool:

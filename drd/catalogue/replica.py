@@ -96,6 +96,9 @@ def _settle(connection: sqlite3.Connection, now: str, version: str) -> None:
     )
     if version < "0002":
         return
+    if "command" in foreign.columns_of(connection, "alerts"):
+        # A person would copy it into a shell. The daemon finds the alert again, with its command.
+        connection.execute("UPDATE alerts SET command = ''")
     connection.execute(
         "UPDATE outbox SET next_try_at = NULL, given_up_at = ?, error = ?"
         " WHERE next_try_at IS NOT NULL",

@@ -214,8 +214,9 @@ class FailedStep(NamedTuple):
 
     @property
     def skippable(self) -> bool:
-        """Whether a recovery can be finished without the step."""
-        return self.kind not in ("restore", "approve", "preflight", "aside")
+        """Whether a recovery can be finished without the step, by a command with its name."""
+        is_name = self.name.isascii() and self.name.replace("-", "").isalnum()
+        return is_name and self.kind not in ("restore", "approve", "preflight", "aside")
 
 
 class UnfinishedFacts(NamedTuple):

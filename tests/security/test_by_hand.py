@@ -353,7 +353,7 @@ def _fetch_log(base: Path, kind: str, *evil: str) -> subprocess.CompletedProcess
     (base / "bin/pg_controldata").chmod(0o755)
     (base / "data/pg_wal").mkdir(parents=True)
     facts = "\n".join(f"{name}) echo {quote(str(v))};;" for name, v in LOGGED[kind].items())
-    begin = f'set -euo pipefail\nDATA=$PWD/data\nfact() {{ case $2 in\n{facts}\nesac; }}\n'
+    begin = f"set -euo pipefail\nDATA=$PWD/data\nfact() {{ case $2 in\n{facts}\nesac; }}\n"
     text = (begin + _log_passage(kind)).replace(SUFFIX, "")
     return subprocess.run(
         ["bash", "-c", text], cwd=base, capture_output=True, text=True, timeout=60, check=False,

