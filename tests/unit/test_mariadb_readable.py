@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from drd.errors import SourceError
 from drd.kinds.mariadb.physical.copy import Order, copy
 from drd.kinds.mariadb.physical.readable import unreadable
 from drd.kinds.mariadb.tools import Program
+from drd.users import group_name
 from tests.user_support import NOBODY, as_root
 
 pytestmark = as_root
@@ -96,6 +98,36 @@ def test_a_directory_of_another_group_is_given_to_the_servers(drd: Drd, data: Pa
     assert commands == f"chgrp --recursive {SERVERS} {data}; chmod --recursive g+rX {data}"
     os.system(commands)
     assert unreadable(str(data)) is None
+
+
+def test_nobody_is_told_to_join_the_group_of_a_file_elsewhere(
+    drd: Drd, data: Path, short_tmp: Path
+) -> None:
+    """The server's user can put a link to it into the directory."""
+    drd(OTHER)
+    powerful = short_tmp / "docker.sock"
+    powerful.touch()
+    os.chown(powerful, 0, 2003)
+    (data / "ibdata1").unlink()
+    (data / "ibdata1").symlink_to(powerful)
+    found = unreadable(str(data))
+    assert found is not None
+    assert "2003" not in found.remedy
+    assert f"usermod --append --groups {SERVERS} nobody" in found.remedy
+
+
+def test_nobody_is_told_to_join_roots_group(drd: Drd, data: Path) -> None:
+    """A copy of a data directory that only its owner was given: the owner's group gets it."""
+    drd(OTHER)
+    games = pwd.getpwnam("games")
+    for path in (data, *data.rglob("*")):
+        os.chown(path, games.pw_uid, 0)
+    found = unreadable(str(data))
+    assert found is not None
+    assert found.remedy.startswith(
+        f"as root: usermod --append --groups {group_name(games.pw_gid)} nobody; chgrp --recursive "
+        f"{group_name(games.pw_gid)} {data}; chmod"
+    )
 
 
 def test_a_copy_that_failed_names_what_may_not_be_read(

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from drd import process
 from drd.model.text import counted, escaped
+from drd.process.rights import account
 from drd.users import group_name, user_name
 
 _ASK = """
@@ -39,6 +40,7 @@ print(json.dumps([os.geteuid(), [os.getegid(), *os.getgroups()], count, refused]
 """Asks as mariadb-backup does, with real ids. Directories that drd alone may list are listed."""
 _ASK_S = 60.0
 _LIMIT = 1 << 20
+_ROOT = 0
 
 
 class Refused(NamedTuple):
@@ -105,8 +107,12 @@ def _remedy(directory: str, me: str, groups: set[int], entries: list[_Entry]) ->
 
 
 def _group_of_files(directory: str, entries: list[_Entry]) -> int:
-    """Return the group of the server: that of its files, or else of its directories."""
+    """Return the group of the server: that of its files, or else of their owner. Their owner could
+    put a link there, to a file of a group with more rights; and whoever is in root's group may read
+    more than the server."""
     for name in ("ibdata1", "aria_log_control", "mysql"):
         with suppress(OSError):
-            return Path(directory, name).stat().st_gid
-    return entries[-1].gid
+            known = Path(directory, name).lstat()
+            if known.st_gid != _ROOT and not stat.S_ISLNK(known.st_mode):
+                return known.st_gid
+    return account(entries[-1].uid, entries[-1].gid).gid
