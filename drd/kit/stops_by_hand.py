@@ -13,7 +13,7 @@ stop_servers() (
     cd -- "$KIT/recovered/{plan}"
     stop_one() {{ # SIGNAL PROCESS: and wait, if this process is a server of these commands
         local sent=
-        while [[ $2 =~ ^[0-9]+$ && $(ps -ww -o args= -p "$2") == */tmp/drd-* ]]; do
+        while [[ $2 =~ ^[0-9]+$ ]] && grep -qs /tmp/drd- "/proc/$2/cmdline"; do
             [[ -n $sent ]] || kill -s "$1" "$2" ||
                 {{ echo "a server still runs, stop it: kill -s $1 $2" >&2; return 1; }}
             sent=yes

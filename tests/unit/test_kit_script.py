@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.redis.by_hand import by_hand as server_by_hand
 from drd.kinds.redis.settings import RedisTarget, ServerSettings
 from drd.kit import by_hand as by_hand_page
+from drd.kit import stops_by_hand
 from drd.kit.adopted_by_hand import _select
 from drd.kit.answers import judges, judging
 from drd.kit.document import Block, Commands, Following, Heading, Paragraph, html, markdown
@@ -50,6 +52,41 @@ def _run(kit: Path, *blocks: Block) -> subprocess.CompletedProcess[str]:
         ["setsid", "bash", path], cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
         text=True, timeout=60, check=False,
     )  # fmt: skip
+
+
+def test_a_script_says_what_is_not_restored_if_a_server_cannot_be_stopped(tmp_path: Path) -> None:
+    done = _run(
+        tmp_path,
+        Commands("stop_servers() ( false )\nmkdir -p -m 700 \"$NOTES\"\nfalse\n"),
+    )
+    assert done.returncode == 1
+    assert "Correct the cause, then start the script again: bash '" in done.stderr
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_servers_are_stopped_on_a_host_without_ps(tmp_path: Path, ours: bool) -> None:
+    """Debian's images for containers do not have it."""
+    (tmp_path / "recovered/shop").mkdir(parents=True)
+    hand = ByHand((), stops='stop_one TERM "$(cat pid)"\n')
+    [_, function] = stops_by_hand.begin("shop", {"db": hand})
+    assert isinstance(function, Commands)
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    for name in ("bash", "cat", "grep", "sleep"):
+        (bin_dir / name).symlink_to(str(shutil.which(name)))
+    name = "--socket=/tmp/drd-abc/s" if ours else "--socket=/run/s"
+    server = subprocess.Popen(["bash", "-c", "while :; do sleep 0.1; done", name])
+    try:
+        (tmp_path / "recovered/shop/pid").write_text(f"{server.pid}\n")
+        text = f"set -euo pipefail\n{function.text}stop_servers"
+        subprocess.run(
+            ["bash", "-c", text], env={"PATH": str(bin_dir), "KIT": str(tmp_path)}, check=True,
+            timeout=60,
+        )  # fmt: skip
+        assert (server.poll() is not None) == ours
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_a_script_runs_from_anywhere_and_names_what_is_left_to_a_person(tmp_path: Path) -> None:
