@@ -57,7 +57,7 @@ def _run(kit: Path, *blocks: Block) -> subprocess.CompletedProcess[str]:
 def test_a_script_says_what_is_not_restored_if_a_server_cannot_be_stopped(tmp_path: Path) -> None:
     done = _run(
         tmp_path,
-        Commands("stop_servers() ( false )\nmkdir -p -m 700 \"$NOTES\"\nfalse\n"),
+        Commands('stop_servers() ( false )\nmkdir -p -m 700 "$NOTES"\nfalse\n'),
     )
     assert done.returncode == 1
     assert "Correct the cause, then start the script again: bash '" in done.stderr
