@@ -166,7 +166,17 @@ def _backed_up_and_more(site: Site, server: PostgresServer) -> None:
             order(server, number)
             await_stored(site, running, now_of(server))
         server.execute("drop table dropped")
+        _tablespace(site.base / "space", server)
         await_stored(site, running, now_of(server))
+
+
+def _tablespace(space: Path, server: PostgresServer) -> None:
+    """A tablespace that comes and goes: whoever replays its log needs its directory."""
+    space.mkdir()
+    owner = server.data_dir.stat()
+    os.chown(space, owner.st_uid, owner.st_gid)
+    server.execute(f"create tablespace brief location '{space}'")
+    server.execute("drop tablespace brief")
 
 
 @pytest.fixture
@@ -232,3 +242,17 @@ def test_what_a_failed_run_left_is_named_with_the_command_that_removes_it(empty:
     empty.assert_no_server_runs()
     assert empty.orders() == "1,2,3"
     assert sqlite3.connect(empty.back / "sessions.db").execute("pragma integrity_check")
+
+
+def test_a_server_that_ends_during_the_replay_shows_its_log(empty: Lost) -> None:
+    """It has reached a consistent state long before: readers could connect already."""
+    space = empty.site.base / "space"
+    space.rename(space.with_name("elsewhere"))
+    failed = empty.run()
+    space.with_name("elsewhere").rename(space)
+    assert failed.returncode == 1
+    assert f'FATAL:  directory "{space}" does not exist\n' in failed.stdout
+    [log] = [x for x in failed.stdout.splitlines() if x.startswith("the server does not run; ")]
+    assert Path(log.partition("its log: ")[2]).is_file()
+    assert "NOT restored: server (see above)\n" in failed.stderr
+    assert "postmaster.pid" not in failed.stderr

@@ -196,8 +196,9 @@ done
 def _started(name: str) -> Passage:
     return Passage(
         "Start the server with a temporary configuration, on a socket in a new directory. It "
-        "replays the WAL of the backup. Before you start the server with the configuration of this "
-        "host (on Debian: pg_createcluster MAJOR NAME -d DIRECTORY), stop it with `stop_server`:",
+        "replays all the WAL, and accepts connections afterwards. Before you start the server with "
+        "the configuration of this host (on Debian: pg_createcluster MAJOR NAME -d DIRECTORY), "
+        "stop it with `stop_server`:",
         f"""\
 if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
     RUN=$(mktemp -d /tmp/drd-XXXXXX)
@@ -211,6 +212,7 @@ if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
         -c config_file='$RUN/conf' -c hba_file='$RUN/hba' -c unix_socket_directories='$RUN' \\
         -c unix_socket_permissions=0700 \\
         -c listen_addresses= -c restore_command=false -c shared_preload_libraries= \\
+        -c hot_standby=off \\
         -c max_connections=$(setting max_connections) \\
         -c max_worker_processes=$(setting max_worker_processes) \\
         -c max_prepared_transactions=$(setting max_prepared_xacts) \\
