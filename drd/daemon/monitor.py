@@ -368,6 +368,8 @@ class Monitor:
         self._figures.publish(result, self._report, now, self._duties.next_reports)
 
     def _send_alerts(self, result: WatchResult) -> None:
+        if result.again:
+            self._assess_now.set()
         self._last_result = result
         self._run_messages.fired(result.transitions)
         for transition in (t for t in result.transitions if t.change is not AlertChange.KEPT):

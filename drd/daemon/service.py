@@ -39,6 +39,7 @@ from drd.daemon.signals import SignalHandlers, SignalRequests
 from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
+from drd.flows.alerts.patience import Patience
 from drd.flows.schedules import Agenda
 from drd.model.run import Run, RunState
 from drd.model.text import counted, some
@@ -118,6 +119,8 @@ class Daemon:
         self._api: ApiServer | None = None
         self._intake = IntakeListener(app)
         self._trouble: CatalogueError | None = None
+        self._told: str | None = None
+        self._patience = Patience()
         self._sign_of_life = SignOfLife(app)
         self._last_sentence, self._refused = "starting", ""
         self._downtime_recorded = self._loaded = False
@@ -288,19 +291,28 @@ class Daemon:
         try:
             work()
         except CatalogueError as error:
-            if self._trouble is None or error.trouble != self._trouble.trouble:
-                _log.error("catalogue.trouble", error=error.message, hint=error.hint)
-                self._monitor.catalogue_failed(error)
-            self._trouble = error
-            self._manager.status(f"catalogue: {error.message}")
+            self._note_trouble(error)
             self._tick_now = False
             time.sleep(POLL_S)
             return
+        self._patience.ends()
         if self._trouble is not None:
-            _log.info("catalogue.works_again")
-            self._trouble = None
-            self._monitor.catalogue_works()
+            if self._told is not None:
+                _log.info("catalogue.works_again")
+                self._monitor.catalogue_works()
+            self._trouble = self._told = None
             self._ask_tick()
+
+    def _note_trouble(self, error: CatalogueError) -> None:
+        """Tell people, once for each trouble; of a lock of another process, if it lasts."""
+        self._trouble = error
+        self._manager.status(f"catalogue: {error.message}")
+        if self._patience.bears(error.trouble, self._app.clock.now()):
+            _log.info("catalogue.busy", error=error.message)
+        elif error.trouble != self._told:
+            _log.error("catalogue.trouble", error=error.message, hint=error.hint)
+            self._monitor.catalogue_failed(error)
+            self._told = error.trouble
 
     def _reload(self) -> None:
         self._manager.reloading("reading drd.yaml and plans")

@@ -16,6 +16,7 @@ from drd.daemon.sd_notify import ServiceManager
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts.direct import deliver_repeatedly
 from drd.flows.alerts.messages import routed
+from drd.flows.alerts.patience import Patience
 from drd.model.alert_facts import HostFacts
 from drd.model.alerts import Alert, Condition, Rules, reconcile
 from drd.model.host_conditions import host_conditions
@@ -40,6 +41,7 @@ class Standby:
         self._pause_s = pause_s
         self._alerts: list[Alert] = []
         self._trouble: CatalogueError | None = None
+        self._patience = Patience()
         self._reload_asked = threading.Event()
 
     def reload_soon(self) -> None:
@@ -54,10 +56,10 @@ class Standby:
             if only_for_disk and error.trouble not in _OF_THE_DISK:
                 raise error
             self._report_trouble(error)
-            conditions = host_conditions(
-                HostFacts(catalogue_error=error.line), None, self._app.clock.now()
-            )
-            self._send_messages(conditions, self._app.settings.alert_rules)
+            now = self._app.clock.now()
+            if not self._patience.bears(error.trouble, now):
+                conditions = host_conditions(HostFacts(catalogue_error=error.line), None, now)
+                self._send_messages(conditions, self._app.settings.alert_rules)
             if self._reload_asked.wait(self._pause_s):
                 self._reload_asked.clear()
                 self._reload()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -657,3 +658,41 @@ def test_an_incident_that_cannot_be_recorded_is_opened_with_its_alert_later(
         assert bench.catalogue.alerts.open() == []
     bench.evaluate(17)
     assert len(bench.catalogue.incidents.newest()) == 1
+
+
+def test_a_catalogue_that_is_locked_for_a_moment_is_no_alert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several processes write, and SQLite lets one wait longer than the daemon may. The check is
+    repeated, and what it found is told then."""
+    monkeypatch.setattr("drd.catalogue.engine.BUSY_S", 0.1)
+    bench = Bench(tmp_path)
+    bench.load()
+    with closing(sqlite3.connect(tmp_path / "state/drd.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        outlook = bench.evaluate(1)
+        assert (outlook.again, outlook.transitions, outlook.unrecorded) == (True, (), ())
+        assert "another process has locked drd's catalogue" in str(outlook.error)
+        assert bench.evaluate(1.2).again
+    assert bench.told(1.3) == ["fired never-drilled", "fired no-point"]
+    bench.catalogue.close()
+
+
+def test_a_catalogue_that_stays_locked_is_an_alert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drd.catalogue.engine.BUSY_S", 0.1)
+    bench = Bench(tmp_path)
+    bench.load()
+    with closing(sqlite3.connect(tmp_path / "state/drd.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert bench.evaluate(1).again
+        outlook = bench.evaluate(1.6)
+        assert not outlook.again
+        assert "fired catalogue" in said(outlook)
+        loop = bench.evaluate(1.7, catalogue_error="what the loop found after its own half minute")
+        assert not loop.again
+    assert bench.told(1.8) == [], "what was told directly is not told again"
+    bench.healthy(7)
+    assert "resolved catalogue" in bench.told(8)
+    bench.catalogue.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from drd.daemon.service import Daemon
 from drd.errors import CatalogueError
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import BackupDetail
+from tests.flow_support import SetClock
 from tests.integration.test_schedule_command import PLAN
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -66,7 +67,6 @@ def test_each_failure_of_the_catalogue_is_logged_and_alerted_once(
         CatalogueError("run 'x y' is not the id of a run"),
         trouble.malformed(path, str(path), "runs.state of r1"),
         trouble.malformed(path, str(path), "runs.kind of r2"),
-        trouble.busy(str(path)),
     ]
     for error in found:
         daemon._run_guarded(_failing(error))
@@ -75,6 +75,31 @@ def test_each_failure_of_the_catalogue_is_logged_and_alerted_once(
     messages = [error.message for error in found]
     assert [said["error"] for _, said in journal.lines] == messages
     assert alerted == messages
+
+
+def test_a_locked_catalogue_is_trouble_when_it_stays_locked(
+    daemon: Daemon, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SetClock()
+    monkeypatch.setattr(daemon._app, "clock", clock)
+    locked = trouble.busy("/var/lib/drd/drd.db")
+
+    def events_after(seconds: float, work: Callable[[], None]) -> list[str]:
+        clock.at += timedelta(seconds=seconds)
+        journal.lines.clear()
+        daemon._run_guarded(work)
+        return [event for event, _ in journal.lines]
+
+    assert events_after(0, _failing(locked)) == ["catalogue.busy"]
+    assert events_after(20, _failing(locked)) == ["catalogue.busy"]
+    assert events_after(1, lambda: None) == [], "nobody was told of trouble that is over"
+    assert events_after(20, _failing(locked)) == ["catalogue.busy"], "counted anew"
+    assert daemon._monitor._host.facts.catalogue_error is None
+    assert events_after(31, _failing(locked)) == ["catalogue.trouble"]
+    assert events_after(6, _failing(locked)) == []
+    assert daemon._monitor._host.facts.catalogue_error == locked.line
+    assert events_after(1, lambda: None) == ["catalogue.works_again"]
+    assert daemon._monitor._host.facts.catalogue_error is None
 
 
 def test_the_end_of_a_run_is_logged_in_one_line_with_the_remedy(

@@ -19,6 +19,7 @@ from drd.flows.alerts.facts import Histories, disks, drill_bytes
 from drd.flows.alerts.memory import UnsavedAlerts
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
+from drd.flows.alerts.patience import Patience
 from drd.flows.incidents.opening import open_by_rules
 from drd.flows.status.overview import refused, subjects
 from drd.flows.status.refused_plans import Refusal
@@ -102,7 +103,8 @@ class WatchResult(NamedTuple):
     `transitions` are sorted by plan and kind, including changes that are not notified. `unrecorded`
     must be sent directly, since the outbox could not take it; `error` says why, None when all is
     recorded. `plans` are the newest verdicts of all plans by name, none when the catalogue could
-    not be read.
+    not be read. With `again`, another process locks the catalogue: nothing was decided, and the
+    check is to be repeated soon.
     """
 
     transitions: tuple[Transition, ...]
@@ -110,6 +112,7 @@ class WatchResult(NamedTuple):
     unrecorded: tuple[Routed, ...]
     error: str | None
     plans: tuple[Assessment, ...]
+    again: bool = False
 
 
 class _Observation(NamedTuple):
@@ -133,6 +136,7 @@ class AlertWatch:
         self._book = sources.catalogue.alerts
         self._histories = Histories(sources.catalogue)
         self._memory = UnsavedAlerts()
+        self._patience = Patience()
         self._plans: dict[str, Assessment] = {}
         self._errors: Mapping[str, Refusal] = {}
         self._gone_secrets: tuple[GoneSecret, ...] = ()
@@ -182,12 +186,12 @@ class AlertWatch:
         observe: Callable[[], _Observation],
         only: Collection[str] | None = None,
     ) -> WatchResult:
-        error, trouble = None, ""
+        error: CatalogueError | None = None
         try:
             observed = observe()
             alerts = self._memory.merged(self._open(only))
         except CatalogueError as caught:
-            error, trouble = caught.message, caught.trouble
+            error = caught
             observed = self._observe_host(host, now)
             alerts = self._memory.known
         if has_just_come_back(host, now):
@@ -199,8 +203,13 @@ class AlertWatch:
         if error is None:
             transitions = self._decide(observed, alerts, now)
             error = self._record(transitions, now)
-        if error is not None:
-            blamed = replace(host, catalogue_error=error, catalogue_trouble=trouble)
+        if error is None:
+            self._patience.ends()
+        elif host.catalogue_error is None and self._patience.bears(error.trouble, now):
+            known = tuple(self._memory.known)
+            return WatchResult((), known, (), error.message, observed.plans, again=True)
+        else:
+            blamed = replace(host, catalogue_error=error.message, catalogue_trouble=error.trouble)
             observed.conditions.extend(host_conditions(blamed, None, now))
             transitions = self._decide(observed, alerts, now)
         if only is not None and error is None:
@@ -210,7 +219,7 @@ class AlertWatch:
             tuple(transitions),
             tuple(sorted(self._memory.known, key=lambda a: a.key)),
             tuple(routed(transitions, self._sources.channels)) if error is not None else (),
-            error,
+            error.message if error is not None else None,
             observed.plans,
         )
 
@@ -244,7 +253,7 @@ class AlertWatch:
             return transition
         return replace(transition, runs=(drill.run,))
 
-    def _record(self, transitions: list[Transition], now: datetime) -> str | None:
+    def _record(self, transitions: list[Transition], now: datetime) -> CatalogueError | None:
         """Record the changes; returns the error if that fails. `transitions` keeps the recorded
         ones; one that another process changed first is decided again at the next check."""
 
@@ -259,7 +268,7 @@ class AlertWatch:
                 done = self._book.apply(self._memory.pending(transitions), now, tell)
                 open_by_rules(catalogue, rules, done, now, self._sources.tier_of)
         except CatalogueError as error:
-            return error.message
+            return error
         ids = {t.after.id for t in done}
         transitions[:] = [t for t in transitions if t.after.id in ids]
         return None
