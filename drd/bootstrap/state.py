@@ -25,9 +25,14 @@ from drd.process import rights, user_name
 from drd.process.actors import as_root_types_it
 
 
+def state_directory(settings: DaemonSettings) -> Path:
+    """Return the directory of the catalogue's file; of drd's other files if that is elsewhere."""
+    return settings.state_dir or settings.work_dir
+
+
 def state_places(settings: DaemonSettings) -> StatePlaces:
     """Return the directories of drd's own."""
-    locks = (settings.state_dir or settings.work_dir) / "locks"
+    locks = state_directory(settings) / "locks"
     return StatePlaces(settings.database, locks, settings.work_dir, settings.cache_dir)
 
 
@@ -118,7 +123,7 @@ class OpenState:
         from drd.catalogue.sql_catalogue import open_catalogue
 
         settings = self._settings()
-        state_dir = settings.state_dir or settings.work_dir
+        state_dir = state_directory(settings)
         places = state_places(settings)
         has_channels = bool(settings.channels or settings.left_out)
         try:
@@ -180,7 +185,7 @@ class OpenState:
         state."""
         settings = self._settings()
         reader, secret = CatalogueReader(kept=self._service), settings.state_password
-        state = settings.state_dir or settings.work_dir
+        state = state_directory(settings)
         return Publisher(
             SummaryPlace(
                 settings.public_dir,

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from drd import log
 from drd.bootstrap import App
-from drd.bootstrap.state import state_places
+from drd.bootstrap.state import state_directory, state_places
 from drd.catalogue.changed import KeptFacts
 from drd.catalogue.diagnosis import explain
 from drd.config.daemon import DaemonSettings
@@ -34,6 +34,7 @@ from drd.daemon.playbooks import PlaybookWatch
 from drd.daemon.run_heartbeats import RunHeartbeats
 from drd.daemon.run_messages import RunMessages
 from drd.errors import CatalogueError, ConfigError, DrdError, UnknownPlan
+from drd.flows.alerts.unrecorded import UnrecordedAlerts
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.flows.status.refused_plans import Refusal
@@ -136,6 +137,7 @@ class Monitor:
             exposed=self._exposed,
             room=room_of,
             differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
+            unrecorded=UnrecordedAlerts(state_directory(settings)),
         )
 
     # --- for the loop ---------------------------------------------------------------------------

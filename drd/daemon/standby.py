@@ -11,15 +11,17 @@ from collections.abc import Sequence
 
 from drd import log
 from drd.bootstrap import App
+from drd.bootstrap.state import state_directory
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import ServiceManager
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts.direct import deliver_repeatedly
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.patience import Patience
+from drd.flows.alerts.unrecorded import UnrecordedAlerts
 from drd.model.alert_facts import HostFacts
-from drd.model.alerts import Alert, Condition, Rules, reconcile
-from drd.model.host_conditions import host_conditions
+from drd.model.alerts import Alert, AlertChange, Condition, Rules, Transition, reconcile
+from drd.model.host_conditions import CATALOGUE, host_conditions
 from drd.model.message import ChannelSpec, Message
 
 PAUSE_S = 5.0
@@ -42,6 +44,8 @@ class Standby:
         self._alerts: list[Alert] = []
         self._trouble: CatalogueError | None = None
         self._patience = Patience()
+        self._unrecorded = UnrecordedAlerts(state_directory(app.settings))
+        self._others: list[Transition] = []
         self._reload_asked = threading.Event()
 
     def reload_soon(self) -> None:
@@ -85,12 +89,23 @@ class Standby:
         return None
 
     def _report_trouble(self, error: CatalogueError) -> None:
-        if self._trouble is not None and error.trouble == self._trouble.trouble:
+        if self._trouble is None:
+            self._take_over()
+        elif error.trouble == self._trouble.trouble:
             return
         self._trouble = error
         _log.error("catalogue.trouble", error=error.message, hint=error.hint)
         # systemd would end a start that takes too long.
         self._manager.ready(f"catalogue: {error.message}")
+
+    def _take_over(self) -> None:
+        """Continue the alert about the catalogue that a former daemon has sent, and leave its other
+        alerts to the watch."""
+        for change in self._unrecorded.read():
+            if change.before is None and change.after.kind == CATALOGUE:
+                self._alerts.append(change.after)
+            else:
+                self._others.append(change)
 
     def _send_messages(self, conditions: Sequence[Condition], rules: Rules) -> None:
         now = self._app.clock.now()
@@ -99,6 +114,8 @@ class Standby:
         )
         alerts = {a.id: a for a in self._alerts} | {t.after.id: t.after for t in transitions}
         self._alerts = [a for a in alerts.values() if a.resolved_at is None]
+        mine = [Transition(AlertChange.FIRED, None, alert) for alert in self._alerts]
+        self._unrecorded.write([*self._others, *mine])
         channels = {c.name: c for c in self._app.settings.channels}
         for name, message in routed(transitions, self._app.settings.channels):
             work = threading.Thread(

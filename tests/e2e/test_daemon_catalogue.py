@@ -3,6 +3,7 @@ service goes on, and so does its work afterwards."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -10,10 +11,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drd.daemon.service import BUSY_S, POLL_S
+from drd.flows.alerts.unrecorded import UnrecordedAlerts
 from drd.flows.host.shipped_files import SHIPPED
 from tests.e2e.daemons import daemon, fill, quick_plan, rows, tell_a_script, text_of, until
 from tests.e2e.site import Site, make_tree
@@ -140,8 +143,18 @@ def test_a_catalogue_that_somebody_removes_is_reported_with_what_makes_a_new_one
         assert "somebody replaced" in running.events("catalogue.trouble")[-1]["error"]
         assert "state-contested" not in text_of(told)
         assert '"event": "resolved"' not in text_of(told)
+    sent = {a.after.id for a in UnrecordedAlerts(site.base / "state").read()}
     with daemon(site) as running:
         until(lambda: rows(site, where="state = 'succeeded'"), "a backup", running)
         assert not running.events("catalogue.trouble")
+
+        def known() -> list[dict[str, Any]]:
+            alerts = json.loads(site.drd("alerts", "--json").out)["alerts"]
+            return [a for a in alerts if a["kind"] == "catalogue"]
+
+        until(known, "the alert of the daemon before, which is to be resolved", running)
+        [alert] = known()
+        assert alert["alert"] in sent
+        assert alert["holds"] is False
         assert "1 restore point added" in site.drd("catalogue", "rebuild").out
     site.assert_clean()

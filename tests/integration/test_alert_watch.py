@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import insert
@@ -21,12 +22,14 @@ from drd.catalogue.summary import read_status
 from drd.catalogue.summary_tables import component_summary, plan_summary
 from drd.catalogue.tables import plans
 from drd.errors import CatalogueError
+from drd.flows.alerts.unrecorded import UnrecordedAlerts
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.incidents.writing import Desk
 from drd.flows.status.refused_plans import Refusal
 from drd.kinds.registry import room_of
+from drd.model.actor import Actor
 from drd.model.alert_facts import HostFacts
-from drd.model.alerts import Rules
+from drd.model.alerts import Alert, AlertChange, Rules, Transition
 from drd.model.incidents.entries import Author
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.rules import OpeningRule
@@ -696,3 +699,79 @@ def test_a_catalogue_that_stays_locked_is_an_alert(
     bench.healthy(7)
     assert "resolved catalogue" in bench.told(8)
     bench.catalogue.close()
+
+
+def test_the_next_daemon_resolves_what_a_daemon_sent_and_could_not_record(tmp_path: Path) -> None:
+    """Else an incident in a pager stays open for ever: the alert is in no catalogue."""
+    bench = Bench(tmp_path)
+    bench.load()
+    bench.healthy(0)
+    assert bench.told(2) == []
+
+    def restarted() -> AlertWatch:
+        return bench.new_watch(unrecorded=UnrecordedAlerts(tmp_path / "state"))
+
+    bench.watch = restarted()
+    with patch.object(bench.catalogue.alerts, "apply", side_effect=removed()):
+        outlook = bench.evaluate(3, catalogue_error="drd's catalogue is gone")
+    [alert] = [message.alert for _, message in outlook.unrecorded]
+    assert alert
+
+    bench.watch = restarted()
+    bench.healthy(3)
+    assert bench.told(5) == []
+    assert [a.id for a in bench.catalogue.alerts.open()] == [alert]
+    bench.watch = restarted()
+    bench.healthy(8)
+    outlook = bench.evaluate(11)
+    assert said(outlook) == ["resolved catalogue"]
+    assert [t.after.id for t in outlook.transitions] == [alert]
+    assert UnrecordedAlerts(tmp_path / "state").read() == []
+    bench.catalogue.close()
+
+
+def removed() -> CatalogueError:
+    return CatalogueError("drd's catalogue is gone", trouble="removed")
+
+
+def test_alerts_that_are_not_recorded_survive_in_their_file(tmp_path: Path) -> None:
+    person = Actor.from_json({"uid": 1000, "user": "anna", "host": "web1", "came": "local"})
+    alert = Alert(
+        "3f9a1c02", "shop", "rpo", "", "acknowledged", "critical", at(1), "RPO exceeded",
+        remedy="drd status", seen_at=at(2), told_at=at(3), gone_at=at(4), acknowledged_by="anna",
+        acknowledged_until=at(5), acknowledged_why="known", acknowledged_actor=person,
+        resolved_at=at(6), code="late",
+    )  # fmt: skip
+    change = Transition(AlertChange.RESOLVED, replace(alert, resolved_at=None), alert)
+    file = UnrecordedAlerts(tmp_path)
+    file.write([change])
+    assert UnrecordedAlerts(tmp_path).read() == [change]
+
+    many = [
+        Transition(AlertChange.FIRED, None, replace(alert, id=f"{n:08}", severity=severity))
+        for n in range(100)
+        for severity in ("warning", "critical")
+    ]
+    file.write(many)
+    kept = UnrecordedAlerts(tmp_path).read()
+    assert 0 < len(kept) < len(many)
+    assert {t.after.severity for t in kept[:100]} == {"critical"}, "the most severe are kept"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'[{"change": "fired"}]', b"\xff", b"{}"])
+def test_a_file_of_alerts_that_cannot_be_read_counts_as_empty(
+    content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "unrecorded-alerts.json").write_bytes(content)
+    assert UnrecordedAlerts(tmp_path).read() == []
+
+
+@as_root
+def test_alerts_are_remembered_on_a_full_disk(full: Path) -> None:
+    file = UnrecordedAlerts(full)
+    file.write([])
+    ballast = fill(full)
+    alert = Alert("3f9a1c02", "", "catalogue", "", "firing", "critical", at(1), "it is full")
+    file.write([Transition(AlertChange.FIRED, None, alert)])
+    assert [t.after for t in UnrecordedAlerts(full).read()] == [alert]
+    ballast.unlink()

@@ -80,3 +80,53 @@ def test_without_systemd_only_trouble_of_the_disk_is_waited_for(tmp_path: Path) 
         standby.wait(only_for_disk=True)
     assert told(tmp_path) == []
     app.close()
+
+
+class Killed(ServiceManager):
+    """The daemon dies at its first sign of life."""
+
+    def watchdog(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_the_next_daemon_continues_and_resolves_the_alert_of_one_that_ended(
+    tmp_path: Path,
+) -> None:
+    """With the same id: else an incident in a pager stays open for ever."""
+    config = CONFIG.replace("cat >> {base}/told", "cat >> {base}/told; echo >> {base}/told")
+    (tmp_path / "drd.yaml").write_text(config.format(base=tmp_path))
+    (tmp_path / "state").mkdir()
+    database = tmp_path / "state/drd.db"
+    database.write_bytes(b"not a database" * 1000)
+
+    def sent(times: int) -> list[tuple[str, str]]:
+        limit, file = time.monotonic() + 60, tmp_path / "told"
+        while time.monotonic() < limit:
+            lines = list(filter(None, file.read_text().split("\n"))) if file.exists() else []
+            if len(lines) >= times:
+                break
+            time.sleep(0.02)
+        found = [json.loads(line) for line in lines]
+        return [(m["event"], m["alert"]) for m in found]
+
+    for _ in range(2):
+        app = App(str(tmp_path / "drd.yaml"))
+        with pytest.raises(KeyboardInterrupt):
+            Standby(app, Killed(), pause_s=0.05).wait()
+        [(_, alert)] = sent(1)
+        app.close()
+    remembered = tmp_path / "state/unrecorded-alerts.json"
+    assert remembered.stat().st_mode & 0o777 == 0o600
+
+    app = App(str(tmp_path / "drd.yaml"))
+    standby = Standby(app, ServiceManager(), pause_s=0.05)
+    waiting = threading.Thread(target=standby.wait, daemon=True)
+    waiting.start()
+    limit = time.monotonic() + 60
+    while standby._trouble is None and time.monotonic() < limit:
+        time.sleep(0.02)  # the catalogue is mended only after the daemon has tried it
+    database.unlink()
+    waiting.join(60)
+    assert sent(2) == [("firing", alert), ("resolved", alert)]
+    assert json.loads(remembered.read_bytes()) == []
+    app.close()

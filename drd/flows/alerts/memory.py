@@ -10,11 +10,13 @@ from drd.model.alerts import Alert, AlertChange, Transition
 class UnsavedAlerts:
     """Keeps changes that could not be recorded, one for each alert, until they can be.
 
-    Without it a full disk would make every check send the same alerts again."""
+    Without it a full disk would make every check send the same alerts again. `former` is what the
+    last daemon could not record."""
 
-    def __init__(self) -> None:
-        self._unsaved: dict[str, Transition] = {}
-        self._known: dict[str, Alert] = {}
+    def __init__(self, former: Iterable[Transition] = ()) -> None:
+        self._unsaved = {t.after.id: t for t in former}
+        alerts = (t.after for t in self._unsaved.values())
+        self._known: dict[str, Alert] = {a.id: a for a in alerts if a.resolved_at is None}
 
     @property
     def known(self) -> list[Alert]:
@@ -26,6 +28,10 @@ class UnsavedAlerts:
         """Whether something is still to be recorded."""
         return bool(self._unsaved)
 
+    @property
+    def unsaved_changes(self) -> list[Transition]:
+        return list(self._unsaved.values())
+
     def merged(self, rows: Iterable[Alert]) -> list[Alert]:
         """Return the open alerts of the catalogue with the unrecorded changes.
 
@@ -34,7 +40,8 @@ class UnsavedAlerts:
         alerts = {row.id: row for row in rows}
         for alert, unsaved in list(self._unsaved.items()):
             before, row = unsaved.before, alerts.get(alert)
-            if before is None or (row is not None and _is_unchanged(before, row)):
+            is_new = before is None and row is None
+            if is_new or (before is not None and row is not None and _is_unchanged(before, row)):
                 alerts[alert] = unsaved.after
             else:
                 del self._unsaved[alert]

@@ -20,6 +20,7 @@ from drd.flows.alerts.memory import UnsavedAlerts
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
 from drd.flows.alerts.patience import Patience
+from drd.flows.alerts.unrecorded import UnrecordedAlerts
 from drd.flows.incidents.opening import open_by_rules
 from drd.flows.status.overview import refused, subjects
 from drd.flows.status.refused_plans import Refusal
@@ -81,6 +82,7 @@ class WatchSources:
     `differing` has by plan a message if its stored text is not the text in force, `exposed` a file
     of the plan that others can read or write. `room` returns the bytes that a drill needs
     for a component, from its kind, its size and a function that reads the facts of its snapshot.
+    `unrecorded` keeps what was sent and could not be recorded, for the next daemon.
     """
 
     catalogue: Catalogue
@@ -95,6 +97,7 @@ class WatchSources:
     differing: Callable[[], Mapping[str, str]] = dict
     exposed: Callable[[], Mapping[str, ExposedFile]] = dict
     room: Callable[[str, int, Callable[[], Mapping[str, Any]]], int] = _usual_room
+    unrecorded: UnrecordedAlerts = field(default_factory=UnrecordedAlerts)
 
 
 class WatchResult(NamedTuple):
@@ -135,7 +138,7 @@ class AlertWatch:
         self._sources = sources
         self._book = sources.catalogue.alerts
         self._histories = Histories(sources.catalogue)
-        self._memory = UnsavedAlerts()
+        self._memory = UnsavedAlerts(sources.unrecorded.read())
         self._patience = Patience()
         self._plans: dict[str, Assessment] = {}
         self._errors: Mapping[str, Refusal] = {}
@@ -215,6 +218,7 @@ class AlertWatch:
         if only is not None and error is None:
             alerts = [*(a for a in self._memory.known if a.plan not in only), *alerts]
         self._memory.remember(alerts, transitions, saved=error is None)
+        self._sources.unrecorded.write(self._memory.unsaved_changes)
         return WatchResult(
             tuple(transitions),
             tuple(sorted(self._memory.known, key=lambda a: a.key)),
