@@ -26,7 +26,7 @@ EXPIRED = "measure-expired"
 NOT_LOADED = "playbook-not-loaded"
 """The kind of an alert about a playbook that the daemon has not loaded."""
 INTERRUPTED = "playbook-unfinished"
-"""The kind of an alert about a playbook whose process died."""
+"""The kind of an alert about a playbook for whose run no process works."""
 CONCEALED = f"{PREFIX}(restricted)"
 """Stands for the name of a playbook that the reader must not know."""
 
@@ -91,14 +91,20 @@ def expired(
 
 
 def interrupted(run: Run, *, hides: bool = False) -> Condition:
-    """Return the condition that the process of a playbook died."""
+    """Return the condition that no process works for the run of a playbook: it died, or a person
+    decided about a step after the run had failed, and nobody has continued the run."""
+    why = "was interrupted: its process died"
+    if run.reopened:
+        why = (
+            "stopped at a step. A person decided about this step, but nobody has continued the run"
+        )
     return Condition(
         INTERRUPTED,
         "critical",
         run.id,
-        f"run {run.id} of {_words(run, hides=hides)} was interrupted: its process died. Its steps "
-        "stay as they are until a person continues the run (drd resume), rolls it back (drd "
-        "rollback), or ends it (drd cancel)",
+        f"run {run.id} of {_words(run, hides=hides)} {why}. Its steps stay as they are until a "
+        "person continues the run (drd resume), rolls it back (drd rollback), or ends it (drd "
+        "cancel)",
         f"drd resume {run.id}",
     )
 

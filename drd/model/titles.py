@@ -67,7 +67,7 @@ TITLES = {
     "prune-paused": "prune of {} is paused",
     "readiness-overdue": "readiness check is overdue",
     "reading-overdue": "not all data of {} was verified in time",
-    "playbook-unfinished": "a playbook was interrupted",
+    "playbook-unfinished": "a playbook is not finished",
     "recovery-failing": "recovery failed",
     "recovery-unfinished": "a recovery was not finished",
     "repository-damaged": "repository {} is damaged",

@@ -457,3 +457,24 @@ def test_room_that_a_dead_try_reserved_for_a_secret_is_removed_but_no_whole_secr
     (tmp_path / "elsewhere").touch()
     remove_reserved(file)
     assert (tmp_path / "elsewhere").exists()
+
+
+def test_a_playbook_that_a_person_decided_about_says_that_nobody_has_continued_it(
+    tmp_path: Path,
+) -> None:
+    """`drd skip` makes a run that failed wait for `drd resume`: no process died."""
+    world = World(tmp_path, copies=False)
+    try:
+        catalogue, watch = world.catalogue, MeasureWatch()
+        owned = catalogue.runs.begin(
+            ExecutedPlaybook("playbook:insider", "d"), RunKind.PLAYBOOK, trigger="manual", at=NOW
+        )
+        catalogue.runs.finish(owned, RunState.FAILED, at=NOW, error="step lock failed")
+        assert watch.conditions(catalogue, NOW) == ()
+        catalogue.runs.reopen(catalogue.runs.get(owned.run.id), NOW)
+        [told] = watch.conditions(catalogue, NOW)
+        assert (told.kind, told.remedy) == (INTERRUPTED, f"drd resume {owned.run.id}")
+        assert "A person decided about this step, but nobody has continued the run" in told.text
+        assert "died" not in told.text
+    finally:
+        world.close()
