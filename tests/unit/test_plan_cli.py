@@ -17,6 +17,7 @@ from drd import process
 from drd.cli.main import main
 from drd.config.json_schema import plan_schema
 from drd.config.plan_file import load_plan
+from drd.config.problems import as_name
 from drd.flows.host import containers
 from drd.kinds import running_servers
 from drd.kinds.files import discovery as files_discovery
@@ -277,6 +278,7 @@ def test_new_plan_passes_check_and_says_what_is_next(
     assert {n: c.kind for n, c in loaded.plan.components.items()} == {
         "shop-data": "sqlite",
         "configuration": "files",
+        "plans": "files",
     }
     assert file.read_text().startswith("# yaml-language-server: $schema=plan.schema.json\n")
     assert file.read_text().count("\n#") > 3
@@ -346,7 +348,7 @@ def test_new_plan_keeps_a_live_database_out_of_the_files(
 ) -> None:
     assert run("new", "--no-postgres", "--sqlite", database, "--files", home, "--output", "-") == 0
     written = yaml.safe_load(capsys.readouterr().out)
-    assert written["components"]["configuration"]["exclude"][:2] == [
+    assert written["components"][as_name(home.name)]["exclude"][:2] == [
         str(database),
         f"{database}-wal",
     ]
@@ -468,6 +470,7 @@ def test_databases_behind_a_local_socket_are_found(
     for name in ("planshop", ODD):
         quoted = name.replace('"', '""')
         postgres.execute(f'create database "{quoted}"')
+        postgres.execute("create table t (x int)", database=name)
     assert run("new", "--name", "found") == 0
     components = load_plan(home / "plans/found.yaml").plan.components
     assert {"planshop", "new-odd-n-me"} <= set(components)

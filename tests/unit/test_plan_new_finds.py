@@ -18,6 +18,7 @@ import yaml
 from drd.cli import plan_new
 from drd.cli.main import main
 from drd.config.starter import FoundComponents, Starter, starter
+from drd.errors import UsageError
 from drd.flows.host import containers
 from drd.kinds import running_servers
 from drd.kinds.files import discovery as files_discovery
@@ -25,6 +26,7 @@ from drd.kinds.mariadb import discovery as mariadb_discovery
 from drd.kinds.postgres import discovery as postgres_discovery
 from drd.kinds.postgres.discovery import found as find_postgres
 from drd.kinds.sqlite import discovery as sqlite_discovery
+from drd.model.plan import NAME
 from drd.process import container
 from tests.repository_support import until
 from tests.servers import PostgresServer
@@ -131,6 +133,7 @@ def test_clusters_in_other_socket_directories_are_found_and_stopped_ones_named(
     monkeypatch.delenv("PGHOST", raising=False)
     monkeypatch.setenv("PGUSER", "postgres")
     postgres.execute("create database found_elsewhere")
+    postgres.execute("create table t (x int)", database="found_elsewhere")
     wishes, notes = find_postgres()
     (wish,) = [wish for wish in wishes if wish.name == "found_elsewhere"]
     assert f"host={postgres.socket_dir}" in wish.where
@@ -192,6 +195,99 @@ def test_a_server_that_the_plan_has_as_a_whole_is_not_found_again_by_its_databas
     assert main(["plan", "new", *words, away]) == 0
     components = yaml.safe_load(capsys.readouterr().out)["components"]
     assert set(components) == {"db", "billing", "booking"}
+
+
+def test_each_path_that_a_person_names_is_a_component_of_its_name(
+    tmp_path: Path, capsys: Output
+) -> None:
+    """With its own check and its own target: guests' uploads are no configuration."""
+    named = ["uploads", "etc/gateway", "a/data", "b/data", "all", "manifest", "2024", "null", "Ü!"]
+    words = [f"--no-{kind}" for kind in ("postgres", "sqlite", "mariadb", "redis", "valkey")]
+    for name in named:
+        (tmp_path / name).mkdir(parents=True)
+        words += ["--files", str(tmp_path / name)]
+    assert main(["plan", "new", *words, "--output", "-", "--name", "shop"]) == 0
+    text = capsys.readouterr().out
+    plan = yaml.safe_load(text)
+    places = {name: keys["paths"] for name, keys in plan["components"].items()}
+    assert list(places.values()) == [[str(tmp_path / name)] for name in named]
+    assert list(places)[:4] == ["uploads", "gateway", "a-data", "b-data"]
+    assert all(NAME.fullmatch(name) for name in places)
+    assert {check["component"] for check in plan["checks"]} == set(places)
+    commented = text.partition("#targets:")[2].partition("# A recovery in place")[0]
+    targets = yaml.safe_load("targets:" + commented.replace("\n#", "\n"))["targets"]["standby"]
+    assert targets == {name: {"path": f"/srv/standby/{name}"} for name in places}
+
+
+def test_a_path_below_another_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "srv/uploads").mkdir(parents=True)
+    words = [str(tmp_path / "srv/uploads"), str(tmp_path / "srv")]
+    with pytest.raises(UsageError, match=r"srv/uploads is below --files .*/srv, which") as refused:
+        files_discovery.wishes(words)
+    assert refused.value.hint == f"leave out --files {tmp_path}/srv/uploads."
+    assert [wish.name for wish in files_discovery.wishes(["/etc", "/etc/"])] == ["configuration"]
+
+
+@pytest.mark.parametrize(
+    ("option", "dsn", "key"),
+    [
+        ("--postgres-cluster", "postgresql://db.example.com/shop", "wal"),
+        ("--mariadb-server", "mariadb://db.example.com/shop", "binlog"),
+    ],
+)
+def test_the_log_of_a_whole_server_is_offered_in_a_comment(
+    option: str, dsn: str, key: str, tmp_path: Path, capsys: Output
+) -> None:
+    """Who reads only the plan learns that a recovery can lose seconds."""
+    words = [f"--no-{kind}" for kind in ("postgres", "sqlite", "mariadb", "redis", "valkey")]
+    assert main(["plan", "new", *words, "--no-files", option, dsn, "--name", "shop",
+                 "--output", "-"]) == 0  # fmt: skip
+    text = capsys.readouterr().out
+    line = f"    # {key}: {{every: 30s}}\n"
+    before, found, after = text.partition(line)
+    assert found
+    assert "so a recovery can lose seconds" in " ".join(before[-500:].replace("# ", "").split())
+    plan = tmp_path / "shop.yaml"
+    plan.write_text(before + line.replace("# ", "") + after)
+    assert yaml.safe_load(plan.read_text())["components"]["db"][key] == {"every": "30s"}
+    assert main(["plan", "check", str(plan)]) == 0
+
+
+def test_databases_of_postgresql_without_contents_are_left_out_and_named(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drill of one would prove nothing. What an extension brings is no contents."""
+    monkeypatch.setenv("PGHOST", str(postgres.socket_dir))
+    monkeypatch.setenv("PGUSER", "postgres")
+    monkeypatch.setattr(postgres_discovery, "_clusters", list)
+    monkeypatch.setattr(postgres_discovery, "SOCKET_DIRECTORIES", ())
+    kinds = {
+        "of_tables": "create table t (x int)",
+        "of_functions": "create function f() returns int language sql as 'select 1'",
+        "of_objects": "select lo_create(0)",
+        "it's \\ empty": "select 1",
+        "with_extension": "create extension pg_stat_statements",
+    }
+    for name, statement in kinds.items():
+        postgres.execute(f'create database "{name}"')
+        postgres.execute(statement, database=name)
+    # An owner's own operator must not be used by a superuser who looks.
+    postgres.execute(
+        "create schema s; create function s.f(name, text) returns bool language plpgsql as "
+        "'begin raise exception $$trapped$$; end'; create operator s.!~ (function = s.f, "
+        "leftarg = name, rightarg = text); alter database of_tables set search_path = s, "
+        "pg_catalog",
+        database="of_tables",
+    )
+    wishes, notes = find_postgres()
+    names = [wish.name for wish in wishes if wish.name in kinds]
+    assert names == ["of_functions", "of_objects", "of_tables"]
+    [note] = [note for note in notes if "left out" in note]
+    assert "it's \\ empty" in note
+    assert "with_extension" in note
+    assert "because they contain no table, function or large object" in note
+    about = [dict(wish.keys([], ""))["#"] for wish in wishes]
+    assert ["--postgres-cluster" in text for text in about] == [True] + [False] * (len(about) - 1)
 
 
 def test_paths_that_a_person_names_are_copied_whole() -> None:

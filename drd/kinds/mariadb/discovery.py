@@ -46,6 +46,10 @@ _OWN_USER = (
     "Use a separate database user for drd, not the user of the application: `drd doctor PLAN "
     "--grants` prints a script that creates this user."
 )
+_SECONDS = (
+    "A dump loses what was written since. To lose seconds, copy a whole server of MariaDB with its "
+    "binary log instead: --mariadb-server (docs/mariadb.md)."
+)
 _USER_INSIDE = (
     "This address is the one that is valid in the container. Better use a separate database user "
     "for drd: docs/mariadb.md lists the rights of this user."
@@ -70,15 +74,21 @@ def wishes(given: Sequence[str]) -> list[Wish]:
 
 
 def _wish(
-    database: str, text: str | None, parts: dsn.Parts, inside: process.Container | None = None
+    database: str,
+    text: str | None,
+    parts: dsn.Parts,
+    inside: process.Container | None = None,
+    *,
+    better: str = "",
 ) -> Wish:
     """Suggest one component. `text` is None if the address holds a password, which then becomes a
-    credential. `inside` is the container of the server."""
+    credential. `inside` is the container of the server. `better` is a comment."""
     placed = {"container": inside.name, "engine": inside.engine} if inside is not None else None
 
     def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
         if text is not None:
-            yield "#", _OWN_USER if placed is None else _USER_INSIDE
+            about = _OWN_USER if placed is None else _USER_INSIDE
+            yield "#", f"{about} {better}".rstrip()
         yield "dsn", {"credential": credential} if text is None else text
         if placed is not None:
             yield "in", placed
@@ -166,7 +176,8 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
             continue
         if not listed:
             notes.append(f"{where} has no database except its system databases.")
-        databases += [_of_socket(one.name, socket) for one in listed if not one.is_empty]
+        filled = [one.name for one in listed if not one.is_empty]
+        databases += [_of_socket(name, socket, is_first=name == filled[0]) for name in filled]
         address = next((_address(one.name, socket) for one in listed if one.is_empty), "")
         example = f"add it with --mariadb {shlex.quote(escaped(address))}"
         notes += _left_out(listed, f"of the server at {escaped(socket)}", example)
@@ -184,9 +195,10 @@ def _unseen(server: RunningServer) -> str:
     )
 
 
-def _of_socket(name: str, socket: str) -> Wish:
+def _of_socket(name: str, socket: str, *, is_first: bool) -> Wish:
     text = _address(name, socket)
-    return _wish(name, text, dsn.parse(text))._replace(sockets=(socket,))
+    wish = _wish(name, text, dsn.parse(text), better=_SECONDS if is_first else "")
+    return wish._replace(sockets=(socket,))
 
 
 def _address(name: str, socket: str) -> str:

@@ -17,6 +17,7 @@ from drd import process
 from drd.errors import ToolError
 from drd.kinds.postgres.discovery_inside import found_inside
 from drd.kinds.postgres.dsn import holds_password
+from drd.kinds.postgres.empty_databases import IS_EMPTY, PLAIN_NAMES, connecting_to, left_out
 from drd.kinds.running_servers import RunningServer, unseen
 from drd.model.text import escaped
 from drd.ports.kinds import Wish
@@ -32,14 +33,22 @@ _LIST = (
 )
 
 
+_SECONDS = (
+    "A dump loses what was written since. To lose seconds, copy the whole server with its WAL "
+    "instead: --postgres-cluster (docs/postgres-cluster.md)."
+)
+
+
 def wishes(given: Sequence[str]) -> list[Wish]:
     """Suggest a component for each connection string."""
     return [_wish(_database(dsn), None if holds_password(dsn) else dsn) for dsn in given]
 
 
-def _wish(database: str, dsn: str | None, inside: process.Container | None = None) -> Wish:
+def _wish(
+    database: str, dsn: str | None, inside: process.Container | None = None, *, better: str = ""
+) -> Wish:
     """Suggest one component. `dsn` is None if the string holds a password, which then becomes a
-    credential. `inside` is the container of the server.
+    credential. `inside` is the container of the server. `better` is a comment.
     """
     placed = {"container": inside.name, "engine": inside.engine} if inside is not None else None
 
@@ -50,7 +59,7 @@ def _wish(database: str, dsn: str | None, inside: process.Container | None = Non
                 "password. Name a separate role for drd, not the role of the application: `drd "
                 "doctor PLAN --grants` prints a script that creates it."
             )
-            yield "#", about
+            yield "#", f"{about} {better}".rstrip()
         yield "dsn", {"credential": credential} if dsn is None else dsn
         if placed is not None:
             yield "in", placed
@@ -137,9 +146,13 @@ def _on_this_host() -> tuple[list[Wish], list[str]]:
         elif not names:
             notes.append(f"{where} has no database except its system databases.")
         at = (os.path.realpath(f"{directory}/.s.PGSQL.{port}"),)
-        databases += [
-            _wish(name, _dsn(name, directory, port))._replace(sockets=at) for name in names or ()
-        ]
+        empty = [name for name in names or () if _is_empty(psql, one, name)]
+        filled = [name for name in names or () if name not in empty]
+        for name in filled:
+            better = _SECONDS if name == filled[0] else ""
+            wish = _wish(name, _dsn(name, directory, port), better=better)
+            databases.append(wish._replace(sockets=at))
+        notes += left_out(empty, where.rstrip(","), _dsn(next(iter(empty), ""), directory, port))
     return databases, notes
 
 
@@ -219,11 +232,22 @@ def _sockets(more: Sequence[str] = ()) -> Iterator[_Socket]:
 
 def _databases(psql: str, one: _Socket) -> list[str] | None:
     """Return the databases of a server, or None if it accepts no user."""
+    answer = _answer(psql, one, "postgres", _LIST)
+    return [name for name in answer.split("\0") if name] if answer is not None else None
+
+
+def _is_empty(psql: str, one: _Socket, database: str) -> bool:
+    """Return whether nothing is in a database; False if it lets nobody look."""
+    return (_answer(psql, one, database, PLAIN_NAMES, IS_EMPTY) or "").strip("\0\n") == "t"
+
+
+def _answer(psql: str, one: _Socket, database: str, *queries: str) -> str | None:
+    """Return what a server answers, or None if it accepts no user."""
     users: list[str | None] = [None]
     if os.geteuid() == 0 and _exists("postgres"):
         users.append("postgres")
-    words = [psql, "-X", "-A", "-t", "-w", "-0", "-h", one.directory, "-p", str(one.port)]
-    words += ["-d", "postgres", "-c", _LIST]
+    words = [psql, "-X", "-A", "-t", "-q", "-w", "-0", "-h", one.directory, "-p", str(one.port)]
+    words += ["-d", connecting_to(database), *(w for query in queries for w in ("-c", query))]
     env = {"PGCONNECT_TIMEOUT": "3", "PGCLIENTENCODING": "UTF8"}
     if (owner := user_name(one.owner)) != str(one.owner):
         env["PGREQUIREPEER"] = owner  # no other server may have come there since
@@ -236,7 +260,7 @@ def _databases(psql: str, one: _Socket) -> list[str] | None:
         except ToolError:
             continue
         if done.exit_code == 0:
-            return [name for name in done.stdout.split("\0") if name]
+            return done.stdout
     return None
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from drd import process
 from drd.errors import ToolError
+from drd.kinds.postgres.empty_databases import IS_EMPTY, PLAIN_NAMES, connecting_to, left_out
 from drd.model.text import escaped
 from drd.process import Container
 
@@ -22,6 +23,10 @@ for s in /var/run/postgresql/.s.PGSQL.* /tmp/.s.PGSQL.*; do
     -d postgres -c "$1" 2>/dev/null && printf '\0' || printf 'r\0'
 done
 exit 0
+"""
+_LOOK_INTO = r"""
+unset PGHOSTADDR PGSERVICE PGOPTIONS PGSSLMODE PGPASSFILE PGTARGETSESSIONATTRS
+PGCONNECT_TIMEOUT=3 exec psql -X -A -t -q -w -h "$1" -p "$2" -U "$3" -d "$4" -c "$5" -c "$6"
 """
 _ASKED = (
     "select 'd' || datname from pg_database where datallowconn and not datistemplate "
@@ -45,8 +50,21 @@ def found_inside() -> tuple[list[tuple[str, str, Container]], list[str]]:
                 )
             elif not names:
                 notes.append(f"{where} has no database except its system databases.")
-            databases += [(n, _dsn(n, directory, port, user), container) for n in names]
+            server = (directory, port, user)
+            empty = [name for name in names if _is_empty(container, server, name)]
+            notes += left_out(empty, where.removesuffix(","))
+            databases += [(n, _dsn(n, *server), container) for n in names if n not in empty]
     return databases, notes
+
+
+def _is_empty(container: Container, server: tuple[str, str, str], database: str) -> bool:
+    """Return whether nothing is in a database; False if it lets nobody look."""
+    words = (*server, connecting_to(database), PLAIN_NAMES, IS_EMPTY)
+    try:
+        done = process.run(process.shell_in(container, _LOOK_INTO, *words, deadline_s=_LOOK_S))
+    except ToolError:
+        return False
+    return done.exit_code == 0 and done.stdout.strip() == "t"
 
 
 def _servers(container: Container) -> Iterator[tuple[str, str, str, list[str], bool]]:

@@ -19,6 +19,11 @@ _ABOUT = (
     "rights in the server."
 )
 _IN_PLACE = "For recoveries in place, add `data_dir`."
+_LOG = (
+    "With the next line, drd also stores what the server writes between two backups (its binary "
+    "log), so a recovery can lose seconds, and go back to any second. The server needs log_bin "
+    "and binlog_format = ROW: `drd doctor PLAN` says what is missing."
+)
 _TARGET = "An empty or missing directory; the host needs the same series of MariaDB."
 
 
@@ -45,6 +50,8 @@ def _wish(text: str, parts: dsn.Parts) -> Wish:
         yield "dsn", {"credential": credential} if holds else text
         if here is not None and here.directory:
             yield "data_dir", here.directory
+        yield "#", _LOG
+        yield "#", "binlog: {every: 30s}"
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         yield "#", _TARGET

@@ -22,6 +22,12 @@ _ABOUT = (
     "PLAN --grants` prints a script."
 )
 _IN_PLACE = "For recoveries in place, add `data_dir`."
+_LOG = (
+    "With the next line, drd also stores what the server writes between two backups (its WAL), so "
+    "a recovery can lose seconds, and go back to any second. The server needs a limit in "
+    "max_slot_wal_keep_size, and wal_level replica or logical: `drd doctor PLAN` says what is "
+    "missing."
+)
 _TARGET = (
     "An empty or missing directory; the host needs the same major version of PostgreSQL. Its "
     "tablespaces are restored into it."
@@ -42,6 +48,8 @@ def _wish(dsn: str) -> Wish:
         yield "dsn", {"credential": credential} if holds else dsn
         if here is not None and here.directory:
             yield "data_dir", here.directory
+        yield "#", _LOG
+        yield "#", "wal: {every: 30s}"
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         yield "#", _TARGET
