@@ -56,6 +56,8 @@ _FATAL = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
 _STOPS = ("recovery_target_time", "recovery_target_lsn", "recovery_target_xid")
 _TOO_EARLY = "requested recovery stop point is before consistent recovery point"
 _NO_TARGET = "recovery ended before configured recovery target was reached"
+_MINIMAL = 'generated with "wal_level=minimal"'
+_NOT_READY = "the database system is "
 _ROLE_NAME = re.compile(r'rolname = "([^"\n]{1,63})"')
 _OF_THE_HOST = ("shared memory", "could not allocate", "Cannot allocate", "could not load locale",
                 "incompatible with operating system")  # fmt: skip
@@ -250,7 +252,15 @@ class RestoredServer(ThrowAwayServer):
         logged = self._log.text()
         if _NO_TARGET in logged and self.stopped:
             raise _TargetNotReached
-        fatal = _FATAL.findall(logged)
+        # Those of the sessions by which drd asks whether the server is ready say nothing.
+        fatal = [f for f in _FATAL.findall(logged) if not f.startswith(_NOT_READY)]
+        if _MINIMAL in logged:
+            raise TargetError(
+                "the log cannot be replayed to this place: the server wrote a part of it with "
+                "wal_level=minimal",
+                hint="choose a time before that part (--before TIME), or a restore point from "
+                "after it (drd points PLAN shows them).",
+            )
         if _TOO_EARLY in logged:
             raise TargetError(
                 "the backup ended only after the place at which the replay should stop",
