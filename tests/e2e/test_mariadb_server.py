@@ -161,6 +161,11 @@ def _assert_back_by_hand(site: Site, server: MariadbServer, directory: Path) -> 
     assert said.splitlines()[-2:] == ["45", "700"]  # started anew
 
 
+OPENED = {
+    ".": 0o750, "mysql": 0o750, "shop": 0o755, "ibdata1": 0o660, "shop/orders.ibd": 0o640
+}  # fmt: skip
+
+
 def test_a_server_is_recovered_in_place_and_back(server: MariadbServer, site: Site) -> None:
     site.drd("backup", "shop")
     server.execute("delete from shop.orders where n > 100")
@@ -169,12 +174,12 @@ def test_a_server_is_recovered_in_place_and_back(server: MariadbServer, site: Si
     assert "must end before drd replaces" in refused.err
     server.stop()
     data = server.directory / "data"
-    for directory, mode in ((data, 0o750), (data / "mysql", 0o750), (data / "shop", 0o755)):
-        directory.chmod(mode)
+    for name, mode in OPENED.items():
+        (data / name).chmod(mode)
     done = site.drd(*here, "--json").json
     assert done["result"] == "passed"
-    modes = [stat.S_IMODE(p.stat().st_mode) for p in (data, data / "mysql", data / "shop")]
-    assert modes == [0o750, 0o750, 0o755], "who could read the files of before can read these"
+    modes = {name: stat.S_IMODE((data / name).stat().st_mode) for name in OPENED}
+    assert modes == OPENED, "who could read the files of before can read these"
     server.start()
     assert _ask(server, "select count(*) from orders") == [300]
     running = site.drd("undo", done["run"], "--yes", code=1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -20,6 +18,7 @@ from drd.kinds.mariadb.physical.binlog.replay import replay, room_of_log
 from drd.kinds.mariadb.physical.examine import data_dir_of
 from drd.kinds.mariadb.physical.inspect import ServerInspector
 from drd.kinds.mariadb.physical.landed import proven
+from drd.kinds.mariadb.physical.opened import open_like
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
 from drd.kinds.mariadb.physical.reach import connect
 from drd.kinds.mariadb.physical.sandbox import OWN_FILES, programs_of, restored
@@ -61,10 +60,6 @@ def _same(one: Path, other: Path) -> bool:
 
 
 FILES = ServerFiles("MariaDB", SPEC.data_owner, "mariadb-server", "datadir", running_in, end_server)
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
-_SYSTEM = "mysql"
-"""The directory of the database that each server has."""
 
 
 class ServerDirectory(DataDirectory[Address]):
@@ -114,19 +109,10 @@ class ServerDirectory(DataDirectory[Address]):
         return restored(snapshot, programs, rolled)
 
     def _open_as_before(self, ready: Path) -> None:
-        """Let group and others read the directories that they could read in the directory that is
-        replaced: the next backup may read them as a member of the group."""
         publication = self._publication
         former = next((d for d in (publication.target, publication.before) if d.is_dir()), None)
-        if former is None:
-            return
-        usual = _open_bits(former / _SYSTEM) or 0
-        with _directory(ready) as top:
-            os.fchmod(top, stat.S_IRWXU | (_open_bits(former) or 0))
-            for name in [e.name for e in os.scandir(top) if e.is_dir(follow_symlinks=False)]:
-                bits = _open_bits(former / name)
-                with _directory(name, top) as below:
-                    os.fchmod(below, stat.S_IRWXU | (usual if bits is None else bits))
+        if former is not None:
+            open_like(ready, former)
 
     def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
         tasks = []
@@ -188,21 +174,3 @@ class ServerDirectory(DataDirectory[Address]):
                 f"(process {server}) is another one",
                 hint="correct `dsn` of the target: it must lead to the restored server.",
             )
-
-
-@contextmanager
-def _directory(path: Path | str, within: int | None = None) -> Iterator[int]:
-    """Open a directory, and no link in its place: the server's user could have put one there."""
-    fd = os.open(path, _DIRECTORY, dir_fd=within)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _open_bits(directory: Path) -> int | None:
-    """Return which of the rights to read and enter the directory group and others have; None if it
-    is not there."""
-    with suppress(OSError):
-        return directory.lstat().st_mode & _OPEN
-    return None
