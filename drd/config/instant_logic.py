@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drd.config.drill import Drill
 from drd.config.parse import Parsed
 from drd.config.problems import Report
 from drd.model.cron import longest_gap
@@ -41,13 +42,33 @@ def check_instant(parsed: Parsed, report: Report) -> None:
     for name, component in mounted.items():
         for warning in KINDS[component.kind].against_instant(component):
             report.warn(("components", name, *warning.path), warning.message, warning.hint)
+    _check_times(drill, report)
+
+
+def _check_times(drill: Drill, report: Report) -> None:
+    """Report a time between two whole drills that lets no drill of the schedule be instant."""
     between_s = drill.every
     if drill.cron is not None:
         between_s = longest_gap(drill.cron, drill.timezone)
-    if between_s is not None and (drill.full_every or FULL_EVERY_S) < between_s:
+    if between_s is None:
+        return
+    full_s, scenarios = drill.full_every or FULL_EVERY_S, len(drill.scenarios)
+    if full_s < between_s:
         message = (
             f"is shorter than the {format_duration(between_s)} between two drills, so no drill "
             "would be instant"
         )
         hint = "set a longer `full_every`, or leave out `restore: instant`."
         report.error(("drill", "full_every"), message, hint)
+    elif full_s < 2 * scenarios * between_s:
+        drills = "two drills of one scenario" if scenarios > 1 else "two drills"
+        message = (
+            f"is {format_duration(full_s)}, less than twice the "
+            f"{format_duration(scenarios * between_s)} between {drills}, so each drill by the "
+            "schedule restores everything: the next one would be too late for it"
+        )
+        hint = (
+            "drill more often, set `full_every` to at least "
+            f"{format_duration(2 * scenarios * between_s)}, or leave out `restore: instant`."
+        )
+        report.warn(("drill", "full_every"), message, hint)

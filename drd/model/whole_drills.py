@@ -47,15 +47,19 @@ def why_whole(
     last: Evidence | None, now: datetime, full_every_s: float, interval_s: float | None
 ) -> str | None:
     """Return why the drill that begins now has to restore everything; None for an instant one. It
-    has to as well if the next drill, after `interval_s`, would come too late for it."""
+    has to as well if the next drill of its scenario, after `interval_s`, would come too late for
+    it."""
     every = format_duration(full_every_s)
     if last is None:
         return f"no whole restore of this plan has passed yet, and the plan wants one every {every}"
     age_s = (now - last.finished_at).total_seconds()
-    if age_s < 0 or age_s + (interval_s or 0.0) > full_every_s:
+    was = f"the last whole restore was at {format_time(last.finished_at)}, and the plan wants one "
+    if age_s < 0 or age_s > full_every_s:
+        return f"{was}every {every}"
+    if age_s + (interval_s or 0.0) > full_every_s:
         return (
-            f"the last whole restore was at {format_time(last.finished_at)}, and the plan wants "
-            f"one every {every}"
+            f"{was}every {every} (`full_every`): the next drill, after "
+            f"{format_duration(interval_s or 0.0)}, would be too late for it"
         )
     return None
 

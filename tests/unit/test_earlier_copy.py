@@ -18,12 +18,13 @@ from drd.flows.backup import capture
 from drd.flows.backup.earlier_copy import earlier_copy
 from drd.model.limits import UNLIMITED
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
+from drd.model.strict import UnexpectedValue
 from drd.ports import EarlierIncomplete, NoEarlier, Probe, Workplace
 
 AT = datetime(2026, 11, 29, tzinfo=UTC)
 COPY = ComponentSnapshot("server", "postgres-cluster", "captured", AT, "1" * 64)
 POINT = RestorePoint(
-    id="a1",
+    id="a1a1a1a1",
     plan="shop",
     data_time=AT,
     available_at=AT,
@@ -38,10 +39,15 @@ COMPONENT: Any = SimpleNamespace(name="server", kind="postgres-cluster", limits=
 def _found(
     points: list[RestorePoint],
     *,
-    sealed: tuple[str, ...] = ("a1",),
+    sealed: tuple[str, ...] = ("a1a1a1a1",),
     damage: str | None = None,
     missing: Any = (),
+    unwritten: str = "",
 ) -> Any:
+    def require_written(row: ComponentSnapshot, private: Any) -> None:
+        if unwritten:
+            raise UnexpectedValue(unwritten)
+
     def lacking(wanted: list[str]) -> list[str]:
         if isinstance(missing, Exception):
             raise missing
@@ -49,25 +55,28 @@ def _found(
 
     health = SimpleNamespace(repository="local", damage=damage)
     services: Any = SimpleNamespace(
+        kinds=lambda kind: SimpleNamespace(require_written=require_written),
         catalogue=SimpleNamespace(
             points=SimpleNamespace(of_plan=lambda _: points),
             origins=SimpleNamespace(seals=lambda _: dict.fromkeys(sealed, "")),
-            evidence=SimpleNamespace(unrestorable=lambda _: {"f6": ("run", AT)}),
+            evidence=SimpleNamespace(unrestorable=lambda _: {"f6f6f6f6": ("run", AT)}),
             health=SimpleNamespace(of_plan=lambda _: [health]),
-        )
+        ),
     )
     repository: Any = SimpleNamespace(name="local", missing=lacking)
-    plan: Any = SimpleNamespace(name="shop")
+    plan: Any = SimpleNamespace(name="shop", components={})
     return earlier_copy(services, plan, COMPONENT, repository)
 
 
 def test_the_newest_copy_in_this_repository_is_built_on() -> None:
-    failed = replace(POINT, id="b2", components=(replace(COPY, state="failed", snapshot=None),))
-    elsewhere = replace(POINT, id="c3", repositories={"far": "3" * 64})
-    another = replace(POINT, id="d4", components=(replace(COPY, kind="files"),))
+    failed = replace(
+        POINT, id="b2b2b2b2", components=(replace(COPY, state="failed", snapshot=None),)
+    )
+    elsewhere = replace(POINT, id="c3c3c3c3", repositories={"far": "3" * 64})
+    another = replace(POINT, id="d4d4d4d4", components=(replace(COPY, kind="files"),))
     found = _found([another, elsewhere, failed, POINT])
-    assert (found.point, found.repository, found.snapshot) == ("a1", "local", COPY)
-    assert set(found.unrestorable) == {"f6"}
+    assert (found.point, found.repository, found.snapshot) == ("a1a1a1a1", "local", COPY)
+    assert set(found.unrestorable) == {"f6f6f6f6"}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +84,10 @@ def test_the_newest_copy_in_this_repository_is_built_on() -> None:
     [
         (_found([]), "the first copy"),
         (_found([POINT], sealed=()), "was not made on this host"),
+        (
+            _found([POINT], unwritten="timeline is 0"),
+            "drd refuses restore point a1a1a1a1 as the catalogue describes it",
+        ),
         (_found([POINT], damage="3 packs are lost"), "the repository is damaged: 3 packs are lost"),
         (_found([POINT], missing=["1" * 64]), "is not in the repository"),
         (_found([POINT], missing=RepositoryUnreachable("no route")), "does not answer: no route"),

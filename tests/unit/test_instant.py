@@ -139,6 +139,13 @@ def test_a_drill_restores_everything_before_the_next_one_would_be_late(
     assert (why is not None) is whole
 
 
+def test_a_drill_that_is_whole_because_of_the_next_one_says_so() -> None:
+    why = str(why_whole(evidence(1 / 1440), NOW, 30 * DAY, 30 * DAY))
+    assert "the plan wants one every 30d (`full_every`)" in why
+    assert why.endswith(": the next drill, after 30d, would be too late for it")
+    assert str(why_whole(evidence(31), NOW, 30 * DAY, 30 * DAY)).endswith("wants one every 30d")
+
+
 def test_without_a_whole_drill_the_next_one_is_whole() -> None:
     assert "no whole restore of this plan has passed yet" in str(why_whole(None, NOW, DAY, None))
     from_the_future = evidence(-3)
@@ -235,6 +242,28 @@ def test_a_plan_of_a_whole_server_may_have_instant_drills(tmp_path: Path) -> Non
     assert plan.proof == plain.proof  # a recovery restores the same
     with pytest.raises(ConfigError, match="no drill would be instant"):
         load(tmp_path, of_a_server("every: 7d, restore: instant, full_every: 3d"))
+
+
+@pytest.mark.parametrize(
+    ("drill", "said"),
+    [
+        ("every: 7d", None),
+        ("every: 15d", None),
+        ("every: 16d", "is 30d, less than twice the 16d between two drills, so each drill by"),
+        ("every: 30d, full_every: 30d", "is 30d, less than twice the 30d between two drills,"),
+        ("every: 30d, full_every: 60d", None),
+        ('cron: "0 3 1 * *", full_every: 40d', "less than twice the 31d between two drills, "),
+        ("every: 7d, scenarios: [database-loss, host-loss]", None),
+        ("every: 8d, scenarios: [database-loss, host-loss]", "the 16d between two drills of one"),
+    ],
+)
+def test_a_plan_whose_schedule_allows_no_instant_drill_is_told_so(
+    tmp_path: Path, drill: str, said: str | None
+) -> None:
+    text = of_a_server(f"{drill}, restore: instant")
+    found = [w for w in load(tmp_path, text).warnings if "less than twice" in w.message]
+    assert [w.path for w in found] == (["drill.full_every"] if said else [])
+    assert all(str(said) in w.message for w in found)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from drd.flows.restore.point_choice import (
     require_held,
 )
 from drd.model.plan import DrillPolicy, Plan
-from drd.model.run import DrillResult
+from drd.model.run import CheckVerdict, DrillResult
 from tests.flow_support import DAY, NOON, World
 
 HOUR = timedelta(hours=1)
@@ -246,6 +246,63 @@ def test_another_address_of_the_same_repository_is_recognised(world: World) -> N
     world.catalogue.plans.load(plan, file_digest="another", at=NOON)
     assert choose(world.services, plan).point.id == point.id
     assert world.notes == []
+
+
+def refused(world: World, point: str, at: timedelta) -> None:
+    """A point of which the catalogue has a snapshot that drd never writes."""
+    stored = world.stored(point, NOON - at)
+    rows = tuple(replace(row, snapshot="-rf") for row in stored.components)
+    world.catalogue.points.record(replace(stored, components=rows))
+
+
+def test_points_that_drd_refuses_are_left_out_with_the_reason(world: World) -> None:
+    older = world.stored("aaaaaaaa", NOON - 4 * HOUR)
+    right = world.stored("bbbbbbbb", NOON - 3 * HOUR)
+    refused(world, "cccccccc", 2 * HOUR)
+    refused(world, "dddddddd", HOUR)
+    choice = choose(world.services, world.plan)
+    assert (choice.point, choice.newest) == (right, True)
+    newest, before = world.warnings
+    assert newest.startswith("drd refuses restore point dddddddd as the catalogue describes it")
+    assert before.startswith("drd refuses restore point cccccccc")
+    assert newest.endswith("; so drd leaves this restore point out")
+    world.warnings.clear()
+    assert choose(world.services, world.plan, before=NOON - 3 * HOUR).point == older
+    assert world.warnings == [], "what is newer than the requested time is not asked for"
+    picks = {choose(world.services, world.plan, point="random").point.id for _ in range(30)}
+    assert picks == {"aaaaaaaa", "bbbbbbbb"}
+    with pytest.raises(ManifestRefused, match="restore point dddddddd"):
+        choose(world.services, world.plan, point="dddd")
+
+
+def test_the_newest_of_the_points_that_drd_refuses_is_named_if_there_is_no_other(
+    world: World,
+) -> None:
+    world.stored("aaaaaaaa", NOON - HOUR / 2, complete=False)
+    refused(world, "cccccccc", 2 * HOUR)
+    refused(world, "dddddddd", HOUR)
+    with pytest.raises(ManifestRefused, match="restore point dddddddd"):
+        choose(world.services, world.plan)
+    with pytest.raises(ManifestRefused, match="restore point cccccccc"):
+        choose(world.services, world.plan, before=NOON - HOUR)
+    assert world.warnings == []
+
+
+def test_the_drill_of_a_point_that_drd_refuses_shows_that_it_cannot_be_restored(
+    world: World,
+) -> None:
+    world.stored("bbbbbbbb", NOON - 2 * HOUR)
+    refused(world, "dddddddd", HOUR)
+    outcome = drill(world.services, world.plan, DrillRequest())
+    assert (outcome.evidence.point, outcome.evidence.result) == ("dddddddd", DrillResult.FAILED)
+    assert "drd refuses restore point dddddddd" in str(outcome.evidence.reason)
+    rows = [(row.name, row.verdict) for row in outcome.evidence.checks]
+    assert ("conf can be restored", CheckVerdict.FAILED) in rows
+    assert len(rows) == len(world.plan.components)
+    assert set(world.catalogue.evidence.unrestorable("shop")) == {"dddddddd"}
+    assert choose(world.services, world.plan).point.id == "bbbbbbbb"
+    [said] = world.warnings
+    assert said.startswith("drd leaves out restore point dddddddd: the drill of ")
 
 
 # --- at random, and what a drill takes ---

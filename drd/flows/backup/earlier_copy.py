@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from drd.errors import RepositoryError
+from drd.errors import ManifestRefused, RepositoryError
+from drd.flows.repository.manifests import require_sound
 from drd.flows.services import Services
 from drd.model.plan import Component, Plan
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
@@ -51,6 +52,10 @@ def earlier_copy(
     assert copy is not None
     if earlier_point.id not in services.catalogue.origins.seals(plan.name):
         return NoEarlier(f"restore point {earlier_point.id} was not made on this host")
+    try:
+        require_sound(services.kinds, earlier_point, plan)
+    except ManifestRefused as error:
+        return NoEarlier(error.message)
     damaged = _damage(services, plan, repository.name)
     if damaged:
         return NoEarlier(damaged)

@@ -191,16 +191,22 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
     """Return a failed row for each component that could not be restored. A row counts as an
     examination of the data if the data is at fault."""
     return [
-        CheckResult(
-            f"{name} can be restored",
-            name,
-            CheckVerdict.FAILED,
-            describe(error).line,
-            RESTORES,
-            looked_at_data=_is_about_data(work, name, error),
-        )
+        cannot_be_restored(name, error, by_the_data=_is_about_data(work, name, error))
         for name, error in work.errors.items()
     ]
+
+
+def cannot_be_restored(component: str, error: DrdError, *, by_the_data: bool) -> CheckResult:
+    """Return the failed row of a component; `by_the_data` means that it cannot be restored from
+    this restore point at all."""
+    return CheckResult(
+        f"{component} can be restored",
+        component,
+        CheckVerdict.FAILED,
+        describe(error).line,
+        RESTORES,
+        looked_at_data=by_the_data,
+    )
 
 
 def _is_about_data(work: Restoration, component: str, error: DrdError) -> bool:

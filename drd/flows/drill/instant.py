@@ -69,8 +69,9 @@ def amount(services: Services, plan: Plan, request: DrillRequest) -> Amount:
         return Amount(why=f"a drill of {scenario} restores everything")
     drills = services.catalogue.evidence.newest(plan.name, limit=1000)
     last = last_whole(drills, scenario, plan.proof, request.repository or "")
-    now, interval_s = services.clock.now(), policy.interval_s
-    why = why_whole(last, now, policy.full_every_s, interval_s)
+    # The scenarios take turns, so the next drill of this one is after a drill of each other one.
+    apart_s = policy.interval_s and policy.interval_s * len(policy.scenarios)
+    why = why_whole(last, services.clock.now(), policy.full_every_s, apart_s)
     if why is None and request.keep is not None:
         why = "the sandboxes of this drill are kept"
     return Amount(why is None, why or "", last)

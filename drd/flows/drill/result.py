@@ -7,11 +7,13 @@ from dataclasses import replace
 from drd.errors import (
     DeadlineExceeded,
     DrdError,
+    ManifestRefused,
     PointGone,
     RepositoryDamaged,
     RepositoryError,
     TargetUnwritable,
 )
+from drd.flows.components.restored_checks import cannot_be_restored
 from drd.flows.drill.operator import outcome_of, unanswered
 from drd.flows.drill.phases import Phase, PointChosen, RunBegun, RunbookBegun, RunbookEnded
 from drd.flows.drill.request import DrillOutcome
@@ -65,6 +67,16 @@ def unreadable(reached: Phase, error: RepositoryDamaged | PointGone) -> DrillOut
             return inconclusive(reached, other)
         _note_damage(reached)
     return end_run(reached, reached.evidence(DrillResult.FAILED, describe(error)), error)
+
+
+def refused(reached: PointChosen, error: ManifestRefused) -> DrillOutcome:
+    """The catalogue has something about the point that drd does not write, so that no recovery
+    takes it: nothing of it can be restored."""
+    request, plan = reached.begun.request, reached.host.plan
+    names = request.components or tuple(plan.components)
+    rows = (cannot_be_restored(name, error, by_the_data=True) for name in names)
+    evidence = reached.evidence(DrillResult.FAILED, describe(error))
+    return end_run(reached, replace(evidence, checks=(*evidence.checks, *rows)), error)
 
 
 def _inconclusive_cause(restoring: RunbookBegun, errors: list[DrdError]) -> DrdError | None:

@@ -20,6 +20,7 @@ from drd.errors import (
     DrdError,
     KitDamaged,
     KitUnavailable,
+    ManifestRefused,
     NoRestorePoint,
     NotSupported,
     PointGone,
@@ -53,10 +54,11 @@ from drd.flows.drill.phases import (
     RunbookEnded,
 )
 from drd.flows.drill.request import DrillOutcome, DrillRequest
-from drd.flows.drill.result import end_run, inconclusive, judge, unreadable
+from drd.flows.drill.result import end_run, inconclusive, judge, refused, unreadable
 from drd.flows.durable_steps import describe, new_run
 from drd.flows.log.asked import rehearsing
 from drd.flows.log.orders import LogOrder
+from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.point_choice import (
     Choice,
     choose,
@@ -162,7 +164,10 @@ def _execute(begun: RunBegun, sandboxes: ExitStack) -> DrillOutcome:
         row = does_not_open(describe(lost.error).line)
         return end_run(rehearsal.reached, replace(evidence, checks=(row,)), lost.error)
     except (RepositoryDamaged, PointGone) as error:
-        return unreadable(rehearsal.reached, error)
+        reached = rehearsal.reached
+        if isinstance(reached, PointChosen) and isinstance(error, ManifestRefused):
+            return refused(reached, error)
+        return unreadable(reached, error)
     except NoRestorePoint as error:
         if begun.request.scenario == "database-loss":
             raise
@@ -210,6 +215,7 @@ class _Rehearsal:
         # Recorded, so that a concurrent retention keeps it.
         recorded = ChoiceStepResult(point=chosen.choice.point.id)
         begun.runner.step("choose point", "choose", lambda: recorded)
+        require_sound(host.work_services.kinds, choice.point, host.plan)
         restoring = self._reach(self._prepare(chosen))
         restoring.engine.execute()
         while damaged := self._mounts.damage():

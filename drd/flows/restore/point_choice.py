@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from drd.errors import NoRestorePoint, UsageError
+from drd.errors import ManifestRefused, NoRestorePoint, UsageError
 from drd.flows.components.repository_choice import former_places, holders
 from drd.flows.repository import adopted
 from drd.flows.repository.identity import recognise
@@ -59,7 +59,8 @@ def choose(
     whether they can be restored now.
 
     Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for a point whose row
-    in the catalogue contains something that drd does not write.
+    in the catalogue contains something that drd does not write: if it was named, or is the only
+    one. A drill gets such a point without an error, and fails on it.
     """
     points, now = _among(_points(services, plan), held_by, among), services.clock.now()
     named = point not in (None, "latest", "random")
@@ -76,7 +77,8 @@ def choose(
         )
     if named:
         chosen = services.catalogue.points.get(plan.name, str(point))
-        require_sound(services.kinds, chosen, plan)
+        if not drilling:
+            require_sound(services.kinds, chosen, plan)
         holders(plan, chosen, held_by)
         # The preflight of a recovery (`exactly`) itself reports this for the restored components.
         for spread in too_wide(chosen.consistency) if not exactly else ():
@@ -91,15 +93,57 @@ def choose(
             f"plan {plan.name} has no complete restore point{where}" + _but_incomplete(points),
             hint=_what_is_there(points) + _how_to_get_one(services, plan, held_by),
         )
-    chosen = newest
-    if before is not None:
-        exact = adopted.reaching(services, plan, before) if exactly else None
-        chosen = exact or _before(plan, points, before)
-    elif point == "random":
-        chosen = _random(services, plan, points) or newest
-    whole = services.catalogue.points.get(plan.name, chosen.id)
-    require_sound(services.kinds, whole, plan)
-    return Choice(whole, chosen.id == newest.id)
+    asked = _Asked(str(point or "latest"), before, exactly)
+    if drilling:
+        chosen = asked.of(services, plan, points, newest)
+        whole = services.catalogue.points.get(plan.name, chosen.id)
+        return Choice(whole, whole.id == newest.id)
+    return _sound(services, plan, points, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How a point is chosen that is not named."""
+
+    word: str
+    before: datetime | None
+    exactly: bool
+
+    def of(
+        self, services: Services, plan: Plan, points: list[RestorePoint], newest: RestorePoint
+    ) -> RestorePoint:
+        if self.before is not None:
+            exact = adopted.reaching(services, plan, self.before) if self.exactly else None
+            return exact or _before(plan, points, self.before)
+        return (_random(services, plan, points) or newest) if self.word == "random" else newest
+
+
+def _sound(services: Services, plan: Plan, points: list[RestorePoint], asked: _Asked) -> Choice:
+    """Return the point that is asked for, without those that drd refuses. Raises ManifestRefused
+    for the first of these if no other point is left."""
+    refused: list[ManifestRefused] = []
+    newest = newest_complete(points, services.clock.now())
+    while newest is not None:
+        try:
+            chosen = asked.of(services, plan, points, newest)
+        except NoRestorePoint:
+            if not refused:
+                raise
+            break
+        whole = services.catalogue.points.get(plan.name, chosen.id)
+        try:
+            require_sound(services.kinds, whole, plan)
+        except ManifestRefused as error:
+            refused.append(error)
+        else:
+            for error in refused:
+                services.warn(f"{error.message}; so drd leaves this restore point out")
+            return Choice(whole, whole.id == newest.id)
+        if chosen not in points:
+            break
+        points = [p for p in points if p is not chosen]
+        newest = newest_complete(points, services.clock.now())
+    raise refused[0]
 
 
 def _among(
