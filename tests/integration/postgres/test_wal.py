@@ -3,10 +3,12 @@ it."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +72,7 @@ def received() -> Iterator[Received]:
             with (base / "said").open("wb") as said:
                 child = receiver.start(said.fileno())
             try:
+                server.execute("create table small (n int)")
                 server.execute(
                     "create table big as select repeat('x', 900) from generate_series(1, 3000)"
                 )
@@ -182,6 +185,42 @@ def test_damaged_wal_is_refused_by_name(prepared: Prepared, damage: Callable[[Pa
     with pytest.raises(RepositoryDamaged) as raised:
         prepared.arrange()
     assert name in raised.value.message
+
+
+def _targets(roll: Roll) -> list[LogTarget]:
+    """A transaction that is committed before the damage, its position, and its time."""
+    at, transaction = roll.commits.positions[0], roll.commits.transactions[0]
+    placed = LogTarget(position=at)
+    long_ago = LogTarget(before=datetime(2020, 1, 1, tzinfo=UTC))
+    return [placed, LogTarget(transaction=transaction), long_ago]
+
+
+@pytest.mark.parametrize("damage", [_flip, _lose, _of_another_server])
+def test_damage_behind_the_place_where_the_replay_stops_does_not_matter(
+    prepared: Prepared, short_tmp: Path, damage: Callable[[Path], str]
+) -> None:
+    sound = prepared.arrange()
+    for n, target in enumerate(_targets(sound)):
+        again = shutil.copytree(prepared.received.files, short_tmp / f"again{n}")
+        name = damage(again)
+        roll = replace(prepared, files=again).arrange(target)
+        assert roll.damage is not None
+        assert name in roll.damage.message
+
+
+@pytest.mark.parametrize("damage", [_flip, _lose, _of_another_server])
+def test_the_remedy_of_damaged_wal_names_the_last_place_that_works(
+    prepared: Prepared, short_tmp: Path, damage: Callable[[Path], str]
+) -> None:
+    for once in ("damaged", "again"):
+        damage(shutil.copytree(prepared.received.files, short_tmp / once))
+    with pytest.raises(RepositoryDamaged) as raised:
+        replace(prepared, files=short_tmp / "damaged").arrange()
+    named = re.search(r"--before (\S+) is the latest", str(raised.value.hint))
+    assert named is not None
+    target = LogTarget(position=segments.position(named[1]))
+    roll = replace(prepared, files=short_tmp / "again").arrange(target)
+    assert roll.stop_at["recovery_target_lsn"] == named[1]
 
 
 @pytest.mark.parametrize("damage", [_flip, _lose, _of_another_server])

@@ -1,7 +1,8 @@
 """Prepare the WAL that was received for a restored base backup, and prove how far it was replayed.
 
 Before a server replays it, each segment must be one of the server of the base backup, and
-pg_waldump must be able to read all of it: PostgreSQL itself takes damaged WAL for its end."""
+pg_waldump must be able to read it up to the place where the replay stops: PostgreSQL itself takes
+damaged WAL for its end."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ class Commits:
     """The commits in the WAL, in its order: where each is recorded, and which transaction it is.
     After the first commit at the time `before` or later, `earlier` counts those that have an
     earlier time. `left_out_at` is the time of the first commit that the target leaves out, if the
-    target is a position or a transaction."""
+    target is a position or a transaction. `suffice` means that a commit was read at which the
+    replay stops, so that nothing behind it is needed."""
 
     target: LogTarget = field(default_factory=LogTarget)
     before: str = ""
@@ -68,6 +70,7 @@ class Commits:
     transactions: array[int] = field(default_factory=lambda: array("Q"))
     earlier: int = 0
     left_out_at: datetime | None = None
+    suffice: bool = False
     _is_past: bool = False
 
     def note(self, line: str) -> None:
@@ -81,6 +84,8 @@ class Commits:
         if self.left_out_at is None and self._leaves_out(at, transaction):
             self.left_out_at = datetime.fromisoformat(f"{match[4]}+00:00")
         is_earlier = match[4] < self.before
+        stops = self.left_out_at is not None or (self.before != "" and not is_earlier)
+        self.suffice = self.suffice or stops
         self._is_past = self._is_past or not is_earlier
         self.earlier += is_earlier and self._is_past
 
@@ -103,13 +108,14 @@ class Commits:
 @dataclass(frozen=True, slots=True)
 class Roll:
     """WAL that is ready to be replayed, up to `end`. `stop_at` are the settings of the server that
-    say where to stop."""
+    say where to stop, `damage` is what is wrong with the WAL behind that place."""
 
     begin: int
     end: LogMark
     target: LogTarget
     stop_at: Mapping[str, str]
     commits: Commits
+    damage: RepositoryDamaged | None = None
 
     def proven(self, server: RestoredServer) -> RolledTo:
         """Return how far the server has replayed the WAL, as its own state shows: the last
@@ -134,7 +140,7 @@ class Roll:
                 hint=EARLIER,
             )
         part = f"the WAL from {show(self.begin)} to {show(reached)} on timeline {self.end.line}"
-        return rolled_to(
+        rolled = rolled_to(
             part,
             self.target,
             self.end,
@@ -143,6 +149,10 @@ class Roll:
             earlier=self.commits.earlier,
             left_out_at=self.commits.left_out_at,
         )
+        if self.damage is None:
+            return rolled
+        behind = f"behind this place, which does not matter here, {self.damage.message}"
+        return rolled._replace(words=f"{rolled.words}; {behind}")
 
 
 def arranged(
@@ -152,9 +162,10 @@ def arranged(
     programs: PostgresPrograms,
     place: Workplace,
 ) -> Roll:
-    """Check all of the WAL, and move it into the data directory of the base backup. If the WAL is
-    damaged, use that of another repository. Raises RepositoryDamaged with the name of
-    the segment, TargetError for a target that the WAL does not have."""
+    """Check the WAL, and move it into the data directory of the base backup. If the WAL is damaged
+    before the place where the replay stops, use that of another repository. Raises
+    RepositoryDamaged with the name of the segment, TargetError for a target that the WAL does not
+    have."""
     while True:
         try:
             roll = _proven(landed, snapshot, log, programs, place)
@@ -178,15 +189,36 @@ def _proven(
     """Check all of the WAL in the directory of the log, and remove files that are not needed."""
     facts, wal = snapshot.facts, log.directory
     source, begin = str(facts["system_identifier"]), position(facts["end_lsn"])
-    for file in sorted(wal.iterdir()):
-        if not HISTORY.fullmatch(file.name):
+    damage: RepositoryDamaged | None = None
+    for file in [f for f in sorted(wal.iterdir()) if not HISTORY.fullmatch(f.name)]:
+        try:
             _examine(file, source, begin, landed.data / "pg_wal" / file.name)
+        except RepositoryDamaged as error:
+            damage = damage or error
+            file.unlink()
     _complete_left(wal, log.end)
     commits = Commits(log.target, _utc(log.target.before))
-    for line, first, last in _parts(wal, int(facts["timeline"]), begin, log.end):
-        _read(wal, (line, first, last), programs, place, commits)
+    parts = _parts(wal, int(facts["timeline"]), begin, log.end)
+    try:
+        for part in parts:
+            _read(wal, part, programs, place, commits)
+    except RepositoryDamaged as error:
+        damage = damage or error
+    if damage is not None and not commits.suffice:
+        raise RepositoryDamaged(damage.message, hint=_sound_place(commits))
     stop_at = _stop_at(log.target, begin, log.end, commits)
-    return Roll(begin, log.end, log.target, stop_at, commits)
+    return Roll(begin, log.end, log.target, stop_at, commits, damage)
+
+
+def _sound_place(commits: Commits) -> str:
+    """Return how to recover without the damaged WAL."""
+    if not commits.positions:
+        return "recover to the base backup alone: --point ID."
+    last = show(commits.positions[-1])
+    return (
+        f"recover to an earlier position: --before {last} is the latest one that works, and leaves "
+        "out the transaction there. Or recover to the base backup alone: --point ID."
+    )
 
 
 def _examine(file: Path, source: str, begin: int, own: Path) -> None:
