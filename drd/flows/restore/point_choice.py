@@ -136,8 +136,8 @@ def _sound(services: Services, plan: Plan, points: list[RestorePoint], asked: _A
         except ManifestRefused as error:
             refused.append(error)
         else:
-            for error in refused:
-                services.warn(f"{error.message}; so drd leaves this restore point out")
+            for passed_over in refused:
+                services.warn(f"{passed_over.message}; so drd leaves this restore point out")
             return Choice(whole, whole.id == newest.id)
         if chosen not in points:
             break
