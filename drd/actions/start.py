@@ -247,7 +247,9 @@ def _by_hand(start: StartSettings, hand: StepByHand) -> Iterator[str]:
     else:
         words = hand.words(start.command or ())
         leave = f"sh -c {_LEAVE_BY_HAND} sh {name}.pid {words}"
-        yield f"{hand.around(start.env)} setsid --fork {leave} >{name}.log 2>&1 </dev/null"
+        works = f'"/proc/$(cat {name}.pid 2>/dev/null)/environ"'
+        yield f"grep -qszx DRD_STEP_KEY=by-hand/{name} {works} || # it runs already"
+        yield f"    {hand.around(start.env)} setsid --fork {leave} >{name}.log 2>&1 </dev/null"
     if start.ready is None:
         return
     if start.ready.http is not None:

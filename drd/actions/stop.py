@@ -86,7 +86,7 @@ def _in_words(stop: StopSettings) -> str:
 
 def _by_hand(stop: StopSettings, hand: StepByHand) -> Iterator[str]:
     if stop.step is not None:
-        yield f'kill -- "$(cat {stop.step}.pid)"'
+        yield f'! kill -0 "$(cat {stop.step}.pid)" 2>/dev/null || kill -- "$(cat {stop.step}.pid)"'
     elif stop.unit is not None:
         unit = quote(stop.unit)
         yield f"! systemctl cat {unit} >/dev/null 2>&1 || systemctl stop {unit}"

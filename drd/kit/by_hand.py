@@ -23,12 +23,13 @@ from drd.kit.document import (
 )
 from drd.kit.script import script_file
 from drd.kit.steps_by_hand import StepsByHand
+from drd.kit.stops_by_hand import Act, Checked
 from drd.model.kit import KitFile
 from drd.model.location import is_s3
 from drd.model.plan import CheckSpec, Plan, RepositorySpec, SecretRef
 from drd.model.schemes import CA_CERT, SSH_KEY, SSH_KNOWN_HOSTS, scheme_of
 from drd.ports.by_hand import ByHand, Passage
-from drd.registry import CHECKS, KINDS
+from drd.registry import ACTIONS, CHECKS, KINDS
 from drd.repositories.restic.reach import sftp_words
 
 
@@ -65,7 +66,8 @@ def sections(
             "command that removes the incomplete part, and goes on with the other components. It "
             "then skips the steps and checks that come later, and ends with a list of what is "
             "restored and what is not. If you start the script again, it skips what it has "
-            "already restored and compared."
+            "already restored and compared, and the steps that are done; checks, and steps that "
+            "start or stop something, run again."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
@@ -321,38 +323,55 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
     where = f"into the target {target}" if target else "to its original place"
     of_target = f", target {target}" if target else ""
     steps = StepsByHand(plan, target, components)
-    left = dict.fromkeys(components)
     yield from stops_by_hand.begin(plan.name, components)
     if first := "".join(hand.first for hand in components.values()):
         yield Heading(3, f"Look whether the recovery can begin{of_target}")
         yield Paragraph("These commands change nothing, and end with what is missing:")
         yield Commands(first)
     yield from steps.begin()
+    for act in stops_by_hand.arranged([*_acts(plan, steps, components)], components):
+        for name in act.restores:
+            yield from _component(name, components[name], where, adopted=bool(plan.made_by))
+        if act.stops:
+            yield from stops_by_hand.end(of_target)
+        elif act.step is None:
+            continue
+        elif act.checks:
+            yield Heading(3, f"Check the restored data{of_target}")
+            how = judges() if any(check.judged for check in act.checks) else ()
+            blocks = (*how, *(block for check in act.checks for block in check.blocks))
+            yield Following(f"the checks of step {act.step.name}", blocks)
+        elif act.blocks:
+            yield Heading(3, f"Step {act.step.name}{of_target}")
+            once = act.step.name if act.step.service is None else ""
+            yield Following(f"step {act.step.name}", act.blocks, once)
+
+
+def _acts(plan: Plan, steps: StepsByHand, components: Mapping[str, ByHand]) -> Iterator[Act]:
+    """The steps of the runbook in their order, and last what none of them restores."""
+    left = dict.fromkeys(components)
     for step in plan.runbook:
         if step.kind == "restore":
-            for name in (n for n in step.subjects if n in left):
-                left.pop(name)
-                yield from _component(name, components[name], where, adopted=bool(plan.made_by))
+            names = [name for name in step.subjects if name in left]
+            left = {name: None for name in left if name not in names}
+            yield Act(step, restores=tuple(names))
         elif step.kind == "check":
-            blocks = tuple(_checks(plan, step.subjects, components))
-            if blocks:
-                yield Heading(3, f"Check the restored data{of_target}")
-                yield Following(f"the checks of step {step.name}", blocks)
-        elif blocks := tuple(steps.step(step)):  # not a step of other targets
-            yield Heading(3, f"Step {step.name}{of_target}")
-            yield Following(f"step {step.name}", blocks)
-    for name in left:
-        yield from _component(name, components[name], where, adopted=bool(plan.made_by))
-    yield from stops_by_hand.end(components, of_target)
+            yield Act(step, checks=tuple(_checks(plan, step.subjects, components)))
+        else:  # without blocks, it is a step of other targets
+            about = None
+            if step.kind in ACTIONS:
+                about = ACTIONS[step.kind].component(step.settings)
+            yield Act(step, blocks=tuple(steps.step(step)), component=about)
+    yield Act(None, restores=tuple(left))
 
 
-def _checks(plan: Plan, names: Sequence[str], components: Mapping[str, ByHand]) -> Iterator[Block]:
-    checks = [c for c in plan.checks if c.name in names]
-    passages = [_passage(spec, components) for spec in checks]
-    if any(passage is not None and passage.judged is not None for passage in passages):
-        yield from judges()
-    for spec, passage in zip(checks, passages, strict=True):
-        yield from _check(spec, passage, components)
+def _checks(
+    plan: Plan, names: Sequence[str], components: Mapping[str, ByHand]
+) -> Iterator[Checked]:
+    for spec in (c for c in plan.checks if c.name in names):
+        passage = _passage(spec, components)
+        judged = passage is not None and passage.judged is not None
+        yield Checked(spec.component, tuple(_check(spec, passage, components)), judged)
 
 
 def _component(name: str, hand: ByHand, where: str, *, adopted: bool) -> Iterator[Block]:

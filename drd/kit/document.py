@@ -111,10 +111,12 @@ class Restoring:
 @dataclass(frozen=True, slots=True)
 class Following:
     """Blocks of a step or of checks. A script leaves them out, and names them as `what`, if a
-    component before them could not be restored."""
+    component before them could not be restored; those of a step `once` also if an earlier run of
+    the script did them, and nothing was restored since."""
 
     what: str
     blocks: tuple[Block, ...]
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

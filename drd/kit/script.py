@@ -31,7 +31,7 @@ cd -P -- "$(dirname -- "$SCRIPT")/{up}"
 # What is restored is noted here, where only this user can write, for a later run of the script.
 NOTES=$PWD/{notes}
 LEFT=0 RESTORING= SUCCEEDED=
-COMPONENTS=({components}) RESTORED=() FAILED=() LEFT_OUT=()
+COMPONENTS=({components}) RESTORED=() FAILED=() LEFT_OUT=() RESTORED_NOW=
 left_to_you() {{
     printf 'This script does not do this, it is left to you: %s\\n' "$1"
     LEFT=$((LEFT + 1))
@@ -63,7 +63,25 @@ is_restored() {
     local same
     same=$(the_same)
     note "$RESTORING" "$same"
-    RESTORING=
+    RESTORING= RESTORED_NOW=1
+}
+was_done() { # STEP, by an earlier run of this script, in the data that is still there
+    local file=$NOTES/step-$1
+    if was_restored "step-$1.done" && [[ -z $RESTORED_NOW ]]; then
+        echo "step $1: done before by this script ($(date -r "$file.done" '+%F %T')). To do it"
+        echo "again, start the script again after: rm ${file@Q}.done"
+        return 0
+    elif was_restored "step-$1.done"; then
+        echo "step $1: done before by this script, and now again, because data was restored since"
+    elif was_restored "step-$1.begun"; then
+        echo "step $1: begun before by this script, and perhaps not finished: now again"
+    fi
+    return 1
+}
+notes_step() { # STEP begun|done
+    local same
+    same=$(the_same)
+    note "step-$1.$2" "$same"
 }
 failed_here() { # LINE COMMAND; a plain `false` follows a message
     [[ $2 == false ]] || printf 'This command failed (line %s of the script): %s\\n' "$1" "$2" >&2
@@ -134,7 +152,7 @@ at_the_end() {
     done
     same="${COPY:+COPY=${COPY@Q} }${UNTIL:+UNTIL=${UNTIL@Q} }"
     echo "Correct the cause, then start the script again: ${same}bash ${SCRIPT@Q}"
-    [[ ! -d $NOTES ]] || echo "The script then skips what it has already restored."
+    [[ ! -d $NOTES ]] || echo "The script then skips what it has already restored and done."
 } >&2
 AT_END=at_the_end
 trap 'eval "$AT_END"' EXIT
@@ -201,9 +219,12 @@ def _group(group: Stage | Restoring | Following) -> Iterator[str]:
         yield "\n".join([f"restore_{group.component}() {{", *_lines(group.blocks), ":", "}"])
         yield f"attempt {group.component}\n"
     else:
-        yield f"if all_restored {quote(group.what)}\nthen"
+        undone = f" && ! was_done {group.once}" if group.once else ""
+        yield f"if all_restored {quote(group.what)}{undone}\nthen"
+        if group.once:
+            yield f"notes_step {group.once} begun\n"
         yield from _lines(group.blocks)
-        yield ":\nfi\n"
+        yield f"notes_step {group.once} done\nfi\n" if group.once else ":\nfi\n"
 
 
 def _stage(stage: Stage) -> Iterator[str]:
@@ -212,7 +233,7 @@ def _stage(stage: Stage) -> Iterator[str]:
     if not stage.there:
         yield f"RESTORING={part}\n"
         yield from lines
-        yield "RESTORING=\n"
+        yield "RESTORING= RESTORED_NOW=1\n"
         return
     told = f"{stage.component}: restored before by this script, from the same restore point"
     yield f"if was_restored {part} &&\n    {stage.there}\nthen\n    echo {quote(told)}\nelse"

@@ -1,0 +1,164 @@
+"""The script of the page by hand: when its servers stop, and what a second run of it does again."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from drd.kit import by_hand as by_hand_page
+from drd.kit.document import Commands, Heading
+from drd.kit.script import script, script_file
+from drd.model.plan import Plan
+from drd.ports.by_hand import ByHand, Passage
+from tests.config_support import GOOD, load
+
+PLAN = (
+    GOOD.replace("kind: postgres", "kind: files")
+    .replace("dsn: {credential: shop-dsn}", "paths: [/srv/db]")
+    .replace("{name: rows, kind: rows, component: db}", "{name: tree, kind: files, component: db}")
+    .replace(
+        "drill: {every: 7d}",
+        "  - {name: asked, kind: sql, component: store, query: select 5, expect: \"5\"}\n"
+        "drill: {every: 7d}",
+    )
+)  # fmt: skip
+
+SERVER = """\
+cd {kit}/recovered/shop
+[[ ! -e store.pid ]] || rm store.pid
+bash -c 'exec -a /tmp/drd-server sleep 300' >/dev/null 2>&1 &
+echo $! > store.pid
+until grep -qs /tmp/drd-server /proc/$(cat store.pid)/cmdline; do sleep 0.1; done
+ask_store() {{ kill -0 "$(cat store.pid)" && echo "asked the server" >&2 && echo 5; }}
+"""
+
+
+def _plan(tmp_path: Path, runbook: str) -> Plan:
+    return load(tmp_path, PLAN + "runbook:\n" + runbook).plan
+
+
+def _hands(kit: Path) -> dict[str, ByHand]:
+    data = f'"{kit}/data"'
+    restore = Passage("Restore:", f"touch {data}\n", there=f"[[ -e {data} ]]")
+    started = Passage("Start:", SERVER.format(kit=kit), always=True)
+    stops = 'stop_one TERM "$(cat store.pid)"\n'
+    plain = ByHand((Passage("Restore:", "true\n", there="true"),))
+    return {
+        "store": ByHand((restore, started), ask="ask_store", change="change_store", stops=stops),
+        "etc": plain,
+        "db": plain,
+    }
+
+
+def _order(plan: Plan, kit: Path) -> list[str]:
+    blocks = by_hand_page._target(plan, None, _hands(kit))
+    return [block.text for block in blocks if isinstance(block, Heading)]
+
+
+def _run(plan: Plan, kit: Path) -> subprocess.CompletedProcess[str]:
+    file = script_file("shop", None, several=False)
+    (kit / file).parent.mkdir(parents=True, exist_ok=True)
+    into = kit / "recovered/shop"
+    into.mkdir(parents=True, exist_ok=True)
+    begin = Commands(f"set -euo pipefail\nKIT={kit}\ncd {into}\necho '{{}}' > manifest.json\n")
+    blocks = [begin, *by_hand_page._target(plan, None, _hands(kit))]
+    blocks = [b for b in blocks if not (isinstance(b, Commands) and "DRD_POINT" in b.text)]
+    (kit / file).write_bytes(script(blocks, file=file, page="page.html"))
+    return subprocess.run(
+        ["setsid", "bash", kit / file], cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+STARTS = """\
+  - {{name: data, restore: all}}
+  - name: serve
+    command: {{run: [sh, -c, "kill -0 $(cat {kit}/recovered/shop/store.pid) 2>/dev/null && echo TWO >>{kit}/told; echo served >>{kit}/told"]}}
+  - {{name: after, command: {{run: [sh, -c, "echo after >>{kit}/told"]}}}}
+"""  # noqa: E501
+
+
+def test_a_step_after_the_checks_runs_after_the_servers_of_the_commands(tmp_path: Path) -> None:
+    """Else the server of the host and that of the commands work in the same files."""
+    runbook = STARTS.format(kit=tmp_path).replace(
+        "  - {name: after", "  - {name: look, check: [files]}\n  - {name: after"
+    )
+    done = _run(_plan(tmp_path, runbook), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "told").read_text() == "served\nafter\n"
+
+
+START = """\
+  - {name: data, restore: all}
+  - {name: serve, start: {unit: shop-db.service}, rehearse: skip, reason: it runs}
+  - {name: fix, sql: {component: store, query: update t set x = 1}}
+  - {name: checks, check: all}
+"""
+
+
+def test_checks_of_a_server_come_before_the_step_that_starts_the_one_of_the_host(
+    tmp_path: Path,
+) -> None:
+    order = _order(_plan(tmp_path, START), tmp_path)
+    assert order[-5:] == [
+        "Check the restored data",
+        "Stop the servers that these commands have started",
+        "Step serve",
+        "Step fix",
+        "Check the restored data",
+    ]
+    plan = _plan(tmp_path, START)
+    file = script_file("shop", None, several=False)
+    text = script(list(by_hand_page._target(plan, None, _hands(tmp_path))), file=file, page="p")
+    shown, _, after = text.decode().partition("systemctl start shop-db.service")
+    assert "ask_store 'select 5'" in shown
+    assert "ask_store" not in after
+    assert "a_person_does" in after, "the server of the host has the data now"
+    assert "The server that works with the restored files now must do this:" in after
+    assert after.count("change_store") == 1, "and only in what the person is told"
+    subprocess.run(["bash", "-n"], input=text, check=True)
+
+
+@pytest.mark.parametrize("target", [" when: {target: elsewhere},", ""])
+def test_servers_stop_once_and_at_the_end_if_no_step_comes(tmp_path: Path, target: str) -> None:
+    of_others = f"  - {{name: x,{target} wait: 1s}}\n" if target else ""
+    targets = "targets: {elsewhere: {etc: {path: /srv/e}}}\n" if target else ""
+    runbook = "  - {name: data, restore: all}\n  - {name: checks, check: all}\n" + of_others
+    order = _order(_plan(tmp_path, runbook + targets), tmp_path)
+    assert order[-1] == "Stop the servers that these commands have started"
+    assert len([text for text in order if text.startswith("Stop")]) == 1
+
+
+AGAIN = """\
+  - {{name: data, restore: all}}
+  - {{name: tell, command: {{run: [sh, -c, "echo told >>{kit}/told"]}}}}
+  - {{name: fails, command: {{run: [sh, -c, "echo tried >>{kit}/told; test -e {kit}/mended"]}}}}
+  - {{name: last, command: {{run: [sh, -c, "echo last >>{kit}/told"]}}}}
+"""
+
+
+def test_a_second_run_leaves_out_steps_that_are_done_as_it_does_with_restores(
+    tmp_path: Path,
+) -> None:
+    plan = _plan(tmp_path, AGAIN.format(kit=tmp_path))
+    told = tmp_path / "told"
+    first = _run(plan, tmp_path)
+    assert first.returncode != 0
+    assert "The script then skips what it has already restored and done." in first.stderr
+    assert told.read_text() == "told\ntried\n"
+
+    (tmp_path / "mended").touch()
+    second = _run(plan, tmp_path)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert told.read_text() == "told\ntried\ntried\nlast\n"
+    assert "step tell: done before by this script (" in second.stdout
+    assert "again, start the script again after: rm '" in second.stdout
+    assert "step fails: begun before by this script, and perhaps not finished" in second.stdout
+
+    (tmp_path / "data").unlink()  # and now somebody restores the data again
+    third = _run(plan, tmp_path)
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert told.read_text() == "told\ntried\ntried\nlast\ntold\ntried\nlast\n"
+    assert "step tell: done before by this script, and now again, because data was" in third.stdout
