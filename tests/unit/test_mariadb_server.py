@@ -40,6 +40,7 @@ from drd.kinds.mariadb.physical.grants import grants
 from drd.kinds.mariadb.physical.landed import proven
 from drd.kinds.mariadb.physical.manifest import DATA, LIST, require_written
 from drd.kinds.mariadb.physical.moment import Moment
+from drd.kinds.mariadb.physical.opened import open_like
 from drd.kinds.mariadb.physical.programs import Programs, programs_for
 from drd.kinds.mariadb.physical.server import RestoredServer
 from drd.kinds.mariadb.physical.settings import ServerSettings
@@ -487,3 +488,24 @@ kill -ABRT $$
     said = disk if full else "mariadb-backup 11.8.9 cannot prepare the backup"
     assert caught.value.message.startswith(said)
     assert ("another restore point" in (caught.value.hint or "")) is not full
+
+
+def test_a_link_opens_nothing_to_everybody(tmp_path: Path) -> None:
+    """A database or a file may be on another disk. A link has all bits."""
+    former, ready = tmp_path / "data", tmp_path / "ready"
+    for base, names in ((former, ("mysql", "open")), (ready, ("mysql", "open", "shop"))):
+        for name in names:
+            (base / name).mkdir(parents=True, mode=0o700)
+        base.chmod(0o700)
+    for name in ("ibdata1", "mysql/user.MAD", "shop/t.ibd"):
+        (ready / name).touch(0o600)
+    (former / "open").chmod(0o755)
+    (tmp_path / "other").mkdir(mode=0o700)
+    for name in ("shop", "ibdata1", "mysql/user.MAD"):
+        (former / name).symlink_to(tmp_path / "other")
+    open_like(ready, former)
+    modes = {str(p.relative_to(ready)): stat.S_IMODE(p.stat().st_mode) for p in ready.rglob("*")}
+    assert modes == {
+        "mysql": 0o700, "open": 0o755, "shop": 0o700,
+        "ibdata1": 0o600, "mysql/user.MAD": 0o600, "shop/t.ibd": 0o600,
+    }  # fmt: skip

@@ -34,10 +34,13 @@ def open_like(directory: Path, former: Path) -> None:
 
 
 def _known(path: Path) -> os.stat_result | None:
+    """Return what is there; None for nothing, and for a link: it has all bits, and says nothing
+    about the file on another disk."""
     try:
-        return path.lstat()
+        known = path.lstat()
     except OSError:
         return None
+    return None if stat.S_ISLNK(known.st_mode) else known
 
 
 def _open(fd: int, known: os.stat_result | None) -> None:
