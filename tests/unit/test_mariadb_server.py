@@ -291,14 +291,18 @@ def test_an_error_in_the_moment_ends_the_copying(tmp_path: Path) -> None:
         copy(order, {HOLDS_COMMITS: fail})
 
 
-def test_a_damaged_page_is_named_and_its_rows_are_not_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "size"), [(16384, 70_000), (1024, 2900)])
+def test_a_damaged_page_is_named_and_its_rows_are_not_shown(
+    tmp_path: Path, page: int, size: int
+) -> None:
+    """The dump of a compressed page of 1 KiB is no longer than a message."""
     order = _says(tmp_path)
     again = "[00] 2026-11-30 16:11:50 Database page corruption detected at page 6, retrying..."
     file = "Error: failed to read page after 10 retries. File ./shop/t.ibd seems to be corrupted."
     program = (
         f"for i in 1 2 3 4 5 6 7 8 9; do echo '{again}'; done\n"
         f"echo '[00] 2026-11-30 16:11:51 {file}'\n"
-        "printf ' len 16384; hex 0000; asc '; head -c 70000 /dev/zero | tr '\\0' 'K'\n"
+        f"printf ' len {page}; hex 0000; asc '; head -c {size} /dev/zero | tr '\\0' 'K'\n"
         "sleep 0.3; echo ' SECRET-ROW error failed ;'\n"
         "echo '[00] FATAL ERROR: 2026-11-30 16:11:51 mariabackup: Error: failed to copy datafile.'"
     )

@@ -40,8 +40,9 @@ _WAIT_S = 300
 _KEPT_LINES = 12
 _SHOWN = 600
 _LONGEST = 4096
-"""Longer lines are no messages: mariadb-backup prints the bytes of a damaged page, with rows of the
-server in them."""
+_PAGE_DUMP = re.compile(rb"\s*len \d+; hex ")
+"""mariadb-backup prints the bytes of a damaged page, with rows of the server in them: such a line
+is no message. That of a compressed page can be short."""
 _STAMP = re.compile(r"^(\[\d+\] )?\d{4}-\d\d-\d\d +\d+:\d\d:\d\d (\d+ )?(\[\w+\] )?")
 _TELLS = re.compile(
     r"error|denied|fail|cannot|can't|could not|corrupt|must be|no space", re.IGNORECASE
@@ -152,7 +153,7 @@ def _lines(read: int, tick: Callable[[], None]) -> Iterator[str]:
         data = os.read(read, 1 << 16)
         *lines, rest = (rest + data).split(b"\n")
         for line in lines or ([rest] if rest and not data else []):
-            if not too_long and len(line) <= _LONGEST:
+            if not too_long and len(line) <= _LONGEST and not _PAGE_DUMP.match(line):
                 yield line.decode("utf-8", "backslashreplace").rstrip()
             too_long = False
         if len(rest) > _LONGEST:
