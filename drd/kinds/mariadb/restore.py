@@ -29,7 +29,7 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import counted, escaped, some
 from drd.ports import OnProgress, Progress, Restored, Workplace
 from drd.ports.destinations import DumpUnusable
-from drd.process import MEMORY_HINT, Completed
+from drd.process import MEMORY_HINT, Completed, ended
 
 _SAID = 400
 _CANNOT_MAKE = ("errno: 140", "errno: 168")
@@ -249,7 +249,7 @@ def _require_success(order: RestoreOrder, done: Completed, program: str) -> None
     if done.exit_code == 0:
         return
     if done.killed:
-        text = f"the program {program}, which loads {order.component}, {done.failure}"
+        text = f"the program {program}, which loads {order.component}, {ended(done.exit_code)}"
         raise (SandboxUnavailable if order.own else TargetError)(
             text, hint=MEMORY_HINT, permanent=False
         )
