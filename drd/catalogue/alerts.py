@@ -27,7 +27,12 @@ _ACTOR = "acknowledged_actor"
 _KEPT = ("kind", "subject", "severity", "text", "remedy", "code", "seen_at", "told_at", "gone_at")
 """The fields that change without a message. An acknowledgement does not write any of them."""
 
-_RECORDED = (AlertChange.FIRED, AlertChange.ESCALATED, AlertChange.RESOLVED)
+_RECORDED = (
+    AlertChange.FIRED,
+    AlertChange.ESCALATED,
+    AlertChange.CHANGED,
+    AlertChange.RESOLVED,
+)
 
 _is_open = alerts.c.resolved_at.is_(None)
 _OPEN = select(alerts).where(_is_open)

@@ -60,7 +60,8 @@ class Condition:
     of these alerts, which report the same, is open. `fact` is what an examination found about the
     subject; conditions with the same kind, code and fact have one cause. `places` are the
     repositories of which one may be the cause, if the subject is none; without them, it may be any
-    of the plan."""
+    of the plan. `news`: if the alert is open with another code, its cause is a new one now, and the
+    alert is sent again."""
 
     kind: str
     severity: Urgency
@@ -76,6 +77,7 @@ class Condition:
     unless: tuple[AlertKey, ...] = ()
     fact: str = ""
     places: tuple[str, ...] = ()
+    news: bool = False
 
     @property
     def key(self) -> AlertKey:
@@ -164,6 +166,9 @@ class AlertChange(StrEnum):
     """The condition got worse. That ends an acknowledgement, which was given for a lesser
     problem.
     """
+    CHANGED = "changed"
+    """The problem has a new cause. That ends an acknowledgement, which was given for the former
+    one."""
     EXPIRED = "expired"
     """The acknowledgement's time is over and the condition is still there."""
     REMINDED = "reminded"
@@ -357,6 +362,8 @@ def _told_again(
 ) -> AlertChange | None:
     if rank(condition.severity) < rank(alert.severity):
         return AlertChange.ESCALATED
+    if condition.news and condition.code != alert.code:
+        return AlertChange.CHANGED
     if alert.state == "acknowledged":
         until = alert.acknowledged_until
         return AlertChange.EXPIRED if until is not None and now >= until else None

@@ -11,7 +11,8 @@ from drd.model.log import KIND, LogState
 from drd.model.message import Urgency
 from drd.model.units import format_duration, format_time
 
-AT_ONCE = frozenset({"log-gap", "log-no-base"})
+GAP = "log-gap"
+AT_ONCE = frozenset({GAP, "log-no-base"})
 PATIENCE = timedelta(seconds=60)
 """drd does not alert about a problem that ends within this time."""
 SILENT_S = 120.0
@@ -35,7 +36,8 @@ def log_condition(
         return _condition(plan, component, "critical", text, "journalctl -u drd")
     if state.code in AT_ONCE:
         text = f"{state.trouble}{behind}"
-        return _condition(plan, component, "critical", text, f"drd runs {plan}")
+        found = _condition(plan, component, "critical", text, f"drd runs {plan}")
+        return replace(found, code=GAP, news=True) if state.code == GAP else found
     if not state.code or now - state.since < PATIENCE:
         return _event(plan, component, state, now)
     text = f"drd does not receive or store the log of {component}: {state.trouble}{behind}"

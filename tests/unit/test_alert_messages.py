@@ -50,6 +50,12 @@ def transition(change: AlertChange, severity: str = "critical") -> Transition:
             "To silence this alert: drd ack a1 --by NAME",
         ),
         (
+            AlertChange.CHANGED,
+            "firing",
+            "new cause: RPO exceeded",
+            "To silence this alert: drd ack a1 --by NAME",
+        ),
+        (
             AlertChange.EXPIRED,
             "firing",
             "acknowledgement ended: RPO exceeded",

@@ -50,6 +50,18 @@ def test_a_changed_text_sends_no_message() -> None:
     assert (world.one.text, world.one.seen_at) == ("3m late", after(minutes=2))
 
 
+def test_a_new_cause_that_is_news_is_told_once_also_after_an_acknowledgement() -> None:
+    world = World()
+    recovered = replace(bad(message="recovered"), code="log-gap", news=True)
+    world.look(NOON, bad(message="no base backup"))
+    acknowledge(world)
+    assert world.look(after(minutes=1), recovered) == ["changed"]
+    assert (world.one.state, world.one.text) == ("firing", "recovered")
+    assert (world.one.since, world.one.told_at) == (NOON, after(minutes=1))
+    assert world.look(after(minutes=2), recovered) == []
+    assert world.look(after(minutes=4), replace(bad(), code="other")) == []
+
+
 def test_a_check_without_changes_writes_nothing() -> None:
     world = World()
     world.look(NOON, bad())
@@ -285,6 +297,7 @@ def test_every_change_is_an_event_or_silent() -> None:
     assert {change: change.event for change in AlertChange} == {
         AlertChange.FIRED: "firing",
         AlertChange.ESCALATED: "firing",
+        AlertChange.CHANGED: "firing",
         AlertChange.EXPIRED: "firing",
         AlertChange.REMINDED: "firing",
         AlertChange.ACKNOWLEDGED: "acknowledged",

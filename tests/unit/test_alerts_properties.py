@@ -112,6 +112,8 @@ def assert_worth_telling(transition: Transition, now: datetime) -> None:
         assert before.state == "acknowledged"
         assert before.acknowledged_until is not None
         assert now >= before.acknowledged_until
+    elif transition.change is AlertChange.CHANGED:
+        assert after.code != before.code
     elif transition.change is AlertChange.ESCALATED:
         assert rank(after.severity) < rank(before.severity)
     if transition.change.event == "firing":

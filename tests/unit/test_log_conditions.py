@@ -89,3 +89,10 @@ def test_a_slot_that_was_left_says_what_to_run_on_the_server() -> None:
         "slot drd_x is left, and drd could not drop it. Run on that server as a superuser: "
         "SELECT pg_drop_…"
     )
+
+
+@pytest.mark.parametrize(("code", "news"), [("log-gap", True), ("log-no-base", False)])
+def test_a_gap_is_news_also_while_an_alert_about_the_log_is_open(code: str, *, news: bool) -> None:
+    found = of(replace(WELL, code=code, trouble="it is so"), 5)
+    assert found is not None
+    assert (found.news, found.code) == (news, "log-gap" * news)

@@ -13,6 +13,7 @@ from drd.model.units import format_duration, format_time, to_rfc3339
 
 _LEADS = {
     AlertChange.ESCALATED: "now {severity}: ",
+    AlertChange.CHANGED: "new cause: ",
     AlertChange.EXPIRED: "acknowledgement ended: ",
     AlertChange.REMINDED: "still: ",
     AlertChange.ACKNOWLEDGED: "acknowledged: ",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from drd import log
 from drd.flows.log.noted import noted_state
 from drd.flows.services import Services
+from drd.flows.state.restored_points import Replaced, replaced_since
 from drd.model.log import LogBatch, LogMark
 from drd.model.plan import Component, Plan
 from drd.model.units import format_time
@@ -35,9 +36,23 @@ class Events:
         if noted is not None:
             self.text, self.at = noted[1].event, noted[1].event_at
 
-    def gap(self, lost: LogLost) -> None:
-        """Note that the server lacks a part of the log that drd has not received."""
+    def gap(self, lost: LogLost, since: datetime | None) -> LogLost:
+        """Note that the server lacks a part of the log that drd has not received, of which the last
+        part is from `since`. Return the reason: drd itself, if it has replaced the server's data
+        since then."""
+        replaced = self._replaced(since)
+        if replaced is not None:
+            begins = f"the log of {self._component.name} begins anew, because {replaced.words}"
+            self._note(begins)
+            return LogLost(begins, hint=lost.hint)
         self._note(f"the log of {self._component.name} has a gap: {lost.message}")
+        return lost
+
+    def _replaced(self, since: datetime | None) -> Replaced | None:
+        if since is None:
+            return None
+        catalogue, plan = self._services.catalogue, self._plan.name
+        return replaced_since(catalogue, plan, self._component.name, since)
 
     def switched(
         self, before: LogBatch, mark: LogMark, lines: tuple[tuple[int, int], ...], *, anew: bool
@@ -48,9 +63,11 @@ class Events:
         between the batch and the mark."""
         place = self._services.kinds(self._component.kind).log_place
         left = dict(lines).get(before.end.line, before.end.position)
+        replaced = self._replaced(before.end.at)
+        why = "a standby took over, or the server was recovered"
         text = (
             f"the server of {self._component.name} has changed from timeline {before.end.line} to "
-            f"{mark.line} at {place(left)}: a standby took over, or the server was recovered"
+            f"{mark.line} at {place(left)}: {why if replaced is None else replaced.words}"
         )
         if left < before.end.position:
             text += (

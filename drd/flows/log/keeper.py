@@ -29,6 +29,7 @@ from drd.flows.log.upkeep import Upkeep
 from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
 from drd.model.log import LogBatch, LogMark, LogState, newest_of_each, noted_as, ranges
+from drd.model.log_conditions import GAP
 from drd.model.plan import Component, Plan
 from drd.model.text import counted
 from drd.ports import OnProgress, Tree, no_progress
@@ -51,8 +52,8 @@ log."""
 
 RECEIVES = "receives"
 WAITS = "waits"
-STALLED, GAP, NO_BASE, UNSTORED, UNREACHABLE = (
-    "log-stalled", "log-gap", "log-no-base", "log-unstored", "log-unreachable",
+STALLED, NO_BASE, UNSTORED, UNREACHABLE = (
+    "log-stalled", "log-no-base", "log-unstored", "log-unreachable",
 )  # fmt: skip
 
 
@@ -106,9 +107,8 @@ class Keeper:
             except CatalogueError:
                 raise
             except LogLost as lost:
-                self._gap = lost
-                self._events.gap(lost)
-                self._note(WAITS, lost, GAP)
+                self._gap = self._events.gap(lost, self._known_until())
+                self._note(WAITS, self._gap, GAP)
                 self._lost = True
             except DrdError as error:
                 code = UNSTORED if isinstance(error, RepositoryError) else UNREACHABLE
@@ -117,6 +117,11 @@ class Keeper:
                 pause_s = AGAIN_S
             wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _known_until(self) -> datetime | None:
+        """Return up to when drd knows that this log has no gap; None if none is stored."""
+        end = self._batches[-1].end.at if self._batches else None
+        return self._complete_at or end
 
     def _session(self) -> None:
         """Connect to the server; receive and store its log until this connection fails."""

@@ -13,6 +13,7 @@ from drd.model.run import Decision, Run, RunKind, RunState, StepState, last_turn
 from drd.model.run_details import RecoveryDetail
 from drd.model.snapshot import RestorePoint
 from drd.model.step_record import RESTORE
+from drd.model.units import format_time
 from drd.ports import Catalogue
 
 _LOOKED_AT = 200
@@ -86,6 +87,43 @@ def restored_points(
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """What last replaced the data of a component in production: a recovery, at the time `at`, or
+    its undo."""
+
+    run: str
+    at: datetime
+    undone: bool
+
+    @property
+    def words(self) -> str:
+        at = format_time(self.at, seconds=True)
+        if self.undone:
+            return f"drd undo {self.run} put the former data back at {at}"
+        return f"recovery {self.run} of drd replaced the data at {at}"
+
+
+def replaced_since(
+    catalogue: Catalogue, plan: str, component: str, since: datetime
+) -> Replaced | None:
+    """Return what replaced all data of this component in production after that time; None if drd
+    did not replace it."""
+    found = []
+    for run in catalogue.runs.newest(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY):
+        if isinstance(run.detail, RecoveryDetail) and run.detail.part is not None:
+            continue
+        span = _span(catalogue, run)
+        if span is None or component not in span.since:
+            continue
+        at = span.restored.get(component, span.since[component])
+        found.append(Replaced(run.id, at, undone=False))
+        if span.taken_back and span.until is not None:
+            found.append(Replaced(run.id, span.until, undone=True))
+    newest = max(found, key=lambda one: one.at, default=None)
+    return newest if newest is not None and newest.at > since else None
+
+
+@dataclass(frozen=True, slots=True)
 class _Span:
     """The time in which components held data that a recovery had restored: `since` is its begin for
     each component, `until` its end (None: it has not ended), and `restored` when each was
@@ -96,6 +134,9 @@ class _Span:
     restored: Mapping[str, datetime]
     until: datetime | None
     undone: bool
+    taken_back: bool = False
+    """`undone` is also True only if no former data is kept any more; this is True after each
+    undo."""
 
     def held(self, point: RestorePoint) -> Restored | None:
         names = tuple(
@@ -138,7 +179,7 @@ def _span(catalogue: Catalogue, run: Run) -> _Span | None:
     said = [d for d in catalogue.decisions.of_run(run.id) if not d.step]
     if last_turn([str(d.action) for d in said]) == "undo":
         undone = not any(aside.former for aside in note.aside)
-        return _Span(run.id, since, restored, _last(said, "undo"), undone)
+        return _Span(run.id, since, restored, _last(said, "undo"), undone, taken_back=True)
     if run.state is RunState.SUCCEEDED:
         return _Span(run.id, since, restored, run.finished_at, undone=False)
     return _Span(run.id, since, restored, _last(said, "done"), undone=False)
