@@ -353,9 +353,11 @@ class Publication:
         return (self.aside, self.after) if back else (self.after, self.aside)
 
     def require_exchangeable(self, *, back: bool) -> None:
-        """Raise TargetError if another database has the name for the present database."""
+        """Raise TargetError if another database has the name for the present database. A kept copy
+        has a record: without one, an exchange in the other direction was killed before it renamed
+        anything, and `take` is the kept copy."""
         give, take = self._ways(back=back)
-        taken = self.has(give) and self.has(take) and not self._holds(take, self._pending)
+        taken = self._has_record(give) and self.has(take) and not self._holds(take, self._pending)
         if not self.half_done and taken and (self._names(take) or self._has_record(take)):
             raise TargetError(
                 f"cannot set database {self.final} aside as {take}: database {take} exists "

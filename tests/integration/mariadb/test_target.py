@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from drd.errors import DrdError, SandboxUnavailable, TargetError
-from drd.kinds.mariadb.connection import ServerError, connect
+from drd.kinds.mariadb.connection import Connection, ServerError, connect
 from drd.kinds.mariadb.grants import grants
 from drd.kinds.mariadb.manifest import require_written
 from drd.kinds.mariadb.publication import Publication
@@ -49,6 +51,47 @@ def test_undo_gives_the_former_database_back_with_its_code(shop: Shop) -> None:
     assert dumped(socket, shop.name) == restored
     kept.discard()
     kept.close()
+    assert shop.databases() == {shop.name}
+
+
+@pytest.mark.parametrize(
+    "before", ["USE", "CREATE TABLE", "INSERT", "DROP TRIGGER", "RENAME TABLE"]
+)
+def test_an_exchange_that_was_killed_can_be_finished_or_taken_back(
+    shop: Shop, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both names exist then, and none of the two databases is a stranger's."""
+    shop.fill()
+    snapshot = shop.back_up()
+    socket = str(shop.server.socket)
+    shop.server.execute("DELETE FROM orders", "DROP VIEW rich", database=shop.name)
+    former = dumped(socket, shop.name)
+    target = shop.target(shop.name, keep=True)
+    restore_components(target, snapshot, shop.restic, overwrite=True)
+    target.close()
+    restored = dumped(socket, shop.name)
+    execute = Connection.execute
+
+    def dies(self: Connection, sql: str, *rest: Sequence[Any]) -> int:
+        if sql.startswith(before):
+            raise Killed
+        return execute(self, sql, *rest)
+
+    stands = restored
+    for back, way in ((True, former), (False, restored)):
+        for again, wanted in ((not back, stands), (back, way)):
+            killed, kept = shop.kept(snapshot), shop.kept(snapshot)
+            with monkeypatch.context() as patch:
+                patch.setattr(Connection, "execute", dies)
+                with pytest.raises(Killed):
+                    killed.swap(back=back)
+            killed.close()
+            kept.require_exchangeable(back=again)
+            kept.swap(back=again)
+            kept.close()
+            assert dumped(socket, shop.name) == wanted
+        stands = way
+    shop.kept(snapshot).discard()
     assert shop.databases() == {shop.name}
 
 
