@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -177,6 +178,41 @@ def test_databases_are_dumped_and_loaded_in_their_container(
     part = ("--component", "shop-db", "--into", f"{shop}_copy", "--table", "orders", "--yes")
     told = site.drd("recover", "shop", "--in-place", *part, code=2).err
     assert "drd cannot restore single tables into a server in a container" in told
+
+
+def test_the_script_of_rights_runs_in_the_container(
+    short_tmp: Path, servers: Servers, shop: str
+) -> None:
+    site = Site(short_tmp, environment=servers.container.environment)
+    there = f"{{container: {servers.container.name}, engine: podman}}"
+    address = f"mariadb://drd_inside@/{shop}?socket=/run/mysqld/mysqld.sock"
+    parts = f"kind: mariadb, dsn: '{address}', bin_dir: /only-inside/usr-bin, in: {there}"
+    site.plan(f"""
+components:
+  carts: {{{parts}}}
+checks:
+  - {{name: rows, kind: rows, component: carts}}
+""")
+    refused = " ".join(site.drd("doctor", "shop", code=1).out.split())
+    assert "drd logs in from the system user root" in refused
+    assert "run the script that `drd doctor shop --grants` prints" in refused
+    script = site.drd("doctor", "shop", "--grants").out
+    first, enter = script.partition("\n")[0], f"podman exec -i {servers.container.name} "
+    program = first.partition(" | ")[2]
+    assert program == f"{enter}mariadb --batch --user=root --host=localhost"
+    assert f'{enter}sh -c \'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec mariadb ' in script
+    words = [
+        *enter.split(),
+        "/only-inside/usr-bin/mariadb",
+        *program.removeprefix(enter).split()[1:],
+    ]
+    environment = {**os.environ, **servers.container.environment}
+    try:
+        subprocess.run(words, input=script, text=True, check=True, env=environment)
+        assert "refuses the login" not in site.drd("doctor", "shop", code=None).out
+        site.drd("backup", "shop")
+    finally:
+        servers.mariadb.execute("DROP USER IF EXISTS drd_inside@localhost")
 
 
 def _found(plan: str, database: str) -> list[dict[str, Any]]:

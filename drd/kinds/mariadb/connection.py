@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 import threading
@@ -27,13 +26,12 @@ from drd.kinds.closed_sockets import is_closed, who_may
 from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.clear_password import refusing, require_proven
 from drd.kinds.mariadb.flavour import MARIADB, MYSQL, of_server, ways_in
-from drd.kinds.mariadb.greeting import product_at
+from drd.kinds.mariadb.greeting import place_of, product_at, system_user
 from drd.kinds.mariadb.quoting import account, ident
 from drd.kinds.mariadb.refusals import without_values
 from drd.kinds.mariadb.tools import numbers
 from drd.model.recovery_command import IF_LOST
 from drd.process import image_of, rights
-from drd.users import user_name
 
 CONNECT_S = 10
 CONNECT_INSIDE_S = 30
@@ -212,25 +210,17 @@ def _logged_in(address: Address, *, database: bool) -> Any:
 
 def _dialled(address: Address, *, database: bool) -> Any:
     parts = address.parts
-    through = address.relayed
-    where = (
-        {"unix_socket": f"\0{through.name}"}
-        if through is not None
-        else {"host": parts.host, "port": parts.port}
-        if parts.host
-        else {"unix_socket": parts.socket}
-    )
     tls = {"ssl": {"ca": parts.ssl_ca or None}} if parts.ssl else {"ssl_disabled": True}
     try:
         return pymysql.connect(
-            **where,
+            **place_of(address),
             **tls,
             user=parts.user,
             password=parts.password,
             database=parts.database if database else None,
             charset="utf8mb4",
             autocommit=True,
-            connect_timeout=CONNECT_S if through is None else CONNECT_INSIDE_S,
+            connect_timeout=CONNECT_S if address.inside is None else CONNECT_INSIDE_S,
             local_infile=False,
             program_name="drd",
             auth_plugin_map=refusing(parts),
@@ -282,7 +272,7 @@ def version_text(connection: Connection) -> str:
 def _to_log_in(address: Address) -> str:
     """Return what to do about a refused login. Without a password, a socket lets in system users,
     and whoever runs drd is perhaps another one than the dsn names: root, for a recovery."""
-    parts, runs = address.parts, user_name(os.geteuid())
+    parts, runs = address.parts, system_user(address.inside)
     missing = (
         "If the user does not exist yet, run the script that `drd doctor PLAN --grants` prints: it "
         "creates the user with all rights."

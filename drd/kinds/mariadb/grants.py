@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from shlex import quote
+from shlex import join
+from typing import NamedTuple
 
 from drd import secrets
-from drd.errors import NotSupported, SourceError
+from drd.errors import SourceError
 from drd.kinds.mariadb import dsn
 from drd.kinds.mariadb.address import Address
 from drd.kinds.mariadb.flavour import MARIADB, Flavour, ways_in
-from drd.kinds.mariadb.greeting import product_at
+from drd.kinds.mariadb.greeting import product_at, system_user
 from drd.kinds.mariadb.quoting import account, db_pattern
 from drd.kinds.mariadb.rights import NEEDED
 from drd.kinds.mariadb.settings import MariadbSettings, MariadbTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports.grants import Grants, Logins
-from drd.process import container_of
+from drd.process import Container, container_of
 
 _HEAD = """\
 -- Use a separate user for drd in each dsn, never the user of the application: whoever breaks into
@@ -27,6 +28,10 @@ _HEAD = """\
 _MANAGED = (
     "A managed server has no root: run this script as the administrator that the provider",
     "gives you (mariadb --user=NAME --password).",
+)
+_WITH_PASSWORD = (
+    "If root has a password there, which the image has in a variable of the container, run:",
+    "PROGRAM",
 )
 
 
@@ -46,8 +51,28 @@ class User:
     in_place: dict[str, str] = field(default_factory=dict)
     systems: dict[str, None] = field(default_factory=dict)
 
+    def let_in(self, system: str, inside: Container | None) -> None:
+        """Add a system user of this host that logs in; in a container, the one that it is there."""
+        if inside is None or not self.password:
+            self.systems[system if inside is None else system_user(inside)] = None
 
-Servers = dict[tuple[str, int | str], dict[str, User]]
+
+class Server(NamedTuple):
+    """Where a server is: its host (empty: this host, or the container itself), and its port or
+    socket, both as seen in the container `inside`."""
+
+    host: str = ""
+    port: int | str = dsn.SOCKET
+    inside: Container | None = None
+
+    def __str__(self) -> str:
+        where = f" in the {self.inside}" if self.inside is not None else ""
+        if self.host:
+            return f"{self.host}, port {self.port}{where}"
+        return f"at {self.port}{where or ' on this host'}"
+
+
+Servers = dict[Server, dict[str, User]]
 
 
 def grants(
@@ -57,22 +82,21 @@ def grants(
     for component in components:
         assert isinstance(component.settings, MariadbSettings)
         parts = address_parts(component.settings.dsn)
-        _require_no_container(component.name, component.settings)
+        inside = container_of(component.settings)
         placed = targets.get(component.name, ())
-        reader = user_at(servers, parts, parts.user or logins.service)
+        reader = user_at(servers, parts, parts.user or logins.service, inside)
         reader.reads[parts.database] = component.name
-        reader.systems[logins.service] = None
+        reader.let_in(logins.service, inside)
         for target in placed:
             assert isinstance(target, MariadbTarget)
-            there = address_parts(target.dsn)
-            _require_no_container(component.name, target)
-            user = user_at(servers, there, there.user or logins.person)
+            there, within = address_parts(target.dsn), container_of(target)
+            user = user_at(servers, there, there.user or logins.person, within)
             user.writes[there.database] = component.name
-            user.systems[logins.person] = None
-        user = user_at(servers, parts, parts.user or logins.person)
+            user.let_in(logins.person, within)
+        user = user_at(servers, parts, parts.user or logins.person, inside)
         asked = placed and user is reader
         (user.in_place if asked else user.writes)[parts.database] = component.name
-        user.systems[logins.person] = None
+        user.let_in(logins.person, inside)
     return script(servers, _of_user)
 
 
@@ -83,7 +107,7 @@ def script(
 ) -> Grants:
     """Return the script for all servers; `of_user` gives the lines of a user. `what` begins the
     sentence about the rights that stand in it as comments."""
-    first = next(iter(servers), ("", dsn.SOCKET))
+    first = next(iter(servers), Server())
     parts = [line for where, users in servers.items() for line in _of_server(where, users, of_user)]
     several = (
         ["-- SEVERAL SERVERS: run each part only on the server that its first line names.", ""]
@@ -92,20 +116,13 @@ def script(
     )
     text = "\n".join([_HEAD, *several, *parts, ""])
     product = next((u.flavour for users in servers.values() for u in users.values()), MARIADB)
-    program = _program(product, *first)
-    about = tuple(line.replace("(mariadb ", f"({product.client} ") for line in _MANAGED)
+    program = _program(product, first)
+    managed = _MANAGED if first.inside is None else _WITH_PASSWORD
+    about = tuple(
+        line.replace("(mariadb ", f"({product.client} ").replace("PROGRAM", _inside(product, first))
+        for line in managed
+    )
     return Grants(program, text, tuple(_lacks(servers, what)), reader=product.client, about=about)
-
-
-def _require_no_container(name: str, settings: object) -> None:
-    container = container_of(settings)
-    if container is not None:
-        raise NotSupported(
-            f"component {name}: drd does not print a script of rights for a server in a container "
-            f"({container})",
-            hint="docs/mariadb.md has the rights. Give them by hand: "
-            f"{container.engine} exec -it {container.name} mariadb",
-        )
 
 
 def address_parts(ref: SecretRef) -> dsn.Parts:
@@ -115,17 +132,25 @@ def address_parts(ref: SecretRef) -> dsn.Parts:
         raise SourceError(f"the dsn ({ref.describe()}) {error}", hint=f"{dsn.FORM}.") from None
 
 
-def user_at(servers: Servers, parts: dsn.Parts, name: str) -> User:
+def user_at(servers: Servers, parts: dsn.Parts, name: str, inside: Container | None = None) -> User:
     here = not parts.host or parts.host in dsn.LOOPBACK
-    where = ("", parts.socket or dsn.SOCKET) if here else (parts.host, parts.port)
-    users = servers.setdefault(where, {})
+    where = Server(port=parts.socket or dsn.SOCKET) if here else Server(parts.host, parts.port)
+    users = servers.setdefault(where._replace(inside=inside), {})
     if name not in users:
         known = next((user.flavour for user in users.values()), None)
-        product = known or product_at(Address(parts)) or MARIADB
-        users[name] = User(name, "localhost" if here else "%", flavour=product)
+        product = known or product_at(Address(parts, inside=inside)) or MARIADB
+        users[name] = User(name, _from(parts, inside, here=here), flavour=product)
     user = users[name]
     user.password |= bool(parts.password) or not here
     return user
+
+
+def _from(parts: dsn.Parts, inside: Container | None, *, here: bool) -> str:
+    """Return the host from which the server sees the login come. Images of containers turn off the
+    names of hosts (`skip-name-resolve`): then 127.0.0.1 is not `localhost`."""
+    if inside is None or not parts.host or not here:
+        return "localhost" if here else "%"
+    return "127.0.0.1" if parts.host == "localhost" else parts.host
 
 
 def _lacks(servers: Servers, what: str) -> Iterator[str]:
@@ -140,12 +165,11 @@ def _lacks(servers: Servers, what: str) -> Iterator[str]:
 
 
 def _of_server(
-    where: tuple[str, int | str],
+    where: Server,
     users: Mapping[str, User],
     of_user: Callable[[User], Iterator[str]],
 ) -> Iterator[str]:
-    host, port = where
-    yield f"-- The server {f'{host}, port {port}' if host else f'at {port} on this host'}"
+    yield f"-- The server {where}"
     for user in users.values():
         yield from of_user(user)
 
@@ -218,10 +242,25 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _program(flavour: Flavour, host: str, port: int | str) -> str:
+def _program(flavour: Flavour, server: Server) -> str:
     words = [flavour.client, "--batch", "--user=root"]
-    if host:
-        words += [f"--host={host}", f"--port={port}", "--password"]
-    elif port != dsn.SOCKET:
-        words.append(f"--socket={port}")
-    return " ".join(map(quote, words))
+    if server.host:
+        words += [f"--host={server.host}", f"--port={server.port}", "--password"]
+        return join([*_enter(server.inside), *words])
+    if server.inside is not None:
+        words.append("--host=localhost")  # whatever MYSQL_HOST is there
+    if server.port != dsn.SOCKET:
+        words.append(f"--socket={server.port}")
+    return join([*_enter(server.inside), *words])
+
+
+def _inside(flavour: Flavour, server: Server) -> str:
+    """Return the same with the password that the image keeps in a variable of the container."""
+    plain = _program(flavour, server).removeprefix(join(_enter(server.inside))).strip()
+    script = f'MYSQL_PWD="${flavour.name.upper()}_ROOT_PASSWORD" exec {plain}'
+    return join([*_enter(server.inside), "sh", "-c", script])
+
+
+def _enter(inside: Container | None) -> list[str]:
+    """Return the words that run a program in a container, which reads the script."""
+    return [inside.engine, "exec", "-i", inside.name] if inside is not None else []
