@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from drd.config.plan_file import plan_of_text
 from drd.errors import ConfigError
+from drd.flows.log.keeper import Keeper
 from drd.model.limits import UNLIMITED, Limits
 from drd.process.command import Command, at_priority
 
@@ -54,3 +57,24 @@ def test_a_command_keeps_its_name_and_its_words_at_another_priority() -> None:
         "nice", "-n", "10", "ionice", "-c", "2", "-n", "7", "cat", "--", "-n",
     ]  # fmt: skip
     assert list(at_priority(command, ionice="idle").argv[:3]) == ["ionice", "-c", "3"]
+
+
+class _Sent(Exception):
+    """What restic would have run with."""
+
+
+class _Repository:
+    def store(self, *_: Any, **how: Any) -> None:
+        raise _Sent(how["limits"])
+
+
+def test_the_log_of_a_component_is_stored_within_its_limits(tmp_path: Path) -> None:
+    limits = Limits(upload=5 << 20, nice=10)
+    keeper = cast("Any", Keeper.__new__(Keeper))
+    keeper._component = SimpleNamespace(limits=limits)
+    keeper._plan, keeper._place = SimpleNamespace(name="shop"), tmp_path
+    keeper._repository = _Repository()
+    keeper._staged = lambda *_: SimpleNamespace(tags=lambda _: ())
+    with pytest.raises(_Sent) as sent:
+        keeper.push(None, None, None)
+    assert sent.value.args == (limits,)

@@ -191,6 +191,7 @@ class Keeper:
             Tree((str(stage),)),
             host=self._plan.name,
             tags=batch.tags(self._plan.name),
+            limits=self._component.limits,
             on_progress=on_progress,
         )
         self._batches.append(replace(batch, snapshot=stored.snapshot, stored_at=now))
