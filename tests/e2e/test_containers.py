@@ -201,11 +201,9 @@ checks:
     program = first.partition(" | ")[2]
     assert program == f"{enter}mariadb --batch --user=root --host=localhost"
     assert f'{enter}sh -c \'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec mariadb ' in script
-    words = [
-        *enter.split(),
-        "/only-inside/usr-bin/mariadb",
-        *program.removeprefix(enter).split()[1:],
-    ]
+    given = program.removeprefix(enter).split()[1:]
+    words = [*enter.split(), "/only-inside/usr-bin/mariadb", *given]
+    words[2:2] = ["-e", "MYSQL_PWD="]  # no image sets it; here it is wrong
     environment = {**os.environ, **servers.container.environment}
     try:
         subprocess.run(words, input=script, text=True, check=True, env=environment)
