@@ -267,24 +267,28 @@ class Publication:
         """Create the code of the final database, whose tables have their names, and drop the empty
         database that they came from."""
         record = self._read_record(self.final)
+        # First, since code keeps the collation that its database has when it is created.
+        self._set_collation(record["saved"])
         self._make_code(record)
-        self._alter(record["saved"], mark=mark)
+        self._comment(record["saved"], mark=mark)
         self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
         self._drop_empty(incoming)
 
-    def _alter(self, saved: dict[str, Any], *, mark: bool) -> None:
-        """Give the final database its properties, with or without the run's mark."""
-        change = f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']} " if saved else ""
+    def _set_collation(self, saved: dict[str, Any]) -> None:
+        if saved:
+            change = f"CHARACTER SET {saved['charset']} COLLATE {saved['collation']}"
+            self._admin.execute(f"ALTER DATABASE {ident(self.final)} {change}")
+
+    def _comment(self, saved: dict[str, Any], *, mark: bool) -> None:
+        """Give the final database its comment, with or without the run's mark."""
         if self._admin.flavour.has_comments:
             comment = saved.get("comment", "")
             marked = f"{comment}\n[drd:{self._run}]".lstrip("\n") if mark else comment
-            change += f"COMMENT {literal(marked)}"
+            self._admin.execute(f"ALTER DATABASE {ident(self.final)} COMMENT {literal(marked)}")
         elif mark:
             self._admin.execute(f"CREATE DATABASE IF NOT EXISTS {ident(self._marker)}")
         else:
             self.drop(self._marker)
-        if change:
-            self._admin.execute(f"ALTER DATABASE {ident(self.final)} {change}")
 
     def _make_code(self, record: dict[str, Any]) -> None:
         for default in map(SequenceDefault._make, record.get("defaults", ())):
@@ -399,4 +403,4 @@ class Publication:
         self.drop(self.working)
         if self.done:
             now_there = properties(self._admin, self.final)
-            self._alter({**now_there, "comment": without_mark(now_there["comment"])}, mark=False)
+            self._comment({"comment": without_mark(now_there["comment"])}, mark=False)
