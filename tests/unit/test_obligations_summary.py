@@ -92,6 +92,23 @@ def test_open_clocks_stand_above_and_the_next_first() -> None:
         ]  # fmt: skip
 
 
+def test_of_clocks_that_end_at_the_same_time_the_most_certain_stands_first() -> None:
+    """A report about health data stands before one about products that nobody may have."""
+    states = [
+        state("undecided", "eu-cra-incident", due_at=AT),
+        state("scope-not-declared", "eu-dora-clients", proposed=True, due_at=AT),
+        state("running", "eu-gdpr-33", due_at=AT),
+        state("undecided", "eu-gdpr-34", proposed=True, due_at=AT),
+        state("undecided", "eu-nis2-ew", due_at=AT - HOUR),
+    ]
+    for given in (states, states[::-1]):
+        assert [s.regime.id for s in sorted(given, key=order)] == [
+            "eu-nis2-ew", "eu-gdpr-33", "eu-dora-clients", "eu-gdpr-34", "eu-cra-incident",
+        ]  # fmt: skip
+        same = [s for s in given if s.due_at == AT]
+        assert summary(same, "UTC", 1).partition("next ")[2].startswith("eu-gdpr-33,")
+
+
 @pytest.mark.parametrize(
     ("kind", "of", "shown", "elsewhere"),
     [

@@ -97,8 +97,17 @@ class ClockState:
     def is_unplaced(self) -> bool:
         """Whether nobody has decided on the regime, and drd knows no place by which to propose a
         decision."""
-        undecided = self.kind in (ClockKind.UNDECIDED, ClockKind.SCOPE_NOT_DECLARED)
-        return undecided and not self.placed and not self.is_quiet
+        return self.is_undecided and not self.placed and not self.is_quiet
+
+    @property
+    def is_undecided(self) -> bool:
+        return self.kind in (ClockKind.UNDECIDED, ClockKind.SCOPE_NOT_DECLARED)
+
+    @property
+    def doubt(self) -> int:
+        """Return how doubtful it is that the regime applies: 0 if a person has decided, 1 if it
+        applies by the facts, 2 if they do not decide it."""
+        return 0 if not self.is_undecided else 1 if self.proposed else 2
 
     @property
     def is_quiet(self) -> bool:

@@ -30,7 +30,7 @@ def summary(states: Sequence[ClockState], zone: str, number: int) -> str:
         "late": sum(s.late for s in shown if s.kind not in CLOSED),
         "due soon": sum(s.kind is ClockKind.DUE_SOON for s in shown),
         "late without a reason": sum(s.lacks_reason for s in shown),
-        "undecided": sum(LOUD.get(s.kind) == "UNDECIDED" for s in shown),
+        "undecided": sum(s.is_undecided for s in shown),
     }
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     first = next_clock(states)
@@ -51,8 +51,10 @@ def _due_words(state: ClockState, zone: str) -> str:
     return f"{'was due' if state.late else 'due'} {local}"
 
 
-def order(state: ClockState) -> tuple[bool, bool, float, str]:
-    """Return the place of a clock: open ones first, the next one above."""
+def order(state: ClockState) -> tuple[bool, bool, float, int, str]:
+    """Return the place of a clock: open ones first, the next one above; of several that end at the
+    same time, those that certainly apply, then those that do by the facts, then the others."""
     at = state.ends_at or state.prompt_at
     open_ = state.kind not in CLOSED or state.lacks_reason
-    return not open_, at is None, at.timestamp() if at is not None else 0, state.regime.id
+    seconds = at.timestamp() if at is not None else 0
+    return not open_, at is None, seconds, state.doubt, state.regime.id

@@ -41,4 +41,4 @@ def next_clock(states: Iterable[ClockState]) -> ClockState | None:
 def first_due(unplaced: Iterable[ClockState]) -> ClockState | None:
     """Return the clock of these that would be due first; None if none of them runs."""
     timed = [state for state in unplaced if state.ends_at is not None]
-    return min(timed, key=lambda s: (s.ends_at, s.regime.id), default=None)
+    return min(timed, key=lambda s: (s.ends_at, s.doubt, s.regime.id), default=None)
