@@ -166,7 +166,8 @@ def judge(expectation: Expectation, value: Any, around: Surroundings) -> Judgeme
     compare with."""
     if isinstance(expectation, Comparison):
         met = _meets(expectation, value)
-        return Judgement(_verdict(met), show(value), str(expectation), bound=True)
+        observed = show(value) if met else f"{show(value)}{_other_type(expectation, value)}"
+        return Judgement(_verdict(met), observed, str(expectation), bound=True)
     if isinstance(expectation, Near):
         return _judge_near(expectation, value, around)
     return _judge_recent(expectation, value, around)
@@ -187,6 +188,24 @@ def _meets(expectation: Comparison, value: Any) -> bool:
     return _OPERATORS[expectation.operator](amount, wanted)
 
 
+def _other_type(expectation: Comparison, value: Any) -> str:
+    """Say that the value can never be what is expected, because only one of them is a number."""
+    if value is None or expectation.value is None or isinstance(value, bool):
+        return ""
+    if isinstance(expectation.value, Decimal):
+        return _no_number(value)
+    is_number = isinstance(value, (int, float, Decimal))
+    return ", which is a number, and the plan expects a text" if is_number else ""
+
+
+def _no_number(value: Any) -> str:
+    if value is None or to_number(value) is not None:
+        return ""
+    is_time, is_text = isinstance(value, date), isinstance(value, str)
+    what = "a text and " if is_text else "a time and " if is_time else ""
+    return f", which is {what}not a number"
+
+
 def _judge_near(expectation: Near, value: Any, around: Surroundings) -> Judgement:
     share = f"within {expectation.share.normalize():f}%"
     base = expectation.of if expectation.of is not None else _baseline(around)
@@ -195,7 +214,8 @@ def _judge_near(expectation: Near, value: Any, around: Surroundings) -> Judgemen
         return Judgement(CheckVerdict.NOT_RUN, why, f"{share} of the source's answer")
     amount = to_number(value)
     met = amount is not None and abs(amount - base) <= abs(base) * expectation.share / 100
-    return Judgement(_verdict(met), show(value), f"{share} of {number(base)}")
+    observed = f"{show(value)}{_no_number(value)}"
+    return Judgement(_verdict(met), observed, f"{share} of {number(base)}")
 
 
 def _baseline(around: Surroundings) -> Decimal | None:

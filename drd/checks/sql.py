@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from shlex import quote
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from drd.checks.expectation import (
+    Comparison,
     Near,
     Recent,
     Surroundings,
@@ -144,13 +146,39 @@ def _needs(settings: SqlCheck) -> Ability | None:
 
 def _refused(settings: SqlCheck, spec: KindSpec) -> Contradiction | None:
     """Other queries than SQL are the kind's own."""
-    why = changes(settings.query) if Ability.SQL in spec.can else ""
-    if not why:
+    if Ability.SQL not in spec.can:
         return None
+    why = changes(settings.query)
+    if not why:
+        return _of_another_type(settings)
     return Contradiction(
         ("query",),
         f"every drill refuses this query, because a check can only read: {why}",
         "give one SELECT, VALUES or TABLE; to write, use a step `sql` of the runbook.",
+    )
+
+
+_COUNTS = re.compile(
+    r"\s*select\s+count\s*\([^()]*\)(?:\s+as\s+\w+)?\s*(?:;\s*|from\b.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_JOINS = re.compile(r"\b(?:union|intersect|except)\b", re.IGNORECASE)
+
+
+def _of_another_type(settings: SqlCheck) -> Contradiction | None:
+    """Return why a count, which is a number, can never be what is expected. Of other queries only
+    the database knows the type."""
+    if not _COUNTS.fullmatch(settings.query) or _JOINS.search(settings.query):
+        return None
+    expected = parse_expectation(settings.expect)
+    is_text = isinstance(expected, Comparison) and isinstance(expected.value, str)
+    if not is_text and not isinstance(expected, Recent):
+        return None
+    return Contradiction(
+        ("expect",),
+        f"the query gives a number, and `{settings.expect}` expects a "
+        f"{'text' if is_text else 'time'}, so the check proves nothing",
+        "write for example `>= 1`, or `within 10% of 5000`.",
     )
 
 

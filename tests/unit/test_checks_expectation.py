@@ -324,3 +324,28 @@ def test_a_tolerance_allows_in_both_directions() -> None:
 )
 def test_a_tolerance_is_put_into_words(tolerance: Tolerance, words: str) -> None:
     assert str(tolerance) == words
+
+
+@pytest.mark.parametrize(
+    ("expect", "value", "observed"),
+    [
+        (">= 1", "pending", "pending, which is a text and not a number"),
+        (42, "about 20000", "about 20000, which is a text and not a number"),
+        (">= 1", date(2026, 11, 30), "2026-11-30, which is a time and not a number"),
+        ("> 0", float("nan"), "nan, which is not a number"),
+        ("within 10% of 5000", "many", "many, which is a text and not a number"),
+        ("about 20000", 19842, "19,842, which is a number, and the plan expects a text"),
+        ("ok", Decimal("1.5"), "1.5, which is a number, and the plan expects a text"),
+        (">= 3", 2, "2"),
+        (">= 3", "2", "2"),
+        ("ok", "bad", "bad"),
+        ("true", False, "false"),
+        (">= 1", None, "NULL"),
+        ("within 10% of 5000", None, "NULL"),
+    ],
+)
+def test_a_failed_comparison_of_a_number_with_a_text_names_both_types(
+    expect: str | float, value: Any, observed: str
+) -> None:
+    found = judged(expect, value)
+    assert (found.verdict, found.observed) == (CheckVerdict.FAILED, observed)

@@ -136,3 +136,35 @@ def test_a_query_that_is_no_sql_is_not_read_as_sql(tmp_path: Path) -> None:
     redis = "  carts: {kind: redis, url: redis://127.0.0.1:6379}\n"
     text = _with("carts", "set x 1; get x").replace("components:\n", f"components:\n{redis}")
     assert load(tmp_path, text).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("query", "expect", "what"),
+    [
+        ("select count(*) from beers", "about 20000", "text"),
+        ("SELECT COUNT( distinct name ) AS n\nFROM beers WHERE x = (select 1)", "!= none", "text"),
+        ("select count(*) from beers;", "within rpo", "time"),
+        ("select count(*)", "true", "text"),
+        ("select count(*) from beers", ">= 1", ""),
+        ("select count(*) from beers", "within 10%", ""),
+        ("select count(*) from beers", "!= null", ""),
+        ("select count(*)::text from beers", "about 20000", ""),
+        ("select count(*) || ' beers' from beers", "9 beers", ""),
+        ("select count(*) from beers union select 'x'", "x", ""),
+        ("select name from beers", "about 20000", ""),
+        ("select max(at) from beers", "within rpo", ""),
+    ],
+)
+def test_a_count_that_is_to_be_a_text_or_a_time_is_named_by_plan_check(
+    tmp_path: Path, query: str, expect: str, what: str
+) -> None:
+    text = _with("db", query).replace('expect: "> 0"', f"expect: {json.dumps(expect)}")
+    assert json.dumps(expect) in text
+    loaded = load(tmp_path, text)
+    found = [(fault.code, str(fault.message)) for fault in loaded.faults]
+    message = (
+        f"the query gives a number, and `{expect}` expects a {what}, so the check proves nothing"
+    )
+    assert found == ([("check-query", message)] if what else [])
+    if what:
+        assert loaded.faults[0].path == "checks[0].expect"
