@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from drd.errors import SourceError, SourceUnreachable
+from drd.flows.restore.difference import _warn_of_source
+from drd.flows.services import Services
 from drd.model.difference import FileChange, PropertyChange, RelationChange, TableChange, difference
+from drd.model.plan import Component
 from drd.model.snapshot import DatabaseFingerprint, FileEntry, TableState, TreeFingerprint
+from drd.ports import Source
+from drd.ports.sources import Probe
 
 
 def database(**rows: int | tuple[int, str]) -> DatabaseFingerprint:
@@ -124,3 +133,37 @@ def test_tables_and_entries_are_counted_by_their_names() -> None:
     assert difference(database(), database(), owners=True).counted == ("table", "tables")
     trees = TreeFingerprint({}), TreeFingerprint({})
     assert difference(*trees, owners=True).counted == ("entry", "entries")
+
+
+class _Unreadable:
+    """A source with a file that a backup cannot read."""
+
+    def __init__(self, error: SourceError) -> None:
+        self.error = error
+
+    def probe(self) -> Probe:
+        raise self.error
+
+
+class _AskedThroughItsServer(_Unreadable):
+    def now(self) -> tuple[datetime, None]:
+        return datetime.now(UTC), None
+
+
+def test_what_only_a_backup_needs_is_a_warning_for_a_comparison_through_the_server() -> None:
+    told: list[str] = []
+    services = cast(Services, SimpleNamespace(warn=told.append))
+    component = Component("server", "mariadb-server", None)
+    error = SourceError(
+        "user drd may not read 1 file of the server, for example /var/lib/mysql/x.ibd",
+        hint="as root: chmod --recursive g+rX /var/lib/mysql.",
+    )
+    _warn_of_source(services, component, cast(Source, _AskedThroughItsServer(error)))
+    [warning] = told
+    assert warning.startswith("server: a backup would fail: user drd may not read 1 file of the ")
+    assert "for example /var/lib/mysql/x.ibd (HINT: as root: chmod --recursive g+rX /" in warning
+    with pytest.raises(SourceError, match="may not read"):
+        _warn_of_source(services, component, cast(Source, _Unreadable(error)))
+    away = SourceUnreachable("cannot connect")
+    with pytest.raises(SourceUnreachable):
+        _warn_of_source(services, component, cast(Source, _AskedThroughItsServer(away)))

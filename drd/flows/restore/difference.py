@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from drd.errors import NotSupported, UsageError
+from drd.errors import NotSupported, SourceError, SourceUnreachable, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.repository.adopted import refuse_counts
 from drd.flows.restore.restored_fingerprint import (
@@ -22,7 +22,7 @@ from drd.model.plan import Component, Plan
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, RestorePoint
 from drd.model.text import escaped
-from drd.ports import Ability, Holds, ReadsNow, RestoresInside
+from drd.ports import Ability, Holds, ReadsNow, RestoresInside, Source
 from drd.ports.kinds import Compared
 from drd.process.accounts import as_here
 from drd.registry import KINDS
@@ -182,8 +182,7 @@ def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
     try:
         place = component_place(services, probe, component)
         source = services.kinds(component.kind).source(component, place)
-        for warning in source.probe().warnings():
-            services.warn(f"{component.name}: {warning}")
+        _warn_of_source(services, component, source)
         if isinstance(source, ReadsNow):
             data_time, fingerprint = source.now()
         else:
@@ -200,6 +199,19 @@ def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
         )
     assert fingerprint is not None
     return Side(LIVE, data_time), fingerprint
+
+
+def _warn_of_source(services: Services, component: Component, source: Source) -> None:
+    """Report what is wrong with the source. It ends the comparison only where that has to do what a
+    backup does: a source that is asked through its server needs none of its files."""
+    try:
+        for warning in source.probe().warnings():
+            services.warn(f"{component.name}: {warning}")
+    except SourceError as error:
+        if isinstance(error, SourceUnreachable) or not isinstance(source, ReadsNow):
+            raise
+        hint = f" (HINT: {error.hint})" if error.hint else ""
+        services.warn(f"{component.name}: a backup would fail: {error.message}{hint}")
 
 
 def _tells(fingerprint: Fingerprint | None) -> bool:
