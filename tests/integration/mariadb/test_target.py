@@ -95,6 +95,37 @@ def test_an_exchange_that_was_killed_can_be_finished_or_taken_back(
     assert shop.databases() == {shop.name}
 
 
+def test_code_keeps_the_collation_of_its_database_over_one_with_another(shop: Shop) -> None:
+    """Texts in parameters of procedures have it: in latin1 they lose letters."""
+    shop.fill()
+    snapshot = shop.back_up()
+    listed = (
+        "SELECT ROUTINE_NAME, DATABASE_COLLATION FROM information_schema.ROUTINES "
+        "WHERE ROUTINE_SCHEMA = '{0}' UNION ALL SELECT TRIGGER_NAME, DATABASE_COLLATION FROM "
+        "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = '{0}' UNION ALL SELECT EVENT_NAME, "
+        "DATABASE_COLLATION FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '{0}' ORDER BY 1, 2"
+    )
+    at_backup = shop.server.execute(listed.format(shop.name))
+    assert len(at_backup) > 2
+    shop.server.execute(
+        f"CREATE DATABASE {shop.new} CHARACTER SET latin1 COLLATE latin1_swedish_ci",
+        f"CREATE FUNCTION {shop.new}.f() RETURNS INT RETURN 3",
+    )
+    before = shop.server.execute(listed.format(shop.new))
+    target = shop.target(shop.new, keep=True)
+    restore_components(target, snapshot, shop.restic, overwrite=True)
+    target.close()
+    assert shop.server.execute(listed.format(shop.new)) == at_backup
+    settings = MariadbTarget.model_validate({"dsn": shop.server.dsn(shop.new)})
+    kept = shop.kind.kept(shop.component, settings, snapshot, shop.work.run)
+    kept.swap(back=True)
+    assert shop.server.execute(listed.format(shop.new)) == before
+    kept.swap(back=False)
+    assert shop.server.execute(listed.format(shop.new)) == at_backup
+    kept.discard()
+    kept.close()
+
+
 def test_columns_take_numbers_from_the_sequence_of_the_restored_database(shop: Shop) -> None:
     shop.fill()
     snapshot = shop.back_up()
