@@ -43,7 +43,7 @@ def _reach(state: LogState) -> Document:
         "complete_at": to_rfc3339(state.complete_at) if state.complete_at else None,
         "end": state.end or None,
         "reachable": [
-            {"from": to_rfc3339(begin), "to": to_rfc3339(end)} for begin, end in state.spans
+            {"from": to_rfc3339(begin), "to": to_rfc3339(end)} for begin, end in state.reachable
         ],
         "trouble": state.trouble or None,
         "remedy": state.remedy or None,

@@ -306,6 +306,14 @@ class LogState:
     repository: str = ""
     error: str = ""
 
+    @property
+    def reachable(self) -> tuple[tuple[datetime, datetime], ...]:
+        """The `spans`, of which the last one leads on to `reaches` if nothing was written since."""
+        if not self.spans or self.reaches is None:
+            return self.spans
+        *before, (begin, end) = self.spans
+        return (*before, (begin, max(end, self.reaches)))
+
     def to_json(self) -> Mapping[str, Any]:
         return {
             "doing": self.doing,

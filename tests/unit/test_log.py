@@ -328,6 +328,16 @@ def test_the_state_comes_back_from_the_catalogue() -> None:
     assert LogState.from_json(dict(STATE.to_json())) == STATE
 
 
+def test_an_idle_server_can_be_recovered_to_the_last_time_at_which_everything_was_stored() -> None:
+    hour = timedelta(hours=1)
+    gap = replace(STATE, spans=((T0 - 4 * hour, T0 - 3 * hour), *STATE.spans))
+    assert gap.reachable == gap.spans
+    idle = replace(gap, reaches=T0 + hour)
+    assert idle.reachable == ((T0 - 4 * hour, T0 - 3 * hour), (T0 - hour, T0 + hour))
+    assert replace(gap, reaches=T0 - 2 * hour).reachable == gap.spans
+    assert replace(idle, spans=()).reachable == ()
+
+
 @pytest.mark.parametrize(
     ("code", "after_s", "severity"),
     [
