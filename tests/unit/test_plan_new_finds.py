@@ -238,7 +238,7 @@ def test_a_path_below_another_one_is_refused(tmp_path: Path) -> None:
 def test_the_log_of_a_whole_server_is_offered_in_a_comment(
     option: str, dsn: str, key: str, tmp_path: Path, capsys: Output
 ) -> None:
-    """Who reads only the plan learns that a recovery can lose seconds."""
+    """Who reads only the plan learns that a recovery need not lose half an hour."""
     words = [f"--no-{kind}" for kind in ("postgres", "sqlite", "mariadb", "redis", "valkey")]
     assert main(["plan", "new", *words, "--no-files", option, dsn, "--name", "shop",
                  "--output", "-"]) == 0  # fmt: skip
@@ -246,7 +246,7 @@ def test_the_log_of_a_whole_server_is_offered_in_a_comment(
     line = f"    # {key}: {{every: 30s}}\n"
     before, found, after = text.partition(line)
     assert found
-    assert "so a recovery can lose seconds" in " ".join(before[-500:].replace("# ", "").split())
+    assert "then a recovery loses only seconds" in " ".join(before[-500:].replace("# ", "").split())
     plan = tmp_path / "shop.yaml"
     plan.write_text(before + line.replace("# ", "") + after)
     assert yaml.safe_load(plan.read_text())["components"]["db"][key] == {"every": "30s"}

@@ -47,8 +47,8 @@ _OWN_USER = (
     "--grants` prints a script that creates this user."
 )
 _SECONDS = (
-    "A dump loses what was written since. To lose seconds, copy a whole server of MariaDB with its "
-    "binary log instead: --mariadb-server (docs/mariadb.md)."
+    "A dump loses what was written since. To lose only seconds, copy a whole server of MariaDB "
+    "with its binary log instead: --mariadb-server (docs/mariadb.md)."
 )
 _USER_INSIDE = (
     "This address is the one that is valid in the container. Better use a separate database user "

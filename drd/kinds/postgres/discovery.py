@@ -34,7 +34,7 @@ _LIST = (
 
 
 _SECONDS = (
-    "A dump loses what was written since. To lose seconds, copy the whole server with its WAL "
+    "A dump loses what was written since. To lose only seconds, copy the whole server with its WAL "
     "instead: --postgres-cluster (docs/postgres-cluster.md)."
 )
 

@@ -21,8 +21,8 @@ _ABOUT = (
 _IN_PLACE = "For recoveries in place, add `data_dir`."
 _LOG = (
     "With the next line, drd also stores what the server writes between two backups (its binary "
-    "log), so a recovery can lose seconds, and go back to any second. The server needs log_bin "
-    "and binlog_format = ROW: `drd doctor PLAN` says what is missing."
+    "log): then a recovery loses only seconds, and can go back to any second. The server needs "
+    "log_bin and binlog_format = ROW: `drd doctor PLAN` says what is missing."
 )
 _TARGET = "An empty or missing directory; the host needs the same series of MariaDB."
 

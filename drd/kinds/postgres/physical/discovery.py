@@ -23,9 +23,9 @@ _ABOUT = (
 )
 _IN_PLACE = "For recoveries in place, add `data_dir`."
 _LOG = (
-    "With the next line, drd also stores what the server writes between two backups (its WAL), so "
-    "a recovery can lose seconds, and go back to any second. The server needs a limit in "
-    "max_slot_wal_keep_size, and wal_level replica or logical: `drd doctor PLAN` says what is "
+    "With the next line, drd also stores what the server writes between two backups (its WAL): "
+    "then a recovery loses only seconds, and can go back to any second. The server needs a limit "
+    "in max_slot_wal_keep_size, and wal_level replica or logical: `drd doctor PLAN` says what is "
     "missing."
 )
 _TARGET = (
