@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,8 +23,12 @@ from drd.ports import Aside
 LEFT_ALONE = "lost+found"
 """An entry that belongs to the file system of a mount point, and is never moved."""
 
-NAMES = tuple(f"*.drd_????????_{what}" for what in ("before", "after", "returning"))
+NAMES = tuple(f"*.drd_????????_{what}" for what in ("before", "after", "returning", "aside"))
 """Patterns of the names of kept copies, which are no part of any tree."""
+
+READ_BY_NAME = (Path("/etc"), Path("/usr/local/etc"))
+"""Directories below which programs use whatever has a name there: `/etc/postgresql/17/NAME` is a
+cluster of Debian's, so a kept copy beside it would be another one."""
 
 _MEASURED_S = 1.0
 
@@ -50,8 +54,9 @@ class ReplacedPath(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Kept copies that were renamed as a whole, beside the current content. `companions` are
-    suffixes of files that belong to it (-wal).
+    """Kept copies that were renamed as a whole, beside the current content; where programs read
+    all names, in a hidden directory beside it. `companions` are suffixes of files that belong to
+    it (-wal).
     """
 
     target: Path
@@ -60,11 +65,39 @@ class Beside:
 
     @property
     def before(self) -> Path:
-        return self.target.with_name(f"{self.target.name}.{self.mark}_before")
+        return self._named("before")
 
     @property
     def after(self) -> Path:
-        return self.target.with_name(f"{self.target.name}.{self.mark}_after")
+        return self._named("after")
+
+    def _named(self, what: str) -> Path:
+        beside = self.target.with_name(f"{self.target.name}.{self.mark}_{what}")
+        room = self._room
+        # An earlier version of drd kept the copy beside the target everywhere.
+        return beside if room is None or os.path.lexists(beside) else room / beside.name
+
+    @property
+    def _room(self) -> Path | None:
+        if any(place in self.target.parents for place in READ_BY_NAME):
+            return self.target.parent / f".{self.mark}_aside"
+        return None
+
+    def make_room(self, kept: Path) -> None:
+        """Make the hidden directory if `kept` is to be in it."""
+        if kept.parent != (room := self._room):
+            return
+        if not os.path.lexists(pinned(room)):
+            pinned(room).mkdir(mode=0o700)
+        held(room).chmod(0o755)  # as open as the place of what it keeps
+        fsync_path(pinned(room).parent)
+
+    def leave_room(self) -> None:
+        """Remove the hidden directory if nothing is in it any more."""
+        if (room := self._room) is not None:
+            with suppress(OSError):
+                pinned(room).rmdir()
+                forget(room)
 
     def kept(self) -> list[tuple[Path, bool]]:
         kept_paths = ((self.before, True), (self.after, False))
@@ -99,9 +132,11 @@ class Beside:
         self.require_exchangeable(back=back)
         give, take = self._ways(back=back)
         if os.path.lexists(self.target):
+            self.make_room(take)
             self._move(self.target, take)
         self._move(give, self.target)
         fsync_path(self.target.parent)
+        self.leave_room()
 
     def _move(self, old: Path, new: Path) -> None:
         """Rename the companions first: if the file itself is in place, all of its
@@ -127,6 +162,7 @@ class Beside:
         for kept in (self.before, self.after):
             for suffix in ("", *self.companions):
                 remove(pinned(_with(kept, suffix)))
+        self.leave_room()
 
 
 @dataclass(frozen=True, slots=True)

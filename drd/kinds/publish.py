@@ -1,11 +1,11 @@
 """Give restored data its final name as the last act, by renames on one file system.
 
 The order, and what a kill in between leaves: 1. the journal (in the run's workplace) names the
-inode that is to be published; 2. the target's content is set aside as `NAME.drd_<run>_before`,
-companions (-wal) after it; 3. the working file or directory is renamed to the target: from here on
-it is published, because the target's inode is the one in the journal; 4. the staging directory is
-removed, and so is what was set aside, unless it is to be kept and has content. If nothing was to be
-overwritten, that was checked before: what appeared since is kept.
+inode that is to be published; 2. the target's content is set aside as `NAME.drd_<run>_before`
+(`kept_files` says where), companions (-wal) after it; 3. the working file or directory is renamed
+to the target: from here on it is published, because the target's inode is the one in the journal;
+4. the staging directory is removed, and so is what was set aside, unless it is to be kept and has
+content. If nothing was to be overwritten, that was checked before: what appeared since is kept.
 
 Killed after 1 or 2: `publish` continues, `undo` gives the old name back. After 3: both tidy up.
 
@@ -128,6 +128,7 @@ class Publication:
                     hint=f"move one of the two away ({aside} is the older one), then: drd "
                     "resume RUN.",
                 )
+            Beside(self.target, self.mark).make_room(aside)
             pinned(old).rename(pinned(aside))
 
     @working
@@ -140,6 +141,7 @@ class Publication:
         elif self._nothing_aside():
             for path in aside:
                 remove_nothing(path)
+        Beside(self.target, self.mark).leave_room()
         remove_landing(self.landing)
 
     def _nothing_aside(self) -> bool:
@@ -175,6 +177,7 @@ class Publication:
             else:
                 pinned(aside).rename(pinned(old))
                 notes.append(f"restored the former content of {old} after an unfinished recovery")
+        Beside(self.target, self.mark).leave_room()
         if os.path.lexists(pinned(self.landing)):
             remove_landing(self.landing)
             notes.append(f"removed {self.landing}, which an unfinished recovery left")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import TargetError
+from drd.kinds import kept_files
 from drd.kinds.kept_files import Beside, KeptPlaces, ReplacedPath, Within
 from drd.kinds.sqlite import open_by
 from drd.process.open_files import FileUser
@@ -25,6 +26,17 @@ def beside(base: Path) -> ReplacedPath:
         (base / f"shop.db.{MARK}_before{name}").write_text(text)
     for name, text in (("", "new"), ("-shm", "new shm")):
         (base / f"shop.db{name}").write_text(text)
+    return place
+
+
+def hidden(base: Path) -> ReplacedPath:
+    """A directory where programs read all names."""
+    base.mkdir()
+    place = Beside(base / "main", MARK)
+    room = base / f".{MARK}_aside"
+    room.mkdir()
+    (room / f"main.{MARK}_before").write_text("old")
+    (base / "main").write_text("new")
     return place
 
 
@@ -54,14 +66,17 @@ WAYS = {
         {"shop.db": "old", "shop.db-wal": "old wal"},
         {"shop.db": "new", "shop.db-shm": "new shm"},
     ),
+    "hidden": (hidden, {"main": "old"}, {"main": "new"}),
     "within": (within, {"a": "old", "b": "old"}, {"b": "new", "c": "new"}),
 }
 
 
 @pytest.fixture(params=sorted(WAYS))
 def way(
-    request: pytest.FixtureRequest,
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Callable[[Path], ReplacedPath], dict[str, str], dict[str, str]]:
+    if request.param == "hidden":
+        monkeypatch.setattr(kept_files, "READ_BY_NAME", (tmp_path,))
     return WAYS[request.param]  # type: ignore[return-value]
 
 

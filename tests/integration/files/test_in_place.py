@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import TargetNotEmpty
+from drd.kinds import kept_files
 from drd.kinds.kept_files import KeptPlaces
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot
@@ -73,11 +74,17 @@ class World:
         return found == tree_of(self.snapshot)
 
 
-def test_a_kill_anywhere_ends_with_new_data_and_a_kept_copy(
-    short_tmp: Path,
-) -> None:
+@pytest.fixture(params=["anywhere", "below /etc"])
+def base(request: pytest.FixtureRequest, short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory; also one below which programs use whatever has a name there."""
+    if request.param == "below /etc":
+        monkeypatch.setattr(kept_files, "READ_BY_NAME", (short_tmp,))
+    return short_tmp
+
+
+def test_a_kill_anywhere_ends_with_new_data_and_a_kept_copy(base: Path) -> None:
     for death in every_death():
-        world = World(short_tmp / f"d{death.effect}")
+        world = World(base / f"d{death.effect}")
         world.destination().preflight(world.snapshot, overwrite=True)
         with suppress(Died), death.active():
             world.restore_components()
@@ -91,10 +98,10 @@ def test_a_kill_anywhere_ends_with_new_data_and_a_kept_copy(
         assert names == ["a", "b", "saved", "w", "w0"], death.effect
 
 
-def test_a_kill_anywhere_and_a_sweep_leave_nothing_partial(short_tmp: Path) -> None:
+def test_a_kill_anywhere_and_a_sweep_leave_nothing_partial(base: Path) -> None:
     seen = set()
     for death in every_death():
-        world = World(short_tmp / f"d{death.effect}")
+        world = World(base / f"d{death.effect}")
         world.destination().preflight(world.snapshot, overwrite=True)
         with suppress(Died), death.active():
             world.restore_components()
@@ -106,6 +113,41 @@ def test_a_kill_anywhere_and_a_sweep_leave_nothing_partial(short_tmp: Path) -> N
         names = sorted(p.name for p in world.roots[0].parent.iterdir())
         assert names == ["a", "b", "saved", "w", "w0"], death.effect
     assert seen == {"changed", "saved"}
+
+
+def test_a_kept_copy_is_no_second_cluster_for_programs_that_read_all_names(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's tools take each name in /etc/postgresql/17 for a cluster that has this file, hidden
+    names as well."""
+    monkeypatch.setattr(kept_files, "READ_BY_NAME", (short_tmp,))
+    world = World(short_tmp / "17")
+    world.destination().preflight(world.snapshot, overwrite=True)
+    world.restore_components()
+    clusters = [p.name for p in (short_tmp / "17").iterdir() if (p / "sub/conf").exists()]
+    assert clusters == ["a"]
+    room = short_tmp / "17/.drd_4f2a1c3e_aside"
+    assert [one.kept for one in world.kept().held()] == [
+        f"{room}/a.drd_4f2a1c3e_before", f"{room}/b.drd_4f2a1c3e_before"
+    ]  # fmt: skip
+    assert room.stat().st_mode & 0o777 == 0o755, "readiness by drd's user reminds of it"
+    later = take(place(short_tmp / "w1"), short_tmp / "17")
+    assert not [path for path in tree_of(later).entries if "drd_4f2a1c3e" in path]
+
+
+def test_the_kept_copy_of_an_earlier_drd_beside_its_place_is_found(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(short_tmp / "17")
+    world.destination().preflight(world.snapshot, overwrite=True)
+    world.restore_components()
+    monkeypatch.setattr(kept_files, "READ_BY_NAME", (short_tmp,))
+    world.kept().swap(back=True)
+    assert world.contents() == ["changed", "changed"]
+    world.kept().swap(back=False)
+    assert world.contents() == ["saved", "saved"]
+    world.kept().discard()
+    assert not [*(short_tmp / "17").glob("*drd_*")]
 
 
 def test_existing_entries_are_counted_and_refused(short_tmp: Path) -> None:
