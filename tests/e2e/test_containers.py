@@ -154,7 +154,12 @@ def test_databases_are_dumped_and_loaded_in_their_container(
     """Neither the programs nor the sockets of the plan exist outside the container."""
     postgres, mariadb = servers.postgres, servers.mariadb
     there = {"container": servers.container.name, "engine": "podman"}
+    empty = f"{shop} it's empty"
+    postgres.execute(f'CREATE DATABASE "{empty}"')
     new = site.drd("plan", "new", "--no-sqlite", "--name", "new", "--output", "-").out
+    assert _found(new, empty) == []
+    words = " ".join(new.replace("\n#  ", "").split())
+    assert f"drd left out the database {empty}, because it contains no table" in words
     assert _found(new, shop) == [
         {"kind": "postgres", "dsn": _dsn(postgres, shop), "in": there},
         {"kind": "mariadb", "dsn": _CARTS.format(shop), "in": there},
