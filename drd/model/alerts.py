@@ -354,6 +354,9 @@ def _on_condition_present(
     if goes_on or (now - seen_at).total_seconds() >= stale_s:
         return Transition(AlertChange.KEPT, alert, _renewed(alert, condition, now))
     after = replace(alert, seen_at=seen_at, told_at=told_at, gone_at=None)
+    if falls and alert.key == condition.key and condition.remedy != alert.remedy:
+        # Another problem by now, whose text and remedy are shown at once.
+        after = replace(_renewed(after, condition, now), severity=alert.severity, seen_at=seen_at)
     return Transition(AlertChange.KEPT, alert, after) if after != alert else None
 
 

@@ -175,6 +175,18 @@ def test_a_fallen_severity_waits_for_hold_and_refresh_since_it_was_seen() -> Non
     assert world.one.severity == "warning"
 
 
+def test_another_problem_that_is_less_severe_is_shown_at_once_with_the_severity_kept() -> None:
+    world = World()
+    world.look(NOON, replace(bad(severity="critical", message="no base"), remedy="drd runs shop"))
+    unreachable = replace(bad(message="no route"), remedy="drd doctor shop")
+    assert world.look(after(seconds=30), unreachable) == []
+    assert (world.one.text, world.one.remedy) == ("no route", "drd doctor shop")
+    assert (world.one.severity, world.one.seen_at) == ("critical", NOON)
+    end = NOON + timedelta(seconds=world.rules.hold_s + world.rules.refresh_s)
+    world.look(end, unreachable)
+    assert world.one.severity == "warning"
+
+
 def test_flapping_between_severities_is_reported_once() -> None:
     world = World()
     told = []
