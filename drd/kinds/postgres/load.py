@@ -95,9 +95,9 @@ class Load:
     ) -> Completed:
         argv = [] if self.programs.inside else [f"--jobs={jobs}"]
         argv += [*self.flags, f"--dbname={self.address.conninfo}"]
-        if not passing_over:
-            # Errors that pg_restore passes over would be lost tables in a restore that "worked".
-            argv.insert(0, "--exit-on-error")
+        # Errors that pg_restore passes over would be lost tables in a restore that "worked". Only
+        # with --verbose does it say about which entry an error is.
+        argv.insert(0, "--verbose" if passing_over else "--exit-on-error")
         return self._with_list(entries, argv, on_tick)
 
     def _with_list(

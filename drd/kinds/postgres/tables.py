@@ -8,7 +8,7 @@ they equal the tables in the working database, one transaction moves them to the
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -43,6 +43,7 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.tables_rights import WHOLE, require_rights
 from drd.kinds.postgres.tablespaces import wanted_tablespaces
 from drd.kinds.postgres.target import BEGUN, PostgresTargetDatabase
+from drd.kinds.postgres.target_rights import extension_findings, only_superuser_creates
 from drd.kinds.publish import read_journal, write_journal
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
@@ -92,9 +93,25 @@ class PostgresTables(PostgresTargetDatabase):
         return findings
 
     def _inspect_target(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
-        return [self._found("rights", lambda: self._rights(cluster)), self.room(snapshot)]
+        wanted = self._extensions(snapshot)
+        return [
+            self._found("rights", lambda: self._rights(cluster, wanted)),
+            self.room(snapshot),
+            *extension_findings(
+                cluster,
+                self._component,
+                wanted,
+                "drd passes over what needs them, so a table that needs them cannot come back",
+                login=self._is_of_whoever_runs,
+            ),
+        ]
 
-    def _rights(self, cluster: Cluster) -> str:
+    def _extensions(self, snapshot: ComponentSnapshot) -> Collection[str]:
+        """Return the extensions of the saved database, as far as the point says."""
+        found: Collection[str] = snapshot.facts.get("extensions", ())
+        return found
+
+    def _rights(self, cluster: Cluster, wanted: Collection[str]) -> str:
         name = cluster.address.dbname
         if cluster.content(name) is None:
             raise TargetError(
@@ -102,8 +119,9 @@ class PostgresTables(PostgresTargetDatabase):
                 hint="restore the whole database: without --table.",
             )
         schema, made = self._schema()
+        refused = only_superuser_creates(cluster, wanted)
         with closing(self._inside()) as inside:
-            user = require_rights(inside, name, schema, made=made)
+            user = require_rights(inside, name, schema, made=made, refused=refused)
         return f"{user} may create tables"
 
     def _schema(self) -> tuple[str, bool]:

@@ -3,9 +3,12 @@ it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from drd.errors import TargetError
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.quoting import ident
+from drd.kinds.postgres.target_rights import some_of
 
 WHOLE = "restore the whole database beside this one: --into NAME without --table."
 
@@ -22,9 +25,12 @@ SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables AND EXIST
 _ANOTHER = "use a target whose dsn has a user with this right."
 
 
-def require_rights(inside: Connection, database: str, schema: str, *, made: bool) -> str:
+def require_rights(
+    inside: Connection, database: str, schema: str, *, made: bool, refused: Sequence[str] = ()
+) -> str:
     """Require that the user may put tables into a schema of this database, which drd makes if
-    `made`; return the user. Raises TargetError."""
+    `made`; return the user. Raises TargetError, which also names the extensions that the user is
+    `refused`."""
     row = inside.execute(_RIGHTS).fetchone()
     assert row is not None
     databases, schemas, user = row
@@ -43,6 +49,11 @@ def require_rights(inside: Connection, database: str, schema: str, *, made: bool
         )
     if lacking:
         statements = "; ".join(lacking.values())
+        if refused:
+            statements += (
+                f"; and if the table needs {some_of('extension', refused)}, which only a superuser "
+                f"may create: ALTER ROLE {ident(user)} SUPERUSER"
+            )
         raise TargetError(
             f"user {user} may not {', '.join(lacking)}",
             hint=f"run in database {database} as a superuser: {statements}; or {_ANOTHER}",

@@ -38,7 +38,7 @@ from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file
 from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
 from drd.kinds.postgres.sessions import sessions
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
-from drd.kinds.postgres.target_rights import rights_findings
+from drd.kinds.postgres.target_rights import extension_findings, rights_findings
 from drd.kinds.postgres.target_server import missing_locale, server_room
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
 from drd.kinds.postgres.whole_server import dumped, is_server
@@ -158,6 +158,13 @@ class PostgresTargetDatabase(NamedDestination):
                 name,
                 snapshot.facts,
                 no_owner=self._no_owner or bool(snapshot.facts.get(ADOPTED)),
+                login=self._is_of_whoever_runs,
+            ),
+            *extension_findings(
+                cluster,
+                name,
+                snapshot.facts["extensions"],
+                "the recovery would fail there",
                 login=self._is_of_whoever_runs,
             ),
         ]

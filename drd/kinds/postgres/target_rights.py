@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.quoting import ident
+from drd.model.text import escaped
 from drd.ports import Finding
 
 _SELF = """
@@ -24,6 +25,47 @@ _ROLES = """
 SELECT w.name, r.oid IS NOT NULL,
        CASE WHEN r.oid IS NOT NULL THEN pg_catalog.pg_has_role(r.oid, 'MEMBER') END
   FROM unnest(%s::text[]) w(name) LEFT JOIN pg_catalog.pg_roles r ON r.rolname = w.name"""
+
+
+# Before PostgreSQL 13, no extension was trusted.
+_ONLY_SUPERUSER = """
+SELECT a.name::text FROM pg_catalog.pg_available_extensions a
+  JOIN pg_catalog.pg_available_extension_versions v
+    ON v.name = a.name AND v.version = a.default_version
+ WHERE a.name = ANY(%s) AND v.superuser
+   AND NOT coalesce((pg_catalog.to_jsonb(v)->>'trusted')::bool, false) ORDER BY 1"""
+
+
+def only_superuser_creates(cluster: Cluster, wanted: Iterable[str]) -> list[str]:
+    """Return the extensions that only a superuser may create, if the user is none."""
+    row = cluster.one(_SELF)
+    if row is None or row[1]:
+        return []
+    return [name for (name,) in cluster.admin().execute(_ONLY_SUPERUSER, [sorted(wanted)])]
+
+
+def extension_findings(
+    cluster: Cluster, name: str, wanted: Iterable[str], consequence: str, *, login: bool
+) -> list[Finding]:
+    """Return a warning with the `consequence` if the user may not create all wanted extensions. On
+    a managed server, an administrator who is no superuser may create some of them all the same."""
+    refused = only_superuser_creates(cluster, wanted)
+    if not refused:
+        return []
+    user = str(cluster.admin().info.user)
+    text = (
+        f"only a superuser may create {some_of('extension', refused)}, and user {user} is none: "
+        f"{consequence}"
+    )
+    remedy = (
+        f"ALTER ROLE {ident(user)} SUPERUSER; or use a superuser in the target's dsn. If the "
+        "provider of the server lets this user create them, nothing is to be done."
+    )
+    return [Finding(TARGET_RIGHTS, "warning", name, text, remedy, login=login)]
+
+
+def some_of(what: str, names: Sequence[str]) -> str:
+    return f"{what if len(names) == 1 else f'{what}s'} {', '.join(map(escaped, names))}"
 
 
 def rights_findings(

@@ -277,3 +277,46 @@ def test_a_user_with_few_rights_can_restore_a_copy(
     finally:
         destination.close()
     assert rows(source_server, "items_back") == rows(source_server, "items")
+
+
+def test_an_extension_that_a_user_may_not_create_is_named_before_and_passed_over(
+    source_server: PostgresServer, short_tmp: Path, place: Workplace
+) -> None:
+    source_server.execute("CREATE ROLE bob LOGIN CREATEDB")
+    source_server.execute("CREATE DATABASE shop")
+    source_server.execute(
+        "CREATE EXTENSION postgres_fdw; CREATE TABLE items AS SELECT 1 AS id; "
+        "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw; "
+        "CREATE FOREIGN TABLE distant (id int) SERVER far; "
+        "CREATE EXTENSION citext; GRANT CREATE ON DATABASE shop TO bob",
+        "shop",
+    )
+    shop = back_up(component(source_server.dsn("shop")), place, short_tmp / "shop.dump")
+    what = component(source_server.dsn("shop", user="bob"))
+    part, snapshot = KIND.narrow(shop.snapshot, Part(("items",), (), "items_back"))
+    destination = KIND.target(what, what.settings, place, RestoreOptions(no_owner=True, part=part))
+    try:
+        found = destination.preflight(snapshot, overwrite=False)
+        [said] = [f for f in found if f.failed]
+        assert 'GRANT USAGE, CREATE ON SCHEMA "public" TO "bob"; and if the table' in said.remedy
+        only = "extension postgres_fdw, which only a superuser may create: ALTER ROLE"
+        assert f'needs {only} "bob" SUPERUSER; or use a target' in said.remedy
+        source_server.execute("GRANT CREATE ON SCHEMA public TO bob", "shop")
+        found = destination.preflight(snapshot, overwrite=False)
+        assert not any(f.failed for f in found)
+        [warned] = [f for f in found if f.severity == "warning" and "extension" in f.text]
+        assert warned.text.startswith(
+            "only a superuser may create extension postgres_fdw, and user bob is none: "
+        )
+        assert warned.remedy.startswith('ALTER ROLE "bob" SUPERUSER; or ')
+        fetch(destination, shop)
+        destination.restore(snapshot, shop.private, on_progress=no_progress)
+    finally:
+        destination.close()
+    assert rows(source_server, "items_back") == rows(source_server, "items")
+    source_server.execute("ALTER ROLE bob SUPERUSER")
+    found = KIND.target(what, what.settings, place, RestoreOptions(no_owner=True, part=part))
+    try:
+        assert not any("superuser" in f.text for f in found.check_access(snapshot))
+    finally:
+        found.close()

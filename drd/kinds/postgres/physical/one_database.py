@@ -6,7 +6,7 @@ other dump."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -206,6 +206,11 @@ class TablesOfServer(_OfServer, PostgresTables):
             database=copied.database,
         )
         self.copied = copied
+
+    def _extensions(self, snapshot: ComponentSnapshot) -> Collection[str]:
+        saved = narrow.properties_of(snapshot.fingerprint, self.copied.database)
+        found: Collection[str] = saved.get("extensions", ())
+        return found
 
 
 def _as_dump(
