@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -116,4 +117,6 @@ def require_whole_path(words: Sequence[str], path: Path, report: Report) -> None
 
 def as_name(text: str) -> str:
     """Return the valid name that is most similar to `text`; empty if nothing of it is valid."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
+    letters = unicodedata.normalize("NFKD", text.lower().replace("ß", "ss"))
+    plain = "".join(c for c in letters if not unicodedata.combining(c))
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")

@@ -12,6 +12,7 @@ from drd.cli import output
 from drd.cli.checks_table import print_checks
 from drd.cli.diff import rows_of
 from drd.cli.render import hanging, plain, shown
+from drd.config.problems import as_name
 from drd.kit.document import Heading, Items, Paragraph, Table, html, markdown
 from drd.metrics.gauge import printable
 from drd.model.difference import Difference, FileChange
@@ -85,3 +86,18 @@ def test_pages_show_what_could_turn_or_hide_the_text() -> None:
 def test_a_name_from_a_document_can_be_asked_for() -> None:
     assert as_named(output.unmarked(ODD), (ODD, "b")) == ODD
     assert as_named(ONE_FORM, (ODD, "b")) == ODD
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('Öl & "Probe"?', "ol-probe"),
+        ("Straße", "strasse"),
+        ("crème_brûlée", "creme-brulee"),
+        ("o\u0308l", "ol"),
+        ("日本", ""),
+        ("--", ""),
+    ],
+)
+def test_names_of_components_keep_letters_without_their_marks(text: str, name: str) -> None:
+    assert as_name(text) == name
