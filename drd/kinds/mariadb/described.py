@@ -58,7 +58,7 @@ class Read(NamedTuple):
             "objects": self.code,
             "users": self.accounts,
             "database_sql": create_sql(self.name, self.properties),
-            "objects_sql": objects.script(self.code),
+            "objects_sql": objects.script(self.code, self.properties["collation"]),
             "users_sql": users.script(self.accounts, self.name, self.flavour),
         }
 

@@ -112,7 +112,8 @@ def _object(value: Any, place: str) -> None:
         raise strict.refuse(
             f"{place}.definer", "is not the definer in the SQL of this object", one["definer"]
         )
-    for key in ("charset", "collation"):
+    of_database = ["database_collation"] if "database_collation" in one else []
+    for key in ("charset", "collation", *of_database):
         value = strict.member(one, key, place)
         strict.matching(value, f"{place}.{key}", _WORD, "name of a character set")
 

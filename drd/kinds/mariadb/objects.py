@@ -19,8 +19,9 @@ from drd.model.text import escaped
 
 CodeObject = Mapping[str, Any]
 """`kind`, `name`, `sql` (the CREATE statement), `sql_mode`, `charset`, `collation`, `definer`
-(user@host, or a role), `time_zone` (of an event), `broken` (only for a view that the server cannot
-use: the server's message)."""
+(user@host, or a role), `time_zone` (of an event), `database_collation` (that its database had when
+it was created: texts in its parameters have it; none of a view), `broken` (only for a view that the
+server cannot use: the server's message)."""
 
 KINDS = ("function", "procedure", "package", "package body", "view", "trigger", "event")
 """The kinds of objects, in the order in which drd creates them."""
@@ -39,14 +40,14 @@ _EVENTS = """
 SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS
  WHERE EVENT_SCHEMA = %s ORDER BY 2"""
 
-_SHOWN = {  # columns of SHOW CREATE: statement, sql_mode, charset, collation, time zone
-    "function": (2, 1, 3, 4, None),
-    "procedure": (2, 1, 3, 4, None),
-    "package": (2, 1, 3, 4, None),
-    "package body": (2, 1, 3, 4, None),
-    "view": (1, None, 2, 3, None),
-    "trigger": (2, 1, 3, 4, None),
-    "event": (3, 1, 4, 5, 2),
+_SHOWN = {  # columns of SHOW CREATE: statement, sql_mode, charset, two collations, time zone
+    "function": (2, 1, 3, 4, 5, None),
+    "procedure": (2, 1, 3, 4, 5, None),
+    "package": (2, 1, 3, 4, 5, None),
+    "package body": (2, 1, 3, 4, 5, None),
+    "view": (1, None, 2, 3, None, None),
+    "trigger": (2, 1, 3, 4, 5, None),
+    "event": (3, 1, 4, 5, 6, 2),
 }
 
 
@@ -69,13 +70,15 @@ def read(connection: Connection, database: str) -> list[dict[str, Any]]:
 
 def _object(connection: Connection, kind: str, name: str, definer: str) -> dict[str, Any]:
     row = connection.one(f"SHOW CREATE {kind.upper()} {ident(name)}") or ()
-    sql, mode, charset, collation, zone = (
+    sql, mode, charset, collation, of_database, zone = (
         "" if at is None or at >= len(row) or row[at] is None else str(row[at])
         for at in _SHOWN[kind]
     )
     definition = {"kind": kind, "name": name, "definer": definer, "sql": sql}
     if kind == "view" and (said := _broken(connection, name)):
         definition["broken"] = said
+    if of_database:
+        definition["database_collation"] = of_database
     return {
         **definition,
         "sql_mode": mode,
@@ -128,6 +131,22 @@ def _as_made(connection: Connection, wanted: CodeObject) -> Iterator[None]:
         )
 
 
+@contextmanager
+def _in_collation(connection: Connection, database: str, wanted: CodeObject) -> Iterator[None]:
+    """In the body, the database has the collation that the object keeps: perhaps its database got
+    another one after the object was created."""
+    now = str(connection.value("SELECT @@SESSION.collation_database"))
+    kept = wanted.get("database_collation") or now
+    if kept == now:
+        yield
+        return
+    connection.execute(f"ALTER DATABASE {ident(database)} COLLATE {ident(kept)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"ALTER DATABASE {ident(database)} COLLATE {ident(now)}")
+
+
 def create(
     connection: Connection, database: str, wanted: Sequence[CodeObject], former: str
 ) -> list[str]:
@@ -154,7 +173,7 @@ def _create(connection: Connection, wanted: CodeObject, former: str, database: s
     sql = wanted["sql"]
     sql = moved(sql, former, database) if wanted["kind"] == "view" else sql
     connection.execute(f"DROP {wanted['kind'].upper()} IF EXISTS {ident(wanted['name'])}")
-    with _as_made(connection, wanted):
+    with _in_collation(connection, database, wanted), _as_made(connection, wanted):
         connection.execute(sql)
 
 
@@ -227,10 +246,11 @@ def without_definer(code: Iterable[CodeObject]) -> list[dict[str, Any]]:
     return [{**one, "sql": _DEFINER.sub(r"\1", one["sql"]), "definer": ""} for one in code]
 
 
-def script(objects: Sequence[CodeObject]) -> str:
-    """Return the SQL that makes the objects, for the program `mariadb` and a recovery by hand. A
-    view that was broken when drd read it is a comment: no server can create it."""
-    lines = ["DELIMITER $drd$"]
+def script(objects: Sequence[CodeObject], collation: str) -> str:
+    """Return the SQL that makes the objects, for the program `mariadb` and a recovery by hand, in a
+    database with this collation. A view that was broken when drd read it is a comment: no server
+    can create it."""
+    lines, now = ["DELIMITER $drd$"], collation
     for one in _in_order(objects):
         if one.get("broken"):
             lines.append(f"-- broken at the backup: {' '.join(one['sql'].split())}")
@@ -238,7 +258,12 @@ def script(objects: Sequence[CodeObject]) -> str:
         lines.append(f"SET SESSION sql_mode = {literal(one['sql_mode'])} $drd$")
         if one["time_zone"]:
             lines.append(f"SET SESSION time_zone = {literal(one['time_zone'])} $drd$")
+        if (kept := one.get("database_collation") or collation) != now:
+            lines.append(f"ALTER DATABASE COLLATE {ident(kept)} $drd$")
+            now = kept
         lines.append(f"{one['sql']} $drd$")
+    if now != collation:
+        lines.append(f"ALTER DATABASE COLLATE {ident(collation)} $drd$")
     return "\n".join([*lines, "DELIMITER ;", ""])
 
 
