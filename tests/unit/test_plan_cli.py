@@ -473,7 +473,7 @@ def test_databases_behind_a_local_socket_are_found(
         postgres.execute("create table t (x int)", database=name)
     assert run("new", "--name", "found") == 0
     components = load_plan(home / "plans/found.yaml").plan.components
-    assert {"planshop", "new-odd-n-me"} <= set(components)
+    assert {"planshop", "new-odd-name"} <= set(components)
     dsn = components["planshop"].settings.dsn.value  # type: ignore[attr-defined]
     assert dsn.startswith(f"postgresql:///planshop?host={postgres.socket_dir}")
 
