@@ -145,7 +145,8 @@ class Databases(ABC):
             )
 
     def _candidates(self, snapshot: ComponentSnapshot, part: Part) -> list[str]:
-        """Return the databases that have all tables of the part; none if drd does not know it."""
+        """Return the databases that have all tables of the part; none if drd does not know it.
+        Raises NotInPoint if no database has them."""
         known = snapshot.fingerprint
         if not isinstance(known, DatabaseFingerprint) or part.database is not None:
             return []
@@ -157,6 +158,12 @@ class Databases(ABC):
             except UsageError:
                 continue
             candidates.append(name)
+        if not candidates and not known.not_reached:
+            raise NotInPoint(
+                f"no database of component {snapshot.component} in this restore point contains "
+                f"table {', '.join(map(escaped, part.tables))}",
+                hint="check the name; or give --database NAME to see which names are similar.",
+            )
         return candidates
 
     def within(self, known: DatabaseFingerprint, name: str) -> DatabaseFingerprint:

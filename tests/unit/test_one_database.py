@@ -162,3 +162,14 @@ def test_the_room_for_the_dump_counts_too(
     found = one_database._OfServer.room(cast("Any", target), snapshot)
     assert found.severity == severity
     assert ("for the dump of the database" in found.text) == (severity == "warning")
+
+
+def test_a_table_that_no_database_has_is_said_to_be_nowhere() -> None:
+    reached = replace(POINT, fingerprint=replace(KNOWN, not_reached={}))
+    with pytest.raises(
+        NotInPoint, match=r"no database of component server .* table ordres"
+    ) as lost:
+        DATABASES.narrow(reached, Part(("ordres",), (), "x"))
+    assert "--database NAME" in (lost.value.hint or "")
+    with pytest.raises(UsageError, match="does not name a database"):
+        DATABASES.narrow(POINT, Part(("ordres",), (), "x"))

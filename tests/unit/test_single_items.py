@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from drd.errors import NotSupported, UsageError
+from drd.errors import NotInPoint, NotSupported, UsageError
+from drd.flows.restore.single_items import component_of
 from drd.kinds import files, sqlite
 from drd.kinds.files.narrow import narrow as narrow_files
 from drd.kinds.postgres.detach_tables import variants
@@ -232,3 +236,27 @@ def test_a_table_that_was_dropped_may_get_its_own_name_again(
     tables: tuple[str, ...], into: str | None, *, own: bool
 ) -> None:
     assert Part(tables=tables, into=into).takes_own_name is own
+
+
+def test_a_table_that_no_component_has_is_said_to_be_nowhere() -> None:
+    """A wrong name is no missing --component."""
+    tables = {"a": {"orders": TableState(3)}, "b": {"lines": TableState(1)}}
+    known = {
+        n: snapshot("sqlite", DatabaseFingerprint("counts", tables=t)) for n, t in tables.items()
+    }
+    kind = SimpleNamespace(spec=sqlite.SPEC, narrow=narrow_sqlite)
+    services: Any = SimpleNamespace(kinds=lambda _: kind)
+    plan: Any = SimpleNamespace(components=dict.fromkeys(known, SimpleNamespace(kind="sqlite")))
+    point: Any = SimpleNamespace(component=known.get)
+
+    def found(table: str, *names: str) -> str:
+        return component_of(services, plan, point, names, Part((table,), (), "x"))
+
+    assert found("lines", "a", "b") == "b"
+    with pytest.raises(NotInPoint) as lost:
+        found("ordres", "a", "b")
+    assert lost.value.message == "no component of this restore point contains --table ordres"
+    assert (lost.value.hint or "").startswith("a: did you mean orders?\nb: ")
+    known["b"] = known["a"]
+    with pytest.raises(UsageError, match="--component is missing"):
+        found("orders", "a", "b")

@@ -5,7 +5,7 @@ to the item, and the runbook to the steps that restore and compare the item."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,10 @@ _LOOKED_AT = 50
 
 
 _SOME_NAME = "drd_copy"
+_IF_GONE = (
+    "If it was removed before this point was made, add --component NAME: then drd names the last "
+    "point that has it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,14 @@ def component_of(
     services: Services, plan: Plan, point: RestorePoint, names: Sequence[str], part: Part
 ) -> str:
     """Return the component from which the part is restored. If several are possible, return the
-    component that contains the part at the point. Raises UsageError if this is not clear."""
+    component that contains the part at the point. Raises UsageError if this is not clear, and
+    NotInPoint if no component contains it."""
     able = [n for n in names if services.kinds(plan.components[n].kind).spec.has(part)]
     if len(able) > 1 and not part.is_whole:
-        able = [n for n in able if _has(services, plan, point, n, part)] or able
+        lacking = {n: _lacks(services, plan, point, n, part) for n in able}
+        if all(isinstance(why, NotInPoint) for why in lacking.values()):
+            raise _nowhere(part, {n: why.hint for n, why in lacking.items() if why is not None})
+        able = [n for n in able if lacking[n] is None] or able
     if len(able) == 1 or len(names) == 1:
         return (able or list(names))[0]
     what = "--table" if part.tables else "--path" if part.paths else "--into"
@@ -70,17 +78,29 @@ def component_of(
     )
 
 
-def _has(services: Services, plan: Plan, point: RestorePoint, name: str, part: Part) -> bool:
+def _lacks(
+    services: Services, plan: Plan, point: RestorePoint, name: str, part: Part
+) -> UsageError | None:
+    """Return why the part cannot be restored from this component; None if it can."""
     snapshot = point.component(name)
     if snapshot is None or snapshot.snapshot is None:
-        return False
+        return NotInPoint(f"this restore point does not contain component {name}")
     # Where the name of the copy is missing, the component that has the table says so.
     named = replace(part, into=part.into or _SOME_NAME) if part.tables else part
     try:
         services.kinds(plan.components[name].kind).narrow(snapshot, named)
-    except UsageError:
-        return False
-    return True
+    except UsageError as error:
+        return error
+    return None
+
+
+def _nowhere(part: Part, hints: Mapping[str, str | None]) -> NotInPoint:
+    asked = part.tables or part.paths or (part.database or "",)
+    what = "--table" if part.tables else "--path" if part.paths else "--database"
+    return NotInPoint(
+        f"no component of this restore point contains {what} {', '.join(map(escaped, asked))}",
+        hint="\n".join([*(f"{name}: {hint}" for name, hint in hints.items() if hint), _IF_GONE]),
+    )
 
 
 def single(
@@ -147,7 +167,7 @@ def _older_with_it(
     earlier = sorted((p for p in kept if p.data_time < point.data_time), key=lambda p: p.data_time)
     for known in reversed(earlier[-_LOOKED_AT:]):
         whole = services.catalogue.points.get(plan.name, known.id)
-        if _has(services, plan, whole, name, part):
+        if _lacks(services, plan, whole, name, part) is None:
             return whole
     return None
 

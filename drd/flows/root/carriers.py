@@ -47,19 +47,20 @@ class Carrier:
     def refuse(self) -> None:
         """Raise AlreadyRunning."""
         process = f"process {self.pid}" if self.pid is not None else "another process of root"
-        what = "exchanging or removing kept copies"
-        ending = "wait until it ends"
-        if self.run:
-            what = f"executing run {self.run}"
-            ending = (
-                f"to see its progress: `drd run show {self.run}`. To end it: `drd cancel "
-                f"{self.run}`"
+        if not self.run:
+            look = f". To see its command: ps -ww -o user,lstart,args {self.pid}"
+            raise AlreadyRunning(
+                f"{process} is exchanging or removing kept copies of {self.plan} (drd undo, drd "
+                "done)",
+                run="",
+                hint=f"wait until it ends{look if self.pid is not None else '.'}",
             )
         kill = f", and end the process: `kill {self.pid}`" if self.pid is not None else ""
         raise AlreadyRunning(
-            f"{process} is {what} of {self.plan}, as root's own record shows",
+            f"{process} is executing run {self.run} of {self.plan}, as root's own record shows",
             run=self.run,
-            hint=f"{ending}. If drd does not show this run, or shows another state, somebody "
+            hint=f"to see its progress: `drd run show {self.run}`. To end it: `drd cancel "
+            f"{self.run}`. If drd does not show this run, or shows another state, somebody "
             f"changed the catalogue without drd: find out who{kill}.",
         )
 
