@@ -12,6 +12,7 @@ from drd import log, process
 from drd.config.daemon import DaemonSettings
 from drd.daemon.workers import Workers
 from drd.errors import DrdError
+from drd.flows.runbook.engine import is_over_production
 from drd.flows.schedules import Agenda
 from drd.model.dispatch import RunLimits, Running, choose
 from drd.model.due import Due
@@ -141,9 +142,10 @@ class Dispatcher:
     def _usage_of(self, run: Run) -> Running:
         """Return what an open run uses, even one of another command."""
         job = self._job(run)
-        if job is None:
-            return Running(run.plan, str(run.kind), run.subject)
-        return Running(run.plan, str(run.kind), run.subject, job.repositories, job.hosts)
+        used = (job.repositories, job.hosts) if job is not None else ((), ())
+        return Running(
+            run.plan, str(run.kind), run.subject, *used, replaces=is_over_production(run.detail)
+        )
 
     def _job(self, run: Run) -> Job | None:
         schedule = self._agenda.schedule(run.plan)

@@ -27,6 +27,9 @@ different repositories.
 _YIELDING = _FORGETTING | {RunKind.VERIFICATION}
 """Kinds that do not begin in a repository shortly before a backup does."""
 
+_READING = frozenset({RunKind.BACKUP, RunKind.READINESS})
+"""Kinds that ask the services of a plan, which a recovery over production has stopped."""
+
 _GROUPS = {
     RunKind.BACKUP: "backups",
     RunKind.DRILL: "drills",
@@ -55,13 +58,14 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A run that has not ended, whoever started it."""
+    """A run that has not ended, whoever started it. `replaces`: a recovery over production."""
 
     plan: str
     kind: str
     subject: str = ""
     repositories: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    replaces: bool = False
 
     @staticmethod
     def of(job: Job) -> Running:
@@ -135,6 +139,7 @@ class _Board:
         }
         self._keys: set[tuple[str, str, str]] = set()
         self._forgetting: dict[str, Running] = {}
+        self._replacing: dict[str, Running] = {}
         self._groups: dict[str, int] = defaultdict(int)
         self._users: dict[str, list[Running]] = defaultdict(list)
         self._hosts: dict[str, int] = defaultdict(int)
@@ -149,6 +154,8 @@ class _Board:
         self._runs += 1
         if run.kind in _FORGETTING:
             self._forgetting[run.plan] = run
+        if run.replaces:
+            self._replacing[run.plan] = run
         for url in run.repositories:
             self._users[url].append(run)
         for host in run.hosts:
@@ -161,6 +168,8 @@ class _Board:
             return f"{job.kind} of {job.plan} is running"
         if job.kind in _FORGETTING and job.plan in self._forgetting:
             return f"{self._forgetting[job.plan].words} is running"
+        if job.kind in _READING and job.plan in self._replacing and due.deadline > ahead.now:
+            return f"{self._replacing[job.plan].words} over production is running"
         return (
             self._full_slots()
             or self._full(_group(job.kind))

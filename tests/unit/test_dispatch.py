@@ -196,6 +196,19 @@ def test_retention_and_prune_of_a_plan_exclude_each_other(one: str, other: str) 
     assert alone(due(other), running=[Running("orders-api", "backup")]) == ""
 
 
+@pytest.mark.parametrize("kind", ["backup", "readiness"])
+def test_a_recovery_over_production_holds_what_asks_the_services(kind: str) -> None:
+    """The runbook has stopped them; but a backup that is late in the end starts all the same."""
+    running = [Running("orders-api", "recovery", replaces=True)]
+    assert alone(due(kind), running=running) == (
+        "recovery of orders-api over production is running"
+    )
+    assert alone(due(kind, deadline=NOW), running=running) == ""
+    assert alone(due(kind, "billing"), running=running) == ""
+    assert alone(due("copy", subject="offsite"), running=running) == ""
+    assert alone(due(kind), running=[Running("orders-api", "recovery")]) == ""
+
+
 def test_blackout_that_has_begun_meanwhile_holds_what_was_due_before() -> None:
     night = Timing(every_s=300, blackout=(Blackout(22 * 60, 6 * 60),))
     late = due(at=ago(3 * HOUR))

@@ -367,7 +367,7 @@ class Engine:
         views = tuple(self._view(step) for step in self.steps.values())
         rto_s = self.around.rto_s
         name, now = self.around.name, clock.now()
-        danger = _over_production(run.detail)
+        danger = is_over_production(run.detail)
         by = run.actor.words() if run.actor is not None else ""
         stated = self.people.lost_at is not None
         self.services.on_steps(
@@ -394,8 +394,8 @@ def _result_text(result: StepResult) -> str:
     return (result.says if isinstance(result, ActionStepResult) else None) or ""
 
 
-def _over_production(detail: RunDetail) -> bool:
-    """Return whether a recovery with this request replaces production data."""
+def is_over_production(detail: RunDetail) -> bool:
+    """Return whether this is a recovery whose data replaces that of production."""
     if not isinstance(detail, RecoveryDetail):
         return False
     beside = detail.part is not None and bool(detail.part.into)
