@@ -142,6 +142,7 @@ def _ended(
         stopped=stopped_services(app.catalogue, plan, run) if plan is not None else (),
         not_started=_not_started(app, run, plan),
         outlived=plan is not None and not plan.made_by and _is_outlived(app, run),
+        unbacked=plan is not None and not plan.made_by and _is_unbacked(app, run),
         keeps=any(a.former for a in noted(app.catalogue, run)),
         older=_older(app, run, evidence) if evidence.rta_s is None else "",
     )
@@ -185,6 +186,14 @@ def _is_outlived(app: App, run: Run) -> bool:
         restored = app.catalogue.points.get(run.plan, run.detail.point)
         return restored.data_time < newest.data_time <= began
     return False
+
+
+def _is_unbacked(app: App, run: Run) -> bool:
+    """Return whether no complete point is from after the recovery over production."""
+    if run.started_at is None or not RecoveryRequest.of_run(run).over_production:
+        return False
+    newest = newest_complete(app.catalogue.points.of_plan(run.plan))
+    return newest is None or newest.data_time <= run.started_at
 
 
 def _not_started(app: App, run: Run, plan: Plan | None) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ class Ended:
     a check has failed. `started` are the services that steps of its runbook started, `stopped` the
     services that steps stopped and did not start again; the start of the units `not_started`
     failed. `keeps`: there are kept copies of the replaced data. `outlived`: there is a restore
-    point with later data than the restored one, and no new point since the recovery. `older` is the
-    id of the next older restore point, if the data of the restored one is damaged."""
+    point with later data than the restored one, and no new point since the recovery; `unbacked`:
+    the recovery replaced production, and there is no new point since. `older` is the id of the next
+    older restore point, if the data of the restored one is damaged."""
 
     run: str
     plan: str
@@ -37,6 +38,7 @@ class Ended:
     not_started: tuple[str, ...] = ()
     keeps: bool = False
     outlived: bool = False
+    unbacked: bool = False
     older: str = ""
 
 
@@ -67,12 +69,8 @@ def _tasks(ended: Ended) -> Iterator[Task]:
             "that was erased from the service after the backup"
         )
         yield Task(code="drop", text=text)
-    if part is None and ended.outlived:
-        text = (
-            "back up the restored data: until then, the newest restore point has the data that "
-            "this recovery replaced"
-        )
-        yield Task(code="backup", text=text, command=f"drd backup {ended.plan}")
+    if part is None and (ended.outlived or (ended.unbacked and not ended.failed)):
+        yield _backup(ended)
     if part is None:
         yield _kit(ended)
     if ended.keeps:
@@ -154,7 +152,7 @@ def _application(ended: Ended) -> Task:
     if ended.started:
         steps = f"{noun(len(ended.started), 'step')} {some(ended.started)}"
         text = f"check that the application works. The runbook has started it ({steps})"
-    elif detail.target == IN_PLACE or detail.in_place:
+    elif _is_over_production(detail):
         text = (
             "start the application, if it is stopped, and check that it works. Its data is at "
             "the same place as before"
@@ -164,10 +162,24 @@ def _application(ended: Ended) -> Task:
     return Task(code="application", text=text)
 
 
+def _backup(ended: Ended) -> Task:
+    text = "back up the restored data, and see that drd can read everything of it"
+    if ended.outlived:
+        text = (
+            "back up the restored data: until then, the newest restore point has the data that "
+            "this recovery replaced"
+        )
+    return Task(code="backup", text=text, command=f"drd backup {ended.plan}")
+
+
+def _is_over_production(detail: RecoveryDetail) -> bool:
+    return detail.target == IN_PLACE or detail.in_place
+
+
 def _kit(ended: Ended) -> Task:
     """A kit has the plan, its secrets and the addresses of its targets."""
     text = "make a new recovery kit, if a host, an address or a password has changed"
-    if ended.detail.target != IN_PLACE and not ended.detail.in_place:
+    if not _is_over_production(ended.detail):
         text = (
             f"if the service stays there, write the new places into `components` of {ended.file}; "
             "then make a new recovery kit"

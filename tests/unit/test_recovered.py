@@ -44,6 +44,15 @@ def test_an_older_state_is_backed_up_since_the_newest_point_has_what_was_replace
     assert "backup" not in codes(replace(older, detail=one))
 
 
+def test_production_is_backed_up_after_its_recovery_unless_a_check_failed() -> None:
+    here = replace(ENDED, plan="shop", detail=RecoveryDetail(target=IN_PLACE), unbacked=True)
+    assert codes(here) == ["application", "backup", "kit"]
+    [backup] = [task for task in tasks(here) if task.code == "backup"]
+    assert backup.text == "back up the restored data, and see that drd can read everything of it"
+    assert backup.command == "drd backup shop"
+    assert "backup" not in codes(replace(here, failed=True))
+
+
 def test_in_place_nothing_has_to_be_pointed_anywhere() -> None:
     here = replace(ENDED, detail=RecoveryDetail(target=IN_PLACE))
     start, kit = tasks(here)
