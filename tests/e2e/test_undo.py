@@ -399,7 +399,7 @@ def test_those_who_go_on_with_a_kept_copy_are_named_and_it_is_not_removed(
         assert f"{said} {run} of shop: " in shown, shown
 
 
-def test_a_recovery_of_an_older_state_asks_for_a_backup_until_there_is_one(site: Site) -> None:
+def test_a_recovery_over_production_asks_for_a_backup_until_there_is_one(site: Site) -> None:
     site.drd("backup", "shop")
     oldest = str(site.points()[-1]["point"])
 
@@ -412,5 +412,7 @@ def test_a_recovery_of_an_older_state_asks_for_a_backup_until_there_is_one(site:
     assert asked() == ["drd backup shop"]
     site.drd("backup", "shop")
     assert asked() == []
-    site.drd(*OVER)
-    assert asked() == [], "the newest point is what was restored"
+    site.drd(*OVER)  # the newest point: nothing is behind it, but can drd read what it restored?
+    assert asked() == ["drd backup shop"]
+    site.drd("backup", "shop")
+    assert asked() == []
