@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, union_al
 from drd.catalogue.daemon_tables import jobs, plan_changes
 from drd.catalogue.engine import upsert
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
+from drd.catalogue.tables import FIRST_TOKEN
 from drd.model.run import DrillResult, Run, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail, RecoveryDetail, RunDetail
 from drd.model.text import without_output
@@ -37,6 +38,9 @@ def ended(connection: Connection, run: Run) -> None:
     it changes nothing; if it failed, only the failure counts. A run with a bad result, such as a
     failed drill, has done its work.
 
+    A recovery that was refused before drd changed anything is no failure either: the person who
+    asked for it has read why.
+
     A run that began before a newer one, and whose process is found dead long after, changes nothing
     unless it succeeded. A run that failed before it began counts as the newest: otherwise its job
     would be due again at once.
@@ -46,7 +50,7 @@ def ended(connection: Connection, run: Run) -> None:
     older = before is not None and before.last_run != run.id and not unbegun
     if older and run.state is not RunState.SUCCEEDED:
         return
-    if run.state is RunState.CANCELLED and not run.by_schedule:
+    if (run.state is RunState.CANCELLED and not run.by_schedule) or _was_refused(run):
         _set(connection, run)
         return
     values: dict[str, Any] = {
@@ -118,6 +122,14 @@ def forget(connection: Connection, plan: str) -> None:
 def count_change(connection: Connection, plan: str) -> None:
     """Note that the status of the plan has changed; if `plan` is empty, that of drd itself."""
     upsert(connection, plan_changes, {"plan": plan, "seq": _next_change(connection)})
+
+
+def _was_refused(run: Run) -> bool:
+    """Return whether a recovery ended before it changed anything; not if it was resumed, as an
+    earlier process of it may have changed something."""
+    detail = run.detail
+    refused = run.state is RunState.FAILED and isinstance(detail, RecoveryDetail)
+    return refused and detail.untouched and run.token == FIRST_TOKEN
 
 
 def _has_answered(detail: RunDetail) -> bool:

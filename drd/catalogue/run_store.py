@@ -21,7 +21,7 @@ from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.records import SqlRecords, actor_of, points_of_rows
 from drd.catalogue.run_owners import RunOwners
-from drd.catalogue.runs import FIRST_TOKEN
+from drd.catalogue.tables import FIRST_TOKEN
 from drd.catalogue.tables import runs as table
 from drd.errors import AlreadyRunning, Fenced
 from drd.model import record_drafts, run_details

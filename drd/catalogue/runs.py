@@ -32,9 +32,6 @@ _BY_PREFIX = (
 
 _REOPENED = (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
 
-FIRST_TOKEN = 1
-"""The token of a run that was never taken over."""
-
 
 @dataclass(frozen=True, slots=True)
 class OwnerProcess:

@@ -56,6 +56,9 @@ plans = Table(
     Column("resolved", Json),  # what the text means; null until the plan is loaded again
 )
 
+FIRST_TOKEN = 1
+"""The token of a run that was never taken over."""
+
 runs = Table(
     "runs",
     metadata,

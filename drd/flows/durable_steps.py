@@ -114,6 +114,9 @@ def require_not_executed(services: Services, run: Run) -> None:
             )
 
 
+_NOT_PERMANENT = RunDetail(permanent=False)
+
+
 @contextmanager
 def new_run(
     services: Services,
@@ -167,7 +170,9 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
         error = exhausted(raised, services.work_dir) or fault(raised) or raised
         _complete(error, owned)
         cause = describe(error)
-        _finish(services, owned, RunState.FAILED, cause, permanent=is_permanent(error))
+        untouched = isinstance(error, DrdError) and error.untouched
+        detail = RunDetail(permanent=is_permanent(error), untouched=untouched)
+        _finish(services, owned, RunState.FAILED, cause, detail)
         logger.debug("run.finished", state="failed", error=cause.line)
         if error is not raised:
             raise error from raised
@@ -179,9 +184,13 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
 
 
 def _finish(
-    services: Services, owned: RunLease, state: RunState, cause: Cause, *, permanent: bool = False
+    services: Services,
+    owned: RunLease,
+    state: RunState,
+    cause: Cause,
+    found: RunDetail = _NOT_PERMANENT,
 ) -> None:
-    detail = RunDetail(permanent=permanent, error_code=cause.code, remedy=cause.remedy or None)
+    detail = found.merged(RunDetail(error_code=cause.code, remedy=cause.remedy or None))
     with process.shielded():
         services.catalogue.runs.finish(
             owned, state, at=services.clock.now(), error=cause.text, detail=detail

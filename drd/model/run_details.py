@@ -41,8 +41,9 @@ class RunDetail(Stored):
 
     Before the run: `why` it begins now, the `timeout_s` of its schedule, the requested options
     (`asked`). At its end: `took_s` if the clock was set, or the host slept, during the run;
-    `error_code`, `remedy` and whether the error is `permanent` when it failed; the restore `point`
-    that it made or restored, and how many `bytes` it moved."""
+    `error_code`, `remedy`, whether the error is `permanent`, and whether drd left everything
+    `untouched` before it, when it failed; the restore `point` that it made or restored, and how
+    many `bytes` it moved."""
 
     kind: ClassVar[str] = ""
     _OUTCOME: ClassVar[frozenset[str]] = frozenset()
@@ -53,6 +54,7 @@ class RunDetail(Stored):
     asked: AskedOptions | None = stored.value(AskedOptions.from_json)
     took_s: float | None = stored.seconds()
     permanent: bool = stored.flag()
+    untouched: bool = stored.flag(sparse=True)
     error_code: str | None = stored.text(sparse=True)
     remedy: str | None = stored.text()
     point: str | None = stored.text()
@@ -142,6 +144,7 @@ class RecoveryDetail(RunDetail):
             "error_code",
             "remedy",
             "permanent",
+            "untouched",
             "rolled_back",
             "took_s",
             "places",
@@ -305,7 +308,9 @@ class PlaybookDetail(RunDetail):
         incident."""
         return self.is_practised and self.incident is None
 
-    _OUTCOME: ClassVar = frozenset({"error_code", "remedy", "permanent", "took_s", "rolled_back"})
+    _OUTCOME: ClassVar = frozenset(
+        {"error_code", "remedy", "permanent", "untouched", "took_s", "rolled_back"}
+    )
 
 
 _CLASSES: Mapping[str, type[RunDetail]] = {

@@ -40,7 +40,7 @@ from drd.model.policies import Blackout, PrunePolicy, RetentionPolicy, Verificat
 from drd.model.recorded_remedy import is_harmless
 from drd.model.retention_state import RetentionState
 from drd.model.run import Decision, RunKind, RunState
-from drd.model.run_details import ReadinessDetail
+from drd.model.run_details import ReadinessDetail, RecoveryDetail
 from drd.model.schedule import Schedule, schedule_of
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_time
@@ -281,6 +281,28 @@ def test_a_failed_recovery_that_a_person_ended_is_not_a_problem_any_more(
     bench.catalogue.decisions.add(owned.run.id, done)
     bench.healthy(5)
     assert "resolved recovery-failing" in bench.told(6) + bench.told(12)
+
+
+def test_a_recovery_that_was_refused_before_it_changed_anything_is_no_failure(
+    bench: Bench,
+) -> None:
+    """The person who asked for it has read why, and there is nothing to undo."""
+    bench.load()
+    bench.healthy(0)
+
+    def failed(minute: float, *, untouched: bool) -> None:
+        owned = bench.catalogue.runs.begin(
+            plan(), RunKind.RECOVERY, trigger="manual", at=at(minute)
+        )
+        detail = RecoveryDetail(untouched=untouched, permanent=True)
+        bench.catalogue.runs.finish(
+            owned, RunState.FAILED, at=at(minute + 0.5), error="no room", detail=detail
+        )
+
+    failed(2, untouched=True)
+    assert bench.told(4) == []
+    failed(5, untouched=False)
+    assert bench.told(7) == ["fired recovery-failing"]
 
 
 def test_findings_of_a_contested_state_end_with_the_decision_of_a_person(

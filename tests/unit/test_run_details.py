@@ -66,6 +66,7 @@ def test_the_end_of_a_recovery_changes_nothing_of_its_request() -> None:
         result="failed",
         bytes=1,
         permanent=True,
+        untouched=True,
         took_s=2.0,
         rolled_back=("a",),
         remedy="b",
@@ -91,7 +92,11 @@ def test_only_these_fields_of_details_are_left_out_when_empty() -> None:
         for field in fields(cls)
         if field.init and not cls(**{field.name: default_of(field)}).to_json()
     }
-    shared = {f"{cls.__name__}.error_code" for cls in (RunDetail, *classes)}
+    shared = {
+        f"{cls.__name__}.{name}"
+        for cls in (RunDetail, *classes)
+        for name in ("error_code", "untouched")
+    }
     assert sparse == shared | {
         "AskedOptions.blind",
         "BackupDetail.consistency",
