@@ -24,6 +24,9 @@ users can only reach the daemon's socket in it, whose name they know: users of d
 of the operating group need not be in this group, and the daemon gets from the kernel who they are.
 """
 
+UNRECORDED = "unrecorded-alerts.json"
+"""The private file beside the catalogue for alerts that the catalogue could not take."""
+
 _OTHERS = 0o7077
 """Bits that a private directory or file must not have: any right of group and others,
 special bits.

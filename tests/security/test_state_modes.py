@@ -28,7 +28,7 @@ from drd.errors import CatalogueError
 from drd.flows.status.overview import SUMMARY as NAME
 from drd.flows.status.publishing import findings
 from drd.flows.status.summary_file import unreadable, write_summary
-from drd.modes import give_away, make_public_directory
+from drd.modes import UNRECORDED, give_away, make_public_directory
 from tests.e2e.daemons import daemon, quick_plan, rows, until
 from tests.e2e.site import Site, make_tree
 from tests.user_support import NOBODY, as_root
@@ -225,14 +225,25 @@ def test_state_that_was_shared_is_closed_by_the_first_command(site: Site) -> Non
     state = site.base / "state"
     for path in everything(state):
         path.chmod(0o2770 if path.is_dir() else 0o660)
-    (state / "drd.db.before-0004").write_bytes(b"x")
-    (state / "drd.db.before-0004").chmod(0o660)
+    for name in ("drd.db.before-0004", UNRECORDED):
+        (state / name).write_bytes(b"x")
+        (state / name).chmod(0o660)
 
     said = site.drd("points", "shop").err
 
     assert [p for p in everything(state) if stat.S_IMODE(p.stat().st_mode) & 0o7077] == []
     assert "drd closed its state to group and others: directories 0700" in said
     assert "drd closed its state" not in site.drd("points", "shop").err
+
+
+def test_file_of_unrecorded_alerts_is_drds_own(site: Site) -> None:
+    """So a directory with nothing but it and the catalogue is drd's as well."""
+    state = site.base / "state"
+    site.drd("backup", "shop")
+    (state / UNRECORDED).write_bytes(b"[]")
+    state.chmod(0o755)
+    site.drd("points", "shop")
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 
 def test_directory_that_is_used_for_more_keeps_its_mode(site: Site) -> None:

@@ -14,9 +14,8 @@ from drd import log
 from drd.model.actor import Actor
 from drd.model.alerts import Alert, AlertChange, Transition, rank
 from drd.model.units import from_rfc3339, to_rfc3339
-from drd.modes import open_private_file, read_regular
+from drd.modes import UNRECORDED, open_private_file, read_regular
 
-FILE = "unrecorded-alerts.json"
 ROOM = 64 * 1024
 """The file always has this many bytes, filled up with blanks, and is written in place: so it can be
 written while the disk is full."""
@@ -32,7 +31,7 @@ class UnrecordedAlerts:
     read or written is only logged: the alerts themselves were sent."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._file = directory / FILE if directory is not None else None
+        self._file = directory / UNRECORDED if directory is not None else None
         self._written: bytes | None = None
 
     def read(self) -> list[Transition]:

@@ -24,7 +24,7 @@ from drd.flows.state.foreign_files import (
 )
 from drd.flows.state.places import StatePlaces
 from drd.model.text import escaped, left_out
-from drd.modes import close_to_others, is_open_to_others
+from drd.modes import UNRECORDED, close_to_others, is_open_to_others
 from drd.process.private import why_not_private
 from drd.process.state_owner import SHARED
 
@@ -181,10 +181,12 @@ def _is_trusted(real: Path, places: StatePlaces) -> bool:
 
 
 def _is_of_catalogue(database: str, name: str) -> bool:
-    """Return the catalogue, the files that SQLite keeps beside it, and the copies that drd made of
-    it.
+    """Return whether this is the catalogue, a file that SQLite or drd keeps beside it, or a copy
+    that drd made of it.
     """
-    return name == database or name.startswith((f"{database}-", f"{database}.", f".{database}."))
+    return name in (database, UNRECORDED) or name.startswith(
+        (f"{database}-", f"{database}.", f".{database}.")
+    )
 
 
 def _is_shared(directory: Path) -> bool:
