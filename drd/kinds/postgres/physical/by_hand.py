@@ -208,6 +208,12 @@ if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
     setting() {{ LC_ALL=C pg_controldata "$DATA" | sed -n "s/^$1 setting: *//p"; }}
     LINE=$(cat {name}.line 2>/dev/null || true) # of the WAL
     [[ $LINE =~ ^[0-9a-f]{{0,8}}$ ]]
+    replayed() {{ # pg_ctl waits only until the replay has begun
+        until pg_isready --quiet --host="$RUN" --port={_PORT}; do
+            on_server status || return
+            sleep 1
+        done
+    }}
     on_server start --wait --timeout=86400 --log="$RUN/log" --options="-p {_PORT} \\
         -c config_file='$RUN/conf' -c hba_file='$RUN/hba' -c unix_socket_directories='$RUN' \\
         -c unix_socket_permissions=0700 \\
@@ -218,7 +224,7 @@ if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
         -c max_prepared_transactions=$(setting max_prepared_xacts) \\
         -c max_wal_senders=$(setting max_wal_senders) \\
         -c max_locks_per_transaction=$(setting max_locks_per_xact) \\
-        ${{LINE:+-c recovery_target_timeline=$((16#$LINE))}} ${{STOP-}}" ||
+        ${{LINE:+-c recovery_target_timeline=$((16#$LINE))}} ${{STOP-}}" && replayed ||
         {{ tail -n 20 "$RUN/log" || true
             echo "the server does not run; its log: $RUN/log"; false; }}
 fi
