@@ -216,11 +216,26 @@ def test_a_killed_retention_is_settled_by_the_next_run(site: Site) -> None:
     site.assert_clean()
 
 
+def _is_locked(database: Path) -> bool:
+    """Whether the process was stopped in the middle of writing to it: then nobody gets far."""
+    with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("begin immediate")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
 def test_paused_backup_is_not_taken_over(site: Site) -> None:
     make_sqlite(site.base / "shop.db")
     site.slow_down()
     child, _ = _run_until_restic(site, "backup", "shop")
-    os.kill(child.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
+    while True:
+        os.kill(child.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
+        if not _is_locked(site.base / "state/drd.db"):
+            break
+        os.kill(child.pid, signal.SIGCONT)  # type: ignore[attr-defined]
+        time.sleep(0.05)
     try:
         refused = site.drd("backup", "shop", code=11)
         assert "running" in refused.err
