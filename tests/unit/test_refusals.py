@@ -68,12 +68,32 @@ def test_pg_restore_tells_the_place_and_no_value(said: str) -> None:
     assert trouble.said == shown.removeprefix("could not execute query: ")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        'on socket "/run/p/.s.PGSQL.5432" failed: FATAL:  database "x" does not exist',
+        (
+            'at "::1", port 5432 failed: FATAL:  password authentication failed for user "app"\n'
+            'connection to server at "127.0.0.1", port 5432 failed: FATAL:  no pg_hba.conf entry '
+            'for host "127.0.0.1", user "app", database "shop", no encryption'
+        ),
+        'on socket "/run/p" failed: FATAL:  Datenbank »x« existiert nicht',
+    ],
+)
+def test_a_login_that_fails_for_pg_restore_keeps_its_cause(said: str) -> None:
+    shown = f"connection to server {said}"
+    assert _pg_restore(shown) == shown.replace("\n", " ")
+
+
 def test_names_of_objects_stay_in_a_message_of_postgresql() -> None:
     for said in (
         'column "a" of relation "b" already exists',
         'insert or update on table "a" violates foreign key constraint "b"',
         'could not open extension control file "/usr/share/x.control": No such file or directory',
         'must be able to SET ROLE "app"',
+        'invalid LC_COLLATE locale name: "de_DE.utf8"',
+        'could not create locale "de_DE.utf8": No such file or directory',
+        'extension "x" has no installation script nor update path for version "3.4"',
     ):
         assert without_values(said) == said
 
@@ -82,6 +102,9 @@ def test_a_query_with_a_wrong_value_fails_without_the_value() -> None:
     assert words(psycopg.errors.InvalidTextRepresentation('invalid for type integer: "Ada"')) == (
         'invalid for type integer: "…"'
     )
+    assert words(
+        psycopg.errors.InvalidTextRepresentation('invalid input value for enum locale: "Ada"')
+    ) == ('invalid input value for enum locale: "…"')
     assert words(psycopg.errors.UndefinedColumn('column "a" does not exist')) == (
         'column "a" does not exist'
     )

@@ -7,11 +7,20 @@ from collections.abc import Iterator, Sequence
 
 _OBJECTS = (
     "access method|aggregate|cast|column|collation|constraint|conversion|database|domain|encoding|"
-    "enum|event trigger|extension|file|function|index|language|library|operator class|parameter|"
-    "partition|policy|procedure|provider|publication|relation|role|rule|schema|sequence|server|"
-    "service|subscription|table|tablespace|trigger|type|user|view"
+    "enum|event trigger|extension|file|foreign-data wrapper|function|index|language|LC_COLLATE|"
+    "LC_CTYPE|library|locale|operator class|operator family|parameter|partition|policy|procedure|"
+    "provider|publication|relation|replication slot|role|rule|schema|sequence|server|service|"
+    "statistics object|subscription|table|tablespace|text search configuration|"
+    "text search dictionary|trigger|type|user|version|view"
 )
-_NAME = re.compile(rf"\b(?:{_OBJECTS})(?: name)? \"[^\"]*\"", re.IGNORECASE)
+_NAME = re.compile(
+    # A colon only after these words: `for enum locale: "…"` has a value there.
+    rf"\b(?:(?:{_OBJECTS})(?: name)?|locale name:) \"[^\"]*\"",
+    re.IGNORECASE,
+)
+_CONNECTION = "connection to server "
+"""How libpq's messages begin about a login that fails: no statement has run, and none of what they
+quote is of a row. A message of the server begins with its severity."""
 _QUOTED = re.compile(r'".*"|[»«„].*[«»“]|["»«„].*', re.DOTALL)
 _ENGLISH = ("ERROR:", "FATAL:")
 _SECTION = re.compile(r"(DETAIL: |HINT: |CONTEXT: |Command was:) (.*)", re.DOTALL)
@@ -42,7 +51,10 @@ def without_values(said: str) -> str:
 def of_pg_restore(lines: Sequence[str]) -> str:
     """Return the lines of an error of pg_restore as one line without values of rows: the message,
     DETAIL and CONTEXT have them, and a statement that inserts them. Of a server that speaks another
-    language, only the message and the statement are shown."""
+    language, only the message and the statement are shown. If pg_restore could not log in, the
+    message stays whole."""
+    if lines and lines[0].startswith(_CONNECTION):
+        return _in_one_line(lines)
     sections = [""]
     for line in lines:
         if len(sections[0]) and (_SECTION.match(line) or _OTHER_SECTION.match(line)):
@@ -52,7 +64,11 @@ def of_pg_restore(lines: Sequence[str]) -> str:
     other = not any(word in sections[0] for word in _ENGLISH)
     shown = [without_values(sections[0])]
     shown += [part for s in sections[1:] for part in _shown(s) if not (other and _in_server(s))]
-    return " ".join(filter(None, (line.strip() for part in shown for line in part.splitlines())))
+    return _in_one_line(shown)
+
+
+def _in_one_line(parts: Sequence[str]) -> str:
+    return " ".join(filter(None, (line.strip() for part in parts for line in part.splitlines())))
 
 
 def _in_server(section: str) -> bool:
