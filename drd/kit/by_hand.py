@@ -22,7 +22,7 @@ from drd.kit.document import (
     Stage,
 )
 from drd.kit.script import script_file
-from drd.kit.steps_by_hand import StepsByHand
+from drd.kit.steps_by_hand import StepsByHand, once
 from drd.kit.stops_by_hand import Act, Checked
 from drd.model.kit import KitFile
 from drd.model.location import is_s3
@@ -66,8 +66,8 @@ def sections(
             "command that removes the incomplete part, and goes on with the other components. It "
             "then skips the steps and checks that come later, and ends with a list of what is "
             "restored and what is not. If you start the script again, it skips what it has "
-            "already restored and compared, and the steps that are done; checks, and steps that "
-            "start or stop something, run again."
+            "already restored and compared, and the steps that are done; checks, waits, and steps "
+            "that start or stop something, run again."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
@@ -343,8 +343,7 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
             yield Following(f"the checks of step {act.step.name}", blocks)
         elif act.blocks:
             yield Heading(3, f"Step {act.step.name}{of_target}")
-            once = act.step.name if act.step.service is None else ""
-            yield Following(f"step {act.step.name}", act.blocks, once)
+            yield Following(f"step {act.step.name}", act.blocks, once(act.step))
 
 
 def _acts(plan: Plan, steps: StepsByHand, components: Mapping[str, ByHand]) -> Iterator[Act]:

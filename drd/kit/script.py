@@ -31,7 +31,7 @@ cd -P -- "$(dirname -- "$SCRIPT")/{up}"
 # What is restored is noted here, where only this user can write, for a later run of the script.
 NOTES=$PWD/{notes}
 LEFT=0 RESTORING= SUCCEEDED=
-COMPONENTS=({components}) RESTORED=() FAILED=() LEFT_OUT=() RESTORED_NOW=
+COMPONENTS=({components}) RESTORED=() FAILED=() LEFT_OUT=() PASSED=()
 left_to_you() {{
     printf 'This script does not do this, it is left to you: %s\\n' "$1"
     LEFT=$((LEFT + 1))
@@ -59,19 +59,34 @@ was_restored() { # COMPONENT.PART
     local file=$NOTES/$1
     [[ -f $file ]] && is_ours "$NOTES" && is_ours "$file" && [[ $(< "$file") == "$(the_same)" ]]
 }
+restores() { # COMPONENT.PART: what is noted of it does not hold for what now comes
+    RESTORING=$1
+    ! is_ours "$NOTES" || rm -f -- "$NOTES/$1"
+}
+redo_steps() { # after a restore: in this run and later ones, the steps that come after it
+    local file step
+    is_ours "$NOTES" || return 0 # then no note counts
+    for file in "$NOTES"/step-*.done; do
+        step=${file##*/step-}
+        [[ ! -e $file || " ${PASSED[*]} " == *" ${step%.done} "* ]] ||
+            mv -fT -- "$file" "${file%.done}.former"
+    done
+}
 is_restored() {
     local same
+    redo_steps
     same=$(the_same)
     note "$RESTORING" "$same"
-    RESTORING= RESTORED_NOW=1
+    RESTORING=
 }
 was_done() { # STEP, by an earlier run of this script, in the data that is still there
     local file=$NOTES/step-$1
-    if was_restored "step-$1.done" && [[ -z $RESTORED_NOW ]]; then
+    if was_restored "step-$1.done"; then
         echo "step $1: done before by this script ($(date -r "$file.done" '+%F %T')). To do it"
         echo "again, start the script again after: rm ${file@Q}.done"
+        PASSED+=("$1")
         return 0
-    elif was_restored "step-$1.done"; then
+    elif was_restored "step-$1.former"; then
         echo "step $1: done before by this script, and now again, because data was restored since"
     elif was_restored "step-$1.begun"; then
         echo "step $1: begun before by this script, and perhaps not finished: now again"
@@ -82,6 +97,11 @@ notes_step() { # STEP begun|done
     local same
     same=$(the_same)
     note "step-$1.$2" "$same"
+    if [[ $2 == begun ]]; then
+        rm -f -- "$NOTES/step-$1.done" "$NOTES/step-$1.former"
+    else
+        PASSED+=("$1")
+    fi
 }
 failed_here() { # LINE COMMAND; a plain `false` follows a message
     [[ $2 == false ]] || printf 'This command failed (line %s of the script): %s\\n' "$1" "$2" >&2
@@ -231,12 +251,12 @@ def _stage(stage: Stage) -> Iterator[str]:
     """Yield the commands of a stage, which a later run leaves out if they have succeeded."""
     part, lines = f"{stage.component}.{stage.number}", _lines(stage.blocks)
     if not stage.there:
-        yield f"RESTORING={part}\n"
+        yield f"restores {part}\n"
         yield from lines
-        yield "RESTORING= RESTORED_NOW=1\n"
+        yield "redo_steps\nRESTORING=\n"
         return
     told = f"{stage.component}: restored before by this script, from the same restore point"
     yield f"if was_restored {part} &&\n    {stage.there}\nthen\n    echo {quote(told)}\nelse"
-    yield f"RESTORING={part}\n"
+    yield f"restores {part}\n"
     yield from lines
     yield "is_restored\nfi\n"

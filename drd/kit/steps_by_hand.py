@@ -18,6 +18,12 @@ from drd.ports.by_hand import ByHand
 from drd.registry import ACTIONS
 
 
+def once(step: Step) -> str:
+    """Return the name of a step that later runs of a script leave out; empty for the others: a
+    start or a stop must hold in each run, and a wait is for a start before it."""
+    return "" if step.service is not None or isinstance(step.settings, Wait) else step.name
+
+
 class StepsByHand:
     """The steps other than restoring and checking, for one target (None: the original places)."""
 

@@ -162,3 +162,19 @@ def test_a_second_run_leaves_out_steps_that_are_done_as_it_does_with_restores(
     assert third.returncode == 0, third.stdout + third.stderr
     assert told.read_text() == "told\ntried\ntried\nlast\ntold\ntried\nlast\n"
     assert "step tell: done before by this script, and now again, because data was" in third.stdout
+
+
+def test_a_wait_comes_again_like_the_start_before_it(tmp_path: Path) -> None:
+    runbook = AGAIN.format(kit=tmp_path).replace(
+        "  - {name: fails", "  - {name: rest, wait: 0.1s}\n  - {name: fails"
+    )
+    plan = _plan(tmp_path, runbook)
+    assert _run(plan, tmp_path).returncode != 0
+    (tmp_path / "mended").touch()
+    second = _run(plan, tmp_path)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "step tell: done before" in second.stdout
+    assert "step rest" not in second.stdout
+    text = (tmp_path / script_file("shop", None, several=False)).read_text()
+    assert "was_done tell" in text
+    assert "was_done rest" not in text

@@ -24,7 +24,17 @@ from drd.kit import by_hand as by_hand_page
 from drd.kit import stops_by_hand
 from drd.kit.adopted_by_hand import _select
 from drd.kit.answers import judges, judging
-from drd.kit.document import Block, Commands, Following, Heading, Paragraph, html, markdown
+from drd.kit.document import (
+    Block,
+    Commands,
+    Following,
+    Heading,
+    Paragraph,
+    Restoring,
+    Stage,
+    html,
+    markdown,
+)
 from drd.kit.script import script, script_file
 from drd.model.plan import Component
 from drd.ports.by_hand import ByHand, Passage
@@ -563,3 +573,89 @@ def test_a_page_shows_the_command_that_removes_what_its_commands_make(tmp_path: 
     assert '```text\nrm -f -- "$TARGET"\n```' in page
     assert html(_stage(tmp_path, "a")).decode().count("<pre") == 5
     assert "note " not in page
+
+
+def _once(kit: Path, name: str) -> Following:
+    """A step that fails, after it has said that it ran, as long as a file `NAME.broken` is
+    there."""
+    command = f"echo {name} runs\n[[ ! -e '{kit}/{name}.broken' ]]\n"
+    return Following(f"step {name}", (Commands(command),), name)
+
+
+def _ran(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [x.removesuffix(" runs") for x in done.stdout.splitlines() if x.endswith(" runs")]
+
+
+@pytest.mark.parametrize("ends_at", ["first", "erase"])
+def test_a_run_that_ends_after_a_new_restore_leaves_the_steps_to_the_next_run(
+    ends_at: str, tmp_path: Path
+) -> None:
+    """Else erased people are back in the data, and the step counts as done."""
+    steps = [_once(tmp_path, name) for name in ("first", "erase", "last")]
+    blocks = [_manifest(tmp_path), *_stage(tmp_path, "a"), *steps]
+    (tmp_path / "last.broken").touch()
+    assert _ran(_run(tmp_path, *blocks)) == ["first", "erase", "last"]
+    (tmp_path / "it's a").unlink()
+    (tmp_path / f"{ends_at}.broken").touch()
+    second = _run(tmp_path, *blocks)
+    assert second.returncode == 1
+    assert _ran(second)[-1] == ends_at
+    (tmp_path / f"{ends_at}.broken").unlink()
+    (tmp_path / "last.broken").unlink()
+    third = _run(tmp_path, *blocks)
+    assert third.returncode == 0, third.stderr
+    assert "a: restored before by this script" in third.stdout
+    assert "erase" in _ran(third)
+    again = "step erase: done before by this script, and now again, because data was restored since"
+    assert (again in third.stdout) == (ends_at == "first")
+    assert _ran(_run(tmp_path, *blocks)) == []
+
+
+def test_a_step_that_has_begun_for_another_point_is_not_done_for_the_first(tmp_path: Path) -> None:
+    blocks = [_once(tmp_path, "erase"), _once(tmp_path, "last")]
+    assert _ran(_run(tmp_path, _manifest(tmp_path), *blocks)) == ["erase", "last"]
+    (tmp_path / "erase.broken").touch()
+    assert _ran(_run(tmp_path, _manifest(tmp_path, "ffffffff"), *blocks)) == ["erase"]
+    back = _run(tmp_path, _manifest(tmp_path), *blocks)
+    assert _ran(back) == ["erase"]
+
+
+def test_steps_before_a_restore_stay_done(tmp_path: Path) -> None:
+    blocks = [
+        _manifest(tmp_path), *_stage(tmp_path, "a"), _once(tmp_path, "of-a"),
+        *_stage(tmp_path, "b"), _once(tmp_path, "of-b"), _once(tmp_path, "last"),
+    ]  # fmt: skip
+    (tmp_path / "last.broken").touch()
+    assert _ran(_run(tmp_path, *blocks)) == ["of-a", "of-b", "last"]
+    (tmp_path / "it's b").unlink()
+    (tmp_path / "of-b.broken").touch()
+    assert _ran(_run(tmp_path, *blocks)) == ["of-b"]
+    (tmp_path / "of-b.broken").unlink()
+    assert _ran(_run(tmp_path, *blocks)) == ["of-b", "last"]
+
+
+def test_a_restore_that_was_killed_is_not_the_one_that_an_earlier_run_has_noted(
+    tmp_path: Path,
+) -> None:
+    sound = _stage(tmp_path, "a")
+    kill = Commands(f"[[ ! -e {tmp_path}/kill ]] || kill -9 $$\n")
+
+    def killed(block: Block) -> Block:
+        if not isinstance(block, Restoring):
+            return block
+        stages = (
+            replace(one, blocks=(*one.blocks, kill)) if isinstance(one, Stage) else one
+            for one in block.blocks
+        )
+        return replace(block, blocks=tuple(stages))
+
+    blocks = [_manifest(tmp_path), *map(killed, sound)]
+    assert _run(tmp_path, *blocks).returncode == 0
+    (tmp_path / "it's a").unlink()
+    (tmp_path / "kill").touch()
+    assert _run(tmp_path, *blocks).returncode == -9
+    assert (tmp_path / "it's a").exists()
+    (tmp_path / "kill").unlink()
+    third = _run(tmp_path, *blocks)
+    assert "restored before" not in third.stdout
+    assert (third.returncode, len(_removal(third))) == (1, 1)
