@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, union_al
 from drd.catalogue.daemon_tables import jobs, plan_changes
 from drd.catalogue.engine import upsert
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
-from drd.catalogue.tables import FIRST_TOKEN
+from drd.catalogue.tables import FIRST_TOKEN, runs
 from drd.model.run import DrillResult, Run, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail, RecoveryDetail, RunDetail
 from drd.model.text import without_output
@@ -50,7 +50,10 @@ def ended(connection: Connection, run: Run) -> None:
     older = before is not None and before.last_run != run.id and not unbegun
     if older and run.state is not RunState.SUCCEEDED:
         return
-    if (run.state is RunState.CANCELLED and not run.by_schedule) or _was_refused(run):
+    if _was_refused(run):
+        _set(connection, run, last_run=_last_not_refused(connection, run))
+        return
+    if run.state is RunState.CANCELLED and not run.by_schedule:
         _set(connection, run)
         return
     values: dict[str, Any] = {
@@ -130,6 +133,20 @@ def _was_refused(run: Run) -> bool:
     detail = run.detail
     refused = run.state is RunState.FAILED and isinstance(detail, RecoveryDetail)
     return refused and detail.untouched and run.token == FIRST_TOKEN
+
+
+def _last_not_refused(connection: Connection, run: Run) -> str | None:
+    """Return the run before a refused recovery: an alert about its failure is still about it."""
+    before = (
+        select(runs.c.id, runs.c.detail, runs.c.token)
+        .where(runs.c.plan == run.plan, runs.c.kind == str(run.kind))
+        .where(runs.c.id != run.id, runs.c.started_at.is_not(None))
+        .order_by(runs.c.started_at.desc(), runs.c.id)
+    )
+    for row in connection.execute(before):
+        if not row.detail.get("untouched") or row.token != FIRST_TOKEN:
+            return str(row.id)
+    return None
 
 
 def _has_answered(detail: RunDetail) -> bool:

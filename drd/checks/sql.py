@@ -171,7 +171,11 @@ def _of_another_type(settings: SqlCheck) -> Contradiction | None:
     if not _COUNTS.fullmatch(settings.query) or _JOINS.search(settings.query):
         return None
     expected = parse_expectation(settings.expect)
-    is_text = isinstance(expected, Comparison) and isinstance(expected.value, str)
+    is_text = (
+        isinstance(expected, Comparison)
+        and isinstance(expected.value, str)
+        and to_number(expected.value) is None
+    )
     if not is_text and not isinstance(expected, Recent):
         return None
     return Contradiction(

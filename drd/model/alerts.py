@@ -60,8 +60,7 @@ class Condition:
     of these alerts, which report the same, is open. `fact` is what an examination found about the
     subject; conditions with the same kind, code and fact have one cause. `places` are the
     repositories of which one may be the cause, if the subject is none; without them, it may be any
-    of the plan. `news`: if the alert is open with another code, its cause is a new one now, and the
-    alert is sent again."""
+    of the plan. `news`: when this cause began; an alert that is open since before is sent again."""
 
     kind: str
     severity: Urgency
@@ -77,7 +76,7 @@ class Condition:
     unless: tuple[AlertKey, ...] = ()
     fact: str = ""
     places: tuple[str, ...] = ()
-    news: bool = False
+    news: datetime | None = None
 
     @property
     def key(self) -> AlertKey:
@@ -365,7 +364,7 @@ def _told_again(
 ) -> AlertChange | None:
     if rank(condition.severity) < rank(alert.severity):
         return AlertChange.ESCALATED
-    if condition.news and condition.code != alert.code:
+    if condition.news is not None and (alert.told_at or alert.since) < condition.news <= now:
         return AlertChange.CHANGED
     if alert.state == "acknowledged":
         until = alert.acknowledged_until

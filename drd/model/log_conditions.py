@@ -37,7 +37,7 @@ def log_condition(
     if state.code in AT_ONCE:
         text = f"{state.trouble}{behind}"
         found = _condition(plan, component, "critical", text, f"drd runs {plan}")
-        return replace(found, code=GAP, news=True) if state.code == GAP else found
+        return replace(found, code=GAP, news=state.event_at) if state.code == GAP else found
     if not state.code or now - state.since < PATIENCE:
         return _event(plan, component, state, now)
     text = f"drd does not receive or store the log of {component}: {state.trouble}{behind}"

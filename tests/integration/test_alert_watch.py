@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -290,7 +291,7 @@ def test_a_recovery_that_was_refused_before_it_changed_anything_is_no_failure(
     bench.load()
     bench.healthy(0)
 
-    def failed(minute: float, *, untouched: bool) -> None:
+    def failed(minute: float, *, untouched: bool) -> str:
         owned = bench.catalogue.runs.begin(
             plan(), RunKind.RECOVERY, trigger="manual", at=at(minute)
         )
@@ -298,11 +299,20 @@ def test_a_recovery_that_was_refused_before_it_changed_anything_is_no_failure(
         bench.catalogue.runs.finish(
             owned, RunState.FAILED, at=at(minute + 0.5), error="no room", detail=detail
         )
+        return owned.run.id
 
     failed(2, untouched=True)
     assert bench.told(4) == []
-    failed(5, untouched=False)
+    run = failed(5, untouched=False)
     assert bench.told(7) == ["fired recovery-failing"]
+    failed(8, untouched=True)
+    failed(9, untouched=True)
+    assert bench.told(10) == []
+    [alert] = bench.catalogue.alerts.open()
+    assert alert.remedy.splitlines()[0] == f"drd run show {run}", "still about the one that failed"
+    bench.catalogue.decisions.add(run, Decision("", "done", "anna", "", 0, at(11)))
+    bench.healthy(11)
+    assert "resolved recovery-failing" in bench.told(12) + bench.told(18)
 
 
 def test_findings_of_a_contested_state_end_with_the_decision_of_a_person(
@@ -786,6 +796,16 @@ def test_a_file_of_alerts_that_cannot_be_read_counts_as_empty(
 ) -> None:
     (tmp_path / "unrecorded-alerts.json").write_bytes(content)
     assert UnrecordedAlerts(tmp_path).read() == []
+
+
+def test_entries_of_another_version_cost_no_other_alert(tmp_path: Path) -> None:
+    alert = Alert("3f9a1c02", "", "catalogue", "", "firing", "critical", at(1), "it is full")
+    UnrecordedAlerts(tmp_path).write([Transition(AlertChange.FIRED, None, alert)])
+    file = tmp_path / "unrecorded-alerts.json"
+    [entry] = json.loads(file.read_bytes())
+    entry["after"]["colour"] = "red"
+    file.write_text(json.dumps([{"change": "painted", "before": None, "after": {}}, entry]) + "\0")
+    assert [t.after for t in UnrecordedAlerts(tmp_path).read()] == [alert]
 
 
 @as_root

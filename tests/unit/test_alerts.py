@@ -52,14 +52,17 @@ def test_a_changed_text_sends_no_message() -> None:
 
 def test_a_new_cause_that_is_news_is_told_once_also_after_an_acknowledgement() -> None:
     world = World()
-    recovered = replace(bad(message="recovered"), code="log-gap", news=True)
+    recovered = replace(bad(message="recovered"), code="log-gap", news=after(seconds=50))
     world.look(NOON, bad(message="no base backup"))
     acknowledge(world)
+    assert world.look(after(seconds=40), recovered) == [], "by the clock it is not yet"
     assert world.look(after(minutes=1), recovered) == ["changed"]
     assert (world.one.state, world.one.text) == ("firing", "recovered")
     assert (world.one.since, world.one.told_at) == (NOON, after(minutes=1))
     assert world.look(after(minutes=2), recovered) == []
+    world.take(acknowledged(world.one, by="anna", until=None, why="", now=after(minutes=3)))
     assert world.look(after(minutes=4), replace(bad(), code="other")) == []
+    assert world.look(after(minutes=5), recovered) == [], "it is the same cause as before"
 
 
 def test_a_check_without_changes_writes_nothing() -> None:

@@ -148,6 +148,7 @@ def test_a_query_that_is_no_sql_is_not_read_as_sql(tmp_path: Path) -> None:
         ("select count(*) from beers", ">= 1", ""),
         ("select count(*) from beers", "within 10%", ""),
         ("select count(*) from beers", "!= null", ""),
+        ("select count(*) from beers", "'5'", ""),
         ("select count(*)::text from beers", "about 20000", ""),
         ("select count(*) || ' beers' from beers", "9 beers", ""),
         ("select count(*) from beers union select 'x'", "x", ""),

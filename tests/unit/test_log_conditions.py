@@ -93,6 +93,7 @@ def test_a_slot_that_was_left_says_what_to_run_on_the_server() -> None:
 
 @pytest.mark.parametrize(("code", "news"), [("log-gap", True), ("log-no-base", False)])
 def test_a_gap_is_news_also_while_an_alert_about_the_log_is_open(code: str, *, news: bool) -> None:
-    found = of(replace(WELL, code=code, trouble="it is so"), 5)
+    state = replace(WELL, code=code, trouble="it is so", event="gone", event_at=WELL.since)
+    found = of(state, 5)
     assert found is not None
-    assert (found.news, found.code) == (news, "log-gap" * news)
+    assert (found.news, found.code) == ((WELL.since, "log-gap") if news else (None, ""))

@@ -3,6 +3,7 @@ daemon knows them, and tells their end. Without it, whoever was called would nev
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -39,13 +40,19 @@ class UnrecordedAlerts:
         if self._file is None:
             return []
         try:
-            entries = json.loads(read_regular(self._file, ROOM))
-            return [_transition(entry) for entry in entries]
+            entries = json.loads(read_regular(self._file, ROOM).rstrip(b"\0 "))
         except FileNotFoundError:
             return []
-        except (OSError, *_STUMBLES) as error:
+        except (OSError, ValueError) as error:
             _log.warning("unrecorded_alerts.not_read", file=str(self._file), error=str(error))
             return []
+        found = []
+        for entry in entries if isinstance(entries, list) else ():
+            try:
+                found.append(_transition(entry))
+            except _STUMBLES as error:  # of another version of drd
+                _log.warning("unrecorded_alerts.not_read", file=str(self._file), error=str(error))
+        return found
 
     def write(self, changes: Sequence[Transition]) -> None:
         """Remember these, and nothing else: the most severe, if there is no room for all."""
@@ -57,7 +64,8 @@ class UnrecordedAlerts:
         try:
             fd = open_private_file(self._file)
             try:
-                os.pwrite(fd, content, 0)
+                if os.pwrite(fd, content, 0) != len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.ftruncate(fd, ROOM)
                 os.fsync(fd)
             finally:
@@ -106,4 +114,5 @@ def _alert_entry(alert: Alert) -> dict[str, Any]:
 
 def _alert(entry: dict[str, Any]) -> Alert:
     times = {name: from_rfc3339(entry[name]) for name in _TIMES if entry[name] is not None}
-    return Alert(**{**entry, **times, _ACTOR: Actor.from_json(entry[_ACTOR])})
+    known = {f.name: entry[f.name] for f in fields(Alert) if f.name in entry}
+    return Alert(**{**known, **times, _ACTOR: Actor.from_json(entry[_ACTOR])})

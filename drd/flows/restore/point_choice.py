@@ -139,9 +139,10 @@ def _sound(services: Services, plan: Plan, points: list[RestorePoint], asked: _A
             for passed_over in refused:
                 services.warn(f"{passed_over.message}; so drd leaves this restore point out")
             return Choice(whole, whole.id == newest.id)
-        if chosen not in points:
+        left = [p for p in points if p.id != chosen.id]
+        if len(left) == len(points):
             break
-        points = [p for p in points if p is not chosen]
+        points = left
         newest = newest_complete(points, services.clock.now())
     raise refused[0]
 
