@@ -71,3 +71,27 @@ def test_group_comes_back_as_well(former: Path, tmp_path: Path) -> None:
     groups = {p.relative_to(new).as_posix(): p.stat().st_gid for p in (new, *new.rglob("*"))}
     closed = {"mysql"}
     assert {name for name, gid in groups.items() if gid == 60} == set(groups) - closed
+
+
+def test_another_group_does_not_get_the_rights_of_the_group(
+    former: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, stat_of = tree(tmp_path / "new"), os.stat_result
+    own = former.stat().st_gid
+    known = Path.lstat
+
+    def of_others(path: Path) -> os.stat_result:
+        found = known(path)
+        if former not in path.parents:
+            return found
+        return stat_of((*found[:5], own + 1, *found[6:10]))
+
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "lstat", of_others)
+    monkeypatch.setattr(os, "fchown", refused)
+    open_like(new, former)
+    monkeypatch.undo()
+    assert (mode(new / "mysql"), mode(new / "shop")) == (0o700, 0o705)
+    assert (mode(new / "ibdata1"), mode(new / "shop/a.ibd")) == (0o600, 0o604)

@@ -18,7 +18,8 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 def open_like(directory: Path, former: Path) -> None:
     """Give everything in `directory` the group, and the rights of group and others, that `former`
-    has under the same name. Links, and files that have a second name, stay as they are: the
+    has under the same name. Where drd may not give the group, the group gets no rights: they would
+    be those of another group. Links, and files that have a second name, stay as they are: the
     server's user could have put them there. Raises OSError.
     """
     for place, _, files, fd in os.fwalk(directory, follow_symlinks=False):
@@ -48,8 +49,11 @@ def _open(fd: int, known: os.stat_result | None) -> None:
     is_file = stat.S_ISREG(info.st_mode)
     if known is None or not (stat.S_ISDIR(info.st_mode) or (is_file and info.st_nlink == 1)):
         return
+    given = _OF_FILES if is_file else _OF_DIRECTORIES
     if known.st_gid != info.st_gid:
-        with suppress(PermissionError):  # root may, and the server's user for its own groups
+        try:
             os.fchown(fd, -1, known.st_gid)
+        except PermissionError:  # root may, and the server's user for its own groups
+            given &= ~stat.S_IRWXG
     kept = stat.S_IRWXU if not is_file else stat.S_IRUSR | stat.S_IWUSR
-    os.fchmod(fd, kept | (known.st_mode & (_OF_FILES if is_file else _OF_DIRECTORIES)))
+    os.fchmod(fd, kept | (known.st_mode & given))
