@@ -146,18 +146,24 @@ class Databases(ABC):
 
     def _candidates(self, snapshot: ComponentSnapshot, part: Part) -> list[str]:
         """Return the databases that have all tables of the part; none if drd does not know it.
-        Raises NotInPoint if no database has them."""
+        Raises NotInPoint if no database has them, and UsageError if one has them, and drd cannot
+        restore them as they were asked for."""
         known = snapshot.fingerprint
         if not isinstance(known, DatabaseFingerprint) or part.database is not None:
             return []
-        candidates = []
+        candidates, unusable = [], None
         for name in snapshot.facts["databases"]:
             inside = self.within(known, name)
             try:
                 self.resolve(replace(part, into=part.into or "x"), inside, snapshot.component)
-            except UsageError:
+            except NotInPoint:
+                continue
+            except UsageError as error:
+                unusable = unusable or error
                 continue
             candidates.append(name)
+        if unusable is not None and not candidates:
+            raise unusable
         if not candidates and not known.not_reached:
             raise NotInPoint(
                 f"no database of component {snapshot.component} in this restore point contains "

@@ -103,6 +103,24 @@ def test_what_is_not_clear_is_refused_with_a_remedy(
     assert caught.value.hint
 
 
+def test_a_table_that_a_database_has_is_not_called_missing() -> None:
+    """Its database has it twice, or has a view of this name: the error says so."""
+    twice = replace(
+        KNOWN,
+        tables={"shop.a.notes": TableState(1), "shop.b.notes": TableState(1)},
+        others={"shop.public.report": "view"},
+        not_reached={},
+    )
+    point = replace(POINT, fingerprint=twice)
+    with pytest.raises(UsageError, match="notes is in several schemas") as caught:
+        DATABASES.narrow(point, Part(("notes",), into="x"))
+    assert "a.notes or b.notes" in caught.value.hint
+    with pytest.raises(UsageError, match="report is a view"):
+        DATABASES.narrow(point, Part(("report",), into="x"))
+    with pytest.raises(NotInPoint, match="contains table nowhere"):
+        DATABASES.narrow(point, Part(("nowhere",), into="x"))
+
+
 def test_a_restore_point_says_of_a_database_what_a_dump_would_say() -> None:
     shop = DATABASES.within(KNOWN, "shop")
     assert set(shop.tables) == {"public.orders", "archive.orders", 'public."odd.name"'}
