@@ -205,7 +205,8 @@ checks:
     first, enter = script.partition("\n")[0], f"podman exec -i {servers.container.name} "
     program = first.partition(" | ")[2]
     assert program == f"{enter}mariadb --batch --user=root --host=localhost"
-    assert f'{enter}sh -c \'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec mariadb ' in script
+    password = "${MARIADB_ROOT_PASSWORD:-$MYSQL_ROOT_PASSWORD}"
+    assert f'{enter}sh -c \'MYSQL_PWD="{password}" exec mariadb ' in script
     given = program.removeprefix(enter).split()[1:]
     words = [*enter.split(), "/only-inside/usr-bin/mariadb", *given]
     words[2:2] = ["-e", "MYSQL_PWD="]  # no image sets it; here it is wrong

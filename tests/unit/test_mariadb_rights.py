@@ -9,8 +9,10 @@ import pytest
 
 from drd.kinds.mariadb.connection import Connection
 from drd.kinds.mariadb.flavour import MARIADB, MYSQL, Flavour
+from drd.kinds.mariadb.grants import Server, _inside, _program
 from drd.kinds.mariadb.rights import _snapshot, _tables, _ties_in
 from drd.model.finding import Finding
+from drd.process import Container
 
 DENIED = pymysql.err.OperationalError(1142, "SELECT command denied to user 'drd'@'localhost'")
 FULL = pymysql.err.OperationalError(1, "Can't create/write to file '/tmp/#sql' (Errcode: 28)")
@@ -70,3 +72,18 @@ def test_tables_that_another_server_cannot_make_are_found_by_their_options(
 ) -> None:
     named = _ties_in(definition, flavour.ties)
     assert [word.replace("`", "").partition("=")[0] for word in named] == found
+
+
+def test_the_script_of_rights_finds_the_password_that_an_image_has() -> None:
+    here = Server(inside=Container("podman", "db"))
+    assert _inside(MARIADB, here) == (
+        'podman exec -i db sh -c \'MYSQL_PWD="${MARIADB_ROOT_PASSWORD:-$MYSQL_ROOT_PASSWORD}" '
+        "exec mariadb --batch --user=root --host=localhost'"
+    )
+    assert 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mysql ' in _inside(MYSQL, here)
+
+
+def test_a_program_asks_for_a_password_only_where_a_terminal_is() -> None:
+    assert "--password" in _program(MARIADB, Server("db.example", 3306))
+    there = Server("db.example", 3306, Container("podman", "db"))
+    assert "--password" not in _program(MARIADB, there) + _inside(MARIADB, there)

@@ -245,7 +245,9 @@ def shown(text: str) -> str:
 def _program(flavour: Flavour, server: Server) -> str:
     words = [flavour.client, "--batch", "--user=root"]
     if server.host:
-        words += [f"--host={server.host}", f"--port={server.port}", "--password"]
+        words += [f"--host={server.host}", f"--port={server.port}"]
+        if server.inside is None:  # inside is no terminal that could ask
+            words.append("--password")
         return join([*_enter(server.inside), *words])
     if server.inside is not None:
         words.append("--host=localhost")  # whatever MYSQL_HOST is there
@@ -255,9 +257,13 @@ def _program(flavour: Flavour, server: Server) -> str:
 
 
 def _inside(flavour: Flavour, server: Server) -> str:
-    """Return the same with the password that the image keeps in a variable of the container."""
+    """Return the same with the password that the image keeps in a variable of the container: the
+    image of MariaDB under one of two names."""
+    kept = "$MYSQL_ROOT_PASSWORD"
+    if flavour is MARIADB:
+        kept = f"${{MARIADB_ROOT_PASSWORD:-{kept}}}"
     plain = _program(flavour, server).removeprefix(join(_enter(server.inside))).strip()
-    script = f'MYSQL_PWD="${flavour.name.upper()}_ROOT_PASSWORD" exec {plain}'
+    script = f'MYSQL_PWD="{kept}" exec {plain}'
     return join([*_enter(server.inside), "sh", "-c", script])
 
 
