@@ -370,7 +370,8 @@ def _checks(
     for spec in (c for c in plan.checks if c.name in names):
         passage = _passage(spec, components)
         judged = passage is not None and passage.judged is not None
-        yield Checked(spec.component, tuple(_check(spec, passage, components)), judged)
+        asked = passage.commands if passage is not None else ""
+        yield Checked(spec.component, tuple(_check(spec, passage, components)), judged, asked)
 
 
 def _component(name: str, hand: ByHand, where: str, *, adopted: bool) -> Iterator[Block]:

@@ -31,11 +31,13 @@ STOP = "stop_servers"
 
 
 class Checked(NamedTuple):
-    """A check with its component. `judged`: bash compares the answer with what must be."""
+    """A check with its component. `judged`: bash compares the answer with what must be. `asked` are
+    the commands that print the answer."""
 
     component: str | None
     blocks: tuple[Block, ...]
     judged: bool
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,36 +76,39 @@ def arranged(acts: Sequence[Act], components: Mapping[str, ByHand]) -> Iterator[
     """Yield the acts in an order in which no server of the commands runs while a step starts
     something: before such a step come the checks that need these servers, and then their stop.
 
-    Before a step of another kind the servers stop if nothing after it needs them. A step that needs
-    them after they have stopped is left to a person, who asks the server that runs then.
+    Before a step of another kind the servers stop if nothing after it needs them. What needs the
+    server of a component after it has stopped is left to a person, who asks the server that runs
+    then.
     """
     ours = {name: hand for name, hand in components.items() if hand.stops}
     waiting = list(acts)
-    runs = stopped = False
+    running, stopped = dict[str, ByHand](), dict[str, ByHand]()
     while waiting:
         act = waiting.pop(0)
-        asks = _asks(act.component, act.blocks, ours)
-        if runs and act.step is not None and act.blocks and not asks:
+        asks = _asks(act.component, act.blocks, running)
+        if running and act.step is not None and act.blocks and not asks:
             if act.step.starts:
-                early, waiting = _early(waiting, ours)
+                early, waiting = _early(waiting, running)
                 yield from early
-            if act.step.starts or not any(_needs(later, ours) for later in waiting):
+            if act.step.starts or not any(_needs(later, running) for later in waiting):
                 yield Act(None, stops=True)
-                runs, stopped = False, True
-        runs = runs or any(name in ours for name in act.restores)
-        yield replace(act, blocks=_left(act.blocks)) if asks and stopped and not runs else act
-    if runs:
+                stopped |= running
+                running = {}
+        running |= {name: ours[name] for name in act.restores if name in ours}
+        yield _after_stop(act, stopped)
+    if running:
         yield Act(None, stops=True)
 
 
-def _early(waiting: Sequence[Act], ours: Mapping[str, ByHand]) -> tuple[list[Act], list[Act]]:
-    """Return the checks among the acts that ask the servers, and the acts without them. Checks
-    after another restore stay, because it restores what they check."""
+def _early(waiting: Sequence[Act], running: Mapping[str, ByHand]) -> tuple[list[Act], list[Act]]:
+    """Return the checks among the acts that ask these servers, and the acts without them. Checks
+    after a step that works with the same server stay, because it changes what they check."""
     early, rest = list[Act](), list[Act]()
-    for at, act in enumerate(waiting):
-        if any(name in ours for name in act.restores):
-            return early, [*rest, *waiting[at:]]
-        asking = tuple(c for c in act.checks if _asks(c.component, c.blocks, ours))
+    as_now = dict(running)
+    for act in waiting:
+        if act.component and _asks(act.component, act.blocks, as_now):
+            del as_now[act.component]
+        asking = tuple(c for c in act.checks if _asks(c.component, c.blocks, as_now))
         if asking:
             early.append(replace(act, checks=asking))
         others = tuple(c for c in act.checks if c not in asking)
@@ -112,23 +117,45 @@ def _early(waiting: Sequence[Act], ours: Mapping[str, ByHand]) -> tuple[list[Act
     return early, rest
 
 
-def _needs(act: Act, ours: Mapping[str, ByHand]) -> bool:
-    asks = _asks(act.component, act.blocks, ours)
-    return asks or any(_asks(c.component, c.blocks, ours) for c in act.checks)
+def _needs(act: Act, servers: Mapping[str, ByHand]) -> bool:
+    asks = _asks(act.component, act.blocks, servers)
+    return asks or any(_asks(c.component, c.blocks, servers) for c in act.checks)
 
 
-def _asks(component: str | None, blocks: Sequence[Block], ours: Mapping[str, ByHand]) -> bool:
-    """Return whether the commands ask the server of this component."""
-    hand = ours.get(component or "")
+def _asks(component: str | None, blocks: Sequence[Block], servers: Mapping[str, ByHand]) -> bool:
+    """Return whether the commands ask the server of this component, if it is among these, or run a
+    program that gets the address of the server in its environment."""
+    hand = servers.get(component or "")
     if hand is None:
         return False
-    words = [w for w in (hand.ask, hand.change, hand.feed) if w]
+    words = [w for w in (hand.ask, hand.change, hand.feed, hand.environment) if w]
     commands = [block.text for block in blocks if isinstance(block, Commands)]
     return any(word in text for word in words for text in commands)
 
 
+def _after_stop(act: Act, stopped: Mapping[str, ByHand]) -> Act:
+    """Return the act with what asks these servers left to a person: a server of this host works
+    with the files now."""
+    checks = tuple(
+        _left_check(c) if _asks(c.component, c.blocks, stopped) else c for c in act.checks
+    )
+    if _asks(act.component, act.blocks, stopped):
+        return replace(act, blocks=_left(act.blocks), checks=checks)
+    return replace(act, checks=checks)
+
+
+def _left_check(check: Checked) -> Checked:
+    after = " Ask the server that works with the restored files now:"
+    blocks: list[Block] = [
+        replace(block, text=block.text + after, left=True)
+        for block in check.blocks
+        if isinstance(block, Paragraph)
+    ]
+    blocks.append(Commands(check.asked, shown=True))
+    return check._replace(blocks=tuple(blocks), judged=False)
+
+
 def _left(blocks: Sequence[Block]) -> tuple[Block, ...]:
-    """Return the blocks for a person: a server of this host works with the files now."""
     after = " The server that works with the restored files now must do this:"
     return tuple(
         replace(block, text=block.text + after, waits=True)

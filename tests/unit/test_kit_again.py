@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from drd.kit import by_hand as by_hand_page
-from drd.kit.document import Commands, Heading
+from drd.kit import stops_by_hand
+from drd.kit.document import Commands, Heading, Paragraph
 from drd.kit.script import script, script_file
+from drd.kit.stops_by_hand import Act, Checked
 from drd.model.plan import Plan
+from drd.model.runbook import Service, Step
 from drd.ports.by_hand import ByHand, Passage
 from tests.config_support import GOOD, load
 
@@ -45,8 +49,9 @@ def _hands(kit: Path) -> dict[str, ByHand]:
     started = Passage("Start:", SERVER.format(kit=kit), always=True)
     stops = 'stop_one TERM "$(cat store.pid)"\n'
     plain = ByHand((Passage("Restore:", "true\n", there="true"),))
+    server = ByHand((restore, started), ask="ask_store", change="change_store", stops=stops)
     return {
-        "store": ByHand((restore, started), ask="ask_store", change="change_store", stops=stops),
+        "store": replace(server, environment='STORE_PID="$(cat store.pid)"'),
         "etc": plain,
         "db": plain,
     }
@@ -98,27 +103,136 @@ START = """\
 """
 
 
+def _script(plan: Plan, kit: Path) -> str:
+    file = script_file("shop", None, several=False)
+    text = script(list(by_hand_page._target(plan, None, _hands(kit))), file=file, page="p")
+    subprocess.run(["bash", "-n"], input=text, check=True)
+    return text.decode()
+
+
+STOP = "Stop the servers that these commands have started"
+CHECK = "Check the restored data"
+
+
 def test_checks_of_a_server_come_before_the_step_that_starts_the_one_of_the_host(
     tmp_path: Path,
 ) -> None:
-    order = _order(_plan(tmp_path, START), tmp_path)
-    assert order[-5:] == [
-        "Check the restored data",
-        "Stop the servers that these commands have started",
-        "Step serve",
-        "Step fix",
-        "Check the restored data",
-    ]
-    plan = _plan(tmp_path, START)
-    file = script_file("shop", None, several=False)
-    text = script(list(by_hand_page._target(plan, None, _hands(tmp_path))), file=file, page="p")
-    shown, _, after = text.decode().partition("systemctl start shop-db.service")
+    of_fix = next(line for line in START.splitlines(keepends=True) if "name: fix" in line)
+    plan = _plan(tmp_path, START.replace(of_fix, ""))
+    order = _order(plan, tmp_path)
+    assert order[-4:] == [CHECK, STOP, "Step serve", CHECK]
+    shown, _, after = _script(plan, tmp_path).partition("systemctl start shop-db.service")
     assert "ask_store 'select 5'" in shown
     assert "ask_store" not in after
+
+
+def test_no_check_comes_before_the_sql_whose_result_it_checks(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, START)
+    assert _order(plan, tmp_path)[-4:] == [STOP, "Step serve", "Step fix", CHECK]
+    shown, _, after = _script(plan, tmp_path).partition("systemctl start shop-db.service")
+    assert "ask_store 'select 5'" not in shown
     assert "a_person_does" in after, "the server of the host has the data now"
     assert "The server that works with the restored files now must do this:" in after
     assert after.count("change_store") == 1, "and only in what the person is told"
-    subprocess.run(["bash", "-n"], input=text, check=True)
+    told = "left_to_you 'asked: must be 5. Ask the server that works with the restored files now:"
+    assert f"{told}\nask_store '\"'\"'select 5'\"'\"''\n" in after
+    assert after.count("ask_store") == 1
+    assert "require" not in after
+
+
+WITH_ADDRESS = """\
+  - {{name: data, restore: all}}
+  - {{name: first, command: {{run: [sh, -c, "echo first >>{kit}/told"]}}}}
+  - {{name: migrate, command: {{component: store, run: [sh, -c, "kill -0 $STORE_PID && echo moved >>{kit}/told"]}}}}
+  - {{name: last, command: {{run: [sh, -c, "kill -0 $(cat {kit}/recovered/shop/store.pid) 2>/dev/null || echo alone >>{kit}/told"]}}}}
+"""  # noqa: E501
+
+
+def test_a_command_that_gets_the_address_of_a_server_comes_before_its_stop(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, WITH_ADDRESS.format(kit=tmp_path))
+    assert _order(plan, tmp_path)[-4:] == ["Step first", "Step migrate", STOP, "Step last"]
+    done = _run(plan, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "told").read_text() == "first\nmoved\nalone\n"
+
+
+def test_a_command_for_a_server_that_has_stopped_is_left_to_a_person(tmp_path: Path) -> None:
+    start = "  - {name: serve, start: {unit: shop-db.service}, rehearse: skip, reason: it runs}\n"
+    runbook = WITH_ADDRESS.format(kit=tmp_path).replace(
+        "  - {name: first", f"{start}  - {{name: first"
+    )
+    text = _script(_plan(tmp_path, runbook), tmp_path)
+    before, _, step = text.partition("== %s\\n' 'Step migrate'")
+    assert "systemctl start shop-db.service" in before
+    assert "a_person_does 'migrate: " in step
+    assert "\nenv DRD_STEP=migrate" in step
+    assert step.index("a_person_does 'migrate: ") < step.index("\nenv DRD_STEP=migrate")
+    assert step.count("DRD_STEP=migrate") == 1, "only in what the person is told"
+
+
+ERASURES = """\
+  - {name: data, restore: all}
+  - {name: erase, erasures: store}
+  - {name: serve, start: {unit: shop-db.service}, rehearse: skip, reason: it runs}
+erasures:
+  component: store
+  register: {file: /srv/register}
+  replay: {command: [/usr/local/bin/erase]}
+  check: {command: [/usr/local/bin/erased]}
+"""
+
+
+def test_erasures_by_a_command_come_before_the_stop_of_the_server(tmp_path: Path) -> None:
+    order = _order(_plan(tmp_path, ERASURES), tmp_path)
+    assert order[-3:] == ["Step erase", STOP, "Step serve"]
+
+
+def test_each_server_is_checked_before_its_own_stop_and_not_asked_after_it() -> None:
+    """Another server, which was restored later, is no sign that the first one runs."""
+    hands = {name: ByHand((), ask=f"ask_{name}", stops="true\n") for name in ("a", "b")}
+
+    def asking(name: str) -> Checked:
+        blocks = (Paragraph(f"{name}: must be 5."), Commands(f"ANSWER=$(ask_{name} 5)\n"))
+        return Checked(name, blocks, judged=True, asked=f"ask_{name} 5\n")
+
+    def starts(name: str) -> Act:
+        step = Step(name, "start", service=Service("start", unit=name))
+        return Act(step, blocks=(Commands(f"systemctl start {name}\n"),))
+
+    def fix(name: str) -> Act:
+        blocks = (Paragraph("Fix."), Commands(f"ask_{name} fix\n"))
+        return Act(Step(f"fix-{name}", "sql"), blocks=blocks, component=name)
+
+    checks = Act(Step("checks", "check"), checks=(asking("a"), asking("b")))
+
+    def order(*between: Act) -> list[str]:
+        acts = [
+            Act(Step("data-a", "restore"), restores=("a",)), starts("api-a"),
+            Act(Step("data-b", "restore"), restores=("b",)), *between, starts("api-b"), checks,
+        ]  # fmt: skip
+        told = []
+        for act in stops_by_hand.arranged(acts, hands):
+            name = act.step.name if act.step is not None else "stop"
+            of = "".join(c.component or "" for c in act.checks)
+            shown = [
+                block.shown
+                for blocks in (act.blocks, *(c.blocks for c in act.checks))
+                for block in blocks
+                if isinstance(block, Commands)
+            ]
+            told.append(name + (f" {of}" if of else "") + (" by a person" if any(shown) else ""))
+        return told
+
+    assert order() == [
+        "data-a", "checks a", "stop", "api-a", "data-b", "checks b", "stop", "api-b",
+    ]  # fmt: skip
+    assert order(fix("a")) == [
+        "data-a", "stop", "api-a", "data-b", "fix-a by a person", "checks b", "stop", "api-b",
+        "checks a by a person",
+    ]  # fmt: skip
+    assert order(fix("b")) == [
+        "data-a", "checks a", "stop", "api-a", "data-b", "fix-b", "checks b", "stop", "api-b",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("target", [" when: {target: elsewhere},", ""])
