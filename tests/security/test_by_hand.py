@@ -263,6 +263,17 @@ def test_healthy_twin_no_client_of_mariadb_runs_programs(tmp_path: Path) -> None
     assert [call for call in calls if "--sandbox" not in call] == []
 
 
+@pytest.mark.parametrize("own", ["latin1_bin", "latin1_bin; drop database x"])
+def test_code_with_another_collation_needs_a_plain_name_of_the_own_one(
+    own: str, tmp_path: Path
+) -> None:
+    sql = {**SHOP_SQL, "objects_sql": "ALTER DATABASE COLLATE `utf8mb4_gone_ci` $drd$\n"}
+    done = _run(tmp_path, "mariadb", {**SHOP, "collation": own}, **sql)
+    ran = (tmp_path / "ran").read_text()
+    assert (done.returncode == 0) == (own == "latin1_bin"), done
+    assert ("set collation_connection = utf8mb4_gone_ci" in ran) == (own == "latin1_bin")
+
+
 @pytest.mark.parametrize("kind", ["mariadb", "postgres"])
 def test_a_terminal_obeys_no_name_of_a_table(kind: str, tmp_path: Path) -> None:
     facts, private = (SHOP, SHOP_SQL) if kind == "mariadb" else (FACTS, SQL)

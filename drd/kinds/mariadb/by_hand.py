@@ -160,8 +160,22 @@ make_users() {{
     run_sql {name} "$LOGIN" --binary-mode --force < {name}.users_here
 }}
 make_users 2>/dev/null || true # a view over another view needs the users of that one
-LC_ALL=C sed "/^CREATE .*VIEW /s/\\`$FROM\\`\\./\\`$TO\\`./g" {name}.objects_sql |
-    run_sql {name} "$LOGIN" --binary-mode --database="$TARGET"
+LC_ALL=C sed "/^CREATE .*VIEW /s/\\`$FROM\\`\\./\\`$TO\\`./g" \\
+    {name}.objects_sql > {name}.objects_here
+COLLATION=
+for KEPT in $(sed -n 's/^ALTER DATABASE COLLATE `\\([A-Za-z0-9_]*\\)` [$]drd[$]$/\\1/p' \\
+    {name}.objects_here | sort -u); do
+    COLLATION=$(fact {name} collation)
+    [[ $COLLATION =~ ^[A-Za-z0-9_]+$ ]] # the next commands do not quote it
+    ! run_sql {name} "$LOGIN" -e "set collation_connection = $KEPT" </dev/null || continue
+    echo "this server does not have collation $KEPT: the texts in code that had it get $COLLATION"
+    sed -i "s/^\\(ALTER DATABASE COLLATE\\) \\`$KEPT\\` /\\1 \\`$COLLATION\\` /" {name}.objects_here
+done
+run_sql {name} "$LOGIN" --binary-mode --database="$TARGET" < {name}.objects_here || {{
+    [[ -z $COLLATION ]] || # else the database could keep that of an object
+        run_sql {name} "$LOGIN" --database="$TARGET" -e "alter database collate $COLLATION"
+    false
+}}
 make_users
 """
     return Passage(

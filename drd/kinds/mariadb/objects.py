@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drd.kinds.mariadb.connection import Connection, ServerError, is_lost, words
+from drd.kinds.mariadb.connection import Connection, ServerError, code, is_lost, words
 from drd.kinds.mariadb.quoting import ident, literal, moved, pieces
 from drd.model.text import escaped
 
@@ -25,6 +25,8 @@ server cannot use: the server's message)."""
 
 KINDS = ("function", "procedure", "package", "package body", "view", "trigger", "event")
 """The kinds of objects, in the order in which drd creates them."""
+
+_UNKNOWN_COLLATION = 1273
 
 _ROUTINES = """
 SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES
@@ -132,49 +134,63 @@ def _as_made(connection: Connection, wanted: CodeObject) -> Iterator[None]:
 
 
 @contextmanager
-def _in_collation(connection: Connection, database: str, wanted: CodeObject) -> Iterator[None]:
+def _in_collation(
+    connection: Connection, database: str, wanted: CodeObject, own: str
+) -> Iterator[list[str]]:
     """In the body, the database has the collation that the object keeps: perhaps its database got
-    another one after the object was created."""
-    now = str(connection.value("SELECT @@SESSION.collation_database"))
-    kept = wanted.get("database_collation") or now
-    if kept == now:
-        yield
-        return
-    connection.execute(f"ALTER DATABASE {ident(database)} COLLATE {ident(kept)}")
+    another one after the object was created. If the server refuses this collation, the database
+    keeps its `own`, and the body gets a sentence about it."""
+    kept, refused = wanted.get("database_collation") or own, []
+    if kept != own:
+        try:
+            connection.execute(f"ALTER DATABASE {ident(database)} COLLATE {ident(kept)}")
+        except ServerError as error:
+            if is_lost(error):
+                raise
+            unknown = code(error) == _UNKNOWN_COLLATION
+            why = "does not have" if unknown else f"refuses for this database ({words(error)})"
+            what = f"{wanted['kind']} {escaped(wanted['name'])} keeps collation {escaped(kept)}"
+            refused = [f"{what}, which this server {why}: here it got {own}, that of its database"]
     try:
-        yield
+        yield refused
     finally:
-        connection.execute(f"ALTER DATABASE {ident(database)} COLLATE {ident(now)}")
+        if kept != own and not refused:
+            connection.execute(f"ALTER DATABASE {ident(database)} COLLATE {ident(own)}")
 
 
 def create(
     connection: Connection, database: str, wanted: Sequence[CodeObject], former: str
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
     """Create the objects in the database, whose name at the backup was `former`. An object that
-    exists is replaced. Returns a sentence for each object that the server refused."""
+    exists is replaced. Returns a sentence for each object that the server refused, and sentences
+    about objects that it created with another collation."""
     connection.use(database)
-    waiting = list(wanted)
+    own = str(connection.value("SELECT @@SESSION.collation_database"))
+    waiting, notes = list(wanted), list[str]()
     while waiting:  # a view can need another one
         left, said = [], []
         for one in waiting:
             try:
-                _create(connection, one, former, database)
+                notes += _create(connection, one, former, database, own)
             except ServerError as error:
                 left.append(one)
                 if not one.get("broken"):
                     said.append(f"{one['kind']} {escaped(one['name'])}: {words(error)}")
         if len(left) == len(waiting):
-            return said
+            return said, notes
         waiting = left
-    return []
+    return [], notes
 
 
-def _create(connection: Connection, wanted: CodeObject, former: str, database: str) -> None:
+def _create(
+    connection: Connection, wanted: CodeObject, former: str, database: str, own: str
+) -> list[str]:
     sql = wanted["sql"]
     sql = moved(sql, former, database) if wanted["kind"] == "view" else sql
     connection.execute(f"DROP {wanted['kind'].upper()} IF EXISTS {ident(wanted['name'])}")
-    with _in_collation(connection, database, wanted), _as_made(connection, wanted):
+    with _in_collation(connection, database, wanted, own) as notes, _as_made(connection, wanted):
         connection.execute(sql)
+    return notes
 
 
 def drop_triggers(connection: Connection, database: str) -> None:
@@ -248,9 +264,10 @@ def without_definer(code: Iterable[CodeObject]) -> list[dict[str, Any]]:
 
 def script(objects: Sequence[CodeObject], collation: str) -> str:
     """Return the SQL that makes the objects, for the program `mariadb` and a recovery by hand, in a
-    database with this collation. A view that was broken when drd read it is a comment: no server
-    can create it."""
-    lines, now = ["DELIMITER $drd$"], collation
+    database with this collation. The database has another one only while an object is made that
+    keeps it: a server that does not know that one stops the program before. A view that was broken
+    when drd read it is a comment: no server can create it."""
+    lines = ["DELIMITER $drd$"]
     for one in _in_order(objects):
         if one.get("broken"):
             lines.append(f"-- broken at the backup: {' '.join(one['sql'].split())}")
@@ -258,12 +275,11 @@ def script(objects: Sequence[CodeObject], collation: str) -> str:
         lines.append(f"SET SESSION sql_mode = {literal(one['sql_mode'])} $drd$")
         if one["time_zone"]:
             lines.append(f"SET SESSION time_zone = {literal(one['time_zone'])} $drd$")
-        if (kept := one.get("database_collation") or collation) != now:
-            lines.append(f"ALTER DATABASE COLLATE {ident(kept)} $drd$")
-            now = kept
-        lines.append(f"{one['sql']} $drd$")
-    if now != collation:
-        lines.append(f"ALTER DATABASE COLLATE {ident(collation)} $drd$")
+        made = [f"{one['sql']} $drd$"]
+        if (kept := one.get("database_collation") or collation) != collation:
+            made.insert(0, f"ALTER DATABASE COLLATE {ident(kept)} $drd$")
+            made.append(f"ALTER DATABASE COLLATE {ident(collation)} $drd$")
+        lines += made
     return "\n".join([*lines, "DELIMITER ;", ""])
 
 

@@ -126,14 +126,14 @@ class Publication:
     ) -> list[str]:
         """Give the working database its final name, and set a former database aside. `before_code`
         is called after the tables got their names, and before the code is created. Returns
-        sentences about what drd could not drop."""
+        sentences about code with another collation, and about what drd could not drop."""
         if not self.half_done:
             content = self.require_room(overwrite=overwrite)
             exists = self.has(self.final)
             self._begin(self.working, self.aside if content else "", exists=exists)
         before_code()
-        self._finish(self.working, mark=True)
-        return self.drop_former(keep=keep)
+        notes = self._finish(self.working, mark=True)
+        return notes + self.drop_former(keep=keep)
 
     def drop_former(self, *, keep: bool) -> list[str]:
         if keep:
@@ -211,6 +211,7 @@ class Publication:
             record = self._read_record(outgoing, self._pending)
             there = {(kind, name) for kind, name, _ in objects.listed(self._admin, self.final)}
             missing = [o for o in record["code"] if (o["kind"], o["name"]) not in there]
+            self._set_collation(record["saved"])  # a killed run perhaps left another one
             self._make_code({**record, "code": missing})
         if self.has(outgoing) and not self._has_record(outgoing) and not self._names(outgoing):
             self.drop(outgoing)
@@ -263,16 +264,17 @@ class Publication:
         names = [*(t.name for t in tables.with_rows), *sequences]
         return [name for name in names if name not in (self._record, self._pending)]
 
-    def _finish(self, incoming: str, *, mark: bool) -> None:
+    def _finish(self, incoming: str, *, mark: bool) -> list[str]:
         """Create the code of the final database, whose tables have their names, and drop the empty
-        database that they came from."""
+        database that they came from. Returns sentences about code with another collation."""
         record = self._read_record(self.final)
         # First, since code keeps the collation that its database has when it is created.
         self._set_collation(record["saved"])
-        self._make_code(record)
+        notes = self._make_code(record)
         self._comment(record["saved"], mark=mark)
         self._admin.execute(f"DROP TABLE {ident(self.final)}.{ident(self._record)}")
         self._drop_empty(incoming)
+        return notes
 
     def _set_collation(self, saved: dict[str, Any]) -> None:
         if saved:
@@ -290,11 +292,11 @@ class Publication:
         else:
             self.drop(self._marker)
 
-    def _make_code(self, record: dict[str, Any]) -> None:
+    def _make_code(self, record: dict[str, Any]) -> list[str]:
         for default in map(SequenceDefault._make, record.get("defaults", ())):
             place = f"{ident(self.final)}.{ident(default.table)}"
             self._admin.execute(default.statement(place, record["former"], self.final))
-        refused = objects.create(self._admin, self.final, record["code"], record["former"])
+        refused, notes = objects.create(self._admin, self.final, record["code"], record["former"])
         if refused:
             raise TargetError(
                 f"the server did not accept {counted(len(refused), 'object')} of the database. "
@@ -304,6 +306,7 @@ class Publication:
                 "--grants` prints. Otherwise correct the cause, then restore again.",
             )
         users.give_rights_on_routines(self._admin, self.final, record["rights"])
+        return notes
 
     def _drop_empty(self, database: str) -> None:
         if self._names(database):

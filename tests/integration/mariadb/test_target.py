@@ -136,6 +136,26 @@ def test_code_keeps_the_collation_of_its_database_over_one_with_another(shop: Sh
     kept.close()
 
 
+def test_code_with_a_collation_that_the_server_does_not_have_stops_no_recovery(
+    shop: Shop,
+) -> None:
+    shop.server.execute("CREATE PROCEDURE p(x VARCHAR(9)) SELECT x", database=shop.name)
+    snapshot = shop.back_up()
+    private = shop.restic.private[str(snapshot.snapshot)]
+    code = [{**o, "database_collation": "utf8mb4_gone_ci"} for o in private["objects"]]
+    target = shop.target()
+    shop.restic.restore(str(snapshot.snapshot), target.landing())
+    done = target.restore(snapshot, {**private, "objects": code}, on_progress=no_progress)
+    target.close()
+    assert done.differences == ()
+    (note,) = [n for n in done.notes if n.startswith("procedure p keeps collation utf8mb4_gone_ci")]
+    assert "which this server does not have" in note
+    own = "SELECT @@collation_database"
+    assert shop.server.execute(own, database=shop.new) == shop.server.execute(
+        own, database=shop.name
+    )
+
+
 def test_columns_take_numbers_from_the_sequence_of_the_restored_database(shop: Shop) -> None:
     shop.fill()
     snapshot = shop.back_up()
