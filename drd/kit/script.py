@@ -108,6 +108,7 @@ failed_here() { # LINE COMMAND; a plain `false` follows a message
 }
 attempt() { # COMPONENT: restore it; the first command that fails ends the attempt, not the script
     local code here=$PWD
+    IN_USE= # set by commands that find a server of this host in the data
     set +e -E
     trap '[[ ${FUNCNAME[0]-} != restore_* ]] || ((BASH_SUBSHELL)) ||
         failed_here "$LINENO" "$BASH_COMMAND"
@@ -134,6 +135,7 @@ all_restored() { # WHAT follows: only if every component before it is restored
     return 1
 }
 tell_removal() { # COMPONENT that was being restored
+    [[ -z ${IN_USE-} ]] || return 0 # nobody shall remove what a server uses
     local made=$NOTES/$RESTORING.made
     [[ -n $RESTORING ]] || made=$(compgen -G "$NOTES/$1.*.made" | tail -n 1 || true)
     [[ -f $made ]] && is_ours "$NOTES" && is_ours "$made" || return 0

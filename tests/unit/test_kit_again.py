@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -292,3 +293,18 @@ def test_a_wait_comes_again_like_the_start_before_it(tmp_path: Path) -> None:
     text = (tmp_path / script_file("shop", None, several=False)).read_text()
     assert "was_done tell" in text
     assert "was_done rest" not in text
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_nobody_is_told_to_remove_data_that_a_server_of_the_host_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, used: bool
+) -> None:
+    hands = _hands(tmp_path)
+    restore = replace(hands["store"].passages[0], makes="rm -rf -- /live")
+    started = Passage("Start:", f"IN_USE={'/live' if used else ''}\nfalse\n", always=True)
+    store = replace(hands["store"], passages=(restore, started), stops="")
+    monkeypatch.setattr(sys.modules[__name__], "_hands", lambda _: {**hands, "store": store})
+    done = _run(_plan(tmp_path, "  - {name: data, restore: all}\n"), tmp_path)
+    assert done.returncode != 0
+    assert "NOT restored: store (see above)" in done.stderr
+    assert ("rm -rf -- /live" in done.stderr) != used

@@ -230,6 +230,12 @@ if [[ -s {name}.run ]] && mariadb "$LOGIN" -e 'select 1' >/dev/null 2>&1; then
 SERVER=$(cat "$RUN/pid") # of an earlier run
 [[ $SERVER =~ ^[0-9]+$ ]]
 else
+INODE=$(stat -c %i -- "$DATA/aria_log_control" 2>/dev/null || true) # each server locks this file
+for ONE in $(sed -n "s/^.* \\([0-9]*\\) [0-9a-f:]*:${{INODE:-none}} .*/\\1/p" /proc/locks); do
+    [[ $(cat "/proc/$ONE/comm" 2>/dev/null) != m*d ]] || {{ IN_USE=$DATA
+        echo "a server of this host already works in $DATA: stop it, then start the script again"
+        false; }}
+done
 RUN=$(mktemp -d /tmp/drd-XXXXXX)
 LOGIN="--socket=$RUN/s"
 {_start(name, "--skip-grant-tables")}

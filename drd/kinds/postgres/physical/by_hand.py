@@ -200,7 +200,21 @@ def _started(name: str) -> Passage:
         "the configuration of this host (on Debian: pg_createcluster MAJOR NAME -d DIRECTORY), "
         "stop it with `stop_server`:",
         f"""\
-if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
+replayed() {{ # pg_ctl waits only until the replay has begun
+    until [[ -n $RUN ]] && pg_isready --quiet --host="$RUN" --port={_PORT}; do
+        on_server status || return
+        sleep 1
+        [[ -n $RUN ]] || RUN=$(sed -n 5p "$DATA/postmaster.pid")
+    done
+}}
+BEGUN=yes
+if [[ -e $DATA/postmaster.pid ]] && on_server status; then
+    PID=$(head -n 1 "$DATA/postmaster.pid")
+    grep -qs unix_socket_directories=/tmp/drd- "/proc/$PID/cmdline" || {{ IN_USE=$DATA
+        echo "a server of this host already works in $DATA: stop it, then start the script again"
+        false; }}
+    RUN=$(sed -n 5p "$DATA/postmaster.pid") # of an earlier run
+else
     RUN=$(mktemp -d /tmp/drd-XXXXXX)
     printf 'local all all trust\\n' > "$RUN/hba"
     : > "$RUN/conf"
@@ -208,12 +222,6 @@ if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
     setting() {{ LC_ALL=C pg_controldata "$DATA" | sed -n "s/^$1 setting: *//p"; }}
     LINE=$(cat {name}.line 2>/dev/null || true) # of the WAL
     [[ $LINE =~ ^[0-9a-f]{{0,8}}$ ]]
-    replayed() {{ # pg_ctl waits only until the replay has begun
-        until pg_isready --quiet --host="$RUN" --port={_PORT}; do
-            on_server status || return
-            sleep 1
-        done
-    }}
     on_server start --wait --timeout=86400 --log="$RUN/log" --options="-p {_PORT} \\
         -c config_file='$RUN/conf' -c hba_file='$RUN/hba' -c unix_socket_directories='$RUN' \\
         -c unix_socket_permissions=0700 \\
@@ -224,10 +232,10 @@ if [[ ! -e $DATA/postmaster.pid ]] || ! on_server status; then
         -c max_prepared_transactions=$(setting max_prepared_xacts) \\
         -c max_wal_senders=$(setting max_wal_senders) \\
         -c max_locks_per_transaction=$(setting max_locks_per_xact) \\
-        ${{LINE:+-c recovery_target_timeline=$((16#$LINE))}} ${{STOP-}}" && replayed ||
-        {{ tail -n 20 "$RUN/log" || true
-            echo "the server does not run; its log: $RUN/log"; false; }}
+        ${{LINE:+-c recovery_target_timeline=$((16#$LINE))}} ${{STOP-}}" || BEGUN=
 fi
+[[ -n $BEGUN ]] && replayed || {{ tail -n 20 "$RUN/log" || true
+    echo "the server does not run; its log: $RUN/log"; false; }}
 PGPORT=$(sed -n 4p "$DATA/postmaster.pid") PGHOST=$(sed -n 5p "$DATA/postmaster.pid")
 PGUSER="$(fact {name} bootstrap_role)"
 PGDATABASE="$(fact {name} database)"
