@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 def setup(*words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **({"PATH": path} if path else {})}
+    environment.pop("PYTHON", None)  # which who runs the tests may have chosen by its whole path
     command = ["/bin/bash", ROOT / "scripts/setup", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
