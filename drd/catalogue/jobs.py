@@ -144,7 +144,7 @@ def _last_not_refused(connection: Connection, run: Run) -> str | None:
         .order_by(runs.c.started_at.desc(), runs.c.id)
     )
     for row in connection.execute(before):
-        if not row.detail.get("untouched") or row.token != FIRST_TOKEN:
+        if not RunDetail.from_json(row.detail).untouched or row.token != FIRST_TOKEN:
             return str(row.id)
     return None
 
